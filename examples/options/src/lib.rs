@@ -1,0 +1,16 @@
+//! Shows options: the host's own and invented ones reach the handler typed, by name.
+
+use guest_sdk::{Options, handler};
+
+#[handler(
+    path = "/options",
+    content_type = "text/plain; charset=utf-8",
+    rate = 2_097_152,
+    buffer_size = 32_768,
+    a = 1,
+    greeting = "Hello, World!",
+    primes = [2, 3, 5, 7],
+)]
+fn options(options: Options) -> String {
+    options.all().iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+}

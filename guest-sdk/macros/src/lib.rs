@@ -1,0 +1,37 @@
+//! The attribute `#[handler]` of guest-sdk. Owns the way from tokens to tokens: `args` reads what the attribute
+//! says, `expand` writes what it means. It must not know what happens at run time: that is guest-sdk's.
+
+mod args;
+mod expand;
+mod options;
+
+use proc_macro::TokenStream;
+
+/// Makes a function the handler of a component, and declares its route.
+///
+/// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `IntoOutcome` lists.
+/// A component has one handler. Every argument of the attribute is optional:
+///
+/// | argument | value |
+/// |---|---|
+/// | `path` | the path to answer at, or a list of them: `"/hello"`, `"/page/{id}"`, `"/files/{*rest}"`. Without it the path follows from the file's place in the routes directory |
+/// | `method`, or `methods` | the method to answer, or a list of them. Without it: every method |
+/// | `chunked` | boolean: `false` never sends the chunked coding |
+/// | `rate`, `upload_rate` | bytes/s to and from each client; 0 is unlimited |
+/// | `rate_scope` | `"client"` or `"connection"`: what has a rate of its own |
+/// | `burst` | bytes that may go before the rate holds, 1 or more |
+/// | `buffer_size` | bytes that are processed at a time, from 1 to 1,048,576 |
+/// | `stream` | boolean: `false` gathers what is written until half of `buffer_size` |
+/// | `status` | the status, from 200 to 599 |
+/// | `content_type` | the field `content-type` |
+/// | `max_body` | bytes that the request's body may have |
+/// | `timeout` | seconds, with a fraction or without, above 0 and at most 86,400 |
+/// | `memory` | bytes of the instance's memories together, from 65,536 to 4,294,967,296 |
+/// | `concurrency` | invocations at once; 0 is unlimited |
+/// | any other name | an option of the handler's own: a boolean, an integer, a float, a string, or a list of one of these |
+///
+/// All mistakes are reported at once, each at its word.
+#[proc_macro_attribute]
+pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    expand::handler(attribute.into(), item.into()).into()
+}

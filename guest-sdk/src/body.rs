@@ -1,0 +1,138 @@
+//! The request's body and why it cannot be read. Owns the reading; must not know what is done with the pieces.
+
+use std::fmt;
+use std::io;
+
+use crate::bindings::vibrato::handler::request;
+use crate::bindings::vibrato::handler::types::BodyError as Refusal;
+
+/// The body of the request, read as it arrives.
+///
+/// It is an iterator of pieces, none of them empty and none larger than the route's `buffer_size`; after an error it
+/// is at its end. It is an [`io::Read`] too. A handler that returns it sends it back.
+#[derive(Debug)]
+pub struct Body {
+    /// Said the error already: an iterator that repeats it would never end.
+    failed: bool,
+}
+
+impl Body {
+    /// There is one body to an invocation, and the host remembers how far it was read.
+    pub(crate) const fn of_invocation() -> Self {
+        Self { failed: false }
+    }
+
+    /// Waits for the next piece: at least one byte and at most `max`, and never more than the route's `buffer_size`.
+    /// `None` at the end of the body. A `max` of 0 counts as 1.
+    ///
+    /// # Errors
+    ///
+    /// Why the rest cannot be read; every further call says the same.
+    pub fn next_piece(&mut self, max: u32) -> Result<Option<Vec<u8>>, BodyError> {
+        request::read(max).map_err(BodyError::from)
+    }
+
+    /// Reads what is left of the body into memory, at most `limit` bytes of it.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError::TooLarge`] past the limit, or why the body cannot be read.
+    pub fn read_all(&mut self, limit: usize) -> Result<Vec<u8>, BodyError> {
+        let mut all = Vec::new();
+        while let Some(piece) = self.next_piece(u32::MAX)? {
+            if piece.len() > limit - all.len() {
+                return Err(BodyError::TooLarge);
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all)
+    }
+}
+
+impl Iterator for Body {
+    type Item = Result<Vec<u8>, BodyError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let piece = self.next_piece(u32::MAX).transpose();
+        self.failed = matches!(piece, Some(Err(_)));
+        piece
+    }
+}
+
+impl io::Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let max = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        let piece = self.next_piece(max)?.unwrap_or_default();
+        buffer[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+/// Why the rest of the request's body cannot be read.
+///
+/// A handler that returns it as its error answers with its [`status`](Self::status): the fault is the client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// The client ended the connection before the end of the body.
+    Incomplete,
+    /// The chunked coding of the body is malformed (RFC 9112 section 7.1).
+    Malformed,
+    /// The body is larger than the route's `max_body`, or than the limit it was read with.
+    TooLarge,
+    /// The client sent nothing for longer than the host waits.
+    TimedOut,
+}
+
+impl BodyError {
+    /// The status that tells the client: 400, 408 or 413.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Incomplete | Self::Malformed => 400,
+            Self::TimedOut => 408,
+            Self::TooLarge => 413,
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Incomplete => "the client ended the connection before the end of the body",
+            Self::Malformed => "the chunked coding of the body is malformed",
+            Self::TooLarge => "the body is larger than allowed",
+            Self::TimedOut => "the client did not send its body in time",
+        })
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+impl From<Refusal> for BodyError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Incomplete => Self::Incomplete,
+            Refusal::Malformed => Self::Malformed,
+            Refusal::TooLarge => Self::TooLarge,
+            Refusal::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+impl From<BodyError> for io::Error {
+    fn from(error: BodyError) -> Self {
+        let kind = match error {
+            BodyError::Incomplete => io::ErrorKind::UnexpectedEof,
+            BodyError::Malformed => io::ErrorKind::InvalidData,
+            BodyError::TooLarge => io::ErrorKind::FileTooLarge,
+            BodyError::TimedOut => io::ErrorKind::TimedOut,
+        };
+        Self::new(kind, error)
+    }
+}

@@ -1,0 +1,55 @@
+//! Route handlers for Vibrato, an HTTP/1.x server, as WebAssembly components.
+//!
+//! This crate owns how a handler reads in Rust: the attribute [`handler`], the three things a handler can ask for
+//! ([`Request`], [`Response`], [`Options`]) and what each return type means ([`IntoOutcome`]). It must not know how
+//! the host paces, frames or routes; the contract between the two is the WIT package `vibrato:handler`, of which
+//! [`bindings`] is generated.
+//!
+//! ```standalone_crate
+//! use guest_sdk::{Options, Request, Response, handler};
+//!
+//! #[handler(path = "/hello", rate = 2_097_152, buffer_size = 32_768, a = 1)]
+//! fn hello(request: Request, response: Response, options: Options) -> impl Iterator<Item = &'static str> {
+//!     ["Hello", "World!"].into_iter()
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! Build it as a `cdylib` with `cargo build --release --target wasm32-wasip2`, and drop the `.wasm` into the routes
+//! directory of a host. Each request is answered by an instance of its own: nothing a handler keeps in memory
+//! outlives its request.
+
+mod argument;
+// Generated, so only a change of `wit/` or of the generator may change it: `tests/bindings.rs`.
+#[allow(missing_docs, reason = "generated")]
+#[allow(unsafe_code, reason = "the canonical ABI passes pointers")]
+#[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
+#[allow(clippy::unwrap_used, unused_qualifications, reason = "generated")]
+#[doc(hidden)]
+#[rustfmt::skip]
+pub mod bindings;
+mod body;
+mod failure;
+mod options;
+mod outcome;
+mod query;
+mod request;
+mod response;
+
+pub use argument::Argument;
+pub use bindings::vibrato::handler::types::{HttpVersion, Outcome, Value};
+pub use body::{Body, BodyError};
+pub use guest_sdk_macros::handler;
+pub use options::Options;
+pub use outcome::{Close, IntoOutcome, Manual};
+pub use request::Request;
+pub use response::{Error, Response};
+
+/// What `#[handler]` expands to calls these and nothing else; none of it is for people.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::argument::argument;
+    pub use crate::bindings::{self, Declaration, Guest, export};
+    pub use crate::options::declaration;
+    pub use crate::outcome::outcome;
+}

@@ -1,0 +1,147 @@
+//! The route's options and the declaration that carries them. Owns the typed reading of a value; must not know what
+//! the host's own options mean.
+
+use std::fmt;
+
+use crate::Value;
+use crate::bindings::Declaration;
+use crate::bindings::vibrato::handler::options;
+
+/// The options of the route: the host's own and any that a person invented, in the attribute or in the route's file.
+#[derive(Debug, Clone, Copy)]
+pub struct Options(());
+
+impl Options {
+    /// There is one route to an invocation, so there is nothing to name its options by.
+    pub(crate) const fn of_invocation() -> Self {
+        Self(())
+    }
+
+    /// One option by its name; `None` where it is not set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value> {
+        options::get(name)
+    }
+
+    /// One option that is a boolean; `None` where it is not set or of another type.
+    #[must_use]
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        if let Value::Boolean(value) = self.get(name)? { Some(value) } else { None }
+    }
+
+    /// One option that is a whole number; `None` where it is not set or of another type.
+    #[must_use]
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        if let Value::Integer(value) = self.get(name)? { Some(value) } else { None }
+    }
+
+    /// One option that is a number with a fraction; `None` where it is not set or of another type. A whole number is
+    /// converted, beyond 53 bits to the nearest there is.
+    #[must_use]
+    pub fn float(&self, name: &str) -> Option<f64> {
+        match self.get(name)? {
+            Value::Float(value) => Some(value),
+            Value::Integer(value) => Some(value as f64),
+            Value::Boolean(_)
+            | Value::Text(_)
+            | Value::Booleans(_)
+            | Value::Integers(_)
+            | Value::Floats(_)
+            | Value::Texts(_) => None,
+        }
+    }
+
+    /// One option that is text; `None` where it is not set or of another type.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        if let Value::Text(value) = self.get(name)? { Some(value) } else { None }
+    }
+
+    /// All options that are set, sorted by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<(String, Value)> {
+        options::all()
+    }
+}
+
+/// The declaration of a route, of what the attribute says.
+#[doc(hidden)]
+pub fn declaration(paths: &[&str], methods: &[&str], options: Vec<(&str, Value)>) -> Declaration {
+    Declaration {
+        paths: owned(paths),
+        methods: owned(methods),
+        options: options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+    }
+}
+
+/// A value reads as in the attribute: `true`, `1`, `0.5`, and a list `[1, 2]`; text stands for itself, in a list too.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            // `{:?}` keeps the fraction of a float that has none: `2.0`.
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Text(value) => f.write_str(value),
+            Self::Booleans(values) => write!(f, "{values:?}"),
+            Self::Integers(values) => write!(f, "{values:?}"),
+            Self::Floats(values) => write!(f, "{values:?}"),
+            Self::Texts(values) => write!(f, "[{}]", values.join(", ")),
+        }
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Boolean(value)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<&[bool]> for Value {
+    fn from(values: &[bool]) -> Self {
+        Self::Booleans(values.to_vec())
+    }
+}
+
+impl From<&[i64]> for Value {
+    fn from(values: &[i64]) -> Self {
+        Self::Integers(values.to_vec())
+    }
+}
+
+impl From<&[f64]> for Value {
+    fn from(values: &[f64]) -> Self {
+        Self::Floats(values.to_vec())
+    }
+}
+
+impl From<&[&str]> for Value {
+    fn from(values: &[&str]) -> Self {
+        Self::Texts(owned(values))
+    }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! What a handler's return type means. Owns [`IntoOutcome`] and its types; must not know where a value came from.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::failure::fail;
+use crate::{Error, Outcome, Response};
+
+/// What a handler can return.
+///
+/// | it returns | the client gets |
+/// |---|---|
+/// | an iterator, an array or a `Vec` of chunks (`&str`, `String`, `Vec<u8>`, ...) | each chunk in one write, as it is made; then the end of the response. Empty chunks are skipped |
+/// | the same of `Result`s | the same; an error ends it as below |
+/// | `&str`, `String`, `Vec<u8>`, `&[u8]`, `Cow<str>`, ... | the body, after what was written before |
+/// | `()`, [`Close`] | a closed connection; with nothing written, not one byte of an answer |
+/// | [`Manual`] | what was written; the response and the connection stay open |
+/// | [`Outcome`] | what it says |
+/// | `Option<T>` | `T`, or for `None` what `()` means |
+/// | `Result<T, E>` | `T`, or for an error what is below |
+///
+/// An **error** is a line on stderr and a 500. Where the head was sent before, it is a trap, so that the truncated
+/// body looks truncated. Two errors are not the handler's fault and leave no line: with [`Error::Closed`] the
+/// response is over as it is, and a [`BodyError`](crate::BodyError) answers with its own status. They are recognised as they
+/// are, in a [`std::io::Error`] and in a `Box<dyn Error>`.
+///
+/// `Marker` tells the implementations apart and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "not a response",
+    note = "it returns a body (`&str`, `String`, `Vec<u8>`, ...), an iterator of chunks, `()`, `Close`, `Manual` or \
+            `Outcome`, or an `Option` or a `Result` of one of these"
+)]
+pub trait IntoOutcome<Marker> {
+    /// Sends what is to be sent, and says how the invocation ends.
+    fn into_outcome(self, response: Response) -> Outcome;
+}
+
+/// Closes the connection: see [`Outcome::Close`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Close;
+
+/// Leaves the response and the connection open: see [`Outcome::Manual`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manual;
+
+/// The outcome of what a handler returned.
+#[doc(hidden)]
+pub fn outcome<Marker, T: IntoOutcome<Marker>>(returned: T) -> Outcome {
+    returned.into_outcome(Response::of_invocation())
+}
+
+/// The markers, one for each implementation that would overlap with another without it.
+#[doc(hidden)]
+pub mod marker {
+    use std::marker::PhantomData;
+
+    /// A value that is an outcome.
+    pub struct Whole;
+    /// Bytes that are a body.
+    pub struct Bytes;
+    /// An iterator of chunks.
+    pub struct Chunks;
+    /// An iterator of chunks that can fail.
+    pub struct FallibleChunks;
+    /// A collection of chunks.
+    pub struct Collection;
+    /// A value that may be absent.
+    pub struct Optional<Marker>(PhantomData<Marker>);
+    /// A value or an error.
+    pub struct Fallible<Marker>(PhantomData<Marker>);
+}
+
+impl IntoOutcome<marker::Whole> for Outcome {
+    fn into_outcome(self, _: Response) -> Outcome {
+        self
+    }
+}
+
+impl IntoOutcome<marker::Whole> for () {
+    fn into_outcome(self, _: Response) -> Outcome {
+        Outcome::Close
+    }
+}
+
+impl IntoOutcome<marker::Whole> for Close {
+    fn into_outcome(self, _: Response) -> Outcome {
+        Outcome::Close
+    }
+}
+
+impl IntoOutcome<marker::Whole> for Manual {
+    fn into_outcome(self, _: Response) -> Outcome {
+        Outcome::Manual
+    }
+}
+
+impl IntoOutcome<marker::Whole> for Cow<'_, str> {
+    fn into_outcome(self, _: Response) -> Outcome {
+        Outcome::Body(self.into_owned().into_bytes())
+    }
+}
+
+impl<T: Into<Vec<u8>>> IntoOutcome<marker::Bytes> for T {
+    fn into_outcome(self, _: Response) -> Outcome {
+        Outcome::Body(self.into())
+    }
+}
+
+impl<I> IntoOutcome<marker::Chunks> for I
+where
+    I: Iterator<Item: AsRef<[u8]>>,
+{
+    fn into_outcome(self, response: Response) -> Outcome {
+        for chunk in self {
+            if let Err(error) = write(response, chunk.as_ref()) {
+                return fail(&error, response);
+            }
+        }
+        Outcome::Body(Vec::new())
+    }
+}
+
+impl<I, C, E> IntoOutcome<marker::FallibleChunks> for I
+where
+    I: Iterator<Item = Result<C, E>>,
+    C: AsRef<[u8]>,
+    E: fmt::Display + 'static,
+{
+    fn into_outcome(self, response: Response) -> Outcome {
+        for chunk in self {
+            match chunk {
+                Ok(chunk) => {
+                    if let Err(error) = write(response, chunk.as_ref()) {
+                        return fail(&error, response);
+                    }
+                }
+                Err(error) => return fail(&error, response),
+            }
+        }
+        Outcome::Body(Vec::new())
+    }
+}
+
+impl<C: AsRef<[u8]>, const N: usize> IntoOutcome<marker::Collection> for [C; N] {
+    fn into_outcome(self, response: Response) -> Outcome {
+        self.into_iter().into_outcome(response)
+    }
+}
+
+impl<C: AsRef<[u8]>> IntoOutcome<marker::Collection> for Vec<C> {
+    fn into_outcome(self, response: Response) -> Outcome {
+        self.into_iter().into_outcome(response)
+    }
+}
+
+impl<T, Marker> IntoOutcome<marker::Optional<Marker>> for Option<T>
+where
+    T: IntoOutcome<Marker>,
+{
+    fn into_outcome(self, response: Response) -> Outcome {
+        match self {
+            Some(value) => value.into_outcome(response),
+            None => Outcome::Close,
+        }
+    }
+}
+
+impl<T, E, Marker> IntoOutcome<marker::Fallible<Marker>> for Result<T, E>
+where
+    T: IntoOutcome<Marker>,
+    E: fmt::Display + 'static,
+{
+    fn into_outcome(self, response: Response) -> Outcome {
+        match self {
+            Ok(value) => value.into_outcome(response),
+            Err(error) => fail(&error, response),
+        }
+    }
+}
+
+/// Writes one chunk of an iterator. An empty one would complete the response, which its end does.
+fn write(response: Response, chunk: &[u8]) -> Result<(), Error> {
+    if !chunk.is_empty() {
+        response.write(chunk)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

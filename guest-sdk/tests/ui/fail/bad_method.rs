@@ -1,0 +1,6 @@
+use guest_sdk::handler;
+
+#[handler(method = ["get", "GET POST", ""])]
+fn hello() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use guest_sdk::handler;
+
+#[handler]
+fn hello() -> u32 {
+    7
+}
+
+fn main() {}

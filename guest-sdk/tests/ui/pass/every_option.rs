@@ -1,0 +1,35 @@
+use guest_sdk::{Close, handler};
+
+#[handler(
+    path = ["/a", "/b/{id}", "/c/{*rest}"],
+    methods = ["GET", "PROPFIND"],
+    chunked = false,
+    rate = 2_097_152,
+    upload_rate = 0,
+    rate_scope = "connection",
+    burst = 1,
+    buffer_size = 32_768,
+    stream = true,
+    status = 201,
+    content_type = "text/plain",
+    max_body = 0x1000,
+    timeout = 0.5,
+    memory = 4_294_967_296,
+    concurrency = 8,
+    a = 1,
+    least = -9_223_372_036_854_775_808,
+    half = -0.5,
+    flag = true,
+    text = "a text",
+    none = [],
+    flags = [true, false],
+    integers = [1, -2],
+    floats = [1, 0.5, 2],
+    texts = ["a", "b"],
+    type = "a keyword",
+)]
+pub fn every_option() -> Close {
+    Close
+}
+
+fn main() {}

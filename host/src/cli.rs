@@ -1,0 +1,44 @@
+//! What a person types, what it means, and what is printed. Each command is a thin layer over the library.
+
+mod logging;
+mod options;
+mod routes;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An HTTP/1.x server whose route handlers are WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "host", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a directory of handlers.
+    Run(Box<run::Run>),
+    /// Print the routes of a directory: methods, paths, files, options and where each value came from.
+    Routes(Box<routes::Routes>),
+}
+
+/// Runs the command that was typed.
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Run(command) => command.run(),
+        Command::Routes(command) => command.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,101 @@
+//! The flags that every command shares: the routes directory, the cache, and one flag for each built-in option.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use host::options::{BUILTINS, Builtin, Value};
+
+/// What is served, and where compiled code is kept.
+#[derive(Debug, Args)]
+pub(super) struct Source {
+    /// The directory of the handlers.
+    #[arg(long, value_name = "DIR", default_value = "routes")]
+    pub(super) routes: PathBuf,
+
+    /// Where compiled code is kept [default: the user's cache directory].
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    cache_dir: Option<PathBuf>,
+
+    /// Compile at every start.
+    #[arg(long)]
+    no_cache: bool,
+
+    #[command(flatten)]
+    pub(super) options: OptionFlags,
+}
+
+impl Source {
+    /// The directory for compiled code, if any.
+    pub(super) fn cache_directory(&self) -> anyhow::Result<Option<PathBuf>> {
+        if self.no_cache {
+            return Ok(None);
+        }
+        let directory = self.cache_dir.clone().or_else(user_cache).context(
+            "there is no directory for compiled code: HOME is not set; name one with --cache-dir, or use --no-cache",
+        )?;
+        let absolute = std::path::absolute(&directory);
+        Ok(Some(absolute.with_context(|| format!("cannot use {} for compiled code", directory.display()))?))
+    }
+
+    /// Checks that the routes directory is there.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let directory = self.routes.display();
+        let metadata = std::fs::metadata(&self.routes).with_context(|| {
+            format!("cannot read the routes directory {directory}; make it, or name another with --routes")
+        })?;
+        anyhow::ensure!(metadata.is_dir(), "{directory} is not a directory; name one with --routes");
+        Ok(())
+    }
+}
+
+/// `$XDG_CACHE_HOME/vibrato`, or `~/.cache/vibrato`.
+fn user_cache() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(caches.join("vibrato"))
+}
+
+/// The values of the built-in options that were typed.
+#[derive(Debug, Default)]
+pub(super) struct OptionFlags(pub(super) Vec<(String, Value)>);
+
+impl Args for OptionFlags {
+    fn augment_args(command: Command) -> Command {
+        let command = command.next_help_heading("Options of every route (a component can lower a limit, not raise it)");
+        BUILTINS.iter().map(flag).fold(command, Command::arg)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for OptionFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let typed = |builtin: &'static Builtin| {
+            let value = matches.get_one::<Value>(builtin.name)?;
+            Some((builtin.name.to_owned(), value.clone()))
+        };
+        Ok(Self(BUILTINS.iter().filter_map(typed).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn flag(builtin: &'static Builtin) -> Arg {
+    let default = builtin.default.map(|preset| format!(" [default: {}]", Value::from(preset)));
+    let parse = move |text: &str| {
+        let value = builtin.parse(text);
+        if builtin.accepts(&value) { Ok(value) } else { Err(format!("expected {}", builtin.expected())) }
+    };
+    Arg::new(builtin.name)
+        .long(builtin.name.replace('_', "-"))
+        .value_name("VALUE")
+        .allow_hyphen_values(true)
+        .value_parser(parse)
+        .help(format!("{}; {}{}", builtin.help, builtin.expected(), default.unwrap_or_default()))
+}

@@ -1,0 +1,207 @@
+//! `host run`: serve a directory until a signal comes.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use host::config::{Config, Limits, Timeouts};
+use host::diagnostic::Severity;
+use host::http::head::HeadLimits;
+use host::server::{Running, Server};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::logging::{self, LogFormat};
+use super::options::Source;
+
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// The arguments of `host run`.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    source: Source,
+
+    /// The address to listen on; can be given several times. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", help_heading = "Server")]
+    listen: Vec<String>,
+
+    /// How the log on stderr is written; RUST_LOG says what is in it.
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Server")]
+    log_format: LogFormat,
+
+    /// Threads that serve [default: one for each core].
+    #[arg(long, value_name = "N", help_heading = "Server")]
+    workers: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+/// Bounds on what clients can take.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bounds on clients (times in seconds)")]
+struct Bounds {
+    /// Connections at once; past it: 503.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_connections)]
+    max_connections: usize,
+
+    /// Invocations at once; past it: 503.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_invocations,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_invocations: u32,
+
+    /// Bytes of a request's head; past it: 431.
+    #[arg(long, value_name = "BYTES", default_value_t = HeadLimits::default().max_bytes)]
+    max_head: usize,
+
+    /// Fields of a request's head; past it: 431.
+    #[arg(long, value_name = "N", default_value_t = HeadLimits::default().max_fields)]
+    max_fields: usize,
+
+    /// Bytes of a request's target; past it: 414.
+    #[arg(long, value_name = "BYTES", default_value_t = HeadLimits::default().max_target)]
+    max_target: usize,
+
+    /// For the whole head of a request, from its first byte.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().head), value_parser = duration)]
+    head_timeout: Duration,
+
+    /// For the next bytes of a body that a handler waits for.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().body), value_parser = duration)]
+    body_timeout: Duration,
+
+    /// For the next request on an open connection.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().idle), value_parser = duration)]
+    idle_timeout: Duration,
+
+    /// For a client to take some of what is sent.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().write), value_parser = duration)]
+    write_timeout: Duration,
+
+    /// For a handler to end after its client has gone.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().grace), value_parser = duration)]
+    grace: Duration,
+
+    /// For requests in flight once the server is told to stop.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().drain), value_parser = duration)]
+    drain_timeout: Duration,
+}
+
+impl Run {
+    /// Serves until SIGINT or SIGTERM; a second one does not wait for requests in flight.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        self.source.check()?;
+        let listeners = self.listen.iter().map(|address| bind(address)).collect::<anyhow::Result<Vec<_>>>()?;
+        logging::start(self.log_format)?;
+        let (server, diagnostics) = Server::new(self.config()?)?;
+        for diagnostic in &diagnostics {
+            match diagnostic.severity {
+                Severity::Error => tracing::error!("{diagnostic}"),
+                Severity::Warning => tracing::warn!("{diagnostic}"),
+            }
+        }
+        let (cached, compiled) = server.cache_hits_and_misses();
+        tracing::info!(routes = server.routes().routes().len(), cached, compiled, "routes loaded");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // From here on a signal drains rather than kills.
+        let mut signals = runtime.block_on(async { Signals::new() })?;
+        let running = server.start(listeners)?;
+        let mut stdout = std::io::stdout().lock();
+        for address in running.addresses() {
+            writeln!(stdout, "listening on http://{address}")?;
+        }
+        stdout.flush()?;
+        drop(stdout);
+        runtime.block_on(signals.stop(&running));
+        running.join();
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn config(&self) -> anyhow::Result<Config> {
+        let bounds = &self.bounds;
+        Ok(Config {
+            routes: self.source.routes.clone(),
+            options: self.source.options.0.clone(),
+            limits: Limits {
+                max_connections: bounds.max_connections,
+                max_invocations: bounds.max_invocations,
+                head: HeadLimits {
+                    max_bytes: bounds.max_head,
+                    max_fields: bounds.max_fields,
+                    max_target: bounds.max_target,
+                },
+            },
+            timeouts: Timeouts {
+                head: bounds.head_timeout,
+                body: bounds.body_timeout,
+                idle: bounds.idle_timeout,
+                write: bounds.write_timeout,
+                grace: bounds.grace,
+                drain: bounds.drain_timeout,
+            },
+            workers: self.workers.unwrap_or(Config::default().workers),
+            cache_directory: self.source.cache_directory()?,
+        })
+    }
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! { _ = self.interrupt.recv() => {} _ = self.terminate.recv() => {} }
+    }
+
+    /// Stops the server at the first signal, and at once at the second.
+    async fn stop(&mut self, running: &Running) {
+        self.next().await;
+        tracing::info!("stopping: requests in flight may end; another signal stops at once");
+        running.stop();
+        tokio::select! {
+            () = self.next() => running.stop_at_once(),
+            () = running.stopped() => {}
+        }
+    }
+}
+
+fn bind(address: &str) -> anyhow::Result<TcpListener> {
+    let resolved = address.to_socket_addrs().map(|mut addresses| addresses.next());
+    let resolved = resolved.ok().flatten();
+    let resolved = resolved
+        .with_context(|| format!("`--listen {address}` is no address; write host:port, as in 127.0.0.1:8000"))?;
+    listen(resolved).with_context(|| format!("cannot listen on {address}"))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the connections of the server before it.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn seconds(duration: Duration) -> String {
+    duration.as_secs_f64().to_string()
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected = "expected a number of seconds above 0, such as 30 or 0.5";
+    let seconds: f64 = text.parse().map_err(|_| expected.to_owned())?;
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| expected.to_owned())?;
+    let longest = Duration::from_secs(365 * 86_400);
+    if duration.is_zero() || duration > longest { Err(expected.to_owned()) } else { Ok(duration) }
+}

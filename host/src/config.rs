@@ -1,0 +1,85 @@
+//! What a server is configured with: plain values, checked when made, from wherever they came.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::http::head::HeadLimits;
+use crate::options::Value;
+
+/// The configuration of a server.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The directory that is served.
+    pub routes: PathBuf,
+    /// The operator's values for built-in options, as the flags give them: for a limit, no component gets above them.
+    pub options: Vec<(String, Value)>,
+    /// Bounds on what clients can take together.
+    pub limits: Limits,
+    /// How long clients are waited for.
+    pub timeouts: Timeouts,
+    /// How many threads serve.
+    pub workers: NonZeroUsize,
+    /// Where compiled code is kept; none compiles at every start.
+    pub cache_directory: Option<PathBuf>,
+}
+
+/// Bounds on what clients can take together.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections open at once; past it a new one is answered 503.
+    pub max_connections: usize,
+    /// Invocations at once; past it a request is answered 503.
+    pub max_invocations: u32,
+    /// The bounds of a head.
+    pub head: HeadLimits,
+}
+
+/// How long clients are waited for.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// For the whole head, from its first byte.
+    pub head: Duration,
+    /// For the next bytes of a body that the handler waits for.
+    pub body: Duration,
+    /// For the first byte of the next request.
+    pub idle: Duration,
+    /// For a client to take some of what is sent.
+    pub write: Duration,
+    /// For a handler to end after its client has gone.
+    pub grace: Duration,
+    /// For requests in flight once the server is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            routes: PathBuf::from("routes"),
+            options: Vec::new(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            cache_directory: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_connections: 10_000, max_invocations: 1_000, head: HeadLimits::default() }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            write: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+            drain: Duration::from_secs(30),
+        }
+    }
+}

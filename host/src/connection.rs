@@ -1,0 +1,183 @@
+//! One client's connection, from accept to close: read a head, find its route, serve it, and again.
+//!
+//! Owns the keep-alive loop and every reason to end it ([`CloseReason`]). It must not know Wasm, nor how a response
+//! is framed.
+
+mod buckets;
+mod close;
+mod drive;
+mod reply;
+mod scratch;
+mod timer;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+
+use crate::http::head::{HeadParser, RequestHead};
+use crate::server::Worker;
+
+pub use close::CloseReason;
+
+use buckets::Buckets;
+use drive::Served;
+use timer::Timer;
+
+/// A connection to one client.
+pub struct Connection {
+    socket: TcpStream,
+    peer: SocketAddr,
+    worker: Arc<Worker>,
+    input: BytesMut,
+    parser: HeadParser,
+    timer: Timer,
+    /// The buckets of routes whose `rate_scope` is `connection`.
+    buckets: Buckets,
+    /// Whether the client has sent its last byte.
+    half_closed: bool,
+}
+
+/// What the client did while a request was waited for.
+enum Awaited {
+    Head(RequestHead),
+    Refused(crate::http::head::HeadError),
+    Over(CloseReason),
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    #[must_use]
+    pub fn new(socket: TcpStream, peer: SocketAddr, worker: Arc<Worker>) -> Self {
+        // Small writes matter more than small packets; a socket that refuses is about to fail anyway.
+        let _ = socket.set_nodelay(true);
+        Self {
+            socket,
+            peer,
+            worker,
+            input: BytesMut::new(),
+            parser: HeadParser::default(),
+            timer: Timer::default(),
+            buckets: Buckets::default(),
+            half_closed: false,
+        }
+    }
+
+    /// Serves the client until the connection ends, closes it, and says why.
+    pub async fn serve(mut self) -> CloseReason {
+        let reason = self.serve_requests().await;
+        tracing::debug!(peer = %self.peer, reason = reason.explain(), "connection closed");
+        close::close(self.socket, &mut self.timer, reason, self.half_closed).await;
+        reason
+    }
+
+    /// Answers 503 in place of serving, because the host has no room for another connection.
+    pub async fn refuse(mut self) {
+        // Whether it was sent or not, the connection ends for this reason.
+        let _ = Box::pin(self.answer_overload()).await;
+        close::close(self.socket, &mut self.timer, CloseReason::Overloaded, false).await;
+    }
+
+    async fn serve_requests(&mut self) -> CloseReason {
+        loop {
+            let served = match self.next_head().await {
+                Awaited::Head(head) => Box::pin(self.serve_request(head)).await,
+                Awaited::Refused(error) => Box::pin(self.refuse_head(&error)).await,
+                Awaited::Over(reason) => return reason,
+            };
+            match served {
+                Ok(Served::Complete) => {}
+                Ok(Served::LeftOpen) => return self.wait_for_client().await,
+                Err(reason) => return reason,
+            }
+        }
+    }
+
+    /// Waits for the head of the next request.
+    async fn next_head(&mut self) -> Awaited {
+        let worker = self.worker.clone();
+        let timeouts = &worker.config().timeouts;
+        let idle_until = Instant::now() + timeouts.idle;
+        let mut head_until = None;
+        loop {
+            if !self.input.is_empty() {
+                match self.parser.parse(&mut self.input, &worker.config().limits.head) {
+                    Ok(Some(head)) => return Awaited::Head(head),
+                    Ok(None) => {}
+                    Err(error) => return Awaited::Refused(error),
+                }
+            }
+            if self.half_closed {
+                return Awaited::Over(CloseReason::ClientClosed);
+            }
+            if self.input.is_empty() && worker.stopping().is_set() {
+                return Awaited::Over(CloseReason::Stopping);
+            }
+            if !self.input.is_empty() && head_until.is_none() {
+                head_until = Some(Instant::now() + timeouts.head);
+            }
+            let read = self.read_head(head_until.unwrap_or(idle_until), head_until.is_none()).await;
+            match read {
+                HeadRead::Some => {}
+                HeadRead::End => self.half_closed = true,
+                HeadRead::Gone => return Awaited::Over(CloseReason::ClientGone),
+                HeadRead::Stopping => return Awaited::Over(CloseReason::Stopping),
+                HeadRead::TimedOut if head_until.is_some() => return Awaited::Over(CloseReason::HeadTimeout),
+                HeadRead::TimedOut => return Awaited::Over(CloseReason::Idle),
+            }
+        }
+    }
+
+    /// Reads some more of a head. An idle connection holds no buffer, and ends when the server stops.
+    async fn read_head(&mut self, until: Instant, idle: bool) -> HeadRead {
+        let (socket, timer, input, worker) = (&self.socket, &mut self.timer, &mut self.input, &self.worker);
+        let mut stopping = std::pin::pin!(worker.stopping().wait());
+        std::future::poll_fn(|cx| {
+            match scratch::poll_read(cx, socket, input) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
+                Poll::Ready(Ok(_)) => return Poll::Ready(HeadRead::Some),
+                Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
+                Poll::Pending => {}
+            }
+            if idle {
+                if input.capacity() > 0 {
+                    *input = BytesMut::new();
+                }
+                if stopping.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(HeadRead::Stopping);
+                }
+            }
+            timer.poll(cx, until).map(|()| HeadRead::TimedOut)
+        })
+        .await
+    }
+
+    /// A response was left open: only its client's end, or the server's, ends it.
+    async fn wait_for_client(&mut self) -> CloseReason {
+        let (socket, input) = (&self.socket, &mut self.input);
+        let mut stopping = std::pin::pin!(self.worker.stopping().wait());
+        std::future::poll_fn(|cx| match scratch::poll_read(cx, socket, input) {
+            Poll::Ready(Ok(0)) => Poll::Ready(CloseReason::ClientClosed),
+            Poll::Ready(Ok(_)) if input.len() > scratch::SIZE => Poll::Ready(CloseReason::ClientFlooded),
+            Poll::Ready(Ok(_)) => {
+                // More may be there already; what the client sends meanwhile is not answered.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(CloseReason::ClientGone),
+            Poll::Pending => stopping.as_mut().poll(cx).map(|()| CloseReason::Stopping),
+        })
+        .await
+    }
+}
+
+enum HeadRead {
+    Some,
+    End,
+    Gone,
+    Stopping,
+    TimedOut,
+}

@@ -1,0 +1,249 @@
+//! What becomes of a request whose head is known: a route's handler, or an answer of the host's own.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::close::CloseReason;
+use super::drive::{Drive, Served, Wire, answer};
+use super::{Connection, scratch};
+use crate::exchange::{Exchange, Request};
+use crate::guest::{CallError, Invocation, Outcome};
+use crate::http::decode::BodyDecoder;
+use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
+use crate::http::head::{HeadError, RequestHead, Version};
+use crate::http::response::{Response, ResponseOptions};
+use crate::intake::Intake;
+use crate::options::{RateScope, Settings};
+use crate::pump::{Pacer, Pump};
+use crate::rate::{self, TokenBucket};
+use crate::routes::{Lookup, Params, Route};
+
+/// The size of a piece where no route says otherwise.
+const PIECE: usize = 16 * 1024;
+
+/// What a request's head says of the connection and the body.
+struct Terms {
+    version: Version,
+    head_only: bool,
+    keep_alive: bool,
+    framing: BodyFraming,
+    awaits_continue: bool,
+}
+
+/// An answer of the host's own.
+struct Refusal<'r> {
+    status: u16,
+    fields: &'r [(&'r str, &'r str)],
+    text: String,
+    /// Whether nothing after this request can be trusted to be a request.
+    last: bool,
+}
+
+impl<'r> Refusal<'r> {
+    fn new(status: u16, text: impl Into<String>) -> Self {
+        Self { status, fields: &[], text: text.into(), last: false }
+    }
+
+    fn with(self, fields: &'r [(&'r str, &'r str)]) -> Self {
+        Self { fields, ..self }
+    }
+
+    fn last(self) -> Self {
+        Self { last: true, ..self }
+    }
+}
+
+/// What waits for a route's place is not told when to come back but soon.
+const RETRY: [(&str, &str); 1] = [("Retry-After", "1")];
+
+impl Connection {
+    /// Serves one request.
+    pub(super) async fn serve_request(&mut self, head: RequestHead) -> Result<Served, CloseReason> {
+        let mut terms = Terms {
+            version: head.version(),
+            head_only: head.is_head(),
+            keep_alive: keep_alive(&head) && !self.worker.stopping().is_set(),
+            framing: BodyFraming::None,
+            awaits_continue: false,
+        };
+        match request_framing(&head) {
+            Ok(framing) => terms.framing = framing,
+            Err(error) => return self.reply(&terms, Refusal::new(error.status(), error.to_string()).last()).await,
+        }
+        match expectation(&head, terms.framing) {
+            Ok(Expectation::Continue) => terms.awaits_continue = true,
+            Ok(Expectation::None) => {}
+            Err(error) => return self.reply(&terms, Refusal::new(error.status(), error.to_string()).last()).await,
+        }
+        let table = self.worker.routes();
+        if head.path() == "*" {
+            return self.reply(&terms, Refusal::new(204, "").with(&[("Allow", table.allow_all())])).await;
+        }
+        match table.lookup(head.method(), head.path()) {
+            Lookup::Found { route, params } => self.call(&terms, route, head, params).await,
+            Lookup::Options { allow } => self.reply(&terms, Refusal::new(204, "").with(&[("Allow", allow)])).await,
+            Lookup::MethodNotAllowed { allow } => {
+                let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
+                self.reply(&terms, Refusal::new(405, text).with(&[("Allow", allow)])).await
+            }
+            Lookup::NotImplemented => {
+                self.reply(&terms, Refusal::new(501, format!("no route takes the method {}", head.method()))).await
+            }
+            Lookup::NotFound => {
+                self.reply(&terms, Refusal::new(404, format!("there is no route at {}", head.path()))).await
+            }
+            Lookup::BadPath => self.reply(&terms, Refusal::new(400, "the path does not decode to text")).await,
+        }
+    }
+
+    /// Answers a head that cannot be read. What follows it cannot be read either.
+    pub(super) async fn refuse_head(&mut self, error: &HeadError) -> Result<Served, CloseReason> {
+        tracing::debug!(peer = %self.peer, status = error.status(), "request refused: {error}");
+        self.reply(&LAST, Refusal::new(error.status(), error.to_string()).last()).await
+    }
+
+    /// Answers a connection that there is no room for.
+    pub(super) async fn answer_overload(&mut self) -> Result<(), CloseReason> {
+        let refusal = Refusal::new(503, "there are too many connections").with(&RETRY).last();
+        self.reply(&LAST, refusal).await.map(|_| ())
+    }
+
+    /// Sends an answer of the host's own, and sees to the request's body.
+    async fn reply(&mut self, terms: &Terms, refusal: Refusal<'_>) -> Result<Served, CloseReason> {
+        let decoder = BodyDecoder::new(terms.framing, u64::MAX);
+        let intake = Intake::new(decoder, PIECE, None, terms.awaits_continue);
+        let keep_alive = terms.keep_alive && !refusal.last && (intake.is_done() || intake.can_drain());
+        let options = ResponseOptions {
+            version: terms.version,
+            head_only: terms.head_only,
+            keep_alive,
+            chunked: false,
+            status: refusal.status,
+            coalesce: 0,
+            buffer_size: PIECE,
+        };
+        let mut response = Response::new(options, b"", scratch::take_output());
+        answer(&mut response, refusal.status, refusal.fields, &refusal.text);
+        let worker = self.worker.clone();
+        let exchange = Arc::new(Exchange::answered(response));
+        let wire = self.wire(&worker.config().timeouts);
+        let drive = Drive::<NoHandler>::new(wire, exchange, intake, Pump::new(None));
+        match drive.run().await {
+            Err(_) if refusal.last => Err(CloseReason::Refused),
+            served => served,
+        }
+    }
+
+    /// Calls a route's handler.
+    async fn call(
+        &mut self,
+        terms: &Terms,
+        route: &Arc<Route>,
+        head: RequestHead,
+        params: Params,
+    ) -> Result<Served, CloseReason> {
+        let settings = &route.options.settings;
+        let decoder = BodyDecoder::new(terms.framing, settings.max_body);
+        if decoder.failure().is_some() {
+            let text = format!("the body is larger than {} bytes", settings.max_body);
+            return self.reply(terms, Refusal::new(413, text)).await;
+        }
+        let worker = self.worker.clone();
+        let (Some(_running), Some(_permit)) = (route.admit(), worker.engine().permit()) else {
+            return self.reply(terms, Refusal::new(503, "too many requests are running").with(&RETRY)).await;
+        };
+        let (download, upload) = self.pacers(route);
+        let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
+        let intake = Intake::new(decoder, piece, upload, terms.awaits_continue);
+        let request = Request { head, params, peer: self.peer.ip() };
+        let has_body = terms.framing != BodyFraming::None;
+        let deadline = Instant::now() + settings.timeout;
+        let exchange = Arc::new(Exchange::new(request, response(terms, settings), has_body, deadline));
+        let id = worker.next_id();
+        let invocation = Invocation {
+            exchange: exchange.clone(),
+            options: route.options.clone(),
+            route: route.mount.name.clone(),
+            id,
+        };
+        let served = {
+            let handler = std::pin::pin!(route.handler.call(invocation));
+            let wire = self.wire(&worker.config().timeouts);
+            let drive = Drive::new(wire, exchange.clone(), intake, Pump::new(download));
+            drive.with_handler(handler, &route.mount.name, id).run().await
+        };
+        if let Some(exchange) = Arc::into_inner(exchange) {
+            scratch::return_output(exchange.into_response().into_buffer());
+        }
+        served
+    }
+
+    fn wire<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> Wire<'c> {
+        Wire {
+            socket: &self.socket,
+            input: &mut self.input,
+            timer: &mut self.timer,
+            half_closed: &mut self.half_closed,
+            timeouts,
+        }
+    }
+
+    /// The pacers of the two directions, where the route has rates.
+    fn pacers(&mut self, route: &Arc<Route>) -> (Option<Pacer>, Option<Pacer>) {
+        let settings = &route.options.settings;
+        let download = settings.rate.map(|rate| (rate, settings.burst, Direction::Download));
+        let upload = settings.upload_rate.map(|rate| (rate, settings.upload_burst, Direction::Upload));
+        let mut pacer = |(rate, burst, direction)| {
+            let now = Instant::now();
+            let clients = match direction {
+                Direction::Download => &route.download,
+                Direction::Upload => &route.upload,
+            };
+            let bucket = match (settings.rate_scope, clients) {
+                (RateScope::Client, Some(clients)) => clients.bucket(self.peer.ip(), now),
+                (RateScope::Connection, _) | (RateScope::Client, None) => {
+                    self.buckets.get(&route.mount.name, direction, || TokenBucket::new(rate, burst, now))
+                }
+            };
+            Pacer::new(bucket, rate::piece(rate, burst))
+        };
+        (download.map(&mut pacer), upload.map(&mut pacer))
+    }
+}
+
+/// Where the host answers by itself.
+type NoHandler = std::future::Pending<Result<Outcome, CallError>>;
+
+/// A way of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Download,
+    Upload,
+}
+
+/// The terms of an answer after which the connection ends.
+const LAST: Terms = Terms {
+    version: Version::Http11,
+    head_only: false,
+    keep_alive: false,
+    framing: BodyFraming::None,
+    awaits_continue: false,
+};
+
+/// The response as the route's options have it.
+fn response(terms: &Terms, settings: &Settings) -> Response {
+    let options = ResponseOptions {
+        version: terms.version,
+        head_only: terms.head_only,
+        keep_alive: terms.keep_alive,
+        chunked: settings.chunked.unwrap_or(true),
+        status: settings.status,
+        coalesce: if settings.stream { 0 } else { (settings.buffer_size / 2).max(1) },
+        buffer_size: settings.buffer_size,
+    };
+    let mut response = Response::new(options, settings.content_type.as_bytes(), scratch::take_output());
+    if terms.awaits_continue {
+        response.expect_continue();
+    }
+    response
+}

@@ -1,0 +1,328 @@
+//! One request and its response, as the connection and the handler share them.
+//!
+//! Owns the request, the [`Response`] in the making, the next piece of the request's body, and the clock of the
+//! invocation. It must not know sockets or Wasm. Both sides live in one task (the connection polls the handler), so
+//! the lock is never waited for, and a side that has to wait returns `Pending` and is polled again once the other has
+//! moved.
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::clock;
+use crate::http::fields::Fields;
+use crate::http::head::RequestHead;
+use crate::http::response::{Response, ResponseError};
+
+/// The request, all but its body.
+#[derive(Debug)]
+pub struct Request {
+    /// The head as it was received.
+    pub head: RequestHead,
+    /// What the route's pattern captured, percent-decoded.
+    pub params: Vec<(String, String)>,
+    /// The client's address.
+    pub peer: IpAddr,
+}
+
+/// Why the rest of a request's body cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BodyError {
+    /// The client ended the connection in the middle of the body.
+    #[error("the client ended the connection before the end of the body")]
+    Incomplete,
+    /// The chunked coding is malformed.
+    #[error("the chunked coding of the body is malformed")]
+    Malformed,
+    /// The body is larger than `max_body`.
+    #[error("the body is larger than max_body")]
+    TooLarge,
+    /// The client sent nothing for too long.
+    #[error("the client stopped sending the body")]
+    TimedOut,
+}
+
+impl BodyError {
+    /// The status that tells the client.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Incomplete | Self::Malformed => 400,
+            Self::TooLarge => 413,
+            Self::TimedOut => 408,
+        }
+    }
+}
+
+/// A request and its response while they are served.
+#[derive(Debug)]
+pub struct Exchange {
+    request: Option<Request>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    response: Response,
+    body: Body,
+    clock: Clock,
+    closed_by_handler: bool,
+}
+
+/// Where the request's body stands between the two sides: at most one piece at a time.
+#[derive(Debug)]
+enum Body {
+    /// Nobody asked for the next piece.
+    Idle,
+    /// The handler waits for at most this many bytes.
+    Wanted(usize),
+    /// A piece to be taken.
+    Piece(Bytes),
+    /// The end, good or bad.
+    Over(Result<(), BodyError>),
+}
+
+/// The time that the handler itself may use. It stands still while the handler waits for its client.
+#[derive(Debug)]
+struct Clock {
+    deadline: Instant,
+    waiting: Option<(WaitsFor, Instant)>,
+}
+
+/// What a handler waits for from its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WaitsFor {
+    /// Room for what it writes.
+    Room,
+    /// A piece of the body.
+    Body,
+}
+
+impl Inner {
+    /// Whether a handler that writes need not wait: there is room, or writing is over.
+    fn has_room(&self) -> bool {
+        self.response.has_room() || self.response.is_over()
+    }
+}
+
+impl Exchange {
+    /// A new exchange. `has_body` says whether a body was announced; the handler has until `deadline`.
+    #[must_use]
+    pub fn new(request: Request, response: Response, has_body: bool, deadline: Instant) -> Self {
+        let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
+        let clock = Clock { deadline, waiting: None };
+        Self { request: Some(request), inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false }) }
+    }
+
+    /// An exchange that no handler sees: the host has made the response.
+    #[must_use]
+    pub fn answered(response: Response) -> Self {
+        let clock = Clock { deadline: Instant::now(), waiting: None };
+        let body = Body::Over(Ok(()));
+        Self { request: None, inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false }) }
+    }
+
+    /// The request, where a handler answers it.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        self.request.as_ref()
+    }
+
+    /// Works on the response. Not for use across an await.
+    pub fn response<R>(&self, work: impl FnOnce(&mut Response) -> R) -> R {
+        work(&mut self.lock().response)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while the lock was held cannot have left a response half-changed that matters: the connection is
+        // lost with its task.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handler's side.
+impl Exchange {
+    /// Sets the status of the response.
+    ///
+    /// # Errors
+    /// As [`Response::set_status`].
+    pub fn set_status(&self, code: u16) -> Result<(), ResponseError> {
+        self.lock().response.set_status(code)
+    }
+
+    /// Changes the fields of the response.
+    ///
+    /// # Errors
+    /// As [`Response::fields`], or what the change says.
+    pub fn fields<E>(&self, change: impl FnOnce(&mut Fields) -> Result<(), E>) -> Result<(), ResponseError>
+    where
+        ResponseError: From<E>,
+    {
+        Ok(change(self.lock().response.fields()?)?)
+    }
+
+    /// Writes as much of `chunk` from `offset` on as there is room for, and moves `offset`. True once all is
+    /// written; otherwise [`Self::room`] waits for more. An empty chunk completes the response.
+    ///
+    /// # Errors
+    /// As [`Response::write`].
+    pub fn write(&self, chunk: &[u8], offset: &mut usize) -> Result<bool, ResponseError> {
+        let response = &mut self.lock().response;
+        let date = clock::date();
+        loop {
+            let rest = &chunk[*offset..];
+            if !rest.is_empty() && !response.is_over() && !response.has_room() {
+                return Ok(false);
+            }
+            let piece = &rest[..rest.len().min(response.max_piece())];
+            response.write(piece, &date)?;
+            *offset += piece.len();
+            if *offset == chunk.len() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Waits until the client took enough of what was written, or the response is over.
+    pub async fn room(&self) {
+        self.wait(WaitsFor::Room, |inner| inner.has_room().then_some(())).await;
+    }
+
+    /// What returning `close` does: without a byte where nothing was written, else properly.
+    pub fn close(&self) {
+        let inner = &mut *self.lock();
+        let response = &mut inner.response;
+        if response.is_over() {
+            return;
+        }
+        inner.closed_by_handler = true;
+        if response.is_building() {
+            response.cut();
+        } else {
+            response.forbid_keep_alive();
+            // A response that is not over can be finished.
+            let _ = response.finish(&clock::date());
+        }
+    }
+
+    /// Waits for the next piece of the body, at least one byte and at most `max`; none at the end.
+    ///
+    /// # Errors
+    /// Why the rest cannot be had; the same each time.
+    pub async fn read(&self, max: usize) -> Result<Option<Bytes>, BodyError> {
+        self.wait(WaitsFor::Body, |inner| match &mut inner.body {
+            Body::Over(Ok(())) => Some(Ok(None)),
+            Body::Over(Err(error)) => Some(Err(*error)),
+            Body::Piece(piece) => {
+                let taken = piece.split_to(piece.len().min(max));
+                if piece.is_empty() {
+                    inner.body = Body::Idle;
+                }
+                Some(Ok(Some(taken)))
+            }
+            Body::Idle | Body::Wanted(_) => {
+                inner.body = Body::Wanted(max);
+                None
+            }
+        })
+        .await
+    }
+
+    /// Whether the handler has used up its time.
+    #[must_use]
+    pub fn is_expired(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Waits for the client, and stops the handler's clock meanwhile.
+    async fn wait<R>(&self, what: WaitsFor, mut ready: impl FnMut(&mut Inner) -> Option<R>) -> R {
+        poll_fn(|_| {
+            let inner = &mut *self.lock();
+            if let Some(value) = ready(inner) {
+                if let Some((_, since)) = inner.clock.waiting.take() {
+                    inner.clock.deadline += since.elapsed();
+                }
+                return Poll::Ready(value);
+            }
+            inner.clock.waiting.get_or_insert_with(|| (what, Instant::now()));
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// The connection's side.
+impl Exchange {
+    /// How many bytes of the body the handler waits for.
+    #[must_use]
+    pub fn wanted(&self) -> Option<usize> {
+        match self.lock().body {
+            Body::Wanted(max) => Some(max),
+            Body::Idle | Body::Piece(_) | Body::Over(_) => None,
+        }
+    }
+
+    /// Gives the handler the next piece of the body.
+    pub fn supply(&self, piece: Bytes) {
+        self.lock().body = Body::Piece(piece);
+    }
+
+    /// Tells the handler that there is no more of the body, for good or bad.
+    pub fn end_body(&self, end: Result<(), BodyError>) {
+        self.lock().body = Body::Over(end);
+    }
+
+    /// Tells the handler that its client is gone; it has `grace` to come to an end.
+    pub fn client_gone(&self, grace: Duration) {
+        let inner = &mut *self.lock();
+        inner.response.cut();
+        if !matches!(inner.body, Body::Over(_)) {
+            inner.body = Body::Over(Err(BodyError::Incomplete));
+        }
+        inner.clock.deadline = inner.clock.deadline.min(Instant::now() + grace);
+    }
+
+    /// When the handler's time is used up; none while it waits for its client.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let clock = &self.lock().clock;
+        clock.waiting.is_none().then_some(clock.deadline)
+    }
+
+    /// Whether the handler waited for something that is there now: it is time to poll it.
+    #[must_use]
+    pub fn can_resume(&self) -> bool {
+        let inner = &*self.lock();
+        match inner.clock.waiting {
+            None => false,
+            Some((WaitsFor::Room, _)) => inner.has_room(),
+            Some((WaitsFor::Body, _)) => matches!(inner.body, Body::Piece(_) | Body::Over(_)),
+        }
+    }
+
+    /// Why the body could not be read to its end, if it could not.
+    #[must_use]
+    pub fn body_error(&self) -> Option<BodyError> {
+        match self.lock().body {
+            Body::Over(Err(error)) => Some(error),
+            Body::Over(Ok(())) | Body::Idle | Body::Wanted(_) | Body::Piece(_) => None,
+        }
+    }
+
+    /// Whether the handler closed the connection before the response was complete.
+    #[must_use]
+    pub fn is_closed_by_handler(&self) -> bool {
+        self.lock().closed_by_handler
+    }
+
+    /// The exchange's response, once the handler has let go of it.
+    #[must_use]
+    pub fn into_response(self) -> Response {
+        self.inner.into_inner().unwrap_or_else(PoisonError::into_inner).response
+    }
+}

@@ -1,0 +1,254 @@
+//! From the bytes of a `.wasm` to a [`Handler`]: compile, compare with the world, link, ask it to describe itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+
+use super::engine::Engine;
+use super::imports::{INTERFACES, VERSION};
+use super::state::{Expired, State};
+use super::types::{GuestDeclaration, Returned};
+use crate::options::Value;
+
+/// A loaded component, ready to be called.
+pub struct Handler {
+    engine: Engine,
+    pre: InstancePre<State>,
+    handle: ComponentExportIndex,
+    declaration: Option<Declaration>,
+}
+
+/// What a component says of its own route. It is as the component gave it, unchecked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declaration {
+    /// Path patterns.
+    pub paths: Vec<String>,
+    /// Methods.
+    pub methods: Vec<String>,
+    /// Options.
+    pub options: Vec<(String, Value)>,
+}
+
+/// Why a `.wasm` is no handler. Each says what is wrong; [`LoadError::remedy`] says what to do.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file is no WebAssembly at all.
+    #[error("it is not WebAssembly: it does not begin with `\\0asm`")]
+    NotWasm,
+    /// A core module.
+    #[error("it is a core WebAssembly module, not a component")]
+    CoreModule,
+    /// The binary is broken, or uses what this engine does not have.
+    #[error("it cannot be compiled: {0}")]
+    Broken(String),
+    /// It needs what this host does not provide.
+    #[error("it imports `{import}`, which this host does not provide{provided}")]
+    Import {
+        /// The name of the import, with its version.
+        import: String,
+        /// What the host has instead, or nothing.
+        provided: String,
+    },
+    /// An import's type differs.
+    #[error("its imports do not match the world `vibrato:handler/handler@{VERSION}`: {0}")]
+    ImportType(String),
+    /// It does not export `handle`.
+    #[error("it does not export the function `handle` of the world `vibrato:handler/handler@{VERSION}`; {found}")]
+    NoHandle {
+        /// What it exports, in words.
+        found: String,
+    },
+    /// It exports something else under that name.
+    #[error(
+        "its export `{name}` is not the function of the world `vibrato:handler/handler-described@{VERSION}`: {reason}"
+    )]
+    ExportType {
+        /// The export.
+        name: &'static str,
+        /// How it differs.
+        reason: String,
+    },
+    /// `describe` trapped or took too long.
+    #[error("its `describe` failed: {0}")]
+    Describe(String),
+}
+
+impl LoadError {
+    /// What the author or the operator can do.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NotWasm => "put only components into the routes directory; was the file copied or built completely?",
+            Self::CoreModule => {
+                "build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
+            }
+            Self::Broken(_) => "build or copy the file again: it is truncated, damaged, or newer than this host",
+            Self::Import { .. } | Self::ImportType(_) => {
+                "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's \
+                 cli, clocks, filesystem, io, random and sockets"
+            }
+            Self::NoHandle { .. } | Self::ExportType { .. } => {
+                "build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function"
+            }
+            Self::Describe(_) => "`describe` must return at once and need nothing of a request",
+        }
+    }
+}
+
+impl Handler {
+    /// Loads a component. `name` is for its log lines; `memory` and `timeout` bound its `describe`.
+    ///
+    /// This compiles, and so takes from milliseconds to many seconds: not for a thread that serves.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn load(
+        engine: &Engine,
+        name: &Arc<str>,
+        bytes: &[u8],
+        memory: usize,
+        timeout: Duration,
+    ) -> Result<Self, LoadError> {
+        check_preamble(bytes)?;
+        let wasmtime = engine.wasmtime();
+        let component = Component::from_binary(wasmtime, bytes).map_err(|e| LoadError::Broken(format!("{e:#}")))?;
+        let handle = check_export::<(Returned,)>(&component, "handle")?;
+        let handle = handle.ok_or_else(|| LoadError::NoHandle { found: exports(engine, &component) })?;
+        let describe = check_export::<(GuestDeclaration,)>(&component, "describe")?;
+        let linked = engine.linker().instantiate_pre(&component);
+        let pre = linked.map_err(|error| explain_import(engine, &component, &error))?;
+        let state = State::describe(name.clone(), memory, timeout);
+        let mut handler = Self { engine: engine.clone(), pre, handle, declaration: None };
+        if let Some(describe) = describe {
+            handler.declaration = Some(handler.describe(&describe, state, timeout)?);
+        }
+        Ok(handler)
+    }
+
+    /// What the component says of its route, if it does.
+    #[must_use]
+    pub fn declaration(&self) -> Option<&Declaration> {
+        self.declaration.as_ref()
+    }
+
+    pub(super) fn engine(&self) -> &wasmtime::Engine {
+        self.engine.wasmtime()
+    }
+
+    pub(super) fn pre(&self) -> &InstancePre<State> {
+        &self.pre
+    }
+
+    pub(super) fn handle_index(&self) -> &ComponentExportIndex {
+        &self.handle
+    }
+
+    fn describe(
+        &self,
+        export: &ComponentExportIndex,
+        state: State,
+        timeout: Duration,
+    ) -> Result<Declaration, LoadError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|error| LoadError::Describe(error.to_string()))?;
+        let mut store = self.store(state);
+        let called = runtime.block_on(async {
+            let call = async {
+                let instance = self.pre.instantiate_async(&mut store).await?;
+                let describe = instance.get_typed_func::<(), (GuestDeclaration,)>(&mut store, export)?;
+                describe.call_async(&mut store, ()).await
+            };
+            tokio::time::timeout(timeout, call).await.unwrap_or_else(|_| Err(Expired.into()))
+        });
+        match called {
+            Ok((declaration,)) => Ok(declaration.into()),
+            Err(error) if error.is::<Expired>() => Err(LoadError::Describe(format!("it took longer than {timeout:?}"))),
+            Err(error) => {
+                let limit = store.data().memory.explain().unwrap_or_default();
+                Err(LoadError::Describe(format!("{limit}{}", error.root_cause())))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Handler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handler").field("declaration", &self.declaration).finish_non_exhaustive()
+    }
+}
+
+impl From<GuestDeclaration> for Declaration {
+    fn from(declared: GuestDeclaration) -> Self {
+        Self {
+            paths: declared.paths,
+            methods: declared.methods,
+            options: declared.options.into_iter().map(|(name, value)| (name, value.into())).collect(),
+        }
+    }
+}
+
+/// A core module and a component differ in the version that follows the magic number.
+fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
+    match bytes.strip_prefix(b"\0asm") {
+        None => Err(LoadError::NotWasm),
+        Some([1, 0, 0, 0, ..]) => Err(LoadError::CoreModule),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Finds a function among the exports and compares its type.
+fn check_export<R>(component: &Component, name: &'static str) -> Result<Option<ComponentExportIndex>, LoadError>
+where
+    R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
+{
+    let Some((item, index)) = component.get_export(None, name) else { return Ok(None) };
+    let ComponentItem::ComponentFunc(function) = item else {
+        return Err(LoadError::ExportType { name, reason: "it is no function".to_owned() });
+    };
+    let component = component.component_type();
+    let typed = function.typecheck::<(), R>(&component.instance_type());
+    typed.map_err(|error| LoadError::ExportType { name, reason: format!("{error:#}") })?;
+    Ok(Some(index))
+}
+
+fn exports(engine: &Engine, component: &Component) -> String {
+    let names: Vec<String> =
+        component.component_type().exports(engine.wasmtime()).map(|(name, _)| format!("`{name}`")).collect();
+    if names.iter().any(|name| name.starts_with("`wasi:http/")) {
+        return format!("it exports {}: a handler for `wasmtime serve`, not for this host", names.join(", "));
+    }
+    if names.is_empty() { "it exports nothing".to_owned() } else { format!("it exports {}", names.join(", ")) }
+}
+
+/// Names the first import that this host does not have; where all names are known, a type differs.
+fn explain_import(engine: &Engine, component: &Component, error: &wasmtime::Error) -> LoadError {
+    for (import, _) in component.component_type().imports(engine.wasmtime()) {
+        if let Some(provided) = not_provided(import) {
+            return LoadError::Import { import: import.to_owned(), provided };
+        }
+    }
+    LoadError::ImportType(format!("{error:#}"))
+}
+
+/// Nothing where the host provides the import, else what it has instead.
+fn not_provided(import: &str) -> Option<String> {
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    if let Some(name) = interface.strip_prefix("vibrato:handler/") {
+        return match INTERFACES.contains(&name) {
+            true if version == VERSION => None,
+            true => Some(format!(": it has version {VERSION} of that interface")),
+            false => Some(format!(": `vibrato:handler@{VERSION}` has {}", INTERFACES.join(", "))),
+        };
+    }
+    let package = interface.split('/').next().unwrap_or(interface);
+    match package {
+        "wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:io" | "wasi:random" | "wasi:sockets" => {
+            let same_line = version.starts_with("0.2.");
+            (!same_line).then(|| format!(": it has version 0.2 of `{package}`"))
+        }
+        _ => Some(String::new()),
+    }
+}

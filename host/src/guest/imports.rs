@@ -1,0 +1,163 @@
+//! The host functions of `wit/world.wit`: each takes the exchange, calls it, and maps what it says.
+//!
+//! They are linked by hand so that chunks, names and values are read where they lie in the guest's memory: a chunk
+//! piece by piece as there is room, names and values without a copy before they are known to be good.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, WasmList, WasmStr};
+use wasmtime::{Result, StoreContextMut};
+
+use super::state::State;
+use super::types::{GuestBodyError, GuestError, GuestValue, HttpVersion};
+use crate::exchange::{Exchange, Request};
+use crate::http::fields::{FieldError, Fields};
+
+/// The version of the package that this host provides.
+pub(super) const VERSION: &str = "0.1.0";
+
+/// The interfaces of the package `vibrato:handler`.
+pub(super) const INTERFACES: [&str; 4] = ["types", "request", "response", "options"];
+
+type GuestResult = std::result::Result<(), GuestError>;
+
+/// Adds all of WASI 0.2 and the world `handler`.
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    let mut root = linker.root();
+    let mut interface = |name: &str, add: fn(&mut LinkerInstance<'_, State>) -> Result<()>| {
+        add(&mut root.instance(&format!("vibrato:handler/{name}@{VERSION}"))?)
+    };
+    interface("types", |_| Ok(()))?;
+    interface("request", add_request)?;
+    interface("response", add_response)?;
+    interface("options", add_options)
+}
+
+fn add_request(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
+    of_request(linker, "method", |request| request.head.method().to_owned())?;
+    of_request(linker, "target", |request| request.head.target().to_owned())?;
+    of_request(linker, "path", |request| request.head.path().to_owned())?;
+    of_request(linker, "query", |request| request.head.query().map(str::to_owned))?;
+    of_request(linker, "version", |request| HttpVersion::from(request.head.version()))?;
+    of_request(linker, "params", |request| request.params.clone())?;
+    of_request(linker, "peer", |request| request.peer.to_canonical().to_string())?;
+    of_request(linker, "fields", |request| {
+        let field = |(name, value): (&str, &[u8])| (name.to_ascii_lowercase(), Bytes::copy_from_slice(value));
+        request.head.fields().map(field).collect::<Vec<_>>()
+    })?;
+    linker.func_wrap("field", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+        Ok((combined(request(&store)?, &name.to_str(&store)?),))
+    })?;
+    linker.func_wrap_async("read", |store: StoreContextMut<'_, State>, (max,): (u32,)| {
+        Box::new(async move {
+            let exchange = exchange(&store)?;
+            let piece = exchange.read(max.max(1) as usize).await;
+            Ok((piece.map_err(GuestBodyError::from),))
+        })
+    })
+}
+
+fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
+    linker.func_wrap("set-status", |store: StoreContextMut<'_, State>, (code,): (u16,)| {
+        let set = |exchange: &Arc<Exchange>| exchange.set_status(code).map_err(GuestError::from);
+        Ok((store.data().exchange().ok_or(GuestError::Closed).and_then(set),))
+    })?;
+    set_field(linker, "set-field", Fields::set)?;
+    set_field(linker, "append-field", Fields::append)?;
+    linker.func_wrap("remove-field", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+        let name = name.to_str(&store)?;
+        let remove = |fields: &mut Fields| -> std::result::Result<(), FieldError> {
+            fields.remove(&name);
+            Ok(())
+        };
+        Ok((fields(&store, remove),))
+    })?;
+    linker.func_wrap_async("write", |store: StoreContextMut<'_, State>, (chunk,): (WasmList<u8>,)| {
+        Box::new(async move {
+            let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
+            let mut written = 0;
+            loop {
+                match exchange.write(chunk.as_le_slice(&store), &mut written) {
+                    Ok(true) => return Ok((Ok(()),)),
+                    Ok(false) => exchange.room().await,
+                    Err(error) => return Ok((Err(GuestError::from(error)),)),
+                }
+            }
+        })
+    })?;
+    linker.func_wrap("close", |store: StoreContextMut<'_, State>, (): ()| {
+        let closed = store.data().exchange().map(|exchange| exchange.close());
+        Ok((closed.ok_or(GuestError::Closed),))
+    })
+}
+
+fn add_options(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
+    linker.func_wrap("get", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+        let Some(options) = store.data().options() else { return Ok((None,)) };
+        Ok((options.get(&name.to_str(&store)?).map(GuestValue::from),))
+    })?;
+    linker.func_wrap("all", |store: StoreContextMut<'_, State>, (): ()| {
+        let options = store.data().options();
+        let all = options.into_iter().flat_map(|options| options.all());
+        Ok((all.map(|entry| (entry.name.clone(), GuestValue::from(&entry.value))).collect::<Vec<_>>(),))
+    })
+}
+
+/// Links a function that says something of the request.
+fn of_request<R>(linker: &mut LinkerInstance<'_, State>, name: &str, get: fn(&Request) -> R) -> Result<()>
+where
+    (R,): ComponentNamedList + Lower + 'static,
+{
+    linker.func_wrap(name, move |store: StoreContextMut<'_, State>, (): ()| Ok((get(request(&store)?),)))
+}
+
+/// Links a function that takes a field's name and value.
+fn set_field(
+    linker: &mut LinkerInstance<'_, State>,
+    name: &str,
+    set: fn(&mut Fields, &str, &[u8]) -> std::result::Result<(), FieldError>,
+) -> Result<()>
+where
+    (WasmStr, WasmList<u8>): ComponentNamedList + Lift,
+{
+    linker.func_wrap(name, move |store: StoreContextMut<'_, State>, (name, value): (WasmStr, WasmList<u8>)| {
+        let name = name.to_str(&store)?;
+        let value = value.as_le_slice(&store);
+        Ok((fields(&store, |fields| set(fields, &name, value)),))
+    })
+}
+
+fn fields(
+    store: &StoreContextMut<'_, State>,
+    change: impl FnOnce(&mut Fields) -> std::result::Result<(), FieldError>,
+) -> GuestResult {
+    let exchange = store.data().exchange().ok_or(GuestError::Closed)?;
+    exchange.fields(change).map_err(GuestError::from)
+}
+
+fn exchange<'s>(store: &'s StoreContextMut<'_, State>) -> Result<&'s Arc<Exchange>> {
+    store.data().exchange().ok_or_else(no_request)
+}
+
+fn request<'s>(store: &'s StoreContextMut<'_, State>) -> Result<&'s Request> {
+    exchange(store)?.request().ok_or_else(no_request)
+}
+
+fn no_request() -> wasmtime::Error {
+    wasmtime::Error::msg("there is no request while a route describes itself")
+}
+
+/// The value of a field, its lines combined (RFC 9110 section 5.3; for `cookie`, RFC 6265 section 5.4).
+fn combined(request: &Request, name: &str) -> Option<Bytes> {
+    let mut lines = request.head.values(name);
+    let first = lines.next()?;
+    let separator: &[u8] = if name.eq_ignore_ascii_case("cookie") { b"; " } else { b", " };
+    let mut value = first.to_owned();
+    for line in lines {
+        value.extend_from_slice(separator);
+        value.extend_from_slice(line);
+    }
+    Some(value.into())
+}

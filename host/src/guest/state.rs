@@ -1,0 +1,149 @@
+//! What a store holds for one invocation: its exchange, its options, its memory limit, and WASI made when asked for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use wasmtime::ResourceLimiter;
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::Invocation;
+use super::log::GuestLog;
+use crate::exchange::Exchange;
+use crate::options::Options;
+
+/// The most elements of one table: an interpreter compiled to Wasm has some thousands of functions.
+pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
+
+/// The most random bytes a guest gets in one call.
+const MAX_RANDOM_BYTES: u64 = 64 * 1024;
+
+/// The guest used up its time while it ran.
+#[derive(Debug, Error)]
+#[error("the timeout has passed")]
+pub(super) struct Expired;
+
+/// The data of a store.
+pub(super) struct State {
+    role: Role,
+    pub(super) memory: MemoryLimit,
+    wasi: Option<Box<Wasi>>,
+}
+
+enum Role {
+    /// Answers a request.
+    Invocation(Invocation),
+    /// Describes its route, until the moment given.
+    Describe { route: Arc<str>, deadline: Instant },
+}
+
+struct Wasi {
+    ctx: WasiCtx,
+    table: ResourceTable,
+    log: GuestLog,
+}
+
+impl State {
+    /// For an invocation whose memories may take `memory` bytes together.
+    pub(super) fn new(invocation: Invocation, memory: usize) -> Self {
+        Self { role: Role::Invocation(invocation), memory: MemoryLimit::new(memory), wasi: None }
+    }
+
+    /// For a call of `describe`.
+    pub(super) fn describe(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
+        let role = Role::Describe { route, deadline: Instant::now() + timeout };
+        Self { role, memory: MemoryLimit::new(memory), wasi: None }
+    }
+
+    /// The exchange; none in `describe`.
+    pub(super) fn exchange(&self) -> Option<&Arc<Exchange>> {
+        match &self.role {
+            Role::Invocation(invocation) => Some(&invocation.exchange),
+            Role::Describe { .. } => None,
+        }
+    }
+
+    /// The route's options; none in `describe`.
+    pub(super) fn options(&self) -> Option<&Options> {
+        match &self.role {
+            Role::Invocation(invocation) => Some(&invocation.options),
+            Role::Describe { .. } => None,
+        }
+    }
+
+    /// Whether the guest's time is used up.
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
+        match &self.role {
+            Role::Invocation(invocation) => invocation.exchange.is_expired(now),
+            Role::Describe { deadline, .. } => now >= *deadline,
+        }
+    }
+
+    /// Logs what the guest left in the middle of a line.
+    pub(super) fn finish_log(&mut self) {
+        if let Some(wasi) = &self.wasi {
+            wasi.log.finish();
+        }
+    }
+
+    fn make_wasi(&self) -> Box<Wasi> {
+        let log = match &self.role {
+            Role::Invocation(invocation) => GuestLog::new(invocation.route.clone(), Some(invocation.id)),
+            Role::Describe { route, .. } => GuestLog::new(route.clone(), None),
+        };
+        // Nothing is granted: no files, no environment, no arguments, no network, no name look-up.
+        let ctx = WasiCtxBuilder::new()
+            .stdout(log.stdout())
+            .stderr(log.stderr())
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .max_random_size(MAX_RANDOM_BYTES)
+            .build();
+        Box::new(Wasi { ctx, table: ResourceTable::new(), log })
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        if self.wasi.is_none() {
+            self.wasi = Some(self.make_wasi());
+        }
+        let wasi = self.wasi.as_mut().expect("was made above");
+        WasiCtxView { ctx: &mut wasi.ctx, table: &mut wasi.table }
+    }
+}
+
+/// One bound over all memories of an instance.
+pub(super) struct MemoryLimit {
+    limit: usize,
+    used: usize,
+    refused: bool,
+}
+
+impl MemoryLimit {
+    fn new(limit: usize) -> Self {
+        Self { limit, used: 0, refused: false }
+    }
+
+    /// Says that the limit was hit, where it was.
+    pub(super) fn explain(&self) -> Option<String> {
+        self.refused.then(|| format!("reached its memory limit of {} bytes; ", self.limit))
+    }
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.used.saturating_add(desired.saturating_sub(current));
+        if used > self.limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.used = used;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= MAX_TABLE_ELEMENTS)
+    }
+}

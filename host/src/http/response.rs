@@ -1,0 +1,491 @@
+//! One response, from the handler's calls to the bytes of RFC 9112, without IO and without a clock.
+//!
+//! Owns the response's state (building, sending, complete, cut), the choice of its framing and the bytes that wait
+//! to be sent. It is the one place that frames a response and decides whether the connection can persist after it.
+//! It must not know who calls it (a guest, or the host for its own answers) nor how the bytes leave.
+
+use bytes::{Buf, BytesMut};
+use thiserror::Error;
+
+use super::fields::{FieldError, Fields};
+use super::head::Version;
+use super::status;
+
+#[cfg(test)]
+mod tests;
+
+/// What the request and the route say about the response before a handler runs.
+#[derive(Debug, Clone)]
+pub struct ResponseOptions {
+    /// The client's version.
+    pub version: Version,
+    /// Whether the request's method is HEAD.
+    pub head_only: bool,
+    /// Whether the client allows the connection to persist.
+    pub keep_alive: bool,
+    /// Use the chunked coding (never to HTTP/1.0).
+    pub chunked: bool,
+    /// The status unless the handler sets one.
+    pub status: u16,
+    /// Collect writes until they are worth a chunk of at least this many bytes; 0 sends each as it comes.
+    pub coalesce: usize,
+    /// The most bytes in one chunk.
+    pub buffer_size: usize,
+}
+
+/// The value of a `Date` field: an IMF-fixdate (RFC 9110 section 5.6.7).
+pub type Date = [u8; 29];
+
+/// Why a call on the response is refused. The response is as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ResponseError {
+    /// The response is complete or cut.
+    #[error("the response is complete")]
+    Closed,
+    /// Status and fields are fixed.
+    #[error("the head is sent")]
+    HeadSent,
+    /// A status outside 200..=599, or more bytes than `content-length` declares.
+    #[error("not possible in this response")]
+    Invalid,
+    /// A field that cannot be set.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+}
+
+/// How the end of the body is told (RFC 9112 section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// The chunked transfer coding.
+    Chunked,
+    /// `Content-Length`, and how many bytes are still to come.
+    Length(u64),
+    /// The end of the connection.
+    CloseDelimited,
+    /// HEAD, 204, 205 and 304: the head alone.
+    NoBody,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Building,
+    Sending(Framing),
+    Complete,
+    /// Ended without being complete: the connection cannot be used again and must look cut.
+    Cut {
+        close_delimited: bool,
+    },
+}
+
+/// One response.
+#[derive(Debug)]
+pub struct Response {
+    options: ResponseOptions,
+    content_type: Box<[u8]>,
+    status: u16,
+    fields: Fields,
+    state: State,
+    keep_alive: bool,
+    /// Written and held back until it is worth a chunk.
+    held: BytesMut,
+    /// Encoded and not yet sent.
+    output: BytesMut,
+    body_bytes: u64,
+}
+
+impl Response {
+    /// A response to which nothing was done yet. `content_type` is a checked field value.
+    #[must_use]
+    pub fn new(options: ResponseOptions, content_type: &[u8], output: BytesMut) -> Self {
+        Self {
+            status: options.status,
+            keep_alive: options.keep_alive,
+            options,
+            content_type: content_type.into(),
+            fields: Fields::default(),
+            state: State::Building,
+            held: BytesMut::new(),
+            output,
+            body_bytes: 0,
+        }
+    }
+
+    /// Sets the status.
+    ///
+    /// # Errors
+    /// [`ResponseError::HeadSent`], [`ResponseError::Closed`], or [`ResponseError::Invalid`] outside 200..=599.
+    pub fn set_status(&mut self, code: u16) -> Result<(), ResponseError> {
+        self.check_building()?;
+        if !(200..=599).contains(&code) {
+            return Err(ResponseError::Invalid);
+        }
+        self.status = code;
+        Ok(())
+    }
+
+    /// The fields, while they can be changed.
+    ///
+    /// # Errors
+    /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
+    pub fn fields(&mut self) -> Result<&mut Fields, ResponseError> {
+        self.check_building()?;
+        Ok(&mut self.fields)
+    }
+
+    /// The status as it stands.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Whether the head is not decided yet: the host can still answer something else.
+    #[must_use]
+    pub fn is_building(&self) -> bool {
+        self.state == State::Building
+    }
+
+    /// Whether the response is at its end, complete or cut.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Complete | State::Cut { .. })
+    }
+
+    /// Whether the response ended without being complete.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        matches!(self.state, State::Cut { .. })
+    }
+
+    /// Whether a client could take the cut response for a whole one: only a reset tells it then.
+    #[must_use]
+    pub fn needs_reset(&self) -> bool {
+        self.state == State::Cut { close_delimited: true }
+    }
+
+    /// Whether the connection can carry another request once this response is sent.
+    #[must_use]
+    pub fn keeps_alive(&self) -> bool {
+        self.state == State::Complete && self.keep_alive
+    }
+
+    /// Ends the connection after this response; before the head it also says so there.
+    pub fn forbid_keep_alive(&mut self) {
+        self.keep_alive = false;
+    }
+
+    /// The bytes of the body that were accepted, without their framing.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes
+    }
+
+    /// The encoded bytes that wait to be sent.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        &self.output
+    }
+
+    /// Forgets the first `sent` bytes of [`Self::output`].
+    pub fn advance(&mut self, sent: usize) {
+        self.output.advance(sent);
+    }
+
+    /// Whether another piece can be written without the output growing past its bound.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.output.len() < self.high_water()
+    }
+
+    /// The most bytes of the body to give to one [`Self::write`].
+    #[must_use]
+    pub fn max_piece(&self) -> usize {
+        self.options.buffer_size
+    }
+
+    /// Takes the output buffer, empty, for the next response on the connection.
+    #[must_use]
+    pub fn into_buffer(mut self) -> BytesMut {
+        self.output.clear();
+        self.output
+    }
+
+    /// The client waits for a `100 Continue` before it sends the body. Until it gets one, a final response leaves open
+    /// whether the body follows, so the connection ends with it (RFC 9110 section 10.1.1).
+    pub fn expect_continue(&mut self) {
+        self.keep_alive = false;
+    }
+
+    /// Sends `100 Continue`, unless the head is decided.
+    pub fn interim_continue(&mut self) {
+        if self.is_building() {
+            self.keep_alive = self.options.keep_alive;
+            self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    }
+
+    /// Writes one piece of the body, at most [`Self::max_piece`] bytes; an empty one completes the response.
+    ///
+    /// # Errors
+    /// [`ResponseError::Closed`] at the end, [`ResponseError::Invalid`] past the declared length.
+    pub fn write(&mut self, piece: &[u8], date: &Date) -> Result<(), ResponseError> {
+        if piece.is_empty() {
+            return self.finish(date);
+        }
+        self.begin(None, date)?;
+        match &mut self.state {
+            State::Sending(Framing::NoBody) => {
+                self.state = State::Complete;
+                return Ok(());
+            }
+            State::Sending(Framing::Length(left)) => {
+                *left = left.checked_sub(piece.len() as u64).ok_or(ResponseError::Invalid)?;
+            }
+            State::Sending(Framing::Chunked | Framing::CloseDelimited) => {}
+            State::Building | State::Complete | State::Cut { .. } => return Err(ResponseError::Closed),
+        }
+        self.body_bytes += piece.len() as u64;
+        if self.options.coalesce == 0 {
+            encode(self.is_chunked(), piece, &mut self.output);
+            return Ok(());
+        }
+        if self.held.len() + piece.len() > self.options.buffer_size {
+            self.flush_held();
+        }
+        self.held.extend_from_slice(piece);
+        if self.held.len() >= self.options.coalesce {
+            self.flush_held();
+        }
+        Ok(())
+    }
+
+    /// Decides the head. `body` is the length of the whole body where it is known; with [`Self::write`] the pieces
+    /// follow, with [`Self::finish`] the end. A second call does nothing.
+    ///
+    /// # Errors
+    /// [`ResponseError::Closed`] at the end, [`ResponseError::Invalid`] where `body` is longer than declared.
+    pub fn begin(&mut self, body: Option<u64>, date: &Date) -> Result<(), ResponseError> {
+        match self.state {
+            State::Building => {}
+            State::Sending(_) => return Ok(()),
+            State::Complete | State::Cut { .. } => return Err(ResponseError::Closed),
+        }
+        let framing = self.framing(body);
+        if framing == Framing::CloseDelimited {
+            self.keep_alive = false;
+        }
+        self.encode_head(framing, body, date);
+        self.state = State::Sending(framing);
+        Ok(())
+    }
+
+    /// Ends the response properly: the last chunk, or what else its framing needs. With fewer bytes than declared it
+    /// is cut instead.
+    ///
+    /// # Errors
+    /// [`ResponseError::Closed`] at the end.
+    pub fn finish(&mut self, date: &Date) -> Result<(), ResponseError> {
+        self.begin(Some(0), date)?;
+        self.flush_held();
+        self.state = match self.state {
+            State::Sending(Framing::Length(left)) if left > 0 => State::Cut { close_delimited: false },
+            State::Sending(Framing::Chunked) => {
+                self.output.extend_from_slice(b"0\r\n\r\n");
+                State::Complete
+            }
+            State::Sending(Framing::Length(_) | Framing::CloseDelimited | Framing::NoBody)
+            | State::Building
+            | State::Complete => State::Complete,
+            cut @ State::Cut { .. } => cut,
+        };
+        if self.is_cut() {
+            self.keep_alive = false;
+        }
+        Ok(())
+    }
+
+    /// Ends the response without completing it. What was encoded can still be sent; what is held back is not.
+    pub fn cut(&mut self) {
+        if self.is_over() {
+            return;
+        }
+        let close_delimited = self.state == State::Sending(Framing::CloseDelimited);
+        self.held.clear();
+        self.keep_alive = false;
+        self.state = State::Cut { close_delimited };
+    }
+
+    /// Encodes what is held back, so that a response left open shows all that was written.
+    pub fn flush_held(&mut self) {
+        if !self.held.is_empty() {
+            let chunked = self.is_chunked();
+            encode(chunked, &self.held, &mut self.output);
+            self.held.clear();
+        }
+    }
+
+    /// Whether the handler declared a length that a body of `length` bytes contradicts.
+    #[must_use]
+    pub fn contradicts(&self, length: u64) -> bool {
+        let declared = self.fields.content_length();
+        self.is_building() && !self.options.head_only && declared.is_some_and(|declared| declared != length)
+    }
+
+    /// Drops what a handler set and answers `text` in its place, with its length. Only before the head is decided.
+    ///
+    /// # Errors
+    /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
+    pub fn replace(
+        &mut self,
+        status: u16,
+        fields: &[(&str, &str)],
+        text: &str,
+        date: &Date,
+    ) -> Result<(), ResponseError> {
+        self.check_building()?;
+        self.fields.clear();
+        for (name, value) in fields {
+            self.fields.set(name, value.as_bytes())?;
+        }
+        self.status = status;
+        self.content_type = if text.is_empty() { Box::default() } else { Box::from(*b"text/plain; charset=utf-8") };
+        self.options.chunked = false;
+        self.options.coalesce = 0;
+        self.begin(Some(text.len() as u64), date)?;
+        if !text.is_empty() {
+            self.write(text.as_bytes(), date)?;
+        }
+        // A HEAD request is complete with its first write.
+        if self.is_over() { Ok(()) } else { self.finish(date) }
+    }
+
+    fn check_building(&self) -> Result<(), ResponseError> {
+        match self.state {
+            State::Building => Ok(()),
+            State::Sending(_) => Err(ResponseError::HeadSent),
+            State::Complete | State::Cut { .. } => Err(ResponseError::Closed),
+        }
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.state == State::Sending(Framing::Chunked)
+    }
+
+    /// Four pieces, so that a writer and a socket overlap, within 64 KiB unless one piece is larger.
+    fn high_water(&self) -> usize {
+        let piece = self.options.buffer_size;
+        piece.saturating_mul(4).min(64 * 1024).max(piece)
+    }
+
+    /// The framing of a body of that length (RFC 9112 section 6.3).
+    fn framing(&self, body: Option<u64>) -> Framing {
+        if self.options.head_only || matches!(self.status, 204 | 205 | 304) {
+            return Framing::NoBody;
+        }
+        if let Some(declared) = self.fields.content_length() {
+            return Framing::Length(declared);
+        }
+        self.undeclared_framing(body)
+    }
+
+    fn undeclared_framing(&self, body: Option<u64>) -> Framing {
+        match (self.options.version, self.options.chunked, body) {
+            (Version::Http11, true, _) => Framing::Chunked,
+            (Version::Http10 | Version::Http11, _, Some(length)) => Framing::Length(length),
+            (Version::Http10 | Version::Http11, _, None) => Framing::CloseDelimited,
+        }
+    }
+
+    fn encode_head(&mut self, framing: Framing, body: Option<u64>, date: &Date) {
+        // A HEAD request gets the fields that a GET would, by what is known (RFC 9110 section 9.3.2).
+        let told = match (framing, self.fields.content_length()) {
+            (Framing::NoBody, _) if matches!(self.status, 204 | 304) => Framing::NoBody,
+            (Framing::NoBody, _) if self.status == 205 => Framing::Length(0),
+            (Framing::NoBody, Some(declared)) => Framing::Length(declared),
+            (Framing::NoBody, None) => match self.undeclared_framing(body) {
+                Framing::CloseDelimited => Framing::NoBody,
+                told => told,
+            },
+            (told, _) => told,
+        };
+        let out = &mut self.output;
+        out.reserve(256);
+        out.extend_from_slice(b"HTTP/1.1 ");
+        push_number(self.status.into(), out);
+        out.extend_from_slice(b" ");
+        out.extend_from_slice(status::reason(self.status).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        if !self.fields.contains("date") {
+            push_field(b"Date", date, out);
+        }
+        let described = !matches!(self.status, 204 | 304) && !self.content_type.is_empty();
+        if described && !self.fields.contains("content-type") {
+            push_field(b"Content-Type", &self.content_type, out);
+        }
+        for (name, value) in self.fields.iter() {
+            push_field(name.as_bytes(), value, out);
+        }
+        match told {
+            Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            Framing::Length(length) => {
+                out.extend_from_slice(b"Content-Length: ");
+                push_number(length, out);
+                out.extend_from_slice(b"\r\n");
+            }
+            Framing::CloseDelimited | Framing::NoBody => {}
+        }
+        match (self.keep_alive, self.options.version) {
+            (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+            (true, Version::Http11) => {}
+            (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// One piece as it goes on the wire: a chunk (RFC 9112 section 7.1), or the bytes alone.
+fn encode(chunked: bool, piece: &[u8], output: &mut BytesMut) {
+    if !chunked {
+        output.extend_from_slice(piece);
+        return;
+    }
+    output.reserve(piece.len() + 20);
+    push_hex(piece.len(), output);
+    output.extend_from_slice(b"\r\n");
+    output.extend_from_slice(piece);
+    output.extend_from_slice(b"\r\n");
+}
+
+fn push_field(name: &[u8], value: &[u8], output: &mut BytesMut) {
+    output.extend_from_slice(name);
+    output.extend_from_slice(b": ");
+    output.extend_from_slice(value);
+    output.extend_from_slice(b"\r\n");
+}
+
+fn push_number(mut number: u64, output: &mut BytesMut) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    output.extend_from_slice(&digits[at..]);
+}
+
+fn push_hex(mut number: usize, output: &mut BytesMut) {
+    let mut digits = [0; 16];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b"0123456789abcdef"[number & 15];
+        number >>= 4;
+        if number == 0 {
+            break;
+        }
+    }
+    output.extend_from_slice(&digits[at..]);
+}

@@ -1,0 +1,215 @@
+//! Moves the body of a request from the socket to whoever asks for it, a piece at a time.
+//!
+//! Owns reading and decoding the body, its rate, its time-out, and the `100 Continue`. It must not know who asks.
+
+use std::io;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tokio::net::TcpStream;
+
+use crate::exchange::{BodyError, Exchange};
+use crate::http::decode::{BodyDecoder, DecodeError, Decoded};
+use crate::pump::Pacer;
+
+/// The most of an unread body that is read and dropped to keep a connection.
+pub const MAX_DRAIN: u64 = 256 * 1024;
+
+/// The most bytes that are read ahead of what is asked for.
+const MAX_AHEAD: usize = 16 * 1024;
+
+/// The way of one request's body to its handler.
+#[derive(Debug)]
+pub struct Intake {
+    decoder: BodyDecoder,
+    piece: usize,
+    pacer: Option<Pacer>,
+    /// Decoded, and held until the rate allows it.
+    held: Option<Bytes>,
+    /// The client waits for a `100 Continue`.
+    awaits_continue: bool,
+    waiting_since: Option<Instant>,
+    ended: bool,
+}
+
+/// What reading ahead found.
+#[derive(Debug)]
+pub enum Ahead {
+    /// The client has sent its last byte; it may still read.
+    HalfClosed,
+    /// The client is gone.
+    Gone,
+}
+
+impl Intake {
+    /// An intake that gives pieces of at most `piece` bytes.
+    #[must_use]
+    pub fn new(decoder: BodyDecoder, piece: usize, pacer: Option<Pacer>, awaits_continue: bool) -> Self {
+        let ended = decoder.is_done();
+        Self { decoder, piece, pacer, held: None, awaits_continue, waiting_since: None, ended }
+    }
+
+    /// Serves the handler where it waits for the body. Ready when it was given something.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &TcpStream,
+        input: &mut BytesMut,
+        exchange: &Exchange,
+    ) -> Poll<()> {
+        let Some(wanted) = exchange.wanted() else { return Poll::Pending };
+        loop {
+            if let Some(held) = self.held.take_if(|held| may_pass(&mut self.pacer, held.len())) {
+                exchange.supply(held);
+                return Poll::Ready(());
+            }
+            if self.held.is_some() {
+                return Poll::Pending;
+            }
+            match self.decoder.decode(input, wanted.min(self.piece)) {
+                Ok(Decoded::Piece(piece)) => self.held = Some(piece),
+                Ok(Decoded::End) => return self.end(exchange, Ok(())),
+                Err(DecodeError::Malformed(_)) => return self.end(exchange, Err(BodyError::Malformed)),
+                Err(DecodeError::TooLarge) => return self.end(exchange, Err(BodyError::TooLarge)),
+                Ok(Decoded::NeedMore) => match self.read(cx, socket, input, exchange) {
+                    Poll::Ready(Ok(0)) => return self.end(exchange, Err(BodyError::Incomplete)),
+                    Poll::Ready(Ok(_)) => self.waiting_since = None,
+                    Poll::Ready(Err(_)) => return self.end(exchange, Err(BodyError::Incomplete)),
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    /// Since when the client has been waited for.
+    #[must_use]
+    pub fn waiting_since(&self) -> Option<Instant> {
+        self.waiting_since
+    }
+
+    /// When the rate allows the next piece.
+    #[must_use]
+    pub fn paced_until(&self) -> Option<Instant> {
+        self.pacer.as_ref()?.waiting_until()
+    }
+
+    /// The client was waited for too long.
+    pub fn time_out(&mut self, exchange: &Exchange) {
+        // The end is what counts, not that it is ready.
+        let _ = self.end(exchange, Err(BodyError::TimedOut));
+    }
+
+    /// Whether the whole body was read, well-formed.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    /// Whether the connection can be used again after reading the rest, as far as is known: not where the client was
+    /// never told to send the body, nor where too much of it is left.
+    #[must_use]
+    pub fn can_drain(&self) -> bool {
+        let broken = self.ended && !self.decoder.is_done();
+        !self.awaits_continue && !broken && self.decoder.remaining() <= MAX_DRAIN
+    }
+
+    /// Reads and drops the rest of the body. True where it came to its end within the bounds of size and time.
+    pub async fn drain(&mut self, socket: &TcpStream, input: &mut BytesMut, timeout: Duration) -> bool {
+        let drain = async {
+            let mut dropped = 0;
+            while dropped <= MAX_DRAIN {
+                match self.decoder.decode(input, self.piece) {
+                    Ok(Decoded::End) => return true,
+                    Ok(Decoded::Piece(piece)) => dropped += piece.len() as u64,
+                    Ok(Decoded::NeedMore) => {
+                        let more = std::future::poll_fn(|cx| poll_read(cx, socket, input, MAX_AHEAD)).await;
+                        if !matches!(more, Ok(1..)) {
+                            return false;
+                        }
+                    }
+                    Err(DecodeError::Malformed(_) | DecodeError::TooLarge) => return false,
+                }
+            }
+            false
+        };
+        tokio::time::timeout(timeout, drain).await.unwrap_or(false)
+    }
+
+    fn end(&mut self, exchange: &Exchange, end: Result<(), BodyError>) -> Poll<()> {
+        self.waiting_since = None;
+        self.ended = true;
+        if end.is_err() {
+            exchange.response(|response| response.forbid_keep_alive());
+        }
+        exchange.end_body(end);
+        Poll::Ready(())
+    }
+
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &TcpStream,
+        input: &mut BytesMut,
+        exchange: &Exchange,
+    ) -> Poll<io::Result<usize>> {
+        if self.awaits_continue {
+            // RFC 9110 section 10.1.1: not needed once some of the body is here, but harmless then.
+            self.awaits_continue = false;
+            exchange.response(|response| response.interim_continue());
+        }
+        let read = poll_read(cx, socket, input, self.piece);
+        if read.is_pending() {
+            self.waiting_since.get_or_insert_with(Instant::now);
+            if let Some(pacer) = &mut self.pacer {
+                pacer.rest();
+            }
+        }
+        read
+    }
+}
+
+/// Reads what the client sends before it is asked for, up to a bound, to notice when it goes.
+pub fn poll_ahead(cx: &mut Context<'_>, socket: &TcpStream, input: &mut BytesMut) -> Poll<Ahead> {
+    while input.len() < MAX_AHEAD {
+        match poll_read(cx, socket, input, MAX_AHEAD - input.len()) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Ahead::HalfClosed),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Ahead::Gone),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    Poll::Pending
+}
+
+/// Reads at most `max` bytes into `input`; none at the client's end.
+pub fn poll_read(
+    cx: &mut Context<'_>,
+    socket: &TcpStream,
+    input: &mut BytesMut,
+    max: usize,
+) -> Poll<io::Result<usize>> {
+    use bytes::BufMut as _;
+    loop {
+        input.reserve(max.min(MAX_AHEAD));
+        match socket.try_read_buf(&mut (&mut *input).limit(max)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::task::ready!(socket.poll_read_ready(cx))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return Poll::Ready(read),
+        }
+    }
+}
+
+/// Charges a piece to the rate, once, and says whether its time has come.
+fn may_pass(pacer: &mut Option<Pacer>, bytes: usize) -> bool {
+    let Some(pacer) = pacer else { return true };
+    match pacer.poll(bytes) {
+        Poll::Ready(allowed) => {
+            pacer.spend(allowed);
+            true
+        }
+        Poll::Pending => false,
+    }
+}

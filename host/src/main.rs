@@ -1,0 +1,15 @@
+//! The command line of Vibrato. All it can do is in the library `host`.
+
+use std::process::ExitCode;
+
+mod cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

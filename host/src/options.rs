@@ -1,0 +1,142 @@
+//! The options of a route: the host's own, and any that a person invented for a handler.
+//!
+//! Owns the order of their sources (defaults, flags, the component's declaration, the route file: later wins), and the
+//! rule that a component, being a stranger, lowers the operator's limits and never raises them. It must not know how
+//! a source is read, nor what the options are used for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+mod builtin;
+mod check;
+mod limit;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use builtin::{BUILTINS, Builtin, Kind, Limit, Preset, find};
+pub use check::{Fault, MAX_NAME_BYTES, MAX_OPTIONS, OptionError, is_name};
+pub use limit::Lowered;
+pub use settings::{RateScope, Settings};
+pub(crate) use value::printable;
+pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError};
+
+/// The resolved options of one route.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The host's own options, typed.
+    pub settings: Settings,
+    entries: Vec<Entry>,
+    lowered: Vec<Lowered>,
+}
+
+/// An option that is set, and who set it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The option's name.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+    /// Where the value came from.
+    pub source: Source,
+}
+
+/// Where the value of an option came from; a later one wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The host's default.
+    Default,
+    /// The operator's command line.
+    Flag,
+    /// The component's own declaration.
+    Component,
+    /// The operator's `NAME.toml`.
+    File,
+}
+
+/// Options by name while they are being resolved.
+type Entries = BTreeMap<String, Entry>;
+
+impl Options {
+    /// Resolves a route's options from what its three sources say.
+    ///
+    /// # Errors
+    /// Every mistake of every source at once: names, types, ranges and bounds.
+    pub fn resolve(
+        flags: &[(String, Value)],
+        component: &[(String, Value)],
+        file: &[(String, Value)],
+    ) -> Result<Self, Vec<OptionError>> {
+        let sources = [(Source::Flag, flags), (Source::Component, component), (Source::File, file)];
+        let errors: Vec<OptionError> =
+            sources.iter().flat_map(|(source, given)| check::source(*source, given)).collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+
+        let mut operator = defaults();
+        set(&mut operator, flags, Source::Flag);
+        set(&mut operator, file, Source::File);
+        let (entries, lowered) = limit::admit(&operator, component);
+        if let Some(error) = check::total(&entries) {
+            return Err(vec![error]);
+        }
+        Ok(Self {
+            settings: Settings::new(&entries, limit::burst_rule(&operator)),
+            entries: entries.into_values().collect(),
+            lowered,
+        })
+    }
+
+    /// The value of an option, where it is set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let place = self.entries.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()?;
+        Some(&self.entries[place].value)
+    }
+
+    /// All options that are set, sorted by name.
+    #[must_use]
+    pub fn all(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What the component asked for and was not given.
+    #[must_use]
+    pub fn lowered(&self) -> &[Lowered] {
+        &self.lowered
+    }
+}
+
+fn defaults() -> Entries {
+    let mut entries = Entries::new();
+    for builtin in &BUILTINS {
+        if let Some(preset) = builtin.default {
+            insert(&mut entries, builtin.name, preset.into(), Source::Default);
+        }
+    }
+    entries
+}
+
+fn set(entries: &mut Entries, given: &[(String, Value)], source: Source) {
+    for (name, value) in given {
+        insert(entries, name, value.clone(), source);
+    }
+}
+
+fn insert(entries: &mut Entries, name: &str, value: Value, source: Source) {
+    let name = name.to_owned();
+    entries.insert(name.clone(), Entry { name, value, source });
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Flag => "flag",
+            Self::Component => "component",
+            Self::File => "file",
+        })
+    }
+}

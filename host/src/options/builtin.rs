@@ -1,0 +1,255 @@
+//! The host's own options: the one table of their names, ranges, defaults and help.
+//!
+//! Flags, the route files and `host routes` all read it: nothing else repeats a range or a default. It must not know
+//! where a value came from.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::value::Value;
+
+/// One of the host's own options.
+#[derive(Debug)]
+pub struct Builtin {
+    /// Its name, as in `NAME.toml`.
+    pub name: &'static str,
+    /// The values it accepts.
+    pub kind: Kind,
+    /// The value it has where nobody sets one; none where that follows from the request or from other options.
+    pub default: Option<Preset>,
+    /// Whether a component's value is held below the operator's.
+    pub limit: Limit,
+    /// What it does, in one line.
+    pub help: &'static str,
+}
+
+/// The values that an option accepts. Its `Display` says them in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`
+    Boolean,
+    /// A whole number, both ends included.
+    Integer {
+        /// The smallest accepted.
+        least: i64,
+        /// The largest accepted; `i64::MAX` stands for no bound.
+        most: i64,
+    },
+    /// A number of seconds, whole or not, above 0.
+    Seconds {
+        /// The largest accepted.
+        most: u32,
+    },
+    /// A non-empty field value (RFC 9110 section 5.5) of visible ASCII, spaces and tabs.
+    FieldValue,
+    /// One of two words.
+    Either(&'static str, &'static str),
+}
+
+/// A default, in a form that a static table can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// `true` or `false`
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Text.
+    Text(&'static str),
+}
+
+/// Whether the operator's value for an option is a limit, which a component can lower and not raise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// It is not: a component is free to choose.
+    No,
+    /// It is, and a smaller number is stricter.
+    Yes,
+    /// It is, and 0 is the loosest: unlimited.
+    ZeroIsUnlimited,
+}
+
+const NON_NEGATIVE: Kind = Kind::Integer { least: 0, most: i64::MAX };
+
+/// The host's own options, sorted by name.
+pub static BUILTINS: [Builtin; 13] = [
+    Builtin {
+        name: "buffer_size",
+        kind: Kind::Integer { least: 1, most: 1_048_576 },
+        default: Some(Preset::Integer(16_384)),
+        limit: Limit::No,
+        help: "bytes: bodies are read and written in pieces of at most this size",
+    },
+    Builtin {
+        name: "burst",
+        kind: Kind::Integer { least: 1, most: i64::MAX },
+        default: None,
+        limit: Limit::No,
+        help: "bytes that may pass at once under a rate; absent: one buffer_size or 10 ms of rate, whichever is more",
+    },
+    Builtin {
+        name: "chunked",
+        kind: Kind::Boolean,
+        default: None,
+        limit: Limit::No,
+        help: "whether a body may be sent in the chunked coding; absent: as the client's version allows",
+    },
+    Builtin {
+        name: "concurrency",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(0)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "invocations of the route that may run at a time",
+    },
+    Builtin {
+        name: "content_type",
+        kind: Kind::FieldValue,
+        default: Some(Preset::Text("text/html; charset=utf-8")),
+        limit: Limit::No,
+        help: "the content-type of a response whose handler sets none",
+    },
+    Builtin {
+        name: "max_body",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(67_108_864)),
+        limit: Limit::Yes,
+        help: "bytes that the body of a request may have",
+    },
+    Builtin {
+        name: "memory",
+        kind: Kind::Integer { least: 65_536, most: 4_294_967_296 },
+        default: Some(Preset::Integer(134_217_728)),
+        limit: Limit::Yes,
+        help: "bytes that the memories of one invocation may grow to, together",
+    },
+    Builtin {
+        name: "rate",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(0)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "bytes a second to each client",
+    },
+    Builtin {
+        name: "rate_scope",
+        kind: Kind::Either("client", "connection"),
+        default: Some(Preset::Text("client")),
+        limit: Limit::No,
+        help: "who shares a rate: all connections of a client, or each connection its own",
+    },
+    Builtin {
+        name: "status",
+        kind: Kind::Integer { least: 200, most: 599 },
+        default: Some(Preset::Integer(200)),
+        limit: Limit::No,
+        help: "the status of a response whose handler sets none",
+    },
+    Builtin {
+        name: "stream",
+        kind: Kind::Boolean,
+        default: Some(Preset::Boolean(true)),
+        limit: Limit::No,
+        help: "whether writes are sent as they come; false: gathered until half of buffer_size",
+    },
+    Builtin {
+        name: "timeout",
+        kind: Kind::Seconds { most: 86_400 },
+        default: Some(Preset::Integer(30)),
+        limit: Limit::Yes,
+        help: "seconds that an invocation may take",
+    },
+    Builtin {
+        name: "upload_rate",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(0)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "bytes a second from each client",
+    },
+];
+
+/// The host's own option of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Builtin> {
+    let place = BUILTINS.binary_search_by(|builtin| builtin.name.cmp(name)).ok()?;
+    Some(&BUILTINS[place])
+}
+
+impl Builtin {
+    /// Whether `value` is one that this option accepts.
+    #[must_use]
+    pub fn accepts(&self, value: &Value) -> bool {
+        match self.kind {
+            Kind::Boolean => matches!(value, Value::Boolean(_)),
+            Kind::Integer { least, most } => {
+                matches!(value, Value::Integer(integer) if (least..=most).contains(integer))
+            }
+            Kind::Seconds { most } => {
+                seconds(value).is_some_and(|time| !time.is_zero() && time <= Duration::from_secs(most.into()))
+            }
+            Kind::FieldValue => matches!(value, Value::Text(text) if is_field_value(text)),
+            Kind::Either(one, other) => matches!(value, Value::Text(text) if text == one || text == other),
+        }
+    }
+
+    /// What this option accepts, in words, after "expected".
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match self.limit {
+            Limit::No | Limit::Yes => self.kind.to_string(),
+            Limit::ZeroIsUnlimited => format!("{}; 0 is unlimited", self.kind),
+        }
+    }
+
+    /// Reads a value from the text of a flag. What is no number stays text: [`Builtin::accepts`] has the last word.
+    pub fn parse(&self, text: &str) -> Value {
+        let parsed = match self.kind {
+            Kind::Boolean => text.parse().ok().map(Value::Boolean),
+            Kind::Integer { .. } => text.parse().ok().map(Value::Integer),
+            Kind::Seconds { .. } => {
+                text.parse().ok().map(Value::Integer).or_else(|| text.parse().ok().map(Value::Float))
+            }
+            Kind::FieldValue | Kind::Either(..) => None,
+        };
+        parsed.unwrap_or_else(|| Value::Text(text.to_owned()))
+    }
+}
+
+impl From<Preset> for Value {
+    fn from(preset: Preset) -> Self {
+        match preset {
+            Preset::Boolean(boolean) => Self::Boolean(boolean),
+            Preset::Integer(integer) => Self::Integer(integer),
+            Preset::Text(text) => Self::Text(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean => f.write_str("true or false"),
+            Self::Integer { least, most: i64::MAX } => write!(f, "a whole number, {least} or more"),
+            Self::Integer { least, most } => write!(f, "a whole number from {least} to {most}"),
+            Self::Seconds { most } => write!(f, "a number of seconds above 0 and up to {most}"),
+            Self::FieldValue => f.write_str("a field value: ASCII text, not empty, without control characters"),
+            Self::Either(one, other) => write!(f, "\"{one}\" or \"{other}\""),
+        }
+    }
+}
+
+/// A number of seconds as a duration; none for what is no number, is negative or does not fit.
+pub(super) fn seconds(value: &Value) -> Option<Duration> {
+    match value {
+        Value::Integer(whole) => u64::try_from(*whole).ok().map(Duration::from_secs),
+        Value::Float(float) => Duration::try_from_secs_f64(*float).ok(),
+        Value::Boolean(_)
+        | Value::Text(_)
+        | Value::Booleans(_)
+        | Value::Integers(_)
+        | Value::Floats(_)
+        | Value::Texts(_) => None,
+    }
+}
+
+fn is_field_value(text: &str) -> bool {
+    let inner = |byte: u8| byte == b' ' || byte == b'\t' || byte.is_ascii_graphic();
+    !text.is_empty() && text.trim_ascii() == text && text.bytes().all(inner)
+}

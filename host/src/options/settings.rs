@@ -1,0 +1,148 @@
+//! The host's own options as the rest of the host reads them: typed, with units, every default in place.
+//!
+//! It must not know where a value came from, but for the burst of a rate that the operator set.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use super::builtin::{find, seconds};
+use super::{Entries, Source, Value};
+
+/// The host's own options of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether the chunked coding may be used; none follows the client's version.
+    pub chunked: Option<bool>,
+    /// Bytes a second to each client.
+    pub rate: Option<NonZeroU64>,
+    /// Bytes a second from each client.
+    pub upload_rate: Option<NonZeroU64>,
+    /// The size of a piece, in bytes: 1 to 1,048,576.
+    pub buffer_size: usize,
+    /// The status of a response whose handler sets none: 200 to 599.
+    pub status: u16,
+    /// The `content-type` of a response whose handler sets none: a valid field value.
+    pub content_type: String,
+    /// Whether writes are sent as they come.
+    pub stream: bool,
+    /// The most bytes in the body of a request.
+    pub max_body: u64,
+    /// The longest that an invocation may take.
+    pub timeout: Duration,
+    /// The most bytes in all memories of an invocation together.
+    pub memory: usize,
+    /// The most invocations at a time.
+    pub concurrency: Option<NonZeroU32>,
+    /// Who shares a rate.
+    pub rate_scope: RateScope,
+    /// The burst of `rate` in bytes, at least 1.
+    pub burst: u64,
+    /// The burst of `upload_rate` in bytes, at least 1.
+    pub upload_burst: u64,
+}
+
+/// Who shares a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateScope {
+    /// All connections of a client.
+    Client,
+    /// Nobody: each connection has its own.
+    Connection,
+}
+
+/// How a burst follows from a rate and the options.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum BurstRule {
+    /// The operator set a rate: a component's `burst` or `buffer_size` does not raise its burst.
+    Operator {
+        /// The operator's own `buffer_size`, in bytes.
+        buffer_size: i64,
+        /// The operator's own `burst`, in bytes.
+        burst: Option<u64>,
+    },
+    /// The operator set none: the component is free.
+    Component,
+}
+
+impl Settings {
+    /// Reads the typed options out of resolved ones: each with a default is there, and every value was checked.
+    pub(super) fn new(entries: &Entries, bursts: BurstRule) -> Self {
+        let (rate, upload_rate) = (integer(entries, "rate"), integer(entries, "upload_rate"));
+        Self {
+            chunked: entries.get("chunked").map(|entry| entry.value == Value::Boolean(true)),
+            rate: NonZeroU64::new(rate.unsigned_abs()),
+            upload_rate: NonZeroU64::new(upload_rate.unsigned_abs()),
+            buffer_size: size(entries, "buffer_size"),
+            status: u16::try_from(integer(entries, "status")).expect("a status is at most 599"),
+            content_type: text(entries, "content_type").to_owned(),
+            stream: *value(entries, "stream") == Value::Boolean(true),
+            max_body: integer(entries, "max_body").unsigned_abs(),
+            timeout: seconds(value(entries, "timeout")).expect("a timeout was checked to be seconds"),
+            memory: size(entries, "memory"),
+            concurrency: concurrency(integer(entries, "concurrency")),
+            rate_scope: match text(entries, "rate_scope") {
+                "connection" => RateScope::Connection,
+                _ => RateScope::Client,
+            },
+            burst: bursts.resolve(rate, entries),
+            upload_burst: bursts.resolve(upload_rate, entries),
+        }
+    }
+}
+
+impl BurstRule {
+    /// The burst of a rate where no option says another: one buffer, or 10 ms of the rate, whichever is more.
+    pub(super) fn usual(self, rate: i64, buffer_size: i64) -> u64 {
+        let buffer_size = match self {
+            Self::Operator { buffer_size: operators, burst: _ } => buffer_size.min(operators),
+            Self::Component => buffer_size,
+        };
+        buffer_size.max(rate / 100).unsigned_abs()
+    }
+
+    fn resolve(self, rate: i64, entries: &Entries) -> u64 {
+        let usual = self.usual(rate, integer(entries, "buffer_size"));
+        let Some(burst) = whole(entries, "burst") else { return usual };
+        let of_component = entries.get("burst").is_some_and(|entry| entry.source == Source::Component);
+        match self {
+            Self::Operator { buffer_size: _, burst: most } if of_component => burst.min(most.unwrap_or(usual)),
+            Self::Operator { .. } | Self::Component => burst,
+        }
+    }
+}
+
+/// The number, 0 or more, that an option without a default may have.
+pub(super) fn whole(entries: &Entries, name: &str) -> Option<u64> {
+    let Value::Integer(integer) = entries.get(name)?.value else { return None };
+    Some(integer.unsigned_abs())
+}
+
+/// The number that an option with a default has.
+pub(super) fn integer(entries: &Entries, name: &str) -> i64 {
+    match value(entries, name) {
+        Value::Integer(integer) => *integer,
+        other => unreachable!("{name} was checked to be a whole number, and is {other}"),
+    }
+}
+
+fn text<'e>(entries: &'e Entries, name: &str) -> &'e str {
+    match value(entries, name) {
+        Value::Text(text) => text,
+        other => unreachable!("{name} was checked to be text, and is {other}"),
+    }
+}
+
+fn value<'e>(entries: &'e Entries, name: &str) -> &'e Value {
+    debug_assert!(find(name).is_some_and(|builtin| builtin.default.is_some()), "{name} has a default");
+    &entries.get(name).expect("every built-in with a default is in the resolved options").value
+}
+
+/// A number of bytes. Where an address is too short for it there is not that much memory either.
+fn size(entries: &Entries, name: &str) -> usize {
+    usize::try_from(integer(entries, name)).unwrap_or(usize::MAX)
+}
+
+/// More invocations than a `u32` can count are as good as that many.
+fn concurrency(most: i64) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,163 @@
+//! Moves what a response has encoded to the socket, no faster than its rate.
+//!
+//! Owns pacing and the write-stall clock. It is the only place that writes to a client. It must not know where the
+//! bytes come from, nor Wasm.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use crate::exchange::Exchange;
+use crate::rate::TokenBucket;
+
+/// How late the host may wake for a piece without losing that time from the rate: the bytes were waiting all along.
+const MAX_LATENESS: Duration = Duration::from_millis(100);
+
+/// The way of one response to its client.
+#[derive(Debug)]
+pub struct Pump {
+    pacer: Option<Pacer>,
+    stalled_since: Option<Instant>,
+}
+
+impl Pump {
+    /// A pump for one response, paced where there is a pacer.
+    #[must_use]
+    pub fn new(pacer: Option<Pacer>) -> Self {
+        Self { pacer, stalled_since: None }
+    }
+
+    /// Sends the output there is. Ready once there is none; to be polled again at [`Self::paced_until`], or when the
+    /// socket can take more.
+    ///
+    /// # Errors
+    /// What the socket says: the client is gone.
+    pub fn poll(&mut self, cx: &mut Context<'_>, socket: &TcpStream, exchange: &Exchange) -> Poll<io::Result<()>> {
+        loop {
+            let waiting = exchange.response(|response| response.output().len());
+            if waiting == 0 {
+                self.stalled_since = None;
+                return Poll::Ready(Ok(()));
+            }
+            let allowed = match &mut self.pacer {
+                Some(pacer) => ready!(pacer.poll(waiting)),
+                None => waiting,
+            };
+            let sent = exchange.response(|response| socket.try_write(&response.output()[..allowed]));
+            match sent {
+                Ok(sent) => {
+                    self.stalled_since = None;
+                    exchange.response(|response| response.advance(sent));
+                    if let Some(pacer) = &mut self.pacer {
+                        pacer.spend(sent);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if socket.poll_write_ready(cx)?.is_pending() {
+                        self.stalled_since.get_or_insert_with(Instant::now);
+                        self.rest();
+                        return Poll::Pending;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// When the rate allows the next piece.
+    #[must_use]
+    pub fn paced_until(&self) -> Option<Instant> {
+        self.pacer.as_ref()?.waiting_until()
+    }
+
+    /// Since when the client has taken nothing of what waits for it.
+    #[must_use]
+    pub fn stalled_since(&self) -> Option<Instant> {
+        self.stalled_since
+    }
+
+    /// The pump waits for something else than its rate: time that passes now is not made up for.
+    pub fn rest(&mut self) {
+        if let Some(pacer) = &mut self.pacer {
+            pacer.rest();
+        }
+    }
+}
+
+/// One user of a token bucket, which others may share.
+#[derive(Debug)]
+pub struct Pacer {
+    bucket: Arc<Mutex<TokenBucket>>,
+    piece: usize,
+    /// Bytes reserved; they may be sent from `from` on.
+    reserved: usize,
+    from: Option<Instant>,
+    /// The moment at which the last piece was due, while bytes have been waiting ever since.
+    due: Option<Instant>,
+}
+
+impl Pacer {
+    /// A user of `bucket` that takes at most `piece` bytes at a time.
+    #[must_use]
+    pub fn new(bucket: Arc<Mutex<TokenBucket>>, piece: usize) -> Self {
+        Self { bucket, piece, reserved: 0, from: None, due: None }
+    }
+
+    /// The most bytes it takes at a time.
+    #[must_use]
+    pub fn piece(&self) -> usize {
+        self.piece
+    }
+
+    /// How many of `waiting` bytes may pass now, at least one. To be polled again at [`Self::waiting_until`].
+    pub fn poll(&mut self, waiting: usize) -> Poll<usize> {
+        if self.reserved == 0 {
+            let now = Instant::now();
+            let asked = waiting.min(self.piece);
+            let from = self.with_bucket(|bucket, due| bucket.reserve(asked as u64, due.unwrap_or(now)));
+            self.reserved = asked;
+            self.from = Some(from);
+        }
+        if let Some(from) = self.from {
+            let now = Instant::now();
+            if now < from {
+                return Poll::Pending;
+            }
+            self.due = now.checked_sub(MAX_LATENESS).map_or(Some(from), |late| Some(from.max(late)));
+            self.from = None;
+        }
+        Poll::Ready(self.reserved.min(waiting))
+    }
+
+    /// Says that `bytes` of what was allowed have passed.
+    pub fn spend(&mut self, bytes: usize) {
+        self.reserved = self.reserved.saturating_sub(bytes);
+    }
+
+    /// When the next piece may pass, while it is waited for.
+    #[must_use]
+    pub fn waiting_until(&self) -> Option<Instant> {
+        self.from
+    }
+
+    /// Nothing waits for this pacer: time that passes now is not made up for.
+    pub fn rest(&mut self) {
+        self.due = None;
+    }
+
+    fn with_bucket<R>(&self, work: impl FnOnce(&mut TokenBucket, Option<Instant>) -> R) -> R {
+        work(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner), self.due)
+    }
+}
+
+impl Drop for Pacer {
+    fn drop(&mut self) {
+        if self.reserved > 0 {
+            self.with_bucket(|bucket, _| bucket.refund(self.reserved as u64));
+        }
+    }
+}

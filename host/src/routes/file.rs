@@ -1,0 +1,234 @@
+//! The route file, `NAME.toml` beside `NAME.wasm`: where the operator says the route's paths, methods and options.
+//!
+//! Owns its keys. It must not know which options there are, and reads no disk.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::method::{self, MethodError};
+use super::pattern::{self, PatternError};
+use crate::options::{Value, ValueError, printable};
+
+#[cfg(test)]
+mod tests;
+
+/// What a route file says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RouteFile {
+    /// `path` or `paths`: patterns, checked. Empty where the file has neither.
+    pub paths: Vec<String>,
+    /// `method` or `methods`, checked; none where the file has neither, and an empty list is every method.
+    pub methods: Option<Vec<String>>,
+    /// Every other key, sorted by name, its name and range as yet unchecked.
+    pub options: Vec<(String, Value)>,
+    lines: BTreeMap<String, usize>,
+}
+
+/// A mistake in a route file. Lines count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteFileError {
+    /// Not TOML.
+    #[error("line {line}: {reason}")]
+    Syntax {
+        /// Where it stops being TOML.
+        line: usize,
+        /// What the parser says about it.
+        reason: String,
+    },
+    /// A path or method key with a value of another type.
+    #[error("line {line}: `{key}` is something else; expected {expected}")]
+    Type {
+        /// Where the value is.
+        line: usize,
+        /// The key.
+        key: &'static str,
+        /// What the key takes, in words.
+        expected: &'static str,
+    },
+    /// A key beside the one that means the same.
+    #[error("line {line}: both `{one}` and `{many}` are there; expected one of them")]
+    Both {
+        /// Where the second is.
+        line: usize,
+        /// The key for one.
+        one: &'static str,
+        /// The key for a list.
+        many: &'static str,
+    },
+    /// A pattern that is no good.
+    #[error("line {line}: {error}")]
+    Path {
+        /// Where the value is.
+        line: usize,
+        /// What is wrong with it.
+        error: PatternError,
+    },
+    /// A method that cannot be declared.
+    #[error("line {line}: {error}")]
+    Method {
+        /// Where the value is.
+        line: usize,
+        /// What is wrong with it.
+        error: MethodError,
+    },
+    /// An option whose value is none.
+    #[error("line {line}: option `{}` {error}", printable(.name))]
+    Option {
+        /// Where the value is.
+        line: usize,
+        /// The option's name.
+        name: String,
+        /// What is wrong with its value.
+        error: ValueError,
+    },
+}
+
+impl RouteFileError {
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Syntax { .. } => "write it as TOML: `name = value` on a line, text in quotes",
+            Self::Type { .. } | Self::Method { .. } | Self::Option { .. } => "write what is expected in its place",
+            Self::Both { .. } => "keep one of them",
+            Self::Path { error, .. } => error.remedy(),
+        }
+    }
+}
+
+/// A key for one text, and the key for a list of them.
+struct Keys {
+    one: &'static str,
+    many: &'static str,
+    /// What `one` takes.
+    text: &'static str,
+    /// What `many` takes.
+    list: &'static str,
+}
+
+const PATHS: Keys = Keys {
+    one: "path",
+    many: "paths",
+    text: "text, as in \"/hello\"",
+    list: "a list of texts that is not empty, as in [\"/hello\", \"/page/{id}\"]",
+};
+
+const METHODS: Keys = Keys {
+    one: "method",
+    many: "methods",
+    text: "text, as in \"GET\"",
+    list: "a list of texts, as in [\"GET\", \"POST\"]",
+};
+
+/// The keys of a file with their values and where these are.
+type Table = BTreeMap<String, Spanned<toml::Value>>;
+
+impl RouteFile {
+    /// Reads a route file.
+    ///
+    /// # Errors
+    /// Every mistake at once, those in paths and methods first; only the first where it is not TOML.
+    pub fn parse(text: &str) -> Result<Self, Vec<RouteFileError>> {
+        let mut table: Table = toml::from_str(text).map_err(|error| vec![syntax(text, &error)])?;
+        let lines = table.iter().map(|(key, value)| (key.clone(), line(text, &value.span()))).collect();
+        let mut reading = Reading { lines, errors: Vec::new() };
+        let paths = reading.paths(&mut table);
+        let methods = reading.methods(&mut table);
+        let options = reading.options(&table);
+        match reading.errors.is_empty() {
+            true => Ok(Self { paths, methods, options, lines: reading.lines }),
+            false => Err(reading.errors),
+        }
+    }
+
+    /// The line that a key's value begins on, for a mistake that is found later.
+    #[must_use]
+    pub fn line(&self, key: &str) -> Option<usize> {
+        self.lines.get(key).copied()
+    }
+}
+
+/// A file as it is read, and what was wrong so far.
+struct Reading {
+    lines: BTreeMap<String, usize>,
+    errors: Vec<RouteFileError>,
+}
+
+impl Reading {
+    fn paths(&mut self, table: &mut Table) -> Vec<String> {
+        let Some((line, paths)) = self.texts(table, &PATHS) else { return Vec::new() };
+        if paths.is_empty() {
+            self.errors.push(RouteFileError::Type { line, key: PATHS.many, expected: PATHS.list });
+        }
+        if let Err(error) = pattern::check_all(&paths) {
+            self.errors.push(RouteFileError::Path { line, error });
+        }
+        paths
+    }
+
+    fn methods(&mut self, table: &mut Table) -> Option<Vec<String>> {
+        let (line, methods) = self.texts(table, &METHODS)?;
+        if let Err(error) = method::check(&methods) {
+            self.errors.push(RouteFileError::Method { line, error });
+        }
+        Some(methods)
+    }
+
+    fn options(&mut self, table: &Table) -> Vec<(String, Value)> {
+        let mut options = Vec::with_capacity(table.len());
+        for (name, value) in table {
+            match Value::try_from(value.get_ref()) {
+                Ok(value) => options.push((name.clone(), value)),
+                Err(error) => {
+                    let line = self.lines[name];
+                    self.errors.push(RouteFileError::Option { line, name: name.clone(), error });
+                }
+            }
+        }
+        options
+    }
+
+    /// Takes a key's texts out of the table, and the line they are on.
+    fn texts(&mut self, table: &mut Table, keys: &Keys) -> Option<(usize, Vec<String>)> {
+        let (one, many) = (table.remove(keys.one), table.remove(keys.many));
+        let (key, expected, value) = match (one, many) {
+            (None, None) => return None,
+            (Some(one), None) => (keys.one, keys.text, one),
+            (None, Some(many)) => (keys.many, keys.list, many),
+            (Some(_), Some(_)) => {
+                let line = self.lines[keys.one].max(self.lines[keys.many]);
+                self.errors.push(RouteFileError::Both { line, one: keys.one, many: keys.many });
+                return None;
+            }
+        };
+        let line = self.lines[key];
+        let texts = match value.into_inner() {
+            toml::Value::String(text) if key == keys.one => Some(vec![text]),
+            toml::Value::Array(items) if key == keys.many => items.into_iter().map(text).collect(),
+            _ => None,
+        };
+        if texts.is_none() {
+            self.errors.push(RouteFileError::Type { line, key, expected });
+        }
+        texts.map(|texts| (line, texts))
+    }
+}
+
+fn text(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> RouteFileError {
+    let line = error.span().map_or(1, |span| line(text, &span));
+    RouteFileError::Syntax { line, reason: error.message().to_owned() }
+}
+
+fn line(text: &str, span: &Range<usize>) -> usize {
+    let before = text.as_bytes().iter().take(span.start);
+    before.filter(|byte| **byte == b'\n').count() + 1
+}

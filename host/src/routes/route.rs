@@ -1,0 +1,85 @@
+//! One route: where it is mounted, under which options, and what its requests share.
+//!
+//! It must not know how it is found, and of its handler only that there is one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::guest::Handler;
+use crate::options::{Options, RateScope};
+use crate::rate::Clients;
+
+#[cfg(test)]
+mod tests;
+
+/// A handler, mounted. `H` is [`Handler`] but in tests of what needs none.
+#[derive(Debug)]
+pub struct Route<H = Handler> {
+    /// Where it is mounted.
+    pub mount: Mount,
+    /// Its options, resolved.
+    pub options: Arc<Options>,
+    /// What answers its requests.
+    pub handler: Arc<H>,
+    /// The clients that share its `rate`; none where it has no rate or its scope is the connection.
+    pub download: Option<Clients>,
+    /// The clients that share its `upload_rate`; none where it has no such rate or its scope is the connection.
+    pub upload: Option<Clients>,
+    running: AtomicU32,
+}
+
+/// Where a route is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The route's name in logs and reports.
+    pub name: Arc<str>,
+    /// Its path patterns, checked.
+    pub patterns: Vec<String>,
+    /// The methods that it declares, checked; empty is every standard one.
+    pub methods: Vec<String>,
+    /// The component's file.
+    pub file: PathBuf,
+}
+
+/// The right to run one invocation of a route, until it is dropped.
+#[derive(Debug)]
+pub struct Permit<H = Handler>(Arc<Route<H>>);
+
+impl<H> Route<H> {
+    /// A route that nobody uses yet.
+    pub fn new(mount: Mount, options: Options, handler: Arc<H>) -> Self {
+        let settings = &options.settings;
+        let (rate, upload_rate) = match settings.rate_scope {
+            RateScope::Client => (settings.rate, settings.upload_rate),
+            RateScope::Connection => (None, None),
+        };
+        Self {
+            download: rate.map(|rate| Clients::new(rate, settings.burst)),
+            upload: upload_rate.map(|rate| Clients::new(rate, settings.upload_burst)),
+            running: AtomicU32::new(0),
+            mount,
+            options: Arc::new(options),
+            handler,
+        }
+    }
+
+    /// Admits one more invocation; none where as many as its `concurrency` are running.
+    pub fn admit(self: &Arc<Self>) -> Option<Permit<H>> {
+        let most = self.options.settings.concurrency.map_or(u32::MAX, |most| most.get());
+        let one_more = |running: u32| (running < most).then(|| running + 1);
+        self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Permit(Arc::clone(self)))
+    }
+
+    /// How many of its invocations are running.
+    pub fn running(&self) -> u32 {
+        self.running.load(Ordering::Relaxed)
+    }
+}
+
+impl<H> Drop for Permit<H> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}

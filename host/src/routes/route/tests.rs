@@ -1,0 +1,46 @@
+//! What the requests of one route share.
+
+use super::*;
+use crate::options::Value;
+
+fn route(options: &[(&str, Value)]) -> Arc<Route<()>> {
+    let mount = Mount { name: "hello".into(), patterns: vec![], methods: vec![], file: "hello.wasm".into() };
+    let options: Vec<(String, Value)> =
+        options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let options = Options::resolve(&options, &[], &[]).expect("the options of these tests are valid");
+    Arc::new(Route::new(mount, options, Arc::new(())))
+}
+
+#[test]
+fn no_more_permits_than_the_concurrency_are_out_at_a_time() {
+    let route = route(&[("concurrency", Value::Integer(2))]);
+    let (first, second) = (route.admit(), route.admit());
+    assert!(first.is_some() && second.is_some() && route.admit().is_none());
+    assert_eq!(route.running(), 2);
+    drop(first);
+    assert_eq!(route.running(), 1);
+    assert!(route.admit().is_some());
+}
+
+#[test]
+fn without_a_concurrency_everyone_is_admitted_and_counted() {
+    let route = route(&[]);
+    let permits: Vec<_> = (0..1000).map_while(|_| route.admit()).collect();
+    assert_eq!((permits.len(), route.running()), (1000, 1000));
+}
+
+#[test]
+fn clients_share_a_rate_unless_its_scope_is_the_connection() {
+    let rate = ("rate", Value::Integer(1000));
+    let upload = ("upload_rate", Value::Integer(1000));
+    let connection = ("rate_scope", Value::Text("connection".to_owned()));
+    for (options, shared) in [
+        (vec![], (false, false)),
+        (vec![rate.clone()], (true, false)),
+        (vec![upload], (false, true)),
+        (vec![rate, connection], (false, false)),
+    ] {
+        let route = route(&options);
+        assert_eq!((route.download.is_some(), route.upload.is_some()), shared, "{options:?}");
+    }
+}

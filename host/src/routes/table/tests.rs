@@ -1,0 +1,188 @@
+//! Which route answers what.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::options::Options;
+use crate::routes::Mount;
+
+/// A route named by its file.
+fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Route<()> {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let mount = Mount { name: file.into(), patterns: owned(patterns), methods: owned(methods), file: file.into() };
+    let options = Options::resolve(&[], &[], &[]).expect("the defaults are accepted");
+    Route::new(mount, options, Arc::new(()))
+}
+
+fn table(routes: Vec<Route<()>>) -> RouteTable<()> {
+    let (table, diagnostics) = RouteTable::build(routes);
+    assert_eq!(diagnostics, []);
+    table
+}
+
+/// A lookup in one line: the route's name and what was captured, or the other answers.
+fn found(table: &RouteTable<()>, method: &str, path: &str) -> String {
+    match table.lookup(method, path) {
+        Lookup::Found { route, params } => {
+            let params: Vec<String> = params.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+            format!("{}{}", route.mount.name, params.concat())
+        }
+        Lookup::MethodNotAllowed { allow } => format!("405 {allow}"),
+        Lookup::Options { allow } => format!("OPTIONS {allow}"),
+        Lookup::NotImplemented => "501".to_owned(),
+        Lookup::NotFound => "404".to_owned(),
+        Lookup::BadPath => "400".to_owned(),
+    }
+}
+
+#[test]
+fn a_path_finds_the_most_specific_pattern_and_what_it_captures() {
+    let table = table(vec![
+        route("index", &["/"], &[]),
+        route("hello", &["/hello"], &[]),
+        route("user", &["/users/{id}"], &[]),
+        route("me", &["/users/me"], &[]),
+        route("post", &["/users/{id}/posts/{post}"], &[]),
+        route("files", &["/files/{*rest}"], &[]),
+        route("own", &["/own", "/alias"], &[]),
+        route("slash", &["/own/"], &[]),
+        route("percent", &["/100%", "/a b"], &[]),
+    ]);
+    for (path, expected) in [
+        ("/", "index"),
+        ("/hello", "hello"),
+        ("/hello/", "hello"),
+        ("/hello//", "404"),
+        ("/Hello", "404"),
+        ("hello", "404"),
+        ("", "404"),
+        ("//", "index"),
+        ("/users", "404"),
+        ("/users/", "404"),
+        ("/users/7", "user id=7"),
+        ("/users/7/", "user id=7"),
+        ("/users/me", "me"),
+        ("/users/men", "user id=men"),
+        ("/users/7/posts/8", "post id=7 post=8"),
+        ("/files/a/b.txt", "files rest=a/b.txt"),
+        ("/files/a/", "files rest=a/"),
+        ("/files/", "404"),
+        ("/own", "own"),
+        ("/own/", "slash"),
+        ("/alias/", "own"),
+        ("/100%25", "percent"),
+        ("/a%20b", "percent"),
+        ("/*", "404"),
+    ] {
+        assert_eq!(found(&table, "GET", path), expected, "{path}");
+    }
+}
+
+#[test]
+fn percent_encoded_characters_are_their_plain_form_and_an_encoded_slash_separates_nothing() {
+    let table = table(vec![
+        route("hello", &["/hello"], &[]),
+        route("user", &["/users/{id}"], &[]),
+        route("files", &["/files/{*rest}"], &[]),
+    ]);
+    for (path, expected) in [
+        ("/%68ello", "hello"),
+        ("/hello%2F", "404"),
+        ("%2Fhello", "404"),
+        ("/users/a%2Fb", "user id=a/b"),
+        ("/users/a%252Fb", "user id=a%2Fb"),
+        ("/users/caf%C3%A9", "user id=caf\u{e9}"),
+        ("/users%2F7", "404"),
+        ("/files/a%2Fb/c", "files rest=a/b/c"),
+        ("/users/%FF", "400"),
+        ("/users/%00", "400"),
+        ("/users/%", "400"),
+    ] {
+        assert_eq!(found(&table, "GET", path), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_method_finds_its_route_or_what_is_allowed() {
+    let table = table(vec![
+        route("read", &["/page"], &["GET"]),
+        route("write", &["/page"], &["POST", "PURGE"]),
+        route("all", &["/all"], &[]),
+        route("ask", &["/ask"], &["OPTIONS"]),
+    ]);
+    for (method, path, expected) in [
+        ("GET", "/page", "read"),
+        ("HEAD", "/page", "read"),
+        ("POST", "/page", "write"),
+        ("PURGE", "/page", "write"),
+        ("PUT", "/page", "405 GET, HEAD, POST, OPTIONS, PURGE"),
+        ("OPTIONS", "/page", "OPTIONS GET, HEAD, POST, OPTIONS, PURGE"),
+        ("OPTIONS", "/all", "all"),
+        ("DELETE", "/all", "all"),
+        ("PURGE", "/all", "405 GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"),
+        ("OPTIONS", "/ask", "ask"),
+        ("GET", "/ask", "405 OPTIONS"),
+        ("PURGE", "/absent", "404"),
+        ("OPTIONS", "/absent", "404"),
+        ("TRACE", "/all", "501"),
+        ("CONNECT", "/all", "501"),
+        ("get", "/all", "501"),
+        ("BREW", "/absent", "501"),
+    ] {
+        assert_eq!(found(&table, method, path), expected, "{method} {path}");
+    }
+    assert_eq!(table.allow_all(), "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, PURGE");
+}
+
+#[test]
+fn a_table_lists_its_routes_by_file() {
+    let table = table(vec![route("b.wasm", &["/a"], &[]), route("a.wasm", &["/b"], &[])]);
+    let files: Vec<&str> = table.routes().iter().map(|route| &*route.mount.name).collect();
+    assert_eq!(files, ["a.wasm", "b.wasm"]);
+}
+
+#[test]
+fn an_empty_table_finds_nothing() {
+    let table = table(vec![]);
+    assert_eq!(found(&table, "GET", "/"), "404");
+    assert_eq!(table.allow_all(), "OPTIONS");
+}
+
+#[test]
+fn a_conflicting_pattern_is_not_found_and_the_routes_other_patterns_are() {
+    let (table, diagnostics) = RouteTable::build(vec![
+        route("a.wasm", &["/hello", "/a"], &["GET"]),
+        route("b.wasm", &["/hello"], &["GET", "POST"]),
+        route("c.wasm", &["/hello"], &["PUT"]),
+    ]);
+    assert_eq!(diagnostics.len(), 1);
+    for (method, path, expected) in [
+        ("GET", "/hello", "405 PUT, OPTIONS"),
+        ("POST", "/hello", "405 PUT, OPTIONS"),
+        ("PUT", "/hello", "c.wasm"),
+        ("GET", "/a", "a.wasm"),
+    ] {
+        assert_eq!(found(&table, method, path), expected, "{method} {path}");
+    }
+    let mounted: Vec<(&str, &[String])> =
+        table.routes().iter().map(|route| (&*route.mount.name, &route.mount.patterns[..])).collect();
+    assert_eq!(mounted, [("a.wasm", &["/a".to_owned()][..]), ("c.wasm", &["/hello".to_owned()][..])]);
+}
+
+proptest! {
+    #[test]
+    fn any_good_patterns_and_any_path_have_an_answer(
+        patterns in proptest::collection::vec(
+            r"(/(a|b|é|%|\{x\}|p-\{y\}|\{z\}è|q\{v\}è|\{\*rest\})?){1,4}",
+            1..8,
+        ),
+        paths in proptest::collection::vec("(/|a|b|p-|q|%C3%A9|%C3%A8|%c3|%2F|%25|%00|%)*", 1..20),
+    ) {
+        let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
+        let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
+        let (table, _) = RouteTable::build(routes.collect());
+        for path in &paths {
+            prop_assert_ne!(found(&table, "GET", path), "501");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A server: its routes loaded, its listeners accepted from, its workers run and stopped.
+//!
+//! Owns threads, the accept loops and the count of connections. It must not know HTTP.
+
+mod stopping;
+mod worker;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::diagnostic::Diagnostic;
+use crate::guest::{Engine, EngineError, EngineOptions};
+use crate::routes::{self, RouteTable};
+
+pub use stopping::Stopping;
+pub use worker::Worker;
+
+use worker::Crew;
+
+/// A server whose routes are loaded. [`Server::start`] makes it serve.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+/// A server that serves. Dropped, it stops at once.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    crew: Crew,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    config: Config,
+    engine: Engine,
+    routes: ArcSwap<RouteTable>,
+    connections: AtomicUsize,
+}
+
+/// Why a server cannot be made or started.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The routes directory.
+    #[error("cannot read the routes directory {}: {error}", .directory.display())]
+    Routes {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A socket or a thread.
+    #[error("cannot start to serve: {0}")]
+    Start(#[from] io::Error),
+}
+
+impl Server {
+    /// Makes a server and loads its routes. What is wrong with single files is in the diagnostics; the others serve.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub fn new(config: Config) -> Result<(Self, Vec<Diagnostic>), ServerError> {
+        let engine = Engine::new(&EngineOptions {
+            max_invocations: config.limits.max_invocations,
+            cache_directory: config.cache_directory.clone(),
+        })?;
+        let loaded = routes::load(&config.routes, &config.options, &engine);
+        let (table, diagnostics) =
+            loaded.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
+        let routes = ArcSwap::from_pointee(table);
+        let shared = Shared { config, engine, routes, connections: AtomicUsize::new(0) };
+        Ok((Self { shared: Arc::new(shared) }, diagnostics))
+    }
+
+    /// The routes.
+    #[must_use]
+    pub fn routes(&self) -> Arc<RouteTable> {
+        self.shared.routes.load_full()
+    }
+
+    /// How many components came out of the compile cache, and how many had to be compiled.
+    #[must_use]
+    pub fn cache_hits_and_misses(&self) -> (usize, usize) {
+        self.shared.engine.cache_hits_and_misses()
+    }
+
+    /// Serves what comes in on `listeners`, from threads of its own, until it is stopped.
+    ///
+    /// # Errors
+    /// What the system says of the sockets and the threads.
+    pub fn start(self, listeners: Vec<TcpListener>) -> Result<Running, ServerError> {
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        for listener in &listeners {
+            listener.set_nonblocking(true)?;
+        }
+        let (crew, posts) = Crew::new(&self.shared);
+        let mut running = Running { addresses, crew, threads: Vec::new() };
+        let mut listeners = Some(listeners);
+        for (index, post) in posts.into_iter().enumerate() {
+            // The first worker accepts for all of them.
+            let listeners = listeners.take().unwrap_or_default();
+            let crew = running.crew.clone();
+            let name = format!("worker-{index}");
+            running.threads.push(std::thread::Builder::new().name(name).spawn(move || post.run(listeners, &crew))?);
+        }
+        Ok(running)
+    }
+}
+
+impl Running {
+    /// The addresses that are listened on, in the order of the listeners.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops accepting, lets requests in flight end within the time to drain, and closes the rest.
+    pub fn stop(&self) {
+        self.crew.stop();
+    }
+
+    /// Closes everything.
+    pub fn stop_at_once(&self) {
+        self.crew.stop_at_once();
+    }
+
+    /// Waits, in any runtime, until the server has stopped.
+    pub async fn stopped(&self) {
+        self.crew.stopped().await;
+    }
+
+    /// Waits until the server has stopped.
+    pub fn join(mut self) {
+        self.join_threads();
+    }
+
+    fn join_threads(&mut self) {
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a worker has panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.crew.stop_at_once();
+            self.join_threads();
+        }
+    }
+}

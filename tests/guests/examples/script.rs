@@ -1,0 +1,165 @@
+//! Runs the commands of its query in order, so that a test says in one line what a handler does:
+//! `/script?status=201&write=Hello&end`.
+//!
+//! | command | does |
+//! |---|---|
+//! | `status=N`, `set=NAME:VALUE`, `append=NAME:VALUE`, `remove=NAME` | the head |
+//! | `write=TEXT`, `write-bytes=N` | one write, of a text or of N times `x` |
+//! | `end` | the empty write |
+//! | `read` | reads the whole body, then writes it back in one write |
+//! | `count` | reads the whole body, then writes its length |
+//! | `read-one=MAX` | reads one piece of the body, and reports its length or `end` |
+//! | `ask=method`, `ask=field:NAME`, ... | asks the request or the options, and reports the answer: see `ask` |
+//! | `close-now` | `response.close()` |
+//! | `allocate=BYTES` | reserves and touches memory, and reports `ok` or `refused` |
+//! | `sleep=MS`, `stdout=TEXT`, `stderr=TEXT` | sleeps, prints a line |
+//! | `log` | prints the report so far to stderr |
+//! | `spin`, `trap`, `panic=TEXT` | never come back |
+//! | `body=TEXT`, `close`, `manual` | return that |
+//! | `report` | returns the report, a line for each call so far: `write: closed` |
+//!
+//! Past the last command it returns an empty body. A command that is none of these traps.
+
+use std::time::Duration;
+use std::{hint, process, thread};
+
+use guest_sdk::{BodyError, Error, Options, Outcome, Request, Response, handler};
+use guests::{named, said};
+
+#[handler(path = ["/script", "/script/{*rest}"])]
+fn script(request: Request, response: Response, options: Options) -> Outcome {
+    let mut script = Script { request, response, options, report: Vec::new() };
+    for (command, argument) in request.query_params() {
+        if let Some(outcome) = script.run(&command, &argument) {
+            return outcome;
+        }
+    }
+    Outcome::Body(Vec::new())
+}
+
+struct Script {
+    request: Request,
+    response: Response,
+    options: Options,
+    report: Vec<String>,
+}
+
+impl Script {
+    fn run(&mut self, command: &str, argument: &str) -> Option<Outcome> {
+        match command {
+            "body" => return Some(Outcome::Body(argument.as_bytes().to_vec())),
+            "close" => return Some(Outcome::Close),
+            "manual" => return Some(Outcome::Manual),
+            "report" => return Some(Outcome::Body(self.report_lines().into_bytes())),
+            "spin" => loop {
+                hint::spin_loop();
+            },
+            "trap" => process::abort(),
+            "panic" => panic!("{argument}"),
+            "sleep" => thread::sleep(Duration::from_millis(number(argument))),
+            "stdout" => println!("{argument}"),
+            "stderr" => eprintln!("{argument}"),
+            "log" => eprint!("{}", self.report_lines()),
+            "allocate" => self.allocate(number(argument)),
+            "ask" => self.ask(argument),
+            "read-one" => self.read_one(number(argument)),
+            "read" => self.read_all(|body| body),
+            "count" => self.read_all(|body| body.len().to_string().into_bytes()),
+            _ => self.call(command, argument),
+        }
+        None
+    }
+
+    /// A call to the response, and what became of it.
+    fn call(&mut self, command: &str, argument: &str) {
+        let response = self.response;
+        let result = match command {
+            "status" => response.set_status(number(argument)).map(drop),
+            "set" => response.set_field(field(argument).0, field(argument).1).map(drop),
+            "append" => response.append_field(field(argument).0, field(argument).1).map(drop),
+            "remove" => response.remove_field(argument).map(drop),
+            "write" => response.write(argument).map(drop),
+            "write-bytes" => response.write(vec![b'x'; number(argument)]).map(drop),
+            "end" => response.finish(),
+            "close-now" => response.close(),
+            _ => panic!("no such command: {command}"),
+        };
+        self.record(command, &result);
+    }
+
+    fn read_all(&mut self, answer: fn(Vec<u8>) -> Vec<u8>) {
+        match self.request.body().read_all(usize::MAX) {
+            Ok(body) => {
+                let result = self.response.write(answer(body)).map(drop);
+                self.record("read", &result);
+            }
+            Err(error) => self.record_body_error("read", error),
+        }
+    }
+
+    fn read_one(&mut self, max: u32) {
+        match self.request.body().next_piece(max) {
+            Ok(Some(piece)) => self.report.push(format!("read-one: {}", piece.len())),
+            Ok(None) => self.report.push("read-one: end".to_owned()),
+            Err(error) => self.record_body_error("read-one", error),
+        }
+    }
+
+    /// Something of the request, or an option by its name: `ask=path`, `ask=field:host`, `ask=option:rate`.
+    fn ask(&mut self, what: &str) {
+        let request = self.request;
+        let answer = match what.split_once(':') {
+            Some(("field", name)) => request.field(name).map(|value| value.escape_ascii().to_string()),
+            Some(("param", name)) => request.param(name),
+            Some(("option", name)) => self.options.get(name).map(|value| value.to_string()),
+            Some((other, _)) => panic!("no such thing to ask for: {other}"),
+            None => match what {
+                "method" => Some(request.method()),
+                "target" => Some(request.target()),
+                "path" => Some(request.path()),
+                "query" => request.query(),
+                "version" => Some(format!("{:?}", request.version())),
+                "peer" => Some(request.peer()),
+                "params" => Some(format!("{:?}", request.params())),
+                "fields" => Some(self.fields()),
+                other => panic!("no such thing to ask for: {other}"),
+            },
+        };
+        self.report.push(format!("{what}: {}", answer.as_deref().unwrap_or("none")));
+    }
+
+    fn fields(&self) -> String {
+        let lines = self.request.fields().into_iter();
+        lines.map(|(name, value)| format!("{name}={};", value.escape_ascii())).collect()
+    }
+
+    fn allocate(&mut self, bytes: usize) {
+        let mut memory: Vec<u8> = Vec::new();
+        let result = memory.try_reserve_exact(bytes);
+        if result.is_ok() {
+            memory.resize(bytes, 1);
+            hint::black_box(&memory);
+        }
+        self.report.push(format!("allocate: {}", if result.is_ok() { "ok" } else { "refused" }));
+    }
+
+    fn record(&mut self, call: &str, result: &Result<(), Error>) {
+        self.report.push(format!("{call}: {}", said(result)));
+    }
+
+    fn record_body_error(&mut self, call: &str, error: BodyError) {
+        self.report.push(format!("{call}: {}", named(error)));
+    }
+
+    fn report_lines(&self) -> String {
+        self.report.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+fn field(argument: &str) -> (&str, &str) {
+    argument.split_once(':').expect("a field is NAME:VALUE")
+}
+
+fn number<N: std::str::FromStr>(argument: &str) -> N {
+    argument.parse().ok().expect("the argument is a number")
+}
