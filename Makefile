@@ -1,21 +1,56 @@
 # Vibrato: everything a person does with this tree. `make help` lists it.
 
-CARGO   ?= cargo
-TARGET  := wasm32-wasip2
-ROUTES  := target/routes
-LISTEN  ?= 127.0.0.1:8000
-# The handlers have a target directory of their own: their flags differ, and the host's build may be elsewhere.
-GUESTS  := target/guests
-EXAMPLES := $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/Cargo.toml))))
+CARGO    ?= cargo
+LISTEN   ?= 127.0.0.1:8000
+WASM     := wasm32-wasip2
+BUILD    := $(or $(CARGO_TARGET_DIR),target)
+HOST     := $(BUILD)/release/host
+ROUTES   := target/routes
+# Handlers have a target directory of their own: their profile has nothing in common with the host's.
+HANDLERS := $(BUILD)/handlers
+EXAMPLES := $(patsubst examples/%/Cargo.toml,%,$(wildcard examples/*/Cargo.toml))
 
-.PHONY: help run routes host test lint bench target clean
+.DEFAULT_GOAL := help
+.PHONY: help run routes host target test lint bench clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: host routes ## Build all, serve the examples on http://127.0.0.1:8000 (LISTEN=host:port for another address)
-	@"$$($(CARGO) run --quiet --release -p host --bin host -- --version >/dev/null && scripts/host-path)" --help >/dev/null
+run: host routes ## Build everything and serve the examples on 127.0.0.1:8000 (LISTEN=ADDR for another address)
+	@$(HOST) routes --routes $(ROUTES)
+	@echo
+	@echo "Try: curl http://$(LISTEN)/hello"
+	@exec $(HOST) run --routes $(ROUTES) --listen $(LISTEN)
 
-clean: ## Remove what was built
-	$(CARGO) clean
-	rm -rf target
+host: ## Build the server: release/host in the target directory
+	$(CARGO) build --locked --release --package host
+
+routes: target ## Build every example handler into target/routes
+	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) $(addprefix --package ,$(EXAMPLES))
+	@mkdir -p $(ROUTES)
+	@for name in $(EXAMPLES); do \
+		cp -p "$(HANDLERS)/$(WASM)/handler/$$(echo $$name | tr - _).wasm" "$(ROUTES)/$$name.wasm" || exit 1; \
+	done
+
+target: # Rust's target for WebAssembly components
+	@rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
+
+# In two runs: together, features that only tests need would build wasmtime a second time.
+test: target ## Run every test
+	$(CARGO) test --locked --release --package host
+	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros
+
+lint: target ## Check formatting, lints and documentation; warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --release --package host --package artifacts --all-targets -- -D warnings
+	$(CARGO) clippy --locked --release --package guest-sdk --package guest-sdk-macros --all-targets -- -D warnings
+	$(CARGO) clippy --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
+		$(addprefix --package ,$(EXAMPLES)) --package guests --lib --examples -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
+
+bench: target ## Measure the release host against a bare loop, and the parts that every request passes
+	$(CARGO) bench --locked --package host
+
+clean: ## Remove everything that was built
+	rm -rf $(BUILD)

@@ -1334,7 +1334,8 @@ pub mod vibrato {
             /// Sets a field, in place of all lines of that name, with any case of the name.
             ///
             /// `content-length` declares the length of the body and takes the place of the chunked coding; a body that does
-            /// not match is refused where it is too long, and truncated (the connection is cut) where it is too short.
+            /// not match is refused where it is too long, and truncated (the connection is cut) where it is too short; where
+            /// nothing was written before, returning such a body is answered 500.
             /// `date` and `content-type` take the place of the host's. Fields of the connection are `forbidden`.
             #[allow(async_fn_in_trait)]
             pub fn set_field(

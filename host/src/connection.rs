@@ -18,7 +18,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
-use crate::http::head::{HeadParser, RequestHead};
+use crate::http::head::{HeadError, HeadParser, RequestHead};
 use crate::server::Worker;
 
 pub use close::CloseReason;
@@ -39,13 +39,6 @@ pub struct Connection {
     buckets: Buckets,
     /// Whether the client has sent its last byte.
     half_closed: bool,
-}
-
-/// What the client did while a request was waited for.
-enum Awaited {
-    Head(RequestHead),
-    Refused(crate::http::head::HeadError),
-    Over(CloseReason),
 }
 
 impl Connection {
@@ -84,9 +77,9 @@ impl Connection {
     async fn serve_requests(&mut self) -> CloseReason {
         loop {
             let served = match self.next_head().await {
-                Awaited::Head(head) => Box::pin(self.serve_request(head)).await,
-                Awaited::Refused(error) => Box::pin(self.refuse_head(&error)).await,
-                Awaited::Over(reason) => return reason,
+                Ok(Ok(head)) => Box::pin(self.serve_request(head)).await,
+                Ok(Err(error)) => Box::pin(self.refuse_head(&error)).await,
+                Err(reason) => return reason,
             };
             match served {
                 Ok(Served::Complete) => {}
@@ -96,8 +89,8 @@ impl Connection {
         }
     }
 
-    /// Waits for the head of the next request.
-    async fn next_head(&mut self) -> Awaited {
+    /// Waits for the head of the next request: one that can be served, or one that is refused.
+    async fn next_head(&mut self) -> Result<Result<RequestHead, HeadError>, CloseReason> {
         let worker = self.worker.clone();
         let timeouts = &worker.config().timeouts;
         let idle_until = Instant::now() + timeouts.idle;
@@ -105,16 +98,16 @@ impl Connection {
         loop {
             if !self.input.is_empty() {
                 match self.parser.parse(&mut self.input, &worker.config().limits.head) {
-                    Ok(Some(head)) => return Awaited::Head(head),
+                    Ok(Some(head)) => return Ok(Ok(head)),
                     Ok(None) => {}
-                    Err(error) => return Awaited::Refused(error),
+                    Err(error) => return Ok(Err(error)),
                 }
             }
             if self.half_closed {
-                return Awaited::Over(CloseReason::ClientClosed);
+                return Err(CloseReason::ClientClosed);
             }
             if self.input.is_empty() && worker.stopping().is_set() {
-                return Awaited::Over(CloseReason::Stopping);
+                return Err(CloseReason::Stopping);
             }
             if !self.input.is_empty() && head_until.is_none() {
                 head_until = Some(Instant::now() + timeouts.head);
@@ -123,10 +116,10 @@ impl Connection {
             match read {
                 HeadRead::Some => {}
                 HeadRead::End => self.half_closed = true,
-                HeadRead::Gone => return Awaited::Over(CloseReason::ClientGone),
-                HeadRead::Stopping => return Awaited::Over(CloseReason::Stopping),
-                HeadRead::TimedOut if head_until.is_some() => return Awaited::Over(CloseReason::HeadTimeout),
-                HeadRead::TimedOut => return Awaited::Over(CloseReason::Idle),
+                HeadRead::Gone => return Err(CloseReason::ClientGone),
+                HeadRead::Stopping => return Err(CloseReason::Stopping),
+                HeadRead::TimedOut if head_until.is_some() => return Err(CloseReason::HeadTimeout),
+                HeadRead::TimedOut => return Err(CloseReason::Idle),
             }
         }
     }

@@ -19,6 +19,9 @@ use crate::http::fields::Fields;
 use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
 
+#[cfg(test)]
+mod tests;
+
 /// The request, all but its body.
 #[derive(Debug)]
 pub struct Request {
@@ -173,6 +176,10 @@ impl Exchange {
     /// As [`Response::write`].
     pub fn write(&self, chunk: &[u8], offset: &mut usize) -> Result<bool, ResponseError> {
         let response = &mut self.lock().response;
+        // All of a chunk is refused or none of it.
+        if *offset == 0 && !response.admits(chunk.len() as u64) {
+            return Err(ResponseError::Invalid);
+        }
         let date = clock::date();
         loop {
             let rest = &chunk[*offset..];
@@ -182,7 +189,8 @@ impl Exchange {
             let piece = &rest[..rest.len().min(response.max_piece())];
             response.write(piece, &date)?;
             *offset += piece.len();
-            if *offset == chunk.len() {
+            // A response without a body is over with its first piece: the rest of the chunk is dropped with it.
+            if *offset == chunk.len() || response.is_over() {
                 return Ok(true);
             }
         }

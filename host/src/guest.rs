@@ -114,12 +114,15 @@ impl Handler {
     fn store(&self, state: State) -> Store<State> {
         let mut store = Store::new(self.engine(), state);
         store.limiter(|state| &mut state.memory);
+        // What a guest hands over at once is copied once: never more than it can have itself.
+        store.set_hostcall_fuel(store.data().memory.limit());
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             if store.data().is_expired(Instant::now()) {
                 return Err(state::Expired.into());
             }
-            Ok(wasmtime::UpdateDeadline::Yield(1))
+            // Not plain `Yield`: tokio would run a guest that spins many times before it looks at the sockets again.
+            Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store
     }

@@ -1,4 +1,13 @@
-//! HTTP/1.x as values: bytes in, bytes out. No IO, no clock.
+//! HTTP/1.x as values: bytes in, bytes out. No IO, no clock, no runtime.
+//!
+//! ```text
+//!   bytes -> head::HeadParser -> head::RequestHead -> framing::request_framing -> framing::BodyFraming
+//!   bytes -> decode::BodyDecoder -> pieces of the request's body
+//!   status, fields, pieces -> response::Response -> bytes
+//! ```
+//!
+//! The framing of a request is decided in [`framing`], that of a response in [`response`], and nowhere else.
+
 pub mod decode;
 pub mod fields;
 pub mod framing;

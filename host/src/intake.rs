@@ -68,7 +68,13 @@ impl Intake {
                 return Poll::Pending;
             }
             match self.decoder.decode(input, wanted.min(self.piece)) {
-                Ok(Decoded::Piece(piece)) => self.held = Some(piece),
+                Ok(Decoded::Piece(piece)) => {
+                    // RFC 9110 section 10.1.1: the 100 may be left out once some of the body is here.
+                    if std::mem::take(&mut self.awaits_continue) {
+                        exchange.response(|response| response.body_has_come());
+                    }
+                    self.held = Some(piece);
+                }
                 Ok(Decoded::End) => return self.end(exchange, Ok(())),
                 Err(DecodeError::Malformed(_)) => return self.end(exchange, Err(BodyError::Malformed)),
                 Err(DecodeError::TooLarge) => return self.end(exchange, Err(BodyError::TooLarge)),
@@ -154,11 +160,10 @@ impl Intake {
         exchange: &Exchange,
     ) -> Poll<io::Result<usize>> {
         if self.awaits_continue {
-            // RFC 9110 section 10.1.1: not needed once some of the body is here, but harmless then.
             self.awaits_continue = false;
             exchange.response(|response| response.interim_continue());
         }
-        let read = poll_read(cx, socket, input, self.piece);
+        let read = poll_read(cx, socket, input, self.piece.max(MAX_AHEAD));
         if read.is_pending() {
             self.waiting_since.get_or_insert_with(Instant::now);
             if let Some(pacer) = &mut self.pacer {
@@ -191,12 +196,11 @@ pub fn poll_read(
 ) -> Poll<io::Result<usize>> {
     use bytes::BufMut as _;
     loop {
-        input.reserve(max.min(MAX_AHEAD));
+        // A client that sends nothing costs no buffer.
+        std::task::ready!(socket.poll_read_ready(cx))?;
+        input.reserve(max);
         match socket.try_read_buf(&mut (&mut *input).limit(max)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                std::task::ready!(socket.poll_read_ready(cx))?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             read => return Poll::Ready(read),
         }
     }
@@ -205,7 +209,7 @@ pub fn poll_read(
 /// Charges a piece to the rate, once, and says whether its time has come.
 fn may_pass(pacer: &mut Option<Pacer>, bytes: usize) -> bool {
     let Some(pacer) = pacer else { return true };
-    match pacer.poll(bytes) {
+    match pacer.poll(bytes, Instant::now()) {
         Poll::Ready(allowed) => {
             pacer.spend(allowed);
             true

@@ -1,5 +1,35 @@
-//! x
-#![allow(missing_docs, reason = "wip")]
+//! Vibrato: an HTTP/1.x server whose route handlers are WebAssembly components.
+//!
+//! This library is the server; the program `host` is a thin layer over it. A request goes one way:
+//!
+//! ```text
+//! server (accept) -> connection (one client) -> http (bytes -> head) -> routes (path -> route)
+//!        -> guest (one invocation) <-> exchange <-> intake, pump (body in, response out) -> socket
+//! ```
+//!
+//! # Example
+//!
+//! Serve the directory `routes` on a free port, and stop:
+//!
+//! ```no_run
+//! use std::net::TcpListener;
+//!
+//! use host::config::Config;
+//! use host::server::Server;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (server, diagnostics) = Server::new(Config::default())?;
+//! for diagnostic in diagnostics {
+//!     eprintln!("{diagnostic}");
+//! }
+//! let running = server.start(vec![TcpListener::bind("127.0.0.1:0")?])?;
+//! println!("listening on {}", running.addresses()[0]);
+//! running.stop();
+//! running.join();
+//! # Ok(())
+//! # }
+//! ```
+
 pub mod clock;
 pub mod config;
 pub mod connection;

@@ -13,6 +13,9 @@ use tokio::net::TcpStream;
 use crate::exchange::Exchange;
 use crate::rate::TokenBucket;
 
+#[cfg(test)]
+mod tests;
+
 /// How late the host may wake for a piece without losing that time from the rate: the bytes were waiting all along.
 const MAX_LATENESS: Duration = Duration::from_millis(100);
 
@@ -43,7 +46,7 @@ impl Pump {
                 return Poll::Ready(Ok(()));
             }
             let allowed = match &mut self.pacer {
-                Some(pacer) => ready!(pacer.poll(waiting)),
+                Some(pacer) => ready!(pacer.poll(waiting, Instant::now())),
                 None => waiting,
             };
             let sent = exchange.response(|response| socket.try_write(&response.output()[..allowed]));
@@ -114,16 +117,14 @@ impl Pacer {
     }
 
     /// How many of `waiting` bytes may pass now, at least one. To be polled again at [`Self::waiting_until`].
-    pub fn poll(&mut self, waiting: usize) -> Poll<usize> {
+    pub fn poll(&mut self, waiting: usize, now: Instant) -> Poll<usize> {
         if self.reserved == 0 {
-            let now = Instant::now();
             let asked = waiting.min(self.piece);
             let from = self.with_bucket(|bucket, due| bucket.reserve(asked as u64, due.unwrap_or(now)));
             self.reserved = asked;
             self.from = Some(from);
         }
         if let Some(from) = self.from {
-            let now = Instant::now();
             if now < from {
                 return Poll::Pending;
             }

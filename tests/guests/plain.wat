@@ -12,4 +12,4 @@
     (func (export "handle") (result i32) (i32.const 0)))
   (core instance $instance (instantiate $code))
   (func (export "handle") (result $outcome)
-    (canon lift (core func $instance "handle") (memory $instance "memory"))))
+    (canon lift (core func $instance "handle") (memory (core memory $instance "memory")))))

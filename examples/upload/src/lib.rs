@@ -2,7 +2,7 @@
 
 use guest_sdk::{BodyError, Request, handler};
 
-#[handler(path = "/upload", methods = ["POST", "PUT"], content_type = "text/plain; charset=utf-8")]
+#[handler(path = "/upload", content_type = "text/plain; charset=utf-8")]
 fn upload(request: Request) -> Result<String, BodyError> {
     let mut received = 0_u64;
     for piece in request.body() {

@@ -23,6 +23,7 @@ const BACKLOG: i32 = 4096;
 
 /// The arguments of `host run`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(super) struct Run {
     #[command(flatten)]
     source: Source,

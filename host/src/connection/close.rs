@@ -72,12 +72,14 @@ impl CloseReason {
 /// host ends its own side first and reads on within bounds (RFC 9112 section 9.6).
 pub(super) async fn close(mut socket: TcpStream, timer: &mut Timer, reason: CloseReason, half_closed: bool) {
     match reason {
-        CloseReason::TruncatedUnseen => {
+        // What the system still holds for a client that stopped reading goes too; it would look like a whole response
+        // where the close delimits it.
+        CloseReason::TruncatedUnseen | CloseReason::WriteTimeout => {
             // Dropped with a linger of zero the socket sends a reset. Where that fails it is closed all the same.
             let _ = socket.set_zero_linger();
             return;
         }
-        CloseReason::ClientGone | CloseReason::WriteTimeout => return,
+        CloseReason::ClientGone => return,
         CloseReason::ClientClosed
         | CloseReason::NotPersistent
         | CloseReason::Handler

@@ -1,6 +1,6 @@
 //! The engine: one for the process. Configures wasmtime, caches what it compiles, ticks the epoch, counts invocations.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -87,7 +87,7 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`].
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
-        let cache = options.cache_directory.as_ref().map(open_cache).transpose()?;
+        let cache = options.cache_directory.as_deref().map(open_cache).transpose()?;
         let refused = |error: wasmtime::Error| EngineError::Engine(format!("{error:#}"));
         let pooled = Config::with_pool(options.max_invocations, cache.clone());
         let engine = wasmtime::Engine::new(&pooled).or_else(|error| {
@@ -145,12 +145,12 @@ impl Drop for Permit {
     }
 }
 
-fn open_cache(directory: &PathBuf) -> Result<Cache, EngineError> {
+fn open_cache(directory: &Path) -> Result<Cache, EngineError> {
     let mut config = CacheConfig::new();
     // A folder of its own: wasmtime clears what it does not know out of the directory it is given.
     config.with_directory(directory.join("compiled"));
     Cache::new(config)
-        .map_err(|error| EngineError::Cache { directory: directory.clone(), reason: format!("{error:#}") })
+        .map_err(|error| EngineError::Cache { directory: directory.to_owned(), reason: format!("{error:#}") })
 }
 
 /// The two configurations of wasmtime.

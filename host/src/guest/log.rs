@@ -12,6 +12,9 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+#[cfg(test)]
+mod tests;
+
 const MAX_LINE_BYTES: usize = 4 * 1024;
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -30,7 +33,7 @@ impl GuestLog {
                 route: route.clone(),
                 request,
                 partial: Vec::new(),
-                left: MAX_BYTES,
+                left: Some(MAX_BYTES),
             })))
         };
         Self { stdout: stream("stdout"), stderr: stream("stderr") }
@@ -65,27 +68,33 @@ struct Lines {
     route: Arc<str>,
     request: Option<u64>,
     partial: Vec<u8>,
-    left: usize,
+    /// The bytes that are still logged; none once it was said that no more are.
+    left: Option<usize>,
 }
 
 impl Lines {
     fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
-            if self.left == 0 {
-                return;
-            }
-            let taken = &part[..part.len().min(self.left)];
-            self.left -= taken.len();
-            for piece in taken.chunks(MAX_LINE_BYTES) {
-                self.partial.extend_from_slice(piece);
-                if self.partial.ends_with(b"\n") || self.partial.len() >= MAX_LINE_BYTES {
-                    self.finish();
-                }
-            }
-            if self.left == 0 {
+        let Some(left) = self.left else { return };
+        let (kept, dropped) = bytes.split_at(bytes.len().min(left));
+        self.left = Some(left - kept.len());
+        for line in kept.split_inclusive(|&byte| byte == b'\n') {
+            self.extend_line(line);
+        }
+        if !dropped.is_empty() {
+            self.finish();
+            self.log(&format!("printed more than {MAX_BYTES} bytes; the rest is dropped"));
+            self.left = None;
+        }
+    }
+
+    fn extend_line(&mut self, mut rest: &[u8]) {
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(rest.len().min(MAX_LINE_BYTES - self.partial.len()));
+            self.partial.extend_from_slice(piece);
+            if self.partial.ends_with(b"\n") || self.partial.len() == MAX_LINE_BYTES {
                 self.finish();
-                self.log(&format!("printed more than {MAX_BYTES} bytes; the rest is dropped"));
             }
+            rest = behind;
         }
     }
 

@@ -15,6 +15,9 @@ use crate::options::Options;
 /// The most elements of one table: an interpreter compiled to Wasm has some thousands of functions.
 pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
 
+/// The most streams, pollables and the like that a guest holds at once.
+const MAX_RESOURCES: usize = 4096;
+
 /// The most random bytes a guest gets in one call.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;
 
@@ -100,7 +103,9 @@ impl State {
             .allow_ip_name_lookup(false)
             .max_random_size(MAX_RANDOM_BYTES)
             .build();
-        Box::new(Wasi { ctx, table: ResourceTable::new(), log })
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        Box::new(Wasi { ctx, table, log })
     }
 }
 
@@ -124,6 +129,11 @@ pub(super) struct MemoryLimit {
 impl MemoryLimit {
     fn new(limit: usize) -> Self {
         Self { limit, used: 0, refused: false }
+    }
+
+    /// The limit, in bytes.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Says that the limit was hit, where it was.

@@ -5,6 +5,11 @@
 
 use thiserror::Error;
 
+use super::grammar::{is_text, is_token, trim_ows};
+
+#[cfg(test)]
+mod tests;
+
 /// The most fields a handler can set.
 pub const MAX_FIELDS: usize = 128;
 /// The most bytes of names and values together.
@@ -138,7 +143,7 @@ fn check(name: &str, value: &[u8]) -> Result<Option<u64>, FieldError> {
     if name.len() > MAX_NAME_BYTES || value.len() > MAX_FIELD_BYTES {
         return Err(FieldError::TooLarge);
     }
-    if name.is_empty() || !name.bytes().all(is_token_byte) || !is_field_value(value) {
+    if !is_token(name.as_bytes()) || !is_field_value(value) {
         return Err(FieldError::Invalid);
     }
     if OF_THE_CONNECTION.iter().any(|own| own.eq_ignore_ascii_case(name)) {
@@ -150,17 +155,9 @@ fn check(name: &str, value: &[u8]) -> Result<Option<u64>, FieldError> {
     Ok(None)
 }
 
-/// A byte of a token (RFC 9110 section 5.6.2).
-#[must_use]
-pub fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
 /// A field value (RFC 9110 section 5.5): no control character but HTAB, no white space at its ends.
-#[must_use]
-pub fn is_field_value(value: &[u8]) -> bool {
-    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    !blank(value.first()) && !blank(value.last()) && value.iter().all(|&b| b == b'\t' || (b >= 0x20 && b != 0x7f))
+fn is_field_value(value: &[u8]) -> bool {
+    trim_ows(value).len() == value.len() && value.iter().copied().all(is_text)
 }
 
 /// `Content-Length = 1*DIGIT` (RFC 9110 section 8.6), within 64 bits.

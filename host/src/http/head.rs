@@ -3,8 +3,6 @@
 //! It owns the bounds of a head and what a well-formed one is; httparse reads the field lines, and what it is lenient
 //! in is refused here. It must not know framing, routes or sockets, and it reads no clock.
 
-use std::mem;
-
 use bytes::{Buf, Bytes, BytesMut};
 use httparse::Status;
 use smallvec::{SmallVec, smallvec};
@@ -114,6 +112,8 @@ impl HeadError {
 pub struct HeadParser {
     lines: LineScan,
     empty_lines: usize,
+    /// Whether the method has come and is HEAD.
+    is_head: bool,
     request_line: Option<RequestLine>,
     field_lines: usize,
 }
@@ -142,11 +142,18 @@ impl HeadParser {
             },
         };
         let Some(end) = self.find_end(input, limits)? else { return Ok(None) };
-        let parsed = mem::take(self);
-        let fields = parse_fields(&input[..end], request_line.end(), parsed.field_lines)?;
+        let fields = parse_fields(&input[..end], request_line.end(), self.field_lines)?;
         let head = RequestHead { bytes: input.split_to(end).freeze(), request_line, fields };
         check_host(head.version(), head.values("host"))?;
+        *self = HeadParser::default();
         Ok(Some(head))
+    }
+
+    /// After an error: whether the method of the refused request is HEAD, so that the answer has no body (RFC 9110
+    /// section 9.3.2).
+    #[must_use]
+    pub fn refused_head_request(&self) -> bool {
+        self.is_head
     }
 
     fn find_request_line(
@@ -166,6 +173,7 @@ impl HeadParser {
         }
         // Before the line has ended: what is no HTTP at all, such as a TLS handshake, is known by its first bytes.
         let Some(method) = method_length(input)? else { return Ok(None) };
+        self.is_head = &input[..method] == b"HEAD";
         let longest = limits.max_target.saturating_add(method + 1 + AFTER_TARGET);
         match self.lines.next(input, longest.min(max_bytes(limits))) {
             Ok(None) => Ok(None),

@@ -9,10 +9,12 @@ use thiserror::Error;
 
 use super::fields::{FieldError, Fields};
 use super::head::Version;
-use super::status;
 
+mod encode;
 #[cfg(test)]
 mod tests;
+
+use encode::Framing;
 
 /// What the request and the route say about the response before a handler runs.
 #[derive(Debug, Clone)]
@@ -51,19 +53,6 @@ pub enum ResponseError {
     /// A field that cannot be set.
     #[error(transparent)]
     Field(#[from] FieldError),
-}
-
-/// How the end of the body is told (RFC 9112 section 6.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    /// The chunked transfer coding.
-    Chunked,
-    /// `Content-Length`, and how many bytes are still to come.
-    Length(u64),
-    /// The end of the connection.
-    CloseDelimited,
-    /// HEAD, 204, 205 and 304: the head alone.
-    NoBody,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,10 +198,18 @@ impl Response {
         self.output
     }
 
-    /// The client waits for a `100 Continue` before it sends the body. Until it gets one, a final response leaves open
-    /// whether the body follows, so the connection ends with it (RFC 9110 section 10.1.1).
+    /// The client waits for a `100 Continue` before it sends the body. Until it gets one, or sends the body all the
+    /// same, a final response leaves open whether the body follows, so the connection ends with it (RFC 9110 section
+    /// 10.1.1).
     pub fn expect_continue(&mut self) {
         self.keep_alive = false;
+    }
+
+    /// The body that a `100 Continue` was expected for has begun to arrive.
+    pub fn body_has_come(&mut self) {
+        if self.is_building() {
+            self.keep_alive = self.options.keep_alive;
+        }
     }
 
     /// Sends `100 Continue`, unless the head is decided.
@@ -245,7 +242,7 @@ impl Response {
         }
         self.body_bytes += piece.len() as u64;
         if self.options.coalesce == 0 {
-            encode(self.is_chunked(), piece, &mut self.output);
+            encode::piece(self.is_chunked(), piece, &mut self.output);
             return Ok(());
         }
         if self.held.len() + piece.len() > self.options.buffer_size {
@@ -256,6 +253,20 @@ impl Response {
             self.flush_held();
         }
         Ok(())
+    }
+
+    /// Whether as many more bytes are within the length that the handler declared, if it did.
+    #[must_use]
+    pub fn admits(&self, length: u64) -> bool {
+        let framing = match self.state {
+            State::Building => self.framing(None),
+            State::Sending(framing) => framing,
+            State::Complete | State::Cut { .. } => return true,
+        };
+        match framing {
+            Framing::Length(left) => length <= left,
+            Framing::Chunked | Framing::CloseDelimited | Framing::NoBody => true,
+        }
     }
 
     /// Decides the head. `body` is the length of the whole body where it is known; with [`Self::write`] the pieces
@@ -289,7 +300,7 @@ impl Response {
         self.state = match self.state {
             State::Sending(Framing::Length(left)) if left > 0 => State::Cut { close_delimited: false },
             State::Sending(Framing::Chunked) => {
-                self.output.extend_from_slice(b"0\r\n\r\n");
+                self.output.extend_from_slice(encode::LAST_CHUNK);
                 State::Complete
             }
             State::Sending(Framing::Length(_) | Framing::CloseDelimited | Framing::NoBody)
@@ -318,7 +329,7 @@ impl Response {
     pub fn flush_held(&mut self) {
         if !self.held.is_empty() {
             let chunked = self.is_chunked();
-            encode(chunked, &self.held, &mut self.output);
+            encode::piece(chunked, &self.held, &mut self.output);
             self.held.clear();
         }
     }
@@ -407,85 +418,19 @@ impl Response {
             },
             (told, _) => told,
         };
-        let out = &mut self.output;
-        out.reserve(256);
-        out.extend_from_slice(b"HTTP/1.1 ");
-        push_number(self.status.into(), out);
-        out.extend_from_slice(b" ");
-        out.extend_from_slice(status::reason(self.status).as_bytes());
-        out.extend_from_slice(b"\r\n");
-        if !self.fields.contains("date") {
-            push_field(b"Date", date, out);
-        }
         let described = !matches!(self.status, 204 | 304) && !self.content_type.is_empty();
-        if described && !self.fields.contains("content-type") {
-            push_field(b"Content-Type", &self.content_type, out);
-        }
-        for (name, value) in self.fields.iter() {
-            push_field(name.as_bytes(), value, out);
-        }
-        match told {
-            Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-            Framing::Length(length) => {
-                out.extend_from_slice(b"Content-Length: ");
-                push_number(length, out);
-                out.extend_from_slice(b"\r\n");
-            }
-            Framing::CloseDelimited | Framing::NoBody => {}
-        }
-        match (self.keep_alive, self.options.version) {
-            (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-            (true, Version::Http11) => {}
-            (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
-        }
-        out.extend_from_slice(b"\r\n");
+        let head = encode::Head {
+            status: self.status,
+            date: (!self.fields.contains("date")).then_some(date),
+            content_type: (described && !self.fields.contains("content-type")).then_some(&*self.content_type),
+            fields: &self.fields,
+            framing: told,
+            connection: match (self.keep_alive, self.options.version) {
+                (true, Version::Http10) => Some("keep-alive"),
+                (true, Version::Http11) => None,
+                (false, Version::Http10 | Version::Http11) => Some("close"),
+            },
+        };
+        encode::head(&head, &mut self.output);
     }
-}
-
-/// One piece as it goes on the wire: a chunk (RFC 9112 section 7.1), or the bytes alone.
-fn encode(chunked: bool, piece: &[u8], output: &mut BytesMut) {
-    if !chunked {
-        output.extend_from_slice(piece);
-        return;
-    }
-    output.reserve(piece.len() + 20);
-    push_hex(piece.len(), output);
-    output.extend_from_slice(b"\r\n");
-    output.extend_from_slice(piece);
-    output.extend_from_slice(b"\r\n");
-}
-
-fn push_field(name: &[u8], value: &[u8], output: &mut BytesMut) {
-    output.extend_from_slice(name);
-    output.extend_from_slice(b": ");
-    output.extend_from_slice(value);
-    output.extend_from_slice(b"\r\n");
-}
-
-fn push_number(mut number: u64, output: &mut BytesMut) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    output.extend_from_slice(&digits[at..]);
-}
-
-fn push_hex(mut number: usize, output: &mut BytesMut) {
-    let mut digits = [0; 16];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b"0123456789abcdef"[number & 15];
-        number >>= 4;
-        if number == 0 {
-            break;
-        }
-    }
-    output.extend_from_slice(&digits[at..]);
 }

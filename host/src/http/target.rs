@@ -1,4 +1,5 @@
-//! The request target and the Host field (RFC 9112 section 3.2, RFC 9110 section 7.2), by the letter of RFC 3986.
+//! The request target and the Host field (RFC 9112 section 3.2, RFC 9110 section 7.2), by the letter of RFC 3986 but
+//! for what browsers send raw in a query.
 //!
 //! It owns which forms of a target are served, where their parts are, and what an authority is. It must not know
 //! routes, nor decode anything: percent-encoding stays as it was sent.
@@ -21,8 +22,9 @@ const REG_NAME: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=");
 const IP_FUTURE: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:");
 /// RFC 3986 section 3.3: pchar and the slash.
 const PATH: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:@/");
-/// RFC 3986 section 3.4.
-const QUERY: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:@/?");
+/// RFC 3986 section 3.4, and what browsers send as it was typed (`?ids[]=1`): the query state of the WHATWG URL
+/// Standard leaves the last eight alone. None of them delimits anything on the request line.
+const QUERY: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:@/?[]{}|\\^`");
 
 /// Why a request's target or its Host is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -36,7 +38,7 @@ pub enum TargetError {
     /// The path has a character or a `%` that RFC 3986 section 3.3 does not know.
     #[error("the target's path has an invalid character")]
     Path,
-    /// The query has a character or a `%` that RFC 3986 section 3.4 does not know.
+    /// The query has a character that neither RFC 3986 section 3.4 nor a browser puts there, or a wrong `%`.
     #[error("the target's query has an invalid character")]
     Query,
     /// The authority of an absolute target is no `uri-host[:port]`.

@@ -120,7 +120,7 @@ impl Loader<'_> {
         // What the operator allows it counts for `describe` too.
         let operator = match Options::resolve(self.flags, &[], &route_file.options) {
             Ok(options) => options.settings,
-            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, &errors) },
+            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, &route_file, &errors) },
         };
         let bytes = match read(file, MAX_COMPONENT_BYTES) {
             Ok(bytes) => bytes,
@@ -146,14 +146,14 @@ impl Loader<'_> {
         }
         let options = match Options::resolve(self.flags, &declared.options, &route_file.options) {
             Ok(options) => options,
-            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, &errors) },
+            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, &route_file, &errors) },
         };
         let patterns = match (route_file.paths.is_empty(), declared.paths.is_empty()) {
             (false, _) => route_file.paths,
             (true, false) => declared.paths.clone(),
             (true, true) => match pattern::from_place(file.strip_prefix(self.directory).unwrap_or(file)) {
                 Ok(pattern) => vec![pattern],
-                Err(error) => return Loaded::failed(file, &error, error.remedy()),
+                Err(error) => return Loaded::failed(file, error, error.remedy()),
             },
         };
         let methods = route_file.methods.unwrap_or_else(|| declared.methods.clone());
@@ -189,14 +189,15 @@ fn read(file: &Path, most: u64) -> Result<Vec<u8>, String> {
 }
 
 /// Each mistake at the file that makes it.
-fn option_errors(component: &Path, errors: &[OptionError]) -> Vec<Diagnostic> {
-    let report = |mistake: &OptionError| {
-        let (file, remedy) = match mistake.set_by {
-            Source::File => (component.with_extension("toml"), "write what is expected in its place"),
-            Source::Component => (component.to_owned(), "declare what is expected in its place, and build it again"),
-            Source::Default | Source::Flag => (component.to_owned(), "correct the flag on the command line"),
-        };
-        error(&file, mistake, remedy)
+fn option_errors(component: &Path, route_file: &RouteFile, errors: &[OptionError]) -> Vec<Diagnostic> {
+    let report = |mistake: &OptionError| match mistake.set_by {
+        Source::File => {
+            let line = route_file.line(&mistake.name).map_or_else(String::new, |line| format!("line {line}: "));
+            let remedy = "write what is expected in its place";
+            error(&component.with_extension("toml"), format!("{line}{mistake}"), remedy)
+        }
+        Source::Component => error(component, mistake, "declare what is expected in its place, and build it again"),
+        Source::Default | Source::Flag => error(component, mistake, "correct the flag on the command line"),
     };
     errors.iter().map(report).collect()
 }

@@ -79,6 +79,47 @@ fn a_parser_is_ready_for_the_next_request() {
     assert_eq!(next(), None);
 }
 
+// RFC 9110 section 9.3.2
+#[test]
+fn a_refused_request_is_known_as_head_once_its_method_has_come() {
+    let limits = HeadLimits { max_bytes: 64, max_fields: 2, max_target: 16 };
+    let table: &[(&[u8], HeadError)] = &[
+        (b"HEAD  / HTTP/1.1\r\n", HeadError::RequestLine),
+        (b"HEAD /\n", HeadError::BareLf),
+        (b"HEAD /# HTTP/1.1\r\n", HeadError::Target(TargetError::Path)),
+        (b"HEAD / HTTP/2.0\r\n", HeadError::VersionUnsupported),
+        (b"HEAD /aaaaaaaaaaaaaaaa HTTP/1.1\r\n", HeadError::TargetTooLong),
+        (b"\r\nHEAD / HTTP/1.1\r\na b: c\r\n\r\n", HeadError::Field),
+        (b"HEAD / HTTP/1.0\r\na:\r\nb:\r\nc:\r\n", HeadError::TooManyFields),
+        (b"HEAD / HTTP/1.0\r\na: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", HeadError::TooLarge),
+        (b"HEAD / HTTP/1.1\r\n\r\n", HeadError::Target(TargetError::HostMissing)),
+        (b"HEAD / HTTP/1.1\r\nHost: a/b\r\n\r\n", HeadError::Target(TargetError::HostInvalid)),
+    ];
+    for (input, expected) in table {
+        let refused = |input: &[u8]| {
+            let mut parser = HeadParser::default();
+            (parser.parse(&mut BytesMut::from(input), &limits), parser.refused_head_request())
+        };
+        assert_eq!(refused(input), (Err(*expected), true), "{input:?}");
+        let post = String::from_utf8_lossy(input).replace("HEAD", "POST");
+        assert_eq!(refused(post.as_bytes()), (Err(*expected), false), "{post:?}");
+    }
+    for no_method in [&b"HEAD\r\n"[..], b"head / HTTP/1.1\r\n\r\n", b"HEADER / HTTP/1.1\r\n\r\n"] {
+        let mut parser = HeadParser::default();
+        assert!(parser.parse(&mut BytesMut::from(no_method), &limits).is_err());
+        assert!(!parser.refused_head_request(), "{no_method:?}");
+    }
+}
+
+#[test]
+fn a_head_request_that_was_served_says_nothing_of_the_next_one() {
+    let mut input = BytesMut::from(&b"HEAD / HTTP/1.0\r\n\r\n\x16"[..]);
+    let mut parser = HeadParser::default();
+    assert!(parser.parse(&mut input, &HeadLimits::default()).expect("a good head").is_some());
+    assert_eq!(parser.parse(&mut input, &HeadLimits::default()), Err(HeadError::Method));
+    assert!(!parser.refused_head_request());
+}
+
 // RFC 9112 section 2.3, RFC 9110 section 2.5
 #[test]
 fn minor_versions_are_served_and_major_ones_are_not() {

@@ -25,6 +25,8 @@ fn good_targets_are_cut_into_their_parts() {
         ("GET", "/a/b.html", (None, "/a/b.html", None)),
         ("GET", "/a?", (None, "/a", Some(""))),
         ("GET", "/a?b=c&d?/:@", (None, "/a", Some("b=c&d?/:@"))),
+        // what browsers do not encode
+        ("GET", "/a?ids[]=1&b={c}|d^e`f\\g", (None, "/a", Some("ids[]=1&b={c}|d^e`f\\g"))),
         ("GET", "//a/../b", (None, "//a/../b", None)),
         ("GET", "/-._~!$&'()*+,;=:@%41%fF", (None, "/-._~!$&'()*+,;=:@%41%fF", None)),
         ("GET", "/http://a", (None, "/http://a", None)),
@@ -91,7 +93,11 @@ fn wrong_targets_are_refused() {
         ("GET", "/?a#b", TargetError::Query),
         ("GET", "/?é", TargetError::Query),
         ("GET", "/?\0", TargetError::Query),
-        ("GET", "/?[", TargetError::Query),
+        ("GET", "/?<", TargetError::Query),
+        ("GET", "/?>", TargetError::Query),
+        ("GET", "/?\"", TargetError::Query),
+        ("GET", "/?\t", TargetError::Query),
+        ("GET", "/?\x7f", TargetError::Query),
         // RFC 9110 section 4.2
         ("GET", "http:///a", TargetError::Authority),
         ("GET", "http://", TargetError::Authority),

@@ -1,0 +1,233 @@
+use std::net::Ipv4Addr;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use bytes::BytesMut;
+
+use super::*;
+use crate::http::head::{HeadLimits, HeadParser, Version};
+use crate::http::response::ResponseOptions;
+
+/// Longer than any of these tests.
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn options() -> ResponseOptions {
+    ResponseOptions {
+        version: Version::Http11,
+        head_only: false,
+        keep_alive: true,
+        chunked: true,
+        status: 200,
+        coalesce: 0,
+        buffer_size: 64,
+    }
+}
+
+fn request() -> Request {
+    let mut input = BytesMut::from(&b"POST / HTTP/1.1\r\nHost: a\r\n\r\n"[..]);
+    let head = HeadParser::default().parse(&mut input, &HeadLimits::default());
+    Request {
+        head: head.expect("a good head").expect("a whole head"),
+        params: vec![],
+        peer: Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
+fn exchange(options: ResponseOptions) -> Exchange {
+    Exchange::new(request(), Response::new(options, b"text/plain", BytesMut::new()), true, Instant::now() + HOUR)
+}
+
+/// Lets the client take all there is, and gives what of it follows the head.
+fn take(exchange: &Exchange) -> String {
+    exchange.response(|response| {
+        let output = String::from_utf8_lossy(response.output()).into_owned();
+        response.advance(output.len());
+        output
+            .split_once("\r\n\r\n")
+            .filter(|(head, _)| head.starts_with("HTTP/1.1"))
+            .map_or(output.clone(), |(_, body)| body.to_owned())
+    })
+}
+
+/// Polls once: the exchange never wakes anyone, both sides are in one task.
+fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn a_chunk_is_cut_at_the_size_of_the_buffer() {
+    let exchange = exchange(options());
+    let (mut offset, piece) = (0, "x".repeat(64));
+    assert_eq!(exchange.write(format!("{piece}yz").as_bytes(), &mut offset), Ok(true));
+    assert_eq!(offset, 66);
+    assert_eq!(take(&exchange), format!("40\r\n{piece}\r\n2\r\nyz\r\n"));
+    assert_eq!(exchange.write(b"", &mut 0), Ok(true));
+    assert_eq!(take(&exchange), "0\r\n\r\n");
+    assert_eq!(exchange.write(b"a", &mut 0), Err(ResponseError::Closed));
+    assert_eq!(exchange.write(b"", &mut 0), Err(ResponseError::Closed));
+}
+
+#[test]
+fn a_write_waits_for_room_and_goes_on_where_it_was() {
+    let exchange = exchange(options());
+    let chunk: Vec<u8> = (0..4000_u32).map(|at| b'a' + (at % 26) as u8).collect();
+    let (mut offset, mut body, mut waits) = (0, String::new(), 0);
+    while exchange.write(&chunk, &mut offset) == Ok(false) {
+        let mut room = pin!(exchange.room());
+        assert!(poll(room.as_mut()).is_pending());
+        assert!(!exchange.can_resume());
+        // Four pieces of 64 bytes, and one more that began below, as a chunk.
+        assert!(exchange.response(|response| response.output().len()) < 4 * 64 + 64 + 6);
+        body.push_str(&take(&exchange));
+        assert!(exchange.can_resume());
+        assert!(poll(room).is_ready());
+        waits += 1;
+    }
+    body.push_str(&take(&exchange));
+    let pieces: String = body.split("\r\n").enumerate().filter(|(at, _)| at % 2 == 1).map(|(_, piece)| piece).collect();
+    assert_eq!(pieces.as_bytes(), chunk);
+    assert!(waits > 10);
+}
+
+#[test]
+fn the_first_write_to_a_response_without_a_body_is_taken_whatever_its_size() {
+    for (head_only, status) in [(true, 200), (false, 204), (false, 304)] {
+        for size in [1, 64, 65, 1000] {
+            let exchange = exchange(ResponseOptions { head_only, status, ..options() });
+            assert_eq!(exchange.write(&vec![b'x'; size], &mut 0), Ok(true), "{status} {size}");
+            assert_eq!(take(&exchange), "", "{status} {size}");
+            assert_eq!(exchange.write(b"a", &mut 0), Err(ResponseError::Closed));
+            assert!(exchange.response(|response| response.keeps_alive()));
+        }
+    }
+}
+
+#[test]
+fn a_chunk_that_is_longer_than_declared_is_refused_as_a_whole() {
+    let exchange = exchange(options());
+    assert_eq!(exchange.fields(|fields| fields.set("content-length", b"100")), Ok(()));
+    let mut offset = 0;
+    assert_eq!(exchange.write(&[b'x'; 101], &mut offset), Err(ResponseError::Invalid));
+    assert_eq!((offset, exchange.response(|response| response.is_building())), (0, true));
+    assert_eq!(exchange.write(&[b'x'; 30], &mut 0), Ok(true));
+    assert_eq!(exchange.write(&[b'y'; 71], &mut 0), Err(ResponseError::Invalid));
+    assert_eq!(exchange.write(&[b'z'; 70], &mut 0), Ok(true));
+    assert_eq!(exchange.write(b"", &mut 0), Ok(true));
+    assert_eq!(take(&exchange), ["x".repeat(30), "z".repeat(70)].concat());
+    assert!(exchange.response(|response| response.keeps_alive()));
+}
+
+#[test]
+fn a_write_after_the_end_does_not_wait_for_room() {
+    let exchange = exchange(options());
+    let mut offset = 0;
+    assert_eq!(exchange.write(&[b'x'; 1000], &mut offset), Ok(false));
+    exchange.client_gone(HOUR);
+    assert!(poll(pin!(exchange.room())).is_ready());
+    assert_eq!(exchange.write(&[b'x'; 1000], &mut offset), Err(ResponseError::Closed));
+}
+
+#[test]
+fn close_sends_nothing_or_finishes_what_was_written() {
+    let silent = exchange(options());
+    assert_eq!(silent.set_status(201), Ok(()));
+    silent.close();
+    silent.close();
+    assert_eq!((take(&silent).as_str(), silent.is_closed_by_handler()), ("", true));
+    assert_eq!(silent.set_status(200), Err(ResponseError::Closed));
+
+    let written = exchange(options());
+    assert_eq!(written.write(b"a", &mut 0), Ok(true));
+    written.close();
+    assert_eq!((take(&written).as_str(), written.is_closed_by_handler()), ("1\r\na\r\n0\r\n\r\n", true));
+    assert!(!written.response(|response| response.keeps_alive()));
+
+    let complete = exchange(options());
+    assert_eq!(complete.write(b"", &mut 0), Ok(true));
+    complete.close();
+    assert_eq!((take(&complete).as_str(), complete.is_closed_by_handler()), ("0\r\n\r\n", false));
+    assert!(complete.response(|response| response.keeps_alive()));
+}
+
+#[test]
+fn the_body_comes_in_pieces_no_larger_than_asked_for() {
+    let exchange = exchange(options());
+    assert_eq!(exchange.wanted(), None);
+    let mut first = pin!(exchange.read(3));
+    assert!(poll(first.as_mut()).is_pending());
+    assert_eq!((exchange.wanted(), exchange.can_resume()), (Some(3), false));
+    exchange.supply(Bytes::from_static(b"abcde"));
+    assert_eq!((exchange.wanted(), exchange.can_resume()), (None, true));
+    assert_eq!(poll(first), Poll::Ready(Ok(Some(Bytes::from_static(b"abc")))));
+    assert_eq!(poll(pin!(exchange.read(9))), Poll::Ready(Ok(Some(Bytes::from_static(b"de")))));
+    let mut last = pin!(exchange.read(9));
+    assert!(poll(last.as_mut()).is_pending());
+    exchange.end_body(Ok(()));
+    assert_eq!(poll(last), Poll::Ready(Ok(None)));
+    assert_eq!(poll(pin!(exchange.read(9))), Poll::Ready(Ok(None)));
+    assert_eq!(exchange.body_error(), None);
+}
+
+#[test]
+fn a_body_that_ends_badly_says_so_each_time() {
+    for error in [BodyError::Incomplete, BodyError::Malformed, BodyError::TooLarge, BodyError::TimedOut] {
+        let exchange = exchange(options());
+        exchange.end_body(Err(error));
+        for _ in 0..2 {
+            assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Err(error)));
+        }
+        assert_eq!(exchange.body_error(), Some(error));
+    }
+    let statuses = [BodyError::Incomplete, BodyError::Malformed, BodyError::TooLarge, BodyError::TimedOut];
+    assert_eq!(statuses.map(BodyError::status), [400, 400, 413, 408]);
+}
+
+#[test]
+fn a_request_without_a_body_has_none_at_once() {
+    let response = Response::new(options(), b"", BytesMut::new());
+    let exchange = Exchange::new(request(), response, false, Instant::now());
+    assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Ok(None)));
+    assert_eq!(exchange.request().map(|request| request.head.method()), Some("POST"));
+    assert!(Exchange::answered(exchange.into_response()).request().is_none());
+}
+
+#[test]
+fn the_clock_of_a_handler_stands_still_while_it_waits_for_its_client() {
+    let exchange = exchange(options());
+    let deadline = exchange.deadline().expect("it runs");
+    assert!(!exchange.is_expired(deadline - Duration::from_nanos(1)));
+    assert!(exchange.is_expired(deadline));
+    let mut read = pin!(exchange.read(1));
+    assert!(poll(read.as_mut()).is_pending());
+    assert_eq!(exchange.deadline(), None);
+    assert!(!exchange.is_expired(deadline + HOUR));
+    exchange.end_body(Ok(()));
+    let before = Instant::now();
+    assert!(poll(read).is_ready());
+    // What it waited is added, and no more than that.
+    let moved = exchange.deadline().expect("it runs again") - deadline;
+    assert!(moved <= before.elapsed() + HOUR);
+    assert!(poll(pin!(exchange.read(1))).is_ready());
+    assert_eq!(exchange.deadline(), Some(deadline + moved));
+}
+
+#[test]
+fn a_client_that_is_gone_leaves_its_handler_the_grace_and_no_more() {
+    let (exchange, now) = (exchange(options()), Instant::now());
+    let deadline = exchange.deadline().expect("it runs");
+    exchange.client_gone(2 * HOUR);
+    assert_eq!(exchange.deadline(), Some(deadline));
+    exchange.client_gone(Duration::ZERO);
+    assert!(exchange.deadline().is_some_and(|at| (now..=Instant::now()).contains(&at)));
+    assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Err(BodyError::Incomplete)));
+    assert_eq!(exchange.write(b"a", &mut 0), Err(ResponseError::Closed));
+    assert_eq!(take(&exchange), "");
+}
+
+#[test]
+fn a_client_that_is_gone_after_its_body_leaves_the_body_whole() {
+    let exchange = exchange(options());
+    exchange.end_body(Ok(()));
+    exchange.client_gone(HOUR);
+    assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Ok(None)));
+}

@@ -1,0 +1,102 @@
+use std::io::{self, Write};
+
+use tracing::Level;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::*;
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Logged {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// What is logged where a guest prints `writes` to stdout and then ends, a line each.
+fn logged(request: Option<u64>, writes: &[&[u8]]) -> Vec<String> {
+    let logged = Logged::default();
+    let format = tracing_subscriber::fmt().without_time().with_level(false).with_ansi(false);
+    tracing::subscriber::with_default(format.with_max_level(Level::INFO).with_writer(logged.clone()).finish(), || {
+        let log = GuestLog::new("hello".into(), request);
+        for bytes in writes {
+            log.stdout.lines().write(bytes);
+        }
+        log.finish();
+    });
+    let bytes = logged.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let text = String::from_utf8(bytes).expect("a log of text");
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The lines themselves, of which the log says whose they are.
+fn lines(writes: &[&[u8]]) -> Vec<String> {
+    let told = r#" route="hello" request=7 stream="stdout""#;
+    let line = |line: String| {
+        let line =
+            line.trim_start().strip_prefix("guest: ").and_then(|line| line.strip_suffix(told)).map(str::to_owned);
+        line.expect("a line that says whose it is")
+    };
+    logged(Some(7), writes).into_iter().map(line).collect()
+}
+
+#[test]
+fn each_line_says_whose_it_is() {
+    let requestless = r#"guest: a route="hello" stream="stdout""#;
+    assert_eq!(logged(None, &[b"a\n"]).iter().map(|line| line.trim_start()).collect::<Vec<_>>(), [requestless]);
+    assert_eq!(lines(&[b"a\n"]), ["a"]);
+}
+
+#[test]
+fn a_line_is_logged_once_it_is_whole_or_its_guest_has_ended() {
+    let table: &[(&[&[u8]], &[&str])] = &[
+        (&[], &[]),
+        (&[b""], &[]),
+        (&[b"a\nb\r\nc"], &["a", "b", "c"]),
+        (&[b"a", b"b", b"\n", b"c\n"], &["ab", "c"]),
+        (&[b"\xc3", b"\xa9\n"], &["\u{e9}"]),
+        (&[b"a\xff\n"], &["a\u{fffd}"]),
+    ];
+    for (writes, expected) in table {
+        assert_eq!(lines(writes), *expected, "{writes:?}");
+    }
+}
+
+#[test]
+fn a_control_character_cannot_forge_a_line_nor_drive_a_terminal() {
+    assert_eq!(lines(&[b"a\rb\x1b[2Jc\0d\te\x7f\n"]), ["a\u{fffd}b\u{fffd}[2Jc\u{fffd}d\te\u{fffd}"]);
+}
+
+#[test]
+fn a_line_is_cut_at_its_bound_however_it_is_written() {
+    let line = [b'x'; MAX_LINE_BYTES + 1000];
+    let (whole, rest) = ("x".repeat(MAX_LINE_BYTES), "x".repeat(1000));
+    for at in [1, 1000, MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1] {
+        assert_eq!(lines(&[&line[..at], &line[at..]]), [whole.as_str(), &rest], "{at}");
+    }
+}
+
+#[test]
+fn an_invocation_prints_no_more_than_its_bound_and_is_told_so_once() {
+    let line = [&[b'x'; 1023][..], b"\n"].concat();
+    let all: Vec<&[u8]> = vec![&line; MAX_BYTES / 1024];
+    let whole = vec!["x".repeat(1023); MAX_BYTES / 1024];
+    assert_eq!(lines(&all), whole);
+    let told = "printed more than 65536 bytes; the rest is dropped".to_owned();
+    assert_eq!(lines(&[&all[..], &[b"y", b"z\n"]].concat()), [&whole[..], std::slice::from_ref(&told)].concat());
+    assert_eq!(lines(&[&vec![b'x'; 2 * MAX_BYTES]]), [vec!["x".repeat(MAX_LINE_BYTES); 16], vec![told]].concat());
+}

@@ -1,0 +1,117 @@
+//! A response as bytes (RFC 9112): its head, the pieces of its body, the last chunk.
+//!
+//! It must not know what a response may be: it writes what it is told.
+
+use bytes::BytesMut;
+
+use super::Date;
+use crate::http::fields::Fields;
+use crate::http::status;
+
+/// The last chunk, and no trailers (RFC 9112 section 7.1).
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// How the end of the body is told (RFC 9112 section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// The chunked transfer coding.
+    Chunked,
+    /// `Content-Length`, and how many bytes are still to come.
+    Length(u64),
+    /// The end of the connection.
+    CloseDelimited,
+    /// HEAD, 204, 205 and 304: the head alone.
+    NoBody,
+}
+
+/// What a head says.
+pub(super) struct Head<'h> {
+    pub(super) status: u16,
+    /// None where it is among the fields.
+    pub(super) date: Option<&'h Date>,
+    /// None where it is among the fields, or there is nothing to describe.
+    pub(super) content_type: Option<&'h [u8]>,
+    pub(super) fields: &'h Fields,
+    pub(super) framing: Framing,
+    pub(super) connection: Option<&'static str>,
+}
+
+/// Writes a head, with the version of this server whatever the client's (RFC 9110 section 2.5).
+pub(super) fn head(head: &Head<'_>, output: &mut BytesMut) {
+    output.reserve(256);
+    output.extend_from_slice(b"HTTP/1.1 ");
+    push_number(head.status.into(), output);
+    output.extend_from_slice(b" ");
+    output.extend_from_slice(status::reason(head.status).as_bytes());
+    output.extend_from_slice(b"\r\n");
+    if let Some(date) = head.date {
+        push_field(b"Date", date, output);
+    }
+    if let Some(content_type) = head.content_type {
+        push_field(b"Content-Type", content_type, output);
+    }
+    for (name, value) in head.fields.iter() {
+        push_field(name.as_bytes(), value, output);
+    }
+    match head.framing {
+        Framing::Chunked => output.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Framing::Length(length) => {
+            output.extend_from_slice(b"Content-Length: ");
+            push_number(length, output);
+            output.extend_from_slice(b"\r\n");
+        }
+        Framing::CloseDelimited | Framing::NoBody => {}
+    }
+    if let Some(connection) = head.connection {
+        push_field(b"Connection", connection.as_bytes(), output);
+    }
+    output.extend_from_slice(b"\r\n");
+}
+
+/// One piece as it goes on the wire: a chunk (RFC 9112 section 7.1), or the bytes alone.
+pub(super) fn piece(chunked: bool, bytes: &[u8], output: &mut BytesMut) {
+    if !chunked {
+        output.extend_from_slice(bytes);
+        return;
+    }
+    output.reserve(bytes.len() + 20);
+    push_hex(bytes.len(), output);
+    output.extend_from_slice(b"\r\n");
+    output.extend_from_slice(bytes);
+    output.extend_from_slice(b"\r\n");
+}
+
+fn push_field(name: &[u8], value: &[u8], output: &mut BytesMut) {
+    output.extend_from_slice(name);
+    output.extend_from_slice(b": ");
+    output.extend_from_slice(value);
+    output.extend_from_slice(b"\r\n");
+}
+
+fn push_number(mut number: u64, output: &mut BytesMut) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    output.extend_from_slice(&digits[at..]);
+}
+
+fn push_hex(mut number: usize, output: &mut BytesMut) {
+    let mut digits = [0; 16];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b"0123456789abcdef"[number & 15];
+        number >>= 4;
+        if number == 0 {
+            break;
+        }
+    }
+    output.extend_from_slice(&digits[at..]);
+}

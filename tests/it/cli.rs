@@ -1,0 +1,353 @@
+//! What a person sees of the binary: its lines, its errors, its signals.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::{Client, Process, RoutesDir, compile_cache, host, ok};
+
+const GET: &str = "GET /hello HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+const HELLO: &str =
+    ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
+
+/// `host COMMAND` over a directory, with the shared compile cache.
+fn over(command: &str, routes: &RoutesDir, arguments: &[&str]) -> Command {
+    let mut host = host(&[command, "--cache-dir"]);
+    host.arg(compile_cache()).arg("--routes").arg(routes.path()).args(arguments);
+    host
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("the binary can be run")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("it prints text")
+}
+
+#[test]
+fn each_listener_is_printed_once_it_accepts() {
+    let routes = RoutesDir::new().with("hello");
+    let listen = ["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--workers", "2"];
+    let process = Process::spawn(over("run", &routes, &listen), 2);
+    let addresses = process.addresses().to_owned();
+    assert_ne!(addresses[0].port(), addresses[1].port());
+    for address in addresses {
+        assert_ne!(address.port(), 0);
+        assert_eq!(Client::connect(address).exchange(GET), HELLO);
+    }
+    process.signal("TERM");
+    let (status, printed) = process.wait();
+    assert!(status.success(), "{status}");
+    assert_eq!(printed, "", "stdout has the addresses alone");
+}
+
+#[test]
+fn it_listens_on_names_and_on_ipv6() {
+    let routes = RoutesDir::new().with("hello");
+    let process = Process::spawn(over("run", &routes, &["--listen", "localhost:0", "--listen", "[::1]:0"]), 2);
+    assert!(process.addresses().iter().all(|address| address.ip().is_loopback()));
+    assert_eq!(Client::connect(process.addresses()[1]).exchange(GET), HELLO);
+}
+
+#[test]
+fn help_shows_every_default() {
+    let help = run(&mut host(&["run", "--help"]));
+    assert!(help.status.success());
+    let defaults = [
+        ("--routes", "routes"),
+        ("--cache-dir", "the user's cache directory"),
+        ("--listen", "127.0.0.1:8000"),
+        ("--log-format", "text"),
+        ("--workers", "one for each core"),
+        ("--max-connections", "10000"),
+        ("--max-invocations", "1000"),
+        ("--max-head", "32768"),
+        ("--max-fields", "100"),
+        ("--max-target", "16384"),
+        ("--head-timeout", "30"),
+        ("--body-timeout", "30"),
+        ("--idle-timeout", "60"),
+        ("--write-timeout", "30"),
+        ("--grace", "5"),
+        ("--drain-timeout", "30"),
+        ("--buffer-size", "16384"),
+        ("--concurrency", "0"),
+        ("--content-type", "text/html; charset=utf-8"),
+        ("--max-body", "67108864"),
+        ("--memory", "134217728"),
+        ("--rate", "0"),
+        ("--rate-scope", "client"),
+        ("--status", "200"),
+        ("--stream", "true"),
+        ("--timeout", "30"),
+        ("--upload-rate", "0"),
+    ];
+    let help = text(&help.stdout);
+    let shown = help.split("\n      --").skip(1).filter_map(flag_and_default).collect();
+    let defaults = defaults.map(|(flag, default)| (flag.trim_start_matches("--").to_owned(), default.to_owned()));
+    let shown: BTreeMap<String, String> = shown;
+    assert_eq!(shown, BTreeMap::from(defaults));
+}
+
+/// A flag's name and its default, out of the part of the help that follows its two hyphens.
+fn flag_and_default(part: &str) -> Option<(String, String)> {
+    // The lines are wrapped.
+    let words = part.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (name, _) = words.split_once(' ')?;
+    let (_, default) = words.split_once("[default: ")?;
+    Some((name.to_owned(), default.split_once(']')?.0.to_owned()))
+}
+
+#[test]
+fn every_mistake_is_told_before_it_listens() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let taken = taken.local_addr().expect("a listener has an address").to_string();
+    let routes = RoutesDir::new().with("hello").with_file("file", "");
+    let missing = routes.path().join("missing").display().to_string();
+    let file = routes.path().join("file").display().to_string();
+    let in_use = format!("error: cannot listen on {taken}: ");
+    let rows: [(&[&str], String); 15] = [
+        (
+            &["--routes", &missing],
+            format!("error: cannot read the routes directory {missing}; make it, or name another with --routes: "),
+        ),
+        (&["--routes", &file], format!("error: {file} is not a directory; name one with --routes\n")),
+        (&["--listen", &taken], in_use),
+        (&["--listen", "127.0.0.1:0", "--listen", "nowhere"], "error: `--listen nowhere` is no address; ".to_owned()),
+        (&["--listen", "192.0.2.1:0"], "error: cannot listen on 192.0.2.1:0: ".to_owned()),
+        (&["--rate", "fast"], invalid("fast", "--rate <VALUE>", "expected a whole number, 0 or more; 0 is unlimited")),
+        (&["--rate", "-1"], invalid("-1", "--rate <VALUE>", "expected a whole number, 0 or more; 0 is unlimited")),
+        (&["--status", "99"], invalid("99", "--status <VALUE>", "expected a whole number from 200 to 599")),
+        (&["--chunked", "yes"], invalid("yes", "--chunked <VALUE>", "expected true or false")),
+        (&["--rate-scope", "all"], invalid("all", "--rate-scope <VALUE>", "expected \"client\" or \"connection\"")),
+        (
+            &["--timeout", "0"],
+            invalid("0", "--timeout <VALUE>", "expected a number of seconds above 0 and up to 86400"),
+        ),
+        (
+            &["--idle-timeout", "-1"],
+            invalid("-1", "--idle-timeout <SECONDS>", "expected a number of seconds above 0, such as 30 or 0.5"),
+        ),
+        (&["--max-invocations", "0"], invalid("0", "--max-invocations <N>", "0 is not in 1..=100000")),
+        (&["--log-format", "xml"], "error: invalid value 'xml' for '--log-format <FORMAT>'\n".to_owned()),
+        (&["--no-such-flag"], "error: unexpected argument '--no-such-flag' found\n".to_owned()),
+    ];
+    for (arguments, error) in &rows {
+        let default: &[&str] = if arguments[0] == "--routes" { &[] } else { &["--routes"] };
+        let mut command = host(&["run", "--no-cache"]);
+        command.args(default);
+        if !default.is_empty() {
+            command.arg(routes.path());
+        }
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        is_refused(command.args(*arguments), error);
+    }
+}
+
+fn invalid(value: &str, flag: &str, expected: &str) -> String {
+    format!("error: invalid value '{value}' for '{flag}': {expected}\n")
+}
+
+/// The binary prints nothing but an error that starts so, and fails with 2.
+#[track_caller]
+fn is_refused(command: &mut Command, error: &str) {
+    let output = run(command);
+    let printed = text(&output.stderr);
+    assert!(printed.starts_with(error), "{printed:?} starts with {error:?}");
+    assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)), "{error}");
+}
+
+#[test]
+fn a_log_filter_that_is_none_is_told_before_it_listens() {
+    let routes = RoutesDir::new().with("hello");
+    let mut command = over("run", &routes, &["--listen", "127.0.0.1:0"]);
+    is_refused(command.env("RUST_LOG", "host=loud"), "error: RUST_LOG=host=loud is no filter for the log: ");
+}
+
+#[test]
+fn the_log_is_filtered_as_rust_log_says() {
+    let routes = RoutesDir::new().with("hello");
+    let mut command = over("run", &routes, &["--listen", "127.0.0.1:0"]);
+    command.env("RUST_LOG", "error");
+    let process = Process::spawn(command, 1);
+    let stderr = process.stderr().clone();
+    process.signal("TERM");
+    assert!(process.wait().0.success());
+    assert_eq!(stderr.with(&[]), Vec::<String>::new());
+}
+
+#[test]
+fn json_logs_are_an_object_a_line() {
+    let routes = RoutesDir::new().with("trap").with_bytes("bad.wasm", b"\0asm");
+    let process = Process::start(&routes, &["--log-format", "json"]);
+    process.connect().exchange("GET /trap HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    process.signal("TERM");
+    let stderr = process.stderr().clone();
+    assert!(process.wait().0.success());
+    let lines: Vec<Value> =
+        stderr.with(&[]).iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let found = |level: &str, message: &str| {
+        lines
+            .iter()
+            .find(|line| line["level"] == level && line["message"].as_str().is_some_and(|text| text.contains(message)))
+    };
+    assert!(found("ERROR", "bad.wasm").is_some(), "{lines:?}");
+    assert!(found("INFO", "routes loaded").is_some_and(|line| line["routes"] == 1), "{lines:?}");
+    assert!(
+        found("ERROR", "wasm backtrace").is_some_and(|line| line["route"] == "trap" && line["request"] == 1),
+        "{lines:?}"
+    );
+    assert!(found("INFO", "stopping").is_some(), "{lines:?}");
+}
+
+#[test]
+fn a_second_start_compiles_nothing() {
+    let routes = RoutesDir::new().with("hello").with("text");
+    let cache = RoutesDir::new();
+    let start = |loaded: &str| {
+        let mut command = host(&["run", "--listen", "127.0.0.1:0", "--cache-dir"]);
+        command.arg(cache.path()).arg("--routes").arg(routes.path());
+        let process = Process::spawn(command, 1);
+        process.stderr().wait_for(&["routes loaded", loaded]);
+        assert_eq!(process.connect().exchange(GET), HELLO);
+    };
+    start("routes=2 cached=0 compiled=2");
+    start("routes=2 cached=2 compiled=0");
+    start("routes=2 cached=2 compiled=0");
+}
+
+#[test]
+fn routes_prints_a_table_with_where_each_value_came_from() {
+    let routes = RoutesDir::new().with("download").with("page").with_as("users/[id].wasm", "trap");
+    let routes = routes.with_file("download.toml", "rate = 10\nnote = \"slow\"");
+    let output = run(&mut over("routes", &routes, &["--status", "201"]));
+    assert!(output.status.success(), "{output:?}");
+    let place = routes.path().display();
+    let table = format!(
+        "METHODS  PATH         FILE\n\
+         GET      /download    {place}/download.wasm\n           \
+           content_type = application/octet-stream (component)\n           \
+           note = slow (file)\n           \
+           rate = 10 (file)\n           \
+           status = 201 (flag)\n\
+         GET      /page/{{id}}   {place}/page.wasm\n           \
+           status = 201 (flag)\n\
+         *        /users/{{id}}  {place}/users/[id].wasm\n           \
+           status = 201 (flag)\n\
+         Every other option has its default:\n  \
+           buffer_size = 16384\n  \
+           concurrency = 0\n  \
+           content_type = text/html; charset=utf-8\n  \
+           max_body = 67108864\n  \
+           memory = 134217728\n  \
+           rate = 0\n  \
+           rate_scope = client\n  \
+           status = 200\n  \
+           stream = true\n  \
+           timeout = 30\n  \
+           upload_rate = 0\n"
+    );
+    assert_eq!(text(&output.stdout), table);
+}
+
+#[test]
+fn routes_prints_json() {
+    let routes = RoutesDir::new().with("page").with_file("page.toml", "rate = 10\nnotes = [\"a\", \"b\"]");
+    let output = run(&mut over("routes", &routes, &["--json", "--status", "201"]));
+    assert!(output.status.success(), "{output:?}");
+    let mut table: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let mut options = table["routes"][0]["options"].take();
+    let expected = serde_json::json!({ "routes": [{
+        "name": "page",
+        "methods": ["GET"],
+        "paths": ["/page/{id}"],
+        "file": routes.path().join("page.wasm").display().to_string(),
+        "options": null,
+    }] });
+    assert_eq!(table, expected);
+    let rows = [
+        ("rate", serde_json::json!({ "value": 10, "source": "file" })),
+        ("notes", serde_json::json!({ "value": ["a", "b"], "source": "file" })),
+        ("status", serde_json::json!({ "value": 201, "source": "flag" })),
+        ("stream", serde_json::json!({ "value": true, "source": "default" })),
+        ("content_type", serde_json::json!({ "value": "text/html; charset=utf-8", "source": "default" })),
+    ];
+    for (name, entry) in rows {
+        assert_eq!(options[name].take(), entry, "{name}");
+    }
+}
+
+#[test]
+fn routes_tells_what_is_wrong_and_prints_the_rest() {
+    let routes = RoutesDir::new().with("hello").with_bytes("bad.wasm", b"\0asm");
+    let output = run(&mut over("routes", &routes, &[]));
+    assert!(text(&output.stderr).starts_with(&format!("error: {}/bad.wasm: ", routes.path().display())));
+    assert!(text(&output.stdout).starts_with("METHODS  PATH    FILE\n*        /hello  "), "{output:?}");
+}
+
+#[test]
+fn either_signal_lets_a_request_in_flight_end() {
+    let routes = RoutesDir::new().with("script");
+    for signal in ["TERM", "INT"] {
+        let process = Process::start(&routes, &["--drain-timeout", "600"]);
+        let mut client = process.connect();
+        client.send("POST /script?write=Hello&read HTTP/1.1\r\nHost: test\r\nContent-Length: 6\r\n\r\n");
+        client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+        process.signal(signal);
+        process.stderr().wait_for(&["stopping: requests in flight may end"]);
+        client.send("World!");
+        assert_eq!(client.read_to_end(), "6\r\nWorld!\r\n0\r\n\r\n");
+        drop(client);
+        assert!(process.wait().0.success(), "{signal}");
+    }
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let routes = RoutesDir::new().with("script");
+    for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")] {
+        let process = Process::start(&routes, &["--drain-timeout", "600", "--timeout", "600"]);
+        let mut client = process.connect();
+        client.send("GET /script?write=Hello&spin HTTP/1.1\r\nHost: test\r\n\r\n");
+        client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+        process.signal(first);
+        process.stderr().wait_for(&["stopping: requests in flight may end"]);
+        process.signal(second);
+        assert_eq!(client.read_until_end().0, "", "no last chunk");
+        assert!(process.wait().0.success());
+    }
+}
+
+#[test]
+fn draining_ends_at_its_deadline() {
+    let routes = RoutesDir::new().with("script");
+    let process = Process::start(&routes, &["--drain-timeout", "0.1", "--timeout", "600"]);
+    let mut client = process.connect();
+    client.send("GET /script?write=Hello&spin HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+    process.signal("TERM");
+    process.stderr().wait_for(&["stopped with requests still running"]);
+    assert_eq!(client.read_until_end().0, "", "no last chunk");
+    assert!(process.wait().0.success());
+}
+
+#[test]
+fn a_stopped_server_accepts_no_more() {
+    let routes = RoutesDir::new().with("hello");
+    let process = Process::start(&routes, &[]);
+    let address = process.addresses()[0];
+    process.signal("TERM");
+    assert!(process.wait().0.success());
+    assert!(TcpListener::bind(address).is_ok(), "the address is free again");
+}
+
+#[test]
+fn the_version_is_printed() {
+    let output = run(&mut host(&["--version"]));
+    assert_eq!(text(&output.stdout), concat!("host ", env!("CARGO_PKG_VERSION"), "\n"));
+}

@@ -1,0 +1,167 @@
+//! What each example answers.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{RoutesDir, TestServer, ok};
+
+/// A chunked response of the status 200 and another type than usual: the field of that, and the body in its chunks.
+macro_rules! typed {
+    ($content_type:literal, $body:literal) => {
+        concat!("HTTP/1.1 200 OK\r\nDate: <date>\r\n", $content_type, "\r\nTransfer-Encoding: chunked\r\n\r\n", $body)
+    };
+}
+
+const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
+const TEXT: &str = ok!("Transfer-Encoding: chunked\r\n", "d\r\nHello, World!\r\n0\r\n\r\n");
+
+/// Sends requests to one example, on one connection, and compares each response.
+#[track_caller]
+fn check(example: &str, cases: &[(&str, &str)]) {
+    let server = TestServer::of(example);
+    let mut client = server.connect();
+    for (request, response) in cases {
+        client.send(format!("{request} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.expect(response);
+    }
+}
+
+#[test]
+fn hello_yields_two_chunks() {
+    check("hello", &[("GET /hello", HELLO)]);
+}
+
+#[test]
+fn hello_write_writes_two_chunks_and_the_connection_lives() {
+    check("hello-write", &[("GET /hello-write", HELLO), ("GET /hello-write", HELLO)]);
+}
+
+#[test]
+fn text_answers_any_method() {
+    check("text", &[("GET /text", TEXT), ("POST /text", TEXT), ("DELETE /text", TEXT), ("PATCH /text", TEXT)]);
+}
+
+#[test]
+fn nothing_closes_the_connection_without_a_byte() {
+    assert_eq!(TestServer::of("nothing").exchange("GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n"), "");
+}
+
+#[test]
+fn manual_writes_and_stays_open() {
+    let server = TestServer::of("manual");
+    let mut client = server.connect();
+    client.send("GET /manual HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.expect(ok!("Transfer-Encoding: chunked\r\n", "4\r\none\n\r\n"));
+    client.expect_silence(Duration::from_millis(100));
+}
+
+#[test]
+fn options_prints_its_options_by_name() {
+    let lines = "a=1\nbuffer_size=32768\nconcurrency=0\ncontent_type=text/plain; charset=utf-8\n\
+        greeting=Hello, World!\nmax_body=67108864\nmemory=134217728\nprimes=[2, 3, 5, 7]\nrate=2097152\n\
+        rate_scope=client\nstatus=200\nstream=true\ntimeout=30\nupload_rate=0\n";
+    let response = typed!("Content-Type: text/plain; charset=utf-8", "");
+    let response = format!("{response}{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len());
+    check("options", &[("GET /options", &response)]);
+}
+
+#[test]
+fn download_sends_as_many_bytes() {
+    let two_pieces = format!(
+        "{}4000\r\n{}\r\n1\r\nx\r\n0\r\n\r\n",
+        typed!("Content-Type: application/octet-stream", ""),
+        "x".repeat(16_384)
+    );
+    let cases = [
+        ("GET /download?bytes=3", typed!("Content-Type: application/octet-stream", "3\r\nxxx\r\n0\r\n\r\n")),
+        ("GET /download?bytes=0", typed!("Content-Type: application/octet-stream", "0\r\n\r\n")),
+        ("GET /download?bytes=16385", &two_pieces),
+        (
+            "GET /download",
+            "HTTP/1.1 400 Bad Request\r\nDate: <date>\r\ncontent-type: text/plain\r\n\
+             Transfer-Encoding: chunked\r\n\r\n19\r\nusage: /download?bytes=N\n\r\n0\r\n\r\n",
+        ),
+    ];
+    check("download", &cases);
+}
+
+#[test]
+fn download_is_paced() {
+    let server = TestServer::of("download");
+    let start = Instant::now();
+    let response = server.exchange("GET /download?bytes=524288 HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    assert_eq!(response.matches('x').count(), 524_288);
+    // A quarter of a second at 2 MiB/s, but for the first 20 KiB that pass as the burst.
+    assert!(start.elapsed() >= Duration::from_millis(239), "{:?}", start.elapsed());
+}
+
+#[test]
+fn stream_writes_as_many_chunks() {
+    let cases = [
+        (
+            "GET /stream?chunks=3&size=2",
+            typed!("Content-Type: application/octet-stream", "2\r\nxx\r\n2\r\nxx\r\n2\r\nxx\r\n0\r\n\r\n"),
+        ),
+        ("GET /stream?chunks=0&size=2", typed!("Content-Type: application/octet-stream", "0\r\n\r\n")),
+        (
+            "GET /stream?chunks=1&size=0",
+            "HTTP/1.1 400 Bad Request\r\nDate: <date>\r\ncontent-type: text/plain\r\n\
+             Transfer-Encoding: chunked\r\n\r\n\
+             39\r\nusage: /stream?chunks=N&size=M, with M from 1 to 1048576\n\r\n0\r\n\r\n",
+        ),
+    ];
+    check("stream", &cases);
+}
+
+#[test]
+fn echo_sends_each_piece_back_as_it_arrives() {
+    let server = TestServer::of("echo");
+    let mut client = server.connect();
+    client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send("5\r\nHello\r\n");
+    client.expect(typed!("content-type: a/b", "5\r\nHello\r\n"));
+    client.send("6\r\nWorld!\r\n");
+    client.expect("6\r\nWorld!\r\n");
+    client.send("0\r\n\r\n");
+    client.expect("0\r\n\r\n");
+    check("echo", &[("GET /echo", typed!("content-type: application/octet-stream", "0\r\n\r\n"))]);
+}
+
+#[test]
+fn upload_counts_the_bytes_it_receives() {
+    let server = TestServer::of("upload");
+    let mut client = server.connect();
+    client.send("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n");
+    client.send("x".repeat(1_000_000));
+    client.expect(typed!("Content-Type: text/plain; charset=utf-8", "7\r\n1000000\r\n0\r\n\r\n"));
+    check("upload", &[("GET /upload", typed!("Content-Type: text/plain; charset=utf-8", "1\r\n0\r\n0\r\n\r\n"))]);
+}
+
+#[test]
+fn page_answers_the_segment_of_its_path() {
+    let cases = [
+        ("GET /page/7", ok!("Transfer-Encoding: chunked\r\n", "6\r\npage 7\r\n0\r\n\r\n")),
+        ("GET /page/%3Cb%3E%20%26", ok!("Transfer-Encoding: chunked\r\n", "14\r\npage &lt;b&gt; &amp;\r\n0\r\n\r\n")),
+    ];
+    check("page", &cases);
+}
+
+#[test]
+fn every_example_is_requested_here() {
+    let names: Vec<&str> = artifacts::EXAMPLES.iter().map(|(name, _)| *name).collect();
+    let requested = [
+        "download",
+        "echo",
+        "hello",
+        "hello-write",
+        "manual",
+        "nothing",
+        "options",
+        "page",
+        "stream",
+        "text",
+        "upload",
+    ];
+    assert_eq!(names, requested);
+    let server = TestServer::start(names.into_iter().fold(RoutesDir::new(), RoutesDir::with));
+    assert_eq!(server.diagnostics(), [], "they can be served together");
+}

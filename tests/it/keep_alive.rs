@@ -1,0 +1,246 @@
+//! How long a connection lives: pipelining, bodies that nobody reads, `Expect`, half-closed clients.
+
+use std::fmt::Write;
+
+use crate::support::Then::{Closes, Lives};
+use crate::support::{End, TestServer, check, ok};
+
+const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
+const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+const LAST_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "4\r\nlast\r\n0\r\n\r\n");
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let mut requests = String::new();
+    let mut responses = String::new();
+    for number in 100..200 {
+        let _ = write!(requests, "GET /script?body={number} HTTP/1.1\r\nHost: test\r\n\r\n");
+        let body = format!("3\r\n{number}\r\n0\r\n\r\n");
+        responses += &(ok!("Transfer-Encoding: chunked\r\n", "").to_owned() + &body);
+    }
+    assert_eq!(TestServer::of("script").exchange(requests + LAST), responses + LAST_RESPONSE);
+}
+
+#[test]
+fn pipelined_requests_of_every_framing_are_told_apart() {
+    let requests = [
+        "HEAD /script?body=Hello HTTP/1.1\r\nHost: test\r\n\r\n",
+        "POST /script?read HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello",
+        "POST /script?read HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5;a=b\r\nHello\r\n0\r\nx: y\r\n\r\n",
+        "POST /script?body=Hello HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello",
+        "POST /script?body=Hello HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n",
+        "GET /script?body=Hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        "GET /none HTTP/1.1\r\nHost: test\r\n\r\n",
+        LAST,
+    ];
+    let responses = [
+        ok!("Transfer-Encoding: chunked\r\n", ""),
+        HELLO,
+        HELLO,
+        HELLO,
+        HELLO,
+        ok!("Content-Length: 5\r\nConnection: keep-alive\r\n", "Hello"),
+        "HTTP/1.1 404 Not Found\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 27\r\n\
+         \r\nthere is no route at /none\n",
+        LAST_RESPONSE,
+    ];
+    assert_eq!(TestServer::of("script").exchange(requests.concat()), responses.concat());
+}
+
+#[test]
+fn nothing_is_answered_after_the_request_that_closes() {
+    let server = TestServer::of("script");
+    let closing = [
+        (LAST, LAST_RESPONSE),
+        ("GET /script?body=Hello HTTP/1.0\r\n\r\n", ok!("Content-Length: 5\r\nConnection: close\r\n", "Hello")),
+        ("GET /script?close HTTP/1.1\r\nHost: test\r\n\r\n", ""),
+    ];
+    for (request, response) in closing {
+        let (sent, end) = {
+            let mut client = server.connect();
+            client.send(request.to_owned() + LAST);
+            client.read_until_end()
+        };
+        assert_eq!((sent.as_str(), end), (response, End::Closed), "{request}");
+    }
+}
+
+#[test]
+fn the_connection_field_is_a_list_in_any_case() {
+    let server = TestServer::of("script");
+    for value in ["close", "CLOSE", "x, Close", "keep-alive, close", "close\r\nConnection: keep-alive"] {
+        let request = format!("GET /script?body=last HTTP/1.1\r\nHost: test\r\nConnection: {value}\r\n\r\n");
+        assert_eq!(server.exchange(request), LAST_RESPONSE, "{value}");
+    }
+    for value in ["keep-alive", "x", ""] {
+        let request = format!("GET /script?{{}} HTTP/1.1\r\nHost: test\r\nConnection: {value}\r\n\r\n");
+        check(&server, &request, &[("body=Hello", HELLO, Lives)]);
+    }
+}
+
+#[test]
+fn a_body_that_the_handler_did_not_read_is_dropped() {
+    let large = "x".repeat(200_000);
+    let requests = [
+        "POST /script?{} HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello".to_owned(),
+        "POST /script?{} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n"
+            .to_owned(),
+        format!("POST /script?{{}} HTTP/1.1\r\nHost: test\r\nContent-Length: 200000\r\n\r\n{large}"),
+        format!(
+            "POST /script?{{}} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n\
+             30d40\r\n{large}\r\n0\r\n\r\n"
+        ),
+    ];
+    let server = TestServer::of("script");
+    for request in &requests {
+        check(&server, request, &[("body=Hello", HELLO, Lives), ("read-one=1&body=Hello", HELLO, Lives)]);
+    }
+}
+
+#[test]
+fn a_body_that_comes_after_the_response_is_dropped_too() {
+    let server = TestServer::of("script");
+    let mut client = server.connect();
+    client.send("POST /script?body=Hello HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n");
+    client.expect(HELLO);
+    client.send("Hello".to_owned() + LAST);
+    assert_eq!(client.read_to_end(), LAST_RESPONSE);
+}
+
+#[test]
+fn a_connection_is_closed_where_too_much_of_a_body_was_not_read() {
+    let closed = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let body = "x".repeat(300_000);
+    let request = format!("POST /script?{{}} HTTP/1.1\r\nHost: test\r\nContent-Length: 300000\r\n\r\n{body}");
+    check(&TestServer::of("script"), &request, &[("body=Hello", closed, Closes)]);
+}
+
+#[test]
+fn a_connection_is_closed_after_a_body_that_is_malformed() {
+    let request = "POST /script?{} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n";
+    let refused = "HTTP/1.1 400 Bad Request\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
+        Content-Length: 12\r\nConnection: close\r\n\r\nBad Request\n";
+    let cases = [
+        ("body=Hello", HELLO, Closes),
+        ("read", refused, Closes),
+        ("write=Hello&read", HELLO, Closes),
+        (
+            "status=422&read&body=Hello",
+            "HTTP/1.1 422 Unprocessable Content\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n\
+             Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nHello\r\n0\r\n\r\n",
+            Closes,
+        ),
+    ];
+    check(&TestServer::of("script"), request, &cases);
+}
+
+#[test]
+fn continue_is_sent_when_the_handler_reads() {
+    let server = TestServer::of("script");
+    for framing in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
+        let body = if framing.starts_with('C') { "Hello" } else { "5\r\nHello\r\n0\r\n\r\n" };
+        let mut client = server.connect();
+        client.send(format!("POST /script?read HTTP/1.1\r\nHost: test\r\nExpect: 100-Continue\r\n{framing}\r\n\r\n"));
+        client.expect(CONTINUE);
+        client.send(body.to_owned() + LAST);
+        assert_eq!(client.read_to_end(), HELLO.to_owned() + LAST_RESPONSE, "{framing}");
+    }
+}
+
+#[test]
+fn continue_is_not_sent_when_the_handler_does_not_read() {
+    let request = "POST /script?{} HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let closed = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let cases = [("body=Hello", closed, Closes), ("write=Hello&body=", closed, Closes), ("close", "", Closes)];
+    check(&TestServer::of("script"), request, &cases);
+}
+
+#[test]
+fn continue_is_not_sent_to_a_client_that_has_sent_its_body() {
+    let request = "POST /script?{} HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nHello";
+    let response = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    check(&TestServer::of("script"), request, &[("read", response, Lives)]);
+}
+
+#[test]
+fn continue_is_not_sent_to_http_1_0() {
+    let request = "POST /script?read HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let server = TestServer::of("script");
+    let mut client = server.connect();
+    client.send(request);
+    client.send("Hello");
+    assert_eq!(client.read_to_end(), ok!("Connection: close\r\n", "Hello"));
+}
+
+#[test]
+fn an_expectation_that_is_refused_costs_the_connection() {
+    let refused = |status: &str, text: &str| {
+        format!(
+            "HTTP/1.1 {status}\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{text}\n",
+            text.len() + 1
+        )
+    };
+    let server = TestServer::of("script");
+    let request = |path: &str, expect: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: test\r\nExpect: {expect}\r\nContent-Length: 5\r\n\r\n")
+    };
+    let unmet = refused("417 Expectation Failed", "the expectation cannot be met");
+    assert_eq!(server.exchange(request("/script?read", "tea")), unmet);
+    let not_found = refused("404 Not Found", "there is no route at /none");
+    assert_eq!(server.exchange(request("/none", "100-continue")), not_found);
+}
+
+#[test]
+fn a_client_that_has_sent_its_end_is_answered() {
+    let server = TestServer::of("script");
+    let get = "GET /script?body=Hello HTTP/1.1\r\nHost: test\r\n\r\n";
+    let post = "POST /script?read HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello";
+    for request in [get.to_owned(), post.to_owned(), get.to_owned() + "GET /scr"] {
+        let mut client = server.connect();
+        client.send(&request);
+        client.half_close();
+        assert_eq!(client.read_to_end(), HELLO, "{request}");
+    }
+    let mut client = server.connect();
+    client.send([get, post, get].concat());
+    client.half_close();
+    assert_eq!(client.read_to_end(), HELLO.repeat(3));
+}
+
+#[test]
+fn a_client_that_has_sent_its_end_before_a_request_is_not_answered() {
+    let server = TestServer::of("script");
+    for begun in ["", "GET /script HTTP/1.1\r\nHost: te"] {
+        let mut client = server.connect();
+        client.send(begun);
+        client.half_close();
+        assert_eq!(client.read_to_end(), "", "{begun}");
+    }
+}
+
+#[test]
+fn a_body_without_its_end_is_answered_400() {
+    let server = TestServer::of("script");
+    let mut client = server.connect();
+    client.send("POST /script?read HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHel");
+    client.half_close();
+    let refused = "HTTP/1.1 400 Bad Request\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
+        Content-Length: 12\r\nConnection: close\r\n\r\nBad Request\n";
+    assert_eq!(client.read_to_end(), refused);
+}
+
+#[test]
+fn a_server_that_stops_closes_idle_connections() {
+    let server = TestServer::of("script");
+    let (mut fresh, mut used) = (server.connect(), server.connect());
+    used.send("GET /script?body=Hello HTTP/1.1\r\nHost: test\r\n\r\n");
+    used.expect(HELLO);
+    server.stop();
+    assert_eq!(used.read_to_end(), "");
+    assert_eq!(fresh.read_to_end(), "");
+    drop((fresh, used));
+    server.join();
+}

@@ -1,0 +1,100 @@
+//! What a client gets of a handler that traps or passes its deadline, and what the log says of it.
+
+use crate::support::Then::{Closes, Lives, Resets};
+use crate::support::{FAILED, RoutesDir, TestServer, check, log, ok};
+
+const GET: &str = "GET /script?{} HTTP/1.1\r\nHost: test\r\n\r\n";
+const GET_OTHER: &str = "GET /other?{} HTTP/1.1\r\nHost: test\r\n\r\n";
+
+const TIMED_OUT: &str = "HTTP/1.1 504 Gateway Timeout\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 16\r\n\r\nGateway Timeout\n";
+
+/// The guest `script` as it is at `/script`, and at `/other` with more options and under a name of its own.
+fn serve_as(name: &str, options: &str) -> TestServer {
+    let routes = RoutesDir::new().with("script").with_as(&format!("{name}.wasm"), "script");
+    TestServer::start(routes.with_file(&format!("{name}.toml"), &format!("path = \"/other\"\n{options}")))
+}
+
+#[test]
+fn a_trap_before_the_head_answers_500_and_the_connection_lives() {
+    let cases = [
+        ("trap", FAILED, Lives),
+        ("panic=why", FAILED, Lives),
+        ("status=201&set=x-a:1&set=content-length:5&trap", FAILED, Lives),
+    ];
+    let server = serve_as("traps_before", "chunked = false");
+    check(&server, GET, &cases);
+    check(&server, GET_OTHER, &cases);
+    let head_only = FAILED.trim_end_matches("Internal Server Error\n");
+    check(&server, &GET.replace("GET", "HEAD"), &[("trap", head_only, Lives)]);
+}
+
+#[test]
+fn a_trap_after_the_head_cuts_the_body_where_its_framing_shows_it() {
+    let cases = [
+        ("write=Hello&trap", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
+        ("set=content-length:9&write=Hello&trap", ok!("Content-Length: 9\r\n", "Hello"), Closes),
+        ("write=Hello&end&trap", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n"), Lives),
+    ];
+    check(&TestServer::of("script"), GET, &cases);
+}
+
+#[test]
+fn a_trap_in_a_body_that_ends_with_the_connection_resets_it() {
+    let server = serve_as("trap_resets", "chunked = false");
+    check(&server, GET_OTHER, &[("write=Hello&trap", ok!("Connection: close\r\n", "Hello"), Resets)]);
+}
+
+#[test]
+fn a_trap_is_logged_once_with_route_request_and_backtrace() {
+    let server = serve_as("trap_is_logged", "");
+    check(&server, GET_OTHER, &[("panic=this+is+why", FAILED, Lives)]);
+    log().wait_for(&["guest", "trap_is_logged", "request=1", "stderr", "this is why"]);
+    let line = log().wait_for(&["ERROR", "handler trap_is_logged"]);
+    for part in ["route=\"trap_is_logged\"", "request=1", "unreachable", "wasm backtrace", "panic_with_hook"] {
+        assert!(line.contains(part), "{part:?} is in {line}");
+    }
+    assert_eq!(log().with(&["ERROR", "trap_is_logged"]).len(), 1);
+}
+
+#[test]
+fn a_handler_that_passes_its_deadline_is_answered_504_or_cut() {
+    let cases = [
+        ("spin", TIMED_OUT, Lives),
+        ("sleep=3600000", TIMED_OUT, Lives),
+        ("status=201&spin", TIMED_OUT, Lives),
+        ("write=Hello&spin", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
+        ("write=Hello&sleep=3600000", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
+        ("write=Hello&end&spin", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n"), Lives),
+    ];
+    check(&serve_as("deadline", "timeout = 0.1"), GET_OTHER, &cases);
+    let server = serve_as("deadline_resets", "timeout = 0.1\nchunked = false");
+    check(&server, GET_OTHER, &[("write=Hello&spin", ok!("Connection: close\r\n", "Hello"), Resets)]);
+}
+
+#[test]
+fn a_passed_deadline_is_logged_with_where_the_handler_was() {
+    let server = serve_as("deadline_is_logged", "timeout = 0.1");
+    check(&server, GET_OTHER, &[("spin", TIMED_OUT, Lives), ("sleep=3600000", TIMED_OUT, Lives)]);
+    let spun = log().wait_for(&["ERROR", "handler deadline_is_logged passed its timeout", "request=1"]);
+    assert!(spun.contains("wasm backtrace"), "{spun}");
+    let slept = log().wait_for(&["ERROR", "handler deadline_is_logged passed its timeout", "request=3"]);
+    assert!(slept.contains("waiting in a call to the host"), "{slept}");
+}
+
+#[test]
+fn what_was_written_before_a_busy_handler_ends_is_sent_meanwhile() {
+    let server = serve_as("busy", "timeout = 60");
+    let mut client = server.connect();
+    client.send(GET_OTHER.replace("{}", "write=Hello&spin"));
+    client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+}
+
+#[test]
+fn a_busy_handler_does_not_hold_up_the_other_requests_of_its_worker() {
+    let server = serve_as("busy_among_others", "timeout = 60");
+    let mut busy = server.connect();
+    busy.send(GET_OTHER.replace("{}", "write=Hello&spin"));
+    busy.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+    check(&server, GET, &[("body=Hi", ok!("Transfer-Encoding: chunked\r\n", "2\r\nHi\r\n0\r\n\r\n"), Lives)]);
+}

@@ -1,0 +1,32 @@
+//! How the tests start servers, talk to them byte by byte, and see what they log. It must not know any test.
+
+mod cases;
+mod client;
+mod date;
+mod log;
+mod process;
+mod response;
+mod routes_dir;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+pub(crate) use cases::ok;
+pub use cases::{Case, FAILED, Then, check};
+pub use client::{Client, End};
+pub use log::{Lines, log};
+pub use process::{Process, host};
+pub use routes_dir::RoutesDir;
+pub use server::TestServer;
+
+/// How long a test waits for what must come: long, so that a busy machine fails no test.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The compile cache that all servers of all tests share, so that each component is compiled once.
+pub fn compile_cache() -> &'static Path {
+    static DIRECTORY: LazyLock<PathBuf> =
+        LazyLock::new(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile-cache"));
+    &DIRECTORY
+}

@@ -1,0 +1,27 @@
+//! Reading one response whatever its length, as its framing says (RFC 9112 section 6.3).
+
+use super::Client;
+
+impl Client {
+    /// One response: its head, and its body as `Content-Length` or the chunked coding frames it, still coded. A
+    /// response without either has its head alone.
+    #[track_caller]
+    pub fn read_response(&mut self) -> String {
+        let head = self.read_until("\r\n\r\n");
+        if head.contains("\r\nTransfer-Encoding: chunked\r\n") {
+            let mut response = head;
+            loop {
+                let size = self.read_until("\r\n");
+                let bytes = usize::from_str_radix(size.trim_end(), 16).expect("a chunk has a size");
+                response += &size;
+                response += &String::from_utf8_lossy(&self.read_exactly(bytes + 2));
+                if bytes == 0 {
+                    return response;
+                }
+            }
+        }
+        let length = head.split("\r\n").find_map(|line| line.strip_prefix("Content-Length: "));
+        let length = length.map_or(0, |length| length.parse().expect("a length is a number"));
+        head + &String::from_utf8_lossy(&self.read_exactly(length))
+    }
+}

@@ -1,0 +1,117 @@
+//! A server in the process of the tests, on a free port, stopped when dropped.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+
+use host::config::{Config, Limits, Timeouts};
+use host::diagnostic::Diagnostic;
+use host::options::Value;
+use host::server::{Running, Server};
+
+use super::{Client, RoutesDir, compile_cache, log};
+
+/// A server that serves.
+#[derive(Debug)]
+pub struct TestServer {
+    running: Running,
+    diagnostics: Vec<Diagnostic>,
+    /// Requests in flight may still read what lies there.
+    _routes: RoutesDir,
+}
+
+/// A server that is being configured.
+#[derive(Debug)]
+pub struct Builder {
+    config: Config,
+    routes: RoutesDir,
+}
+
+impl TestServer {
+    /// Serves one component with the defaults.
+    pub fn of(component: &str) -> Self {
+        Self::start(RoutesDir::new().with(component))
+    }
+
+    /// Serves a directory with the defaults, by one worker.
+    pub fn start(routes: RoutesDir) -> Self {
+        Self::builder(routes).start()
+    }
+
+    /// To configure what else than the defaults.
+    pub fn builder(routes: RoutesDir) -> Builder {
+        let config = Config {
+            routes: routes.path().to_owned(),
+            workers: NonZeroUsize::MIN,
+            cache_directory: Some(compile_cache().to_owned()),
+            ..Config::default()
+        };
+        Builder { config, routes }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.running.addresses()[0]
+    }
+
+    /// What was wrong with the files.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// Another connection to it.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Sends `request` on a connection of its own, and reads until the server closes it: see [`Client::exchange`].
+    #[track_caller]
+    pub fn exchange(&self, request: impl AsRef<[u8]>) -> String {
+        self.connect().exchange(request)
+    }
+
+    /// What a GET of `target` on a connection of its own gets; see [`Client::exchange`].
+    #[track_caller]
+    pub fn get(&self, target: &str) -> String {
+        self.exchange(format!("GET {target} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Tells it to stop; requests in flight may end.
+    pub fn stop(&self) {
+        self.running.stop();
+    }
+
+    /// Waits until it has stopped.
+    pub fn join(self) {
+        self.running.join();
+    }
+}
+
+impl Builder {
+    /// A built-in option, as its flag gives it.
+    pub fn option(mut self, name: &str, value: Value) -> Self {
+        self.config.options.push((name.to_owned(), value));
+        self
+    }
+
+    /// Other time-outs.
+    pub fn timeouts(mut self, change: impl FnOnce(&mut Timeouts)) -> Self {
+        change(&mut self.config.timeouts);
+        self
+    }
+
+    /// Other limits.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.config.limits);
+        self
+    }
+
+    /// Serves on a free port of 127.0.0.1.
+    #[track_caller]
+    pub fn start(self) -> TestServer {
+        log();
+        let (server, diagnostics) = Server::new(self.config).expect("a server can be made");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let running = server.start(vec![listener]).expect("a server can be started");
+        TestServer { running, diagnostics, _routes: self.routes }
+    }
+}
