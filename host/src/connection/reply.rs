@@ -99,7 +99,8 @@ impl Connection {
     /// Answers a head that cannot be read. What follows it cannot be read either.
     pub(super) async fn refuse_head(&mut self, error: &HeadError) -> Result<Served, CloseReason> {
         tracing::debug!(peer = %self.peer, status = error.status(), "request refused: {error}");
-        self.reply(&LAST, Refusal::new(error.status(), error.to_string()).last()).await
+        let terms = Terms { head_only: self.parser.refused_head_request(), ..LAST };
+        self.reply(&terms, Refusal::new(error.status(), error.to_string()).last()).await
     }
 
     /// Answers a connection that there is no room for.

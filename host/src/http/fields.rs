@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::grammar::{is_text, is_token, trim_ows};
+use super::grammar::{is_field_value, is_token, parse_decimal};
 
 #[cfg(test)]
 mod tests;
@@ -150,20 +150,7 @@ fn check(name: &str, value: &[u8]) -> Result<Option<u64>, FieldError> {
         return Err(FieldError::Forbidden);
     }
     if name.eq_ignore_ascii_case("content-length") {
-        return parse_length(value).map(Some).ok_or(FieldError::Invalid);
+        return parse_decimal(value).map(Some).ok_or(FieldError::Invalid);
     }
     Ok(None)
-}
-
-/// A field value (RFC 9110 section 5.5): no control character but HTAB, no white space at its ends.
-fn is_field_value(value: &[u8]) -> bool {
-    trim_ows(value).len() == value.len() && value.iter().copied().all(is_text)
-}
-
-/// `Content-Length = 1*DIGIT` (RFC 9110 section 8.6), within 64 bits.
-fn parse_length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(value).ok()?.parse().ok()
 }

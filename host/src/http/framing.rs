@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::grammar::{is_token, list, trim_ows};
+use super::grammar::{is_token, list, parse_decimal, trim_ows};
 use super::head::{RequestHead, Version};
 
 #[cfg(test)]
@@ -93,17 +93,6 @@ fn content_length(head: &RequestHead) -> Result<BodyFraming, FramingError> {
     Ok(match length {
         None | Some(0) => BodyFraming::None,
         Some(length) => BodyFraming::Length(length),
-    })
-}
-
-/// A number in digits alone: `u64::from_str` would take a plus sign.
-fn parse_decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |number, digit| match digit {
-        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
-        _ => None,
     })
 }
 

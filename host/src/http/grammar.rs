@@ -110,3 +110,19 @@ pub(crate) fn is_field_line(line: &[u8]) -> bool {
     // Partial: all that httparse misses is the empty line behind the last field.
     matches!(httparse::parse_headers(line, &mut [httparse::EMPTY_HEADER]), Ok(httparse::Status::Partial))
 }
+
+/// A whole field value (RFC 9110 section 5.5): no control character but HTAB, no white space at its ends.
+pub(crate) fn is_field_value(value: &[u8]) -> bool {
+    trim_ows(value).len() == value.len() && value.iter().copied().all(is_text)
+}
+
+/// A number in digits alone: `u64::from_str` would take a plus sign.
+pub(crate) fn parse_decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| match digit {
+        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    })
+}

@@ -228,6 +228,9 @@ impl Response {
         if piece.is_empty() {
             return self.finish(date);
         }
+        if !self.admits(piece.len() as u64) {
+            return Err(ResponseError::Invalid);
+        }
         self.begin(None, date)?;
         match &mut self.state {
             State::Sending(Framing::NoBody) => {
@@ -235,7 +238,7 @@ impl Response {
                 return Ok(());
             }
             State::Sending(Framing::Length(left)) => {
-                *left = left.checked_sub(piece.len() as u64).ok_or(ResponseError::Invalid)?;
+                *left -= piece.len() as u64;
             }
             State::Sending(Framing::Chunked | Framing::CloseDelimited) => {}
             State::Building | State::Complete | State::Cut { .. } => return Err(ResponseError::Closed),
@@ -273,7 +276,7 @@ impl Response {
     /// follow, with [`Self::finish`] the end. A second call does nothing.
     ///
     /// # Errors
-    /// [`ResponseError::Closed`] at the end, [`ResponseError::Invalid`] where `body` is longer than declared.
+    /// [`ResponseError::Closed`] at the end.
     pub fn begin(&mut self, body: Option<u64>, date: &Date) -> Result<(), ResponseError> {
         match self.state {
             State::Building => {}

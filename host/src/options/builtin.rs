@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::value::Value;
+use crate::http::grammar::is_field_value;
 
 /// One of the host's own options.
 #[derive(Debug)]
@@ -184,7 +185,7 @@ impl Builtin {
             Kind::Seconds { most } => {
                 seconds(value).is_some_and(|time| !time.is_zero() && time <= Duration::from_secs(most.into()))
             }
-            Kind::FieldValue => matches!(value, Value::Text(text) if is_field_value(text)),
+            Kind::FieldValue => matches!(value, Value::Text(text) if is_content_type(text)),
             Kind::Either(one, other) => matches!(value, Value::Text(text) if text == one || text == other),
         }
     }
@@ -249,7 +250,6 @@ pub(super) fn seconds(value: &Value) -> Option<Duration> {
     }
 }
 
-fn is_field_value(text: &str) -> bool {
-    let inner = |byte: u8| byte == b' ' || byte == b'\t' || byte.is_ascii_graphic();
-    !text.is_empty() && text.trim_ascii() == text && text.bytes().all(inner)
+fn is_content_type(text: &str) -> bool {
+    !text.is_empty() && text.is_ascii() && is_field_value(text.as_bytes())
 }

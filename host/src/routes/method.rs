@@ -2,6 +2,8 @@
 //!
 //! It must not know of paths.
 
+use crate::http::grammar::is_token;
+
 #[cfg(test)]
 mod tests;
 
@@ -52,7 +54,7 @@ pub fn check(methods: &[String]) -> Result<(), MethodError> {
 }
 
 fn check_one(method: &str) -> Result<(), MethodError> {
-    if method.is_empty() || method.len() > MAX_METHOD_BYTES || !method.bytes().all(is_token_byte) {
+    if method.len() > MAX_METHOD_BYTES || !is_token(method.as_bytes()) {
         return Err(MethodError::Token);
     }
     if ["CONNECT", "TRACE"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
@@ -62,10 +64,6 @@ fn check_one(method: &str) -> Result<(), MethodError> {
         Some(standard) if *standard != method => Err(MethodError::Case { method: method.to_owned(), standard }),
         Some(_) | None => Ok(()),
     }
-}
-
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Whether a route that declares `methods` answers `method`.

@@ -190,6 +190,7 @@ fn a_refused_call_leaves_the_response_as_it_was() {
     let table: &[(&[Call], Call, ResponseError)] = &[
         (&[], Call::Status(100), ResponseError::Invalid),
         (&[Call::Field("content-length", "2"), Call::Write("a")], Call::Write("bc"), ResponseError::Invalid),
+        (&[Call::Field("content-length", "2")], Call::Write("abc"), ResponseError::Invalid),
         (&[], Call::Field("a", "b\r\nc: d"), ResponseError::Field(FieldError::Invalid)),
         (&[], Call::Field("connection", "close"), ResponseError::Field(FieldError::Forbidden)),
         (&[Call::Write("a")], Call::Status(100), ResponseError::HeadSent),
