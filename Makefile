@@ -2,6 +2,7 @@
 
 CARGO    ?= cargo
 LISTEN   ?= 127.0.0.1:8000
+FUZZ_SECONDS ?= 60
 WASM     := wasm32-wasip2
 BUILD    := $(or $(CARGO_TARGET_DIR),target)
 HOST     := $(BUILD)/release/host
@@ -11,7 +12,7 @@ HANDLERS := $(BUILD)/handlers
 EXAMPLES := $(patsubst examples/%/Cargo.toml,%,$(wildcard examples/*/Cargo.toml))
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target test lint bench clean
+.PHONY: help run routes host target test lint bench fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,11 +47,22 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) clippy --locked --release --package guest-sdk --package guest-sdk-macros --all-targets -- -D warnings
 	$(CARGO) clippy --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
 		$(addprefix --package ,$(EXAMPLES)) --package guests --lib --examples -- -D warnings
+	$(CARGO) fmt --manifest-path host/fuzz/Cargo.toml --check
+	$(CARGO) clippy --locked --manifest-path host/fuzz/Cargo.toml --target-dir $(BUILD)/fuzz -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
 
 bench: target ## Measure the release host against a bare loop, and the parts that every request passes
 	$(CARGO) bench --locked --package host
+
+fuzz: ## Fuzz the HTTP core, FUZZ_SECONDS for each target; installs a nightly compiler and cargo-fuzz if need be
+	@rustup toolchain list | grep -q ^nightly || rustup toolchain install nightly --profile minimal
+	@cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	@for target in head chunks connection; do \
+		mkdir -p host/fuzz/corpus/$$target; \
+		cargo +nightly fuzz run --fuzz-dir host/fuzz $$target host/fuzz/corpus/$$target host/fuzz/seeds/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 || exit 1; \
+	done
 
 clean: ## Remove everything that was built
 	rm -rf $(BUILD)

@@ -583,7 +583,8 @@ pub mod vibrato {
                     }
                 }
             }
-            /// Why the rest of the request's body cannot be read. Every further `read` says the same.
+            /// Why the rest of the request's body cannot be read. Every further `read` says the same. A request that is known
+            /// to have such a body by what comes with its head is answered 400 or 413 and reaches no handler.
             ///
             /// The client is answered 400, 408 or 413 unless the head was sent or a status of 400 or above was set, and the
             /// connection is closed after the response.
@@ -973,7 +974,9 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// All fields in the order they came: names in lower case, values without the white space around them.
+            /// All fields in the order they came: names in lower case, values without the white space around them. `host` has
+            /// the authority of an absolute target, whatever the client sent (RFC 9112 section 3.2.2). Trailers are no fields:
+            /// they are dropped.
             #[allow(async_fn_in_trait)]
             pub fn fields() -> _rt::Vec<(_rt::String, _rt::Vec<u8>)> {
                 unsafe {
@@ -1290,8 +1293,8 @@ pub mod vibrato {
             use super::super::super::_rt;
             pub type Error = super::super::super::vibrato::handler::types::Error;
             #[allow(unused_unsafe, clippy::all)]
-            /// Sets the status, from 200 to 599; the option `status` or 200 stands where it is never called. A 204 or a 304
-            /// has no body: what is written is dropped.
+            /// Sets the status, from 200 to 599; the option `status` or 200 stands where it is never called. A 204, a 205
+            /// or a 304 has no body: what is written is dropped.
             #[allow(async_fn_in_trait)]
             pub fn set_status(code: u16) -> ::core::result::Result<(), Error> {
                 unsafe {
@@ -1335,7 +1338,8 @@ pub mod vibrato {
             ///
             /// `content-length` declares the length of the body and takes the place of the chunked coding; a body that does
             /// not match is refused where it is too long, and truncated (the connection is cut) where it is too short; where
-            /// nothing was written before, returning such a body is answered 500.
+            /// nothing was written before, returning such a body is answered 500. A response to `HEAD` shows it and has no
+            /// body; a 204 and a 304 leave it out, a 205 says 0.
             /// `date` and `content-type` take the place of the host's. Fields of the connection are `forbidden`.
             #[allow(async_fn_in_trait)]
             pub fn set_field(
@@ -1506,7 +1510,7 @@ pub mod vibrato {
             /// which takes as long as the client and its `rate` take to make room: a handler is slowed, never queued.
             ///
             /// An empty chunk completes the response: later writes say `closed`. So does every write after the first to a
-            /// response that has no body (`HEAD`, 204, 304).
+            /// response that has no body (`HEAD`, 204, 205, 304).
             #[allow(async_fn_in_trait)]
             pub fn write(chunk: &[u8]) -> ::core::result::Result<(), Error> {
                 unsafe {

@@ -25,8 +25,8 @@ impl Response {
         Self(())
     }
 
-    /// Sets the status, from 200 to 599; the option `status` or 200 stands where it is never called. A 204 or a 304
-    /// has no body: what is written is dropped.
+    /// Sets the status, from 200 to 599; the option `status` or 200 stands where it is never called. A 204, a 205
+    /// or a 304 has no body: what is written is dropped.
     ///
     /// # Errors
     ///

@@ -62,16 +62,19 @@ impl Connection {
     /// Serves the client until the connection ends, closes it, and says why.
     pub async fn serve(mut self) -> CloseReason {
         let reason = self.serve_requests().await;
-        tracing::debug!(peer = %self.peer, reason = reason.explain(), "connection closed");
-        close::close(self.socket, &mut self.timer, reason, self.half_closed).await;
+        self.close(reason).await;
         reason
     }
 
     /// Answers 503 in place of serving, because the host has no room for another connection.
     pub async fn refuse(mut self) {
-        // Whether it was sent or not, the connection ends for this reason.
-        let _ = Box::pin(self.answer_overload()).await;
-        close::close(self.socket, &mut self.timer, CloseReason::Overloaded, false).await;
+        let reason = Box::pin(self.answer_overload()).await.err().unwrap_or(CloseReason::Overloaded);
+        self.close(reason).await;
+    }
+
+    async fn close(mut self, reason: CloseReason) {
+        tracing::debug!(peer = %self.peer, reason = reason.explain(), "connection closed");
+        close::close(self.socket, &mut self.timer, reason, self.half_closed).await;
     }
 
     async fn serve_requests(&mut self) -> CloseReason {
@@ -79,6 +82,7 @@ impl Connection {
             let served = match self.next_head().await {
                 Ok(Ok(head)) => Box::pin(self.serve_request(head)).await,
                 Ok(Err(error)) => Box::pin(self.refuse_head(&error)).await,
+                Err(CloseReason::HeadTimeout) => Box::pin(self.answer_head_timeout()).await,
                 Err(reason) => return reason,
             };
             match served {
@@ -126,7 +130,7 @@ impl Connection {
 
     /// Reads some more of a head. An idle connection holds no buffer, and ends when the server stops.
     async fn read_head(&mut self, until: Instant, idle: bool) -> HeadRead {
-        let (socket, timer, input, worker) = (&self.socket, &mut self.timer, &mut self.input, &self.worker);
+        let (socket, timer, input, worker) = (&mut self.socket, &mut self.timer, &mut self.input, &self.worker);
         let mut stopping = std::pin::pin!(worker.stopping().wait());
         std::future::poll_fn(|cx| {
             match scratch::poll_read(cx, socket, input) {
@@ -148,15 +152,16 @@ impl Connection {
         .await
     }
 
-    /// A response was left open: only its client's end, or the server's, ends it.
+    /// A response was left open: only its client's end, or the server's, ends it. What the client sends meanwhile is
+    /// dropped.
     async fn wait_for_client(&mut self) -> CloseReason {
-        let (socket, input) = (&self.socket, &mut self.input);
+        self.input = BytesMut::new();
+        let socket = &mut self.socket;
         let mut stopping = std::pin::pin!(self.worker.stopping().wait());
-        std::future::poll_fn(|cx| match scratch::poll_read(cx, socket, input) {
+        std::future::poll_fn(|cx| match scratch::poll_discard(cx, socket) {
             Poll::Ready(Ok(0)) => Poll::Ready(CloseReason::ClientClosed),
-            Poll::Ready(Ok(_)) if input.len() > scratch::SIZE => Poll::Ready(CloseReason::ClientFlooded),
             Poll::Ready(Ok(_)) => {
-                // More may be there already; what the client sends meanwhile is not answered.
+                // More may be there already, but others want their turn.
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }

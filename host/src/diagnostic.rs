@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::options::printable;
+
 #[cfg(test)]
 mod tests;
 
@@ -30,11 +32,19 @@ pub enum Severity {
     Warning,
 }
 
+impl Diagnostic {
+    /// The report without its severity, for a log that shows its own. Control characters, which the names of files
+    /// may have, are escaped.
+    pub fn unlabelled(&self) -> impl fmt::Display {
+        let Self { severity: _, file, reason, remedy } = self;
+        format!("{}: {}\n  remedy: {}", printable(&file.display().to_string()), printable(reason), printable(remedy))
+    }
+}
+
+/// With its severity, and otherwise [`Diagnostic::unlabelled`].
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { severity, file, reason, remedy } = self;
-        writeln!(f, "{severity}: {}: {reason}", file.display())?;
-        write!(f, "  remedy: {remedy}")
+        write!(f, "{}: {}", self.severity, self.unlabelled())
     }
 }
 

@@ -292,7 +292,13 @@ impl Exchange {
         if !matches!(inner.body, Body::Over(_)) {
             inner.body = Body::Over(Err(BodyError::Incomplete));
         }
-        inner.clock.deadline = inner.clock.deadline.min(Instant::now() + grace);
+        let (clock, now) = (&mut inner.clock, Instant::now());
+        // What it has waited so far was not its own time; from now on the grace runs, whatever it waits for.
+        if let Some((_, since)) = &mut clock.waiting {
+            clock.deadline += now.saturating_duration_since(*since);
+            *since = now;
+        }
+        clock.deadline = clock.deadline.min(now + grace);
     }
 
     /// When the handler's time is used up; none while it waits for its client.

@@ -7,6 +7,7 @@ mod component;
 mod engine;
 mod imports;
 mod log;
+mod report;
 mod state;
 mod types;
 
@@ -130,13 +131,12 @@ impl Handler {
 
 fn explain(error: &wasmtime::Error, store: &Store<State>) -> CallError {
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return CallError::Busy(format!("{error:#}"));
+        return CallError::Busy(report::chain(error));
     }
-    let backtrace =
-        error.downcast_ref::<wasmtime::WasmBacktrace>().map(|trace| format!("\n{trace}")).unwrap_or_default();
+    let backtrace = report::backtrace(error);
     if error.is::<state::Expired>() {
         return CallError::Deadline { backtrace };
     }
     let limit = store.data().memory.explain().unwrap_or_default();
-    CallError::Trap { limit, report: format!("{}{backtrace}", error.root_cause()) }
+    CallError::Trap { limit, report: report::cause(error) + &backtrace }
 }

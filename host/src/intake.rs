@@ -3,7 +3,7 @@
 //! Owns reading and decoding the body, its rate, its time-out, and the `100 Continue`. It must not know who asks.
 
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -51,40 +51,47 @@ impl Intake {
     }
 
     /// Serves the handler where it waits for the body. Ready when it was given something.
+    ///
+    /// # Errors
+    /// What the socket says: the client is gone.
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
         socket: &TcpStream,
         input: &mut BytesMut,
         exchange: &Exchange,
-    ) -> Poll<()> {
+    ) -> Poll<io::Result<()>> {
         let Some(wanted) = exchange.wanted() else { return Poll::Pending };
         loop {
             if let Some(held) = self.held.take_if(|held| may_pass(&mut self.pacer, held.len())) {
                 exchange.supply(held);
-                return Poll::Ready(());
+                return Poll::Ready(Ok(()));
             }
             if self.held.is_some() {
                 return Poll::Pending;
             }
-            match self.decoder.decode(input, wanted.min(self.piece)) {
+            let end = match self.decoder.decode(input, wanted.min(self.piece)) {
                 Ok(Decoded::Piece(piece)) => {
                     // RFC 9110 section 10.1.1: the 100 may be left out once some of the body is here.
                     if std::mem::take(&mut self.awaits_continue) {
                         exchange.response(|response| response.body_has_come());
                     }
                     self.held = Some(piece);
+                    continue;
                 }
-                Ok(Decoded::End) => return self.end(exchange, Ok(())),
-                Err(DecodeError::Malformed(_)) => return self.end(exchange, Err(BodyError::Malformed)),
-                Err(DecodeError::TooLarge) => return self.end(exchange, Err(BodyError::TooLarge)),
-                Ok(Decoded::NeedMore) => match self.read(cx, socket, input, exchange) {
-                    Poll::Ready(Ok(0)) => return self.end(exchange, Err(BodyError::Incomplete)),
-                    Poll::Ready(Ok(_)) => self.waiting_since = None,
-                    Poll::Ready(Err(_)) => return self.end(exchange, Err(BodyError::Incomplete)),
-                    Poll::Pending => return Poll::Pending,
+                Ok(Decoded::End) => Ok(()),
+                Err(DecodeError::Malformed(_)) => Err(BodyError::Malformed),
+                Err(DecodeError::TooLarge) => Err(BodyError::TooLarge),
+                Ok(Decoded::NeedMore) => match ready!(self.read(cx, socket, input, exchange))? {
+                    0 => Err(BodyError::Incomplete),
+                    _ => {
+                        self.waiting_since = None;
+                        continue;
+                    }
                 },
-            }
+            };
+            self.end(exchange, end);
+            return Poll::Ready(Ok(()));
         }
     }
 
@@ -102,8 +109,7 @@ impl Intake {
 
     /// The client was waited for too long.
     pub fn time_out(&mut self, exchange: &Exchange) {
-        // The end is what counts, not that it is ready.
-        let _ = self.end(exchange, Err(BodyError::TimedOut));
+        self.end(exchange, Err(BodyError::TimedOut));
     }
 
     /// Whether the whole body was read, well-formed.
@@ -112,12 +118,22 @@ impl Intake {
         self.decoder.is_done()
     }
 
-    /// Whether the connection can be used again after reading the rest, as far as is known: not where the client was
-    /// never told to send the body, nor where too much of it is left.
+    /// Nobody asks for the body any more: drops what has come of it, and says whether the connection can be used again
+    /// after the rest, as far as is known. It cannot where the client was never told to send the body, where too much
+    /// of it is left, or where it is malformed.
     #[must_use]
-    pub fn can_drain(&self) -> bool {
-        let broken = self.ended && !self.decoder.is_done();
-        !self.awaits_continue && !broken && self.decoder.remaining() <= MAX_DRAIN
+    pub fn abandon(&mut self, input: &mut BytesMut) -> bool {
+        if self.ended || self.awaits_continue {
+            return self.decoder.is_done();
+        }
+        loop {
+            match self.decoder.decode(input, self.piece) {
+                Ok(Decoded::Piece(_)) => {}
+                Ok(Decoded::End) => return true,
+                Ok(Decoded::NeedMore) => return self.decoder.remaining() <= MAX_DRAIN,
+                Err(DecodeError::Malformed(_) | DecodeError::TooLarge) => return false,
+            }
+        }
     }
 
     /// Reads and drops the rest of the body. True where it came to its end within the bounds of size and time.
@@ -142,14 +158,13 @@ impl Intake {
         tokio::time::timeout(timeout, drain).await.unwrap_or(false)
     }
 
-    fn end(&mut self, exchange: &Exchange, end: Result<(), BodyError>) -> Poll<()> {
+    fn end(&mut self, exchange: &Exchange, end: Result<(), BodyError>) {
         self.waiting_since = None;
         self.ended = true;
         if end.is_err() {
             exchange.response(|response| response.forbid_keep_alive());
         }
         exchange.end_body(end);
-        Poll::Ready(())
     }
 
     fn read(
@@ -197,7 +212,7 @@ pub fn poll_read(
     use bytes::BufMut as _;
     loop {
         // A client that sends nothing costs no buffer.
-        std::task::ready!(socket.poll_read_ready(cx))?;
+        ready!(socket.poll_read_ready(cx))?;
         input.reserve(max);
         match socket.try_read_buf(&mut (&mut *input).limit(max)) {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}

@@ -30,16 +30,16 @@
 //! # }
 //! ```
 
-pub mod clock;
+mod clock;
 pub mod config;
-pub mod connection;
+mod connection;
 pub mod diagnostic;
-pub mod exchange;
+mod exchange;
 pub mod guest;
 pub mod http;
-pub mod intake;
+mod intake;
 pub mod options;
-pub mod pump;
+mod pump;
 pub mod rate;
 pub mod routes;
 pub mod server;

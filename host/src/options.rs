@@ -19,8 +19,7 @@ pub use builtin::{BUILTINS, Builtin, Kind, Limit, Preset, find};
 pub use check::{Fault, MAX_NAME_BYTES, MAX_OPTIONS, OptionError, is_name};
 pub use limit::Lowered;
 pub use settings::{RateScope, Settings};
-pub(crate) use value::printable;
-pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError};
+pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError, printable};
 
 /// The resolved options of one route.
 #[derive(Debug, Clone)]

@@ -63,7 +63,7 @@ pub enum ServerError {
         error: io::Error,
     },
     /// A socket or a thread.
-    #[error("cannot start to serve: {0}")]
+    #[error("cannot start to serve")]
     Start(#[from] io::Error),
 }
 
@@ -103,18 +103,11 @@ impl Server {
     /// What the system says of the sockets and the threads.
     pub fn start(self, listeners: Vec<TcpListener>) -> Result<Running, ServerError> {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
-        for listener in &listeners {
-            listener.set_nonblocking(true)?;
-        }
-        let (crew, posts) = Crew::new(&self.shared);
+        let (crew, posts) = Crew::new(&self.shared, listeners)?;
         let mut running = Running { addresses, crew, threads: Vec::new() };
-        let mut listeners = Some(listeners);
         for (index, post) in posts.into_iter().enumerate() {
-            // The first worker accepts for all of them.
-            let listeners = listeners.take().unwrap_or_default();
-            let crew = running.crew.clone();
             let name = format!("worker-{index}");
-            running.threads.push(std::thread::Builder::new().name(name).spawn(move || post.run(listeners, &crew))?);
+            running.threads.push(std::thread::Builder::new().name(name).spawn(move || post.run())?);
         }
         Ok(running)
     }
@@ -127,7 +120,8 @@ impl Running {
         &self.addresses
     }
 
-    /// Stops accepting, lets requests in flight end within the time to drain, and closes the rest.
+    /// Stops accepting, serves what was accepted, lets requests in flight end within the time to drain, and closes the
+    /// rest.
     pub fn stop(&self) {
         self.crew.stop();
     }

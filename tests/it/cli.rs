@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::{Client, Process, RoutesDir, compile_cache, host, ok};
+use crate::support::{Client, Process, RoutesDir, TestServer, compile_cache, host, ok};
 
 const GET: &str = "GET /hello HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
 const HELLO: &str =
@@ -196,7 +196,9 @@ fn json_logs_are_an_object_a_line() {
             .iter()
             .find(|line| line["level"] == level && line["message"].as_str().is_some_and(|text| text.contains(message)))
     };
-    assert!(found("ERROR", "bad.wasm").is_some(), "{lines:?}");
+    let bad = format!("{}/bad.wasm: it cannot be compiled: ", routes.path().display());
+    let told = found("ERROR", &bad).and_then(|line| line["message"].as_str());
+    assert!(told.is_some_and(|message| message.starts_with(&bad)), "the level is said once: {lines:?}");
     assert!(found("INFO", "routes loaded").is_some_and(|line| line["routes"] == 1), "{lines:?}");
     assert!(
         found("ERROR", "wasm backtrace").is_some_and(|line| line["route"] == "trap" && line["request"] == 1),
@@ -288,6 +290,43 @@ fn routes_tells_what_is_wrong_and_prints_the_rest() {
     let output = run(&mut over("routes", &routes, &[]));
     assert!(text(&output.stderr).starts_with(&format!("error: {}/bad.wasm: ", routes.path().display())));
     assert!(text(&output.stdout).starts_with("METHODS  PATH    FILE\n*        /hello  "), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn routes_with_warnings_alone_succeeds() {
+    let routes = RoutesDir::new().with("hello").with_file("orphan.toml", "");
+    let output = run(&mut over("routes", &routes, &[]));
+    assert!(text(&output.stderr).starts_with("warning: "), "{output:?}");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn the_name_of_a_file_cannot_drive_a_terminal() {
+    let good = "a\u{1b}[2J\nb";
+    let routes =
+        RoutesDir::new().with_as(&format!("{good}.wasm"), "hello").with_file(&format!("{good}.toml"), "path = '/a'");
+    let routes = routes.with_bytes("c\u{1b}[2J\nd.wasm", b"");
+    let output = run(&mut over("routes", &routes, &[]));
+    let place = routes.path().display();
+    let (printed, told) = (text(&output.stdout), text(&output.stderr));
+    assert!(
+        printed.starts_with(&format!("METHODS  PATH  FILE\n*        /a    {place}/a\\u{{1b}}[2J\\nb.wasm\n")),
+        "{printed}"
+    );
+    assert!(told.starts_with(&format!("error: {place}/c\\u{{1b}}[2J\\nd.wasm: it is not WebAssembly")), "{told}");
+}
+
+#[test]
+fn requests_are_numbered_across_workers() {
+    let process = Process::start(&RoutesDir::new().with("trap"), &["--workers", "2"]);
+    // The second connection goes to the second worker.
+    let mut clients = [process.connect(), process.connect()];
+    for (client, request) in [(0, 1), (1, 2), (1, 4), (0, 3)] {
+        clients[client].send("GET /trap HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert!(clients[client].read_response().starts_with("HTTP/1.1 500 "));
+        process.stderr().wait_for(&[&format!("route=\"trap\" request={request}\n")]);
+    }
 }
 
 #[test]
@@ -305,6 +344,20 @@ fn either_signal_lets_a_request_in_flight_end() {
         drop(client);
         assert!(process.wait().0.success(), "{signal}");
     }
+}
+
+#[test]
+fn connections_from_just_before_a_stop_are_served() {
+    let server = TestServer::builder(RoutesDir::new().with("hello").with("spin"));
+    let server = server.option("timeout", host::options::Value::Float(0.5)).start();
+    // The only worker is busy while they connect.
+    let mut spinning = server.connect();
+    spinning.send("GET /spin HTTP/1.1\r\nHost: test\r\n\r\n");
+    let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send(GET));
+    server.stop();
+    clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), HELLO));
+    server.join();
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! the place of a good one is its path where it declares none.
 
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
 
 use host::options::Value;
 
@@ -84,6 +86,64 @@ fn a_file_that_is_no_component_is_told() {
         error("text.txt.wasm", "it is not WebAssembly: it does not begin with `\\0asm`", ONLY_COMPONENTS),
     ];
     assert_reports(routes, &[], &expected);
+}
+
+fn link(target: &str, at: &Path) {
+    symlink(target, at).expect("a link can be made");
+}
+
+#[test]
+fn a_file_that_never_ends_is_told_and_not_read() {
+    let routes = RoutesDir::new().with_as("piped.wasm", "hello").with_as("nowhere.wasm", "hello");
+    for pipe in ["pipe.wasm", "piped.toml"] {
+        let made = Command::new("mkfifo").arg(routes.path().join(pipe)).status();
+        assert!(made.expect("there is a mkfifo command").success());
+    }
+    link("/dev/zero", &routes.path().join("zero.wasm"));
+    link("nothing", &routes.path().join("nowhere.toml"));
+    let toml = "make it a readable text file of TOML";
+    let component = "make it a readable file of a component";
+    let expected = [
+        error("nowhere.toml", "it cannot be read: No such file or directory (os error 2)", toml),
+        error("pipe.wasm", "it is not a regular file", component),
+        error("piped.toml", "it is not a regular file", toml),
+        error("zero.wasm", "it is not a regular file", component),
+    ];
+    assert_reports(routes, &[], &expected);
+}
+
+#[test]
+fn directories_that_lead_back_or_too_deep_are_told_and_the_others_served() {
+    let deep: String = (2..=16).map(|depth| format!("{depth}/")).collect();
+    let routes = RoutesDir::new()
+        .with_as("sub/hello.wasm", "hello")
+        .with_file("sub/hello.toml", "path = '/sub/hello'")
+        .with_as(&format!("{deep}plain.wasm"), "text")
+        .with_file(&format!("{deep}plain.toml"), "path = '/deep'")
+        .with_bytes(&format!("{deep}17/plain.wasm"), &component(PLAIN));
+    for (target, at) in [(".", "one"), (".", "two"), ("..", "sub/three"), ("self", "self")] {
+        link(target, &routes.path().join(at));
+    }
+    let back = |at: &str| error(at, &format!("it leads back to {DIR}, which it is in"), "remove the link");
+    let expected = [
+        error(
+            &format!("{deep}17"),
+            "it is deeper than 16 directories, and not looked into",
+            "move it up, or declare longer paths",
+        ),
+        back("one"),
+        error(
+            "self",
+            "it cannot be read: Too many levels of symbolic links (os error 40)",
+            "make it readable, or begin its name with `_`",
+        ),
+        back("sub/three"),
+        back("two"),
+    ];
+    let server = assert_reports(routes, &[], &expected);
+    for path in ["/sub/hello", "/deep"] {
+        assert!(server.get(path).starts_with("HTTP/1.1 200 OK\r\n"), "{path}");
+    }
 }
 
 #[test]

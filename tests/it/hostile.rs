@@ -135,6 +135,24 @@ fn a_handler_that_fills_the_stack_of_its_calls_is_answered_and_logged() {
 }
 
 #[test]
+fn the_names_of_functions_cannot_forge_a_line_of_the_log_nor_drive_a_terminal() {
+    let long = "x".repeat(10_000);
+    let code = format!(
+        r#"(func $trap (@name "a\0a2000-01-01 ERROR host: forged\1b[2J") unreachable)
+           (func $long (@name "{long}") call $trap)
+           (func (export "handle") (result i32) (call $long) (i32.const 0))"#
+    );
+    let server = TestServer::start(RoutesDir::new().with_bytes("forging.wasm", &handler(&code)));
+    assert_eq!(server.get("/forging"), INTERNAL);
+    let line = log().wait_for(&["handler forging wasm trap: ", BACKTRACE, " route=\"forging\" request=1\n"]);
+    let names: Vec<&str> = line.lines().filter_map(|line| Some(line.split_once('!')?.1)).collect();
+    assert_eq!(names[0], r"a\n2000-01-01 ERROR host: forged\u{1b}[2J");
+    assert_eq!(names[1], format!("{}...", "x".repeat(256)));
+    assert_eq!(names.len(), 3, "{line}");
+    assert!(!line.contains('\u{1b}'), "{line}");
+}
+
+#[test]
 fn the_memories_of_an_invocation_are_limited_together() {
     // One memory of 64 KiB that grows by 2 MiB, or it traps, and another of 3 MiB: 5,308,416 bytes.
     let growing = "(func (export \"handle\") (result i32)
@@ -251,7 +269,7 @@ fn a_log_that_is_flooded_is_cut() {
     let response = server.get("/flood");
     assert!(response.ends_with("\r\n\r\n7\r\nflooded\r\n0\r\n\r\n"), "{response}");
     let fields = " route=\"flooding\" request=1 stream=\"stderr\"\n";
-    log().wait_for(&["INFO guest: printed more than 65536 bytes; the rest is dropped", fields]);
+    log().wait_for(&["INFO guest: printed more than 65536 bytes, 128 a line at least; the rest is dropped", fields]);
     let lines = log().with(&["INFO guest: ", fields]);
     let texts: Vec<usize> = lines.iter().map(|line| line.matches('x').count()).collect();
     assert_eq!(texts, [[4096; 16].as_slice(), &[0]].concat(), "one line, cut to pieces of 4 KiB, and the end of it");

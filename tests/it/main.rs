@@ -1,11 +1,15 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
 mod cli;
+mod descriptors;
 mod disk;
 mod examples;
+mod gone_clients;
 mod hostile;
 mod hostile_calls;
 mod hostile_clients;
+#[cfg(target_os = "linux")]
+mod hostile_crowds;
 mod keep_alive;
 mod options;
 mod outcomes;
@@ -13,4 +17,7 @@ mod outcomes_failed;
 mod outcomes_http10;
 mod outcomes_manual;
 mod rate;
+mod rfc9110;
+mod rfc9112;
+mod rfc9112_body;
 mod support;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use host::config::Config;
-use host::options::{BUILTINS, Source as ValueSource, Value};
+use host::diagnostic::Severity;
+use host::options::{BUILTINS, Source as ValueSource, Value, printable};
 use host::routes::{Route, RouteTable};
 use host::server::Server;
 use serde_json::json;
@@ -24,7 +25,7 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// Prints the table on stdout and what is wrong on stderr.
+    /// Prints the table on stdout and what is wrong on stderr; the exit code is 1 where that includes an error.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         let config = Config {
@@ -34,13 +35,14 @@ impl Routes {
             ..Config::default()
         };
         let (server, diagnostics) = Server::new(config)?;
-        for diagnostic in diagnostics {
+        for diagnostic in &diagnostics {
             eprintln!("{diagnostic}");
         }
         let table = server.routes();
         let text = if self.json { json(&table) } else { text(&table) };
         std::io::stdout().write_all(text.as_bytes())?;
-        Ok(ExitCode::SUCCESS)
+        let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 
@@ -50,20 +52,14 @@ fn methods(route: &Route) -> String {
 
 /// A line for each path, with the options that differ from the defaults below it; the defaults once at the end.
 fn text(table: &RouteTable) -> String {
-    let lines: Vec<[String; 3]> = table
-        .routes()
-        .iter()
-        .flat_map(|route| {
-            let line = |pattern: &String| [methods(route), pattern.clone(), route.mount.file.display().to_string()];
-            route.mount.patterns.iter().map(line).collect::<Vec<_>>()
-        })
-        .collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let (methods_width, pattern_width) = (width(0).max(7), width(1).max(4));
+    let longest = |lengths: &mut dyn Iterator<Item = usize>, header: &str| lengths.fold(header.len(), usize::max);
+    let methods_width = longest(&mut table.routes().iter().map(|route| methods(route).len()), "METHODS");
+    let patterns = table.routes().iter().flat_map(|route| &route.mount.patterns);
+    let pattern_width = longest(&mut patterns.map(String::len), "PATH");
     let mut text = format!("{:methods_width$}  {:pattern_width$}  FILE\n", "METHODS", "PATH");
     for route in table.routes() {
+        let file = printable(&route.mount.file.display().to_string());
         for pattern in &route.mount.patterns {
-            let file = route.mount.file.display();
             text += &format!("{:methods_width$}  {pattern:pattern_width$}  {file}\n", methods(route));
         }
         for entry in route.options.all().iter().filter(|entry| entry.source != ValueSource::Default) {

@@ -15,6 +15,7 @@ use host::server::{Running, Server};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::descriptors;
 use super::logging::{self, LogFormat};
 use super::options::Source;
 
@@ -85,7 +86,7 @@ struct Bounds {
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().write), value_parser = duration)]
     write_timeout: Duration,
 
-    /// For a handler to end after its client has gone.
+    /// For a handler to end after its client has reset the connection or stopped reading for good.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().grace), value_parser = duration)]
     grace: Duration,
 
@@ -98,13 +99,15 @@ impl Run {
     /// Serves until SIGINT or SIGTERM; a second one does not wait for requests in flight.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
+        descriptors::raise();
         let listeners = self.listen.iter().map(|address| bind(address)).collect::<anyhow::Result<Vec<_>>>()?;
         logging::start(self.log_format)?;
+        descriptors::warn_below(self.bounds.max_connections);
         let (server, diagnostics) = Server::new(self.config()?)?;
         for diagnostic in &diagnostics {
             match diagnostic.severity {
-                Severity::Error => tracing::error!("{diagnostic}"),
-                Severity::Warning => tracing::warn!("{diagnostic}"),
+                Severity::Error => tracing::error!("{}", diagnostic.unlabelled()),
+                Severity::Warning => tracing::warn!("{}", diagnostic.unlabelled()),
             }
         }
         let (cached, compiled) = server.cache_hits_and_misses();

@@ -38,8 +38,6 @@ pub enum CloseReason {
     Truncated,
     /// A response broke off that only a reset tells from a whole one.
     TruncatedUnseen,
-    /// A client sent without end on a connection that was left open.
-    ClientFlooded,
     /// The host had no room for it.
     Overloaded,
     /// The server stops.
@@ -61,7 +59,6 @@ impl CloseReason {
             Self::Refused => "the request was refused",
             Self::BodyUnread => "the body was not read",
             Self::Truncated | Self::TruncatedUnseen => "the response broke off",
-            Self::ClientFlooded => "the client kept sending on a connection left open",
             Self::Overloaded => "there are too many connections",
             Self::Stopping => "the server stops",
         }
@@ -88,7 +85,6 @@ pub(super) async fn close(mut socket: TcpStream, timer: &mut Timer, reason: Clos
         | CloseReason::Refused
         | CloseReason::BodyUnread
         | CloseReason::Truncated
-        | CloseReason::ClientFlooded
         | CloseReason::Overloaded
         | CloseReason::Stopping => {}
     }
@@ -99,7 +95,7 @@ pub(super) async fn close(mut socket: TcpStream, timer: &mut Timer, reason: Clos
     let mut dropped = 0;
     std::future::poll_fn(|cx| {
         while dropped < LINGER_BYTES {
-            match scratch::poll_discard(cx, &socket) {
+            match scratch::poll_discard(cx, &mut socket) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(read)) => dropped += read,
                 Poll::Pending => return timer.poll(cx, until),

@@ -14,7 +14,7 @@ use super::close::CloseReason;
 use super::timer::Timer;
 use crate::clock;
 use crate::config::Timeouts;
-use crate::exchange::{BodyError, Exchange};
+use crate::exchange::Exchange;
 use crate::guest::{CallError, Outcome};
 use crate::http::response::Response;
 use crate::http::status;
@@ -46,7 +46,8 @@ pub(super) struct Wire<'c> {
 pub(super) struct Drive<'c, G> {
     wire: Wire<'c>,
     exchange: Arc<Exchange>,
-    handler: Option<Pin<&'c mut G>>,
+    /// The invocation, until it has ended.
+    handler: Pin<&'c mut Option<G>>,
     /// The handler's name and the request's number, for the log.
     route: &'c str,
     id: u64,
@@ -62,14 +63,21 @@ impl<'c, G> Drive<'c, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    pub(super) fn new(wire: Wire<'c>, exchange: Arc<Exchange>, intake: Intake, pump: Pump) -> Self {
+    /// An exchange whose response `handler` makes, or is made already where there is none.
+    pub(super) fn new(
+        wire: Wire<'c>,
+        exchange: Arc<Exchange>,
+        handler: Pin<&'c mut Option<G>>,
+        intake: Intake,
+        pump: Pump,
+    ) -> Self {
         let (tail, route) = (Bytes::new(), "");
-        Self { wire, exchange, handler: None, route, id: 0, intake, pump, tail, left_open: false, gone: None }
+        Self { wire, exchange, handler, route, id: 0, intake, pump, tail, left_open: false, gone: None }
     }
 
-    /// Lets a handler make the response.
-    pub(super) fn with_handler(self, handler: Pin<&'c mut G>, route: &'c str, id: u64) -> Self {
-        Self { handler: Some(handler), route, id, ..self }
+    /// Says whose handler it is, for the log.
+    pub(super) fn of(self, route: &'c str, id: u64) -> Self {
+        Self { route, id, ..self }
     }
 
     /// Runs the exchange to its end.
@@ -94,7 +102,7 @@ where
         if self.intake.is_done() {
             return if keeps_alive { Ok(Served::Complete) } else { Err(CloseReason::NotPersistent) };
         }
-        if keeps_alive && self.intake.can_drain() {
+        if keeps_alive && self.intake.abandon(self.wire.input) {
             let drained = self.intake.drain(self.wire.socket, self.wire.input, self.wire.timeouts.body).await;
             return if drained { Ok(Served::Complete) } else { Err(CloseReason::BodyUnread) };
         }
@@ -103,20 +111,27 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MAX_TURNS {
-            if let Some(handler) = &mut self.handler
-                && let Poll::Ready(end) = handler.as_mut().poll(cx)
-            {
-                self.handler = None;
-                self.settle(end);
+            self.poll_handler(cx);
+            let over = self.handler.is_none();
+            if self.gone.is_some() {
+                // Nothing is left to do but to let the handler end.
+                if over {
+                    return Poll::Ready(());
+                }
+                ready!(self.poll_deadlines(cx));
+                continue;
             }
             let more = self.feed_tail();
-            let supplied = self.intake.poll(cx, self.wire.socket, self.wire.input, &self.exchange).is_ready();
+            let supplied = self.poll_intake(cx);
             let flushed = self.poll_pump(cx);
-            if self.handler.is_none() && !more && flushed {
+            if self.gone.is_some() {
+                continue;
+            }
+            if over && !more && flushed {
                 return Poll::Ready(());
             }
             let room = more && self.exchange.response(|response| response.has_room());
-            if supplied || room || (self.handler.is_some() && self.exchange.can_resume()) {
+            if supplied || room || (!over && self.exchange.can_resume()) {
                 continue;
             }
             self.poll_ahead(cx);
@@ -129,16 +144,48 @@ where
         Poll::Pending
     }
 
+    fn poll_handler(&mut self, cx: &mut Context<'_>) {
+        if let Some(handler) = self.handler.as_mut().as_pin_mut()
+            && let Poll::Ready(end) = handler.poll(cx)
+        {
+            self.handler.set(None);
+            self.settle(end);
+        }
+    }
+
+    /// Whether the handler was given something of the body, or its end.
+    fn poll_intake(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.intake.poll(cx, self.wire.socket, self.wire.input, &self.exchange) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => {
+                self.lose_client(CloseReason::ClientGone);
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
     /// The handler has ended: what becomes of the response.
     fn settle(&mut self, end: Result<Outcome, CallError>) {
         let name = self.route;
         let building = self.exchange.response(|response| response.is_building());
         let failed = self.exchange.body_error();
         match end {
-            Err(error) => {
-                tracing::error!(route = name, request = self.id, "handler {name} {error}");
-                self.fail(failed.map_or(error.status(), BodyError::status));
-            }
+            Err(error) => match failed {
+                // The client is at fault: what the handler made of it is no news.
+                Some(failed) => {
+                    tracing::info!(
+                        route = name,
+                        request = self.id,
+                        "handler {name} ended without its request: {failed}"
+                    );
+                    self.fail(failed.status());
+                }
+                None => {
+                    tracing::error!(route = name, request = self.id, "handler {name} {error}");
+                    self.fail(error.status());
+                }
+            },
             Ok(Outcome::Close) => self.exchange.close(),
             Ok(Outcome::Manual) => {
                 tracing::info!(
@@ -168,7 +215,7 @@ where
             tracing::error!(route, request, "handler {route} returned {length} bytes against its content-length");
             return self.fail(500);
         }
-        let drains = self.intake.is_done() || self.intake.can_drain();
+        let drains = self.intake.abandon(self.wire.input);
         self.exchange.response(|response| {
             if response.is_over() {
                 return;
@@ -203,7 +250,7 @@ where
                 tail.advance(piece);
             }
             if tail.is_empty() && !response.is_over() {
-                // Checked: the response is not over.
+                // It is not over, so it can end.
                 let _ = response.finish(&date);
             }
         });
@@ -212,7 +259,7 @@ where
 
     /// The handler failed: a status where the head is not sent, and else a response that looks cut.
     fn fail(&mut self, code: u16) {
-        let drains = self.intake.is_done() || self.intake.can_drain();
+        let drains = self.intake.abandon(self.wire.input);
         self.exchange.response(|response| {
             if !response.is_building() {
                 return response.cut();
@@ -225,10 +272,8 @@ where
         });
     }
 
+    /// Whether all that was written is sent, or lost.
     fn poll_pump(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.gone.is_some() {
-            return true;
-        }
         match self.pump.poll(cx, self.wire.socket, &self.exchange) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(_)) => {
@@ -241,7 +286,7 @@ where
 
     /// Notices a client that goes while nothing is read from it.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) {
-        if *self.wire.half_closed || self.gone.is_some() {
+        if *self.wire.half_closed {
             return;
         }
         match poll_ahead(cx, self.wire.socket, self.wire.input) {
@@ -260,14 +305,16 @@ where
         self.gone = Some(reason);
     }
 
-    /// Pending until the next deadline; ready where one has passed and was dealt with.
+    /// Pending until the next deadline; ready where one has passed and was dealt with. A client that is gone is not
+    /// waited for.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timeouts = self.wire.timeouts;
-        let stalled = self.pump.stalled_since().map(|since| since + timeouts.write);
-        let silent = self.intake.waiting_since().map(|since| since + timeouts.body);
-        let expired = self.handler.as_ref().and_then(|_| self.exchange.deadline());
-        let paced = [self.pump.paced_until(), self.intake.paced_until()];
-        let Some(next) = paced.into_iter().chain([stalled, silent, expired]).flatten().min() else {
+        let (pump, intake, here) = (&self.pump, &self.intake, self.gone.is_none());
+        let stalled = pump.stalled_since().filter(|_| here).map(|since| since + timeouts.write);
+        let silent = intake.waiting_since().filter(|_| here).map(|since| since + timeouts.body);
+        let paced = [pump.paced_until(), intake.paced_until()].into_iter().flatten().filter(|_| here);
+        let expired = if self.handler.is_some() { self.exchange.deadline() } else { None };
+        let Some(next) = paced.chain([stalled, silent, expired].into_iter().flatten()).min() else {
             return Poll::Pending;
         };
         ready!(self.wire.timer.poll(cx, next));
@@ -287,15 +334,12 @@ where
 
     /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
     fn expire(&mut self, cx: &mut Context<'_>) {
-        let Some(handler) = &mut self.handler else { return };
-        let end = match handler.as_mut().poll(cx) {
-            Poll::Ready(end) => end,
-            Poll::Pending => {
-                Err(CallError::Deadline { backtrace: "; it was waiting in a call to the host".to_owned() })
-            }
-        };
-        self.handler = None;
-        self.settle(end);
+        self.poll_handler(cx);
+        if self.handler.is_some() {
+            self.handler.set(None);
+            let backtrace = "; it was waiting in a call to the host".to_owned();
+            self.settle(Err(CallError::Deadline { backtrace }));
+        }
     }
 }
 

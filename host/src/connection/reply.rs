@@ -8,7 +8,7 @@ use super::drive::{Drive, Served, Wire, answer};
 use super::{Connection, scratch};
 use crate::exchange::{Exchange, Request};
 use crate::guest::{CallError, Invocation, Outcome};
-use crate::http::decode::BodyDecoder;
+use crate::http::decode::{BodyDecoder, check_begun};
 use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use crate::http::head::{HeadError, RequestHead, Version};
 use crate::http::response::{Response, ResponseOptions};
@@ -35,21 +35,26 @@ struct Refusal<'r> {
     status: u16,
     fields: &'r [(&'r str, &'r str)],
     text: String,
-    /// Whether nothing after this request can be trusted to be a request.
-    last: bool,
+    /// Why the connection ends with it, where nothing after it can be trusted to be a request.
+    last: Option<CloseReason>,
 }
 
 impl<'r> Refusal<'r> {
     fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, fields: &[], text: text.into(), last: false }
+        Self { status, fields: &[], text: text.into(), last: None }
     }
 
     fn with(self, fields: &'r [(&'r str, &'r str)]) -> Self {
         Self { fields, ..self }
     }
 
-    fn last(self) -> Self {
-        Self { last: true, ..self }
+    fn last(self, reason: CloseReason) -> Self {
+        Self { last: Some(reason), ..self }
+    }
+
+    /// Of a request whose end cannot be known.
+    fn of_wrong(status: u16, error: &impl std::fmt::Display) -> Self {
+        Self::new(status, error.to_string()).last(CloseReason::Refused)
     }
 }
 
@@ -68,12 +73,16 @@ impl Connection {
         };
         match request_framing(&head) {
             Ok(framing) => terms.framing = framing,
-            Err(error) => return self.reply(&terms, Refusal::new(error.status(), error.to_string()).last()).await,
+            Err(error) => return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await,
         }
         match expectation(&head, terms.framing) {
             Ok(Expectation::Continue) => terms.awaits_continue = true,
             Ok(Expectation::None) => {}
-            Err(error) => return self.reply(&terms, Refusal::new(error.status(), error.to_string()).last()).await,
+            Err(error) => return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await,
+        }
+        if let Err(error) = check_begun(terms.framing, &self.input) {
+            terms.framing = BodyFraming::None;
+            return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await;
         }
         let table = self.worker.routes();
         if head.path() == "*" {
@@ -100,20 +109,27 @@ impl Connection {
     pub(super) async fn refuse_head(&mut self, error: &HeadError) -> Result<Served, CloseReason> {
         tracing::debug!(peer = %self.peer, status = error.status(), "request refused: {error}");
         let terms = Terms { head_only: self.parser.refused_head_request(), ..LAST };
-        self.reply(&terms, Refusal::new(error.status(), error.to_string()).last()).await
+        self.reply(&terms, Refusal::of_wrong(error.status(), error)).await
+    }
+
+    /// Answers a head that was begun and did not come to its end in time (RFC 9110 section 15.5.9).
+    pub(super) async fn answer_head_timeout(&mut self) -> Result<Served, CloseReason> {
+        let terms = Terms { head_only: self.parser.refused_head_request(), ..LAST };
+        let refusal = Refusal::new(408, CloseReason::HeadTimeout.explain()).last(CloseReason::HeadTimeout);
+        self.reply(&terms, refusal).await
     }
 
     /// Answers a connection that there is no room for.
-    pub(super) async fn answer_overload(&mut self) -> Result<(), CloseReason> {
-        let refusal = Refusal::new(503, "there are too many connections").with(&RETRY).last();
-        self.reply(&LAST, refusal).await.map(|_| ())
+    pub(super) async fn answer_overload(&mut self) -> Result<Served, CloseReason> {
+        let reason = CloseReason::Overloaded;
+        self.reply(&LAST, Refusal::new(503, reason.explain()).with(&RETRY).last(reason)).await
     }
 
     /// Sends an answer of the host's own, and sees to the request's body.
     async fn reply(&mut self, terms: &Terms, refusal: Refusal<'_>) -> Result<Served, CloseReason> {
         let decoder = BodyDecoder::new(terms.framing, u64::MAX);
-        let intake = Intake::new(decoder, PIECE, None, terms.awaits_continue);
-        let keep_alive = terms.keep_alive && !refusal.last && (intake.is_done() || intake.can_drain());
+        let mut intake = Intake::new(decoder, PIECE, None, terms.awaits_continue);
+        let keep_alive = intake.abandon(&mut self.input) && terms.keep_alive && refusal.last.is_none();
         let options = ResponseOptions {
             version: terms.version,
             head_only: terms.head_only,
@@ -128,10 +144,11 @@ impl Connection {
         let worker = self.worker.clone();
         let exchange = Arc::new(Exchange::answered(response));
         let wire = self.wire(&worker.config().timeouts);
-        let drive = Drive::<NoHandler>::new(wire, exchange, intake, Pump::new(None));
-        match drive.run().await {
-            Err(_) if refusal.last => Err(CloseReason::Refused),
-            served => served,
+        let handler = std::pin::pin!(None::<NoHandler>);
+        let drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
+        match (drive.run().await, refusal.last) {
+            (Err(CloseReason::NotPersistent | CloseReason::BodyUnread), Some(reason)) => Err(reason),
+            (served, _) => served,
         }
     }
 
@@ -168,10 +185,10 @@ impl Connection {
             id,
         };
         let served = {
-            let handler = std::pin::pin!(route.handler.call(invocation));
+            let handler = std::pin::pin!(Some(route.handler.call(invocation)));
             let wire = self.wire(&worker.config().timeouts);
-            let drive = Drive::new(wire, exchange.clone(), intake, Pump::new(download));
-            drive.with_handler(handler, &route.mount.name, id).run().await
+            let drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
+            drive.of(&route.mount.name, id).run().await
         };
         if let Some(exchange) = Arc::into_inner(exchange) {
             scratch::return_output(exchange.into_response().into_buffer());

@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 /// How much is read at once while no head is known.
@@ -20,28 +22,22 @@ thread_local! {
 }
 
 /// Reads what is there and appends it to `input`, which takes no more memory than that.
-pub(super) fn poll_read(cx: &mut Context<'_>, socket: &TcpStream, input: &mut BytesMut) -> Poll<io::Result<usize>> {
+pub(super) fn poll_read(cx: &mut Context<'_>, socket: &mut TcpStream, input: &mut BytesMut) -> Poll<io::Result<usize>> {
     poll_with(cx, socket, |read| input.extend_from_slice(read))
 }
 
 /// Reads what is there and drops it.
-pub(super) fn poll_discard(cx: &mut Context<'_>, socket: &TcpStream) -> Poll<io::Result<usize>> {
+pub(super) fn poll_discard(cx: &mut Context<'_>, socket: &mut TcpStream) -> Poll<io::Result<usize>> {
     poll_with(cx, socket, |_| ())
 }
 
-fn poll_with(cx: &mut Context<'_>, socket: &TcpStream, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
+/// Reads through `AsyncRead`, which knows that a short read has emptied the socket and saves the call that says so.
+fn poll_with(cx: &mut Context<'_>, socket: &mut TcpStream, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
     READ.with_borrow_mut(|scratch| {
-        loop {
-            match socket.try_read(scratch) {
-                Ok(read) => {
-                    take(&scratch[..read]);
-                    return Poll::Ready(Ok(read));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_read_ready(cx))?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        let mut read = ReadBuf::new(scratch);
+        ready!(Pin::new(socket).poll_read(cx, &mut read))?;
+        take(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
     })
 }
 

@@ -13,5 +13,19 @@ fn a_report_names_file_reason_and_remedy() {
         };
         let expected = "routes/x.wasm: it is not a component\n  remedy: build it for wasm32-wasip2";
         assert_eq!(diagnostic.to_string(), format!("{word}: {expected}"));
+        assert_eq!(diagnostic.unlabelled().to_string(), expected);
     }
+}
+
+#[test]
+fn a_name_cannot_forge_a_report_nor_drive_a_terminal() {
+    let diagnostic = Diagnostic {
+        severity: Severity::Error,
+        file: "routes/a\nerror: b\u{1b}[2J.wasm".into(),
+        reason: "it imports `c\nd`".to_owned(),
+        remedy: "to allow it, set it in e\r.toml".to_owned(),
+    };
+    let expected =
+        "error: routes/a\\nerror: b\\u{1b}[2J.wasm: it imports `c\\nd`\n  remedy: to allow it, set it in e\\r.toml";
+    assert_eq!(diagnostic.to_string(), expected);
 }

@@ -225,6 +225,22 @@ fn a_client_that_is_gone_leaves_its_handler_the_grace_and_no_more() {
 }
 
 #[test]
+fn the_grace_is_not_longer_for_a_handler_that_has_waited() {
+    let exchange = exchange(options());
+    let mut waiting = pin!(exchange.read(1));
+    assert!(poll(waiting.as_mut()).is_pending());
+    let (waited, since) = (Duration::from_millis(20), Instant::now());
+    while since.elapsed() < waited {
+        std::hint::spin_loop();
+    }
+    exchange.client_gone(Duration::ZERO);
+    let gone = Instant::now();
+    assert!(poll(waiting.as_mut()).is_ready());
+    let deadline = exchange.deadline().expect("it waits no more");
+    assert!(deadline < gone + waited / 2, "the grace is {:?} longer", deadline - gone);
+}
+
+#[test]
 fn a_client_that_is_gone_after_its_body_leaves_the_body_whole() {
     let exchange = exchange(options());
     exchange.end_body(Ok(()));

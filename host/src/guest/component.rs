@@ -9,6 +9,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::engine::Engine;
 use super::imports::{INTERFACES, VERSION};
+use super::report;
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
 use crate::options::Value;
@@ -114,7 +115,7 @@ impl Handler {
     ) -> Result<Self, LoadError> {
         check_preamble(bytes)?;
         let wasmtime = engine.wasmtime();
-        let component = Component::from_binary(wasmtime, bytes).map_err(|e| LoadError::Broken(format!("{e:#}")))?;
+        let component = Component::from_binary(wasmtime, bytes).map_err(|e| LoadError::Broken(report::chain(&e)))?;
         let handle = check_export::<(Returned,)>(&component, "handle")?;
         let handle = handle.ok_or_else(|| LoadError::NoHandle { found: exports(engine, &component) })?;
         let describe = check_export::<(GuestDeclaration,)>(&component, "describe")?;
@@ -168,7 +169,7 @@ impl Handler {
             Err(error) if error.is::<Expired>() => Err(LoadError::Describe(format!("it took longer than {timeout:?}"))),
             Err(error) => {
                 let limit = store.data().memory.explain().unwrap_or_default();
-                Err(LoadError::Describe(format!("{limit}{}", error.root_cause())))
+                Err(LoadError::Describe(limit + &report::cause(&error)))
             }
         }
     }
@@ -210,7 +211,7 @@ where
     };
     let component = component.component_type();
     let typed = function.typecheck::<(), R>(&component.instance_type());
-    typed.map_err(|error| LoadError::ExportType { name, reason: format!("{error:#}") })?;
+    typed.map_err(|error| LoadError::ExportType { name, reason: report::chain(&error) })?;
     Ok(Some(index))
 }
 
@@ -230,7 +231,7 @@ fn explain_import(engine: &Engine, component: &Component, error: &wasmtime::Erro
             return LoadError::Import { import: import.to_owned(), provided };
         }
     }
-    LoadError::ImportType(format!("{error:#}"))
+    LoadError::ImportType(report::chain(error))
 }
 
 /// Nothing where the host provides the import, else what it has instead.

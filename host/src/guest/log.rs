@@ -1,7 +1,7 @@
 //! What a guest prints, line by line into the log, with the route and the request it belongs to.
 //!
 //! Owns the bounds that keep a stranger's prints from filling a disk: a line is cut at 4 KiB, and an invocation has
-//! 64 KiB in all.
+//! 64 KiB for both its streams together, of which a line takes at least 128 bytes. Empty lines are left out.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,9 @@ mod tests;
 const MAX_LINE_BYTES: usize = 4 * 1024;
 const MAX_BYTES: usize = 64 * 1024;
 
+/// What a line takes of [`MAX_BYTES`] at least: about what the log puts around it.
+const MIN_LINE_COST: usize = 128;
+
 /// The two streams of one invocation.
 #[derive(Clone)]
 pub(super) struct GuestLog {
@@ -27,14 +30,10 @@ pub(super) struct GuestLog {
 
 impl GuestLog {
     pub(super) fn new(route: Arc<str>, request: Option<u64>) -> Self {
+        let log = Arc::new(Mutex::new(Log { route, request, left: Some(MAX_BYTES) }));
         let stream = |name| {
-            Stream(Arc::new(Mutex::new(Lines {
-                name,
-                route: route.clone(),
-                request,
-                partial: Vec::new(),
-                left: Some(MAX_BYTES),
-            })))
+            let lines = Lines { name, partial: Vec::new(), log: log.clone() };
+            Stream(Arc::new(Mutex::new(lines)))
         };
         Self { stdout: stream("stdout"), stderr: stream("stderr") }
     }
@@ -63,27 +62,20 @@ impl Stream {
     }
 }
 
+/// One stream, cut into lines.
 struct Lines {
     name: &'static str,
-    route: Arc<str>,
-    request: Option<u64>,
     partial: Vec<u8>,
-    /// The bytes that are still logged; none once it was said that no more are.
-    left: Option<usize>,
+    log: Arc<Mutex<Log>>,
 }
 
 impl Lines {
     fn write(&mut self, bytes: &[u8]) {
-        let Some(left) = self.left else { return };
-        let (kept, dropped) = bytes.split_at(bytes.len().min(left));
-        self.left = Some(left - kept.len());
-        for line in kept.split_inclusive(|&byte| byte == b'\n') {
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if self.log().left.is_none() {
+                return;
+            }
             self.extend_line(line);
-        }
-        if !dropped.is_empty() {
-            self.finish();
-            self.log(&format!("printed more than {MAX_BYTES} bytes; the rest is dropped"));
-            self.left = None;
         }
     }
 
@@ -99,27 +91,54 @@ impl Lines {
     }
 
     fn finish(&mut self) {
-        if self.partial.is_empty() {
-            return;
-        }
-        let partial = std::mem::take(&mut self.partial);
-        self.log(String::from_utf8_lossy(&partial).trim_end_matches(['\n', '\r']));
+        let line = String::from_utf8_lossy(&self.partial);
+        self.log().line(self.name, line.trim_end_matches(['\n', '\r']));
+        self.partial.clear();
     }
 
-    fn log(&self, line: &str) {
-        let (route, stream) = (&*self.route, self.name);
-        // A guest's line may hold anything; control characters could forge lines of the log or drive a terminal.
-        let line: String = line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
-        match self.request {
-            Some(request) => tracing::info!(target: "guest", route, request, stream, "{line}"),
-            None => tracing::info!(target: "guest", route, stream, "{line}"),
-        }
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+/// What both streams share.
+struct Log {
+    route: Arc<str>,
+    request: Option<u64>,
+    /// The bytes that are still logged; none once it was said that no more are.
+    left: Option<usize>,
+}
+
+impl Log {
+    fn line(&mut self, stream: &'static str, line: &str) {
+        let Some(left) = self.left else { return };
+        if line.is_empty() {
+            return;
+        }
+        // A guest's line may hold anything; control characters could forge lines of the log or drive a terminal.
+        let line: String = line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+        self.left = left.checked_sub(line.len().max(MIN_LINE_COST));
+        match self.left {
+            Some(_) => self.tell(stream, &line),
+            None => self.tell(
+                stream,
+                &format!("printed more than {MAX_BYTES} bytes, {MIN_LINE_COST} a line at least; the rest is dropped"),
+            ),
+        }
+    }
+
+    fn tell(&self, stream: &'static str, line: &str) {
+        let route = &*self.route;
+        match self.request {
+            Some(request) => tracing::info!(target: "guest", route, request, stream, "{line}"),
+            None => tracing::info!(target: "guest", route, stream, "{line}"),
+        }
     }
 }
 

@@ -112,6 +112,23 @@ impl From<Malformation> for DecodeError {
     }
 }
 
+/// Checks what has come of a body so far and takes nothing of it, so that a request that is malformed already can be
+/// refused before anything is done about it.
+///
+/// # Errors
+/// [`DecodeError::Malformed`].
+pub fn check_begun(framing: BodyFraming, input: &[u8]) -> Result<(), DecodeError> {
+    match framing {
+        BodyFraming::None | BodyFraming::Length(_) => Ok(()),
+        BodyFraming::Chunked => {
+            let mut decoder = BodyDecoder::new(framing, u64::MAX);
+            let mut input = BytesMut::from(input);
+            while let Decoded::Piece(_) = decoder.decode(&mut input, usize::MAX)? {}
+            Ok(())
+        }
+    }
+}
+
 impl BodyDecoder {
     /// A decoder for a body of at most `max_body` bytes. Where the framing announces more, it has
     /// [failed](BodyDecoder::failure) already.

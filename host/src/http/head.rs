@@ -143,14 +143,15 @@ impl HeadParser {
         };
         let Some(end) = self.find_end(input, limits)? else { return Ok(None) };
         let fields = parse_fields(&input[..end], request_line.end(), self.field_lines)?;
-        let head = RequestHead { bytes: input.split_to(end).freeze(), request_line, fields };
+        let mut head = RequestHead { bytes: input.split_to(end).freeze(), request_line, fields };
         check_host(head.version(), head.values("host"))?;
+        head.replace_host();
         *self = HeadParser::default();
         Ok(Some(head))
     }
 
-    /// After an error: whether the method of the refused request is HEAD, so that the answer has no body (RFC 9110
-    /// section 9.3.2).
+    /// After an error, or where the rest of a head is not waited for: whether the method of the refused request is HEAD,
+    /// so that the answer has no body (RFC 9110 section 9.3.2).
     #[must_use]
     pub fn refused_head_request(&self) -> bool {
         self.is_head
@@ -305,17 +306,8 @@ impl RequestHead {
         self.request_line.parts.query.map(|query| text(query.of(self.target_bytes())))
     }
 
-    /// The host and port that the request is for. Those of an absolute target take the place of Host (RFC 9112
-    /// section 3.2.2); none where an HTTP/1.0 client sent neither.
-    pub fn authority(&self) -> Option<&str> {
-        let authority = match self.request_line.parts.authority {
-            Some(authority) => Some(authority.of(self.target_bytes())),
-            None => self.values("host").next(),
-        };
-        authority.map(text)
-    }
-
-    /// All fields in the order they came: names as they were sent, values without the white space around them.
+    /// All fields in the order they came: names as they were sent, values without the white space around them. Host
+    /// has the authority of an absolute target, whatever was sent (RFC 9112 section 3.2.2).
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter().map(|field| (self.text(field.name), field.value.of(&self.bytes)))
     }
@@ -328,6 +320,16 @@ impl RequestHead {
             .map(|field| field.value.of(&self.bytes))
     }
 
+    fn replace_host(&mut self) {
+        let Some(authority) = self.request_line.parts.authority else { return };
+        let authority = authority.within(self.request_line.target);
+        for field in &mut self.fields {
+            if field.name.of(&self.bytes).eq_ignore_ascii_case(b"host") {
+                field.value = authority;
+            }
+        }
+    }
+
     fn target_bytes(&self) -> &[u8] {
         self.request_line.target.of(&self.bytes)
     }
@@ -338,5 +340,5 @@ impl RequestHead {
 }
 
 fn text(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).expect("methods, targets, authorities and field names were found to be ASCII")
+    str::from_utf8(bytes).expect("methods, targets and field names were found to be ASCII")
 }

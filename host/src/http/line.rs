@@ -80,6 +80,11 @@ impl Span {
         Span::new(start..start + part.len())
     }
 
+    /// The place in the buffer of what is at this place of a part of it, `outer`.
+    pub(crate) fn within(self, outer: Span) -> Span {
+        Span { start: outer.start + self.start, end: outer.start + self.end }
+    }
+
     /// Where it ends: the place behind its last byte.
     pub(crate) fn end(self) -> usize {
         self.end as usize

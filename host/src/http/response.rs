@@ -179,7 +179,7 @@ impl Response {
         self.output.advance(sent);
     }
 
-    /// Whether another piece can be written without the output growing past its bound.
+    /// Whether another piece can be written: the output is below its bound, which it passes by one piece at most.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.output.len() < self.high_water()
@@ -245,7 +245,7 @@ impl Response {
         }
         self.body_bytes += piece.len() as u64;
         if self.options.coalesce == 0 {
-            encode::piece(self.is_chunked(), piece, &mut self.output);
+            self.encode(piece);
             return Ok(());
         }
         if self.held.len() + piece.len() > self.options.buffer_size {
@@ -331,8 +331,9 @@ impl Response {
     /// Encodes what is held back, so that a response left open shows all that was written.
     pub fn flush_held(&mut self) {
         if !self.held.is_empty() {
-            let chunked = self.is_chunked();
-            encode::piece(chunked, &self.held, &mut self.output);
+            let held = std::mem::take(&mut self.held);
+            self.encode(&held);
+            self.held = held;
             self.held.clear();
         }
     }
@@ -341,7 +342,8 @@ impl Response {
     #[must_use]
     pub fn contradicts(&self, length: u64) -> bool {
         let declared = self.fields.content_length();
-        self.is_building() && !self.options.head_only && declared.is_some_and(|declared| declared != length)
+        let has_body = self.framing(None) != Framing::NoBody;
+        self.is_building() && has_body && declared.is_some_and(|declared| declared != length)
     }
 
     /// Drops what a handler set and answers `text` in its place, with its length. Only before the head is decided.
@@ -380,8 +382,21 @@ impl Response {
         }
     }
 
-    fn is_chunked(&self) -> bool {
-        self.state == State::Sending(Framing::Chunked)
+    /// Encodes a piece behind what is not sent yet. Left to itself, a buffer that a slow client empties in part again
+    /// and again would grow without need, and leave its smaller selves to the allocator.
+    fn encode(&mut self, piece: &[u8]) {
+        let room = piece.len() + encode::CHUNK_BYTES;
+        if !self.output.try_reclaim(room) {
+            let needed = self.output.len() + room;
+            let capacity = match needed <= self.options.buffer_size {
+                true => 2 * needed,
+                false => needed.max(self.high_water() + self.options.buffer_size + encode::CHUNK_BYTES),
+            };
+            let mut larger = BytesMut::with_capacity(capacity);
+            larger.extend_from_slice(&self.output);
+            self.output = larger;
+        }
+        encode::piece(self.state == State::Sending(Framing::Chunked), piece, &mut self.output);
     }
 
     /// Four pieces, so that a writer and a socket overlap, within 64 KiB unless one piece is larger.

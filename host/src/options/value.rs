@@ -147,8 +147,9 @@ fn write_list<T>(f: &mut fmt::Formatter<'_>, list: &[T], item: impl Fn(&T) -> St
     write!(f, "[{}]", items.join(", "))
 }
 
-/// `text` with its control characters escaped.
-pub(crate) fn printable(text: &str) -> String {
+/// `text` with its control characters escaped: fit for a line of a log, and for a terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for char in text.chars() {
         match char.is_control() {

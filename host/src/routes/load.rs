@@ -2,10 +2,10 @@
 //!
 //! Owns reading the disk. It prints nothing: what is wrong is a [`Diagnostic`].
 
-use std::collections::BTreeSet;
-use std::fs;
+mod disk;
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,10 +14,9 @@ use super::file::RouteFile;
 use super::{Mount, Route, RouteTable, method, pattern};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::guest::{Declaration, Engine, Handler};
-use crate::options::{OptionError, Options, Source, Value};
+use crate::options::{OptionError, Options, Source, Value, printable};
 
-/// The deepest directory that is looked into: a link that leads back to itself must end somewhere.
-const MAX_DEPTH: usize = 16;
+use disk::Files;
 
 /// The largest files that are read.
 const MAX_COMPONENT_BYTES: u64 = 512 * 1024 * 1024;
@@ -31,12 +30,10 @@ const MAX_DESCRIBE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Where the directory itself cannot be read. Everything else is a diagnostic.
 pub fn load(directory: &Path, flags: &[(String, Value)], engine: &Engine) -> io::Result<(RouteTable, Vec<Diagnostic>)> {
-    let mut files = Files::default();
-    files.collect(directory, 0)?;
+    let Files { components, mut diagnostics, .. } = Files::find(directory)?;
     let loader = Loader { directory, flags, engine };
-    let mut diagnostics = files.orphans();
     let mut routes = Vec::new();
-    for loaded in on_all_cores(&files.components, |file| loader.load(file)) {
+    for loaded in on_all_cores(&components, |file| loader.load(file)) {
         routes.extend(loaded.route);
         diagnostics.extend(loaded.diagnostics);
     }
@@ -44,49 +41,6 @@ pub fn load(directory: &Path, flags: &[(String, Value)], engine: &Engine) -> io:
     diagnostics.extend(conflicts);
     diagnostics.sort_by(|one, other| one.file.cmp(&other.file));
     Ok((table, diagnostics))
-}
-
-/// The files of a routes directory.
-#[derive(Default)]
-struct Files {
-    components: Vec<PathBuf>,
-    route_files: BTreeSet<PathBuf>,
-}
-
-impl Files {
-    /// Names that begin with a dot or an underscore are not routes.
-    fn collect(&mut self, directory: &Path, depth: usize) -> io::Result<()> {
-        for entry in fs::read_dir(directory)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            if name.starts_with(b".") || name.starts_with(b"_") {
-                continue;
-            }
-            if path.is_dir() {
-                if depth < MAX_DEPTH {
-                    self.collect(&path, depth + 1)?;
-                }
-            } else if path.extension().is_some_and(|extension| extension == "wasm") {
-                self.components.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "toml") {
-                self.route_files.insert(path);
-            }
-        }
-        self.components.sort();
-        Ok(())
-    }
-
-    /// Route files without a component.
-    fn orphans(&self) -> Vec<Diagnostic> {
-        let orphan = |file: &&PathBuf| !self.components.contains(&file.with_extension("wasm"));
-        let report = |file: &PathBuf| Diagnostic {
-            severity: Severity::Warning,
-            file: file.clone(),
-            reason: "there is no component of that name beside it".to_owned(),
-            remedy: "put the component there, or rename this file after its component".to_owned(),
-        };
-        self.route_files.iter().filter(orphan).map(report).collect()
-    }
 }
 
 /// Loads one component after the other.
@@ -116,13 +70,13 @@ impl Loader<'_> {
             Ok(route_file) => route_file,
             Err(diagnostics) => return Loaded { route: None, diagnostics },
         };
-        let name: Arc<str> = place.with_extension("").to_string_lossy().into();
+        let name: Arc<str> = printable(&place.with_extension("").to_string_lossy()).into();
         // What the operator allows it counts for `describe` too.
         let operator = match Options::resolve(self.flags, &[], &route_file.options) {
             Ok(options) => options.settings,
             Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, &route_file, &errors) },
         };
-        let bytes = match read(file, MAX_COMPONENT_BYTES) {
+        let bytes = match disk::read(file, MAX_COMPONENT_BYTES) {
             Ok(bytes) => bytes,
             Err(reason) => return Loaded::failed(file, reason, "make it a readable file of a component"),
         };
@@ -169,23 +123,15 @@ impl Loader<'_> {
     }
 }
 
-/// The route file, or an empty one where there is none.
+/// The route file, or an empty one where there is none. A link to nowhere is one that cannot be read.
 fn read_route_file(file: &Path) -> Result<RouteFile, Vec<Diagnostic>> {
-    if !file.exists() {
+    if file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(RouteFile::default());
     }
     let remedy = "make it a readable text file of TOML";
-    let text = read(file, MAX_ROUTE_FILE_BYTES).map_err(|reason| vec![error(file, reason, remedy)])?;
+    let text = disk::read(file, MAX_ROUTE_FILE_BYTES).map_err(|reason| vec![error(file, reason, remedy)])?;
     let text = String::from_utf8(text).map_err(|_| vec![error(file, "it is not UTF-8", remedy)])?;
     RouteFile::parse(&text).map_err(|errors| errors.iter().map(|e| error(file, e, e.remedy())).collect())
-}
-
-fn read(file: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let length = fs::metadata(file).map_err(|error| format!("it cannot be read: {error}"))?.len();
-    if length > most {
-        return Err(format!("it is larger than {most} bytes"));
-    }
-    fs::read(file).map_err(|error| format!("it cannot be read: {error}"))
 }
 
 /// Each mistake at the file that makes it.

@@ -1,14 +1,16 @@
-//! The wish that a worker stops, to be asked for and to be waited for.
+//! How far a worker's stop has come, to be asked for and to be waited for.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::Notify;
 
-const SERVING: u8 = 0;
-const DRAINING: u8 = 1;
-const AT_ONCE: u8 = 2;
+/// The stages after serving, which is 0.
+const CLOSING: u8 = 1;
+const DRAINING: u8 = 2;
+const AT_ONCE: u8 = 3;
+const STOPPED: u8 = 4;
 
-/// Whether a worker is to stop. Each worker has its own, so that waiting for it touches no other core.
+/// How far the stop of a worker has come. Each worker has its own, so that waiting for it touches no other core.
 #[derive(Debug, Default)]
 pub struct Stopping {
     stage: AtomicU8,
@@ -16,30 +18,50 @@ pub struct Stopping {
 }
 
 impl Stopping {
-    /// Whether the worker is to stop, now or once it is drained.
+    /// Whether connections are to end, now or once their requests are served.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        self.stage.load(Ordering::Relaxed) > SERVING
+        self.stage.load(Ordering::Relaxed) >= DRAINING
     }
 
-    /// Waits until the worker is to stop.
+    /// Waits until connections are to end.
     pub async fn wait(&self) {
         self.reached(DRAINING).await;
     }
 
+    /// Waits until no more connections are to be accepted.
+    pub(super) async fn wait_closing(&self) {
+        self.reached(CLOSING).await;
+    }
+
     /// Waits until the worker is to stop without draining.
-    pub async fn wait_at_once(&self) {
+    pub(super) async fn wait_at_once(&self) {
         self.reached(AT_ONCE).await;
     }
 
-    /// Asks the worker to drain.
-    pub fn drain(&self) {
+    /// Waits until the worker has stopped.
+    pub(super) async fn wait_stopped(&self) {
+        self.reached(STOPPED).await;
+    }
+
+    /// Asks for no more connections, and the worker to drain once it has those that were accepted.
+    pub(super) fn close(&self) {
+        self.move_to(CLOSING);
+    }
+
+    /// Asks the connections to end.
+    pub(super) fn drain(&self) {
         self.move_to(DRAINING);
     }
 
     /// Asks the worker to stop without draining.
-    pub fn stop_at_once(&self) {
+    pub(super) fn stop_at_once(&self) {
         self.move_to(AT_ONCE);
+    }
+
+    /// Says that the worker has stopped.
+    pub(super) fn stopped(&self) {
+        self.move_to(STOPPED);
     }
 
     fn move_to(&self, stage: u8) {

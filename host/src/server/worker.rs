@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -20,8 +20,17 @@ use crate::routes::RouteTable;
 /// Connections that are told that there is no room, at once; past them a connection is closed without an answer.
 const MAX_REFUSALS: usize = 128;
 
+/// Connections that are still accepted once the worker is to stop: there may be no end of them.
+const MAX_LAST: usize = 4096;
+
 /// How long accepting rests after an error that does not pass by itself, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often such an error is logged at most.
+const ACCEPT_REPORTS: Duration = Duration::from_secs(1);
+
+/// How long a stop waits for the first request of the connection that came last.
+const FIRST_REQUEST: Duration = Duration::from_millis(50);
 
 /// What a connection needs of the worker that serves it.
 #[derive(Debug)]
@@ -58,10 +67,10 @@ impl Worker {
         &self.stopping
     }
 
-    /// A number that no other request of this server has.
+    /// A number that no other request of this server has: the workers take turns in counting.
     #[must_use]
     pub fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
+        self.next_id.fetch_add(self.shared.config.workers.get() as u64, Ordering::Relaxed)
     }
 }
 
@@ -91,14 +100,15 @@ impl Drop for Place {
     }
 }
 
-/// All workers, as those see them who give them work.
-#[derive(Debug, Clone)]
-pub(super) struct Crew {
-    shared: Arc<Shared>,
-    desks: Vec<Desk>,
-}
+/// All workers, as those see them who stop them.
+#[derive(Debug)]
+pub(super) struct Crew(Vec<Arc<Worker>>);
 
-#[derive(Debug, Clone)]
+/// All workers, as those see them who give them work. Once the last of these is dropped, no more work comes.
+#[derive(Clone)]
+struct Desks(Vec<Desk>);
+
+#[derive(Clone)]
 struct Desk {
     worker: Arc<Worker>,
     arrivals: UnboundedSender<Arrival>,
@@ -108,53 +118,75 @@ struct Desk {
 pub(super) struct Post {
     worker: Arc<Worker>,
     arrivals: UnboundedReceiver<Arrival>,
-    runtime: io::Result<Runtime>,
+    runtime: Runtime,
+    /// What it accepts from, for all of them.
+    acceptors: Vec<Acceptor>,
+}
+
+struct Acceptor {
+    listener: tokio::net::TcpListener,
+    desks: Desks,
+    worker: Arc<Worker>,
 }
 
 impl Crew {
-    /// As many workers as the configuration says.
-    pub(super) fn new(shared: &Arc<Shared>) -> (Self, Vec<Post>) {
-        let (desks, posts) = (0..shared.config.workers.get() as u64)
-            .map(|index| {
-                let worker = Arc::new(Worker {
-                    shared: shared.clone(),
-                    stopping: Stopping::default(),
-                    next_id: AtomicU64::new((index << 48) + 1),
-                    load: AtomicUsize::new(0),
-                });
-                let (sender, arrivals) = unbounded_channel();
-                let runtime = Builder::new_current_thread().enable_all().build();
-                (Desk { worker: worker.clone(), arrivals: sender }, Post { worker, arrivals, runtime })
-            })
-            .unzip();
-        (Self { shared: shared.clone(), desks }, posts)
+    /// As many workers as the configuration says; the first of them accepts from `listeners`.
+    pub(super) fn new(shared: &Arc<Shared>, listeners: Vec<TcpListener>) -> io::Result<(Self, Vec<Post>)> {
+        let mut desks = Desks(Vec::new());
+        let mut posts = Vec::new();
+        for index in 0..shared.config.workers.get() as u64 {
+            let worker = Arc::new(Worker {
+                shared: shared.clone(),
+                stopping: Stopping::default(),
+                next_id: AtomicU64::new(index + 1),
+                load: AtomicUsize::new(0),
+            });
+            let (sender, arrivals) = unbounded_channel();
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            desks.0.push(Desk { worker: worker.clone(), arrivals: sender });
+            posts.push(Post { worker, arrivals, runtime, acceptors: Vec::new() });
+        }
+        if let Some(first) = posts.first_mut() {
+            let _guard = first.runtime.enter();
+            for listener in listeners {
+                listener.set_nonblocking(true)?;
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                first.acceptors.push(Acceptor { listener, desks: desks.clone(), worker: first.worker.clone() });
+            }
+        }
+        Ok((Self(desks.0.into_iter().map(|desk| desk.worker).collect()), posts))
     }
 
     pub(super) fn stop(&self) {
-        self.desks.iter().for_each(|desk| desk.worker.stopping.drain());
+        self.0.iter().for_each(|worker| worker.stopping.close());
     }
 
     pub(super) fn stop_at_once(&self) {
-        self.desks.iter().for_each(|desk| desk.worker.stopping.stop_at_once());
+        self.0.iter().for_each(|worker| worker.stopping.stop_at_once());
     }
 
-    /// Waits until every worker has stopped, and so let go of what it takes arrivals with.
+    /// Waits until every worker has stopped.
     pub(super) async fn stopped(&self) {
-        for desk in &self.desks {
-            desk.arrivals.closed().await;
+        for worker in &self.0 {
+            worker.stopping.wait_stopped().await;
         }
     }
+}
 
+impl Desks {
     /// Gives an accepted connection to the worker that has the fewest.
-    fn assign(&self, socket: TcpStream, peer: SocketAddr, accepted_by: &Arc<Worker>) {
-        let Some(desk) = self.desks.iter().min_by_key(|desk| desk.worker.load.load(Ordering::Relaxed)) else { return };
-        let connections = self.shared.connections.fetch_add(1, Ordering::Relaxed);
+    fn assign(&self, socket: Socket, peer: SocketAddr, accepted_by: &Arc<Worker>) {
+        let Some(desk) = self.0.iter().min_by_key(|desk| desk.worker.load.load(Ordering::Relaxed)) else { return };
+        let shared = &desk.worker.shared;
+        let connections = shared.connections.fetch_add(1, Ordering::Relaxed);
         desk.worker.load.fetch_add(1, Ordering::Relaxed);
-        let most = self.shared.config.limits.max_connections;
+        let most = shared.config.limits.max_connections;
         let place = Place { worker: desk.worker.clone(), admitted: connections < most };
-        let socket = match Arc::ptr_eq(&desk.worker, accepted_by) {
-            true => Ok(Socket::OfThisWorker(socket)),
-            false => socket.into_std().map(Socket::OfNone),
+        let socket = match socket {
+            Socket::OfThisWorker(socket) if !Arc::ptr_eq(&desk.worker, accepted_by) => {
+                socket.into_std().map(Socket::OfNone)
+            }
+            Socket::OfThisWorker(_) | Socket::OfNone(_) => Ok(socket),
         };
         if let Ok(socket) = socket
             && connections < most.saturating_add(MAX_REFUSALS)
@@ -167,37 +199,59 @@ impl Crew {
 
 impl Post {
     /// Serves until the worker is to stop and is drained.
-    pub(super) fn run(self, listeners: Vec<TcpListener>, crew: &Crew) {
-        let Self { worker, mut arrivals, runtime } = self;
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => return tracing::error!("a worker cannot start: {error}"),
-        };
+    pub(super) fn run(self) {
+        let Self { worker, arrivals, runtime, acceptors } = self;
+        let _stopped = Stopped(&worker.stopping);
+        let mut tasks = JoinSet::new();
         runtime.block_on(async {
-            let mut tasks = JoinSet::new();
-            for listener in listeners {
-                tasks.spawn(accept(listener, crew.clone(), worker.clone()));
+            for acceptor in acceptors {
+                tasks.spawn(acceptor.accept());
             }
-            loop {
-                tokio::select! {
-                    Some(arrival) = arrivals.recv() => { tasks.spawn(serve(arrival)); }
-                    Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
-                    () = worker.stopping.wait() => break,
-                }
-            }
-            let drained = async {
-                while let Some(ended) = tasks.join_next().await {
-                    report(ended)
-                }
-            };
             tokio::select! {
-                () = drained => {}
-                () = tokio::time::sleep(worker.config().timeouts.drain) => {
-                    tracing::warn!("stopped with requests still running: the time to drain is over");
-                }
+                () = worker.serve(arrivals, &mut tasks) => {}
                 () = worker.stopping.wait_at_once() => {}
             }
         });
+    }
+}
+
+/// Says that a worker has stopped, however it did.
+struct Stopped<'w>(&'w Stopping);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.stopped();
+    }
+}
+
+impl Worker {
+    /// Serves all arrivals, and drains once no more can come.
+    async fn serve(&self, mut arrivals: UnboundedReceiver<Arrival>, tasks: &mut JoinSet<()>) {
+        let mut last = None;
+        loop {
+            tokio::select! {
+                arrival = arrivals.recv() => match arrival {
+                    Some(arrival) => {
+                        last = Some(Instant::now());
+                        tasks.spawn(serve(arrival));
+                    }
+                    None => break,
+                },
+                Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
+            }
+        }
+        if let Some(last) = last {
+            tokio::time::sleep_until((last + FIRST_REQUEST).into()).await;
+        }
+        self.stopping.drain();
+        let drained = async {
+            while let Some(ended) = tasks.join_next().await {
+                report(ended);
+            }
+        };
+        if tokio::time::timeout(self.config().timeouts.drain, drained).await.is_err() {
+            tracing::warn!("stopped with requests still running: the time to drain is over");
+        }
     }
 }
 
@@ -229,24 +283,34 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-/// Accepts until the worker is to stop.
-async fn accept(listener: TcpListener, crew: Crew, worker: Arc<Worker>) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!("cannot listen: {error}"),
-    };
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = worker.stopping.wait() => return,
-        };
-        match accepted {
-            Ok((socket, peer)) => crew.assign(socket, peer, &worker),
-            // The client was gone before it was accepted.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                tracing::warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+impl Acceptor {
+    /// Accepts until the worker is to stop, and then what is there already.
+    async fn accept(self) {
+        let Self { listener, desks, worker } = self;
+        let mut reported: Option<Instant> = None;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = worker.stopping.wait_closing() => break,
+            };
+            match accepted {
+                Ok((socket, peer)) => desks.assign(Socket::OfThisWorker(socket), peer, &worker),
+                // The client was gone before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    if reported.is_none_or(|reported| reported.elapsed() >= ACCEPT_REPORTS) {
+                        tracing::warn!("cannot accept a connection: {error}");
+                        reported = Some(Instant::now());
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        // The system has completed these connections, and would reset them. The listener does not block.
+        let Ok(listener) = listener.into_std() else { return };
+        for (socket, peer) in std::iter::from_fn(|| listener.accept().ok()).take(MAX_LAST) {
+            if socket.set_nonblocking(true).is_ok() {
+                desks.assign(Socket::OfNone(socket), peer, &worker);
             }
         }
     }

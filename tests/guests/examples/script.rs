@@ -15,7 +15,7 @@
 //! | `sleep=MS`, `stdout=TEXT`, `stderr=TEXT` | sleeps, prints a line |
 //! | `log` | prints the report so far to stderr |
 //! | `spin`, `trap`, `panic=TEXT` | never come back |
-//! | `body=TEXT`, `close`, `manual` | return that |
+//! | `body=TEXT`, `body-bytes=N`, `close`, `manual` | return that |
 //! | `report` | returns the report, a line for each call so far: `write: closed` |
 //!
 //! Past the last command it returns an empty body. A command that is none of these traps.
@@ -48,6 +48,7 @@ impl Script {
     fn run(&mut self, command: &str, argument: &str) -> Option<Outcome> {
         match command {
             "body" => return Some(Outcome::Body(argument.as_bytes().to_vec())),
+            "body-bytes" => return Some(Outcome::Body(vec![b'x'; number(argument)])),
             "close" => return Some(Outcome::Close),
             "manual" => return Some(Outcome::Manual),
             "report" => return Some(Outcome::Body(self.report_lines().into_bytes())),

@@ -5,9 +5,12 @@ mod client;
 mod date;
 mod log;
 mod process;
+mod refusal;
 mod response;
 mod routes_dir;
 mod server;
+#[cfg(target_os = "linux")]
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -18,6 +21,7 @@ pub use cases::{Case, FAILED, Then, check};
 pub use client::{Client, End};
 pub use log::{Lines, log};
 pub use process::{Process, host};
+pub use refusal::{Refused, refuse};
 pub use routes_dir::RoutesDir;
 pub use server::TestServer;
 

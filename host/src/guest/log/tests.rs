@@ -27,37 +27,35 @@ impl<'a> MakeWriter<'a> for Logged {
     }
 }
 
-/// What is logged where a guest prints `writes` to stdout and then ends, a line each.
-fn logged(request: Option<u64>, writes: &[&[u8]]) -> Vec<String> {
+/// What is logged where a guest prints as `print` does and then ends, a line each.
+fn logged(request: Option<u64>, print: impl FnOnce(&GuestLog)) -> Vec<String> {
     let logged = Logged::default();
     let format = tracing_subscriber::fmt().without_time().with_level(false).with_ansi(false);
     tracing::subscriber::with_default(format.with_max_level(Level::INFO).with_writer(logged.clone()).finish(), || {
         let log = GuestLog::new("hello".into(), request);
-        for bytes in writes {
-            log.stdout.lines().write(bytes);
-        }
+        print(&log);
         log.finish();
     });
     let bytes = logged.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let text = String::from_utf8(bytes).expect("a log of text");
-    text.lines().map(str::to_owned).collect()
+    text.lines().map(|line| line.trim_start().to_owned()).collect()
 }
 
-/// The lines themselves, of which the log says whose they are.
+/// The lines themselves of a guest that prints `writes` to stdout; of each, the log says whose it is.
 fn lines(writes: &[&[u8]]) -> Vec<String> {
     let told = r#" route="hello" request=7 stream="stdout""#;
     let line = |line: String| {
-        let line =
-            line.trim_start().strip_prefix("guest: ").and_then(|line| line.strip_suffix(told)).map(str::to_owned);
+        let line = line.strip_prefix("guest: ").and_then(|line| line.strip_suffix(told)).map(str::to_owned);
         line.expect("a line that says whose it is")
     };
-    logged(Some(7), writes).into_iter().map(line).collect()
+    let print = |log: &GuestLog| writes.iter().for_each(|bytes| log.stdout.lines().write(bytes));
+    logged(Some(7), print).into_iter().map(line).collect()
 }
 
 #[test]
 fn each_line_says_whose_it_is() {
     let requestless = r#"guest: a route="hello" stream="stdout""#;
-    assert_eq!(logged(None, &[b"a\n"]).iter().map(|line| line.trim_start()).collect::<Vec<_>>(), [requestless]);
+    assert_eq!(logged(None, |log| log.stdout.lines().write(b"a\n")), [requestless]);
     assert_eq!(lines(&[b"a\n"]), ["a"]);
 }
 
@@ -70,6 +68,7 @@ fn a_line_is_logged_once_it_is_whole_or_its_guest_has_ended() {
         (&[b"a", b"b", b"\n", b"c\n"], &["ab", "c"]),
         (&[b"\xc3", b"\xa9\n"], &["\u{e9}"]),
         (&[b"a\xff\n"], &["a\u{fffd}"]),
+        (&[b"\n\r\n", b"\n", b"a\n\n\nb\n\n"], &["a", "b"]),
     ];
     for (writes, expected) in table {
         assert_eq!(lines(writes), *expected, "{writes:?}");
@@ -90,13 +89,38 @@ fn a_line_is_cut_at_its_bound_however_it_is_written() {
     }
 }
 
+const TOLD: &str = "printed more than 65536 bytes, 128 a line at least; the rest is dropped";
+
 #[test]
 fn an_invocation_prints_no_more_than_its_bound_and_is_told_so_once() {
-    let line = [&[b'x'; 1023][..], b"\n"].concat();
-    let all: Vec<&[u8]> = vec![&line; MAX_BYTES / 1024];
-    let whole = vec!["x".repeat(1023); MAX_BYTES / 1024];
+    let told = [TOLD.to_owned()];
+    let long = [[b'x'; 1024].as_slice(), b"\n"].concat();
+    let all: Vec<&[u8]> = vec![&long; MAX_BYTES / 1024];
+    let whole = vec!["x".repeat(1024); MAX_BYTES / 1024];
     assert_eq!(lines(&all), whole);
-    let told = "printed more than 65536 bytes; the rest is dropped".to_owned();
-    assert_eq!(lines(&[&all[..], &[b"y", b"z\n"]].concat()), [&whole[..], std::slice::from_ref(&told)].concat());
-    assert_eq!(lines(&[&vec![b'x'; 2 * MAX_BYTES]]), [vec!["x".repeat(MAX_LINE_BYTES); 16], vec![told]].concat());
+    assert_eq!(lines(&[&all[..], &[b"y", b"z\n", b"z\n"]].concat()), [&whole[..], &told].concat());
+    let endless = vec![b'x'; 2 * MAX_BYTES];
+    assert_eq!(lines(&[&endless]), [&vec!["x".repeat(MAX_LINE_BYTES); 16][..], &told].concat());
+    // What is logged counts, and each of these bytes is logged as three.
+    let broken = vec!["\u{fffd}".repeat(MAX_LINE_BYTES); 5];
+    assert_eq!(lines(&[&vec![0xff; MAX_BYTES]]), [&broken[..], &told].concat());
+}
+
+#[test]
+fn short_lines_take_their_share_of_the_bound_and_empty_ones_none() {
+    let short = vec!["x".to_owned(); MAX_BYTES / MIN_LINE_COST];
+    assert_eq!(lines(&[&b"\nx\n\n".repeat(MAX_BYTES)]), [&short[..], &[TOLD.to_owned()]].concat());
+}
+
+#[test]
+fn both_streams_share_one_bound() {
+    let stderr = logged(Some(7), |log| {
+        log.stdout.lines().write(&[b'x'; MAX_BYTES]);
+        log.stderr.lines().write(b"dropped\ndropped\n");
+        log.stdout.lines().write(b"dropped\n");
+    });
+    let fields = r#"route="hello" request=7 stream="#;
+    assert_eq!(stderr.len(), 17);
+    assert_eq!(stderr[15], format!("guest: {} {fields}\"stdout\"", "x".repeat(MAX_LINE_BYTES)));
+    assert_eq!(stderr[16], format!("guest: {TOLD} {fields}\"stderr\""));
 }

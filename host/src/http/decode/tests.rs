@@ -2,7 +2,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{BodyDecoder, DecodeError, Decoded, MAX_EXTENSIONS, MAX_LINE, MAX_TRAILERS, Malformation};
+use super::{BodyDecoder, DecodeError, Decoded, MAX_EXTENSIONS, MAX_LINE, MAX_TRAILERS, Malformation, check_begun};
 use crate::http::framing::BodyFraming;
 use crate::http::line::tests::places;
 
@@ -199,6 +199,23 @@ fn malformed_chunks_are_refused() {
             let input = input.escape_ascii().to_string();
             assert_eq!(outcome, malformed(body, *malformation), "{input:?} in pieces of {step}");
         }
+    }
+}
+
+#[test]
+fn what_has_come_of_a_body_is_known_as_malformed_before_it_is_decoded() {
+    let malformed = Err(DecodeError::Malformed(Malformation::ChunkSize));
+    let table: &[(BodyFraming, &[u8], Result<(), DecodeError>)] = &[
+        (BodyFraming::None, b"x", Ok(())),
+        (BodyFraming::Length(1), b"x", Ok(())),
+        (BodyFraming::Chunked, b"", Ok(())),
+        (BodyFraming::Chunked, b"1\r\na", Ok(())),
+        (BodyFraming::Chunked, b"1\r\na\r\n0\r\n\r\nx", Ok(())),
+        (BodyFraming::Chunked, b"x\r\n", malformed),
+        (BodyFraming::Chunked, b"1\r\na\r\nx\r\n", malformed),
+    ];
+    for (framing, input, checked) in table {
+        assert_eq!(check_begun(*framing, input), *checked, "{framing:?} {:?}", input.escape_ascii().to_string());
     }
 }
 

@@ -1,4 +1,5 @@
 use bytes::BytesMut;
+use proptest::prelude::*;
 
 use super::{BodyFraming, Expectation, FramingError, UnmetExpectation, expectation, keep_alive, request_framing};
 use crate::http::head::{HeadLimits, HeadParser, RequestHead};
@@ -159,4 +160,39 @@ fn only_an_http11_client_with_a_body_is_told_to_go_on() {
         assert_eq!(expectation(&head(version, fields), *framing), *expected, "{version} {fields:?} {framing:?}");
     }
     assert_eq!(UnmetExpectation.status(), 417);
+}
+
+/// Lines that say how a body is framed, well or badly.
+fn framing_lines() -> impl Strategy<Value = Vec<String>> {
+    let name = prop::sample::select(vec!["Content-Length", "content-length", "Transfer-Encoding", "transfer-encoding"]);
+    let element =
+        prop::sample::select(vec!["5", "05", "6", "0", "", "chunked", "Chunked", "gzip", "x y", "+5", "chunked;a=b"]);
+    let value = prop::collection::vec(element, 1..3).prop_map(|elements| elements.join(", "));
+    prop::collection::vec((name, value).prop_map(|(name, value)| format!("{name}: {value}")), 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2048) })]
+
+    #[test]
+    fn what_is_framed_has_one_length_or_is_chunked_once_and_never_both(lines in framing_lines()) {
+        let fields: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let elements = |name: &str| -> Vec<String> {
+            let named = lines.iter().filter_map(|line| line.split_once(": "));
+            let values = named.filter(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_lowercase());
+            values.flat_map(|value| value.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect()
+        };
+        let (lengths, mut codings) = (elements("content-length"), elements("transfer-encoding"));
+        let coded = !codings.is_empty();
+        codings.retain(|coding| !coding.is_empty());
+        match framing("1.1", &fields) {
+            Ok(BodyFraming::None) => prop_assert!(!coded && lengths.iter().all(|length| length == "0")),
+            Ok(BodyFraming::Length(length)) => {
+                prop_assert!(!coded && lengths.iter().all(|other| other.parse() == Ok(length)));
+            }
+            Ok(BodyFraming::Chunked) => prop_assert!(lengths.is_empty() && codings == ["chunked"]),
+            Err(_) => prop_assert!(coded || lengths.iter().any(|length| !matches!(&length[..], "5" | "05")) ),
+        }
+        prop_assert_eq!(framing("1.0", &fields).is_ok(), !coded && framing("1.1", &fields).is_ok());
+    }
 }

@@ -73,6 +73,7 @@ fn a_span_finds_its_part_again() {
     let whole = b"GET /path";
     assert_eq!(Span::locate(&whole[4..], whole), Span::new(4..9));
     assert_eq!(Span::new(4..9).of(whole), b"/path");
+    assert_eq!(Span::new(1..3).within(Span::new(4..9)), Span::new(5..7));
     assert_eq!(Span::new(4..9).end(), 9);
     assert_eq!(Span::locate(b"", whole).of(whole), b"");
 }

@@ -11,6 +11,9 @@ use crate::http::status;
 /// The last chunk, and no trailers (RFC 9112 section 7.1).
 pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
+/// The most bytes that a chunk has besides its piece: the digits of its size and two CRLF.
+pub(super) const CHUNK_BYTES: usize = 20;
+
 /// How the end of the body is told (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -74,7 +77,7 @@ pub(super) fn piece(chunked: bool, bytes: &[u8], output: &mut BytesMut) {
         output.extend_from_slice(bytes);
         return;
     }
-    output.reserve(bytes.len() + 20);
+    output.reserve(bytes.len() + CHUNK_BYTES);
     push_hex(bytes.len(), output);
     output.extend_from_slice(b"\r\n");
     output.extend_from_slice(bytes);

@@ -281,6 +281,22 @@ fn there_is_room_for_four_pieces_and_within_64_kib_unless_one_is_larger() {
 }
 
 #[test]
+fn a_buffer_that_is_emptied_in_part_does_not_grow_past_what_can_wait() {
+    for (buffer_size, most) in [(16_384, 65_536 + 16_384), (100_000, 200_000), (1, 16)] {
+        let mut response = made(&ResponseOptions { buffer_size, ..options() }, &[]);
+        let piece = "x".repeat(buffer_size);
+        for _ in 0..100 {
+            while response.has_room() {
+                assert_eq!(response.write(piece.as_bytes(), DATE), Ok(()));
+            }
+            response.advance(response.output().len() / 3);
+        }
+        // The head is in it too.
+        assert!(!response.into_buffer().try_reclaim(most + 512), "{buffer_size}");
+    }
+}
+
+#[test]
 fn a_declared_length_is_contradicted_by_any_other_until_the_head_is_sent() {
     let mut declared = made(&options(), &[Call::Field("content-length", "3")]);
     assert_eq!([2, 3, 4].map(|length| declared.contradicts(length)), [true, false, true]);

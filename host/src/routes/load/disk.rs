@@ -1,0 +1,125 @@
+//! The routes directory on disk: which files there are, and their bytes.
+//!
+//! Owns that no file or link of it keeps the host from starting. It must not know what is in a file.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::error;
+use crate::diagnostic::{Diagnostic, Severity};
+
+#[cfg(test)]
+mod tests;
+
+/// The deepest directory that is looked into, the routes directory being the first.
+const MAX_DEPTH: usize = 16;
+
+/// The files of a routes directory.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// Every `.wasm`, sorted.
+    pub(super) components: Vec<PathBuf>,
+    /// What is wrong with directories and names.
+    pub(super) diagnostics: Vec<Diagnostic>,
+    route_files: Vec<PathBuf>,
+}
+
+/// Why a file cannot be read.
+#[derive(Debug, Error)]
+pub(super) enum ReadError {
+    #[error("it cannot be read: {0}")]
+    System(#[from] io::Error),
+    /// A pipe, a device, a directory: reading it may never end.
+    #[error("it is not a regular file")]
+    NotRegular,
+    #[error("it is larger than {0} bytes")]
+    TooLarge(u64),
+}
+
+impl Files {
+    /// Finds the files below `root`.
+    ///
+    /// # Errors
+    /// Where the root itself cannot be read.
+    pub(super) fn find(root: &Path) -> io::Result<Self> {
+        let mut files = Self::default();
+        let entries = entries(root)?;
+        files.collect(entries, &mut vec![fs::canonicalize(root)?]);
+        files.components.sort();
+        files.report_orphans();
+        Ok(files)
+    }
+
+    /// Takes in the entries of a directory, which is the last of `way`: the real paths of those that lead to it. Names
+    /// that begin with a dot or an underscore are not routes.
+    fn collect(&mut self, entries: Vec<PathBuf>, way: &mut Vec<PathBuf>) {
+        for path in entries {
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            if name.starts_with(b".") || name.starts_with(b"_") {
+                continue;
+            }
+            let is = |wanted| path.extension().is_some_and(|extension| extension == wanted);
+            match path.metadata() {
+                Ok(metadata) if metadata.is_dir() => self.descend(&path, way),
+                Ok(_) | Err(_) if is("wasm") => self.components.push(path),
+                Ok(_) | Err(_) if is("toml") => self.route_files.push(path),
+                Err(failed) if failed.kind() != io::ErrorKind::NotFound => self.report_unreadable(&path, failed),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    fn descend(&mut self, directory: &Path, way: &mut Vec<PathBuf>) {
+        let read = || Ok::<_, io::Error>((fs::canonicalize(directory)?, entries(directory)?));
+        let (real, entries) = match read() {
+            Ok(read) => read,
+            Err(failed) => return self.report_unreadable(directory, failed),
+        };
+        if way.contains(&real) {
+            let reason = format!("it leads back to {}, which it is in", real.display());
+            return self.diagnostics.push(error(directory, reason, "remove the link"));
+        }
+        if way.len() == MAX_DEPTH {
+            let reason = format!("it is deeper than {MAX_DEPTH} directories, and not looked into");
+            return self.diagnostics.push(error(directory, reason, "move it up, or declare longer paths"));
+        }
+        way.push(real);
+        self.collect(entries, way);
+        way.pop();
+    }
+
+    fn report_unreadable(&mut self, path: &Path, failed: io::Error) {
+        let remedy = "make it readable, or begin its name with `_`";
+        self.diagnostics.push(error(path, ReadError::from(failed), remedy));
+    }
+
+    /// Reports route files without a component.
+    fn report_orphans(&mut self) {
+        let orphan = |file: &&PathBuf| self.components.binary_search(&file.with_extension("wasm")).is_err();
+        let report = |file: &PathBuf| Diagnostic {
+            severity: Severity::Warning,
+            file: file.clone(),
+            reason: "there is no component of that name beside it".to_owned(),
+            remedy: "put the component there, or rename this file after its component".to_owned(),
+        };
+        self.diagnostics.extend(self.route_files.iter().filter(orphan).map(report));
+    }
+}
+
+fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+}
+
+/// The bytes of a regular file that has at most `most`.
+pub(super) fn read(file: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
+    // Before it is opened: that can wait for the other end of a pipe.
+    if !fs::metadata(file)?.is_file() {
+        return Err(ReadError::NotRegular);
+    }
+    let mut bytes = Vec::new();
+    File::open(file)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(ReadError::TooLarge(most)) } else { Ok(bytes) }
+}
