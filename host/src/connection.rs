@@ -19,7 +19,7 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 
 use crate::http::head::{HeadError, HeadParser, RequestHead};
-use crate::server::Worker;
+use crate::worker::Worker;
 
 pub use close::CloseReason;
 
@@ -109,9 +109,6 @@ impl Connection {
             }
             if self.half_closed {
                 return Err(CloseReason::ClientClosed);
-            }
-            if self.input.is_empty() && worker.stopping().is_set() {
-                return Err(CloseReason::Stopping);
             }
             if !self.input.is_empty() && head_until.is_none() {
                 head_until = Some(Instant::now() + timeouts.head);

@@ -1,7 +1,7 @@
 //! Handlers: components loaded, and called once per request in a fresh instance.
 //!
 //! Owns everything of wasmtime: the engine, compiling and linking, the host functions of `wit/world.wit`, the limits
-//! of an invocation. It must not know sockets, routes or options' origin: a handler sees an [`Exchange`].
+//! of an invocation. It must not know sockets, routes or options' origin: a handler sees an exchange.
 
 mod component;
 mod engine;
@@ -90,7 +90,7 @@ impl Handler {
     ///
     /// # Errors
     /// See [`CallError`]. The time limit is checked where the guest runs; a guest that waits is for the caller to
-    /// drop at [`Exchange::deadline`].
+    /// drop at the deadline of the exchange.
     pub async fn call(&self, invocation: Invocation) -> Result<Outcome, CallError> {
         let memory = invocation.options.settings.memory;
         let mut store = self.store(State::new(invocation, memory));

@@ -43,3 +43,4 @@ mod pump;
 pub mod rate;
 pub mod routes;
 pub mod server;
+mod worker;

@@ -2,8 +2,7 @@
 //!
 //! Owns threads, the accept loops and the count of connections. It must not know HTTP.
 
-mod stopping;
-mod worker;
+mod crew;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -19,11 +18,9 @@ use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::routes::{self, RouteTable};
+use crate::worker::Shared;
 
-pub use stopping::Stopping;
-pub use worker::Worker;
-
-use worker::Crew;
+use crew::Crew;
 
 /// A server whose routes are loaded. [`Server::start`] makes it serve.
 #[derive(Debug)]
@@ -37,15 +34,6 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     crew: Crew,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// What all workers share.
-#[derive(Debug)]
-pub struct Shared {
-    config: Config,
-    engine: Engine,
-    routes: ArcSwap<RouteTable>,
-    connections: AtomicUsize,
 }
 
 /// Why a server cannot be made or started.

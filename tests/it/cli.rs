@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::{Client, Process, RoutesDir, TestServer, compile_cache, host, ok};
+use crate::support::{Client, Process, RoutesDir, compile_cache, host, ok};
 
 const GET: &str = "GET /hello HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
 const HELLO: &str =
@@ -344,20 +344,6 @@ fn either_signal_lets_a_request_in_flight_end() {
         drop(client);
         assert!(process.wait().0.success(), "{signal}");
     }
-}
-
-#[test]
-fn connections_from_just_before_a_stop_are_served() {
-    let server = TestServer::builder(RoutesDir::new().with("hello").with("spin"));
-    let server = server.option("timeout", host::options::Value::Float(0.5)).start();
-    // The only worker is busy while they connect.
-    let mut spinning = server.connect();
-    spinning.send("GET /spin HTTP/1.1\r\nHost: test\r\n\r\n");
-    let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
-    clients.iter_mut().for_each(|client| client.send(GET));
-    server.stop();
-    clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), HELLO));
-    server.join();
 }
 
 #[test]

@@ -118,6 +118,20 @@ fn other_routes_answer_while_handlers_never_end() {
     assert_eq!(clients.each_mut().map(|client| client.read_to_end()), [TIMED_OUT, TIMED_OUT, ""]);
 }
 
+#[test]
+fn connections_from_just_before_a_stop_are_served_while_a_handler_spins() {
+    let routes = RoutesDir::new().with("hello").with("spin");
+    let server = TestServer::builder(routes).option("timeout", Value::Float(0.5)).start();
+    let mut spinning = server.connect();
+    spinning.send("GET /spin HTTP/1.1\r\nHost: it\r\n\r\n");
+    let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    let request = "GET /hello HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
+    clients.iter_mut().for_each(|client| client.send(request));
+    server.stop();
+    clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), HELLO));
+    server.join();
+}
+
 /// The component `plain` with `code` in place of its core function.
 fn handler(code: &str) -> Vec<u8> {
     let text = include_str!("../guests/plain.wat");

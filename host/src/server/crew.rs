@@ -1,9 +1,9 @@
-//! The workers: one thread with one runtime each, so that a connection lives on one core.
+//! The workers at work: one thread with one runtime each, so that a connection lives on one core.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -11,11 +11,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinError, JoinSet};
 
-use super::{Shared, Stopping};
-use crate::config::Config;
 use crate::connection::Connection;
-use crate::guest::Engine;
-use crate::routes::RouteTable;
+use crate::worker::{Shared, Stopping, Worker};
 
 /// Connections that are told that there is no room, at once; past them a connection is closed without an answer.
 const MAX_REFUSALS: usize = 128;
@@ -31,48 +28,6 @@ const ACCEPT_REPORTS: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for the first request of the connection that came last.
 const FIRST_REQUEST: Duration = Duration::from_millis(50);
-
-/// What a connection needs of the worker that serves it.
-#[derive(Debug)]
-pub struct Worker {
-    shared: Arc<Shared>,
-    stopping: Stopping,
-    next_id: AtomicU64,
-    /// The connections of this worker.
-    load: AtomicUsize,
-}
-
-impl Worker {
-    /// The configuration of the server.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.shared.config
-    }
-
-    /// The engine.
-    #[must_use]
-    pub fn engine(&self) -> &Engine {
-        &self.shared.engine
-    }
-
-    /// The routes as they are now.
-    #[must_use]
-    pub fn routes(&self) -> Arc<RouteTable> {
-        self.shared.routes.load_full()
-    }
-
-    /// Whether the worker is to stop.
-    #[must_use]
-    pub fn stopping(&self) -> &Stopping {
-        &self.stopping
-    }
-
-    /// A number that no other request of this server has: the workers take turns in counting.
-    #[must_use]
-    pub fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(self.shared.config.workers.get() as u64, Ordering::Relaxed)
-    }
-}
 
 /// An accepted connection on its way to a worker.
 struct Arrival {
@@ -96,7 +51,7 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.worker.load.fetch_sub(1, Ordering::Relaxed);
-        self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.worker.shared().connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -135,12 +90,7 @@ impl Crew {
         let mut desks = Desks(Vec::new());
         let mut posts = Vec::new();
         for index in 0..shared.config.workers.get() as u64 {
-            let worker = Arc::new(Worker {
-                shared: shared.clone(),
-                stopping: Stopping::default(),
-                next_id: AtomicU64::new(index + 1),
-                load: AtomicUsize::new(0),
-            });
+            let worker = Arc::new(Worker::new(shared.clone(), index + 1));
             let (sender, arrivals) = unbounded_channel();
             let runtime = Builder::new_current_thread().enable_all().build()?;
             desks.0.push(Desk { worker: worker.clone(), arrivals: sender });
@@ -158,17 +108,17 @@ impl Crew {
     }
 
     pub(super) fn stop(&self) {
-        self.0.iter().for_each(|worker| worker.stopping.close());
+        self.0.iter().for_each(|worker| worker.stopping().close());
     }
 
     pub(super) fn stop_at_once(&self) {
-        self.0.iter().for_each(|worker| worker.stopping.stop_at_once());
+        self.0.iter().for_each(|worker| worker.stopping().stop_at_once());
     }
 
     /// Waits until every worker has stopped.
     pub(super) async fn stopped(&self) {
         for worker in &self.0 {
-            worker.stopping.wait_stopped().await;
+            worker.stopping().wait_stopped().await;
         }
     }
 }
@@ -177,7 +127,7 @@ impl Desks {
     /// Gives an accepted connection to the worker that has the fewest.
     fn assign(&self, socket: Socket, peer: SocketAddr, accepted_by: &Arc<Worker>) {
         let Some(desk) = self.0.iter().min_by_key(|desk| desk.worker.load.load(Ordering::Relaxed)) else { return };
-        let shared = &desk.worker.shared;
+        let shared = desk.worker.shared();
         let connections = shared.connections.fetch_add(1, Ordering::Relaxed);
         desk.worker.load.fetch_add(1, Ordering::Relaxed);
         let most = shared.config.limits.max_connections;
@@ -201,15 +151,15 @@ impl Post {
     /// Serves until the worker is to stop and is drained.
     pub(super) fn run(self) {
         let Self { worker, arrivals, runtime, acceptors } = self;
-        let _stopped = Stopped(&worker.stopping);
+        let _stopped = Stopped(worker.stopping());
         let mut tasks = JoinSet::new();
         runtime.block_on(async {
             for acceptor in acceptors {
                 tasks.spawn(acceptor.accept());
             }
             tokio::select! {
-                () = worker.serve(arrivals, &mut tasks) => {}
-                () = worker.stopping.wait_at_once() => {}
+                () = serve_all(&worker, arrivals, &mut tasks) => {}
+                () = worker.stopping().wait_at_once() => {}
             }
         });
     }
@@ -224,34 +174,32 @@ impl Drop for Stopped<'_> {
     }
 }
 
-impl Worker {
-    /// Serves all arrivals, and drains once no more can come.
-    async fn serve(&self, mut arrivals: UnboundedReceiver<Arrival>, tasks: &mut JoinSet<()>) {
-        let mut last = None;
-        loop {
-            tokio::select! {
-                arrival = arrivals.recv() => match arrival {
-                    Some(arrival) => {
-                        last = Some(Instant::now());
-                        tasks.spawn(serve(arrival));
-                    }
-                    None => break,
-                },
-                Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
-            }
+/// Serves all arrivals, and drains once no more can come.
+async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<Arrival>, tasks: &mut JoinSet<()>) {
+    let mut last = None;
+    loop {
+        tokio::select! {
+            arrival = arrivals.recv() => match arrival {
+                Some(arrival) => {
+                    last = Some(Instant::now());
+                    tasks.spawn(serve(arrival));
+                }
+                None => break,
+            },
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
         }
-        if let Some(last) = last {
-            tokio::time::sleep_until((last + FIRST_REQUEST).into()).await;
+    }
+    if let Some(last) = last {
+        tokio::time::sleep_until((last + FIRST_REQUEST).into()).await;
+    }
+    worker.stopping().drain();
+    let drained = async {
+        while let Some(ended) = tasks.join_next().await {
+            report(ended);
         }
-        self.stopping.drain();
-        let drained = async {
-            while let Some(ended) = tasks.join_next().await {
-                report(ended);
-            }
-        };
-        if tokio::time::timeout(self.config().timeouts.drain, drained).await.is_err() {
-            tracing::warn!("stopped with requests still running: the time to drain is over");
-        }
+    };
+    if tokio::time::timeout(worker.config().timeouts.drain, drained).await.is_err() {
+        tracing::warn!("stopped with requests still running: the time to drain is over");
     }
 }
 
@@ -291,7 +239,7 @@ impl Acceptor {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = worker.stopping.wait_closing() => break,
+                () = worker.stopping().wait_closing() => break,
             };
             match accepted {
                 Ok((socket, peer)) => desks.assign(Socket::OfThisWorker(socket), peer, &worker),

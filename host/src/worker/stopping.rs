@@ -12,55 +12,54 @@ const STOPPED: u8 = 4;
 
 /// How far the stop of a worker has come. Each worker has its own, so that waiting for it touches no other core.
 #[derive(Debug, Default)]
-pub struct Stopping {
+pub(crate) struct Stopping {
     stage: AtomicU8,
     moved: Notify,
 }
 
 impl Stopping {
     /// Whether connections are to end, now or once their requests are served.
-    #[must_use]
-    pub fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.stage.load(Ordering::Relaxed) >= DRAINING
     }
 
     /// Waits until connections are to end.
-    pub async fn wait(&self) {
+    pub(crate) async fn wait(&self) {
         self.reached(DRAINING).await;
     }
 
     /// Waits until no more connections are to be accepted.
-    pub(super) async fn wait_closing(&self) {
+    pub(crate) async fn wait_closing(&self) {
         self.reached(CLOSING).await;
     }
 
     /// Waits until the worker is to stop without draining.
-    pub(super) async fn wait_at_once(&self) {
+    pub(crate) async fn wait_at_once(&self) {
         self.reached(AT_ONCE).await;
     }
 
     /// Waits until the worker has stopped.
-    pub(super) async fn wait_stopped(&self) {
+    pub(crate) async fn wait_stopped(&self) {
         self.reached(STOPPED).await;
     }
 
     /// Asks for no more connections, and the worker to drain once it has those that were accepted.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.move_to(CLOSING);
     }
 
     /// Asks the connections to end.
-    pub(super) fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.move_to(DRAINING);
     }
 
     /// Asks the worker to stop without draining.
-    pub(super) fn stop_at_once(&self) {
+    pub(crate) fn stop_at_once(&self) {
         self.move_to(AT_ONCE);
     }
 
     /// Says that the worker has stopped.
-    pub(super) fn stopped(&self) {
+    pub(crate) fn stopped(&self) {
         self.move_to(STOPPED);
     }
 

@@ -1,0 +1,74 @@
+//! A worker as its connections see it: the configuration, the engine, the routes as they are now, its wish to stop.
+//!
+//! It must not know its connections, nor how it is run.
+
+mod stopping;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::config::Config;
+use crate::guest::Engine;
+use crate::routes::RouteTable;
+
+pub(crate) use stopping::Stopping;
+
+/// What all workers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) engine: Engine,
+    pub(crate) routes: ArcSwap<RouteTable>,
+    /// The connections of all workers.
+    pub(crate) connections: AtomicUsize,
+}
+
+/// What a connection needs of the worker that serves it.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    stopping: Stopping,
+    next_id: AtomicU64,
+    /// The connections of this worker.
+    pub(crate) load: AtomicUsize,
+}
+
+impl Worker {
+    /// A worker that numbers its requests from `first_id` on, in steps of the number of workers.
+    pub(crate) fn new(shared: Arc<Shared>, first_id: u64) -> Self {
+        let (next_id, load) = (AtomicU64::new(first_id), AtomicUsize::new(0));
+        Self { shared, stopping: Stopping::default(), next_id, load }
+    }
+
+    /// What it shares with the others.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The configuration of the server.
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The engine.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// The routes as they are now.
+    pub(crate) fn routes(&self) -> Arc<RouteTable> {
+        self.shared.routes.load_full()
+    }
+
+    /// Whether the worker is to stop.
+    pub(crate) fn stopping(&self) -> &Stopping {
+        &self.stopping
+    }
+
+    /// A number that no other request of this server has: the workers take turns in counting.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(self.shared.config.workers.get() as u64, Ordering::Relaxed)
+    }
+}
