@@ -18,10 +18,9 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
+use crate::close_reason::CloseReason;
 use crate::http::head::{HeadError, HeadParser, RequestHead};
 use crate::worker::Worker;
-
-pub use close::CloseReason;
 
 use buckets::Buckets;
 use drive::Served;
@@ -74,6 +73,7 @@ impl Connection {
 
     async fn close(mut self, reason: CloseReason) {
         tracing::debug!(peer = %self.peer, reason = reason.explain(), "connection closed");
+        self.worker.closed().count(reason);
         close::close(self.socket, &mut self.timer, reason, self.half_closed).await;
     }
 

@@ -31,6 +31,7 @@
 //! ```
 
 mod clock;
+pub mod close_reason;
 pub mod config;
 mod connection;
 pub mod diagnostic;

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use thiserror::Error;
 
+use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
@@ -119,14 +120,26 @@ impl Running {
         self.crew.stop_at_once();
     }
 
+    /// How many connections have ended for this reason since the server was started.
+    #[must_use]
+    pub fn closed(&self, reason: CloseReason) -> u64 {
+        self.crew.closed(reason)
+    }
+
     /// Waits, in any runtime, until the server has stopped.
     pub async fn stopped(&self) {
         self.crew.stopped().await;
     }
 
-    /// Waits until the server has stopped.
+    /// Waits until the server has stopped, and logs why its connections have ended.
     pub fn join(mut self) {
         self.join_threads();
+        for reason in CloseReason::ALL {
+            let connections = self.closed(reason);
+            if connections > 0 {
+                tracing::info!(connections, reason = reason.explain(), "connections closed");
+            }
+        }
     }
 
     fn join_threads(&mut self) {

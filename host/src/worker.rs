@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::close_reason::Closed;
 use crate::config::Config;
 use crate::guest::Engine;
 use crate::routes::RouteTable;
@@ -33,13 +34,14 @@ pub(crate) struct Worker {
     next_id: AtomicU64,
     /// The connections of this worker.
     pub(crate) load: AtomicUsize,
+    closed: Closed,
 }
 
 impl Worker {
     /// A worker that numbers its requests from `first_id` on, in steps of the number of workers.
     pub(crate) fn new(shared: Arc<Shared>, first_id: u64) -> Self {
         let (next_id, load) = (AtomicU64::new(first_id), AtomicUsize::new(0));
-        Self { shared, stopping: Stopping::default(), next_id, load }
+        Self { shared, stopping: Stopping::default(), next_id, load, closed: Closed::default() }
     }
 
     /// What it shares with the others.
@@ -60,6 +62,11 @@ impl Worker {
     /// The routes as they are now.
     pub(crate) fn routes(&self) -> Arc<RouteTable> {
         self.shared.routes.load_full()
+    }
+
+    /// How its connections have ended.
+    pub(crate) fn closed(&self) -> &Closed {
+        &self.closed
     }
 
     /// Whether the worker is to stop.

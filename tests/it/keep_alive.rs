@@ -1,9 +1,12 @@
 //! How long a connection lives: pipelining, bodies that nobody reads, `Expect`, half-closed clients.
 
 use std::fmt::Write;
+use std::time::Duration;
+
+use host::close_reason::CloseReason;
 
 use crate::support::Then::{Closes, Lives};
-use crate::support::{End, TestServer, check, ok};
+use crate::support::{End, RoutesDir, TestServer, check, ok};
 
 const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
 const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
@@ -255,4 +258,21 @@ fn a_server_that_stops_closes_idle_connections() {
     assert_eq!(fresh.read_to_end(), "");
     drop((fresh, used));
     server.join();
+}
+
+#[test]
+fn a_server_counts_why_its_connections_have_ended() {
+    let server = TestServer::builder(RoutesDir::new().with("hello").with("nothing"))
+        .timeouts(|timeouts| timeouts.idle = Duration::from_millis(100))
+        .start();
+    server.get("/hello");
+    server.exchange("GET /hello HTTP/1.1\r\n\r\n");
+    server.exchange("GET /hello HTTP/1.1\r\nHost: ?\r\n\r\n");
+    server.exchange("GET /nothing HTTP/1.1\r\nHost: it\r\n\r\n");
+    server.connect().read_to_end();
+    let closed = CloseReason::ALL.map(|reason| (reason, server.closed(reason)));
+    let closed: Vec<_> = closed.into_iter().filter(|(_, connections)| *connections > 0).collect();
+    let expected =
+        [(CloseReason::NotPersistent, 1), (CloseReason::Handler, 1), (CloseReason::Idle, 1), (CloseReason::Refused, 2)];
+    assert_eq!(closed, expected);
 }

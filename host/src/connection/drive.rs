@@ -10,9 +10,9 @@ use std::time::Instant;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::net::TcpStream;
 
-use super::close::CloseReason;
 use super::timer::Timer;
 use crate::clock;
+use crate::close_reason::CloseReason;
 use crate::config::Timeouts;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Outcome};

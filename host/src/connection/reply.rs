@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::close::CloseReason;
 use super::drive::{Drive, Served, Wire, answer};
 use super::{Connection, scratch};
+use crate::close_reason::CloseReason;
 use crate::exchange::{Exchange, Request};
 use crate::guest::{CallError, Invocation, Outcome};
 use crate::http::decode::{BodyDecoder, check_begun};

@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinError, JoinSet};
 
+use crate::close_reason::CloseReason;
 use crate::connection::Connection;
 use crate::worker::{Shared, Stopping, Worker};
 
@@ -113,6 +114,11 @@ impl Crew {
 
     pub(super) fn stop_at_once(&self) {
         self.0.iter().for_each(|worker| worker.stopping().stop_at_once());
+    }
+
+    /// How many connections have ended for this reason.
+    pub(super) fn closed(&self, reason: CloseReason) -> u64 {
+        self.0.iter().map(|worker| worker.closed().number(reason)).sum()
     }
 
     /// Waits until every worker has stopped.

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 
+use host::close_reason::CloseReason;
 use host::config::{Config, Limits, Timeouts};
 use host::diagnostic::Diagnostic;
 use host::options::Value;
@@ -73,6 +74,11 @@ impl TestServer {
     #[track_caller]
     pub fn get(&self, target: &str) -> String {
         self.exchange(format!("GET {target} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// How many connections have ended for this reason.
+    pub fn closed(&self, reason: CloseReason) -> u64 {
+        self.running.closed(reason)
     }
 
     /// Tells it to stop; requests in flight may end.
