@@ -24,6 +24,9 @@ use crate::pump::Pump;
 /// How often the three take turns before other connections get theirs.
 const MAX_TURNS: usize = 32;
 
+/// What a 503 says: places are free as soon as other requests end.
+pub(super) const RETRY: [(&str, &str); 1] = [("Retry-After", "1")];
+
 /// How an exchange ended where the connection did not end with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Served {
@@ -267,7 +270,7 @@ where
             if !drains {
                 response.forbid_keep_alive();
             }
-            let retry: &[(&str, &str)] = if code == 503 { &[("Retry-After", "1")] } else { &[] };
+            let retry: &[(&str, &str)] = if code == 503 { &RETRY } else { &[] };
             answer(response, code, retry, status::reason(code));
         });
     }

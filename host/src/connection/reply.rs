@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::drive::{Drive, Served, Wire, answer};
+use super::drive::{Drive, RETRY, Served, Wire, answer};
 use super::{Connection, scratch};
 use crate::close_reason::CloseReason;
 use crate::exchange::{Exchange, Request};
@@ -57,9 +57,6 @@ impl<'r> Refusal<'r> {
         Self::new(status, error.to_string()).last(CloseReason::Refused)
     }
 }
-
-/// What waits for a route's place is not told when to come back but soon.
-const RETRY: [(&str, &str); 1] = [("Retry-After", "1")];
 
 impl Connection {
     /// Serves one request.
