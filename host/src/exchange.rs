@@ -75,6 +75,8 @@ struct Inner {
     body: Body,
     clock: Clock,
     closed_by_handler: bool,
+    /// Why the handler gave up, where it did.
+    failure: Option<String>,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -111,6 +113,11 @@ impl Inner {
     fn has_room(&self) -> bool {
         self.response.has_room() || self.response.is_over()
     }
+
+    /// The response, while the handler can work on it.
+    fn of_handler(&mut self) -> Result<&mut Response, ResponseError> {
+        if self.failure.is_some() { Err(ResponseError::Closed) } else { Ok(&mut self.response) }
+    }
 }
 
 impl Exchange {
@@ -119,7 +126,7 @@ impl Exchange {
     pub fn new(request: Request, response: Response, has_body: bool, deadline: Instant) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
-        Self { request: Some(request), inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false }) }
+        Self { request: Some(request), inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }) }
     }
 
     /// An exchange that no handler sees: the host has made the response.
@@ -127,7 +134,7 @@ impl Exchange {
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
         let body = Body::Over(Ok(()));
-        Self { request: None, inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false }) }
+        Self { request: None, inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }) }
     }
 
     /// The request, where a handler answers it.
@@ -155,7 +162,7 @@ impl Exchange {
     /// # Errors
     /// As [`Response::set_status`].
     pub fn set_status(&self, code: u16) -> Result<(), ResponseError> {
-        self.lock().response.set_status(code)
+        self.lock().of_handler()?.set_status(code)
     }
 
     /// Changes the fields of the response.
@@ -166,7 +173,7 @@ impl Exchange {
     where
         ResponseError: From<E>,
     {
-        Ok(change(self.lock().response.fields()?)?)
+        Ok(change(self.lock().of_handler()?.fields()?)?)
     }
 
     /// Writes as much of `chunk` from `offset` on as there is room for, and moves `offset`. True once all is
@@ -175,7 +182,8 @@ impl Exchange {
     /// # Errors
     /// As [`Response::write`].
     pub fn write(&self, chunk: &[u8], offset: &mut usize) -> Result<bool, ResponseError> {
-        let response = &mut self.lock().response;
+        let inner = &mut *self.lock();
+        let response = inner.of_handler()?;
         // All of a chunk is refused or none of it.
         if *offset == 0 && !response.admits(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
@@ -205,7 +213,7 @@ impl Exchange {
     pub fn close(&self) {
         let inner = &mut *self.lock();
         let response = &mut inner.response;
-        if response.is_over() {
+        if response.is_over() || inner.failure.is_some() {
             return;
         }
         inner.closed_by_handler = true;
@@ -216,6 +224,18 @@ impl Exchange {
             // A response that is not over can be finished.
             let _ = response.finish(&clock::date());
         }
+    }
+
+    /// The handler gives up, for a reason that the log is told. The first one stands.
+    ///
+    /// # Errors
+    /// What `reason` says.
+    pub fn fail<E>(&self, reason: impl FnOnce() -> Result<String, E>) -> Result<(), E> {
+        let failure = &mut self.lock().failure;
+        if failure.is_none() {
+            *failure = Some(reason()?);
+        }
+        Ok(())
     }
 
     /// Waits for the next piece of the body, at least one byte and at most `max`; none at the end.
@@ -326,6 +346,12 @@ impl Exchange {
             Body::Over(Err(error)) => Some(error),
             Body::Over(Ok(())) | Body::Idle | Body::Wanted(_) | Body::Piece(_) => None,
         }
+    }
+
+    /// Why the handler gave up, if it did. Told once.
+    #[must_use]
+    pub fn take_failure(&self) -> Option<String> {
+        self.lock().failure.take()
     }
 
     /// Whether the handler closed the connection before the response was complete.

@@ -73,6 +73,9 @@ pub enum CallError {
         /// The trap and its backtrace.
         report: String,
     },
+    /// The handler gave up, and says why.
+    #[error("failed: {0}")]
+    Failed(String),
 }
 
 impl CallError {
@@ -82,7 +85,7 @@ impl CallError {
         match self {
             Self::Busy(_) => 503,
             Self::Deadline { .. } => 504,
-            Self::Trap { .. } => 500,
+            Self::Trap { .. } | Self::Failed(_) => 500,
         }
     }
 }

@@ -173,6 +173,10 @@ where
         let name = self.route;
         let building = self.exchange.response(|response| response.is_building());
         let failed = self.exchange.body_error();
+        let end = match (end, self.exchange.take_failure()) {
+            (Ok(_), Some(reason)) => Err(CallError::Failed(reason)),
+            (end, Some(_) | None) => end,
+        };
         match end {
             Err(error) => match failed {
                 // The client is at fault: what the handler made of it is no news.
