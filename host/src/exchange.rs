@@ -126,7 +126,10 @@ impl Exchange {
     pub fn new(request: Request, response: Response, has_body: bool, deadline: Instant) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
-        Self { request: Some(request), inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }) }
+        Self {
+            request: Some(request),
+            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
+        }
     }
 
     /// An exchange that no handler sees: the host has made the response.
@@ -134,7 +137,10 @@ impl Exchange {
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
         let body = Body::Over(Ok(()));
-        Self { request: None, inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }) }
+        Self {
+            request: None,
+            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
+        }
     }
 
     /// The request, where a handler answers it.
@@ -188,14 +194,13 @@ impl Exchange {
         if *offset == 0 && !response.admits(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
         }
-        let date = clock::date();
         loop {
             let rest = &chunk[*offset..];
             if !rest.is_empty() && !response.is_over() && !response.has_room() {
                 return Ok(false);
             }
             let piece = &rest[..rest.len().min(response.max_piece())];
-            response.write(piece, &date)?;
+            response.write(piece, clock::date)?;
             *offset += piece.len();
             // A response without a body is over with its first piece: the rest of the chunk is dropped with it.
             if *offset == chunk.len() || response.is_over() {
@@ -222,7 +227,7 @@ impl Exchange {
         } else {
             response.forbid_keep_alive();
             // A response that is not over can be finished.
-            let _ = response.finish(&clock::date());
+            let _ = response.finish(clock::date);
         }
     }
 
@@ -358,11 +363,5 @@ impl Exchange {
     #[must_use]
     pub fn is_closed_by_handler(&self) -> bool {
         self.lock().closed_by_handler
-    }
-
-    /// The exchange's response, once the handler has let go of it.
-    #[must_use]
-    pub fn into_response(self) -> Response {
-        self.inner.into_inner().unwrap_or_else(PoisonError::into_inner).response
     }
 }

@@ -109,7 +109,8 @@ impl Handler {
             }
             None => {
                 shelf::wish(self, &invocation, terms);
-                Instance::new(self, State::new(invocation, terms.memory)).await?
+                // In a box: what making one holds would else be part of every call's future, and be moved with it.
+                Box::pin(Instance::new(self, State::new(invocation, terms.memory))).await?
             }
         };
         let outcome = instance.call().await?;

@@ -216,7 +216,7 @@ where
 
     /// The last piece of the body, or all of it.
     fn begin_tail(&mut self, body: Bytes) {
-        let (length, date) = (body.len() as u64, clock::date());
+        let length = body.len() as u64;
         if self.exchange.response(|response| response.contradicts(length)) {
             let (route, request) = (self.route, self.id);
             tracing::error!(route, request, "handler {route} returned {length} bytes against its content-length");
@@ -231,9 +231,9 @@ where
                 response.forbid_keep_alive();
             }
             // A response that is not over can begin, and end.
-            let _ = response.begin(Some(length), &date);
+            let _ = response.begin(Some(length), clock::date);
             if length == 0 {
-                let _ = response.finish(&date);
+                let _ = response.finish(clock::date);
             } else {
                 self.tail = body;
             }
@@ -245,11 +245,11 @@ where
         if self.tail.is_empty() {
             return false;
         }
-        let (tail, date) = (&mut self.tail, clock::date());
+        let tail = &mut self.tail;
         self.exchange.response(|response| {
             while !tail.is_empty() && response.has_room() {
                 let piece = tail.len().min(response.max_piece());
-                if response.write(&tail[..piece], &date).is_err() {
+                if response.write(&tail[..piece], clock::date).is_err() {
                     // Longer than was declared after the head was sent: the length stands, the rest is dropped.
                     tail.clear();
                     break;
@@ -258,7 +258,7 @@ where
             }
             if tail.is_empty() && !response.is_over() {
                 // It is not over, so it can end.
-                let _ = response.finish(&date);
+                let _ = response.finish(clock::date);
             }
         });
         !self.tail.is_empty()
@@ -354,6 +354,6 @@ where
 pub(super) fn answer(response: &mut Response, code: u16, fields: &[(&str, &str)], text: &str) {
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     // The callers have checked that the head is not sent, and the fields are the host's own.
-    let replaced = response.replace(code, fields, &text, &clock::date());
+    let replaced = response.replace(code, fields, &text, clock::date);
     debug_assert_eq!(replaced, Ok(()));
 }

@@ -187,9 +187,7 @@ impl Connection {
             let drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
             drive.of(&route.mount.name, id).run().await
         };
-        if let Some(exchange) = Arc::into_inner(exchange) {
-            scratch::return_output(exchange.into_response().into_buffer());
-        }
+        scratch::return_output(exchange.response(Response::take_buffer));
         served
     }
 

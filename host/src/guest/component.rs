@@ -11,8 +11,8 @@ use super::engine::Engine;
 use super::imports::{INTERFACES, VERSION};
 use super::shelf::Shelves;
 use super::state::{Expired, State};
-use super::{instance, report};
 use super::types::{GuestDeclaration, Returned};
+use super::{instance, report};
 use crate::options::Value;
 
 /// A loaded component, ready to be called.

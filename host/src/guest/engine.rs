@@ -115,9 +115,9 @@ impl Engine {
 
     /// Takes one of the places for invocations; none where all are taken.
     #[must_use]
-    pub fn permit(&self) -> Option<Permit> {
+    pub fn permit(&self) -> Option<Permit<'_>> {
         let taken = self.shared.running.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit { engine: self.clone() };
+        let permit = Permit { running: &self.shared.running };
         (taken < self.shared.max_invocations).then_some(permit)
     }
 
@@ -142,13 +142,13 @@ impl Engine {
 
 /// A place for one invocation, given back when dropped.
 #[derive(Debug)]
-pub struct Permit {
-    engine: Engine,
+pub struct Permit<'e> {
+    running: &'e AtomicU32,
 }
 
-impl Drop for Permit {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.engine.shared.running.fetch_sub(1, Ordering::Relaxed);
+        self.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -36,8 +36,8 @@ pub(super) struct State {
 enum Role {
     /// Answers a request.
     Invocation(Invocation),
-    /// Has no request: it describes its route or starts, until the moment given, or rests.
-    Alone { route: Arc<str>, deadline: Instant },
+    /// Has no request: it describes its route or starts, until the moment given, or rests, and does nothing.
+    Alone { route: Arc<str>, deadline: Option<Instant> },
 }
 
 struct Wasi {
@@ -54,7 +54,7 @@ impl State {
 
     /// For what is to be done without a request, within `timeout`.
     pub(super) fn alone(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
-        let role = Role::Alone { route, deadline: Instant::now() + timeout };
+        let role = Role::Alone { route, deadline: Some(Instant::now() + timeout) };
         Self { role, memory: MemoryLimit::new(memory), wasi: None }
     }
 
@@ -71,9 +71,9 @@ impl State {
     /// Lets go of the invocation, which has ended.
     pub(super) fn rest(&mut self) {
         if let Role::Invocation(invocation) = &self.role {
-            let (route, deadline) = (invocation.route.clone(), Instant::now());
+            let route = invocation.route.clone();
             self.finish_log();
-            self.role = Role::Alone { route, deadline };
+            self.role = Role::Alone { route, deadline: None };
         }
     }
 
@@ -97,7 +97,7 @@ impl State {
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         match &self.role {
             Role::Invocation(invocation) => invocation.exchange.is_expired(now),
-            Role::Alone { deadline, .. } => now >= *deadline,
+            Role::Alone { deadline, .. } => deadline.is_none_or(|deadline| now >= deadline),
         }
     }
 
