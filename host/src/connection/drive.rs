@@ -79,12 +79,12 @@ where
     }
 
     /// Says whose handler it is, for the log.
-    pub(super) fn of(self, route: &'c str, id: u64) -> Self {
-        Self { route, id, ..self }
+    pub(super) fn name(&mut self, route: &'c str, id: u64) {
+        (self.route, self.id) = (route, id);
     }
 
     /// Runs the exchange to its end.
-    pub(super) async fn run(mut self) -> Result<Served, CloseReason> {
+    pub(super) async fn run(&mut self) -> Result<Served, CloseReason> {
         std::future::poll_fn(|cx| self.poll(cx)).await;
         if let Some(gone) = self.gone {
             return Err(gone);

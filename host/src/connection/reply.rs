@@ -142,7 +142,7 @@ impl Connection {
         let exchange = Arc::new(Exchange::answered(response));
         let wire = self.wire(&worker.config().timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
-        let drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
+        let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
         match (drive.run().await, refusal.last) {
             (Err(CloseReason::NotPersistent | CloseReason::BodyUnread), Some(reason)) => Err(reason),
             (served, _) => served,
@@ -184,8 +184,9 @@ impl Connection {
         let served = {
             let handler = std::pin::pin!(Some(route.handler.call(invocation)));
             let wire = self.wire(&worker.config().timeouts);
-            let drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
-            drive.of(&route.mount.name, id).run().await
+            let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
+            drive.name(&route.mount.name, id);
+            drive.run().await
         };
         scratch::return_output(exchange.response(Response::take_buffer));
         served
