@@ -17,8 +17,10 @@ use super::{Handler, Invocation};
 const MAX_START: Duration = Duration::from_millis(100);
 
 thread_local! {
-    /// The handler whose request last found no instance.
+    /// The handler whose request last took an instance that is not to be used again, or found none.
     static WISH: RefCell<Option<Wish>> = const { RefCell::new(None) };
+    /// How many such requests have come since the thread last had nothing to do.
+    static WISHES: Cell<u32> = const { Cell::new(0) };
     /// An instance that has served its last invocation: its end can wait until the response is sent.
     static ENDED: Cell<Option<Instance>> = const { Cell::new(None) };
     /// A guest has run for a whole tick since the thread last had nothing to do.
@@ -33,11 +35,12 @@ struct Wish {
 
 /// Asks for an instance to be made when the thread has nothing else to do.
 pub(super) fn wish(handler: &Arc<Handler>, invocation: &Invocation, terms: Terms) {
-    WISH.with_borrow_mut(|wish| {
-        if wish.is_none() && !handler.shelves().is_late() {
-            *wish = Some(Wish { handler: Arc::downgrade(handler), route: invocation.route.clone(), terms });
-        }
-    });
+    WISHES.set(WISHES.get().saturating_add(1));
+    // Under load it is made no sooner than by the request that needs it, and only has cooled down.
+    if WISHES.get() > 1 || handler.shelves().is_late() {
+        return WISH.set(None);
+    }
+    WISH.set(Some(Wish { handler: Arc::downgrade(handler), route: invocation.route.clone(), terms }));
 }
 
 /// Ends an instance once the thread has nothing else to do, or the next one has ended.
@@ -59,6 +62,7 @@ pub fn spins() -> bool {
 /// For a thread that is about to wait: does what would hold up a request.
 pub fn when_idle() {
     SPINS.set(false);
+    WISHES.set(0);
     ENDED.set(None);
     if let Some(Wish { handler, route, terms }) = WISH.take()
         && let Some(handler) = handler.upgrade()
