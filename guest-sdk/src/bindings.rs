@@ -1221,8 +1221,8 @@ pub mod vibrato {
             /// Gives up: the handler has failed, for a `reason` that goes to the log (its first 2048 bytes) and not to the
             /// client. Where nothing was written the answer is 500 in place of what was set, or the status that belongs to a
             /// `body-error` that `read` has given; else the connection is cut, so that a truncated body looks truncated; a
-            /// response that was complete stays so. From then on every call says `closed`, and what the handler returns is not
-            /// looked at. A second call does nothing.
+            /// response that was complete stays so. From then on `write` and what changes the head say `closed`, `close` does
+            /// nothing, and what the handler returns is not looked at. A second call does nothing.
             #[allow(async_fn_in_trait)]
             pub fn fail(reason: &str) -> ::core::result::Result<(), Error> {
                 unsafe {
