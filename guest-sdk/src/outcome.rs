@@ -95,15 +95,45 @@ impl IntoOutcome<marker::Whole> for Manual {
     }
 }
 
-impl IntoOutcome<marker::Whole> for Cow<'_, str> {
+impl IntoOutcome<marker::Bytes> for Cow<'_, str> {
     fn into_outcome(self, _: Response) -> Outcome {
         Outcome::Body(self.into_owned().into_bytes())
     }
 }
 
-impl<T: Into<Vec<u8>>> IntoOutcome<marker::Bytes> for T {
+macro_rules! into_body {
+    ($($bytes:ty),*) => {$(
+        impl IntoOutcome<marker::Bytes> for $bytes {
+            fn into_outcome(self, _: Response) -> Outcome {
+                Outcome::Body(self.into())
+            }
+        }
+    )*};
+}
+
+into_body!(Vec<u8>, String, Box<[u8]>, Cow<'_, [u8]>);
+
+impl IntoOutcome<marker::Bytes> for &str {
     fn into_outcome(self, _: Response) -> Outcome {
-        Outcome::Body(self.into())
+        Outcome::Body(copied(self.as_bytes()))
+    }
+}
+
+impl IntoOutcome<marker::Bytes> for &[u8] {
+    fn into_outcome(self, _: Response) -> Outcome {
+        Outcome::Body(copied(self))
+    }
+}
+
+impl<const N: usize> IntoOutcome<marker::Bytes> for &[u8; N] {
+    fn into_outcome(self, _: Response) -> Outcome {
+        Outcome::Body(copied(self))
+    }
+}
+
+impl<const N: usize> IntoOutcome<marker::Bytes> for [u8; N] {
+    fn into_outcome(self, _: Response) -> Outcome {
+        Outcome::Body(copied(&self))
     }
 }
 
@@ -177,6 +207,30 @@ where
             Err(error) => fail(&error, response),
         }
     }
+}
+
+/// A copy of a body. Where there is no memory for it the guest traps without a word: what would print it brings a
+/// component more imports than all the rest of a small handler.
+fn copied(bytes: &[u8]) -> Vec<u8> {
+    let mut copy = Vec::new();
+    if copy.try_reserve_exact(bytes.len()).is_err() {
+        trap();
+    }
+    copy.spare_capacity_mut()[..bytes.len()].write_copy_of_slice(bytes);
+    #[expect(unsafe_code, reason = "an `extend` could grow, and so could fail, for all the compiler knows")]
+    // SAFETY: so many bytes were reserved, and the line above has written them.
+    unsafe {
+        copy.set_len(bytes.len());
+    }
+    copy
+}
+
+/// Ends the invocation at once.
+fn trap() -> ! {
+    #[cfg(target_arch = "wasm32")]
+    core::arch::wasm32::unreachable();
+    #[cfg(not(target_arch = "wasm32"))]
+    std::process::abort()
 }
 
 /// Writes one chunk of an iterator. An empty one would complete the response, which its end does.

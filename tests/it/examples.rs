@@ -154,6 +154,7 @@ fn page_answers_the_segment_of_its_path() {
 fn a_handler_that_cannot_fail_imports_nothing_but_what_it_calls() {
     let cases: &[(&str, &[&str])] = &[
         ("nothing", &[]),
+        ("text", &[]),
         ("hello", &["write", "fail"]),
         ("static_chunks", &["write", "fail"]),
         ("manual", &["write", "fail"]),

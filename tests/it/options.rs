@@ -25,6 +25,7 @@ const DECLARED: &str = "\
     my_texts: Value::Texts([\"one\", \"two\"])\n\
     rate: Value::Integer(1000000)\n\
     rate_scope: Value::Text(\"connection\")\n\
+    reuse: Value::Integer(1)\n\
     status: Value::Integer(201)\n\
     stream: Value::Boolean(false)\n\
     timeout: Value::Float(5.5)\n\
@@ -185,6 +186,7 @@ fn flags_hold_where_nobody_says_otherwise() {
         ("memory", Value::Integer(8_388_608)),
         ("rate", Value::Integer(50_000_000)),
         ("rate_scope", Value::Text("connection".to_owned())),
+        ("reuse", Value::Integer(3)),
         ("status", Value::Integer(202)),
         ("stream", Value::Boolean(false)),
         ("timeout", Value::Float(2.5)),

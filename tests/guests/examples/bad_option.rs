@@ -21,7 +21,9 @@ extern "C" fn describe() -> &'static Declaration {
         &Declaration {
             paths: List::of(const { &[Text::of_str("/bad_option")] }),
             methods: List::of(&[]),
-            options: List::of(const { &[Entry { name: Text::of_str("rate"), value: Value::Text(Text::of_str("fast")) }] }),
+            options: List::of(
+                const { &[Entry { name: Text::of_str("rate"), value: Value::Text(Text::of_str("fast")) }] },
+            ),
         }
     }
 }
