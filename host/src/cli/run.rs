@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use host::config::{Config, Limits, Timeouts};
-use host::diagnostic::Severity;
 use host::http::head::HeadLimits;
 use host::server::{Running, Server};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -21,6 +20,9 @@ use super::options::Source;
 
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: i32 = 4096;
+
+/// How long routes are waited for before it listens: those that are in the compile cache need no longer.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The arguments of `host run`.
 #[derive(Debug, Args)]
@@ -82,6 +84,10 @@ struct Bounds {
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().idle), value_parser = duration)]
     idle_timeout: Duration,
 
+    /// For a route that is being loaded, when a request may be its; past it: 503.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().load), value_parser = duration)]
+    load_timeout: Duration,
+
     /// For a client to take some of what is sent.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().write), value_parser = duration)]
     write_timeout: Duration,
@@ -103,15 +109,8 @@ impl Run {
         let listeners = self.listen.iter().map(|address| bind(address)).collect::<anyhow::Result<Vec<_>>>()?;
         logging::start(self.log_format)?;
         descriptors::warn_below(self.bounds.max_connections);
-        let (server, diagnostics) = Server::new(self.config()?)?;
-        for diagnostic in &diagnostics {
-            match diagnostic.severity {
-                Severity::Error => tracing::error!("{}", diagnostic.unlabelled()),
-                Severity::Warning => tracing::warn!("{}", diagnostic.unlabelled()),
-            }
-        }
-        let (cached, compiled) = server.cache_hits_and_misses();
-        tracing::info!(routes = server.routes().routes().len(), cached, compiled, "routes loaded");
+        let server = Server::open(self.config()?)?;
+        server.wait(PATIENCE);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // From here on a signal drains rather than kills.
         let mut signals = runtime.block_on(async { Signals::new() })?;
@@ -145,6 +144,7 @@ impl Run {
                 head: bounds.head_timeout,
                 body: bounds.body_timeout,
                 idle: bounds.idle_timeout,
+                load: bounds.load_timeout,
                 write: bounds.write_timeout,
                 grace: bounds.grace,
                 drain: bounds.drain_timeout,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use matchit::Router;
 
@@ -29,7 +30,7 @@ pub(super) struct Settled {
 pub(super) type Claims = BTreeMap<String, Vec<usize>>;
 
 /// Settles who answers at which pattern.
-pub(super) fn settle<H>(routes: &[Route<H>]) -> Settled {
+pub(super) fn settle<H>(routes: &[Arc<Route<H>>]) -> Settled {
     let mut claims = claims(routes);
     let mut diagnostics = drop_overlaps(routes, &mut claims);
     loop {
@@ -40,7 +41,7 @@ pub(super) fn settle<H>(routes: &[Route<H>]) -> Settled {
     }
 }
 
-fn claims<H>(routes: &[Route<H>]) -> Claims {
+fn claims<H>(routes: &[Arc<Route<H>>]) -> Claims {
     let mut claims = Claims::new();
     for (index, route) in routes.iter().enumerate() {
         for pattern in &route.mount.patterns {
@@ -54,7 +55,7 @@ fn claims<H>(routes: &[Route<H>]) -> Claims {
 }
 
 /// Drops the claims to one pattern whose methods overlap.
-fn drop_overlaps<H>(routes: &[Route<H>], claims: &mut Claims) -> Vec<Diagnostic> {
+fn drop_overlaps<H>(routes: &[Arc<Route<H>>], claims: &mut Claims) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for (pattern, claimants) in claims.iter_mut() {
         let mut dropped = Vec::new();
@@ -98,7 +99,7 @@ fn router(claims: &Claims) -> Result<Router<usize>, Vec<String>> {
 
 /// Drops the patterns that a router refused, and all that they conflict with: which of two was refused is but their
 /// order.
-fn drop_ambiguous<H>(routes: &[Route<H>], claims: &mut Claims, refused: &[String]) -> Vec<Diagnostic> {
+fn drop_ambiguous<H>(routes: &[Arc<Route<H>>], claims: &mut Claims, refused: &[String]) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut dropped = refused.to_vec();
     for (place, pattern) in refused.iter().enumerate() {

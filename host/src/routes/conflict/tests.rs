@@ -1,13 +1,11 @@
 //! Which claims are dropped, and what is said about it.
 
-use std::sync::Arc;
-
 use super::*;
 use crate::options::Options;
 use crate::routes::Mount;
 
 fn settled(claims: &[(&str, &[&str], &str)]) -> (Vec<String>, Vec<String>) {
-    let routes: Vec<Route<()>> = claims
+    let routes: Vec<Arc<Route<()>>> = claims
         .iter()
         .map(|(file, patterns, methods)| {
             let mount = Mount {
@@ -17,7 +15,7 @@ fn settled(claims: &[(&str, &[&str], &str)]) -> (Vec<String>, Vec<String>) {
                 file: file.into(),
             };
             let options = Options::resolve(&[], &[], &[]).expect("the defaults are accepted");
-            Route::new(mount, options, Arc::new(()))
+            Arc::new(Route::new(mount, options, Arc::new(())))
         })
         .collect();
     let settled = settle(&routes);

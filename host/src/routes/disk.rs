@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::error;
+use super::load::error;
 use crate::diagnostic::{Diagnostic, Severity};
 
 #[cfg(test)]
