@@ -25,6 +25,7 @@ mod path;
 pub mod pattern;
 mod route;
 mod table;
+mod watch;
 
 pub use awaited::Claim;
 pub use current::Current;
@@ -36,3 +37,4 @@ pub use method::MethodError;
 pub use pattern::PatternError;
 pub use route::{Mount, Permit, Route};
 pub use table::{Lookup, Mounted, Params, RouteTable};
+pub use watch::WatchError;

@@ -20,7 +20,7 @@ use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
-use crate::routes::{Directory, RouteTable};
+use crate::routes::{Directory, RouteTable, WatchError};
 use crate::worker::Shared;
 
 use crew::Crew;
@@ -38,7 +38,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     crew: Crew,
     threads: Vec<JoinHandle<()>>,
-    _directory: Directory,
+    directory: Directory,
 }
 
 /// Why a server cannot be made or started.
@@ -99,6 +99,14 @@ impl Server {
         }
     }
 
+    /// Loads routes from now on as soon as their files change.
+    ///
+    /// # Errors
+    /// Where the system does not tell of changes.
+    pub fn watch(&self) -> Result<(), WatchError> {
+        self.directory.watch()
+    }
+
     /// The routes that are loaded.
     #[must_use]
     pub fn routes(&self) -> Arc<RouteTable> {
@@ -112,7 +120,7 @@ impl Server {
     pub fn start(self, listeners: Vec<TcpListener>) -> Result<Running, ServerError> {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
         let (crew, posts) = Crew::new(&self.shared, listeners)?;
-        let mut running = Running { addresses, crew, threads: Vec::new(), _directory: self.directory };
+        let mut running = Running { addresses, crew, threads: Vec::new(), directory: self.directory };
         for (index, post) in posts.into_iter().enumerate() {
             let name = format!("worker-{index}");
             running.threads.push(std::thread::Builder::new().name(name).spawn(move || post.run())?);
@@ -126,6 +134,11 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Loads what has changed in the routes directory, and again what could not be loaded.
+    pub fn reload(&self) {
+        self.directory.reload();
     }
 
     /// Stops accepting, serves what was accepted, lets requests in flight end within the time to drain, and closes the

@@ -17,6 +17,7 @@ mod outcomes_failed;
 mod outcomes_http10;
 mod outcomes_manual;
 mod rate;
+mod reload;
 mod rfc9110;
 mod rfc9112;
 mod rfc9112_body;

@@ -43,6 +43,10 @@ pub(super) struct Run {
     #[arg(long, value_name = "N", help_heading = "Server")]
     workers: Option<NonZeroUsize>,
 
+    /// Load changed routes on SIGHUP alone, not as soon as their files change.
+    #[arg(long, help_heading = "Server")]
+    no_watch: bool,
+
     #[command(flatten)]
     bounds: Bounds,
 }
@@ -102,7 +106,7 @@ struct Bounds {
 }
 
 impl Run {
-    /// Serves until SIGINT or SIGTERM; a second one does not wait for requests in flight.
+    /// Serves until SIGINT or SIGTERM; a second one does not wait for requests in flight. SIGHUP reloads.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         descriptors::raise();
@@ -110,9 +114,14 @@ impl Run {
         logging::start(self.log_format)?;
         descriptors::warn_below(self.bounds.max_connections);
         let server = Server::open(self.config()?)?;
+        if !self.no_watch
+            && let Err(error) = server.watch()
+        {
+            tracing::warn!("{error}");
+        }
         server.wait(PATIENCE);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // From here on a signal drains rather than kills.
+        // From here on no signal kills.
         let mut signals = runtime.block_on(async { Signals::new() })?;
         let running = server.start(listeners)?;
         let mut stdout = std::io::stdout().lock();
@@ -158,24 +167,36 @@ impl Run {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
-        tokio::select! { _ = self.interrupt.recv() => {} _ = self.terminate.recv() => {} }
+    /// Waits for the next signal to stop, reloading meanwhile at each hangup.
+    async fn next(&mut self, running: &Running) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => running.reload(),
+            }
+        }
     }
 
     /// Stops the server at the first signal, and at once at the second.
     async fn stop(&mut self, running: &Running) {
-        self.next().await;
+        self.next(running).await;
         tracing::info!("stopping: requests in flight may end; another signal stops at once");
         running.stop();
         tokio::select! {
-            () = self.next() => running.stop_at_once(),
+            () = self.next(running) => running.stop_at_once(),
             () = running.stopped() => {}
         }
     }

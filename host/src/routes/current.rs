@@ -18,8 +18,8 @@ pub struct Current {
 
 impl Current {
     /// The first table.
-    pub(super) fn new(table: RouteTable) -> Self {
-        Self { table: ArcSwap::from_pointee(table), swapped: Notify::new() }
+    pub(super) fn new(table: Arc<RouteTable>) -> Self {
+        Self { table: ArcSwap::new(table), swapped: Notify::new() }
     }
 
     /// The table now.
@@ -40,8 +40,8 @@ impl Current {
     }
 
     /// Makes a table the current one. Requests in flight keep theirs.
-    pub(super) fn swap(&self, table: RouteTable) {
-        self.table.store(Arc::new(table));
+    pub(super) fn swap(&self, table: Arc<RouteTable>) {
+        self.table.store(table);
         self.swapped.notify_waiters();
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::awaited::Claim;
+use super::disk::Look;
 use super::file::RouteFile;
 use super::{Mount, Route, disk, method, pattern};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -37,6 +38,7 @@ pub(crate) struct Candidate {
     pub(crate) file: PathBuf,
     /// What is said beside it.
     pub(crate) route_file: RouteFile,
+    look: Look,
 }
 
 /// What became of one component.
@@ -57,10 +59,15 @@ pub(crate) struct Loader {
 }
 
 impl Candidate {
-    /// Reads what lies beside a component.
-    pub(super) fn read(file: &Path) -> Result<Self, Vec<Diagnostic>> {
+    /// Reads what lies beside a component that looks so.
+    pub(super) fn read(file: PathBuf, look: Look) -> Result<Self, Vec<Diagnostic>> {
         let route_file = read_route_file(&file.with_extension("toml"))?;
-        Ok(Self { file: file.to_owned(), route_file })
+        Ok(Self { file, route_file, look })
+    }
+
+    /// How it looked when it was found.
+    pub(super) fn look(&self) -> Look {
+        self.look
     }
 
     /// What it may answer, its component being unknown.
@@ -81,7 +88,7 @@ impl<H> Loaded<H> {
 
 impl Load for Loader {
     fn load(&self, candidate: &Candidate) -> Loaded {
-        let Candidate { file, route_file } = candidate;
+        let Candidate { file, route_file, look: _ } = candidate;
         let name: Arc<str> = printable(&place(&self.directory, file).with_extension("").to_string_lossy()).into();
         // What the operator allows it counts for `describe` too.
         let operator = match Options::resolve(&self.flags, &[], &route_file.options) {
@@ -108,7 +115,7 @@ impl Load for Loader {
 impl Loader {
     /// Puts together what the file's place, the component and the route file say.
     fn mount(&self, candidate: &Candidate, name: Arc<str>, handler: Handler) -> Loaded {
-        let Candidate { file, route_file } = candidate;
+        let Candidate { file, route_file, look: _ } = candidate;
         let none = Declaration { paths: Vec::new(), methods: Vec::new(), options: Vec::new() };
         let declared = handler.declaration().unwrap_or(&none);
         if let Err(error) = pattern::check_all(&declared.paths) {

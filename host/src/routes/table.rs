@@ -82,11 +82,25 @@ struct Endpoint<H> {
 }
 
 impl<H> RouteTable<H> {
-    /// Makes a table, and reports the conflicts. Where routes conflict at a pattern none of them is mounted at it; a
-    /// route that is left without any is not in the table. `claims` are those of routes that are still being loaded.
-    pub fn build(mut routes: Vec<Arc<Route<H>>>, claims: Vec<Claim>) -> (Self, Vec<Diagnostic>) {
+    /// A table without routes.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            router: Router::new(),
+            endpoints: Vec::new(),
+            mounted: Vec::new(),
+            extensions: Vec::new(),
+            allow: method::allow(std::iter::empty()),
+            awaited: None,
+        }
+    }
+
+    /// Makes a table, and reports the conflicts. Where routes conflict at a pattern, the one that answered there in the
+    /// table `before` goes on answering, and else none of them does; a route that is left without any is not in the
+    /// table. `claims` are those of routes that are still being loaded.
+    pub fn build(mut routes: Vec<Arc<Route<H>>>, claims: Vec<Claim>, before: &Self) -> (Self, Vec<Diagnostic>) {
         routes.sort_by(|one, other| one.mount.file.cmp(&other.mount.file));
-        let settled = settle(&routes);
+        let settled = settle(&routes, before.routes());
         let held = |index: usize, pattern: &String| settled.claims.get(pattern).is_some_and(|all| all.contains(&index));
         let mounted = |(index, route): (usize, &Arc<Route<H>>)| {
             let patterns: Vec<String> = route.mount.patterns.iter().filter(|it| held(index, it)).cloned().collect();
@@ -142,6 +156,11 @@ impl<H> RouteTable<H> {
     /// The mounted routes, sorted by file.
     pub fn routes(&self) -> &[Mounted<H>] {
         &self.mounted
+    }
+
+    /// Whether it has the very routes that another has.
+    pub(super) fn has_routes_of(&self, other: &Self) -> bool {
+        self.mounted.iter().map(|it| Arc::as_ptr(&it.route)).eq(other.mounted.iter().map(|it| Arc::as_ptr(&it.route)))
     }
 
     /// Whether no route is being loaded that is not in it.

@@ -40,7 +40,7 @@ fn only_a_request_that_an_awaited_route_may_answer_waits() {
             let methods: Vec<&str> = methods.split_whitespace().collect();
             route(file, &[pattern], &methods)
         });
-        let (table, _) = RouteTable::build(routes.into(), claims.clone());
+        let (table, _) = RouteTable::build(routes.into(), claims.clone(), &RouteTable::empty());
         assert_eq!(table.is_complete(), claims.is_empty());
         let waited = matches!(table.lookup(method, path), Lookup::Awaited);
         assert_eq!(waited, waits, "{method} {path} with {claims:?}");

@@ -15,7 +15,7 @@ pub(crate) fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Rout
 }
 
 fn table(routes: Vec<Arc<Route<()>>>) -> RouteTable<()> {
-    let (table, diagnostics) = RouteTable::build(routes, Vec::new());
+    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &RouteTable::empty());
     assert_eq!(diagnostics, []);
     table
 }
@@ -156,7 +156,7 @@ fn a_conflicting_pattern_is_not_found_and_the_routes_other_patterns_are() {
         route("b.wasm", &["/hello"], &["GET", "POST"]),
         route("c.wasm", &["/hello"], &["PUT"]),
     ];
-    let (table, diagnostics) = RouteTable::build(routes, Vec::new());
+    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &RouteTable::empty());
     assert_eq!(diagnostics.len(), 1);
     for (method, path, expected) in [
         ("GET", "/hello", "405 PUT, OPTIONS"),
@@ -182,7 +182,7 @@ proptest! {
     ) {
         let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
         let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
-        let (table, _) = RouteTable::build(routes.collect(), Vec::new());
+        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &RouteTable::empty());
         for path in &paths {
             prop_assert_ne!(found(&table, "GET", path), "501");
         }
