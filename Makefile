@@ -12,7 +12,7 @@ HANDLERS := $(BUILD)/handlers
 EXAMPLES := $(patsubst examples/%/Cargo.toml,%,$(wildcard examples/*/Cargo.toml))
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target test lint bench fuzz clean
+.PHONY: help run routes host target test lint bench counts fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,7 +53,10 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
 
 bench: target ## Measure the release host against a bare loop, and the parts that every request passes
-	$(CARGO) bench --locked --package host
+	$(CARGO) bench --locked --no-fail-fast --package host
+
+counts: target ## Count the instructions of one request with valgrind (RECORD=1 records them)
+	$(CARGO) bench --locked --package host --bench counts $(if $(RECORD),-- --record)
 
 fuzz: ## Fuzz the HTTP core, FUZZ_SECONDS for each target; installs a nightly compiler and cargo-fuzz if need be
 	@rustup toolchain list | grep -q ^nightly || rustup toolchain install nightly --profile minimal

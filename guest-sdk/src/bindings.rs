@@ -1592,6 +1592,53 @@ pub mod vibrato {
                     result4
                 }
             }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Gives up: the handler has failed, for a `reason` that goes to the log (its first 2048 bytes) and not to the
+            /// client. Where nothing was written the answer is 500 in place of what was set, or the status that belongs to a
+            /// `body-error` that `read` has given; else the connection is cut, so that a truncated body looks truncated; a
+            /// response that was complete stays so. From then on every call says `closed`, and what the handler returns is not
+            /// looked at. A second call does nothing.
+            #[allow(async_fn_in_trait)]
+            pub fn fail(reason: &str) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[repr(align(1))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 2]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2]);
+                    let vec0 = reason;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/response@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "fail"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result5 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(*ptr1.add(1).cast::<u8>());
+                                super::super::super::vibrato::handler::types::Error::_lift(
+                                    l4 as u8,
+                                )
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result5
+                }
+            }
         }
         /// The options of the route: the host's own and any that a person invented.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
@@ -2154,9 +2201,9 @@ macro_rules! __export_handler_described_impl {
         #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:vibrato:handler@0.1.0:handler-described:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1291] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1313] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x83\x09\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x99\x09\x01A\x02\x01\
 A\x14\x01B\x13\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09forbidde\
 n\x09too-large\x04\0\x05error\x03\0\x03\x01m\x04\x0aincomplete\x09malformed\x09t\
@@ -2174,19 +2221,20 @@ o\x02s\x08\x01p\x09\x01@\0\0\x0a\x04\0\x06fields\x01\x0b\x01k\x08\x01@\x01\x04na
 mes\0\x0c\x04\0\x05field\x01\x0d\x01o\x02ss\x01p\x0e\x01@\0\0\x0f\x04\0\x06param\
 s\x01\x10\x04\0\x04peer\x01\x04\x01j\x01\x0c\x01\x01\x01@\x01\x03maxy\0\x11\x04\0\
 \x04read\x01\x12\x03\0\x1dvibrato:handler/request@0.1.0\x05\x03\x02\x03\0\0\x05e\
-rror\x01B\x0f\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\
+rror\x01B\x11\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\
 \x04code{\0\x02\x04\0\x0aset-status\x01\x03\x01p}\x01@\x02\x04names\x05value\x04\
 \0\x02\x04\0\x09set-field\x01\x05\x04\0\x0cappend-field\x01\x05\x01@\x01\x04name\
 s\0\x02\x04\0\x0cremove-field\x01\x06\x01@\x01\x05chunk\x04\0\x02\x04\0\x05write\
-\x01\x07\x01@\0\0\x02\x04\0\x05close\x01\x08\x03\0\x1evibrato:handler/response@0\
-.1.0\x05\x05\x02\x03\0\0\x05value\x01B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\
-\0\0\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\
-\x01@\0\0\x05\x04\0\x03all\x01\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\
-\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x08\x02\x03\0\0\x07outcom\
-e\x03\0\x07outcome\x03\0\x0a\x01@\0\0\x09\x04\0\x08describe\x01\x0c\x01@\0\0\x0b\
-\x04\0\x06handle\x01\x0d\x04\0'vibrato:handler/handler-described@0.1.0\x04\0\x0b\
-\x17\x01\0\x11handler-described\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01\x07\x01@\0\0\x02\x04\0\x05close\x01\x08\x01@\x01\x06reasons\0\x02\x04\0\x04\
+fail\x01\x09\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05valu\
+e\x01B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\
+\0\x02\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\
+\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\x02\x03\0\0\x0bdeclaration\x03\
+\0\x0bdeclaration\x03\0\x08\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0a\x01\
+@\0\0\x09\x04\0\x08describe\x01\x0c\x01@\0\0\x0b\x04\0\x06handle\x01\x0d\x04\0'v\
+ibrato:handler/handler-described@0.1.0\x04\0\x0b\x17\x01\0\x11handler-described\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-\
+bindgen-rust\x060.61.1";
         };
     };
 }
@@ -2199,8 +2247,8 @@ pub use __export_handler_described_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1321] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x81\x09\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1343] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x97\x09\x01A\x02\x01\
 A\x10\x01B\x13\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09forbidde\
 n\x09too-large\x04\0\x05error\x03\0\x03\x01m\x04\x0aincomplete\x09malformed\x09t\
@@ -2218,19 +2266,20 @@ o\x02s\x08\x01p\x09\x01@\0\0\x0a\x04\0\x06fields\x01\x0b\x01k\x08\x01@\x01\x04na
 mes\0\x0c\x04\0\x05field\x01\x0d\x01o\x02ss\x01p\x0e\x01@\0\0\x0f\x04\0\x06param\
 s\x01\x10\x04\0\x04peer\x01\x04\x01j\x01\x0c\x01\x01\x01@\x01\x03maxy\0\x11\x04\0\
 \x04read\x01\x12\x03\0\x1dvibrato:handler/request@0.1.0\x05\x03\x02\x03\0\0\x05e\
-rror\x01B\x0f\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\
+rror\x01B\x11\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\
 \x04code{\0\x02\x04\0\x0aset-status\x01\x03\x01p}\x01@\x02\x04names\x05value\x04\
 \0\x02\x04\0\x09set-field\x01\x05\x04\0\x0cappend-field\x01\x05\x01@\x01\x04name\
 s\0\x02\x04\0\x0cremove-field\x01\x06\x01@\x01\x05chunk\x04\0\x02\x04\0\x05write\
-\x01\x07\x01@\0\0\x02\x04\0\x05close\x01\x08\x03\0\x1evibrato:handler/response@0\
-.1.0\x05\x05\x02\x03\0\0\x05value\x01B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\
-\0\0\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\
-\x01@\0\0\x05\x04\0\x03all\x01\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\
-\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x08\x02\x03\0\0\x07outcom\
-e\x03\0\x07outcome\x03\0\x0a\x04\0Gvibrato:handler/handler-described-with-all-of\
--its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-described-with-all-of-its-ex\
-ports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01\x07\x01@\0\0\x02\x04\0\x05close\x01\x08\x01@\x01\x06reasons\0\x02\x04\0\x04\
+fail\x01\x09\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05valu\
+e\x01B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\
+\0\x02\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\
+\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\x02\x03\0\0\x0bdeclaration\x03\
+\0\x0bdeclaration\x03\0\x08\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0a\x04\
+\0Gvibrato:handler/handler-described-with-all-of-its-exports-removed@0.1.0\x04\0\
+\x0b7\x01\01handler-described-with-all-of-its-exports-removed\x03\0\0\0G\x09prod\
+ucers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x06\
+0.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -1,21 +1,24 @@
 //! What every request passes, alone: parsing a head, encoding a piece, reserving of a rate.
 //!
-//! Prints the median of several rounds. There is no framework: the known ones change the features of what the server
-//! is built with, and so would measure another build than the one that is run.
+//! divan's words on the command line hold: `cargo bench --bench micro -- parse` runs what has `parse` in its name.
 
-use std::hint::black_box;
+use std::fmt;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
 use host::http::head::{HeadLimits, HeadParser, Version};
 use host::http::response::{Date, Response, ResponseOptions};
 use host::rate::TokenBucket;
 
-const ROUNDS: usize = 15;
-const ROUND: Duration = Duration::from_millis(40);
+/// Calls a sample: what divan finds by itself from a first, cold call is too few for the clock.
+const CALLS: u32 = 1000;
 
-const DATE: &Date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+fn date() -> Date {
+    *b"Sun, 06 Nov 1994 08:49:37 GMT"
+}
 
 const CURL: &str = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n";
 
@@ -28,27 +31,41 @@ const BROWSER: &str = "GET /page/7?q=a&ids[]=1 HTTP/1.1\r\nHost: example.com\r\n
     zstd\r\nAccept-Language: en-US,en;q=0.9\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\r\n";
 
 fn main() {
-    let fields: String = (0..63).map(|at| format!("X-Field-{at}: value of field {at}\r\n")).collect();
-    let many = format!("GET / HTTP/1.1\r\nHost: example.com\r\n{fields}\r\n");
-    for (name, head) in [("curl", CURL), ("browser", BROWSER), ("64 fields", &many)] {
-        parse_head(name, head.as_bytes());
-    }
-    for (name, size) in [("64 B", 64), ("16 KiB", 16 * 1024)] {
-        encode_chunk(name, size);
-    }
-    reserve();
+    divan::main();
 }
 
-fn parse_head(name: &str, head: &[u8]) {
+/// A head of the bench, shown by its name.
+struct Head {
+    name: &'static str,
+    bytes: String,
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} B", self.name, self.bytes.len())
+    }
+}
+
+fn heads() -> [Head; 3] {
+    let fields: String = (0..63).map(|at| format!("X-Field-{at}: value of field {at}\r\n")).collect();
+    let many = format!("GET / HTTP/1.1\r\nHost: example.com\r\n{fields}\r\n");
+    [("curl", CURL.to_owned()), ("browser", BROWSER.to_owned()), ("64 fields", many)]
+        .map(|(name, bytes)| Head { name, bytes })
+}
+
+#[divan::bench(args = heads(), sample_size = CALLS)]
+fn parse_head(bencher: Bencher, head: &Head) {
+    let head = head.bytes.as_bytes();
     let (mut parser, limits, mut input) = (HeadParser::default(), HeadLimits::default(), BytesMut::new());
-    measure(&format!("parse a head of {} bytes ({name})", head.len()), || {
+    bencher.counter(BytesCount::of_slice(head)).bench_local(|| {
         input.extend_from_slice(black_box(head));
         let parsed = parser.parse(&mut input, &limits);
         assert!(matches!(black_box(parsed), Ok(Some(_))));
     });
 }
 
-fn encode_chunk(name: &str, size: usize) {
+#[divan::bench(args = [64, 16 * 1024], sample_size = CALLS)]
+fn encode_chunk(bencher: Bencher, size: usize) {
     let options = ResponseOptions {
         version: Version::Http11,
         head_only: false,
@@ -59,39 +76,21 @@ fn encode_chunk(name: &str, size: usize) {
         buffer_size: 16 * 1024,
     };
     let (mut response, piece) = (Response::new(options, b"text/plain", BytesMut::new()), vec![b'x'; size]);
-    measure(&format!("encode a chunk of {name}"), || {
-        let written = response.write(black_box(&piece), DATE);
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        let written = response.write(black_box(&piece), date);
         assert_eq!(written, Ok(()));
         response.advance(black_box(response.output()).len());
     });
 }
 
-fn reserve() {
+/// One reservation of 10 KiB at 2 MiB/s, 5 ms after the one before.
+#[divan::bench(sample_size = CALLS)]
+fn reserve_of_a_rate(bencher: Bencher) {
     let mut now = Instant::now();
     let rate = NonZeroU64::new(2 << 20).expect("a rate above 0");
     let mut bucket = TokenBucket::new(rate, 20_971, now);
-    measure("reserve 10 KiB of a rate", || {
+    bencher.bench_local(|| {
         now += Duration::from_micros(5000);
         black_box(bucket.reserve(black_box(10_485), now));
     });
-}
-
-/// Prints how long one call takes.
-fn measure(name: &str, mut work: impl FnMut()) {
-    let mut calls = 1;
-    // As many calls as fill a round.
-    while time(calls, &mut work) < ROUND {
-        calls *= 2;
-    }
-    let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| time(calls, &mut work).as_secs_f64() * 1e9 / calls as f64).collect();
-    rounds.sort_by(f64::total_cmp);
-    println!("{name:42} {:9.1} ns  (fastest {:.1})", rounds[ROUNDS / 2], rounds[0]);
-}
-
-fn time(calls: u64, work: &mut impl FnMut()) -> Duration {
-    let start = Instant::now();
-    for _ in 0..calls {
-        work();
-    }
-    start.elapsed()
 }

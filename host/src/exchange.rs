@@ -75,6 +75,8 @@ struct Inner {
     body: Body,
     clock: Clock,
     closed_by_handler: bool,
+    /// Why the handler gave up, where it did.
+    failure: Option<String>,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -111,6 +113,11 @@ impl Inner {
     fn has_room(&self) -> bool {
         self.response.has_room() || self.response.is_over()
     }
+
+    /// The response, while the handler can work on it.
+    fn of_handler(&mut self) -> Result<&mut Response, ResponseError> {
+        if self.failure.is_some() { Err(ResponseError::Closed) } else { Ok(&mut self.response) }
+    }
 }
 
 impl Exchange {
@@ -119,7 +126,10 @@ impl Exchange {
     pub fn new(request: Request, response: Response, has_body: bool, deadline: Instant) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
-        Self { request: Some(request), inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false }) }
+        Self {
+            request: Some(request),
+            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
+        }
     }
 
     /// An exchange that no handler sees: the host has made the response.
@@ -127,7 +137,10 @@ impl Exchange {
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
         let body = Body::Over(Ok(()));
-        Self { request: None, inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false }) }
+        Self {
+            request: None,
+            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
+        }
     }
 
     /// The request, where a handler answers it.
@@ -155,7 +168,7 @@ impl Exchange {
     /// # Errors
     /// As [`Response::set_status`].
     pub fn set_status(&self, code: u16) -> Result<(), ResponseError> {
-        self.lock().response.set_status(code)
+        self.lock().of_handler()?.set_status(code)
     }
 
     /// Changes the fields of the response.
@@ -166,7 +179,7 @@ impl Exchange {
     where
         ResponseError: From<E>,
     {
-        Ok(change(self.lock().response.fields()?)?)
+        Ok(change(self.lock().of_handler()?.fields()?)?)
     }
 
     /// Writes as much of `chunk` from `offset` on as there is room for, and moves `offset`. True once all is
@@ -175,19 +188,19 @@ impl Exchange {
     /// # Errors
     /// As [`Response::write`].
     pub fn write(&self, chunk: &[u8], offset: &mut usize) -> Result<bool, ResponseError> {
-        let response = &mut self.lock().response;
+        let inner = &mut *self.lock();
+        let response = inner.of_handler()?;
         // All of a chunk is refused or none of it.
         if *offset == 0 && !response.admits(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
         }
-        let date = clock::date();
         loop {
             let rest = &chunk[*offset..];
             if !rest.is_empty() && !response.is_over() && !response.has_room() {
                 return Ok(false);
             }
             let piece = &rest[..rest.len().min(response.max_piece())];
-            response.write(piece, &date)?;
+            response.write(piece, clock::date)?;
             *offset += piece.len();
             // A response without a body is over with its first piece: the rest of the chunk is dropped with it.
             if *offset == chunk.len() || response.is_over() {
@@ -205,7 +218,7 @@ impl Exchange {
     pub fn close(&self) {
         let inner = &mut *self.lock();
         let response = &mut inner.response;
-        if response.is_over() {
+        if response.is_over() || inner.failure.is_some() {
             return;
         }
         inner.closed_by_handler = true;
@@ -214,8 +227,20 @@ impl Exchange {
         } else {
             response.forbid_keep_alive();
             // A response that is not over can be finished.
-            let _ = response.finish(&clock::date());
+            let _ = response.finish(clock::date);
         }
+    }
+
+    /// The handler gives up, for a reason that the log is told. The first one stands.
+    ///
+    /// # Errors
+    /// What `reason` says.
+    pub fn fail<E>(&self, reason: impl FnOnce() -> Result<String, E>) -> Result<(), E> {
+        let failure = &mut self.lock().failure;
+        if failure.is_none() {
+            *failure = Some(reason()?);
+        }
+        Ok(())
     }
 
     /// Waits for the next piece of the body, at least one byte and at most `max`; none at the end.
@@ -328,15 +353,15 @@ impl Exchange {
         }
     }
 
+    /// Why the handler gave up, if it did. Told once.
+    #[must_use]
+    pub fn take_failure(&self) -> Option<String> {
+        self.lock().failure.take()
+    }
+
     /// Whether the handler closed the connection before the response was complete.
     #[must_use]
     pub fn is_closed_by_handler(&self) -> bool {
         self.lock().closed_by_handler
-    }
-
-    /// The exchange's response, once the handler has let go of it.
-    #[must_use]
-    pub fn into_response(self) -> Response {
-        self.inner.into_inner().unwrap_or_else(PoisonError::into_inner).response
     }
 }

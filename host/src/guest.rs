@@ -6,26 +6,28 @@
 mod component;
 mod engine;
 mod imports;
+mod instance;
 mod log;
 mod report;
+mod shelf;
 mod state;
 mod types;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use thiserror::Error;
-use wasmtime::Store;
 
 use crate::exchange::Exchange;
 use crate::options::Options;
 
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
+pub use shelf::when_idle;
 
+use instance::Instance;
+use shelf::Terms;
 use state::State;
-use types::Returned;
 
 /// How an invocation ended (see `outcome` in `wit/world.wit`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +73,9 @@ pub enum CallError {
         /// The trap and its backtrace.
         report: String,
     },
+    /// The handler gave up, and says why.
+    #[error("failed: {0}")]
+    Failed(String),
 }
 
 impl CallError {
@@ -80,63 +85,38 @@ impl CallError {
         match self {
             Self::Busy(_) => 503,
             Self::Deadline { .. } => 504,
-            Self::Trap { .. } => 500,
+            Self::Trap { .. } | Self::Failed(_) => 500,
         }
     }
 }
 
 impl Handler {
-    /// Calls the handler in an instance of its own, which is gone when the future ends or is dropped.
+    /// Calls the handler in an instance of its own, which is gone when the future ends or is dropped; where the route
+    /// allows `reuse`, in one that has served before, and will again.
     ///
     /// # Errors
     /// See [`CallError`]. The time limit is checked where the guest runs; a guest that waits is for the caller to
     /// drop at the deadline of the exchange.
-    pub async fn call(&self, invocation: Invocation) -> Result<Outcome, CallError> {
-        let memory = invocation.options.settings.memory;
-        let mut store = self.store(State::new(invocation, memory));
-        let called: wasmtime::Result<Returned> = async {
-            let instance = self.pre().instantiate_async(&mut store).await?;
-            let handle = instance.get_typed_func::<(), (Returned,)>(&mut store, self.handle_index())?;
-            Ok(handle.call_async(&mut store, ()).await?.0)
-        }
-        .await;
-        let outcome = match called {
-            Ok(Returned::Body(bytes)) => Ok(Outcome::Body(bytes)),
-            Ok(Returned::Close) => Ok(Outcome::Close),
-            Ok(Returned::Manual) => Ok(Outcome::Manual),
-            Err(error) => Err(explain(&error, &store)),
-        };
-        if outcome.is_err() {
-            store.data_mut().finish_log();
-        }
-        outcome
-    }
-
-    fn store(&self, state: State) -> Store<State> {
-        let mut store = Store::new(self.engine(), state);
-        store.limiter(|state| &mut state.memory);
-        // What a guest hands over at once is copied once: never more than it can have itself.
-        store.set_hostcall_fuel(store.data().memory.limit());
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|store| {
-            if store.data().is_expired(Instant::now()) {
-                return Err(state::Expired.into());
+    pub async fn call(self: &Arc<Self>, invocation: Invocation) -> Result<Outcome, CallError> {
+        let terms = Terms::of(&invocation);
+        let mut instance = match self.shelves().take(terms) {
+            Some(mut instance) => {
+                if instance.served() == 0 {
+                    shelf::wish(self, &invocation, terms);
+                }
+                instance.begin(invocation, terms.memory);
+                instance
             }
-            // Not plain `Yield`: tokio would run a guest that spins many times before it looks at the sockets again.
-            Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
-        });
-        store
+            None => {
+                shelf::wish(self, &invocation, terms);
+                // In a box: what making one holds would else be part of every call's future, and be moved with it.
+                Box::pin(Instance::new(self, State::new(invocation, terms.memory))).await?
+            }
+        };
+        let outcome = instance.call().await?;
+        if let Err(instance) = self.shelves().put(instance, terms) {
+            shelf::end(instance);
+        }
+        Ok(outcome)
     }
-}
-
-fn explain(error: &wasmtime::Error, store: &Store<State>) -> CallError {
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return CallError::Busy(report::chain(error));
-    }
-    let backtrace = report::backtrace(error);
-    if error.is::<state::Expired>() {
-        return CallError::Deadline { backtrace };
-    }
-    let limit = store.data().memory.explain().unwrap_or_default();
-    CallError::Trap { limit, report: report::cause(error) + &backtrace }
 }

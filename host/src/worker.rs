@@ -7,6 +7,8 @@ mod stopping;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::Guard;
+
 use crate::close_reason::Closed;
 use crate::config::Config;
 use crate::guest::Engine;
@@ -57,9 +59,9 @@ impl Worker {
         &self.shared.engine
     }
 
-    /// The routes as they are now.
-    pub(crate) fn routes(&self) -> Arc<RouteTable> {
-        self.shared.routes.table()
+    /// The routes as they are now, without counting on a counter that other cores count on.
+    pub(crate) fn routes(&self) -> Guard<Arc<RouteTable>> {
+        self.shared.routes.read()
     }
 
     /// Waits until the routes are others than `past`.

@@ -250,6 +250,7 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
            memory = 134217728\n  \
            rate = 0\n  \
            rate_scope = client\n  \
+           reuse = 1\n  \
            status = 200\n  \
            stream = true\n  \
            timeout = 30\n  \

@@ -22,6 +22,7 @@ use proc_macro::TokenStream;
 /// | `burst` | bytes that may go before the rate holds, 1 or more |
 /// | `buffer_size` | bytes that are processed at a time, from 1 to 1,048,576 |
 /// | `stream` | boolean: `false` gathers what is written until half of `buffer_size` |
+/// | `reuse` | requests that one instance serves, one after the other, 1 or more. Above 1 your handler sees what earlier requests, of any client, left in its memory |
 /// | `status` | the status, from 200 to 599 |
 /// | `content_type` | the field `content-type` |
 /// | `max_body` | bytes that the request's body may have |

@@ -36,6 +36,7 @@ fn expected(name: &str) -> Option<Expected> {
         "rate" | "upload_rate" | "max_body" | "concurrency" => Expected::Integer(0..=i64::MAX),
         "burst" => Expected::Integer(1..=i64::MAX),
         "buffer_size" => Expected::Integer(1..=1_048_576),
+        "reuse" => Expected::Integer(1..=4_294_967_295),
         "status" => Expected::Integer(200..=599),
         "memory" => Expected::Integer(65_536..=4_294_967_296),
         "timeout" => Expected::Seconds(86_400.0),

@@ -10,7 +10,9 @@ use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, re
 use crate::http::head::{HeadLimits, HeadParser, RequestHead, Version};
 use crate::http::response::{Date, Response, ResponseOptions};
 
-const DATE: &Date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+fn date() -> Date {
+    *b"Sun, 06 Nov 1994 08:49:37 GMT"
+}
 /// The bound of a body.
 pub const MAX_BODY: u64 = 64 * 1024;
 /// Small, so that bodies take several chunks.
@@ -120,7 +122,7 @@ impl Connection {
             }
             Err(error) => {
                 running.response.forbid_keep_alive();
-                let replaced = running.response.replace(error.status(), &[], "the body is wrong\n", DATE);
+                let replaced = running.response.replace(error.status(), &[], "the body is wrong\n", date);
                 assert_eq!(replaced, Ok(()));
                 self.send(running.response, running.head_only);
                 return true;
@@ -132,14 +134,14 @@ impl Connection {
 
     fn answer(&mut self, running: Running) {
         let Running { mut response, head_only, body, .. } = running;
-        assert_eq!(response.begin(Some(body.len() as u64), DATE), Ok(()));
+        assert_eq!(response.begin(Some(body.len() as u64), date), Ok(()));
         for piece in body.chunks(BUFFER_SIZE) {
             if !response.is_over() {
-                assert_eq!(response.write(piece, DATE), Ok(()));
+                assert_eq!(response.write(piece, date), Ok(()));
             }
         }
         if !response.is_over() {
-            assert_eq!(response.finish(DATE), Ok(()));
+            assert_eq!(response.finish(date), Ok(()));
         }
         self.send(response, head_only);
     }
@@ -148,7 +150,7 @@ impl Connection {
         let head_only = options.head_only;
         let mut response = Response::new(options, b"", BytesMut::new());
         response.forbid_keep_alive();
-        assert_eq!(response.replace(status, &[], &(text + "\n"), DATE), Ok(()));
+        assert_eq!(response.replace(status, &[], &(text + "\n"), date), Ok(()));
         self.send(response, head_only);
     }
 

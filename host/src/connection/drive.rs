@@ -79,12 +79,12 @@ where
     }
 
     /// Says whose handler it is, for the log.
-    pub(super) fn of(self, route: &'c str, id: u64) -> Self {
-        Self { route, id, ..self }
+    pub(super) fn name(&mut self, route: &'c str, id: u64) {
+        (self.route, self.id) = (route, id);
     }
 
     /// Runs the exchange to its end.
-    pub(super) async fn run(mut self) -> Result<Served, CloseReason> {
+    pub(super) async fn run(&mut self) -> Result<Served, CloseReason> {
         std::future::poll_fn(|cx| self.poll(cx)).await;
         if let Some(gone) = self.gone {
             return Err(gone);
@@ -173,6 +173,10 @@ where
         let name = self.route;
         let building = self.exchange.response(|response| response.is_building());
         let failed = self.exchange.body_error();
+        let end = match (end, self.exchange.take_failure()) {
+            (Ok(_), Some(reason)) => Err(CallError::Failed(reason)),
+            (end, Some(_) | None) => end,
+        };
         match end {
             Err(error) => match failed {
                 // The client is at fault: what the handler made of it is no news.
@@ -212,7 +216,7 @@ where
 
     /// The last piece of the body, or all of it.
     fn begin_tail(&mut self, body: Bytes) {
-        let (length, date) = (body.len() as u64, clock::date());
+        let length = body.len() as u64;
         if self.exchange.response(|response| response.contradicts(length)) {
             let (route, request) = (self.route, self.id);
             tracing::error!(route, request, "handler {route} returned {length} bytes against its content-length");
@@ -227,9 +231,9 @@ where
                 response.forbid_keep_alive();
             }
             // A response that is not over can begin, and end.
-            let _ = response.begin(Some(length), &date);
+            let _ = response.begin(Some(length), clock::date);
             if length == 0 {
-                let _ = response.finish(&date);
+                let _ = response.finish(clock::date);
             } else {
                 self.tail = body;
             }
@@ -241,11 +245,11 @@ where
         if self.tail.is_empty() {
             return false;
         }
-        let (tail, date) = (&mut self.tail, clock::date());
+        let tail = &mut self.tail;
         self.exchange.response(|response| {
             while !tail.is_empty() && response.has_room() {
                 let piece = tail.len().min(response.max_piece());
-                if response.write(&tail[..piece], &date).is_err() {
+                if response.write(&tail[..piece], clock::date).is_err() {
                     // Longer than was declared after the head was sent: the length stands, the rest is dropped.
                     tail.clear();
                     break;
@@ -254,7 +258,7 @@ where
             }
             if tail.is_empty() && !response.is_over() {
                 // It is not over, so it can end.
-                let _ = response.finish(&date);
+                let _ = response.finish(clock::date);
             }
         });
         !self.tail.is_empty()
@@ -350,6 +354,6 @@ where
 pub(super) fn answer(response: &mut Response, code: u16, fields: &[(&str, &str)], text: &str) {
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     // The callers have checked that the head is not sent, and the fields are the host's own.
-    let replaced = response.replace(code, fields, &text, &clock::date());
+    let replaced = response.replace(code, fields, &text, clock::date);
     debug_assert_eq!(replaced, Ok(()));
 }

@@ -149,7 +149,7 @@ impl Connection {
         let exchange = Arc::new(Exchange::answered(response));
         let wire = self.wire(&worker.config().timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
-        let drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
+        let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
         match (drive.run().await, refusal.last) {
             (Err(CloseReason::NotPersistent | CloseReason::BodyUnread), Some(reason)) => Err(reason),
             (served, _) => served,
@@ -191,12 +191,11 @@ impl Connection {
         let served = {
             let handler = std::pin::pin!(Some(route.handler.call(invocation)));
             let wire = self.wire(&worker.config().timeouts);
-            let drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
-            drive.of(&route.mount.name, id).run().await
+            let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
+            drive.name(&route.mount.name, id);
+            drive.run().await
         };
-        if let Some(exchange) = Arc::into_inner(exchange) {
-            scratch::return_output(exchange.into_response().into_buffer());
-        }
+        scratch::return_output(exchange.response(Response::take_buffer));
         served
     }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use arc_swap::Guard;
+
 use super::Connection;
 use crate::close_reason::CloseReason;
 use crate::http::head::RequestHead;
@@ -14,7 +16,7 @@ use crate::routes::{Lookup, RouteTable};
 
 impl Connection {
     /// The routes once they say for certain what answers; as they are where that takes too long or the server stops.
-    pub(super) async fn wait_for_routes(&mut self, head: &RequestHead) -> Result<Arc<RouteTable>, CloseReason> {
+    pub(super) async fn wait_for_routes(&mut self, head: &RequestHead) -> Result<Guard<Arc<RouteTable>>, CloseReason> {
         let until = Instant::now() + self.worker.config().timeouts.load;
         let mut table = self.worker.routes();
         while matches!(table.lookup(head.method(), head.path()), Lookup::Awaited) {

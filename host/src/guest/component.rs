@@ -9,9 +9,10 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::engine::Engine;
 use super::imports::{INTERFACES, VERSION};
-use super::report;
+use super::shelf::Shelves;
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
+use super::{instance, report};
 use crate::options::Value;
 
 /// A loaded component, ready to be called.
@@ -20,6 +21,7 @@ pub struct Handler {
     pre: InstancePre<State>,
     handle: ComponentExportIndex,
     declaration: Option<Declaration>,
+    shelves: Shelves,
 }
 
 /// What a component says of its own route. It is as the component gave it, unchecked.
@@ -121,8 +123,9 @@ impl Handler {
         let describe = check_export::<(GuestDeclaration,)>(&component, "describe")?;
         let linked = engine.linker().instantiate_pre(&component);
         let pre = linked.map_err(|error| explain_import(engine, &component, &error))?;
-        let state = State::describe(name.clone(), memory, timeout);
-        let mut handler = Self { engine: engine.clone(), pre, handle, declaration: None };
+        let state = State::alone(name.clone(), memory, timeout);
+        let shelves = Shelves::new(engine.waiting().clone());
+        let mut handler = Self { engine: engine.clone(), pre, handle, declaration: None, shelves };
         if let Some(describe) = describe {
             handler.declaration = Some(handler.describe(&describe, state, timeout)?);
         }
@@ -147,6 +150,10 @@ impl Handler {
         &self.handle
     }
 
+    pub(super) fn shelves(&self) -> &Shelves {
+        &self.shelves
+    }
+
     fn describe(
         &self,
         export: &ComponentExportIndex,
@@ -155,7 +162,7 @@ impl Handler {
     ) -> Result<Declaration, LoadError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| LoadError::Describe(error.to_string()))?;
-        let mut store = self.store(state);
+        let mut store = instance::store(self, state);
         let called = runtime.block_on(async {
             let call = async {
                 let instance = self.pre.instantiate_async(&mut store).await?;

@@ -12,6 +12,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::imports;
+use super::shelf::{MAX_WAITING, Waiting};
 use super::state::{MAX_TABLE_ELEMENTS, State};
 
 /// How often a running guest rests, so that what it wrote goes out and its time is checked.
@@ -72,6 +73,7 @@ struct Shared {
     cache: Option<Cache>,
     running: AtomicU32,
     max_invocations: u32,
+    waiting: Arc<Waiting>,
     _ticker: Ticker,
 }
 
@@ -105,6 +107,7 @@ impl Engine {
                 cache,
                 running: AtomicU32::new(0),
                 max_invocations: options.max_invocations,
+                waiting: Arc::default(),
                 _ticker: ticker,
             }),
         })
@@ -112,9 +115,9 @@ impl Engine {
 
     /// Takes one of the places for invocations; none where all are taken.
     #[must_use]
-    pub fn permit(&self) -> Option<Permit> {
+    pub fn permit(&self) -> Option<Permit<'_>> {
         let taken = self.shared.running.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit { engine: self.clone() };
+        let permit = Permit { running: &self.shared.running };
         (taken < self.shared.max_invocations).then_some(permit)
     }
 
@@ -128,6 +131,10 @@ impl Engine {
         &self.shared.engine
     }
 
+    pub(super) fn waiting(&self) -> &Arc<Waiting> {
+        &self.shared.waiting
+    }
+
     pub(super) fn linker(&self) -> &Linker<State> {
         &self.shared.linker
     }
@@ -135,13 +142,13 @@ impl Engine {
 
 /// A place for one invocation, given back when dropped.
 #[derive(Debug)]
-pub struct Permit {
-    engine: Engine,
+pub struct Permit<'e> {
+    running: &'e AtomicU32,
 }
 
-impl Drop for Permit {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.engine.shared.running.fetch_sub(1, Ordering::Relaxed);
+        self.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -171,8 +178,8 @@ impl HostConfig for Config {
     }
 
     fn with_pool(max_invocations: u32, cache: Option<Cache>) -> Self {
-        // Some more places than invocations: routes describe themselves beside them.
-        let places = max_invocations.saturating_add(16);
+        // Some more places than invocations: instances wait, start, end and describe themselves beside them.
+        let places = max_invocations.saturating_add(u32::try_from(MAX_WAITING).unwrap_or(u32::MAX)).saturating_add(64);
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(places);
         pool.total_core_instances(places.saturating_mul(CORE_INSTANCES));

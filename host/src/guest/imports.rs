@@ -9,6 +9,7 @@ use bytes::Bytes;
 use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
+use super::report;
 use super::state::State;
 use super::types::{GuestBodyError, GuestError, GuestValue, HttpVersion};
 use crate::exchange::{Exchange, Request};
@@ -90,6 +91,11 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
     linker.func_wrap("close", |store: StoreContextMut<'_, State>, (): ()| {
         let closed = store.data().exchange().map(|exchange| exchange.close());
         Ok((closed.ok_or(GuestError::Closed),))
+    })?;
+    linker.func_wrap("fail", |store: StoreContextMut<'_, State>, (reason,): (WasmStr,)| {
+        let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
+        exchange.fail(|| Ok::<_, wasmtime::Error>(report::reason(&reason.to_str(&store)?)))?;
+        Ok((Ok(()),))
     })
 }
 

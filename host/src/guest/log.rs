@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 64 * 1024;
 /// What a line takes of [`MAX_BYTES`] at least: about what the log puts around it.
 const MIN_LINE_COST: usize = 128;
 
-/// The two streams of one invocation.
+/// The two streams of an instance.
 #[derive(Clone)]
 pub(super) struct GuestLog {
     stdout: Stream,
@@ -44,6 +44,14 @@ impl GuestLog {
 
     pub(super) fn stderr(&self) -> impl StdoutStream + 'static {
         self.stderr.clone()
+    }
+
+    /// What is printed from now on belongs to this request, which has the whole bound again.
+    pub(super) fn begin(&self, request: u64) {
+        self.finish();
+        let lines = self.stdout.lines();
+        let mut log = lines.log();
+        (log.request, log.left) = (Some(request), Some(MAX_BYTES));
     }
 
     /// Logs what is left of a line that was not ended.

@@ -22,6 +22,11 @@ pub(super) fn cause(error: &wasmtime::Error) -> String {
     bounded(error.root_cause(), MAX_REASON_BYTES)
 }
 
+/// Why a handler gave up, in its own words, in one line.
+pub(super) fn reason(text: &str) -> String {
+    bounded(text, MAX_REASON_BYTES)
+}
+
 /// An error and all that led to it, in one line.
 pub(super) fn chain(error: &wasmtime::Error) -> String {
     bounded(format_args!("{error:#}"), MAX_REASON_BYTES)

@@ -36,8 +36,8 @@ pub(super) struct State {
 enum Role {
     /// Answers a request.
     Invocation(Invocation),
-    /// Describes its route, until the moment given.
-    Describe { route: Arc<str>, deadline: Instant },
+    /// Has no request: it describes its route or starts, until the moment given, or rests, and does nothing.
+    Alone { route: Arc<str>, deadline: Option<Instant> },
 }
 
 struct Wasi {
@@ -52,25 +52,44 @@ impl State {
         Self { role: Role::Invocation(invocation), memory: MemoryLimit::new(memory), wasi: None }
     }
 
-    /// For a call of `describe`.
-    pub(super) fn describe(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
-        let role = Role::Describe { route, deadline: Instant::now() + timeout };
+    /// For what is to be done without a request, within `timeout`.
+    pub(super) fn alone(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
+        let role = Role::Alone { route, deadline: Some(Instant::now() + timeout) };
         Self { role, memory: MemoryLimit::new(memory), wasi: None }
     }
 
-    /// The exchange; none in `describe`.
-    pub(super) fn exchange(&self) -> Option<&Arc<Exchange>> {
-        match &self.role {
-            Role::Invocation(invocation) => Some(&invocation.exchange),
-            Role::Describe { .. } => None,
+    /// Takes up an invocation, whose memories may take `memory` bytes together.
+    pub(super) fn begin(&mut self, invocation: Invocation, memory: usize) {
+        self.memory.limit = memory;
+        self.memory.refused = false;
+        if let Some(wasi) = &self.wasi {
+            wasi.log.begin(invocation.id);
+        }
+        self.role = Role::Invocation(invocation);
+    }
+
+    /// Lets go of the invocation, which has ended.
+    pub(super) fn rest(&mut self) {
+        if let Role::Invocation(invocation) = &self.role {
+            let route = invocation.route.clone();
+            self.finish_log();
+            self.role = Role::Alone { route, deadline: None };
         }
     }
 
-    /// The route's options; none in `describe`.
+    /// The exchange; none without a request.
+    pub(super) fn exchange(&self) -> Option<&Arc<Exchange>> {
+        match &self.role {
+            Role::Invocation(invocation) => Some(&invocation.exchange),
+            Role::Alone { .. } => None,
+        }
+    }
+
+    /// The route's options; none without a request.
     pub(super) fn options(&self) -> Option<&Options> {
         match &self.role {
             Role::Invocation(invocation) => Some(&invocation.options),
-            Role::Describe { .. } => None,
+            Role::Alone { .. } => None,
         }
     }
 
@@ -78,7 +97,7 @@ impl State {
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         match &self.role {
             Role::Invocation(invocation) => invocation.exchange.is_expired(now),
-            Role::Describe { deadline, .. } => now >= *deadline,
+            Role::Alone { deadline, .. } => deadline.is_none_or(|deadline| now >= deadline),
         }
     }
 
@@ -92,7 +111,7 @@ impl State {
     fn make_wasi(&self) -> Box<Wasi> {
         let log = match &self.role {
             Role::Invocation(invocation) => GuestLog::new(invocation.route.clone(), Some(invocation.id)),
-            Role::Describe { route, .. } => GuestLog::new(route.clone(), None),
+            Role::Alone { route, .. } => GuestLog::new(route.clone(), None),
         };
         // Nothing is granted: no files, no environment, no arguments, no network, no name look-up.
         let ctx = WasiCtxBuilder::new()
@@ -134,6 +153,11 @@ impl MemoryLimit {
     /// The limit, in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// The bytes that the memories have, used or not.
+    pub(super) fn used(&self) -> usize {
+        self.used
     }
 
     /// Says that the limit was hit, where it was.

@@ -21,7 +21,7 @@ const MAX_METHOD: usize = 32;
 const MAX_EMPTY_LINES: usize = 4;
 /// Bytes of a request line behind its target.
 const AFTER_TARGET: usize = b" HTTP/1.1\r\n".len();
-/// The heads of browsers fit; past it the fields are on the heap.
+/// The heads of browsers fit; past it httparse's lines are on the heap.
 const INLINE_FIELDS: usize = 16;
 
 /// How large a head may be.
@@ -244,7 +244,7 @@ impl RequestLine {
 }
 
 /// Reads the `count` field lines of `head` from `start` on.
-fn parse_fields(head: &[u8], start: usize, count: usize) -> Result<SmallVec<[Field; INLINE_FIELDS]>, HeadError> {
+fn parse_fields(head: &[u8], start: usize, count: usize) -> Result<Box<[Field]>, HeadError> {
     let mut lines: SmallVec<[httparse::Header<'_>; INLINE_FIELDS]> = smallvec![httparse::EMPTY_HEADER; count];
     let Ok(Status::Complete((_, lines))) = httparse::parse_headers(&head[start..], &mut lines) else {
         return Err(HeadError::Field);
@@ -268,7 +268,7 @@ struct Field {
 pub struct RequestHead {
     bytes: Bytes,
     request_line: RequestLine,
-    fields: SmallVec<[Field; INLINE_FIELDS]>,
+    fields: Box<[Field]>,
 }
 
 impl RequestHead {

@@ -5,6 +5,7 @@
 //! It must not know who calls it (a guest, or the host for its own answers) nor how the bytes leave.
 
 use bytes::{Buf, BytesMut};
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::fields::{FieldError, Fields};
@@ -36,7 +37,7 @@ pub struct ResponseOptions {
     pub buffer_size: usize,
 }
 
-/// The value of a `Date` field: an IMF-fixdate (RFC 9110 section 5.6.7).
+/// The value of a `Date` field: an IMF-fixdate (RFC 9110 section 5.6.7). A response asks for it once, for its head.
 pub type Date = [u8; 29];
 
 /// Why a call on the response is refused. The response is as it was.
@@ -71,7 +72,7 @@ enum State {
 #[derive(Debug)]
 pub struct Response {
     options: ResponseOptions,
-    content_type: Box<[u8]>,
+    content_type: SmallVec<[u8; 40]>,
     status: u16,
     fields: Fields,
     state: State,
@@ -192,11 +193,11 @@ impl Response {
         self.options.buffer_size
     }
 
-    /// Takes the output buffer, empty, for the next response on the connection.
+    /// Takes the output buffer, empty, for another response.
     #[must_use]
-    pub fn into_buffer(mut self) -> BytesMut {
+    pub fn take_buffer(&mut self) -> BytesMut {
         self.output.clear();
-        self.output
+        std::mem::take(&mut self.output)
     }
 
     /// The client waits for a `100 Continue` before it sends the body. Until it gets one, or sends the body all the
@@ -225,7 +226,7 @@ impl Response {
     ///
     /// # Errors
     /// [`ResponseError::Closed`] at the end, [`ResponseError::Invalid`] past the declared length.
-    pub fn write(&mut self, piece: &[u8], date: &Date) -> Result<(), ResponseError> {
+    pub fn write(&mut self, piece: &[u8], date: fn() -> Date) -> Result<(), ResponseError> {
         if piece.is_empty() {
             return self.finish(date);
         }
@@ -278,7 +279,7 @@ impl Response {
     ///
     /// # Errors
     /// [`ResponseError::Closed`] at the end.
-    pub fn begin(&mut self, body: Option<u64>, date: &Date) -> Result<(), ResponseError> {
+    pub fn begin(&mut self, body: Option<u64>, date: fn() -> Date) -> Result<(), ResponseError> {
         match self.state {
             State::Building => {}
             State::Sending(_) => return Ok(()),
@@ -298,7 +299,7 @@ impl Response {
     ///
     /// # Errors
     /// [`ResponseError::Closed`] at the end.
-    pub fn finish(&mut self, date: &Date) -> Result<(), ResponseError> {
+    pub fn finish(&mut self, date: fn() -> Date) -> Result<(), ResponseError> {
         self.begin(Some(0), date)?;
         self.flush_held();
         self.state = match self.state {
@@ -356,7 +357,7 @@ impl Response {
         status: u16,
         fields: &[(&str, &str)],
         text: &str,
-        date: &Date,
+        date: fn() -> Date,
     ) -> Result<(), ResponseError> {
         self.check_building()?;
         self.fields.clear();
@@ -364,7 +365,8 @@ impl Response {
             self.fields.set(name, value.as_bytes())?;
         }
         self.status = status;
-        self.content_type = if text.is_empty() { Box::default() } else { Box::from(*b"text/plain; charset=utf-8") };
+        self.content_type =
+            if text.is_empty() { SmallVec::new() } else { SmallVec::from_slice(b"text/plain; charset=utf-8") };
         self.options.chunked = false;
         self.options.coalesce = 0;
         self.begin(Some(text.len() as u64), date)?;

@@ -72,7 +72,7 @@ pub enum Limit {
 const NON_NEGATIVE: Kind = Kind::Integer { least: 0, most: i64::MAX };
 
 /// The host's own options, sorted by name.
-pub static BUILTINS: [Builtin; 13] = [
+pub static BUILTINS: [Builtin; 14] = [
     Builtin {
         name: "buffer_size",
         kind: Kind::Integer { least: 1, most: 1_048_576 },
@@ -135,6 +135,13 @@ pub static BUILTINS: [Builtin; 13] = [
         default: Some(Preset::Text("client")),
         limit: Limit::No,
         help: "who shares a rate: all connections of a client, or each connection its own",
+    },
+    Builtin {
+        name: "reuse",
+        kind: Kind::Integer { least: 1, most: 4_294_967_295 },
+        default: Some(Preset::Integer(1)),
+        limit: Limit::No,
+        help: "requests that one instance serves, one after the other; above 1 they see what earlier ones left in it",
     },
     Builtin {
         name: "status",

@@ -33,6 +33,8 @@ pub struct Settings {
     pub memory: usize,
     /// The most invocations at a time.
     pub concurrency: Option<NonZeroU32>,
+    /// How many invocations an instance serves, at least 1.
+    pub reuse: u32,
     /// Who shares a rate.
     pub rate_scope: RateScope,
     /// The burst of `rate` in bytes, at least 1.
@@ -80,6 +82,7 @@ impl Settings {
             timeout: seconds(value(entries, "timeout")).expect("a timeout was checked to be seconds"),
             memory: size(entries, "memory"),
             concurrency: concurrency(integer(entries, "concurrency")),
+            reuse: u32::try_from(integer(entries, "reuse")).expect("a reuse fits"),
             rate_scope: match text(entries, "rate_scope") {
                 "connection" => RateScope::Connection,
                 _ => RateScope::Client,

@@ -39,6 +39,7 @@ fn without_any_source_every_built_in_has_its_default() {
         timeout: Duration::from_secs(30),
         memory: 134_217_728,
         concurrency: None,
+        reuse: 1,
         rate_scope: RateScope::Client,
         burst: 16_384,
         upload_burst: 16_384,

@@ -13,7 +13,9 @@ use crate::http::head::Version;
 use crate::http::response::{Date, Response, ResponseOptions};
 use crate::rate;
 
-const DATE: &Date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+fn date() -> Date {
+    *b"Sun, 06 Nov 1994 08:49:37 GMT"
+}
 
 fn bucket(per_second: u64, burst: u64, now: Instant) -> Arc<Mutex<TokenBucket>> {
     Arc::new(Mutex::new(TokenBucket::new(rate(per_second), burst, now)))
@@ -161,9 +163,9 @@ fn answered(body: &[u8]) -> (Exchange, usize) {
         buffer_size: body.len(),
     };
     let mut response = Response::new(options, b"text/plain", BytesMut::new());
-    response.begin(Some(body.len() as u64), DATE).expect("nothing is sent");
-    response.write(body, DATE).expect("as long as declared");
-    response.finish(DATE).expect("not over");
+    response.begin(Some(body.len() as u64), date).expect("nothing is sent");
+    response.write(body, date).expect("as long as declared");
+    response.finish(date).expect("not over");
     let length = response.output().len();
     (Exchange::answered(response), length)
 }

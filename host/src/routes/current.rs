@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
 use super::table::RouteTable;
@@ -26,6 +26,11 @@ impl Current {
     #[must_use]
     pub fn table(&self) -> Arc<RouteTable> {
         self.table.load_full()
+    }
+
+    /// The table now, without counting who has it, which cores would do at one place.
+    pub(crate) fn read(&self) -> Guard<Arc<RouteTable>> {
+        self.table.load()
     }
 
     /// Waits until another table than `past` is the current one.

@@ -26,6 +26,7 @@ pub struct Route<H = Handler> {
     pub download: Option<Clients>,
     /// The clients that share its `upload_rate`; none where it has no such rate or its scope is the connection.
     pub upload: Option<Clients>,
+    /// The invocations that run, where it has a `concurrency`.
     running: AtomicU32,
 }
 
@@ -44,7 +45,7 @@ pub struct Mount {
 
 /// The right to run one invocation of a route, until it is dropped.
 #[derive(Debug)]
-pub struct Permit<H = Handler>(Arc<Route<H>>);
+pub struct Permit<'r>(Option<&'r AtomicU32>);
 
 impl<H> Route<H> {
     /// A route that nobody uses yet.
@@ -64,22 +65,20 @@ impl<H> Route<H> {
         }
     }
 
-    /// Admits one more invocation; none where as many as its `concurrency` are running.
-    pub fn admit(self: &Arc<Self>) -> Option<Permit<H>> {
-        let most = self.options.settings.concurrency.map_or(u32::MAX, |most| most.get());
-        let one_more = |running: u32| (running < most).then(|| running + 1);
+    /// Admits one more invocation; none where as many as its `concurrency` are running. Without a bound nothing is
+    /// counted, so that cores do not meet at a number that nobody reads.
+    pub fn admit(&self) -> Option<Permit<'_>> {
+        let Some(most) = self.options.settings.concurrency else { return Some(Permit(None)) };
+        let one_more = |running: u32| (running < most.get()).then(|| running + 1);
         self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Permit(Arc::clone(self)))
-    }
-
-    /// How many of its invocations are running.
-    pub fn running(&self) -> u32 {
-        self.running.load(Ordering::Relaxed)
+        Some(Permit(Some(&self.running)))
     }
 }
 
-impl<H> Drop for Permit<H> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        if let Some(running) = self.0 {
+            running.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::close_reason::CloseReason;
 use crate::connection::Connection;
+use crate::guest;
 use crate::worker::{Shared, Stopping, Worker};
 
 /// Connections that are told that there is no room, at once; past them a connection is closed without an answer.
@@ -93,7 +94,7 @@ impl Crew {
         for index in 0..shared.config.workers.get() as u64 {
             let worker = Arc::new(Worker::new(shared.clone(), index + 1));
             let (sender, arrivals) = unbounded_channel();
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = Builder::new_current_thread().enable_all().on_thread_park(guest::when_idle).build()?;
             desks.0.push(Desk { worker: worker.clone(), arrivals: sender });
             posts.push(Post { worker, arrivals, runtime, acceptors: Vec::new() });
         }

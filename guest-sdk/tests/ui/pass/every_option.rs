@@ -10,6 +10,7 @@ use guest_sdk::{Close, handler};
     burst = 1,
     buffer_size = 32_768,
     stream = true,
+    reuse = 1_000,
     status = 201,
     content_type = "text/plain",
     max_body = 0x1000,

@@ -31,7 +31,7 @@ pub(super) enum Framing {
 pub(super) struct Head<'h> {
     pub(super) status: u16,
     /// None where it is among the fields.
-    pub(super) date: Option<&'h Date>,
+    pub(super) date: Option<Date>,
     /// None where it is among the fields, or there is nothing to describe.
     pub(super) content_type: Option<&'h [u8]>,
     pub(super) fields: &'h Fields,
@@ -48,7 +48,7 @@ pub(super) fn head(head: &Head<'_>, output: &mut BytesMut) {
     output.extend_from_slice(status::reason(head.status).as_bytes());
     output.extend_from_slice(b"\r\n");
     if let Some(date) = head.date {
-        push_field(b"Date", date, output);
+        push_field(b"Date", &date, output);
     }
     if let Some(content_type) = head.content_type {
         push_field(b"Content-Type", content_type, output);

@@ -26,7 +26,7 @@ impl Response {
         }
     }
 
-    pub(super) fn encode_head(&mut self, framing: Framing, body: Option<u64>, date: &Date) {
+    pub(super) fn encode_head(&mut self, framing: Framing, body: Option<u64>, date: fn() -> Date) {
         // A HEAD request gets the fields that a GET would, by what is known (RFC 9110 section 9.3.2).
         let told = match (framing, self.fields.content_length()) {
             (Framing::NoBody, _) if matches!(self.status, 204 | 304) => Framing::NoBody,
@@ -41,7 +41,7 @@ impl Response {
         let described = !matches!(self.status, 204 | 304) && !self.content_type.is_empty();
         let head = encode::Head {
             status: self.status,
-            date: (!self.fields.contains("date")).then_some(date),
+            date: (!self.fields.contains("date")).then(date),
             content_type: (described && !self.fields.contains("content-type")).then_some(&*self.content_type),
             fields: &self.fields,
             framing: told,

@@ -7,7 +7,9 @@ use crate::http::head::Version::{self, Http10, Http11};
 mod framing;
 mod property;
 
-const DATE: &Date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+fn date() -> Date {
+    *b"Sun, 06 Nov 1994 08:49:37 GMT"
+}
 
 /// What every head of these tests begins with, unless its status is another.
 const START: &str = "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/plain\r\n";
@@ -72,19 +74,19 @@ fn make(response: &mut Response, call: Call) -> Result<(), ResponseError> {
     match call {
         Call::Status(code) => return response.set_status(code),
         Call::Field(name, value) => response.fields()?.set(name, value.as_bytes())?,
-        Call::Write(piece) => return response.write(piece.as_bytes(), DATE),
+        Call::Write(piece) => return response.write(piece.as_bytes(), date),
         Call::Body(body) => {
-            response.begin(Some(body.len() as u64), DATE)?;
+            response.begin(Some(body.len() as u64), date)?;
             if !body.is_empty() {
-                response.write(body.as_bytes(), DATE)?;
+                response.write(body.as_bytes(), date)?;
             }
             if !response.is_over() {
-                response.finish(DATE)?;
+                response.finish(date)?;
             }
         }
         Call::Close => {
             response.forbid_keep_alive();
-            return response.finish(DATE);
+            return response.finish(date);
         }
         Call::Cut => response.cut(),
         Call::Flush => response.flush_held(),
@@ -159,7 +161,7 @@ fn fields_follow_those_of_the_host_or_take_their_place() {
 #[test]
 fn a_route_without_a_content_type_names_none() {
     let mut response = Response::new(options(), b"", BytesMut::new());
-    assert_eq!(response.write(b"", DATE), Ok(()));
+    assert_eq!(response.write(b"", date), Ok(()));
     let expected =
         b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(response.output(), expected);
@@ -221,13 +223,13 @@ fn an_answer_of_the_host_takes_the_place_of_what_a_handler_set() {
     ];
     for (options, text, expected) in table {
         let mut response = made(options, &set);
-        assert_eq!(response.replace(503, &[("Retry-After", "1")], text, DATE), Ok(()));
+        assert_eq!(response.replace(503, &[("Retry-After", "1")], text, date), Ok(()));
         assert_eq!(String::from_utf8_lossy(response.output()), *expected);
         assert_eq!(end(&response), End::KeepAlive);
     }
     let mut sent = made(&options(), &[Call::Write("a")]);
-    assert_eq!(sent.replace(500, &[], "", DATE), Err(ResponseError::HeadSent));
-    assert_eq!(made(&options(), &[Call::Cut]).replace(500, &[], "", DATE), Err(ResponseError::Closed));
+    assert_eq!(sent.replace(500, &[], "", date), Err(ResponseError::HeadSent));
+    assert_eq!(made(&options(), &[Call::Cut]).replace(500, &[], "", date), Err(ResponseError::Closed));
 }
 
 // RFC 9110 section 10.1.1
@@ -259,7 +261,7 @@ fn the_output_is_forgotten_as_it_is_sent() {
     response.advance(5);
     assert_eq!(make(&mut response, Call::Write("")), Ok(()));
     assert_eq!(response.output(), b"0\r\n\r\n");
-    let buffer = response.into_buffer();
+    let buffer = response.take_buffer();
     assert_eq!(buffer.len(), 0);
     assert!(buffer.capacity() > 0);
 }
@@ -287,12 +289,12 @@ fn a_buffer_that_is_emptied_in_part_does_not_grow_past_what_can_wait() {
         let piece = "x".repeat(buffer_size);
         for _ in 0..100 {
             while response.has_room() {
-                assert_eq!(response.write(piece.as_bytes(), DATE), Ok(()));
+                assert_eq!(response.write(piece.as_bytes(), date), Ok(()));
             }
             response.advance(response.output().len() / 3);
         }
         // The head is in it too.
-        assert!(!response.into_buffer().try_reclaim(most + 512), "{buffer_size}");
+        assert!(!response.take_buffer().try_reclaim(most + 512), "{buffer_size}");
     }
 }
 

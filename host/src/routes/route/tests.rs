@@ -16,17 +16,16 @@ fn no_more_permits_than_the_concurrency_are_out_at_a_time() {
     let route = route(&[("concurrency", Value::Integer(2))]);
     let (first, second) = (route.admit(), route.admit());
     assert!(first.is_some() && second.is_some() && route.admit().is_none());
-    assert_eq!(route.running(), 2);
     drop(first);
-    assert_eq!(route.running(), 1);
-    assert!(route.admit().is_some());
+    let third = route.admit();
+    assert!(third.is_some() && route.admit().is_none());
 }
 
 #[test]
-fn without_a_concurrency_everyone_is_admitted_and_counted() {
+fn without_a_concurrency_everyone_is_admitted() {
     let route = route(&[]);
     let permits: Vec<_> = (0..1000).map_while(|_| route.admit()).collect();
-    assert_eq!((permits.len(), route.running()), (1000, 1000));
+    assert_eq!(permits.len(), 1000);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Exact bytes: every framing of RFC 9112 section 6.3 by version, option and status.
 
-use super::{Call, DATE, End, Http10, Http11, ResponseError, ResponseOptions, Version, check, made, make, options};
+use super::{Call, End, Http10, Http11, ResponseError, ResponseOptions, Version, check, date, made, make, options};
 
 /// A version, the option `chunked` and whether the client allows keep-alive; and what is to come of them.
 type Row = (Version, bool, bool, &'static str, End);
@@ -73,7 +73,7 @@ fn the_size_of_a_chunk_is_in_lower_case_hexadecimal_without_leading_zeros() {
         let mut response = made(&options, &[Call::Write("a")]);
         response.advance(response.output().len());
         let piece = vec![b'x'; size];
-        assert_eq!(response.write(&piece, DATE), Ok(()));
+        assert_eq!(response.write(&piece, date), Ok(()));
         let expected = [digits.as_bytes(), b"\r\n", &piece, b"\r\n"].concat();
         assert!(response.output() == expected, "{size}");
     }

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::{DATE, End, Http10, Http11, Response, ResponseError, ResponseOptions, end, response};
+use super::{End, Http10, Http11, Response, ResponseError, ResponseOptions, date, end, response};
 use crate::http::decode::{BodyDecoder, Decoded};
 use crate::http::framing::BodyFraming;
 
@@ -66,7 +66,7 @@ impl Run {
     fn write(&mut self, bytes: usize) -> Result<(), ResponseError> {
         let from = self.accepted.len();
         let piece: Vec<u8> = (from..from + bytes.min(self.response.max_piece())).map(|at| (at % 251) as u8).collect();
-        self.response.write(&piece, DATE)?;
+        self.response.write(&piece, date)?;
         if !self.response.is_over() {
             self.accepted.extend_from_slice(&piece);
         }
@@ -84,7 +84,7 @@ impl Run {
             Step::Write(_) => {}
             Step::Take(bytes) => self.take(bytes),
             Step::Flush => self.response.flush_held(),
-            Step::Finish => assert_eq!(self.response.finish(DATE).is_err(), over),
+            Step::Finish => assert_eq!(self.response.finish(date).is_err(), over),
             Step::Cut => self.response.cut(),
         }
     }
@@ -141,7 +141,7 @@ proptest! {
         }
         let began = !run.response.is_building();
         if !run.response.is_over() {
-            prop_assert_eq!(run.response.finish(DATE), Ok(()));
+            prop_assert_eq!(run.response.finish(date), Ok(()));
         }
         run.take(usize::MAX);
         prop_assert_eq!(run.response.body_bytes(), run.accepted.len() as u64);

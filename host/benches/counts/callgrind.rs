@@ -1,0 +1,159 @@
+//! The release host under callgrind: starts it, and reads what callgrind counted.
+//!
+//! Owns what is known of valgrind: its arguments, its files, and what it counts otherwise than a processor.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+/// So many requests are not counted: what happens once has happened by then.
+const FIRST: u32 = 200;
+const COUNTED: u32 = 1000;
+
+/// Callgrind counts an instruction for each byte that `rep stosb` writes, which a processor writes 32 of at a time:
+/// without it, glibc's loops are counted for what they are.
+const WITHOUT_REP: &str = "glibc.cpu.x86_rep_stosb_threshold=1000000000:glibc.cpu.x86_rep_movsb_threshold=1000000000";
+
+/// Whether there is a valgrind.
+pub fn is_installed() -> bool {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// Where the host's instances come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Instances {
+    /// The pooling allocator, as where the host serves.
+    Pooled,
+    /// The allocator that the host falls back to where it cannot reserve the pool's addresses.
+    OnDemand,
+}
+
+/// A host under callgrind, which ends with the value.
+pub struct Host {
+    address: SocketAddr,
+    process: Child,
+    directory: TempDir,
+}
+
+impl Host {
+    /// Starts the host with the examples that the bench asks for, and waits until it listens.
+    pub fn start() -> io::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let (routes, log) = (directory.path().join("routes"), directory.path().join("log"));
+        fs::create_dir(&routes)?;
+        for (name, component) in [("hello", "hello"), ("text", "text"), ("hello-reuse", "hello")] {
+            fs::copy(artifacts::component(component), routes.join(format!("{name}.wasm")))?;
+        }
+        fs::write(routes.join("hello-reuse.toml"), "path = \"/hello-reuse\"\nreuse = 1_000_000\n")?;
+        let mut command = Command::new("valgrind");
+        command.args(["--tool=callgrind", "--separate-threads=yes"]);
+        command.arg(format!("--callgrind-out-file={}", directory.path().join("counts").display()));
+        command.arg(format!("--log-file={}", directory.path().join("valgrind").display()));
+        command.arg(env!("CARGO_BIN_EXE_host")).args(["run", "--listen", "127.0.0.1:0", "--no-cache"]);
+        command.args(["--workers", "1", "--max-invocations", "4", "--routes"]).arg(&routes);
+        command.env("RUST_LOG", "warn").env("GLIBC_TUNABLES", WITHOUT_REP);
+        let mut process = command.stdout(Stdio::piped()).stderr(File::create(&log)?).spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = process.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        match line.trim().strip_prefix("listening on http://").map(str::parse) {
+            Some(Ok(address)) => Ok(Self { address, process, directory }),
+            Some(Err(_)) | None => {
+                process.kill()?;
+                process.wait()?;
+                Err(io::Error::other(format!("the host does not listen:\n{}", fs::read_to_string(log)?)))
+            }
+        }
+    }
+
+    /// Where its instances come from, which it says in its log.
+    pub fn instances(&self) -> io::Result<Instances> {
+        let log = fs::read_to_string(self.directory.path().join("log"))?;
+        Ok(if log.contains("instances are not pooled") { Instances::OnDemand } else { Instances::Pooled })
+    }
+
+    /// Counts the instructions of a request for `target` on a connection that is open.
+    pub fn count(&self, target: &str) -> Result<Count, Box<dyn Error>> {
+        let mut client = Client::connect(self.address, target)?;
+        client.ask(FIRST)?;
+        self.control("--zero")?;
+        client.ask(COUNTED)?;
+        self.control(&format!("--dump={target}"))?;
+        // A file for each thread. The one that serves has by far the most; the others tick the epoch, or wait.
+        let mut most: Option<(u64, PathBuf)> = None;
+        for file in fs::read_dir(self.directory.path())? {
+            let file = file?.path();
+            if !file.is_file() {
+                continue;
+            }
+            let text = String::from_utf8_lossy(&fs::read(&file)?).into_owned();
+            if !text.lines().any(|line| line.strip_prefix("desc: Trigger: dump ") == Some(target)) {
+                continue;
+            }
+            let total = text.lines().find_map(|line| line.strip_prefix("summary: ")).map(str::parse);
+            most = most.max(total.transpose()?.map(|total| (total, file)));
+        }
+        let (total, file) = most.ok_or("callgrind counted nothing")?;
+        Ok(Count { instructions: per_request(total), file })
+    }
+
+    fn control(&self, command: &str) -> io::Result<()> {
+        let mut control = Command::new("callgrind_control");
+        let output = control.arg(command).arg(self.process.id().to_string()).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("callgrind_control: {}", String::from_utf8_lossy(&output.stderr))))
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What was counted for one kind of request. Its file is gone with the [`Host`].
+pub struct Count {
+    /// Of one request.
+    pub instructions: u64,
+    file: PathBuf,
+}
+
+impl Count {
+    /// The same by function.
+    pub fn functions(&self) -> io::Result<Functions> {
+        let mut annotate = Command::new("callgrind_annotate");
+        let output = annotate.args(["--inclusive=yes", "--threshold=100", "--auto=no"]).arg(&self.file).output()?;
+        Ok(Functions(String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+}
+
+/// Functions with their inclusive cost, as `callgrind_annotate` prints them.
+pub struct Functions(String);
+
+impl Functions {
+    /// The instructions of `function`, and of what it calls, in one request; none where it was not called, or is part
+    /// of its caller.
+    pub fn inclusive(&self, function: &str) -> Option<u64> {
+        // `1,234 ( 5.67%)  FILE:FUNCTION [BINARY]`: a row for each file that has a part of the function.
+        let rows = self.0.lines().filter(|line| line.contains(&format!(":{function}")));
+        let costs = rows.filter_map(|row| row.split_whitespace().next()?.replace(',', "").parse().ok());
+        costs.max().map(per_request)
+    }
+}
+
+fn per_request(counted: u64) -> u64 {
+    (counted + u64::from(COUNTED) / 2) / u64::from(COUNTED)
+}

@@ -1,0 +1,89 @@
+//! The instructions of one request, with and without Wasm, counted by callgrind: `make counts`.
+//!
+//! What else the machine does changes times, but not counts: a regression shows without a quiet machine. The counts
+//! are compared with those recorded in `counts.md`; `make counts RECORD=1` records them.
+
+mod callgrind;
+mod client;
+mod record;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+use callgrind::{Count, Host, Instances};
+use record::{Record, Row};
+
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.md");
+
+/// What one request asks, and what is counted by that.
+const REQUESTS: [(&str, &str); 4] = [
+    ("/hello", "two chunks of a fresh instance"),
+    ("/text", "one body of a fresh instance"),
+    ("/hello-reuse", "two chunks, with the option `reuse`"),
+    ("/absent", "404, without Wasm"),
+];
+
+/// The parts of a request, by the function that each is the inclusive cost of.
+const PARTS: [(&str, &str); 5] = [
+    ("parse the head", "host::http::head::HeadParser::parse"),
+    ("find the route", "host::routes::table::RouteTable<H>::lookup"),
+    ("make the instance", "wasmtime::runtime::component::instance::InstancePre<T>::instantiate_async"),
+    ("call it", "wasmtime::runtime::component::func::typed::TypedFunc<Params,Return>::call_impl"),
+    ("drop it", "core::ptr::drop_in_place<wasmtime::runtime::store::StoreOpaque>"),
+];
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    if !callgrind::is_installed() {
+        println!(
+            "nothing was counted: there is no valgrind here; install it (`apt install valgrind`) and run this again"
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let host = Host::start()?;
+    let counts: Vec<Count> = REQUESTS.iter().map(|(target, _)| host.count(target)).collect::<Result<_, _>>()?;
+    let rows = REQUESTS.iter().zip(&counts).map(|((target, what), count)| Row::new(target, what, count.instructions));
+    let counted = Record { instances: host.instances()?, rows: rows.collect() };
+    if std::env::args().any(|argument| argument == "--record") {
+        counted.write(Path::new(RECORDED))?;
+    }
+    let ok = report(&counted, &Record::read(Path::new(RECORDED))?);
+    println!("\nof these, each with what it calls:\n");
+    for ((target, _), count) in REQUESTS.iter().zip(&counts) {
+        println!("{target}: {}", parts(count)?);
+    }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the counts beside the recorded ones. Whether they are the same, within what is allowed.
+fn report(counted: &Record, recorded: &Record) -> bool {
+    match counted.instances {
+        Instances::Pooled => println!("instructions of one request; instances come from the pool\n"),
+        Instances::OnDemand => println!(
+            "instructions of one request; instances are made on demand: valgrind has too few addresses for the pool\n"
+        ),
+    }
+    let mut ok = true;
+    for row in &counted.rows {
+        let Some(difference) = counted.percent_more(row, recorded) else {
+            println!("{row}  (not recorded)");
+            continue;
+        };
+        let same = difference.abs() <= record::ALLOWED_PERCENT;
+        ok &= same;
+        println!("{row}  {difference:+6.2} %{}", if same { "" } else { "  <== DIFFERS" });
+    }
+    if !ok {
+        println!(
+            "\nMore than {} % from {RECORDED}: find out why, or record it with `make counts RECORD=1`.",
+            record::ALLOWED_PERCENT
+        );
+    }
+    ok
+}
+
+fn parts(count: &Count) -> Result<String, Box<dyn Error>> {
+    let functions = count.functions()?;
+    let parts = PARTS.iter().filter_map(|(part, function)| Some(format!("{part} {}", functions.inclusive(function)?)));
+    Ok(parts.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,102 @@
+//! One instance of a handler, from its making to its end. It must not know where it is kept between two calls.
+
+use std::time::Instant;
+
+use wasmtime::Store;
+use wasmtime::component::TypedFunc;
+
+use super::shelf::Place;
+use super::state::{Expired, State};
+use super::types::Returned;
+use super::{CallError, Handler, Invocation, Outcome, report};
+
+/// An instance in a store of its own.
+pub(super) struct Instance {
+    store: Store<State>,
+    handle: TypedFunc<(), (Returned,)>,
+    served: u32,
+    /// Its room on a shelf, once it had one.
+    pub(super) place: Option<Place>,
+}
+
+impl Instance {
+    /// Instantiates a handler. What its start functions do is done with `state`.
+    pub(super) async fn new(handler: &Handler, state: State) -> Result<Self, CallError> {
+        let mut store = store(handler, state);
+        let made = async {
+            let instance = handler.pre().instantiate_async(&mut store).await?;
+            instance.get_typed_func(&mut store, handler.handle_index())
+        };
+        match made.await {
+            Ok(handle) => Ok(Self { store, handle, served: 0, place: None }),
+            Err(error) => Err(explain(&error, &mut store)),
+        }
+    }
+
+    /// Takes up an invocation, whose memories may take `memory` bytes together.
+    pub(super) fn begin(&mut self, invocation: Invocation, memory: usize) {
+        self.store.data_mut().begin(invocation, memory);
+        allow(&mut self.store);
+    }
+
+    /// Calls the handler. After an error the instance is of no more use.
+    pub(super) async fn call(&mut self) -> Result<Outcome, CallError> {
+        self.served = self.served.saturating_add(1);
+        match self.handle.call_async(&mut self.store, ()).await {
+            Ok((returned,)) => {
+                self.store.data_mut().rest();
+                Ok(match returned {
+                    Returned::Body(bytes) => Outcome::Body(bytes),
+                    Returned::Close => Outcome::Close,
+                    Returned::Manual => Outcome::Manual,
+                })
+            }
+            Err(error) => Err(explain(&error, &mut self.store)),
+        }
+    }
+
+    /// How many invocations it has served.
+    pub(super) fn served(&self) -> u32 {
+        self.served
+    }
+
+    /// The bytes of its memories.
+    pub(super) fn memory(&self) -> usize {
+        self.store.data().memory.used()
+    }
+}
+
+/// A store for an instance of the handler.
+pub(super) fn store(handler: &Handler, state: State) -> Store<State> {
+    let mut store = Store::new(handler.engine(), state);
+    store.limiter(|state| &mut state.memory);
+    allow(&mut store);
+    store.epoch_deadline_callback(|store| {
+        if store.data().is_expired(Instant::now()) {
+            return Err(Expired.into());
+        }
+        // Not plain `Yield`: tokio would run a guest that spins many times before it looks at the sockets again.
+        Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+    store
+}
+
+/// What a call may take until it is looked at again.
+fn allow(store: &mut Store<State>) {
+    // What a guest hands over at once is copied once: never more than it can have itself.
+    store.set_hostcall_fuel(store.data().memory.limit());
+    store.set_epoch_deadline(1);
+}
+
+fn explain(error: &wasmtime::Error, store: &mut Store<State>) -> CallError {
+    store.data_mut().finish_log();
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return CallError::Busy(report::chain(error));
+    }
+    let backtrace = report::backtrace(error);
+    if error.is::<Expired>() {
+        return CallError::Deadline { backtrace };
+    }
+    let limit = store.data().memory.explain().unwrap_or_default();
+    CallError::Trap { limit, report: report::cause(error) + &backtrace }
+}
