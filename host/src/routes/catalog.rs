@@ -74,10 +74,11 @@ impl<H> Catalog<H> {
             if entry.look != look {
                 (entry.look, entry.since) = (look, now);
             }
-            let rested = entry.since + rest;
             if entry.begun == Some(look) {
                 continue;
-            } else if now < rested {
+            }
+            let rested = entry.since + rest;
+            if now < rested {
                 findings.again = Some(findings.again.map_or(rested, |again| again.min(rested)));
             } else if look.is_gone() {
                 self.entries.remove(&file);

@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
@@ -53,7 +52,7 @@ impl Load for Gated {
     }
 }
 
-/// A server of `hello`, and of `late.wasm` behind a gate.
+/// A server of `plain`, and of `late.wasm` behind a gate.
 struct Gateway {
     running: Running,
     gate: Arc<Gate>,
@@ -66,16 +65,15 @@ impl Gateway {
         let add = |name: &str, bytes: &[u8]| {
             std::fs::write(routes.path().join(name), bytes).expect("a file can be written");
         };
-        add("hello.wasm", &hello());
+        add("plain.wasm", &plain());
         add("late.wasm", late);
         add("late.toml", b"path = '/late'");
-        add("panics.wasm", &hello());
+        add("panics.wasm", &plain());
         add("panics.toml", b"path = '/panics'");
         let config = Config {
             routes: routes.path().to_owned(),
             workers: NonZeroUsize::MIN,
             timeouts: Timeouts { load: load_timeout, ..Timeouts::default() },
-            cache_directory: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tmp/compile-cache")),
             ..Config::default()
         };
         let engine =
@@ -105,8 +103,8 @@ impl Gateway {
     }
 }
 
-fn hello() -> Vec<u8> {
-    std::fs::read(artifacts::component("hello")).expect("the component is built")
+fn plain() -> Vec<u8> {
+    wat::parse_str(include_str!("../../../tests/guests/plain.wat")).expect("the text is a component")
 }
 
 /// Reads until the server closes, and gives the answer.
@@ -120,9 +118,9 @@ fn expect_answer(mut socket: TcpStream, status: &str) -> String {
 
 #[test]
 fn a_request_waits_for_its_route_and_others_are_served_meanwhile() {
-    let gateway = Gateway::start(&hello(), LONG);
+    let gateway = Gateway::start(&plain(), LONG);
     let waiting = [gateway.ask("/late"), gateway.ask("/late/")];
-    gateway.expect_answer("/hello", "200");
+    gateway.expect_answer("/plain", "200");
     gateway.expect_answer("/absent", "404");
     for socket in &waiting {
         socket.set_nonblocking(true).expect("a socket need not block");
@@ -139,21 +137,21 @@ fn a_request_waits_for_its_route_and_others_are_served_meanwhile() {
 fn a_route_that_cannot_be_loaded_is_not_found_after() {
     let gateway = Gateway::start(b"\0asm", LONG);
     let waiting = gateway.ask("/late");
-    gateway.expect_answer("/hello", "200");
+    gateway.expect_answer("/plain", "200");
     gateway.gate.open();
     expect_answer(waiting, "404");
 }
 
 #[test]
 fn a_component_over_which_loading_panics_costs_only_itself() {
-    let gateway = Gateway::start(&hello(), LONG);
+    let gateway = Gateway::start(&plain(), LONG);
     gateway.expect_answer("/panics", "404");
-    gateway.expect_answer("/hello", "200");
+    gateway.expect_answer("/plain", "200");
 }
 
 #[test]
 fn a_request_that_has_waited_long_enough_is_told_to_come_again() {
-    let gateway = Gateway::start(&hello(), Duration::from_millis(50));
+    let gateway = Gateway::start(&plain(), Duration::from_millis(50));
     let answer = expect_answer(gateway.ask("/late"), "503");
     assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nthe route is still being loaded\n"), "{answer}");
@@ -162,9 +160,9 @@ fn a_request_that_has_waited_long_enough_is_told_to_come_again() {
 
 #[test]
 fn a_server_that_stops_lets_no_request_wait() {
-    let gateway = Gateway::start(&hello(), LONG);
+    let gateway = Gateway::start(&plain(), LONG);
     let waiting = gateway.ask("/late");
-    gateway.expect_answer("/hello", "200");
+    gateway.expect_answer("/plain", "200");
     gateway.running.stop();
     let answer = expect_answer(waiting, "503");
     assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
@@ -172,9 +170,9 @@ fn a_server_that_stops_lets_no_request_wait() {
 
 #[test]
 fn a_client_that_resets_while_it_waits_frees_its_place() {
-    let gateway = Gateway::start(&hello(), LONG);
+    let gateway = Gateway::start(&plain(), LONG);
     let waiting = gateway.ask("/late");
-    gateway.expect_answer("/hello", "200");
+    gateway.expect_answer("/plain", "200");
     SockRef::from(&waiting).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
     drop(waiting);
     let start = Instant::now();
