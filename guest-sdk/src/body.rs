@@ -99,16 +99,21 @@ impl BodyError {
             Self::TooLarge => 413,
         }
     }
-}
 
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// What it says of itself.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
             Self::Incomplete => "the client ended the connection before the end of the body",
             Self::Malformed => "the chunked coding of the body is malformed",
             Self::TooLarge => "the body is larger than allowed",
             Self::TimedOut => "the client did not send its body in time",
-        })
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

@@ -3,29 +3,68 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt::Display;
-use std::io::{self, Write};
-use std::process;
+use std::io;
 
+use crate::bindings::vibrato::handler::response as host;
 use crate::{BodyError, Error, Outcome, Response};
 
 /// Ends the invocation of a handler that failed.
 pub(crate) fn fail<E: Display + 'static>(error: &E, response: Response) -> Outcome {
     match cause(error) {
-        Cause::Over => end(),
-        Cause::Body(error) => answer(error.status(), response),
-        Cause::Handler => {
-            // Nobody is left to tell where stderr is refused, and the client is answered all the same.
-            let _ = writeln!(io::stderr(), "{error}");
-            answer(500, response)
-        }
+        Cause::Response(error) => return refused(error),
+        Cause::Body(BodyError::TooLarge) => match answer_too_large(response) {
+            Ok(outcome) => return outcome,
+            Err(Error::Closed) => {}
+            Err(Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge) => {
+                give_up(BodyError::TooLarge.text());
+            }
+        },
+        Cause::Body(error) => give_up(error.text()),
+        Cause::Handler => give_up(&error.to_string()),
     }
+    end()
 }
 
-/// Whose fault an error is.
+/// Ends the invocation of a handler whose call to the response was refused. Apart from [`fail`], and with a reason
+/// that is there already: to make a text would bring all that a panic needs into a handler that has no other use for
+/// it, and each import costs every request.
+pub(crate) fn refused(error: Error) -> Outcome {
+    match error {
+        // Nobody's fault: the response is complete, or there is no client to answer any more.
+        Error::Closed => {}
+        Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge => give_up(error.text()),
+    }
+    end()
+}
+
+/// Leaves the response to the host, which knows whether the client is at fault.
+fn give_up(reason: &str) {
+    // It is refused outside a request only, where no handler is called.
+    let _ = host::fail(reason);
+}
+
+/// Answers 413: the limit may be the handler's own, of [`read_all`](crate::Body::read_all), which the host cannot know.
+fn answer_too_large(response: Response) -> Result<Outcome, Error> {
+    response
+        .set_status(BodyError::TooLarge.status())?
+        // They described the body that is not coming.
+        .remove_field("content-length")?
+        .remove_field("content-encoding")?
+        .set_field("content-type", "text/plain; charset=utf-8")?;
+    Ok(Outcome::Body(b"Content Too Large\n".to_vec()))
+}
+
+/// The end of a response that is over, or the host's to answer. Not `close`: a `HEAD` refuses a second write, and its
+/// connection lives on.
+fn end() -> Outcome {
+    Outcome::Body(Vec::new())
+}
+
+/// Whose an error is.
 #[derive(Debug, PartialEq, Eq)]
 enum Cause {
-    /// Nobody's: the response is complete, or there is no client to answer any more.
-    Over,
+    /// A call to the response was refused.
+    Response(Error),
     /// The client's: its body could not be read.
     Body(BodyError),
     /// The handler's.
@@ -33,67 +72,32 @@ enum Cause {
 }
 
 /// Looks for our own errors, also inside what `?` wraps them in.
-fn cause(error: &dyn Any) -> Cause {
-    as_error(error).map_or(Cause::Handler, cause_of_error)
-}
-
-fn cause_of_error(error: &(dyn StdError + 'static)) -> Cause {
-    if let Some(Error::Closed) = error.downcast_ref() {
-        Cause::Over
+fn cause<E: 'static>(error: &E) -> Cause {
+    let error: &dyn Any = error;
+    if let Some(error) = error.downcast_ref() {
+        Cause::Response(*error)
     } else if let Some(error) = error.downcast_ref() {
         Cause::Body(*error)
-    } else if let Some(wrapped) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        cause_of_error(wrapped)
+    } else if let Some(error) = error.downcast_ref::<io::Error>() {
+        cause_inside(error)
+    } else if let Some(error) = error.downcast_ref::<Box<dyn StdError>>() {
+        cause_inside(&**error)
+    } else if let Some(error) = error.downcast_ref::<Box<dyn StdError + Send + Sync>>() {
+        cause_inside(&**error)
     } else {
         Cause::Handler
     }
 }
 
-/// The error types that can be ours or hold one of ours; a handler's error needs only to be shown.
-fn as_error(error: &dyn Any) -> Option<&(dyn StdError + 'static)> {
-    if let Some(error) = error.downcast_ref::<Error>() {
-        Some(error)
-    } else if let Some(error) = error.downcast_ref::<BodyError>() {
-        Some(error)
-    } else if let Some(error) = error.downcast_ref::<io::Error>() {
-        Some(error)
-    } else if let Some(error) = error.downcast_ref::<Box<dyn StdError>>() {
-        Some(&**error)
-    } else if let Some(error) = error.downcast_ref::<Box<dyn StdError + Send + Sync>>() {
-        Some(&**error)
+fn cause_inside(error: &(dyn StdError + 'static)) -> Cause {
+    if let Some(error) = error.downcast_ref() {
+        Cause::Response(*error)
+    } else if let Some(error) = error.downcast_ref() {
+        Cause::Body(*error)
+    } else if let Some(wrapped) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        cause_inside(wrapped)
     } else {
-        None
-    }
-}
-
-/// Answers a status and its reason in a line of text, or cuts the response that has begun.
-fn answer(status: u16, response: Response) -> Outcome {
-    match response.set_status(status) {
-        Ok(_) => {
-            // They described the body that is not coming. None of the three can be refused before the head.
-            let _ = response.remove_field("content-length");
-            let _ = response.remove_field("content-encoding");
-            let _ = response.set_field("content-type", "text/plain; charset=utf-8");
-            Outcome::Body(reason(status).as_bytes().to_vec())
-        }
-        Err(Error::Closed) => end(),
-        // A trap is what leaves the body without its last chunk.
-        Err(Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge) => process::abort(),
-    }
-}
-
-/// The end of a response that is over. Not `close`: a `HEAD` refuses a second write, and its connection lives on.
-fn end() -> Outcome {
-    Outcome::Body(Vec::new())
-}
-
-/// The body of an answer to a failure: the reason phrase of its status (RFC 9110 section 15), in a line.
-fn reason(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request\n",
-        408 => "Request Timeout\n",
-        413 => "Content Too Large\n",
-        _ => "Internal Server Error\n",
+        Cause::Handler
     }
 }
 

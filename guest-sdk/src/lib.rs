@@ -29,6 +29,7 @@ mod argument;
 #[rustfmt::skip]
 pub mod bindings;
 mod body;
+mod declaration;
 mod failure;
 mod options;
 mod outcome;
@@ -49,7 +50,7 @@ pub use response::{Error, Response};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::argument::argument;
-    pub use crate::bindings::{self, Declaration, Guest, export};
-    pub use crate::options::declaration;
+    pub use crate::bindings::{self, Guest, export};
+    pub use crate::declaration::{Declaration, Entry, List, Text, Value};
     pub use crate::outcome::outcome;
 }

@@ -1,10 +1,8 @@
-//! The route's options and the declaration that carries them. Owns the typed reading of a value; must not know what
-//! the host's own options mean.
+//! The route's options. Owns the typed reading of a value; must not know what the host's own options mean.
 
 use std::fmt;
 
 use crate::Value;
-use crate::bindings::Declaration;
 use crate::bindings::vibrato::handler::options;
 
 /// The options of the route: the host's own and any that a person invented, in the attribute or in the route's file.
@@ -64,16 +62,6 @@ impl Options {
     }
 }
 
-/// The declaration of a route, of what the attribute says.
-#[doc(hidden)]
-pub fn declaration(paths: &[&str], methods: &[&str], options: Vec<(&str, Value)>) -> Declaration {
-    Declaration {
-        paths: owned(paths),
-        methods: owned(methods),
-        options: options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-    }
-}
-
 /// A value reads as in the attribute: `true`, `1`, `0.5`, and a list `[1, 2]`; text stands for itself, in a list too.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,58 +77,6 @@ impl fmt::Display for Value {
             Self::Texts(values) => write!(f, "[{}]", values.join(", ")),
         }
     }
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::Boolean(value)
-    }
-}
-
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self::Integer(value)
-    }
-}
-
-impl From<f64> for Value {
-    fn from(value: f64) -> Self {
-        Self::Float(value)
-    }
-}
-
-impl From<&str> for Value {
-    fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
-    }
-}
-
-impl From<&[bool]> for Value {
-    fn from(values: &[bool]) -> Self {
-        Self::Booleans(values.to_vec())
-    }
-}
-
-impl From<&[i64]> for Value {
-    fn from(values: &[i64]) -> Self {
-        Self::Integers(values.to_vec())
-    }
-}
-
-impl From<&[f64]> for Value {
-    fn from(values: &[f64]) -> Self {
-        Self::Floats(values.to_vec())
-    }
-}
-
-impl From<&[&str]> for Value {
-    fn from(values: &[&str]) -> Self {
-        Self::Texts(owned(values))
-    }
-}
-
-fn owned(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|&text| text.to_owned()).collect()
 }
 
 #[cfg(test)]

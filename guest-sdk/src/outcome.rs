@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::failure::fail;
+use crate::failure::{fail, refused};
 use crate::{Error, Outcome, Response};
 
 /// What a handler can return.
@@ -19,10 +19,10 @@ use crate::{Error, Outcome, Response};
 /// | `Option<T>` | `T`, or for `None` what `()` means |
 /// | `Result<T, E>` | `T`, or for an error what is below |
 ///
-/// An **error** is a line on stderr and a 500. Where the head was sent before, it is a trap, so that the truncated
-/// body looks truncated. Two errors are not the handler's fault and leave no line: with [`Error::Closed`] the
-/// response is over as it is, and a [`BodyError`](crate::BodyError) answers with its own status. They are recognised as they
-/// are, in a [`std::io::Error`] and in a `Box<dyn Error>`.
+/// An **error** is what [`Response::fail`] makes of its text: a line in the host's log and a 500, or a truncated body
+/// where the head was sent before. Two errors are not the handler's fault: with [`Error::Closed`] the response is over
+/// as it is, and a [`BodyError`](crate::BodyError) answers with its own status. They are recognised as they are, in a
+/// [`std::io::Error`] and in a `Box<dyn Error>`.
 ///
 /// `Marker` tells the implementations apart and is always inferred.
 #[diagnostic::on_unimplemented(
@@ -114,7 +114,7 @@ where
     fn into_outcome(self, response: Response) -> Outcome {
         for chunk in self {
             if let Err(error) = write(response, chunk.as_ref()) {
-                return fail(&error, response);
+                return refused(error);
             }
         }
         Outcome::Body(Vec::new())
@@ -132,7 +132,7 @@ where
             match chunk {
                 Ok(chunk) => {
                     if let Err(error) = write(response, chunk.as_ref()) {
-                        return fail(&error, response);
+                        return refused(error);
                     }
                 }
                 Err(error) => return fail(&error, response),

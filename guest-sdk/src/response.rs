@@ -104,6 +104,20 @@ impl Response {
     pub fn close(&self) -> Result<(), Error> {
         Ok(response::close()?)
     }
+
+    /// Gives up, for a reason that goes to the host's log (its first 2048 bytes) and not to the client.
+    ///
+    /// Where nothing was written the answer is 500 in place of what was set, or the status of the
+    /// [`BodyError`](crate::BodyError) that reading the body has given. Else the connection is cut, so that a truncated
+    /// body looks truncated; a response that was complete stays so. From then on writes and changes of the head are
+    /// refused as [`Error::Closed`], and what the handler returns is not looked at. A second call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] where there is no response to give up: outside a request.
+    pub fn fail(&self, reason: impl fmt::Display) -> Result<(), Error> {
+        Ok(response::fail(&reason.to_string())?)
+    }
 }
 
 /// Why the host refused a call. The response and the connection are as they were before it.
@@ -122,15 +136,22 @@ pub enum Error {
     TooLarge,
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Error {
+    /// What it says of itself.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
             Self::Closed => "the response is complete or the client has gone",
             Self::HeadAlreadySent => "the head was sent already",
             Self::Invalid => "the value is not allowed here",
             Self::Forbidden => "the field belongs to the host",
             Self::TooLarge => "too many fields, or too large a field",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

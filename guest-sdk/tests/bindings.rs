@@ -36,6 +36,8 @@ fn generate(wit: &Path) -> Result<String, Box<dyn Error>> {
         // The macro is used from the handler's crate, and finds the types here.
         default_bindings_module: Some("guest_sdk::bindings".to_owned()),
         pub_export_macro: true,
+        // The macro exports it by hand: `src/declaration.rs` says why.
+        skip: vec!["describe".to_owned()],
         additional_derive_attributes: vec!["PartialEq".to_owned()],
         ..Opts::default()
     };

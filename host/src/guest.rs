@@ -5,6 +5,7 @@
 
 mod component;
 mod engine;
+mod idle;
 mod imports;
 mod instance;
 mod log;
@@ -23,7 +24,7 @@ use crate::options::Options;
 
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
-pub use shelf::when_idle;
+pub use idle::{spins, when_idle};
 
 use instance::Instance;
 use shelf::Terms;
@@ -102,20 +103,20 @@ impl Handler {
         let mut instance = match self.shelves().take(terms) {
             Some(mut instance) => {
                 if instance.served() == 0 {
-                    shelf::wish(self, &invocation, terms);
+                    idle::wish(self, &invocation, terms);
                 }
                 instance.begin(invocation, terms.memory);
                 instance
             }
             None => {
-                shelf::wish(self, &invocation, terms);
+                idle::wish(self, &invocation, terms);
                 // In a box: what making one holds would else be part of every call's future, and be moved with it.
                 Box::pin(Instance::new(self, State::new(invocation, terms.memory))).await?
             }
         };
         let outcome = instance.call().await?;
         if let Err(instance) = self.shelves().put(instance, terms) {
-            shelf::end(instance);
+            idle::end(instance);
         }
         Ok(outcome)
     }

@@ -1,6 +1,10 @@
-//! What each example answers.
+//! What each example answers, and what it imports.
 
 use std::time::{Duration, Instant};
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
 
 use crate::support::{RoutesDir, TestServer, ok};
 
@@ -143,6 +147,39 @@ fn page_answers_the_segment_of_its_path() {
         ("GET /page/%3Cb%3E%20%26", ok!("Transfer-Encoding: chunked\r\n", "14\r\npage &lt;b&gt; &amp;\r\n0\r\n\r\n")),
     ];
     check("page", &cases);
+}
+
+// Each import costs every request. What can panic, print or fail to allocate imports all of WASI's streams.
+#[test]
+fn a_handler_that_cannot_fail_imports_nothing_but_what_it_calls() {
+    let cases: &[(&str, &[&str])] = &[
+        ("nothing", &[]),
+        ("hello", &["write", "fail"]),
+        ("static_chunks", &["write", "fail"]),
+        ("manual", &["write", "fail"]),
+        ("hello-write", &["write", "close", "fail"]),
+    ];
+    for (name, functions) in cases {
+        let mut expected =
+            functions.iter().map(|name| format!("vibrato:handler/response@0.1.0 {name}")).collect::<Vec<_>>();
+        expected.sort();
+        assert_eq!(imports(name), expected, "{name}");
+    }
+}
+
+/// The functions that a component imports, each after its interface, sorted.
+fn imports(component: &str) -> Vec<String> {
+    let engine = Engine::default();
+    let component = Component::from_file(&engine, artifacts::component(component)).expect("it is a component");
+    let mut functions = Vec::new();
+    for (interface, item) in component.component_type().imports(&engine) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else { panic!("{interface} is no interface") };
+        let exports = instance.exports(&engine);
+        let called = exports.filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+        functions.extend(called.map(|(name, _)| format!("{interface} {name}")));
+    }
+    functions.sort();
+    functions
 }
 
 #[test]

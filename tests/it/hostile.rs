@@ -205,20 +205,27 @@ fn a_panic_says_its_message_in_the_log() {
 fn an_error_of_a_handler_is_a_500_and_a_line_of_the_log() {
     let routes = RoutesDir::new().with_as("failing.wasm", "fails").with_file("failing.toml", "path = '/fails'");
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
-    assert_eq!(
-        server.get("/fails"),
-        "HTTP/1.1 500 Internal Server Error\r\nDate: <date>\r\ncontent-type: text/plain; charset=utf-8\r\n\
-         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n16\r\nInternal Server Error\n\r\n0\r\n\r\n"
-    );
+    assert_eq!(server.get("/fails"), INTERNAL);
     assert_eq!(
         server.get("/fails?write=abc"),
         "HTTP/1.1 201 Created\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 1000\r\n\
          Connection: close\r\n\r\nabc"
     );
     for request in [1, 2] {
-        let fields = format!(" route=\"failing\" request={request} stream=\"stderr\"\n");
-        log().wait_for(&["INFO guest: this handler always fails", &fields]);
+        let fields = format!(" route=\"failing\" request={request}\n");
+        log().wait_for(&["ERROR ", "handler failing failed: this handler always fails", &fields]);
     }
+}
+
+#[test]
+fn a_body_past_the_limit_of_the_handler_itself_is_answered_413() {
+    assert_eq!(
+        TestServer::of("fails").exchange(
+            "POST /fails?limit=4 HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\nConnection: close\r\n\r\nHello"
+        ),
+        "HTTP/1.1 413 Content Too Large\r\nDate: <date>\r\ncontent-type: text/plain; charset=utf-8\r\n\
+         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n12\r\nContent Too Large\n\r\n0\r\n\r\n"
+    );
 }
 
 #[test]

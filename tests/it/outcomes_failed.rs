@@ -1,4 +1,4 @@
-//! What a client gets of a handler that traps or passes its deadline, and what the log says of it.
+//! What a client gets of a handler that traps, gives up or passes its deadline, and what the log says of it.
 
 use crate::support::Then::{Closes, Lives, Resets};
 use crate::support::{FAILED, RoutesDir, TestServer, check, log, ok};
@@ -8,6 +8,9 @@ const GET_OTHER: &str = "GET /other?{} HTTP/1.1\r\nHost: test\r\n\r\n";
 
 const TIMED_OUT: &str = "HTTP/1.1 504 Gateway Timeout\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 16\r\n\r\nGateway Timeout\n";
+
+const TOO_LARGE: &str = "HTTP/1.1 413 Content Too Large\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 18\r\nConnection: close\r\n\r\nContent Too Large\n";
 
 /// The guest `script` as it is at `/script`, and at `/other` with more options and under a name of its own.
 fn serve_as(name: &str, options: &str) -> TestServer {
@@ -55,6 +58,90 @@ fn a_trap_is_logged_once_with_route_request_and_backtrace() {
         assert!(line.contains(part), "{part:?} is in {line}");
     }
     assert_eq!(log().with(&["ERROR", "trap_is_logged"]).len(), 1);
+}
+
+#[test]
+fn a_handler_that_gives_up_before_the_head_is_answered_500_whatever_it_set_and_returns() {
+    let cases = [
+        ("fail=why", FAILED, Lives),
+        ("status=201&set=x-a:1&set=content-length:5&fail=why", FAILED, Lives),
+        ("fail=why&body=Hi", FAILED, Lives),
+        ("fail=why&close", FAILED, Lives),
+        ("fail=why&manual", FAILED, Lives),
+    ];
+    let server = serve_as("gives_up_before", "chunked = false");
+    check(&server, GET, &cases);
+    check(&server, GET_OTHER, &cases);
+    let head_only = FAILED.trim_end_matches("Internal Server Error\n");
+    check(&server, &GET.replace("GET", "HEAD"), &[("fail=why", head_only, Lives)]);
+}
+
+#[test]
+fn a_handler_that_gives_up_after_the_head_leaves_a_body_that_looks_cut() {
+    let cases = [
+        ("write=Hello&fail=why", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
+        ("write=Hello&fail=why&body=Hi", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
+        ("write=Hello&fail=why&manual", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
+        ("set=content-length:9&write=Hello&fail=why", ok!("Content-Length: 9\r\n", "Hello"), Closes),
+    ];
+    check(&TestServer::of("script"), GET, &cases);
+    let server = serve_as("gives_up_after", "chunked = false");
+    check(&server, GET_OTHER, &[("write=Hello&fail=why", ok!("Connection: close\r\n", "Hello"), Resets)]);
+}
+
+#[test]
+fn a_handler_that_gives_up_after_the_end_leaves_the_response_whole_and_is_logged() {
+    let whole = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let server = serve_as("gives_up_late", "");
+    check(&server, GET_OTHER, &[("write=Hello&end&fail=why", whole, Lives)]);
+    log().wait_for(&["ERROR", "handler gives_up_late failed: why", "request=1"]);
+}
+
+#[test]
+fn why_a_handler_gave_up_is_logged_once_in_a_bounded_line_with_route_and_request() {
+    let server = serve_as("says_why", "");
+    let long = "x".repeat(2049);
+    check(
+        &server,
+        GET_OTHER,
+        &[
+            ("fail=a%0A2000-01-01+ERROR+forged%1B%5B2J&fail=second", FAILED, Lives),
+            (&format!("fail={long}"), FAILED, Lives),
+        ],
+    );
+    let route = "route=\"says_why\" request=";
+    let line = log().wait_for(&["ERROR", &format!("{route}1\n")]);
+    assert!(line.contains(r"handler says_why failed: a\n2000-01-01 ERROR forged\u{1b}[2J "), "{line}");
+    let line = log().wait_for(&["ERROR", &format!("{route}3\n")]);
+    assert!(line.contains(&format!("handler says_why failed: {}... ", &long[1..])), "{line}");
+    assert_eq!(log().with(&["says_why failed"]).len(), 2);
+}
+
+#[test]
+fn calls_to_a_response_that_was_given_up_are_refused() {
+    let server = serve_as("calls_on", "");
+    let calls = "fail=why&status=201&set=a:b&append=a:b&remove=a&write=Hi&end&close-now&fail=why&log";
+    check(&server, GET_OTHER, &[(calls, FAILED, Lives)]);
+    let refused = ["status", "set", "append", "remove", "write", "end"].map(|call| format!("{call}: closed"));
+    for said in refused.iter().map(String::as_str).chain(["close-now: ok", "fail: ok"]) {
+        log().wait_for(&[&format!("INFO guest: {said} "), "route=\"calls_on\" request=1 "]);
+    }
+}
+
+#[test]
+fn a_handler_that_gives_up_for_want_of_the_body_answers_what_the_body_deserves() {
+    let server = serve_as("no_body", "max_body = 4");
+    let mut client = server.connect();
+    client.send(
+        "POST /other?read&fail=why HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n\
+         Transfer-Encoding: chunked\r\n\r\n",
+    );
+    // So the handler runs, and waits for the body.
+    client.expect("HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("5\r\nHello\r\n0\r\n\r\n");
+    assert_eq!(client.read_to_end(), TOO_LARGE);
+    log().wait_for(&["INFO", "handler no_body ended without its request: the body is larger than max_body"]);
+    assert_eq!(log().with(&["ERROR", "no_body"]), [""; 0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! Must not know what an argument or a return type means: `guest_sdk::__private` does.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, FnArg, Ident, Result, ReturnType, Signature, Type, Visibility};
@@ -89,10 +89,14 @@ fn check_signature(signature: &Signature, mistakes: &mut Mistakes) {
 /// The component's exports. The type and its impls are out of reach of the handler's own names.
 fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
     let Arguments { paths, methods, options } = arguments;
+    let paths = texts(paths);
+    let methods = texts(methods);
     let options = options.iter().map(|(name, value)| {
         let value = option(value);
-        quote! { (#name, #value) }
+        let name = text(name);
+        quote! { ::guest_sdk::__private::Entry { name: #name, value: #value } }
     });
+    let options = list(options);
     let Function { name, arguments, returned } = function;
     let arguments = arguments.iter().map(|argument| {
         quote_spanned! { argument.span()=> ::guest_sdk::__private::argument::<#argument>() }
@@ -108,9 +112,13 @@ fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
                     let returned = #call;
                     #outcome
                 }
+            }
 
-                fn describe() -> ::guest_sdk::__private::Declaration {
-                    ::guest_sdk::__private::declaration(&[#(#paths),*], &[#(#methods),*], ::std::vec![#(#options),*])
+            // SAFETY: a component has one handler, and nothing else of this name.
+            #[unsafe(export_name = "describe")]
+            extern "C" fn describe() -> &'static ::guest_sdk::__private::Declaration {
+                const {
+                    &::guest_sdk::__private::Declaration { paths: #paths, methods: #methods, options: #options }
                 }
             }
 
@@ -121,18 +129,28 @@ fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
 
 /// The value of an option as guest-sdk has it.
 fn option(value: &Value) -> TokenStream {
-    match value {
-        Value::Boolean(value) => quote! { ::guest_sdk::Value::from(#value) },
-        Value::Integer(value) => quote! { ::guest_sdk::Value::from(#value) },
-        Value::Float(value) => quote! { ::guest_sdk::Value::from(#value) },
-        Value::Text(value) => quote! { ::guest_sdk::Value::from(#value) },
-        Value::Booleans(values) => list(&quote! { bool }, values),
-        Value::Integers(values) => list(&quote! { i64 }, values),
-        Value::Floats(values) => list(&quote! { f64 }, values),
-        Value::Texts(values) => list(&quote! { &str }, values),
-    }
+    let (case, value) = match value {
+        Value::Boolean(value) => (quote! { Boolean }, quote! { #value }),
+        Value::Integer(value) => (quote! { Integer }, quote! { #value }),
+        Value::Float(value) => (quote! { Float }, quote! { #value }),
+        Value::Text(value) => (quote! { Text }, text(value)),
+        Value::Booleans(values) => (quote! { Booleans }, list(values)),
+        Value::Integers(values) => (quote! { Integers }, list(values)),
+        Value::Floats(values) => (quote! { Floats }, list(values)),
+        Value::Texts(values) => (quote! { Texts }, texts(values)),
+    };
+    quote! { ::guest_sdk::__private::Value::#case(#value) }
 }
 
-fn list<T: quote::ToTokens>(element: &TokenStream, values: &[T]) -> TokenStream {
-    quote! { ::guest_sdk::Value::from(&[#(#values),*] as &[#element]) }
+fn texts(texts: &[String]) -> TokenStream {
+    list(texts.iter().map(|value| text(value)))
+}
+
+fn text(text: &str) -> TokenStream {
+    quote! { ::guest_sdk::__private::Text::of_str(#text) }
+}
+
+fn list(elements: impl IntoIterator<Item: ToTokens>) -> TokenStream {
+    let elements = elements.into_iter();
+    quote! { ::guest_sdk::__private::List::of(const { &[#(#elements),*] }) }
 }

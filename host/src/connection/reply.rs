@@ -1,6 +1,7 @@
 //! What becomes of a request whose head is known: a route's handler, or an answer of the host's own.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::drive::{Drive, RETRY, Served, Wire, answer};
@@ -193,6 +194,9 @@ impl Connection {
             let wire = self.wire(&worker.config().timeouts);
             let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
             drive.name(&route.mount.name, id);
+            if settings.reuse == 1 && worker.load.load(Ordering::Relaxed) > 1 {
+                drive.gather();
+            }
             drive.run().await
         };
         scratch::return_output(exchange.response(Response::take_buffer));

@@ -150,6 +150,25 @@ fn close_sends_nothing_or_finishes_what_was_written() {
 }
 
 #[test]
+fn a_handler_that_gave_up_changes_nothing_more_and_says_why_once() {
+    let exchange = exchange(options());
+    assert_eq!(exchange.fail(|| Err("no text")), Err("no text"));
+    assert_eq!(exchange.set_status(201), Ok(()));
+    assert_eq!(exchange.fail(|| Ok::<_, ()>("first".to_owned())), Ok(()));
+    assert_eq!(exchange.fail(|| Err("no text")), Ok(()));
+    assert_eq!(exchange.set_status(202), Err(ResponseError::Closed));
+    assert_eq!(exchange.fields(|fields| fields.set("a", b"b")), Err(ResponseError::Closed));
+    for chunk in [&b"a"[..], b""] {
+        assert_eq!(exchange.write(chunk, &mut 0), Err(ResponseError::Closed));
+    }
+    exchange.close();
+    assert!(!exchange.is_closed_by_handler());
+    assert_eq!(exchange.response(|response| (response.is_building(), response.status())), (true, 201));
+    assert_eq!(exchange.take_failure().as_deref(), Some("first"));
+    assert_eq!(exchange.take_failure(), None);
+}
+
+#[test]
 fn the_body_comes_in_pieces_no_larger_than_asked_for() {
     let exchange = exchange(options());
     assert_eq!(exchange.wanted(), None);

@@ -8,7 +8,7 @@ use wasmtime::component::TypedFunc;
 use super::shelf::Place;
 use super::state::{Expired, State};
 use super::types::Returned;
-use super::{CallError, Handler, Invocation, Outcome, report};
+use super::{CallError, Handler, Invocation, Outcome, idle, report};
 
 /// An instance in a store of its own.
 pub(super) struct Instance {
@@ -75,6 +75,7 @@ pub(super) fn store(handler: &Handler, state: State) -> Store<State> {
         if store.data().is_expired(Instant::now()) {
             return Err(Expired.into());
         }
+        idle::note_spin();
         // Not plain `Yield`: tokio would run a guest that spins many times before it looks at the sockets again.
         Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });

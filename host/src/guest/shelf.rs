@@ -3,16 +3,11 @@
 //! Owns how many wait and how much memory they have. An instance that was never used is as fresh as one that is made
 //! when its request comes; it only has started before. It must not know what an instance does.
 
-use std::cell::{Cell, RefCell};
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Invocation;
 use super::instance::Instance;
-use super::state::State;
-use super::{Handler, Invocation};
 
 /// The most instances that wait, or will again, for all handlers together.
 pub(super) const MAX_WAITING: usize = 256;
@@ -22,9 +17,6 @@ const MAX_WAITING_BYTES: usize = 256 * 1024 * 1024;
 
 /// The most instances of one handler that wait for one thread.
 const MAX_OF_A_THREAD: usize = 16;
-
-/// How long an instance that is made ahead may take to start.
-const MAX_START: Duration = Duration::from_millis(100);
 
 /// The terms on which a route's instances are made and used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +82,19 @@ impl Shelves {
         Ok(())
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether nothing waits for this thread.
+    pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
+    }
+
+    /// Says that instances cannot be made ahead.
+    pub(super) fn set_late(&self) {
+        self.late.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether instances cannot be made ahead.
+    pub(super) fn is_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Instance>> {
@@ -135,49 +138,5 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.waiting.instances.fetch_sub(1, Ordering::Relaxed);
         self.waiting.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-thread_local! {
-    /// The handler whose request last found no instance.
-    static WISH: RefCell<Option<Wish>> = const { RefCell::new(None) };
-    /// An instance that has served its last invocation: its end can wait until the response is sent.
-    static ENDED: Cell<Option<Instance>> = const { Cell::new(None) };
-}
-
-struct Wish {
-    handler: Weak<Handler>,
-    route: Arc<str>,
-    terms: Terms,
-}
-
-/// Asks for an instance to be made when the thread has nothing else to do.
-pub(super) fn wish(handler: &Arc<Handler>, invocation: &Invocation, terms: Terms) {
-    WISH.with_borrow_mut(|wish| {
-        if wish.is_none() && !handler.shelves().late.load(Ordering::Relaxed) {
-            *wish = Some(Wish { handler: Arc::downgrade(handler), route: invocation.route.clone(), terms });
-        }
-    });
-}
-
-/// Ends an instance once the thread has nothing else to do, or the next one has ended.
-pub(super) fn end(instance: Instance) {
-    ENDED.set(Some(instance));
-}
-
-/// For a thread that is about to wait: does what would hold up a request.
-pub fn when_idle() {
-    ENDED.set(None);
-    if let Some(Wish { handler, route, terms }) = WISH.take()
-        && let Some(handler) = handler.upgrade()
-        && handler.shelves().is_empty()
-    {
-        let state = State::alone(route, terms.memory, MAX_START);
-        let made = pin!(Instance::new(&handler, state)).poll(&mut Context::from_waker(Waker::noop()));
-        match made {
-            // Where there is no room it is dropped.
-            Poll::Ready(Ok(instance)) => drop(handler.shelves().put(instance, terms)),
-            Poll::Ready(Err(_)) | Poll::Pending => handler.shelves().late.store(true, Ordering::Relaxed),
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::hint;
 
 use guest_sdk::Outcome;
-use guest_sdk::bindings::{self, Declaration, Guest};
+use guest_sdk::bindings::{self, Guest};
 
 struct DescribeSpins;
 
@@ -11,12 +11,15 @@ impl Guest for DescribeSpins {
     fn handle() -> Outcome {
         Outcome::Close
     }
-
-    fn describe() -> Declaration {
-        loop {
-            hint::spin_loop();
-        }
-    }
 }
 
 bindings::export!(DescribeSpins with_types_in bindings);
+
+/// In place of where the declaration lies.
+#[expect(unsafe_code, reason = "its name is that of the export")]
+#[unsafe(no_mangle)]
+extern "C" fn describe() -> usize {
+    loop {
+        hint::spin_loop();
+    }
+}

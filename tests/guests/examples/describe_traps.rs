@@ -3,7 +3,7 @@
 use std::process;
 
 use guest_sdk::Outcome;
-use guest_sdk::bindings::{self, Declaration, Guest};
+use guest_sdk::bindings::{self, Guest};
 
 struct DescribeTraps;
 
@@ -11,10 +11,13 @@ impl Guest for DescribeTraps {
     fn handle() -> Outcome {
         Outcome::Close
     }
-
-    fn describe() -> Declaration {
-        process::abort()
-    }
 }
 
 bindings::export!(DescribeTraps with_types_in bindings);
+
+/// In place of where the declaration lies.
+#[expect(unsafe_code, reason = "its name is that of the export")]
+#[unsafe(no_mangle)]
+extern "C" fn describe() -> usize {
+    process::abort()
+}

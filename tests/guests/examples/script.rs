@@ -10,7 +10,7 @@
 //! | `count` | reads the whole body, then writes its length |
 //! | `read-one=MAX` | reads one piece of the body, and reports its length or `end` |
 //! | `ask=method`, `ask=field:NAME`, ... | asks the request or the options, and reports the answer: see `ask` |
-//! | `close-now` | `response.close()` |
+//! | `close-now`, `fail=REASON` | `response.close()`, `response.fail(REASON)` |
 //! | `allocate=BYTES` | reserves and touches memory, and reports `ok` or `refused` |
 //! | `sleep=MS`, `stdout=TEXT`, `stderr=TEXT` | sleeps, prints a line |
 //! | `log` | prints the report so far to stderr |
@@ -83,6 +83,7 @@ impl Script {
             "write-bytes" => response.write(vec![b'x'; number(argument)]).map(drop),
             "end" => response.finish(),
             "close-now" => response.close(),
+            "fail" => response.fail(argument),
             _ => panic!("no such command: {command}"),
         };
         self.record(command, &result);
