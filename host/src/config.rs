@@ -44,6 +44,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// For the first byte of the next request.
     pub idle: Duration,
+    /// For a route that is being loaded, when a request may be its; past it the request is answered 503.
+    pub load: Duration,
     /// For a client to take some of what is sent.
     pub write: Duration,
     /// For a handler to end after its client has gone.
@@ -77,6 +79,7 @@ impl Default for Timeouts {
             head: Duration::from_secs(30),
             body: Duration::from_secs(30),
             idle: Duration::from_secs(60),
+            load: Duration::from_secs(10),
             write: Duration::from_secs(30),
             grace: Duration::from_secs(5),
             drain: Duration::from_secs(30),

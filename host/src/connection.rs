@@ -9,6 +9,7 @@ mod drive;
 mod reply;
 mod scratch;
 mod timer;
+mod unloaded;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

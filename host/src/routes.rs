@@ -3,15 +3,21 @@
 //! ```text
 //! routes/users/[id].wasm   place -> pattern     `pattern`: also checks declared ones
 //! routes/users/[id].toml   text -> RouteFile    `file`
-//!                          both -> Route        `load`: walks the directory, compiles
-//!                 Vec<Route> -> RouteTable      `table`, without what `conflict` drops
+//!                          both -> Route        `load`: reads the disk, compiles
+//!                     all of them               `directory`: finds, loads in threads, publishes what `catalog` knows
+//!                 Vec<Route> -> RouteTable      `table`, without what `conflict` drops; `awaited`: what is to come
 //!               method, path -> Lookup          `table`, over `path`'s decoding
 //! ```
 //!
-//! A [`RouteTable`] never changes: a reload makes another, and requests in flight keep theirs. It must not know of
+//! A [`RouteTable`] never changes: [`Current`] swaps it for another, and requests in flight keep theirs. It must not know of
 //! connections, and of a handler only that there is one.
 
+mod awaited;
+mod catalog;
 mod conflict;
+mod current;
+mod directory;
+mod disk;
 pub mod file;
 mod load;
 pub mod method;
@@ -19,10 +25,16 @@ mod path;
 pub mod pattern;
 mod route;
 mod table;
+mod watch;
 
+pub use awaited::Claim;
+pub use current::Current;
+pub use directory::Directory;
 pub use file::{RouteFile, RouteFileError};
-pub use load::load;
+#[cfg(test)]
+pub(crate) use load::{Candidate, Load, Loaded, Loader};
 pub use method::MethodError;
 pub use pattern::PatternError;
 pub use route::{Mount, Permit, Route};
-pub use table::{Lookup, Params, RouteTable};
+pub use table::{Lookup, Mounted, Params, RouteTable};
+pub use watch::WatchError;

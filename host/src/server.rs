@@ -3,6 +3,8 @@
 //! Owns threads, the accept loops and the count of connections. It must not know HTTP.
 
 mod crew;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -10,23 +12,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use thiserror::Error;
 
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
-use crate::routes::{self, RouteTable};
+use crate::routes::{Directory, RouteTable, WatchError};
 use crate::worker::Shared;
 
 use crew::Crew;
 
-/// A server whose routes are loaded. [`Server::start`] makes it serve.
+/// A server that does not serve yet: [`Server::start`] makes it.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
+    directory: Directory,
 }
 
 /// A server that serves. Dropped, it stops at once.
@@ -35,6 +38,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     crew: Crew,
     threads: Vec<JoinHandle<()>>,
+    directory: Directory,
 }
 
 /// Why a server cannot be made or started.
@@ -62,28 +66,51 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub fn new(config: Config) -> Result<(Self, Vec<Diagnostic>), ServerError> {
+        let server = Self::open(config)?;
+        let diagnostics = server.directory.wait(Duration::MAX).unwrap_or_default();
+        Ok((server, diagnostics))
+    }
+
+    /// Makes a server and begins to load its routes: see [`Server::wait`]. What is wrong with single files is logged.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub fn open(config: Config) -> Result<Self, ServerError> {
         let engine = Engine::new(&EngineOptions {
             max_invocations: config.limits.max_invocations,
             cache_directory: config.cache_directory.clone(),
         })?;
-        let loaded = routes::load(&config.routes, &config.options, &engine);
-        let (table, diagnostics) =
-            loaded.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
-        let routes = ArcSwap::from_pointee(table);
-        let shared = Shared { config, engine, routes, connections: AtomicUsize::new(0) };
-        Ok((Self { shared: Arc::new(shared) }, diagnostics))
+        let directory = Directory::open(&config.routes, &config.options, &engine);
+        let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
+        Ok(Self::of(config, engine, directory))
     }
 
-    /// The routes.
+    fn of(config: Config, engine: Engine, directory: Directory) -> Self {
+        let routes = directory.current().clone();
+        let shared = Shared { config, engine, routes, connections: AtomicUsize::new(0) };
+        Self { shared: Arc::new(shared), directory }
+    }
+
+    /// Waits until all routes are loaded, at most for so long: those that are not go on loading, and requests that
+    /// they may answer wait for them.
+    pub fn wait(&self, patience: Duration) {
+        if self.directory.wait(patience).is_none() {
+            tracing::info!(routes = self.routes().routes().len(), "some routes are still being loaded");
+        }
+    }
+
+    /// Loads routes from now on as soon as their files change.
+    ///
+    /// # Errors
+    /// Where the system does not tell of changes.
+    pub fn watch(&self) -> Result<(), WatchError> {
+        self.directory.watch()
+    }
+
+    /// The routes that are loaded.
     #[must_use]
     pub fn routes(&self) -> Arc<RouteTable> {
-        self.shared.routes.load_full()
-    }
-
-    /// How many components came out of the compile cache, and how many had to be compiled.
-    #[must_use]
-    pub fn cache_hits_and_misses(&self) -> (usize, usize) {
-        self.shared.engine.cache_hits_and_misses()
+        self.shared.routes.table()
     }
 
     /// Serves what comes in on `listeners`, from threads of its own, until it is stopped.
@@ -93,7 +120,7 @@ impl Server {
     pub fn start(self, listeners: Vec<TcpListener>) -> Result<Running, ServerError> {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
         let (crew, posts) = Crew::new(&self.shared, listeners)?;
-        let mut running = Running { addresses, crew, threads: Vec::new() };
+        let mut running = Running { addresses, crew, threads: Vec::new(), directory: self.directory };
         for (index, post) in posts.into_iter().enumerate() {
             let name = format!("worker-{index}");
             running.threads.push(std::thread::Builder::new().name(name).spawn(move || post.run())?);
@@ -107,6 +134,11 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Loads what has changed in the routes directory, and again what could not be loaded.
+    pub fn reload(&self) {
+        self.directory.reload();
     }
 
     /// Stops accepting, serves what was accepted, lets requests in flight end within the time to drain, and closes the

@@ -7,12 +7,12 @@ mod stopping;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 
 use crate::close_reason::Closed;
 use crate::config::Config;
 use crate::guest::Engine;
-use crate::routes::RouteTable;
+use crate::routes::{Current, RouteTable};
 
 pub(crate) use stopping::Stopping;
 
@@ -21,7 +21,7 @@ pub(crate) use stopping::Stopping;
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) engine: Engine,
-    pub(crate) routes: ArcSwap<RouteTable>,
+    pub(crate) routes: Arc<Current>,
     /// The connections of all workers.
     pub(crate) connections: AtomicUsize,
 }
@@ -61,7 +61,12 @@ impl Worker {
 
     /// The routes as they are now, without counting on a counter that other cores count on.
     pub(crate) fn routes(&self) -> Guard<Arc<RouteTable>> {
-        self.shared.routes.load()
+        self.shared.routes.read()
+    }
+
+    /// Waits until the routes are others than `past`.
+    pub(crate) async fn routes_after(&self, past: &Arc<RouteTable>) {
+        self.shared.routes.after(past).await;
     }
 
     /// How its connections have ended.

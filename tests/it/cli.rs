@@ -70,6 +70,7 @@ fn help_shows_every_default() {
         ("--head-timeout", "30"),
         ("--body-timeout", "30"),
         ("--idle-timeout", "60"),
+        ("--load-timeout", "10"),
         ("--write-timeout", "30"),
         ("--grace", "5"),
         ("--drain-timeout", "30"),

@@ -18,6 +18,7 @@ mod outcomes_http10;
 mod outcomes_manual;
 mod rate;
 mod reuse;
+mod reload;
 mod rfc9110;
 mod rfc9112;
 mod rfc9112_body;

@@ -13,12 +13,13 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// Starts the log. `RUST_LOG` says what is in it; `info` where it is not set.
+/// Starts the log. `RUST_LOG` says what is in it; `info` of the host where it is not set.
 pub(super) fn start(format: LogFormat) -> anyhow::Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(directives) if !directives.is_empty() => EnvFilter::try_new(&directives)
             .map_err(|error| anyhow::anyhow!("RUST_LOG={directives} is no filter for the log: {error}"))?,
-        _ => EnvFilter::new("info"),
+        // The watcher's own remarks say nothing to an operator.
+        _ => EnvFilter::new("info,notify=warn"),
     };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {

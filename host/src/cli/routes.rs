@@ -7,7 +7,7 @@ use clap::Args;
 use host::config::Config;
 use host::diagnostic::Severity;
 use host::options::{BUILTINS, Source as ValueSource, Value, printable};
-use host::routes::{Route, RouteTable};
+use host::routes::{Mounted, Route, RouteTable};
 use host::server::Server;
 use serde_json::json;
 
@@ -53,13 +53,13 @@ fn methods(route: &Route) -> String {
 /// A line for each path, with the options that differ from the defaults below it; the defaults once at the end.
 fn text(table: &RouteTable) -> String {
     let longest = |lengths: &mut dyn Iterator<Item = usize>, header: &str| lengths.fold(header.len(), usize::max);
-    let methods_width = longest(&mut table.routes().iter().map(|route| methods(route).len()), "METHODS");
-    let patterns = table.routes().iter().flat_map(|route| &route.mount.patterns);
+    let methods_width = longest(&mut table.routes().iter().map(|it| methods(&it.route).len()), "METHODS");
+    let patterns = table.routes().iter().flat_map(|mounted| &mounted.patterns);
     let pattern_width = longest(&mut patterns.map(String::len), "PATH");
     let mut text = format!("{:methods_width$}  {:pattern_width$}  FILE\n", "METHODS", "PATH");
-    for route in table.routes() {
+    for Mounted { route, patterns } in table.routes() {
         let file = printable(&route.mount.file.display().to_string());
-        for pattern in &route.mount.patterns {
+        for pattern in patterns {
             text += &format!("{:methods_width$}  {pattern:pattern_width$}  {file}\n", methods(route));
         }
         for entry in route.options.all().iter().filter(|entry| entry.source != ValueSource::Default) {
@@ -76,7 +76,7 @@ fn text(table: &RouteTable) -> String {
 }
 
 fn json(table: &RouteTable) -> String {
-    let route = |route: &Route| {
+    let route = |Mounted { route, patterns }: &Mounted| {
         let options = route.options.all().iter().map(|entry| {
             let value = serde_json::Value::from(&entry.value);
             (entry.name.clone(), json!({ "value": value, "source": entry.source.to_string() }))
@@ -84,11 +84,11 @@ fn json(table: &RouteTable) -> String {
         json!({
             "name": &*route.mount.name,
             "methods": route.mount.methods,
-            "paths": route.mount.patterns,
+            "paths": patterns,
             "file": route.mount.file.display().to_string(),
             "options": options.collect::<serde_json::Map<_, _>>(),
         })
     };
-    let routes: Vec<_> = table.routes().iter().map(|entry| route(entry)).collect();
+    let routes: Vec<_> = table.routes().iter().map(route).collect();
     format!("{:#}\n", json!({ "routes": routes }))
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use host::config::{Config, Limits, Timeouts};
-use host::diagnostic::Severity;
 use host::http::head::HeadLimits;
 use host::server::{Running, Server};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -21,6 +20,9 @@ use super::options::Source;
 
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: i32 = 4096;
+
+/// How long routes are waited for before it listens: those that are in the compile cache need no longer.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The arguments of `host run`.
 #[derive(Debug, Args)]
@@ -40,6 +42,10 @@ pub(super) struct Run {
     /// Threads that serve [default: one for each core].
     #[arg(long, value_name = "N", help_heading = "Server")]
     workers: Option<NonZeroUsize>,
+
+    /// Load changed routes on SIGHUP alone, not as soon as their files change.
+    #[arg(long, help_heading = "Server")]
+    no_watch: bool,
 
     #[command(flatten)]
     bounds: Bounds,
@@ -82,6 +88,10 @@ struct Bounds {
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().idle), value_parser = duration)]
     idle_timeout: Duration,
 
+    /// For a route that is being loaded, when a request may be its; past it: 503.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().load), value_parser = duration)]
+    load_timeout: Duration,
+
     /// For a client to take some of what is sent.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().write), value_parser = duration)]
     write_timeout: Duration,
@@ -96,24 +106,22 @@ struct Bounds {
 }
 
 impl Run {
-    /// Serves until SIGINT or SIGTERM; a second one does not wait for requests in flight.
+    /// Serves until SIGINT or SIGTERM; a second one does not wait for requests in flight. SIGHUP reloads.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         descriptors::raise();
         let listeners = self.listen.iter().map(|address| bind(address)).collect::<anyhow::Result<Vec<_>>>()?;
         logging::start(self.log_format)?;
         descriptors::warn_below(self.bounds.max_connections);
-        let (server, diagnostics) = Server::new(self.config()?)?;
-        for diagnostic in &diagnostics {
-            match diagnostic.severity {
-                Severity::Error => tracing::error!("{}", diagnostic.unlabelled()),
-                Severity::Warning => tracing::warn!("{}", diagnostic.unlabelled()),
-            }
+        let server = Server::open(self.config()?)?;
+        if !self.no_watch
+            && let Err(error) = server.watch()
+        {
+            tracing::warn!("{error}");
         }
-        let (cached, compiled) = server.cache_hits_and_misses();
-        tracing::info!(routes = server.routes().routes().len(), cached, compiled, "routes loaded");
+        server.wait(PATIENCE);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // From here on a signal drains rather than kills.
+        // From here on no signal kills.
         let mut signals = runtime.block_on(async { Signals::new() })?;
         let running = server.start(listeners)?;
         let mut stdout = std::io::stdout().lock();
@@ -145,6 +153,7 @@ impl Run {
                 head: bounds.head_timeout,
                 body: bounds.body_timeout,
                 idle: bounds.idle_timeout,
+                load: bounds.load_timeout,
                 write: bounds.write_timeout,
                 grace: bounds.grace,
                 drain: bounds.drain_timeout,
@@ -158,24 +167,36 @@ impl Run {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
-        tokio::select! { _ = self.interrupt.recv() => {} _ = self.terminate.recv() => {} }
+    /// Waits for the next signal to stop, reloading meanwhile at each hangup.
+    async fn next(&mut self, running: &Running) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => running.reload(),
+            }
+        }
     }
 
     /// Stops the server at the first signal, and at once at the second.
     async fn stop(&mut self, running: &Running) {
-        self.next().await;
+        self.next(running).await;
         tracing::info!("stopping: requests in flight may end; another signal stops at once");
         running.stop();
         tokio::select! {
-            () = self.next() => running.stop_at_once(),
+            () = self.next(running) => running.stop_at_once(),
             () = running.stopped() => {}
         }
     }

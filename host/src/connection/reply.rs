@@ -82,7 +82,11 @@ impl Connection {
             terms.framing = BodyFraming::None;
             return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await;
         }
-        let table = self.worker.routes();
+        let mut table = self.worker.routes();
+        if !table.is_complete() {
+            table = self.wait_for_routes(&head).await?;
+            terms.keep_alive &= !self.worker.stopping().is_set();
+        }
         if head.path() == "*" {
             return self.reply(&terms, Refusal::new(204, "").with(&[("Allow", table.allow_all())])).await;
         }
@@ -100,6 +104,9 @@ impl Connection {
                 self.reply(&terms, Refusal::new(404, format!("there is no route at {}", head.path()))).await
             }
             Lookup::BadPath => self.reply(&terms, Refusal::new(400, "the path does not decode to text")).await,
+            Lookup::Awaited => {
+                self.reply(&terms, Refusal::new(503, "the route is still being loaded").with(&RETRY)).await
+            }
         }
     }
 

@@ -1,22 +1,19 @@
-//! From a directory to a [`RouteTable`]: every `.wasm` below it, each by itself, so that a bad one costs only itself.
+//! From one `.wasm` of the routes directory to a [`Route`], each by itself, so that a bad one costs only itself.
 //!
-//! Owns reading the disk. It prints nothing: what is wrong is a [`Diagnostic`].
-
-mod disk;
+//! Owns reading the disk. It prints nothing: what is wrong is a [`Diagnostic`]. It must not know of other routes.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::awaited::Claim;
+use super::disk::Look;
 use super::file::RouteFile;
-use super::{Mount, Route, RouteTable, method, pattern};
+use super::{Mount, Route, disk, method, pattern};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::guest::{Declaration, Engine, Handler};
 use crate::options::{OptionError, Options, Source, Value, printable};
-
-use disk::Files;
 
 /// The largest files that are read.
 const MAX_COMPONENT_BYTES: u64 = 512 * 1024 * 1024;
@@ -25,71 +22,100 @@ const MAX_ROUTE_FILE_BYTES: u64 = 1024 * 1024;
 /// How long a component may take to describe itself, unless its route's `timeout` is shorter.
 const MAX_DESCRIBE: Duration = Duration::from_secs(5);
 
-/// Loads all routes below `directory`, on all cores.
-///
-/// # Errors
-/// Where the directory itself cannot be read. Everything else is a diagnostic.
-pub fn load(directory: &Path, flags: &[(String, Value)], engine: &Engine) -> io::Result<(RouteTable, Vec<Diagnostic>)> {
-    let Files { components, mut diagnostics, .. } = Files::find(directory)?;
-    let loader = Loader { directory, flags, engine };
-    let mut routes = Vec::new();
-    for loaded in on_all_cores(&components, |file| loader.load(file)) {
-        routes.extend(loaded.route);
-        diagnostics.extend(loaded.diagnostics);
-    }
-    let (table, conflicts) = RouteTable::build(routes);
-    diagnostics.extend(conflicts);
-    diagnostics.sort_by(|one, other| one.file.cmp(&other.file));
-    Ok((table, diagnostics))
+/// What turns candidates into routes, from several threads at once.
+pub(crate) trait Load: Send + Sync {
+    /// Loads one component. This compiles: it may take many seconds.
+    fn load(&self, candidate: &Candidate) -> Loaded;
+
+    /// How many components came out of the compile cache, and how many had to be compiled.
+    fn cache_hits_and_misses(&self) -> (usize, usize);
 }
 
-/// Loads one component after the other.
-struct Loader<'l> {
-    directory: &'l Path,
-    flags: &'l [(String, Value)],
-    engine: &'l Engine,
+/// A component that was found and is not loaded.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    /// The component's file.
+    pub(crate) file: PathBuf,
+    /// What is said beside it.
+    pub(crate) route_file: RouteFile,
+    look: Look,
 }
 
 /// What became of one component.
-#[derive(Default)]
-struct Loaded {
-    route: Option<Route>,
-    diagnostics: Vec<Diagnostic>,
+#[derive(Debug)]
+pub(crate) struct Loaded<H = Handler> {
+    /// Its route; none where the diagnostics say why.
+    pub(crate) route: Option<Arc<Route<H>>>,
+    /// What is wrong with it.
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-impl Loaded {
-    fn failed(file: &Path, reason: impl ToString, remedy: impl ToString) -> Self {
+/// Loads components into an engine.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    pub(crate) directory: PathBuf,
+    pub(crate) flags: Vec<(String, Value)>,
+    pub(crate) engine: Engine,
+}
+
+impl Candidate {
+    /// Reads what lies beside a component that looks so.
+    pub(super) fn read(file: PathBuf, look: Look) -> Result<Self, Vec<Diagnostic>> {
+        let route_file = read_route_file(&file.with_extension("toml"))?;
+        Ok(Self { file, route_file, look })
+    }
+
+    /// How it looked when it was found.
+    pub(super) fn look(&self) -> Look {
+        self.look
+    }
+
+    /// What it may answer, its component being unknown.
+    pub(super) fn claim(&self, directory: &Path) -> Claim {
+        match self.route_file.paths.is_empty() {
+            false => Claim::At(self.route_file.paths.clone()),
+            true => Claim::Anywhere(pattern::from_place(place(directory, &self.file)).ok()),
+        }
+    }
+}
+
+impl<H> Loaded<H> {
+    /// No route, for one reason.
+    pub(super) fn failed(file: &Path, reason: impl ToString, remedy: impl ToString) -> Self {
         Self { route: None, diagnostics: vec![error(file, reason, remedy)] }
     }
 }
 
-impl Loader<'_> {
-    fn load(&self, file: &Path) -> Loaded {
-        let place = file.strip_prefix(self.directory).unwrap_or(file);
-        let route_file = match read_route_file(&file.with_extension("toml")) {
-            Ok(route_file) => route_file,
-            Err(diagnostics) => return Loaded { route: None, diagnostics },
-        };
-        let name: Arc<str> = printable(&place.with_extension("").to_string_lossy()).into();
+impl Load for Loader {
+    fn load(&self, candidate: &Candidate) -> Loaded {
+        let Candidate { file, route_file, look: _ } = candidate;
+        let name: Arc<str> = printable(&place(&self.directory, file).with_extension("").to_string_lossy()).into();
         // What the operator allows it counts for `describe` too.
-        let operator = match Options::resolve(self.flags, &[], &route_file.options) {
+        let operator = match Options::resolve(&self.flags, &[], &route_file.options) {
             Ok(options) => options.settings,
-            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, &route_file, &errors) },
+            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, route_file, &errors) },
         };
         let bytes = match disk::read(file, MAX_COMPONENT_BYTES) {
             Ok(bytes) => bytes,
             Err(reason) => return Loaded::failed(file, reason, "make it a readable file of a component"),
         };
         let timeout = operator.timeout.min(MAX_DESCRIBE);
-        let handler = match Handler::load(self.engine, &name, &bytes, operator.memory, timeout) {
+        let handler = match Handler::load(&self.engine, &name, &bytes, operator.memory, timeout) {
             Ok(handler) => handler,
             Err(error) => return Loaded::failed(file, &error, error.remedy()),
         };
-        self.mount(file, name, route_file, handler)
+        self.mount(candidate, name, handler)
     }
 
+    fn cache_hits_and_misses(&self) -> (usize, usize) {
+        self.engine.cache_hits_and_misses()
+    }
+}
+
+impl Loader {
     /// Puts together what the file's place, the component and the route file say.
-    fn mount(&self, file: &Path, name: Arc<str>, route_file: RouteFile, handler: Handler) -> Loaded {
+    fn mount(&self, candidate: &Candidate, name: Arc<str>, handler: Handler) -> Loaded {
+        let Candidate { file, route_file, look: _ } = candidate;
         let none = Declaration { paths: Vec::new(), methods: Vec::new(), options: Vec::new() };
         let declared = handler.declaration().unwrap_or(&none);
         if let Err(error) = pattern::check_all(&declared.paths) {
@@ -98,19 +124,19 @@ impl Loader<'_> {
         if let Err(error) = method::check(&declared.methods) {
             return Loaded::failed(file, format!("its declaration: {error}"), "declare methods that clients send");
         }
-        let options = match Options::resolve(self.flags, &declared.options, &route_file.options) {
+        let options = match Options::resolve(&self.flags, &declared.options, &route_file.options) {
             Ok(options) => options,
-            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, &route_file, &errors) },
+            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, route_file, &errors) },
         };
         let patterns = match (route_file.paths.is_empty(), declared.paths.is_empty()) {
-            (false, _) => route_file.paths,
+            (false, _) => route_file.paths.clone(),
             (true, false) => declared.paths.clone(),
-            (true, true) => match pattern::from_place(file.strip_prefix(self.directory).unwrap_or(file)) {
+            (true, true) => match pattern::from_place(place(&self.directory, file)) {
                 Ok(pattern) => vec![pattern],
                 Err(error) => return Loaded::failed(file, error, error.remedy()),
             },
         };
-        let methods = route_file.methods.unwrap_or_else(|| declared.methods.clone());
+        let methods = route_file.methods.clone().unwrap_or_else(|| declared.methods.clone());
         let diagnostics = options.lowered().iter().map(|lowered| Diagnostic {
             severity: Severity::Warning,
             file: file.to_owned(),
@@ -119,8 +145,13 @@ impl Loader<'_> {
         });
         let diagnostics = diagnostics.collect();
         let mount = Mount { name, patterns, methods, file: file.to_owned() };
-        Loaded { route: Some(Route::new(mount, options, Arc::new(handler))), diagnostics }
+        Loaded { route: Some(Arc::new(Route::new(mount, options, Arc::new(handler)))), diagnostics }
     }
+}
+
+/// A file as it is named from the routes directory on.
+fn place<'f>(directory: &Path, file: &'f Path) -> &'f Path {
+    file.strip_prefix(directory).unwrap_or(file)
 }
 
 /// The route file, or an empty one where there is none. A link to nowhere is one that cannot be read.
@@ -148,28 +179,7 @@ fn option_errors(component: &Path, route_file: &RouteFile, errors: &[OptionError
     errors.iter().map(report).collect()
 }
 
-fn error(file: &Path, reason: impl ToString, remedy: impl ToString) -> Diagnostic {
+pub(super) fn error(file: &Path, reason: impl ToString, remedy: impl ToString) -> Diagnostic {
     let (reason, remedy) = (reason.to_string(), remedy.to_string());
     Diagnostic { severity: Severity::Error, file: file.to_owned(), reason, remedy }
-}
-
-/// Works on all items, in threads, and gives the results in the order of the items.
-fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
-    let next = AtomicUsize::new(0);
-    let run = || {
-        let mut done = Vec::new();
-        while let Some((index, item)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, items.get(i)?)))
-        {
-            done.push((index, work(item)));
-        }
-        done
-    };
-    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("work does not panic")).collect()
-    });
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
 }

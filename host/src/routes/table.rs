@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use matchit::Router;
+use matchit::{Match, Router};
 
+use super::awaited::{Awaited, Claim};
 use super::conflict::settle;
 use super::method::{self, STANDARD};
 use super::path::{comparable, plain};
@@ -14,7 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::guest::Handler;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// An immutable table of routes.
 #[derive(Debug)]
@@ -22,10 +23,21 @@ pub struct RouteTable<H = Handler> {
     /// Finds a place in `endpoints`.
     router: Router<usize>,
     endpoints: Vec<Endpoint<H>>,
-    routes: Vec<Arc<Route<H>>>,
+    mounted: Vec<Mounted<H>>,
     /// The methods that some route declares and that are not standard.
     extensions: Vec<String>,
     allow: String,
+    /// What may answer once it is loaded; none in a table that is complete.
+    awaited: Option<Awaited>,
+}
+
+/// A route of a table.
+#[derive(Debug)]
+pub struct Mounted<H = Handler> {
+    /// The route.
+    pub route: Arc<Route<H>>,
+    /// Its patterns that no other route claims too: there is at least one.
+    pub patterns: Vec<String>,
 }
 
 /// What a lookup found.
@@ -54,6 +66,8 @@ pub enum Lookup<'t, H = Handler> {
     NotFound,
     /// The path is not properly encoded text: 400.
     BadPath,
+    /// What answers cannot be told: a route that may is still being loaded.
+    Awaited,
 }
 
 /// The captured pieces of a path by name, percent-decoded, in the order of the pattern.
@@ -68,28 +82,39 @@ struct Endpoint<H> {
 }
 
 impl<H> RouteTable<H> {
-    /// Makes a table, and reports the conflicts. Where routes conflict at a pattern none of them is mounted at it; a
-    /// route that is left without any is not in the table.
-    pub fn build(mut routes: Vec<Route<H>>) -> (Self, Vec<Diagnostic>) {
-        routes.sort_by(|one, other| one.mount.file.cmp(&other.mount.file));
-        let settled = settle(&routes);
-        for (index, route) in routes.iter_mut().enumerate() {
-            let holds = |pattern: &String| settled.claims.get(pattern).is_some_and(|held| held.contains(&index));
-            route.mount.patterns.retain(holds);
+    /// A table without routes.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            router: Router::new(),
+            endpoints: Vec::new(),
+            mounted: Vec::new(),
+            extensions: Vec::new(),
+            allow: method::allow(std::iter::empty()),
+            awaited: None,
         }
-        let mut routes: Vec<Arc<Route<H>>> = routes.into_iter().map(Arc::new).collect();
-        let endpoints = settled
-            .claims
-            .values()
-            .map(|held| Endpoint::new(held.iter().map(|index| Arc::clone(&routes[*index])).collect()))
-            .collect();
-        routes.retain(|route| !route.mount.patterns.is_empty());
+    }
+
+    /// Makes a table, and reports the conflicts. Where routes conflict at a pattern, the one that answered there in the
+    /// table `before` goes on answering, and else none of them does; a route that is left without any is not in the
+    /// table. `claims` are those of routes that are still being loaded.
+    pub fn build(mut routes: Vec<Arc<Route<H>>>, claims: Vec<Claim>, before: &Self) -> (Self, Vec<Diagnostic>) {
+        routes.sort_by(|one, other| one.mount.file.cmp(&other.mount.file));
+        let settled = settle(&routes, before.routes());
+        let held = |index: usize, pattern: &String| settled.claims.get(pattern).is_some_and(|all| all.contains(&index));
+        let mounted = |(index, route): (usize, &Arc<Route<H>>)| {
+            let patterns: Vec<String> = route.mount.patterns.iter().filter(|it| held(index, it)).cloned().collect();
+            (!patterns.is_empty()).then(|| Mounted { route: route.clone(), patterns })
+        };
+        let mounted: Vec<Mounted<H>> = routes.iter().enumerate().filter_map(mounted).collect();
+        let at_pattern = |all: &Vec<usize>| Endpoint::new(all.iter().map(|index| routes[*index].clone()).collect());
         let table = Self {
+            endpoints: settled.claims.values().map(at_pattern).collect(),
+            extensions: method::extensions(declarations(mounted_routes(&mounted))).map(str::to_owned).collect(),
+            allow: method::allow(declarations(mounted_routes(&mounted))),
+            awaited: Awaited::new(settled.claims.keys(), claims),
             router: settled.router,
-            endpoints,
-            extensions: method::extensions(declarations(&routes)).map(str::to_owned).collect(),
-            allow: method::allow(declarations(&routes)),
-            routes,
+            mounted,
         };
         (table, settled.diagnostics)
     }
@@ -99,12 +124,19 @@ impl<H> RouteTable<H> {
     /// A trailing slash is passed over where no route has it. Nothing is allocated where nothing is captured and the
     /// path has no `%`.
     pub fn lookup(&self, method: &str, path: &str) -> Lookup<'_, H> {
+        let Ok(path) = comparable(path) else { return Lookup::BadPath };
+        let lookup = self.lookup_loaded(method, &path);
+        match &self.awaited {
+            Some(awaited) if awaited.may_change(&lookup, &path) => Lookup::Awaited,
+            Some(_) | None => lookup,
+        }
+    }
+
+    fn lookup_loaded(&self, method: &str, path: &str) -> Lookup<'_, H> {
         if !STANDARD.contains(&method) && !self.extensions.iter().any(|known| known == method) {
             return Lookup::NotImplemented;
         }
-        let Ok(path) = comparable(path) else { return Lookup::BadPath };
-        let matched = self.router.at(&path).ok().or_else(|| self.router.at(path.strip_suffix('/')?).ok());
-        let Some(matched) = matched else { return Lookup::NotFound };
+        let Some(matched) = at(&self.router, path) else { return Lookup::NotFound };
         let endpoint = &self.endpoints[*matched.value];
         match endpoint.routes.iter().find(|route| method::covers(&route.mount.methods, method)) {
             Some(route) => {
@@ -121,18 +153,39 @@ impl<H> RouteTable<H> {
         &self.allow
     }
 
-    /// The mounted routes, sorted by file, each with the patterns that it is mounted at.
-    pub fn routes(&self) -> &[Arc<Route<H>>] {
-        &self.routes
+    /// The mounted routes, sorted by file.
+    pub fn routes(&self) -> &[Mounted<H>] {
+        &self.mounted
+    }
+
+    /// Whether it has the very routes that another has.
+    pub(super) fn has_routes_of(&self, other: &Self) -> bool {
+        self.mounted.iter().map(|it| Arc::as_ptr(&it.route)).eq(other.mounted.iter().map(|it| Arc::as_ptr(&it.route)))
+    }
+
+    /// Whether no route is being loaded that is not in it.
+    pub fn is_complete(&self) -> bool {
+        self.awaited.is_none()
     }
 }
 
 impl<H> Endpoint<H> {
     fn new(routes: Vec<Arc<Route<H>>>) -> Self {
-        Self { allow: method::allow(declarations(&routes)), routes }
+        Self { allow: method::allow(declarations(routes.iter())), routes }
     }
 }
 
-fn declarations<H>(routes: &[Arc<Route<H>>]) -> impl Iterator<Item = &[String]> + Clone {
-    routes.iter().map(|route| route.mount.methods.as_slice())
+/// What a router has for a comparable path; where it has nothing, for the path without its trailing slash.
+pub(super) fn at<'r, 'p, T>(router: &'r Router<T>, path: &'p str) -> Option<Match<'r, 'p, &'r T>> {
+    router.at(path).ok().or_else(|| router.at(path.strip_suffix('/')?).ok())
+}
+
+fn mounted_routes<H>(mounted: &[Mounted<H>]) -> impl Iterator<Item = &Arc<Route<H>>> + Clone {
+    mounted.iter().map(|it| &it.route)
+}
+
+fn declarations<'r, H: 'r>(
+    routes: impl Iterator<Item = &'r Arc<Route<H>>> + Clone,
+) -> impl Iterator<Item = &'r [String]> + Clone {
+    routes.map(|route| route.mount.methods.as_slice())
 }

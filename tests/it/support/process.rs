@@ -25,11 +25,14 @@ pub fn host(arguments: &[&str]) -> Command {
 }
 
 impl Process {
-    /// Serves a directory on a free port with the shared compile cache, and more `arguments`.
+    /// Serves a directory on a free port with the shared compile cache, and more `arguments`. All routes are
+    /// loaded.
     pub fn start(routes: &RoutesDir, arguments: &[&str]) -> Self {
         let mut command = host(&["run", "--listen", "127.0.0.1:0"]);
         command.arg("--routes").arg(routes.path()).arg("--cache-dir").arg(compile_cache()).args(arguments);
-        Self::spawn(command, 1)
+        let process = Self::spawn(command, 1);
+        process.stderr.wait_for(&["routes loaded"]);
+        process
     }
 
     /// Starts `command` and waits until it says of as many `listeners` that they are listened on.

@@ -33,11 +33,27 @@ impl RoutesDir {
 
     /// Adds a file of any bytes.
     pub fn with_bytes(self, place: &str, bytes: &[u8]) -> Self {
+        self.write(place, bytes);
+        self
+    }
+
+    /// Writes a file where it is, as an editor or a slow copy does.
+    pub fn write(&self, place: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path().join(place);
         let directory = path.parent().expect("a place has a directory");
         fs::create_dir_all(directory).expect("directories can be made");
         fs::write(&path, bytes).expect("a file can be written");
-        self
+    }
+
+    /// Puts a whole file in the place of another, as a careful copy does.
+    pub fn replace(&self, place: &str, bytes: impl AsRef<[u8]>) {
+        self.write("_new", bytes);
+        fs::rename(self.path().join("_new"), self.path().join(place)).expect("a file can be renamed");
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, place: &str) {
+        fs::remove_file(self.path().join(place)).expect("the file is there");
     }
 
     /// Where it is.

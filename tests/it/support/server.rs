@@ -16,8 +16,7 @@ use super::{Client, RoutesDir, compile_cache, log};
 pub struct TestServer {
     running: Running,
     diagnostics: Vec<Diagnostic>,
-    /// Requests in flight may still read what lies there.
-    _routes: RoutesDir,
+    routes: RoutesDir,
 }
 
 /// A server that is being configured.
@@ -25,6 +24,14 @@ pub struct TestServer {
 pub struct Builder {
     config: Config,
     routes: RoutesDir,
+    reload: Reload,
+}
+
+/// When a server takes in what changes in its directory.
+#[derive(Debug)]
+enum Reload {
+    Never,
+    OnChange,
 }
 
 impl TestServer {
@@ -46,12 +53,17 @@ impl TestServer {
             cache_directory: Some(compile_cache().to_owned()),
             ..Config::default()
         };
-        Builder { config, routes }
+        Builder { config, routes, reload: Reload::Never }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.running.addresses()[0]
+    }
+
+    /// What it serves.
+    pub fn routes(&self) -> &RoutesDir {
+        &self.routes
     }
 
     /// What was wrong with the files.
@@ -111,13 +123,22 @@ impl Builder {
         self
     }
 
+    /// Takes in what changes in its directory.
+    pub fn watched(self) -> Self {
+        Self { reload: Reload::OnChange, ..self }
+    }
+
     /// Serves on a free port of 127.0.0.1.
     #[track_caller]
     pub fn start(self) -> TestServer {
         log();
         let (server, diagnostics) = Server::new(self.config).expect("a server can be made");
+        match self.reload {
+            Reload::Never => {}
+            Reload::OnChange => server.watch().expect("the system tells of changes"),
+        }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let running = server.start(vec![listener]).expect("a server can be started");
-        TestServer { running, diagnostics, _routes: self.routes }
+        TestServer { running, diagnostics, routes: self.routes }
     }
 }

@@ -1,26 +1,20 @@
 //! Which claims are dropped, and what is said about it.
 
-use std::sync::Arc;
-
 use super::*;
-use crate::options::Options;
-use crate::routes::Mount;
+use crate::routes::table::tests::route;
 
-fn settled(claims: &[(&str, &[&str], &str)]) -> (Vec<String>, Vec<String>) {
-    let routes: Vec<Route<()>> = claims
-        .iter()
-        .map(|(file, patterns, methods)| {
-            let mount = Mount {
-                name: (*file).into(),
-                patterns: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(),
-                methods: methods.split_whitespace().map(str::to_owned).collect(),
-                file: file.into(),
-            };
-            let options = Options::resolve(&[], &[], &[]).expect("the defaults are accepted");
-            Route::new(mount, options, Arc::new(()))
-        })
-        .collect();
-    let settled = settle(&routes);
+/// A file, its patterns and its methods.
+type Row<'t> = (&'t str, &'t [&'t str], &'t str);
+
+fn routes(rows: &[Row]) -> Vec<Arc<Route<()>>> {
+    rows.iter()
+        .map(|(file, patterns, methods)| route(file, patterns, &methods.split_whitespace().collect::<Vec<_>>()))
+        .collect()
+}
+
+fn settled(claims: &[Row], before: &[Row]) -> (Vec<String>, Vec<String>) {
+    let mounted = routes(before).into_iter().map(|route| Mounted { patterns: route.mount.patterns.clone(), route });
+    let settled = settle(&routes(claims), &mounted.collect::<Vec<_>>());
     for (place, pattern) in settled.claims.keys().enumerate() {
         let literal = pattern.replace(['{', '}', '*'], "");
         assert_eq!(settled.router.at(&literal).map(|found| *found.value), Ok(place), "{pattern}");
@@ -65,8 +59,58 @@ fn claims_that_cannot_be_told_apart_are_dropped_and_both_files_named() {
             vec![],
         ),
     ] {
-        let (found, said) = settled(&claims);
+        let (found, said) = settled(&claims, &[]);
         assert_eq!(found, left, "{claims:?}");
         assert_eq!(said, reports, "{claims:?}");
+    }
+}
+
+#[test]
+fn who_answered_before_goes_on_and_the_other_is_told_so() {
+    for (before, claims, left, reports) in [
+        (
+            vec![("b", &["/x"][..], "GET")],
+            vec![("a", &["/x"][..], ""), ("b", &["/x"], "GET")],
+            vec!["/x"],
+            vec!["a: `GET /x` is claimed by b, which answers there already"],
+        ),
+        // Those that came later are no better than each other.
+        (
+            vec![("b", &["/x"][..], "GET")],
+            vec![("a", &["/x"][..], "GET"), ("b", &["/x"], "GET"), ("c", &["/x"], "GET")],
+            vec!["/x"],
+            vec![
+                "a: `GET /x` is claimed by b, which answers there already",
+                "c: `GET /x` is claimed by a too",
+                "c: `GET /x` is claimed by b, which answers there already",
+            ],
+        ),
+        // One that takes more methods than before yields to one that stays, not to one that is new.
+        (
+            vec![("a", &["/x"][..], "GET"), ("b", &["/x"], "POST")],
+            vec![("a", &["/x"][..], ""), ("b", &["/x"], "POST")],
+            vec!["/x"],
+            vec!["a: `POST /x` is claimed by b, which answers there already"],
+        ),
+        (
+            vec![("a", &["/x"][..], "GET")],
+            vec![("a", &["/x"][..], ""), ("b", &["/x"], "POST")],
+            vec!["/x"],
+            vec!["b: `POST /x` is claimed by a, which answers there already"],
+        ),
+        (
+            vec![("b", &["/u/{id}"][..], "")],
+            vec![("a", &["/u/{a}"][..], ""), ("b", &["/u/{id}"], ""), ("c", &["/u/{c}", "/c"], "")],
+            vec!["/c", "/u/{id}"],
+            vec![
+                "a: path `/u/{a}` cannot be told from `/u/{c}` of c",
+                "a: path `/u/{a}` cannot be told from `/u/{id}` of b, which answers already",
+                "c: path `/u/{c}` cannot be told from `/u/{id}` of b, which answers already",
+            ],
+        ),
+    ] {
+        let (found, said) = settled(&claims, &before);
+        assert_eq!(found, left, "{claims:?} after {before:?}");
+        assert_eq!(said, reports, "{claims:?} after {before:?}");
     }
 }

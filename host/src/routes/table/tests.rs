@@ -7,15 +7,15 @@ use crate::options::Options;
 use crate::routes::Mount;
 
 /// A route named by its file.
-fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Route<()> {
+pub(crate) fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     let mount = Mount { name: file.into(), patterns: owned(patterns), methods: owned(methods), file: file.into() };
     let options = Options::resolve(&[], &[], &[]).expect("the defaults are accepted");
-    Route::new(mount, options, Arc::new(()))
+    Arc::new(Route::new(mount, options, Arc::new(())))
 }
 
-fn table(routes: Vec<Route<()>>) -> RouteTable<()> {
-    let (table, diagnostics) = RouteTable::build(routes);
+fn table(routes: Vec<Arc<Route<()>>>) -> RouteTable<()> {
+    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &RouteTable::empty());
     assert_eq!(diagnostics, []);
     table
 }
@@ -32,6 +32,7 @@ fn found(table: &RouteTable<()>, method: &str, path: &str) -> String {
         Lookup::NotImplemented => "501".to_owned(),
         Lookup::NotFound => "404".to_owned(),
         Lookup::BadPath => "400".to_owned(),
+        Lookup::Awaited => "awaited".to_owned(),
     }
 }
 
@@ -137,7 +138,7 @@ fn a_method_finds_its_route_or_what_is_allowed() {
 #[test]
 fn a_table_lists_its_routes_by_file() {
     let table = table(vec![route("b.wasm", &["/a"], &[]), route("a.wasm", &["/b"], &[])]);
-    let files: Vec<&str> = table.routes().iter().map(|route| &*route.mount.name).collect();
+    let files: Vec<&str> = table.routes().iter().map(|it| &*it.route.mount.name).collect();
     assert_eq!(files, ["a.wasm", "b.wasm"]);
 }
 
@@ -150,11 +151,12 @@ fn an_empty_table_finds_nothing() {
 
 #[test]
 fn a_conflicting_pattern_is_not_found_and_the_routes_other_patterns_are() {
-    let (table, diagnostics) = RouteTable::build(vec![
+    let routes = vec![
         route("a.wasm", &["/hello", "/a"], &["GET"]),
         route("b.wasm", &["/hello"], &["GET", "POST"]),
         route("c.wasm", &["/hello"], &["PUT"]),
-    ]);
+    ];
+    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &RouteTable::empty());
     assert_eq!(diagnostics.len(), 1);
     for (method, path, expected) in [
         ("GET", "/hello", "405 PUT, OPTIONS"),
@@ -165,7 +167,7 @@ fn a_conflicting_pattern_is_not_found_and_the_routes_other_patterns_are() {
         assert_eq!(found(&table, method, path), expected, "{method} {path}");
     }
     let mounted: Vec<(&str, &[String])> =
-        table.routes().iter().map(|route| (&*route.mount.name, &route.mount.patterns[..])).collect();
+        table.routes().iter().map(|it| (&*it.route.mount.name, &it.patterns[..])).collect();
     assert_eq!(mounted, [("a.wasm", &["/a".to_owned()][..]), ("c.wasm", &["/hello".to_owned()][..])]);
 }
 
@@ -180,7 +182,7 @@ proptest! {
     ) {
         let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
         let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
-        let (table, _) = RouteTable::build(routes.collect());
+        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &RouteTable::empty());
         for path in &paths {
             prop_assert_ne!(found(&table, "GET", path), "501");
         }

@@ -34,3 +34,36 @@ fn a_file_is_read_up_to_its_bound() {
         assert!(matches!(read(Path::new("/proc/self/status"), 10), Err(ReadError::TooLarge(10))));
     }
 }
+
+impl Look {
+    /// A look that differs from those of other numbers.
+    pub(crate) fn numbered(number: u64) -> Self {
+        let stamp = Stamp { device: 0, inode: 0, length: number, modified: (0, 0), changed: (0, 0) };
+        Self { component: Some(stamp), route_file: None }
+    }
+}
+
+#[test]
+fn whatever_becomes_of_a_file_shows_in_its_look() {
+    let root = tempfile::tempdir().expect("a directory can be made");
+    let (component, route_file) = (root.path().join("a.wasm"), root.path().join("a.toml"));
+    let other = root.path().join("other");
+    let mut looks = vec![Look::at(&component)];
+    assert!(looks[0].is_gone());
+    let steps: [&dyn Fn() -> io::Result<()>; 6] = [
+        &|| fs::write(&component, b"abc"),
+        &|| fs::write(&component, b"abcd"),
+        &|| fs::write(&route_file, b""),
+        // Of the same length, and at the place of the other.
+        &|| fs::write(&other, b"efgh").and_then(|()| fs::rename(&other, &component)),
+        &|| fs::remove_file(&route_file),
+        &|| fs::remove_file(&component).and_then(|()| std::os::unix::fs::symlink("nowhere", &component)),
+    ];
+    for step in steps {
+        step().expect("the directory can be changed");
+        let look = Look::at(&component);
+        assert!(!looks.contains(&look) && !look.is_gone(), "{look:?} after {looks:?}");
+        assert_eq!(look, Look::at(&component));
+        looks.push(look);
+    }
+}

@@ -1,14 +1,15 @@
-//! The routes directory on disk: which files there are, and their bytes.
+//! The routes directory on disk: which files there are, how they look, and their bytes.
 //!
 //! Owns that no file or link of it keeps the host from starting. It must not know what is in a file.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::error;
+use super::load::error;
 use crate::diagnostic::{Diagnostic, Severity};
 
 #[cfg(test)]
@@ -25,6 +26,23 @@ pub(super) struct Files {
     /// What is wrong with directories and names.
     pub(super) diagnostics: Vec<Diagnostic>,
     route_files: Vec<PathBuf>,
+}
+
+/// How a component and its route file look from outside: as long as this stays the same, so do their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    component: Option<Stamp>,
+    route_file: Option<Stamp>,
+}
+
+/// What the system says of a file: writing to it, replacing it and changing who may read it all show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 /// Why a file cannot be read.
@@ -106,6 +124,34 @@ impl Files {
             remedy: "put the component there, or rename this file after its component".to_owned(),
         };
         self.diagnostics.extend(self.route_files.iter().filter(orphan).map(report));
+    }
+}
+
+impl Look {
+    /// The look of a component that is not there, nor anything beside it.
+    pub(super) const GONE: Self = Self { component: None, route_file: None };
+
+    /// Whether there is no component.
+    pub(super) fn is_gone(self) -> bool {
+        self.component.is_none()
+    }
+
+    /// How a component looks now.
+    pub(super) fn at(component: &Path) -> Self {
+        let stamp = |file: &Path| file.metadata().or_else(|_| file.symlink_metadata()).ok().map(|it| Stamp::of(&it));
+        Self { component: stamp(component), route_file: stamp(&component.with_extension("toml")) }
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
     }
 }
 

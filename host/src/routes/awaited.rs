@@ -1,0 +1,85 @@
+//! Routes that are still being loaded: which requests they may answer, as far as that is known before they describe
+//! themselves.
+//!
+//! It must not know how routes are loaded, nor how a request waits.
+
+use std::collections::BTreeMap;
+
+use matchit::Router;
+
+use super::path::comparable_pattern;
+use super::table::{Lookup, at};
+
+#[cfg(test)]
+mod tests;
+
+/// What is known of one route before its component is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The operator has set its patterns: it answers at no other.
+    At(Vec<String>),
+    /// It answers at its file's place, if that makes a pattern, unless the component declares paths: any may be its.
+    Anywhere(Option<String>),
+}
+
+/// What all of them may answer.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    /// The patterns of the loaded ones too, since the most specific of all is what answers.
+    router: Router<Known>,
+    anywhere: bool,
+}
+
+/// Which routes are known to have a pattern.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    loaded: bool,
+    awaited: bool,
+}
+
+impl Awaited {
+    /// None where nothing is awaited. A pattern that conflicts with another is as good as unknown: it is not mounted.
+    pub(super) fn new<'p>(loaded: impl Iterator<Item = &'p String>, claims: Vec<Claim>) -> Option<Self> {
+        if claims.is_empty() {
+            return None;
+        }
+        let mut patterns: BTreeMap<String, Known> = BTreeMap::new();
+        for pattern in loaded {
+            patterns.entry(pattern.clone()).or_default().loaded = true;
+        }
+        let mut anywhere = false;
+        for claim in claims {
+            let known = match claim {
+                Claim::At(patterns) => patterns,
+                Claim::Anywhere(place) => {
+                    anywhere = true;
+                    place.into_iter().collect()
+                }
+            };
+            known.into_iter().for_each(|pattern| patterns.entry(pattern).or_default().awaited = true);
+        }
+        let mut router = Router::new();
+        let (loaded, others): (Vec<_>, Vec<_>) = patterns.into_iter().partition(|(_, known)| known.loaded);
+        for (pattern, known) in loaded.into_iter().chain(others) {
+            let _ = router.insert(comparable_pattern(&pattern), known);
+        }
+        Some(Self { router, anywhere })
+    }
+
+    /// Whether what the loaded routes say of a comparable path may be said otherwise once all are loaded. A pattern
+    /// without captures is final: nothing is more specific.
+    pub(super) fn may_change<H>(&self, lookup: &Lookup<'_, H>, path: &str) -> bool {
+        let known = || at(&self.router, path).map(|matched| *matched.value).unwrap_or_default();
+        match lookup {
+            Lookup::Found { params, .. } if params.is_empty() => false,
+            Lookup::Found { .. } => {
+                let Known { loaded, awaited } = known();
+                awaited && !loaded
+            }
+            Lookup::NotFound | Lookup::MethodNotAllowed { .. } | Lookup::Options { .. } | Lookup::NotImplemented => {
+                self.anywhere || known().awaited
+            }
+            Lookup::BadPath | Lookup::Awaited => false,
+        }
+    }
+}

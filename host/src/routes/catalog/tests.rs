@@ -1,0 +1,172 @@
+//! What is loaded when, and which version serves. The moments are the tests' own.
+
+use std::sync::LazyLock;
+
+use super::*;
+use crate::routes::table::tests::route;
+
+const REST: Duration = Duration::from_millis(200);
+
+/// So many milliseconds after the beginning.
+fn at(milliseconds: u64) -> Instant {
+    static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+    *BEGINNING + Duration::from_millis(milliseconds)
+}
+
+/// Files by name, each with the number of its look.
+fn files(files: &[(&str, u64)]) -> Vec<(PathBuf, Look)> {
+    files.iter().map(|(file, number)| (file.into(), Look::numbered(*number))).collect()
+}
+
+fn changed(changed: &[(&str, u64)]) -> Findings {
+    Findings { changed: files(changed), ..Findings::default() }
+}
+
+fn again(milliseconds: u64) -> Findings {
+    Findings { again: Some(at(milliseconds)), ..Findings::default() }
+}
+
+/// Ends the loading of what was found to look so, well where it has patterns.
+fn end(catalog: &mut Catalog<()>, file: &str, number: u64, patterns: &[&str]) {
+    let loaded = match patterns {
+        [] => Loaded::failed(Path::new(file), "bad", "mend it"),
+        patterns => Loaded { route: Some(route(file, patterns, &["GET"])), diagnostics: Vec::new() },
+    };
+    catalog.end(Path::new(file), Look::numbered(number), loaded);
+}
+
+/// The mounted routes of the next table, and what is told with it.
+fn table(catalog: &mut Catalog<()>) -> (Vec<String>, Vec<String>) {
+    let (table, told) = catalog.table();
+    let mounted = table.routes().iter().map(|it| format!("{} {}", it.route.mount.name, it.patterns.join(" ")));
+    (mounted.collect(), told.iter().map(|it| format!("{}: {}", it.file.display(), it.reason)).collect())
+}
+
+/// One with `a.wasm` at `/a`, loaded in its first look.
+fn with_a() -> Catalog<()> {
+    let mut catalog = Catalog::new();
+    assert_eq!(catalog.find(files(&[("a.wasm", 1)]), at(0), Duration::ZERO), changed(&[("a.wasm", 1)]));
+    end(&mut catalog, "a.wasm", 1, &["/a"]);
+    assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], vec![]));
+    catalog
+}
+
+#[test]
+fn a_file_is_loaded_once_it_rests_and_only_once() {
+    let mut catalog = Catalog::<()>::new();
+    for (now, look, expected) in [
+        (0, 1, again(200)),
+        // Still growing.
+        (150, 2, again(350)),
+        (349, 2, again(350)),
+        (350, 2, changed(&[("a.wasm", 2)])),
+        (400, 2, Findings::default()),
+        (500, 3, again(700)),
+        // As it was before: that is loaded already.
+        (600, 2, Findings::default()),
+        (700, 3, again(900)),
+        (900, 3, changed(&[("a.wasm", 3)])),
+    ] {
+        assert_eq!(catalog.find(files(&[("a.wasm", look)]), at(now), REST), expected, "at {now}");
+    }
+}
+
+#[test]
+fn one_file_that_never_rests_holds_up_no_other() {
+    let mut catalog = Catalog::<()>::new();
+    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), at(0), REST);
+    let found = catalog.find(files(&[("a.wasm", 2), ("b.wasm", 1)]), at(200), REST);
+    assert_eq!(found, Findings { again: Some(at(400)), ..changed(&[("b.wasm", 1)]) });
+}
+
+#[test]
+fn a_route_is_gone_once_its_file_has_been_for_a_while() {
+    let mut catalog = with_a();
+    assert_eq!(catalog.find(Vec::new(), at(1000), REST), again(1200));
+    assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
+    // A file of the same name took its place.
+    assert_eq!(catalog.find(files(&[("a.wasm", 2)]), at(1100), REST), again(1300));
+    assert_eq!(catalog.find(Vec::new(), at(2000), REST), again(2200));
+    assert_eq!(catalog.find(Vec::new(), at(2200), REST), Findings { removed: true, ..Findings::default() });
+    assert_eq!(table(&mut catalog), (vec![], vec![]));
+}
+
+#[test]
+fn an_unchanged_route_stays_the_same_one() {
+    let mut catalog = with_a();
+    let before = catalog.table().0;
+    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), at(0), Duration::ZERO);
+    end(&mut catalog, "b.wasm", 1, &["/b"]);
+    let after = catalog.table().0;
+    assert_eq!(after.routes().len(), 2);
+    assert!(Arc::ptr_eq(&before.routes()[0].route, &after.routes()[0].route));
+}
+
+#[test]
+fn a_version_that_cannot_be_loaded_leaves_the_one_before_and_is_told_each_time() {
+    let mut catalog = with_a();
+    let told = vec!["a.wasm: bad; the version before it still serves".to_owned()];
+    for look in 2..4 {
+        catalog.find(files(&[("a.wasm", look)]), at(0), Duration::ZERO);
+        catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None));
+        assert!(catalog.is_loading());
+        assert!(catalog.table().0.is_complete(), "no request waits: the version before answers it");
+        end(&mut catalog, "a.wasm", look, &[]);
+        assert!(!catalog.is_loading());
+        assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], told.clone()));
+        assert_eq!(table(&mut catalog).1, Vec::<String>::new());
+    }
+    catalog.find(files(&[("a.wasm", 4)]), at(0), Duration::ZERO);
+    end(&mut catalog, "a.wasm", 4, &["/other"]);
+    assert_eq!(table(&mut catalog), (vec!["a.wasm /other".to_owned()], vec![]));
+    assert_eq!(catalog.diagnostics(), []);
+}
+
+#[test]
+fn what_could_not_be_loaded_is_tried_again_when_that_is_asked_for() {
+    let mut catalog = with_a();
+    let both = files(&[("a.wasm", 1), ("b.wasm", 1)]);
+    catalog.find(both.clone(), at(0), Duration::ZERO);
+    end(&mut catalog, "b.wasm", 1, &[]);
+    assert_eq!(catalog.find(both.clone(), at(0), REST), Findings::default());
+    catalog.retry();
+    assert_eq!(catalog.find(both, at(200), REST), changed(&[("b.wasm", 1)]));
+}
+
+#[test]
+fn a_version_that_was_overtaken_is_dropped() {
+    let mut catalog = with_a();
+    catalog.find(files(&[("a.wasm", 2)]), at(0), Duration::ZERO);
+    catalog.find(files(&[("a.wasm", 3)]), at(0), Duration::ZERO);
+    end(&mut catalog, "a.wasm", 2, &["/two"]);
+    assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
+    end(&mut catalog, "a.wasm", 3, &["/three"]);
+    assert_eq!(table(&mut catalog).0, ["a.wasm /three"]);
+    catalog.find(Vec::new(), at(0), Duration::ZERO);
+    end(&mut catalog, "a.wasm", 3, &["/gone"]);
+    assert_eq!(table(&mut catalog).0, Vec::<String>::new());
+}
+
+#[test]
+fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
+    let mut catalog = Catalog::<()>::new();
+    let looks = |b| files(&[("a.wasm", 1), ("b.wasm", b), ("c.wasm", 1)]);
+    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), at(0), Duration::ZERO);
+    for file in ["a.wasm", "b.wasm"] {
+        catalog.begin(Path::new(file), Claim::Anywhere(None));
+    }
+    end(&mut catalog, "a.wasm", 1, &["/x"]);
+    // It was published before the other came, and has no more right to it.
+    assert_eq!(table(&mut catalog).0, ["a.wasm /x"]);
+    end(&mut catalog, "b.wasm", 1, &["/x"]);
+    let both = vec!["b.wasm: `GET /x` is claimed by a.wasm too".to_owned()];
+    assert_eq!(table(&mut catalog), (vec![], both));
+    catalog.find(looks(2), at(0), Duration::ZERO);
+    end(&mut catalog, "b.wasm", 2, &["/b"]);
+    assert_eq!(table(&mut catalog).0, ["a.wasm /x", "b.wasm /b"]);
+    end(&mut catalog, "c.wasm", 1, &["/x", "/c"]);
+    let yields = vec!["c.wasm: `GET /x` is claimed by a.wasm, which answers there already".to_owned()];
+    assert_eq!(table(&mut catalog), (["a.wasm /x", "b.wasm /b", "c.wasm /c"].map(str::to_owned).into(), yields));
+    catalog.find(looks(2).split_off(1), at(0), Duration::ZERO);
+    assert_eq!(table(&mut catalog), (["b.wasm /b", "c.wasm /x /c"].map(str::to_owned).into(), vec![]));
+}

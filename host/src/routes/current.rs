@@ -1,0 +1,52 @@
+//! The table that requests are looked up in at the moment, swapped whole.
+//!
+//! It must not know what is in a table.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::Notify;
+
+use super::table::RouteTable;
+
+/// The current table. Reading it waits for nobody.
+#[derive(Debug)]
+pub struct Current {
+    table: ArcSwap<RouteTable>,
+    swapped: Notify,
+}
+
+impl Current {
+    /// The first table.
+    pub(super) fn new(table: Arc<RouteTable>) -> Self {
+        Self { table: ArcSwap::new(table), swapped: Notify::new() }
+    }
+
+    /// The table now.
+    #[must_use]
+    pub fn table(&self) -> Arc<RouteTable> {
+        self.table.load_full()
+    }
+
+    /// The table now, without counting who has it, which cores would do at one place.
+    pub(crate) fn read(&self) -> Guard<Arc<RouteTable>> {
+        self.table.load()
+    }
+
+    /// Waits until another table than `past` is the current one.
+    pub async fn after(&self, past: &Arc<RouteTable>) {
+        loop {
+            let swapped = self.swapped.notified();
+            if !Arc::ptr_eq(&self.table.load(), past) {
+                return;
+            }
+            swapped.await;
+        }
+    }
+
+    /// Makes a table the current one. Requests in flight keep theirs.
+    pub(super) fn swap(&self, table: Arc<RouteTable>) {
+        self.table.store(table);
+        self.swapped.notify_waiters();
+    }
+}

@@ -1,0 +1,99 @@
+//! A directory of routes, loaded in the background and kept up to what lies in it: one thread finds and publishes,
+//! others load.
+//!
+//! Owns these threads. It must not know who reads the tables.
+
+mod first_load;
+mod publisher;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::current::Current;
+use super::disk::Files;
+use super::load::{Load, Loader};
+use super::watch::WatchError;
+use crate::diagnostic::Diagnostic;
+use crate::guest::Engine;
+use crate::options::Value;
+
+use first_load::FirstLoad;
+use publisher::{Event, Publisher};
+
+/// A directory whose routes are loaded, or being loaded, by threads of their own. Dropped, it loads no more.
+#[derive(Debug)]
+pub struct Directory {
+    root: PathBuf,
+    current: Arc<Current>,
+    events: Sender<Event>,
+    first: Arc<FirstLoad>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Directory {
+    /// Finds the components below `root` and begins to load them, on all cores.
+    ///
+    /// # Errors
+    /// Where the directory itself cannot be read, or a thread cannot be started. All else is a diagnostic.
+    pub fn open(root: &Path, flags: &[(String, Value)], engine: &Engine) -> io::Result<Self> {
+        let loader = Loader { directory: root.to_owned(), flags: flags.to_owned(), engine: engine.clone() };
+        Self::load_with(root, Arc::new(loader))
+    }
+
+    /// The same, with another way to load a component.
+    pub(crate) fn load_with(root: &Path, load: Arc<dyn Load>) -> io::Result<Self> {
+        let (events, received) = channel();
+        let first = Arc::new(FirstLoad::default());
+        let publisher = Publisher::new(root, load, events.clone(), first.clone(), Files::find(root)?);
+        let current = publisher.current();
+        let thread = Builder::new().name("routes".to_owned()).spawn(move || publisher.run(&received))?;
+        Ok(Self { root: root.to_owned(), current, events, first, thread: Some(thread) })
+    }
+
+    /// Where the tables are published.
+    #[must_use]
+    pub fn current(&self) -> &Arc<Current> {
+        &self.current
+    }
+
+    /// Waits until all components that were found at first are loaded, and says what is wrong with files: that is
+    /// logged too. None where `patience` has passed before.
+    #[must_use]
+    pub fn wait(&self, patience: Duration) -> Option<Vec<Diagnostic>> {
+        self.first.wait(patience)
+    }
+
+    /// Loads from now on what changes as soon as it does.
+    ///
+    /// # Errors
+    /// Where the system does not tell of changes.
+    pub fn watch(&self) -> Result<(), WatchError> {
+        self.tell(Event::Watched(publisher::watch(&self.root, &self.events)?));
+        Ok(())
+    }
+
+    /// Loads what has changed, and again what could not be loaded.
+    pub fn reload(&self) {
+        self.tell(Event::Reload);
+    }
+
+    fn tell(&self, event: Event) {
+        // Where this fails the thread has ended, which its panic has told.
+        let _ = self.events.send(event);
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        self.tell(Event::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that publishes routes has panicked");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Whether all components that were found at first are loaded, to be waited for.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::diagnostic::Diagnostic;
+
+/// The first load of a directory: what was wrong, once it is over.
+#[derive(Debug, Default)]
+pub(super) struct FirstLoad {
+    diagnostics: Mutex<Option<Vec<Diagnostic>>>,
+    over: Condvar,
+}
+
+impl FirstLoad {
+    /// It is over; another time is passed over. Whether this was the first.
+    pub(super) fn end(&self, diagnostics: &[Diagnostic]) -> bool {
+        let mut ended = self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = ended.is_none();
+        ended.get_or_insert_with(|| diagnostics.to_owned());
+        self.over.notify_all();
+        first
+    }
+
+    /// Waits until it is over; none where `patience` has passed before.
+    pub(super) fn wait(&self, patience: Duration) -> Option<Vec<Diagnostic>> {
+        let ended = self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.over.wait_timeout_while(ended, patience, |ended| ended.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+}

@@ -1,0 +1,183 @@
+//! Requests that come before their routes are loaded. Loading stands still at a gate that the test opens.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::num::NonZeroUsize;
+use std::sync::{Condvar, Mutex};
+use std::time::Instant;
+
+use socket2::SockRef;
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::Timeouts;
+use crate::routes::{Candidate, Load, Loaded, Loader};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longer than any test waits.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Loads what is named `late` only once the gate is open, and panics over what is named `panics`.
+struct Gated {
+    loader: Loader,
+    gate: Arc<Gate>,
+}
+
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.open.lock().expect("no thread panics here") = true;
+        self.opened.notify_all();
+    }
+}
+
+impl Load for Gated {
+    fn load(&self, candidate: &Candidate) -> Loaded {
+        assert!(!candidate.file.ends_with("panics.wasm"), "as the test wants it");
+        if candidate.file.ends_with("late.wasm") {
+            let open = self.gate.open.lock().expect("no thread panics here");
+            drop(self.gate.opened.wait_timeout_while(open, PATIENCE, |open| !*open));
+        }
+        self.loader.load(candidate)
+    }
+
+    fn cache_hits_and_misses(&self) -> (usize, usize) {
+        self.loader.cache_hits_and_misses()
+    }
+}
+
+/// A server of `plain`, and of `late.wasm` behind a gate.
+struct Gateway {
+    running: Running,
+    gate: Arc<Gate>,
+    _routes: TempDir,
+}
+
+impl Gateway {
+    fn start(late: &[u8], load_timeout: Duration) -> Self {
+        let routes = tempfile::tempdir().expect("a directory can be made");
+        let add = |name: &str, bytes: &[u8]| {
+            std::fs::write(routes.path().join(name), bytes).expect("a file can be written");
+        };
+        add("plain.wasm", &plain());
+        add("late.wasm", late);
+        add("late.toml", b"path = '/late'");
+        add("panics.wasm", &plain());
+        add("panics.toml", b"path = '/panics'");
+        let config = Config {
+            routes: routes.path().to_owned(),
+            workers: NonZeroUsize::MIN,
+            timeouts: Timeouts { load: load_timeout, ..Timeouts::default() },
+            ..Config::default()
+        };
+        let engine =
+            Engine::new(&EngineOptions { max_invocations: 10, cache_directory: config.cache_directory.clone() });
+        let engine = engine.expect("there is an engine");
+        let loader = Loader { directory: config.routes.clone(), flags: Vec::new(), engine: engine.clone() };
+        let gate = Arc::new(Gate::default());
+        let gated = Gated { loader, gate: gate.clone() };
+        let directory = Directory::load_with(&config.routes, Arc::new(gated)).expect("the directory is there");
+        let server = Server::of(config, engine, directory);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        Self { running: server.start(vec![listener]).expect("a server can be started"), gate, _routes: routes }
+    }
+
+    /// Sends a request, which is the last of its connection.
+    fn ask(&self, path: &str) -> TcpStream {
+        let mut socket = TcpStream::connect(self.running.addresses()[0]).expect("the server accepts");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("the server reads");
+        socket
+    }
+
+    #[track_caller]
+    fn expect_answer(&self, path: &str, status: &str) {
+        expect_answer(self.ask(path), status);
+    }
+}
+
+fn plain() -> Vec<u8> {
+    wat::parse_str(include_str!("../../../tests/guests/plain.wat")).expect("the text is a component")
+}
+
+/// Reads until the server closes, and gives the answer.
+#[track_caller]
+fn expect_answer(mut socket: TcpStream, status: &str) -> String {
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("the server answers in time");
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    answer
+}
+
+#[test]
+fn a_request_waits_for_its_route_and_others_are_served_meanwhile() {
+    let gateway = Gateway::start(&plain(), LONG);
+    let waiting = [gateway.ask("/late"), gateway.ask("/late/")];
+    gateway.expect_answer("/plain", "200");
+    gateway.expect_answer("/absent", "404");
+    for socket in &waiting {
+        socket.set_nonblocking(true).expect("a socket need not block");
+        assert_eq!(socket.peek(&mut [0]).map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
+        socket.set_nonblocking(false).expect("a socket can block");
+    }
+    gateway.gate.open();
+    for socket in waiting {
+        expect_answer(socket, "200");
+    }
+}
+
+#[test]
+fn a_route_that_cannot_be_loaded_is_not_found_after() {
+    let gateway = Gateway::start(b"\0asm", LONG);
+    let waiting = gateway.ask("/late");
+    gateway.expect_answer("/plain", "200");
+    gateway.gate.open();
+    expect_answer(waiting, "404");
+}
+
+#[test]
+fn a_component_over_which_loading_panics_costs_only_itself() {
+    let gateway = Gateway::start(&plain(), LONG);
+    gateway.expect_answer("/panics", "404");
+    gateway.expect_answer("/plain", "200");
+}
+
+#[test]
+fn a_request_that_has_waited_long_enough_is_told_to_come_again() {
+    let gateway = Gateway::start(&plain(), Duration::from_millis(50));
+    let answer = expect_answer(gateway.ask("/late"), "503");
+    assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nthe route is still being loaded\n"), "{answer}");
+    gateway.gate.open();
+}
+
+#[test]
+fn a_server_that_stops_lets_no_request_wait() {
+    let gateway = Gateway::start(&plain(), LONG);
+    let waiting = gateway.ask("/late");
+    gateway.expect_answer("/plain", "200");
+    gateway.running.stop();
+    let answer = expect_answer(waiting, "503");
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+}
+
+#[test]
+fn a_client_that_resets_while_it_waits_frees_its_place() {
+    let gateway = Gateway::start(&plain(), LONG);
+    let waiting = gateway.ask("/late");
+    gateway.expect_answer("/plain", "200");
+    SockRef::from(&waiting).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
+    drop(waiting);
+    let start = Instant::now();
+    while gateway.running.closed(CloseReason::ClientGone) == 0 {
+        assert!(start.elapsed() < PATIENCE, "the connection is still open");
+        std::thread::yield_now();
+    }
+}
