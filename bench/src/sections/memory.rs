@@ -40,13 +40,11 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     report.amount("memory: the host, ten routes, idle", Unit::Bytes, idle, Demand::AtMost(40.0 * MIB));
     report.amount("memory: the same, had it to compile them", Unit::Bytes, compiling, Demand::Nothing);
 
-    // The first answers take what is taken once.
-    client::steadily(server.address, "/hello", 1, 100, Duration::from_secs(1))?;
-    let connections = held_by(&server, IDLE, || client::idle(server.address, "/hello", IDLE))?;
+    let connections = held_by(&server, IDLE, |count| client::idle(server.address, "/hello", count))?;
     report.amount("memory: an idle connection", Unit::Bytes, connections, Demand::AtMost(4.0 * KIB));
 
     let server = Routes::of(setup, &TEN)?.serve()?;
-    let invocations = held_by(&server, UNREAD, || client::unread(server.address, UNREAD_TARGET, UNREAD))?;
+    let invocations = held_by(&server, UNREAD, |count| client::unread(server.address, UNREAD_TARGET, count))?;
     let what = "memory: a suspended invocation, its guest's own memory included";
     report.amount(what, Unit::Bytes, invocations, Demand::AtMost(128.0 * KIB));
 
@@ -61,12 +59,14 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes that the server holds for each of `count` connections, once they are open.
-fn held_by(server: &Server, count: u32, open: impl FnOnce() -> io::Result<Vec<TcpStream>>) -> anyhow::Result<f64> {
+/// Bytes that the server holds for each of `count` connections, once they are open. As many are open
+/// before: the first ones make the server keep, or give back, what is not theirs.
+fn held_by(server: &Server, count: u32, open: impl Fn(u32) -> io::Result<Vec<TcpStream>>) -> anyhow::Result<f64> {
+    let first = open(count)?;
     let before = settled(server)?;
-    let connections = open()?;
+    let connections = open(count)?;
     let after = settled(server)?;
-    drop(connections);
+    drop((first, connections));
     Ok((after - before) / f64::from(count))
 }
 
