@@ -65,7 +65,9 @@ fn only(core: usize) -> CpuSet {
 }
 
 /// What the numbers were measured on, as a paragraph of Markdown.
-pub fn describe(setup: &Setup) -> String {
+///
+/// `others` is the part of the cores that other processes had meanwhile.
+pub fn describe(setup: &Setup, others: f64) -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
@@ -77,20 +79,56 @@ pub fn describe(setup: &Setup) -> String {
     };
     let date = first_line(Command::new("date").args(["-u", "+%Y-%m-%d"])).unwrap_or_default();
     format!(
-        "{date}, {model}, {cores} cores, Linux {}; {apart}, load {} before; medians of {} alternating runs of {} s; \
-        {}.\n",
+        "{date}, {model}, {cores} cores, Linux {}; {apart}; medians of {} alternating runs of {} s, while \
+        other processes had {:.0} % of the cores; {}.\n",
         kernel.trim(),
-        setup.load_before,
         setup.runs,
         setup.run.as_secs(),
+        100.0 * others,
         peers::versions(setup).join(", "),
     )
 }
 
-/// How many processes wanted a core, over the last minute.
-pub fn load() -> String {
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split(' ').next().unwrap_or_default().to_owned()
+/// What the processors have done so far, in ticks of the kernel's clock.
+#[derive(Clone, Copy)]
+pub struct Ticks {
+    /// Everything, rest included.
+    all: u64,
+    /// For processes of this machine, and what the hypervisor took for others.
+    taken: u64,
+    /// For this process, and for those that it has started and that have ended.
+    own: u64,
+}
+
+impl Ticks {
+    /// Until now; nothing where the kernel does not say.
+    pub fn now() -> Self {
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        Self::parse(&read("/proc/stat"), &read("/proc/self/stat"))
+    }
+
+    /// Which part of the processors others have had since then, from 0 to 1.
+    pub fn others_since(self, before: Self) -> f64 {
+        let [all, taken, own] = [self.all - before.all, self.taken - before.taken, self.own - before.own];
+        taken.saturating_sub(own) as f64 / all.max(1) as f64
+    }
+
+    fn parse(machine: &str, process: &str) -> Self {
+        let nothing = Self { all: 0, taken: 0, own: 0 };
+        // What follows steal is in `user` and `nice` already.
+        let spent = machine.lines().next().unwrap_or_default();
+        let [user, nice, system, idle, iowait, irq, softirq, steal] = numbers(spent, 1)[..] else { return nothing };
+        // The name of a process can have spaces in it, and is in parentheses. Eleven words after it
+        // come its own time and that of its children, each in user mode and in the kernel.
+        let own = process.rsplit(')').next().unwrap_or_default();
+        let taken = user + nice + system + steal;
+        Self { all: taken + idle + iowait + irq + softirq, taken, own: numbers(own, 11).iter().take(4).sum() }
+    }
+}
+
+/// Up to eight whole numbers of a line, after so many words.
+fn numbers(line: &str, after: usize) -> Vec<u64> {
+    line.split_ascii_whitespace().skip(after).take(8).map_while(|word| word.parse().ok()).collect()
 }
 
 /// The first line that a program prints, wherever it prints it.
@@ -98,4 +136,27 @@ pub fn first_line(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&text).lines().next().map(|line| line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: (&str, &str) =
+        ("cpu  100 10 50 800 5 0 5 0 0 0\ncpu0 1 2\n", "7 (a b) c) S 1 1 1 0 -1 4 1 0 0 0 9 1 0 0 20");
+    const AFTER: (&str, &str) =
+        ("cpu  160 20 70 890 5 0 15 10 0 0\n", "7 (a b) c) S 1 1 1 0 -1 4 1 0 0 0 19 6 40 5 20");
+
+    #[test]
+    fn what_others_had_is_what_was_taken_and_not_by_what_this_process_started() {
+        let [before, after] = [BEFORE, AFTER].map(|(machine, process)| Ticks::parse(machine, process));
+        // Of 200 ticks 100 were taken, 60 of them by this process and its children.
+        assert_eq!(after.others_since(before), 0.2);
+    }
+
+    #[test]
+    fn a_kernel_that_says_nothing_has_others_that_had_nothing() {
+        let nothing = Ticks::parse("", "");
+        assert_eq!(nothing.others_since(nothing), 0.0);
+    }
 }

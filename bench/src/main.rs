@@ -20,12 +20,16 @@ mod wrk;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Parser;
 
+use crate::machine::Ticks;
 use crate::report::Report;
 use crate::sections::Section;
 use crate::setup::Setup;
+
+/// Which part of the cores other processes may have had in a run whose results are worth keeping.
+const QUIET: f64 = 0.1;
 
 /// Measures Vibrato's host beside its peers.
 #[derive(Parser)]
@@ -70,20 +74,21 @@ fn main() -> anyhow::Result<()> {
             report.failed(&format!("{section:?}"), &reason);
         }
     }
-    let machine = machine::describe(&setup);
-    println!("{}\n{machine}", report.table());
-    if arguments.only.is_empty() {
-        write(&arguments, &report, &machine)?;
+    let others = Ticks::now().others_since(setup.began);
+    let shown = format!("{}\n{}", report.table(), machine::describe(&setup, others));
+    println!("{shown}");
+    if !arguments.only.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    ensure!(others <= QUIET, "nothing is written: other processes had {:.0} % of the cores meanwhile", 100.0 * others);
+    write(&arguments, &report, &shown)
 }
 
 /// Writes the results of a whole run: the table with its machine, the chart, and both into the README.
-fn write(arguments: &Arguments, report: &Report, machine: &str) -> anyhow::Result<()> {
+fn write(arguments: &Arguments, report: &Report, shown: &str) -> anyhow::Result<()> {
     let results = arguments.bench.join("results");
     fs::create_dir_all(&results).with_context(|| format!("cannot make {}", results.display()))?;
-    let shown = format!("{}\n{machine}", report.table());
-    put(&results.join("table.md"), &shown)?;
+    put(&results.join("table.md"), shown)?;
     let chart = results.join("chart.svg");
     put(&chart, &chart::draw(report.charts()))?;
     let text =

@@ -29,8 +29,10 @@ pub enum Peer {
     Bare,
     /// hyper by itself.
     Hyper,
-    /// nginx with one worker.
+    /// nginx with one worker, which answers from its settings.
     Nginx,
+    /// The same, for the file that it sends.
+    NginxSendfile,
     /// Tremolo on uvloop.
     Tremolo,
     /// `wasmtime serve` with a component for wasi:http 0.2: an instance for each request.
@@ -47,7 +49,8 @@ impl Peer {
         match self {
             Self::Bare => "a bare loop",
             Self::Hyper => "hyper, no Wasm",
-            Self::Nginx => "nginx",
+            Self::Nginx => "nginx `return 200`",
+            Self::NginxSendfile => "nginx `sendfile`",
             Self::Tremolo => "Tremolo on uvloop",
             Self::Wasmtime => "`wasmtime serve`",
             Self::WasmtimeReused => "`wasmtime serve --max-instance-reuse-count 1000`",
@@ -60,7 +63,7 @@ impl Peer {
         match self {
             Self::Bare => built(setup, "bare-hello"),
             Self::Hyper => built(setup, "hyper-hello"),
-            Self::Nginx => nginx(setup),
+            Self::Nginx | Self::NginxSendfile => nginx(setup),
             Self::Tremolo => tremolo(setup),
             Self::Wasmtime => wasmtime(setup, &[], "wasi_http_hello"),
             Self::WasmtimeReused => wasmtime(setup, &["--max-instance-reuse-count", "1000"], "wasi_http_hello"),

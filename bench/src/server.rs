@@ -78,9 +78,13 @@ impl Server {
 
     /// Bytes of memory that the process holds: its resident set.
     pub fn resident(&self) -> anyhow::Result<u64> {
-        let path = format!("/proc/{}/status", self.process.id());
-        let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        resident(&status).with_context(|| format!("{path} has no VmRSS"))
+        resident(&self.proc("status")?).context("the process has no VmRSS")
+    }
+
+    /// What the kernel says of the process in `/proc/PID/FILE`.
+    pub fn proc(&self, file: &str) -> anyhow::Result<String> {
+        let path = format!("/proc/{}/{file}", self.process.id());
+        fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
     }
 }
 

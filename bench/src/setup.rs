@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::Arguments;
-use crate::machine::{self, Cores};
+use crate::machine::{Cores, Ticks};
 
 /// What every measurement shares.
 pub struct Setup {
@@ -35,8 +35,8 @@ pub struct Setup {
     pub steady: Duration,
     /// Who has which core.
     pub cores: Cores,
-    /// What else the machine was busy with when the run began: processes that wanted a core, over the minute before.
-    pub load_before: String,
+    /// What the processors had done when the run began.
+    pub began: Ticks,
     /// The compile cache of this run: it neither takes from the user's nor adds to it.
     pub compiled: TempDir,
 }
@@ -60,7 +60,7 @@ impl Setup {
             run: Duration::from_secs(arguments.seconds),
             steady: Duration::from_secs(arguments.steady_seconds),
             cores: Cores::part(),
-            load_before: machine::load(),
+            began: Ticks::now(),
             compiled: folder()?,
         })
     }

@@ -15,6 +15,7 @@ use crate::setup::{self, Setup};
 pub struct Routes<'a> {
     setup: &'a Setup,
     files: TempDir,
+    environment: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Routes<'a> {
@@ -22,7 +23,7 @@ impl<'a> Routes<'a> {
     pub fn new(setup: &'a Setup) -> anyhow::Result<Self> {
         let files = setup::folder()?;
         fs::create_dir(files.path().join("routes"))?;
-        Ok(Self { setup, files })
+        Ok(Self { setup, files, environment: None })
     }
 
     /// The routes of these handlers, as they declare themselves.
@@ -32,6 +33,11 @@ impl<'a> Routes<'a> {
             routes.add(handler, handler, "")?;
         }
         Ok(routes)
+    }
+
+    /// To be served with one more variable of the environment.
+    pub fn with(self, name: &'a str, value: &'a str) -> Self {
+        Self { environment: Some((name, value)), ..self }
     }
 
     /// One more route: a handler by another name, with the text of its `NAME.toml`.
@@ -66,6 +72,7 @@ impl<'a> Routes<'a> {
         let mut command = Command::new(&self.setup.host);
         command.args(["run", "--listen", "127.0.0.1:0", "--workers", "1", "--routes"]);
         command.arg(self.files.path().join("routes")).arg("--cache-dir").arg(compiled).env("RUST_LOG", "warn");
+        command.envs(self.environment);
         Server::start(&self.setup.cores, place, command, Listening::Printed, self.files).context("Vibrato")
     }
 }

@@ -29,7 +29,9 @@ fn parse(output: &str) -> anyhow::Result<f64> {
             bail!("wrk: {line}");
         }
         if let Some(rate) = line.strip_prefix("Requests/sec:") {
-            return rate.trim().parse().context("wrk reports a rate that is not a number");
+            let rate = rate.trim().parse().context("wrk reports a rate that is not a number")?;
+            ensure!(rate > 0.0, "wrk had no answer in time");
+            return Ok(rate);
         }
     }
     bail!("wrk reports no rate")
@@ -56,5 +58,6 @@ mod tests {
             assert_eq!(reason, Err(format!("wrk: {}", line.trim())));
         }
         assert!(parse(HEAD).is_err());
+        assert!(parse(&format!("{HEAD}Requests/sec:      0.00\n")).is_err());
     }
 }

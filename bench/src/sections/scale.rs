@@ -45,7 +45,7 @@ fn with_routes(setup: &Setup, count: u32) -> anyhow::Result<Contender> {
     for at in 1..count {
         routes.add(&format!("hello-{at}"), "hello", &format!("path = \"/hello-{at}\"\n"))?;
     }
-    hello(&format!("{count} of them"), routes)
+    hello(&named(count, "route"), routes)
 }
 
 fn with_options(setup: &Setup, count: u32) -> anyhow::Result<Contender> {
@@ -55,11 +55,16 @@ fn with_options(setup: &Setup, count: u32) -> anyhow::Result<Contender> {
     }
     let routes = Routes::new(setup)?;
     routes.add("hello", "hello", &own)?;
-    hello(&format!("{count} of them"), routes)
+    hello(&named(count, "option"), routes)
 }
 
 fn with_connections(setup: &Setup, count: u32) -> anyhow::Result<Contender> {
-    Ok(hello(&format!("{count} of them"), Routes::of(setup, &["hello"])?)?.on(count))
+    Ok(hello(&named(count, "connection"), Routes::of(setup, &["hello"])?)?.on(count))
+}
+
+fn named(count: u32, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 fn hello(name: &str, routes: Routes<'_>) -> anyhow::Result<Contender> {
