@@ -9,10 +9,11 @@ HOST     := $(BUILD)/release/host
 ROUTES   := target/routes
 # Handlers have a target directory of their own: their profile has nothing in common with the host's.
 HANDLERS := $(BUILD)/handlers
+BENCH    := $(BUILD)/bench
 EXAMPLES := $(patsubst examples/%/Cargo.toml,%,$(wildcard examples/*/Cargo.toml))
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target test lint bench counts fuzz clean
+.PHONY: help run routes host target test lint bench peers counts fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,7 @@ target: # Rust's target for WebAssembly components
 test: target ## Run every test
 	$(CARGO) test --locked --release --package host
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros
+	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
 
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check
@@ -49,11 +51,27 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 		$(addprefix --package ,$(EXAMPLES)) --package guests --lib --examples -- -D warnings
 	$(CARGO) fmt --manifest-path host/fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --manifest-path host/fuzz/Cargo.toml --target-dir $(BUILD)/fuzz -- -D warnings
+	$(CARGO) fmt --manifest-path bench/Cargo.toml --all --check
+	$(CARGO) clippy --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
+		--package bench --package bare-hello --package hyper-hello --all-targets -- -D warnings
+	$(CARGO) clippy --locked --profile handler --target $(WASM) --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
+		--package wasi-http-hello --package wasi-http-p3-hello -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
 
-bench: target ## Measure the release host against a bare loop, and the parts that every request passes
-	$(CARGO) bench --locked --no-fail-fast --package host
+bench: host routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
+	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example spin
+	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- \
+		--host $(HOST) --handlers $(HANDLERS)/$(WASM)/handler --built $(BENCH) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
+	$(if $(ONLY),,$(CARGO) bench --locked --no-fail-fast --package host)
+
+peers: target ## Build and install what the bench measures beside: wasmtime-cli, nginx, Tremolo, and wrk to ask
+	$(CARGO) build --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
+		--package bare-hello --package hyper-hello
+	$(CARGO) build --locked --profile handler --target $(WASM) --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
+		--package wasi-http-hello --package wasi-http-p3-hello
+	bench/peers/install
 
 counts: target ## Count the instructions of one request with valgrind (RECORD=1 records them)
 	$(CARGO) bench --locked --package host --bench counts $(if $(RECORD),-- --record)

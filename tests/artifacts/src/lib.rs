@@ -1,4 +1,4 @@
-//! The components that tests and benches serve: where each lies once it is built.
+//! The components that tests serve: where each lies once it is built.
 
 use std::path::Path;
 

@@ -1,0 +1,182 @@
+//! Clients for what wrk cannot ask: one whole answer, a stream that is only counted, a steady rate, connections that
+//! rest.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::{RecvFlags, recv};
+use socket2::{Domain, Socket, Type};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+const BUFFER_BYTES: usize = 1024 * 1024;
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+/// No body that is asked for on a connection that stays open has it anywhere else.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+/// The window of a client that reads nothing: what is sent to it stays with the server.
+const SMALL_WINDOW: usize = 4096;
+
+/// The body of a short response with status 200.
+pub fn fetch(server: SocketAddr, target: &str) -> io::Result<Vec<u8>> {
+    let mut socket = connect(server)?;
+    ask(&mut socket, target, "close")?;
+    let mut response = Vec::new();
+    socket.take(BUFFER_BYTES as u64).read_to_end(&mut response)?;
+    let head = response.windows(END_OF_HEAD.len()).position(|end| end == END_OF_HEAD);
+    let head = head.filter(|_| is_ok(&response)).ok_or_else(not_ok)?;
+    let (head, body) = response.split_at(head + END_OF_HEAD.len());
+    if head.to_ascii_lowercase().windows(b"chunked".len()).any(|value| value == b"chunked") {
+        return unchunked(body);
+    }
+    Ok(body.to_vec())
+}
+
+/// How long a response with a body of at least so many bytes takes. It is dropped as it comes, without a copy of it:
+/// no client reads faster.
+pub fn stream(server: SocketAddr, target: &str, body_bytes: u64) -> io::Result<Duration> {
+    let mut socket = connect(server)?;
+    let start = Instant::now();
+    ask(&mut socket, target, "close")?;
+    let mut status = [0; 13];
+    socket.read_exact(&mut status)?;
+    if !is_ok(&status) {
+        return Err(not_ok());
+    }
+    let (mut buffer, mut received) = (vec![0; BUFFER_BYTES], 0);
+    loop {
+        let (_, dropped) = recv(&socket, buffer.as_mut_slice(), RecvFlags::TRUNC)?;
+        received += dropped as u64;
+        if dropped == 0 && received < body_bytes {
+            return Err(io::Error::other(format!("the response ended after {received} of {body_bytes} bytes")));
+        }
+        if dropped == 0 {
+            return Ok(start.elapsed());
+        }
+    }
+}
+
+/// Asks at a steady rate on so many connections, whether answers come or not. How long each took from the moment it
+/// was due, shortest first.
+pub fn steadily(
+    server: SocketAddr,
+    target: &str,
+    connections: u32,
+    requests_a_second: u32,
+    duration: Duration,
+) -> io::Result<Vec<Duration>> {
+    let interval = Duration::from_secs(1) * connections / requests_a_second;
+    let start = Instant::now();
+    let one = |at: u32| -> io::Result<Vec<Duration>> {
+        let mut socket = connect(server)?;
+        let (mut latencies, mut due) = (Vec::new(), start + interval * at / connections);
+        while due < start + duration {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            exchange(&mut socket, target)?;
+            latencies.push(due.elapsed());
+            due += interval;
+        }
+        Ok(latencies)
+    };
+    let mut latencies = thread::scope(|scope| {
+        let clients: Vec<_> = (0..connections).map(|at| scope.spawn(move || one(at))).collect();
+        let mut all = Vec::new();
+        for client in clients {
+            all.extend(client.join().map_err(|_| io::Error::other("a client panicked"))??);
+        }
+        io::Result::Ok(all)
+    })?;
+    latencies.sort();
+    Ok(latencies)
+}
+
+/// Connections that have had one answer and wait for nothing.
+pub fn idle(server: SocketAddr, target: &str, connections: u32) -> io::Result<Vec<TcpStream>> {
+    let open = |_| {
+        let mut socket = connect(server)?;
+        exchange(&mut socket, target)?;
+        Ok(socket)
+    };
+    (0..connections).map(open).collect()
+}
+
+/// Connections that have asked and read nothing of what comes.
+pub fn unread(server: SocketAddr, target: &str, connections: u32) -> io::Result<Vec<TcpStream>> {
+    let open = |_| {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+        socket.set_recv_buffer_size(SMALL_WINDOW)?;
+        socket.connect(&server.into())?;
+        let mut socket = TcpStream::from(socket);
+        ask(&mut socket, target, "keep-alive")?;
+        Ok(socket)
+    };
+    (0..connections).map(open).collect()
+}
+
+fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect(server)?;
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    Ok(socket)
+}
+
+fn ask(socket: &mut TcpStream, target: &str, connection: &str) -> io::Result<()> {
+    socket.write_all(format!("GET {target} HTTP/1.1\r\nHost: bench\r\nConnection: {connection}\r\n\r\n").as_bytes())
+}
+
+/// Asks on a connection that stays open, for a short response in the chunked coding.
+fn exchange(socket: &mut TcpStream, target: &str) -> io::Result<()> {
+    ask(socket, target, "keep-alive")?;
+    let (mut buffer, mut filled) = ([0; 4096], 0);
+    while !buffer[..filled].ends_with(LAST_CHUNK) {
+        match socket.read(&mut buffer[filled..])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => filled += read,
+        }
+    }
+    if is_ok(&buffer) { Ok(()) } else { Err(not_ok()) }
+}
+
+fn is_ok(response: &[u8]) -> bool {
+    response.starts_with(b"HTTP/1.1 200 ")
+}
+
+fn not_ok() -> io::Error {
+    io::Error::other("the server gave no whole response with status 200")
+}
+
+/// The bytes of a whole body in the chunked coding.
+fn unchunked(mut rest: &[u8]) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(line) = rest.windows(2).position(|end| end == b"\r\n") {
+        let size = str::from_utf8(&rest[..line]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
+        let chunk = size.and_then(|size| rest[line + 2..].split_at_checked(size)).ok_or_else(not_ok)?;
+        if chunk.0.is_empty() {
+            return Ok(body);
+        }
+        body.extend_from_slice(chunk.0);
+        rest = chunk.1.strip_prefix(b"\r\n").ok_or_else(not_ok)?;
+    }
+    Err(not_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunked_body_is_put_together() {
+        assert_eq!(
+            unchunked(b"5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n").ok().as_deref(),
+            Some(b"HelloWorld!".as_slice())
+        );
+        assert_eq!(unchunked(b"b\r\nHelloWorld!\r\n0\r\n\r\n").ok().as_deref(), Some(b"HelloWorld!".as_slice()));
+    }
+
+    #[test]
+    fn a_truncated_chunked_body_is_no_body() {
+        for body in [b"5\r\nHel".as_slice(), b"5\r\nHello\r\n", b"5\r\nHello", b"", b"x\r\nHello\r\n0\r\n\r\n"] {
+            assert!(unchunked(body).is_err(), "{}", String::from_utf8_lossy(body));
+        }
+    }
+}

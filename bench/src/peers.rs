@@ -1,0 +1,175 @@
+//! The peers: how each is started with one core to itself, and which version it is.
+//!
+//! It must not know what is asked of them, but for where `bench/peers` answers it: `/hello` everywhere, a stream of
+//! [`STREAM_BYTES`] from those that have one.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::compare::installed;
+use crate::machine::{Place, first_line};
+use crate::server::{self, Listening, Server};
+use crate::setup::{self, Setup};
+
+/// The bytes of the long response.
+pub const STREAM_BYTES: u64 = 256 * 1024 * 1024;
+/// Where nginx serves the long response from.
+pub const NGINX_STREAM: &str = "/stream.bin";
+
+const LOCK: &str = include_str!("../Cargo.lock");
+const MAKE: &str = "`make peers` installs it";
+
+/// What Vibrato is measured beside.
+#[derive(Clone, Copy)]
+pub enum Peer {
+    /// A loop that parses a head and writes fixed bytes.
+    Bare,
+    /// hyper by itself.
+    Hyper,
+    /// nginx with one worker, which answers from its settings.
+    Nginx,
+    /// The same, for the file that it sends.
+    NginxSendfile,
+    /// Tremolo on uvloop.
+    Tremolo,
+    /// `wasmtime serve` with a component for wasi:http 0.2: an instance for each request.
+    Wasmtime,
+    /// The same, with each instance serving 1,000 requests.
+    WasmtimeReused,
+    /// `wasmtime serve` with a component for wasi:http 0.3, and the reuse that is its default.
+    WasmtimeP3,
+}
+
+impl Peer {
+    /// What the table calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "a bare loop",
+            Self::Hyper => "hyper, no Wasm",
+            Self::Nginx => "nginx `return 200`",
+            Self::NginxSendfile => "nginx `sendfile`",
+            Self::Tremolo => "Tremolo on uvloop",
+            Self::Wasmtime => "`wasmtime serve`",
+            Self::WasmtimeReused => "`wasmtime serve --max-instance-reuse-count 1000`",
+            Self::WasmtimeP3 => "`wasmtime serve`, p3 with its default reuse",
+        }
+    }
+
+    /// Starts it on the server's core.
+    pub fn start(self, setup: &Setup) -> anyhow::Result<Server> {
+        match self {
+            Self::Bare => built(setup, "bare-hello"),
+            Self::Hyper => built(setup, "hyper-hello"),
+            Self::Nginx | Self::NginxSendfile => nginx(setup),
+            Self::Tremolo => tremolo(setup),
+            Self::Wasmtime => wasmtime(setup, &[], "wasi_http_hello"),
+            Self::WasmtimeReused => wasmtime(setup, &["--max-instance-reuse-count", "1000"], "wasi_http_hello"),
+            Self::WasmtimeP3 => wasmtime(setup, &[], "wasi_http_p3_hello"),
+        }
+    }
+}
+
+/// A line for each program that takes part, in the words of each.
+pub fn versions(setup: &Setup) -> Vec<String> {
+    let tremolo = "from importlib.metadata import version as v; import sys; \
+        print(f'Tremolo {v(\"tremolo\")}, uvloop {v(\"uvloop\")}, Python', sys.version.split()[0])";
+    let programs = [
+        (first_line(Command::new(&setup.host).arg("--version")), "Vibrato's host"),
+        (first_line(Command::new(wasmtime_program(setup)).arg("--version")), "wasmtime"),
+        (first_line(Command::new(nginx_program()).arg("-v")), "nginx"),
+        (first_line(Command::new(python(setup)).args(["-c", tremolo])), "Tremolo"),
+        (first_line(Command::new("wrk").arg("-v")).map(until_copyright), "wrk"),
+        (first_line(Command::new("rustc").arg("--version")), "rustc"),
+    ];
+    let programs = programs.into_iter().map(|(version, name)| version.unwrap_or_else(|| format!("no {name}")));
+    let crates = ["hyper", "tokio", "wasip2", "wasip3"].into_iter();
+    programs.chain(crates.map(|name| format!("{name} {}", locked(LOCK, name).unwrap_or("of no version")))).collect()
+}
+
+/// wrk says more on the line of its version.
+fn until_copyright(line: String) -> String {
+    line.split(" [").next().unwrap_or_default().to_owned()
+}
+
+/// The version of a crate in a `Cargo.lock`.
+fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+    Some(rest.split_once('"')?.0)
+}
+
+fn built(setup: &Setup, name: &str) -> anyhow::Result<Server> {
+    let program = setup.built.join("release").join(name);
+    installed(&program, "`make bench` builds it")?;
+    start(setup, Command::new(program), Listening::Printed)
+}
+
+fn wasmtime(setup: &Setup, arguments: &[&str], component: &str) -> anyhow::Result<Server> {
+    let program = wasmtime_program(setup);
+    installed(&program, MAKE)?;
+    let component = setup.built.join("wasm32-wasip2/handler").join(format!("{component}.wasm"));
+    installed(&component, "`make bench` builds it")?;
+    let mut command = Command::new(program);
+    command.args(["serve", "-Scli", "--addr", "127.0.0.1:0"]).args(arguments).arg(component);
+    start(setup, command, Listening::Printed)
+}
+
+fn tremolo(setup: &Setup) -> anyhow::Result<Server> {
+    let program = python(setup);
+    installed(&program, MAKE)?;
+    let address = server::free_address()?;
+    let mut command = Command::new(program);
+    command.arg(setup.peers.join("tremolo/hello.py")).arg(address.port().to_string());
+    start(setup, command, Listening::At(address))
+}
+
+fn nginx(setup: &Setup) -> anyhow::Result<Server> {
+    let program = nginx_program();
+    first_line(Command::new(program).arg("-v"))
+        .context("not installed: `make peers` installs it as root, `apt-get install nginx-light` does")?;
+    let (files, address) = (setup::folder()?, server::free_address()?);
+    let folder = files.path();
+    let template = setup.peers.join("nginx/nginx.conf");
+    let settings = fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
+    let root = folder.display().to_string();
+    fs::write(folder.join("nginx.conf"), settings.replace("LISTEN", &address.to_string()).replace("ROOT", &root))?;
+    // A hole of that size: what it holds comes from the page cache either way.
+    File::create(folder.join(NGINX_STREAM.trim_start_matches('/')))?.set_len(STREAM_BYTES)?;
+    let mut command = Command::new(program);
+    command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(folder);
+    Server::start(&setup.cores, Place::ServerCore, command, Listening::At(address), files)
+}
+
+fn start(setup: &Setup, command: Command, listening: Listening) -> anyhow::Result<Server> {
+    Server::start(&setup.cores, Place::ServerCore, command, listening, setup::folder()?)
+}
+
+fn wasmtime_program(setup: &Setup) -> PathBuf {
+    setup.installed.join("wasmtime/bin/wasmtime")
+}
+
+fn python(setup: &Setup) -> PathBuf {
+    setup.installed.join("tremolo/bin/python")
+}
+
+/// Debian puts it where only root looks.
+fn nginx_program() -> &'static Path {
+    let sbin = Path::new("/usr/sbin/nginx");
+    if sbin.exists() { sbin } else { Path::new("nginx") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_crate_is_the_one_that_is_locked() {
+        let lock = "[[package]]\nname = \"hyper-util\"\nversion = \"0.1.21\"\n\n[[package]]\nname = \"hyper\"\n\
+            version = \"1.9.0\"\nsource = \"registry\"\n";
+        assert_eq!(locked(lock, "hyper"), Some("1.9.0"));
+        assert_eq!(locked(lock, "tokio"), None);
+        assert!(locked(LOCK, "wasip3").is_some());
+    }
+}

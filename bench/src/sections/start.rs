@@ -1,0 +1,43 @@
+//! How soon the host listens: hundreds of routes, compiled before and compiled now, on every core.
+
+use std::path::Path;
+
+use crate::compare::median;
+use crate::machine::Place;
+use crate::report::{Demand, Report, Unit};
+use crate::setup::{self, Setup};
+use crate::vibrato::Routes;
+
+const ROUTES: u32 = 200;
+const ALLOWED_SECONDS: f64 = 0.3;
+/// A custom section of a component: what it holds means nothing to anybody.
+const CUSTOM_SECTION: u8 = 0;
+
+/// Adds both rows.
+pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
+    let compiled = setup::folder()?;
+    let cold = seconds_to_listen(setup, compiled.path())?;
+    let warm: anyhow::Result<Vec<f64>> = (0..setup.runs).map(|_| seconds_to_listen(setup, compiled.path())).collect();
+    let what = "start: 200 routes from the compile cache";
+    report.amount(what, Unit::Seconds, median(&mut warm?), Demand::AtMost(ALLOWED_SECONDS));
+    report.amount("start: 200 routes, compiled on every core", Unit::Seconds, cold, Demand::Nothing);
+    Ok(())
+}
+
+/// From the start of the process until it listens.
+fn seconds_to_listen(setup: &Setup, compiled: &Path) -> anyhow::Result<f64> {
+    let routes = Routes::new(setup)?;
+    let hello = routes.component("hello")?;
+    for at in 0..ROUTES {
+        routes.add_component(&format!("hello-{at}"), &distinct(&hello, at), &format!("path = \"/hello-{at}\"\n"))?;
+    }
+    Ok(routes.serve_at(Place::AllCores, compiled)?.started_in.as_secs_f64())
+}
+
+/// A component that does the same and is another to the compile cache.
+fn distinct(component: &[u8], number: u32) -> Vec<u8> {
+    let [a, b, c, d] = number.to_le_bytes();
+    let name = b'n';
+    let section = [CUSTOM_SECTION, 6, 1, name, a, b, c, d];
+    [component, &section].concat()
+}

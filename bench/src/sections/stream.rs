@@ -1,0 +1,46 @@
+//! Long responses: large writes through the chunked coding, and how many small ones fit into a second.
+
+use anyhow::Context as _;
+
+use crate::client;
+use crate::compare::{Contender, alternate};
+use crate::peers::{NGINX_STREAM, Peer, STREAM_BYTES};
+use crate::report::{Demand, Report, Unit};
+use crate::setup::Setup;
+use crate::vibrato::Routes;
+
+const LARGE_WRITE: u64 = 64 * 1024;
+const SMALL_WRITE: u64 = 64;
+const SMALL_WRITES: u64 = 4_000_000;
+const PEERS: [(Peer, &str, Demand); 3] = [
+    (Peer::Wasmtime, "/stream", Demand::AtLeast(1.0)),
+    (Peer::NginxSendfile, NGINX_STREAM, Demand::AtLeast(0.8)),
+    (Peer::Bare, "/stream", Demand::Nothing),
+];
+
+/// Adds the rows, and a chart of the large writes.
+pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
+    let large = format!("/stream?chunks={}&size={LARGE_WRITE}", STREAM_BYTES / LARGE_WRITE);
+    let mut contenders = vec![Contender::unasked("Vibrato", Routes::of(setup, &["stream"])?.serve(), &large)];
+    contenders.extend(PEERS.map(|(peer, target, _)| Contender::unasked(peer.name(), peer.start(setup), target)));
+    let series = alternate(contenders, setup.runs, |server, contender| {
+        Ok(STREAM_BYTES as f64 / client::stream(server.address, &contender.target, STREAM_BYTES)?.as_secs_f64())
+    });
+    let what = "256 MiB in writes of 64 KiB";
+    report.compare(what, Unit::BytesASecond, &series, &PEERS.map(|peer| peer.2));
+    report.chart(
+        "A response of 256 MiB, one connection; the handlers write 64 KiB at a time",
+        Unit::BytesASecond,
+        &series,
+    );
+
+    let small = format!("/stream?chunks={SMALL_WRITES}&size={SMALL_WRITE}");
+    let vibrato = Contender::unasked("Vibrato", Routes::of(setup, &["stream"])?.serve(), &small);
+    let series = alternate(vec![vibrato], setup.runs, |server, contender| {
+        let took = client::stream(server.address, &contender.target, SMALL_WRITES * SMALL_WRITE)?;
+        Ok(SMALL_WRITES as f64 / took.as_secs_f64())
+    });
+    let writes = series.into_iter().next().context("a series for each contender")?;
+    report.amount("writes of 64 bytes, each a chunk", Unit::WritesASecond, writes.value()?, Demand::AtLeast(1e6));
+    Ok(())
+}

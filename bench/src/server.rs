@@ -1,0 +1,155 @@
+//! A server as a process: started on its core, asked when it listens, stopped with the value.
+//!
+//! It must not know which server it is.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::machine::{Cores, Place};
+
+/// Compiling hundreds of components takes this long on a slow machine.
+const START_TIMEOUT: Duration = Duration::from_secs(300);
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(1);
+
+/// How a server says where it listens.
+#[derive(Clone, Copy)]
+pub enum Listening {
+    /// It prints a line with `http://ADDRESS`.
+    Printed,
+    /// It was told.
+    At(SocketAddr),
+}
+
+/// A running server, which ends with the value.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// From the start of its process until it listened.
+    pub started_in: Duration,
+    process: Child,
+    /// What it reads and writes, for as long as it runs.
+    _files: TempDir,
+}
+
+impl Server {
+    /// Starts it, and waits until it listens. `files` live as long as it does.
+    pub fn start(
+        cores: &Cores,
+        place: Place,
+        mut command: Command,
+        listening: Listening,
+        files: TempDir,
+    ) -> anyhow::Result<Self> {
+        let log = files.path().join("log");
+        let output = File::create(&log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let start = Instant::now();
+        let process = cores.at(place, || command.spawn());
+        let process = process.with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let unset = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut server = Self { address: unset, started_in: Duration::ZERO, process, _files: files };
+        while start.elapsed() < START_TIMEOUT {
+            let ended = server.process.try_wait()?;
+            let printed = fs::read_to_string(&log).unwrap_or_default();
+            let address = match listening {
+                Listening::Printed => printed_address(&printed),
+                Listening::At(address) => TcpStream::connect(address).is_ok().then_some(address),
+            };
+            if let Some(address) = address {
+                (server.address, server.started_in) = (address, start.elapsed());
+                return Ok(server);
+            }
+            if ended.is_some() {
+                bail!("it ended at once: {}", printed.lines().last().unwrap_or("without a word"));
+            }
+            thread::sleep(POLL);
+        }
+        bail!("it does not listen after {} s", START_TIMEOUT.as_secs())
+    }
+
+    /// Bytes of memory that the process holds: its resident set.
+    pub fn resident(&self) -> anyhow::Result<u64> {
+        resident(&self.proc("status")?).context("the process has no VmRSS")
+    }
+
+    /// What the kernel says of the process in `/proc/PID/FILE`.
+    pub fn proc(&self, file: &str) -> anyhow::Result<String> {
+        let path = format!("/proc/{}/{file}", self.process.id());
+        fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself. Of its own accord, so that nginx takes its worker along.
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
+        let start = Instant::now();
+        while start.elapsed() < STOP_TIMEOUT && matches!(self.process.try_wait(), Ok(None)) {
+            thread::sleep(POLL);
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// An address that was free a moment ago, for servers that cannot say which one they took.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// The address behind the first `http://` of a whole line.
+fn printed_address(output: &str) -> Option<SocketAddr> {
+    let whole = &output[..output.rfind('\n')?];
+    let (_, address) = whole.split_once("http://")?;
+    address.split(['/', '\n', ' ']).next()?.parse().ok()
+}
+
+fn resident(status: &str) -> Option<u64> {
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?;
+    Some(kib.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup;
+
+    #[test]
+    fn the_address_is_read_from_a_whole_line_only() {
+        let address = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 4321)));
+        assert_eq!(printed_address("a line\nlistening on http://127.0.0.1:4321\n"), address);
+        assert_eq!(printed_address("Serving HTTP on http://127.0.0.1:4321/\n"), address);
+        assert_eq!(printed_address("listening on http://127.0.0.1:43"), None);
+        assert_eq!(printed_address("a line\n"), None);
+    }
+
+    #[test]
+    fn resident_memory_is_read_in_bytes() {
+        assert_eq!(resident("Name:\thost\nVmRSS:\t   12 kB\nThreads:\t2\n"), Some(12_288));
+        assert_eq!(resident("Name:\thost\n"), None);
+    }
+
+    #[test]
+    fn a_program_that_ends_is_reported_with_its_last_line() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo first; echo the reason >&2; exit 1"]);
+        let started = Server::start(
+            &Cores::Shared,
+            Place::AllCores,
+            command,
+            Listening::Printed,
+            setup::folder().expect("a folder can be made"),
+        );
+        let reason = started.err().map(|reason| reason.to_string());
+        assert_eq!(reason.as_deref(), Some("it ended at once: the reason"));
+    }
+}

@@ -1,0 +1,78 @@
+//! Vibrato's host as a process: a folder of routes, and the release build that serves it with one worker.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+
+use crate::machine::Place;
+use crate::server::{Listening, Server};
+use crate::setup::{self, Setup};
+
+/// A folder of routes in the making.
+pub struct Routes<'a> {
+    setup: &'a Setup,
+    files: TempDir,
+    environment: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Routes<'a> {
+    /// No routes yet.
+    pub fn new(setup: &'a Setup) -> anyhow::Result<Self> {
+        let files = setup::folder()?;
+        fs::create_dir(files.path().join("routes"))?;
+        Ok(Self { setup, files, environment: None })
+    }
+
+    /// The routes of these handlers, as they declare themselves.
+    pub fn of(setup: &'a Setup, handlers: &[&str]) -> anyhow::Result<Self> {
+        let routes = Self::new(setup)?;
+        for handler in handlers {
+            routes.add(handler, handler, "")?;
+        }
+        Ok(routes)
+    }
+
+    /// To be served with one more variable of the environment.
+    pub fn with(self, name: &'a str, value: &'a str) -> Self {
+        Self { environment: Some((name, value)), ..self }
+    }
+
+    /// One more route: a handler by another name, with the text of its `NAME.toml`.
+    pub fn add(&self, name: &str, handler: &str, options: &str) -> anyhow::Result<()> {
+        self.add_component(name, &self.component(handler)?, options)
+    }
+
+    /// One more route, of the bytes of a component.
+    pub fn add_component(&self, name: &str, component: &[u8], options: &str) -> anyhow::Result<()> {
+        let folder = self.files.path().join("routes");
+        fs::write(folder.join(format!("{name}.wasm")), component)?;
+        if !options.is_empty() {
+            fs::write(folder.join(format!("{name}.toml")), options)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a handler, as `make bench` has built it.
+    pub fn component(&self, handler: &str) -> anyhow::Result<Vec<u8>> {
+        let path = self.setup.handlers.join(format!("{handler}.wasm"));
+        fs::read(&path).with_context(|| format!("cannot read {}: `make bench` builds it", path.display()))
+    }
+
+    /// Serves them on the server's core; compiled code comes from the cache of this run.
+    pub fn serve(self) -> anyhow::Result<Server> {
+        let compiled = self.setup.compiled.path().to_owned();
+        self.serve_at(Place::ServerCore, &compiled)
+    }
+
+    /// Serves them at `place`, with compiled code from the folder `compiled`.
+    pub fn serve_at(self, place: Place, compiled: &Path) -> anyhow::Result<Server> {
+        let mut command = Command::new(&self.setup.host);
+        command.args(["run", "--listen", "127.0.0.1:0", "--workers", "1", "--routes"]);
+        command.arg(self.files.path().join("routes")).arg("--cache-dir").arg(compiled).env("RUST_LOG", "warn");
+        command.envs(self.environment);
+        Server::start(&self.setup.cores, place, command, Listening::Printed, self.files).context("Vibrato")
+    }
+}

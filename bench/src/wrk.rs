@@ -1,0 +1,63 @@
+//! wrk: the client of every row that counts requests.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::compare::Contender;
+use crate::server::Server;
+
+/// Asks on the contender's connections, again as soon as a response is whole; the responses a second. It runs on the
+/// core of the calling thread.
+pub fn requests_a_second(server: &Server, contender: &Contender, run: Duration) -> anyhow::Result<f64> {
+    let Contender { target, connections, .. } = contender;
+    let output = Command::new("wrk")
+        .args(["-t1", "--timeout", "10s", "-c", &connections.to_string(), "-d", &format!("{}s", run.as_secs())])
+        .arg(format!("http://{}{target}", server.address))
+        .stderr(Stdio::piped())
+        .output()
+        .context("cannot start wrk: `apt-get install wrk` installs it")?;
+    ensure!(output.status.success(), "wrk: {}", String::from_utf8_lossy(&output.stderr).trim());
+    parse(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// The rate that wrk reports, where nothing failed.
+fn parse(output: &str) -> anyhow::Result<f64> {
+    for line in output.lines().map(str::trim) {
+        if line.starts_with("Socket errors:") || line.starts_with("Non-2xx") {
+            bail!("wrk: {line}");
+        }
+        if let Some(rate) = line.strip_prefix("Requests/sec:") {
+            let rate = rate.trim().parse().context("wrk reports a rate that is not a number")?;
+            ensure!(rate > 0.0, "wrk had no answer in time");
+            return Ok(rate);
+        }
+    }
+    bail!("wrk reports no rate")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "Running 2s test @ http://127.0.0.1:8199/hello\n  1 threads and 64 connections\n";
+
+    #[test]
+    fn the_rate_is_what_wrk_says() {
+        let output =
+            format!("{HEAD}  8752 requests in 2.03s, 1.59MB read\nRequests/sec:   4314.78\nTransfer/sec: 1KB\n");
+        assert_eq!(parse(&output).ok(), Some(4314.78));
+    }
+
+    #[test]
+    fn a_run_with_errors_counts_for_nothing() {
+        for line in ["  Socket errors: connect 0, read 3, write 0, timeout 0", "  Non-2xx or 3xx responses: 8752"] {
+            let reason =
+                parse(&format!("{HEAD}{line}\nRequests/sec:   4314.78\n")).map_err(|reason| reason.to_string());
+            assert_eq!(reason, Err(format!("wrk: {}", line.trim())));
+        }
+        assert!(parse(HEAD).is_err());
+        assert!(parse(&format!("{HEAD}Requests/sec:      0.00\n")).is_err());
+    }
+}
