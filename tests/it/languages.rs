@@ -11,6 +11,11 @@ const EXAMPLES: [&str; 3] = ["hello", "stream", "echo"];
 const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
 
 #[test]
+fn handlers_in_c_answer_like_those_in_rust() {
+    check("c");
+}
+
+#[test]
 fn handlers_in_python_answer_like_those_in_rust() {
     check("python");
 }
