@@ -16,6 +16,11 @@ fn handlers_in_c_answer_like_those_in_rust() {
 }
 
 #[test]
+fn handlers_in_go_answer_like_those_in_rust() {
+    check("go");
+}
+
+#[test]
 fn handlers_in_javascript_answer_like_those_in_rust() {
     check("javascript");
 }
