@@ -42,7 +42,7 @@ routes: target ## Build every example handler into target/routes
 target: # Rust's target for WebAssembly components
 	@rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
 
-guests: $(LANGUAGES:%=guests-%) ## Build the handlers in other languages, installing their tools; guests-c for those in C
+guests: $(LANGUAGES:%=guests-%) ## Build the handlers in other languages, installing their tools; guests-c for C
 
 define handlers_in
 .PHONY: guests-$(1) tools-$(1)
@@ -77,6 +77,7 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 		--package bench --package bare-hello --package hyper-hello --all-targets -- -D warnings
 	$(CARGO) clippy --locked --profile handler --target $(WASM) --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
 		--package wasi-http-hello --package wasi-http-p3-hello -- -D warnings
+	@sha256sum --check --quiet examples/bindings.sha256 || { echo "examples/bindings makes those of this world" >&2; exit 1; }
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
 
