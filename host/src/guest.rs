@@ -1,4 +1,4 @@
-//! Handlers: components loaded, and called once per request in a fresh instance.
+//! Handlers: components loaded, and called for a request each time in a fresh instance, or in one that is reused.
 //!
 //! Owns everything of wasmtime: the engine, compiling and linking, the host functions of `wit/world.wit`, the limits
 //! of an invocation. It must not know sockets, routes or options' origin: a handler sees an exchange.
@@ -24,10 +24,9 @@ use crate::options::Options;
 
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
-pub use idle::{spins, when_idle};
+pub(crate) use idle::{at_end, spins, when_idle};
 
 use instance::Instance;
-use shelf::Terms;
 use state::State;
 
 /// How an invocation ended (see `outcome` in `wit/world.wit`).
@@ -98,25 +97,24 @@ impl Handler {
     /// # Errors
     /// See [`CallError`]. The time limit is checked where the guest runs; a guest that waits is for the caller to
     /// drop at the deadline of the exchange.
-    pub async fn call(self: &Arc<Self>, invocation: Invocation) -> Result<Outcome, CallError> {
-        let terms = Terms::of(&invocation);
-        let mut instance = match self.shelves().take(terms) {
+    pub async fn call(&self, invocation: Invocation) -> Result<Outcome, CallError> {
+        let settings = &invocation.options.settings;
+        let (memory, reuse) = (settings.memory, settings.reuse);
+        let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;
+        let waiting = if reuse > 1 { shelf::take(self.number()).filter(fits) } else { None };
+        let mut instance = match waiting {
             Some(mut instance) => {
-                if instance.served() == 0 {
-                    idle::wish(self, &invocation, terms);
-                }
-                instance.begin(invocation, terms.memory);
+                instance.begin(invocation, memory);
                 instance
             }
-            None => {
-                idle::wish(self, &invocation, terms);
-                // In a box: what making one holds would else be part of every call's future, and be moved with it.
-                Box::pin(Instance::new(self, State::new(invocation, terms.memory))).await?
-            }
+            // In a box: what making one holds would else be part of every call's future, and be moved with it.
+            None => Box::pin(Instance::new(self, State::new(invocation, memory))).await?,
         };
         let outcome = instance.call().await?;
-        if let Err(instance) = self.shelves().put(instance, terms) {
-            idle::end(instance);
+        if instance.served() < reuse {
+            shelf::put(self.number(), instance);
+        } else {
+            shelf::end(instance);
         }
         Ok(outcome)
     }

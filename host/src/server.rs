@@ -78,6 +78,7 @@ impl Server {
     pub fn open(config: Config) -> Result<Self, ServerError> {
         let engine = Engine::new(&EngineOptions {
             max_invocations: config.limits.max_invocations,
+            workers: u32::try_from(config.workers.get()).unwrap_or(u32::MAX),
             cache_directory: config.cache_directory.clone(),
         })?;
         let directory = Directory::open(&config.routes, &config.options, &engine);

@@ -16,6 +16,18 @@ use crate::routes::{Current, RouteTable};
 
 pub(crate) use stopping::Stopping;
 
+/// The most invocations of a worker among which answers wait for each other.
+const MAX_GATHERED: usize = 64;
+
+/// An invocation that a worker counts.
+pub(crate) struct Serving<'w>(&'w AtomicUsize);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What all workers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -34,14 +46,16 @@ pub(crate) struct Worker {
     next_id: AtomicU64,
     /// The connections of this worker.
     pub(crate) load: AtomicUsize,
+    /// The invocations of this worker.
+    serving: AtomicUsize,
     closed: Closed,
 }
 
 impl Worker {
     /// A worker that numbers its requests from `first_id` on, in steps of the number of workers.
     pub(crate) fn new(shared: Arc<Shared>, first_id: u64) -> Self {
-        let (next_id, load) = (AtomicU64::new(first_id), AtomicUsize::new(0));
-        Self { shared, stopping: Stopping::default(), next_id, load, closed: Closed::default() }
+        let (next_id, load, serving) = (AtomicU64::new(first_id), AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { shared, stopping: Stopping::default(), next_id, load, serving, closed: Closed::default() }
     }
 
     /// What it shares with the others.
@@ -67,6 +81,18 @@ impl Worker {
     /// Waits until the routes are others than `past`.
     pub(crate) async fn routes_after(&self, past: &Arc<RouteTable>) {
         self.shared.routes.after(past).await;
+    }
+
+    /// Counts an invocation until what it returns is dropped.
+    pub(crate) fn serving(&self) -> Serving<'_> {
+        self.serving.fetch_add(1, Ordering::Relaxed);
+        Serving(&self.serving)
+    }
+
+    /// Whether an answer does well to wait for those of other connections: there are some, and not so many at hand
+    /// that the permits of the invocations would run out.
+    pub(crate) fn gathers(&self) -> bool {
+        self.load.load(Ordering::Relaxed) > 1 && self.serving.load(Ordering::Relaxed) <= MAX_GATHERED
     }
 
     /// How its connections have ended.

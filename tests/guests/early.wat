@@ -1,4 +1,4 @@
-;; A handler whose start function asks for the version of its request: it cannot start before it has one.
+;; A handler whose start function asks for the version of its request.
 (component
   (import "vibrato:handler/types@0.1.0" (instance $types
     (type $version (enum "http10" "http11"))

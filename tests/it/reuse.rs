@@ -61,15 +61,35 @@ fn requests_at_the_same_time_never_share_an_instance() {
 }
 
 #[test]
-fn a_client_that_goes_takes_its_instance_with_it() {
-    let server = counting("gone", "reuse = 100\nmethods = ['GET', 'POST']");
-    assert_eq!(counted(&server, &["/gone"]), [chunk(1)]);
+fn a_body_that_breaks_off_ends_the_invocation_and_not_the_instance() {
+    let server = counting("broken_off", "reuse = 100");
+    assert_eq!(counted(&server, &["/broken_off"]), [chunk(1)]);
     let mut client = server.connect();
-    client.send("POST /gone?wait HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n");
+    client.send("POST /broken_off?wait HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n");
     client.half_close();
-    // Its body is incomplete, which the handler is told; the instance ends well and goes on.
     assert!(client.read_to_end().starts_with("HTTP/1.1 400 "));
-    assert_eq!(counted(&server, &["/gone"]), [chunk(3)]);
+    assert_eq!(counted(&server, &["/broken_off"]), [chunk(3)]);
+}
+
+#[test]
+fn an_invocation_that_passes_its_timeout_takes_its_instance_with_it() {
+    let server = counting("too_late", "reuse = 100\ntimeout = 0.1");
+    let targets = ["/too_late", "/too_late?sleep", "/too_late", "/too_late"];
+    assert_eq!(counted(&server, &targets), [chunk(1), FAILED.to_owned(), chunk(1), chunk(2)]);
+}
+
+#[test]
+fn instances_that_have_waited_the_longest_make_room_for_others() {
+    let names: Vec<String> = (0..66).map(|number| format!("route-{number:02}")).collect();
+    let routes = names.iter().fold(RoutesDir::new(), |routes, name| {
+        routes.with_as(&format!("{name}.wasm"), "counts").with_file(&format!("{name}.toml"), "reuse = 100")
+    });
+    let server = TestServer::start(routes);
+    let targets: Vec<String> = names.iter().map(|name| format!("/{name}")).collect();
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    assert_eq!(counted(&server, &targets), vec![chunk(1); 66]);
+    // 64 wait for a thread: all but the first two.
+    assert_eq!(counted(&server, &[targets[65], targets[2], targets[0], targets[1]]), [2, 2, 1, 1].map(chunk));
 }
 
 #[test]
@@ -93,9 +113,19 @@ fn the_memory_of_a_shared_instance_is_bounded_over_all_its_requests() {
 }
 
 #[test]
-fn a_component_may_ask_for_reuse_and_the_operator_may_refuse() {
-    let server = counting("refused", "reuse = 1");
-    assert_eq!(counted(&server, &["/refused"; 2]), vec![chunk(1); 2]);
+fn a_component_that_asks_for_reuse_needs_the_operator_to_allow_it() {
+    let server = TestServer::of("asks_for_reuse");
+    let [diagnostic] = server.diagnostics() else { panic!("it asks for one thing") };
+    assert_eq!(diagnostic.reason, "option `reuse` is 1000 in the component and is held to the operator's 1");
+    assert_eq!(counted(&server, &["/asks_for_reuse"; 3]), vec![chunk(1); 3]);
+    let routes = RoutesDir::new().with("asks_for_reuse").with_file("asks_for_reuse.toml", "reuse = 2");
+    let server = TestServer::start(routes);
+    assert_eq!(server.diagnostics(), []);
+    assert_eq!(counted(&server, &["/asks_for_reuse"; 3]), [1, 2, 1].map(chunk));
+}
+
+#[test]
+fn a_reuse_of_0_is_refused() {
     let routes = RoutesDir::new().with_as("wrong.wasm", "counts").with_file("wrong.toml", "reuse = 0");
     let server = TestServer::start(routes);
     let [diagnostic] = server.diagnostics() else { panic!("one thing is wrong") };
@@ -103,7 +133,7 @@ fn a_component_may_ask_for_reuse_and_the_operator_may_refuse() {
 }
 
 #[test]
-fn a_handler_that_starts_with_its_request_is_never_started_before() {
+fn a_start_function_may_ask_for_its_request() {
     let bytes = wat::parse_str(include_str!("../guests/early.wat")).expect("the guest is well-formed");
     let server = TestServer::start(RoutesDir::new().with_bytes("early.wasm", &bytes));
     assert_eq!(server.diagnostics(), []);

@@ -1,7 +1,6 @@
 //! What becomes of a request whose head is known: a route's handler, or an answer of the host's own.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::drive::{Drive, RETRY, Served, Wire, answer};
@@ -91,7 +90,12 @@ impl Connection {
             return self.reply(&terms, Refusal::new(204, "").with(&[("Allow", table.allow_all())])).await;
         }
         match table.lookup(head.method(), head.path()) {
-            Lookup::Found { route, params } => self.call(&terms, route, head, params).await,
+            Lookup::Found { route, params } => {
+                // The request keeps its route, and not the others with it.
+                let route = Arc::clone(route);
+                drop(table);
+                self.call(&terms, &route, head, params).await
+            }
             Lookup::Options { allow } => self.reply(&terms, Refusal::new(204, "").with(&[("Allow", allow)])).await,
             Lookup::MethodNotAllowed { allow } => {
                 let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
@@ -175,6 +179,7 @@ impl Connection {
         let (Some(_running), Some(_permit)) = (route.admit(), worker.engine().permit()) else {
             return self.reply(terms, Refusal::new(503, "too many requests are running").with(&RETRY)).await;
         };
+        let _serving = worker.serving();
         let (download, upload) = self.pacers(route);
         let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue);
@@ -194,7 +199,7 @@ impl Connection {
             let wire = self.wire(&worker.config().timeouts);
             let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
             drive.name(&route.mount.name, id);
-            if settings.reuse == 1 && worker.load.load(Ordering::Relaxed) > 1 {
+            if settings.reuse == 1 && worker.gathers() {
                 drive.gather();
             }
             drive.run().await

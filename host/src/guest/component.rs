@@ -1,6 +1,7 @@
 //! From the bytes of a `.wasm` to a [`Handler`]: compile, compare with the world, link, ask it to describe itself.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -9,7 +10,6 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::engine::Engine;
 use super::imports::{INTERFACES, VERSION};
-use super::shelf::Shelves;
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
 use super::{instance, report};
@@ -21,7 +21,8 @@ pub struct Handler {
     pre: InstancePre<State>,
     handle: ComponentExportIndex,
     declaration: Option<Declaration>,
-    shelves: Shelves,
+    /// No other handler of the process has it.
+    number: u64,
 }
 
 /// What a component says of its own route. It is as the component gave it, unchecked.
@@ -124,8 +125,9 @@ impl Handler {
         let linked = engine.linker().instantiate_pre(&component);
         let pre = linked.map_err(|error| explain_import(engine, &component, &error))?;
         let state = State::alone(name.clone(), memory, timeout);
-        let shelves = Shelves::new(engine.waiting().clone());
-        let mut handler = Self { engine: engine.clone(), pre, handle, declaration: None, shelves };
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut handler = Self { engine: engine.clone(), pre, handle, declaration: None, number };
         if let Some(describe) = describe {
             handler.declaration = Some(handler.describe(&describe, state, timeout)?);
         }
@@ -150,8 +152,8 @@ impl Handler {
         &self.handle
     }
 
-    pub(super) fn shelves(&self) -> &Shelves {
-        &self.shelves
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     fn describe(

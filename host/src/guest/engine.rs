@@ -12,7 +12,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::imports;
-use super::shelf::{MAX_WAITING, Waiting};
+use super::shelf::MAX_WAITING;
 use super::state::{MAX_TABLE_ELEMENTS, State};
 
 /// How often a running guest rests, so that what it wrote goes out and its time is checked.
@@ -36,13 +36,26 @@ const STACK_KEEP_RESIDENT: usize = 64 * 1024;
 const WASM_STACK: usize = 512 * 1024;
 const FIBER_STACK: usize = 1024 * 1024;
 
+/// Routes that describe themselves at once, at most: one for each core.
+const DESCRIBING: u32 = 256;
+
 /// How an engine is made.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// The most invocations at once.
     pub max_invocations: u32,
+    /// The threads that call handlers.
+    pub workers: u32,
     /// Where compiled code is kept; none compiles at every start.
     pub cache_directory: Option<PathBuf>,
+}
+
+impl EngineOptions {
+    /// Instances at once: beside those that are called, some wait for each thread, one comes to its end there, and
+    /// some describe themselves.
+    fn places(&self) -> u32 {
+        self.workers.saturating_mul(MAX_WAITING + 1).saturating_add(self.max_invocations).saturating_add(DESCRIBING)
+    }
 }
 
 /// Why no engine could be made.
@@ -76,7 +89,6 @@ struct Shared {
     cache: Option<Cache>,
     running: AtomicU32,
     max_invocations: u32,
-    waiting: Arc<Waiting>,
     _ticker: Ticker,
 }
 
@@ -94,7 +106,7 @@ impl Engine {
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
         let cache = options.cache_directory.as_deref().map(open_cache).transpose()?;
         let refused = |error: wasmtime::Error| EngineError::Engine(format!("{error:#}"));
-        let pooled = Config::with_pool(options.max_invocations, cache.clone());
+        let pooled = Config::with_pool(options.places(), cache.clone());
         let engine = wasmtime::Engine::new(&pooled).or_else(|error| {
             tracing::warn!("instances are not pooled, which costs speed: {error:#}");
             wasmtime::Engine::new(&Config::base(cache.clone()))
@@ -110,7 +122,6 @@ impl Engine {
                 cache,
                 running: AtomicU32::new(0),
                 max_invocations: options.max_invocations,
-                waiting: Arc::default(),
                 _ticker: ticker,
             }),
         })
@@ -132,10 +143,6 @@ impl Engine {
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.shared.engine
-    }
-
-    pub(super) fn waiting(&self) -> &Arc<Waiting> {
-        &self.shared.waiting
     }
 
     pub(super) fn linker(&self) -> &Linker<State> {
@@ -166,7 +173,7 @@ fn open_cache(directory: &Path) -> Result<Cache, EngineError> {
 /// The two configurations of wasmtime.
 trait HostConfig {
     fn base(cache: Option<Cache>) -> Self;
-    fn with_pool(max_invocations: u32, cache: Option<Cache>) -> Self;
+    fn with_pool(places: u32, cache: Option<Cache>) -> Self;
 }
 
 impl HostConfig for Config {
@@ -180,9 +187,7 @@ impl HostConfig for Config {
         config
     }
 
-    fn with_pool(max_invocations: u32, cache: Option<Cache>) -> Self {
-        // Some more places than invocations: instances wait, start, end and describe themselves beside them.
-        let places = max_invocations.saturating_add(u32::try_from(MAX_WAITING).unwrap_or(u32::MAX)).saturating_add(64);
+    fn with_pool(places: u32, cache: Option<Cache>) -> Self {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(places);
         pool.total_core_instances(places.saturating_mul(CORE_INSTANCES));

@@ -5,7 +5,6 @@ use std::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::TypedFunc;
 
-use super::shelf::Place;
 use super::state::{Expired, State};
 use super::types::Returned;
 use super::{CallError, Handler, Invocation, Outcome, idle, report};
@@ -15,8 +14,6 @@ pub(super) struct Instance {
     store: Store<State>,
     handle: TypedFunc<(), (Returned,)>,
     served: u32,
-    /// Its room on a shelf, once it had one.
-    pub(super) place: Option<Place>,
 }
 
 impl Instance {
@@ -28,7 +25,7 @@ impl Instance {
             instance.get_typed_func(&mut store, handler.handle_index())
         };
         match made.await {
-            Ok(handle) => Ok(Self { store, handle, served: 0, place: None }),
+            Ok(handle) => Ok(Self { store, handle, served: 0 }),
             Err(error) => Err(explain(&error, &mut store)),
         }
     }

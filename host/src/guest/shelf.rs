@@ -1,142 +1,91 @@
-//! Instances that wait for a request: those that a route allows to be used again, and one that was made ahead.
+//! Instances that have served, and may serve again where their route's `reuse` says so.
 //!
-//! Owns how many wait and how much memory they have. An instance that was never used is as fresh as one that is made
-//! when its request comes; it only has started before. It must not know what an instance does.
+//! Each thread has a shelf of its own, so that no core waits for another. Owns how many instances wait there, with how
+//! much memory, and for how long. It must not know what an instance does.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
 
-use super::Invocation;
 use super::instance::Instance;
 
-/// The most instances that wait, or will again, for all handlers together.
-pub(super) const MAX_WAITING: usize = 256;
+/// The most instances that wait for a thread.
+pub(super) const MAX_WAITING: u32 = 64;
 
-/// The most bytes that their memories have.
-const MAX_WAITING_BYTES: usize = 256 * 1024 * 1024;
+/// The most bytes that the memories of these have.
+const MAX_WAITING_BYTES: usize = 128 * 1024 * 1024;
 
-/// The most instances of one handler that wait for one thread.
-const MAX_OF_A_THREAD: usize = 16;
+/// How long an instance waits at least before it is dropped for its age; at most until the thread is busy again.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// The terms on which a route's instances are made and used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Terms {
-    /// The bytes that the memories of an instance may have.
-    pub(super) memory: usize,
-    /// How many invocations an instance serves.
-    pub(super) reuse: u32,
+thread_local! {
+    static SHELF: RefCell<Shelf> = const { RefCell::new(Shelf { waiting: Vec::new(), bytes: 0 }) };
+    /// An instance that has served its last: its end can wait until the response is sent.
+    static ENDED: Cell<Option<Instance>> = const { Cell::new(None) };
 }
 
-impl Terms {
-    pub(super) fn of(invocation: &Invocation) -> Self {
-        let settings = &invocation.options.settings;
-        Self { memory: settings.memory, reuse: settings.reuse }
-    }
-}
-
-/// The waiting instances of one handler: a shelf for each thread, so that none waits for another's.
-pub(super) struct Shelves {
-    shelves: Box<[Shelf]>,
-    waiting: Arc<Waiting>,
-    /// Its instances cannot be made ahead: they want their request from the start, or take too long.
-    late: AtomicBool,
-}
-
-/// A shelf, in a cache line of its own.
-#[repr(align(128))]
-#[derive(Default)]
-struct Shelf(Mutex<Vec<Instance>>);
-
-impl Shelves {
-    /// Empty shelves for as many threads as there are cores.
-    pub(super) fn new(waiting: Arc<Waiting>) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { shelves: (0..threads).map(|_| Shelf::default()).collect(), waiting, late: AtomicBool::new(false) }
-    }
-
-    /// An instance that can serve one more invocation on these terms.
-    pub(super) fn take(&self, terms: Terms) -> Option<Instance> {
-        let mut shelf = self.lock();
-        loop {
-            let instance = shelf.pop()?;
-            if instance.served() < terms.reuse && instance.memory() <= terms.memory {
-                return Some(instance);
-            }
-        }
-    }
-
-    /// Keeps an instance that can serve more, where there is room; gives it back where not.
-    pub(super) fn put(&self, mut instance: Instance, terms: Terms) -> Result<(), Instance> {
-        if instance.served() >= terms.reuse {
-            return Err(instance);
-        }
-        let bytes = instance.memory();
-        if instance.place.as_ref().is_none_or(|place| place.bytes != bytes) {
-            instance.place = self.waiting.place(bytes);
-        }
-        let mut shelf = self.lock();
-        if instance.place.is_none() || shelf.len() == MAX_OF_A_THREAD {
-            return Err(instance);
-        }
-        shelf.push(instance);
-        Ok(())
-    }
-
-    /// Whether nothing waits for this thread.
-    pub(super) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    /// Says that instances cannot be made ahead.
-    pub(super) fn set_late(&self) {
-        self.late.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether instances cannot be made ahead.
-    pub(super) fn is_late(&self) -> bool {
-        self.late.load(Ordering::Relaxed)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Instance>> {
-        thread_local! {
-            static NUMBER: usize = {
-                static NEXT: AtomicUsize = AtomicUsize::new(0);
-                NEXT.fetch_add(1, Ordering::Relaxed)
-            };
-        }
-        let number = NUMBER.with(|number| number % self.shelves.len());
-        self.shelves[number].0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What waits in a whole engine.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    instances: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl Waiting {
-    /// Room for one more instance with so many bytes.
-    fn place(self: &Arc<Self>, bytes: usize) -> Option<Place> {
-        let instances = self.instances.fetch_add(1, Ordering::Relaxed);
-        let all = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        let place = Place { waiting: self.clone(), bytes };
-        (instances < MAX_WAITING && all <= MAX_WAITING_BYTES).then_some(place)
-    }
-}
-
-/// The room of one instance that waits, or will again: it keeps it while it serves, so that cores that share nothing
-/// else need not count together for every request. Given back when dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    waiting: Arc<Waiting>,
+/// What waits, the longest first.
+struct Shelf {
+    waiting: Vec<Waiting>,
     bytes: usize,
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.waiting.instances.fetch_sub(1, Ordering::Relaxed);
-        self.waiting.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+struct Waiting {
+    handler: u64,
+    instance: Instance,
+    since: Instant,
+}
+
+/// The instance of a handler that has waited the least.
+pub(super) fn take(handler: u64) -> Option<Instance> {
+    SHELF.with_borrow_mut(|shelf| {
+        let at = shelf.waiting.iter().rposition(|waiting| waiting.handler == handler)?;
+        Some(shelf.remove(at))
+    })
+}
+
+/// Lets an instance wait. Where that is too many or too much, those that have waited the longest go.
+pub(super) fn put(handler: u64, instance: Instance) {
+    let since = Instant::now();
+    SHELF.with_borrow_mut(|shelf| {
+        shelf.bytes += instance.memory();
+        shelf.waiting.push(Waiting { handler, instance, since });
+        shelf.drop_where(|shelf| shelf.waiting.len() > MAX_WAITING as usize || shelf.bytes > MAX_WAITING_BYTES);
+    });
+}
+
+/// Ends an instance once the thread has nothing else to do, or the next one has ended.
+pub(super) fn end(instance: Instance) {
+    ENDED.set(Some(instance));
+}
+
+/// For a thread that has nothing else to do: ends what has served its last, or has waited too long.
+pub(super) fn tidy() {
+    ENDED.set(None);
+    SHELF.with_borrow_mut(|shelf| {
+        if !shelf.waiting.is_empty() {
+            let now = Instant::now();
+            shelf.drop_where(|shelf| now.saturating_duration_since(shelf.waiting[0].since) > MAX_AGE);
+        }
+    });
+}
+
+/// Ends all instances of the thread.
+pub(super) fn clear() {
+    ENDED.set(None);
+    SHELF.with_borrow_mut(|shelf| shelf.drop_where(|_| true));
+}
+
+impl Shelf {
+    /// Drops what has waited the longest, as often as `too_much` says so of what is left.
+    fn drop_where(&mut self, too_much: impl Fn(&Self) -> bool) {
+        while !self.waiting.is_empty() && too_much(self) {
+            drop(self.remove(0));
+        }
+    }
+
+    fn remove(&mut self, at: usize) -> Instance {
+        let Waiting { instance, .. } = self.waiting.remove(at);
+        self.bytes -= instance.memory();
+        instance
     }
 }

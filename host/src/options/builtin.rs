@@ -140,7 +140,7 @@ pub static BUILTINS: [Builtin; 14] = [
         name: "reuse",
         kind: Kind::Integer { least: 1, most: 4_294_967_295 },
         default: Some(Preset::Integer(1)),
-        limit: Limit::No,
+        limit: Limit::Yes,
         help: "requests that one instance serves, one after the other; above 1 they see what earlier ones left in it",
     },
     Builtin {

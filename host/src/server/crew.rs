@@ -169,6 +169,7 @@ impl Post {
                 () = worker.stopping().wait_at_once() => {}
             }
         });
+        guest::at_end();
     }
 }
 

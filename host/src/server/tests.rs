@@ -76,8 +76,11 @@ impl Gateway {
             timeouts: Timeouts { load: load_timeout, ..Timeouts::default() },
             ..Config::default()
         };
-        let engine =
-            Engine::new(&EngineOptions { max_invocations: 10, cache_directory: config.cache_directory.clone() });
+        let engine = Engine::new(&EngineOptions {
+            max_invocations: 10,
+            workers: 1,
+            cache_directory: config.cache_directory.clone(),
+        });
         let engine = engine.expect("there is an engine");
         let loader = Loader { directory: config.routes.clone(), flags: Vec::new(), engine: engine.clone() };
         let gate = Arc::new(Gate::default());
