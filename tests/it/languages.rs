@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
-use crate::support::{End, RoutesDir, TestServer, log, ok, typed};
+use crate::support::{Client, End, RoutesDir, TestServer, log, ok, typed};
 
 const EXAMPLES: [&str; 3] = ["hello", "stream", "echo"];
 
@@ -47,6 +48,7 @@ fn check(language: &str) {
     hello_writes_two_chunks(&server, language);
     stream_writes_as_many_chunks(&server, language);
     echo_sends_each_piece_back_as_it_arrives(&server, language);
+    echo_collects_its_garbage(&server, language);
     echo_fails_where_the_body_is_incomplete(&server, language);
 }
 
@@ -95,6 +97,20 @@ fn echo_sends_each_piece_back_as_it_arrives(server: &TestServer, language: &str)
     client.expect("0\r\n\r\n");
     client.send(format!("GET /{language}/echo HTTP/1.1\r\nHost: test\r\n\r\n"));
     client.expect(typed!("content-type: application/octet-stream", "0\r\n\r\n"));
+}
+
+/// Enough for Go's collector to run several times, also while the host hands a piece over.
+fn echo_collects_its_garbage(server: &TestServer, language: &str) {
+    const LENGTH: usize = 32 * 1024 * 1024;
+    let mut upload = TcpStream::connect(server.address()).expect("the server accepts");
+    let mut client = Client::over(upload.try_clone().expect("a socket can be shared"));
+    let head = format!("POST /{language}/echo HTTP/1.0\r\nContent-Length: {LENGTH}\r\n\r\n");
+    let response = std::thread::scope(|scope| {
+        // Neither side goes on while the other does not read.
+        scope.spawn(move || upload.write_all(head.as_bytes()).and_then(|()| upload.write_all(&vec![b'~'; LENGTH])));
+        client.read_to_end()
+    });
+    assert_eq!(response.matches('~').count(), LENGTH);
 }
 
 fn echo_fails_where_the_body_is_incomplete(server: &TestServer, language: &str) {

@@ -4,4 +4,4 @@ go 1.27.1
 
 require go.bytecodealliance.org/pkg v0.4.0
 
-replace go.bytecodealliance.org/pkg => ./pkg
+replace go.bytecodealliance.org/pkg => ../pkg
