@@ -1,5 +1,6 @@
 //! What a person types, what it means, and what is printed. Each command is a thin layer over the library.
 
+mod check;
 mod descriptors;
 mod logging;
 mod options;
@@ -24,6 +25,8 @@ enum Command {
     Run(Box<run::Run>),
     /// Print the routes of a directory: methods, paths, files, options and where each value came from.
     Routes(Box<routes::Routes>),
+    /// Say all that is wrong with a directory or a file, and what to do about it. Exits with 1 where there is an error.
+    Check(Box<check::Check>),
 }
 
 /// Runs the command that was typed.
@@ -31,6 +34,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Run(command) => command.run(),
         Command::Routes(command) => command.run(),
+        Command::Check(command) => command.run(),
     }
 }
 
