@@ -1,5 +1,6 @@
 //! What a person types, what it means, and what is printed. Each command is a thin layer over the library.
 
+mod call;
 mod check;
 mod descriptors;
 mod logging;
@@ -27,6 +28,8 @@ enum Command {
     Routes(Box<routes::Routes>),
     /// Say all that is wrong with a directory or a file, and what to do about it. Exits with 1 where there is an error.
     Check(Box<check::Check>),
+    /// Send one request to one handler, and print the response, the log and what it cost.
+    Call(Box<call::Call>),
 }
 
 /// Runs the command that was typed.
@@ -35,6 +38,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Run(command) => command.run(),
         Command::Routes(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Call(command) => command.run(),
     }
 }
 
