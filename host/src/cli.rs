@@ -4,13 +4,14 @@ mod call;
 mod check;
 mod descriptors;
 mod logging;
+mod manual;
 mod options;
 mod routes;
 mod run;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// An HTTP/1.x server whose route handlers are WebAssembly components.
 #[derive(Debug, Parser)]
@@ -30,6 +31,10 @@ enum Command {
     Check(Box<check::Check>),
     /// Send one request to one handler, and print the response, the log and what it cost.
     Call(Box<call::Call>),
+    /// Print a shell's completions, as in `host completions bash > ~/.local/share/bash-completion/completions/host`.
+    Completions(manual::Completions),
+    /// Print a page of the manual, as in `host man run | man -l -`.
+    Man(manual::Man),
 }
 
 /// Runs the command that was typed.
@@ -39,6 +44,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Routes(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Call(command) => command.run(),
+        Command::Completions(command) => command.run(Cli::command()),
+        Command::Man(command) => command.run(Cli::command()),
     }
 }
 

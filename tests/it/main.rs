@@ -3,6 +3,7 @@
 mod cli;
 mod cli_call;
 mod cli_check;
+mod cli_manual;
 mod descriptors;
 mod disk;
 mod examples;
