@@ -5,6 +5,7 @@ mod check;
 mod descriptors;
 mod logging;
 mod manual;
+mod new;
 mod options;
 mod routes;
 mod run;
@@ -31,6 +32,8 @@ enum Command {
     Check(Box<check::Check>),
     /// Send one request to one handler, and print the response, the log and what it cost.
     Call(Box<call::Call>),
+    /// Write a small project of a handler that builds with one command.
+    New(new::New),
     /// Print a shell's completions, as in `host completions bash > ~/.local/share/bash-completion/completions/host`.
     Completions(manual::Completions),
     /// Print a page of the manual, as in `host man run | man -l -`.
@@ -44,6 +47,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Routes(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Call(command) => command.run(),
+        Command::New(command) => command.run(),
         Command::Completions(command) => command.run(Cli::command()),
         Command::Man(command) => command.run(Cli::command()),
     }

@@ -4,6 +4,7 @@ mod cli;
 mod cli_call;
 mod cli_check;
 mod cli_manual;
+mod cli_new;
 mod descriptors;
 mod disk;
 mod examples;
