@@ -1,7 +1,5 @@
 //! Contenders in turn: the same question to each, run after run, and the median of what each one did.
 
-use std::path::Path;
-
 use anyhow::{Context as _, ensure};
 
 use crate::client;
@@ -89,12 +87,6 @@ pub fn alternate(
 pub fn median(results: &mut [f64]) -> f64 {
     results.sort_by(f64::total_cmp);
     results[(results.len() - 1) / 2]
-}
-
-/// Why a peer is not measured, for the table: what is missing, and how to install it.
-pub fn installed(program: &Path, how: &str) -> anyhow::Result<()> {
-    ensure!(program.exists(), "not installed: {how}");
-    Ok(())
 }
 
 #[cfg(test)]

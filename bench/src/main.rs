@@ -19,6 +19,7 @@ mod wrk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
@@ -40,10 +41,10 @@ pub struct Arguments {
     /// Alternating runs of each contender; their median counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// How long each run under load takes
+    /// Seconds that each run under load takes
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// How long the host is held at a steady rate for the question whether its memory grows
+    /// Seconds at a steady rate that the memory of the host must not grow over
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     steady_seconds: u64,
     /// The host to measure
@@ -63,9 +64,18 @@ pub struct Arguments {
     readme: PathBuf,
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let setup = Setup::new(&arguments)?;
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let setup = Setup::new(arguments)?;
     let wanted = if arguments.only.is_empty() { Section::ALL } else { &arguments.only };
     let mut report = Report::default();
     for section in wanted {
@@ -81,7 +91,7 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     ensure!(others <= QUIET, "nothing is written: other processes had {:.0} % of the cores meanwhile", 100.0 * others);
-    write(&arguments, &report, &shown)
+    write(arguments, &report, &shown)
 }
 
 /// Writes the results of a whole run: the table with its machine, the chart, and both into the README.

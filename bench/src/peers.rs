@@ -7,9 +7,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
-use crate::compare::installed;
 use crate::machine::{Place, first_line};
 use crate::server::{self, Listening, Server};
 use crate::setup::{self, Setup};
@@ -98,6 +97,12 @@ fn until_copyright(line: String) -> String {
 fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
     Some(rest.split_once('"')?.0)
+}
+
+/// Why a peer is not measured, for the table: what is missing, and how to install it.
+fn installed(program: &Path, how: &str) -> anyhow::Result<()> {
+    ensure!(program.exists(), "not installed: {how}");
+    Ok(())
 }
 
 fn built(setup: &Setup, name: &str) -> anyhow::Result<Server> {

@@ -58,7 +58,7 @@ pub unsafe fn __post_return_handle<T_: Guest>(arg0: *mut u8) {
     }
 }
 pub trait Guest {
-    /// Answers one request. It is called once on each instance.
+    /// Answers one request. It is called once on each instance, unless the option `reuse` says otherwise.
     #[allow(async_fn_in_trait)]
     fn handle() -> Outcome;
 }

@@ -17,7 +17,7 @@
 //!
 //! Build it as a `cdylib` with `cargo build --release --target wasm32-wasip2`, and drop the `.wasm` into the routes
 //! directory of a host. Each request is answered by an instance of its own: nothing a handler keeps in memory
-//! outlives its request.
+//! outlives its request, unless the option `reuse` is set above 1.
 
 mod argument;
 // Generated, so only a change of `wit/` or of the generator may change it: `tests/bindings.rs`.

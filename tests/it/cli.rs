@@ -73,6 +73,7 @@ fn help_shows_every_default() {
         ("--memory", "134217728"),
         ("--rate", "0"),
         ("--rate-scope", "client"),
+        ("--reuse", "1"),
         ("--status", "200"),
         ("--stream", "true"),
         ("--timeout", "30"),

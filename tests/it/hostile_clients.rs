@@ -92,12 +92,9 @@ fn a_connection_without_a_request_is_closed_at_the_idle_time_out() {
 fn a_body_that_stops_is_answered_408() {
     let routes = RoutesDir::new().with("upload").with("script");
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.body = SHORT).start();
-    let answered_by_host = "HTTP/1.1 408 Request Timeout\r\nDate: <date>\r\n\
+    let response = "HTTP/1.1 408 Request Timeout\r\nDate: <date>\r\n\
         Content-Type: text/plain; charset=utf-8\r\nContent-Length: 16\r\nConnection: close\r\n\r\nRequest Timeout\n";
-    let answered_by_sdk = "HTTP/1.1 408 Request Timeout\r\nDate: <date>\r\n\
-        content-type: text/plain; charset=utf-8\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
-        10\r\nRequest Timeout\n\r\n0\r\n\r\n";
-    for (target, response) in [("/script?read", answered_by_host), ("/upload", answered_by_sdk)] {
+    for target in ["/script?read", "/upload"] {
         let request = format!("POST {target} HTTP/1.1\r\nHost: it\r\nContent-Length: 10\r\n\r\nabc");
         assert_eq!(server.exchange(request), response, "{target}");
     }
