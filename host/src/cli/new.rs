@@ -2,7 +2,9 @@
 //!
 //! Owns which languages and styles there are. The files themselves are in `host/templates`.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,7 +35,7 @@ pub(super) struct New {
     #[arg(long, value_name = "STYLE", default_value = "yield")]
     style: Style,
 
-    /// The folder of guest-sdk, which is on no registry yet [default: the one beside which this host was built].
+    /// The folder of guest-sdk, for Rust: it is on no registry yet [default: the one beside which this host was built].
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -43,6 +45,11 @@ pub(super) struct New {
 enum Language {
     /// Built by cargo, with guest-sdk.
     Rust,
+    /// Built by componentize-py.
+    Python,
+    /// Built by componentize-qjs.
+    #[value(name = "js")]
+    JavaScript,
 }
 
 /// How a handler makes its body.
@@ -56,31 +63,53 @@ enum Style {
     Return,
 }
 
-/// The files of a project: each its place and its text.
-type Files = Vec<(&'static str, String)>;
+/// A project, filled in.
+struct Project {
+    files: Vec<File>,
+    /// What has to be there before.
+    needs: &'static str,
+    /// The one command.
+    build: &'static str,
+    /// The component that it makes.
+    component: String,
+}
+
+struct File {
+    place: String,
+    text: String,
+    mode: u32,
+}
+
+/// What a project in an interpreted language is made of, beside what all of those have.
+struct Script {
+    /// The handler's file.
+    place: &'static str,
+    text: &'static str,
+    build: &'static str,
+    needs: &'static str,
+}
 
 impl New {
     /// Writes the project, and prints what to do next.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let files = match self.lang {
+        let Project { files, needs, build, component } = match self.lang {
             Language::Rust => self.rust()?,
+            Language::Python => self.script(&python(self.style)),
+            Language::JavaScript => self.script(&javascript(self.style)),
         };
-        let root = Path::new(&self.name);
+        let name = &self.name;
+        let root = Path::new(name);
         fs::create_dir(root).with_context(|| {
-            format!("cannot make the folder `{}`; choose another name, or another place to run this in", self.name)
+            format!("cannot make the folder `{name}`; choose another name, or another place to run this in")
         })?;
-        for (place, text) in files {
-            write(&root.join(place), &text)?;
-        }
-        let Self { name, .. } = &self;
-        println!("{name}/ is ready. To build it, with `rustup target add wasm32-wasip2` once before:\n");
-        println!("  cd {name}\n  cargo build --release");
-        println!("  host call target/wasm32-wasip2/release/{}.wasm --path /{name}/Ada\n", file(name));
+        files.iter().try_for_each(|file| file.write(root))?;
+        println!("{name}/ is ready. To build it, {needs}:\n");
+        println!("  cd {name}\n  {build}\n  host call {component} --path /{name}/Ada\n");
         println!("{name}/README.md says how to serve it.");
         Ok(ExitCode::SUCCESS)
     }
 
-    fn rust(&self) -> anyhow::Result<Files> {
+    fn rust(&self) -> anyhow::Result<Project> {
         let sdk = self.sdk()?;
         let source = match self.style {
             Style::Yield => include_str!("../../templates/rust/src/yield.rs"),
@@ -90,13 +119,37 @@ impl New {
         // The folder last: it may have any name.
         let manifest = self.fill(include_str!("../../templates/rust/manifest.toml"));
         let manifest = manifest.replace("SDK", &toml::Value::String(sdk).to_string());
-        Ok(vec![
-            ("Cargo.toml", manifest),
-            (".cargo/config.toml", include_str!("../../templates/rust/config.toml").to_owned()),
-            (".gitignore", include_str!("../../templates/rust/ignore").to_owned()),
-            ("README.md", self.fill(include_str!("../../templates/rust/README.md"))),
-            ("src/lib.rs", self.fill(source)),
-        ])
+        Ok(Project {
+            files: vec![
+                File::new("Cargo.toml", manifest),
+                File::new(".cargo/config.toml", include_str!("../../templates/rust/config.toml")),
+                File::new(".gitignore", include_str!("../../templates/rust/ignore")),
+                File::new("README.md", self.fill(include_str!("../../templates/rust/README.md"))),
+                File::new("src/lib.rs", self.fill(source)),
+            ],
+            needs: "with `rustup target add wasm32-wasip2` once before",
+            build: "cargo build --release",
+            component: format!("target/wasm32-wasip2/release/{}.wasm", file(&self.name)),
+        })
+    }
+
+    fn script(&self, script: &Script) -> Project {
+        let readme = include_str!("../../templates/script/README.md").replace("SOURCE", script.place);
+        let build = File { mode: 0o755, ..File::new("build", self.fill(script.build)) };
+        let route = self.fill(include_str!("../../templates/script/route.toml"));
+        Project {
+            files: vec![
+                File::new(script.place, self.fill(script.text)),
+                build,
+                File::new(&format!("{}.toml", self.name), route),
+                File::new("wit/world.wit", include_str!("../../../wit/world.wit")),
+                File::new(".gitignore", include_str!("../../templates/script/ignore")),
+                File::new("README.md", self.fill(&readme)),
+            ],
+            needs: script.needs,
+            build: "./build",
+            component: format!("{}.wasm", self.name),
+        }
     }
 
     fn fill(&self, template: &str) -> String {
@@ -120,14 +173,49 @@ fn file(name: &str) -> String {
     name.replace('-', "_")
 }
 
-fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    let write = || {
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(file, text)
-    };
-    write().with_context(|| format!("cannot write {}", file.display()))
+fn python(style: Style) -> Script {
+    Script {
+        place: "app.py",
+        text: match style {
+            Style::Yield => include_str!("../../templates/python/yield.py"),
+            Style::Write => include_str!("../../templates/python/write.py"),
+            Style::Return => include_str!("../../templates/python/return.py"),
+        },
+        build: include_str!("../../templates/python/build"),
+        needs: "with Python 3.10 or newer and its venv",
+    }
+}
+
+fn javascript(style: Style) -> Script {
+    Script {
+        place: "app.js",
+        text: match style {
+            Style::Yield => include_str!("../../templates/javascript/yield.js"),
+            Style::Write => include_str!("../../templates/javascript/write.js"),
+            Style::Return => include_str!("../../templates/javascript/return.js"),
+        },
+        build: include_str!("../../templates/javascript/build"),
+        needs: "with npm",
+    }
+}
+
+impl File {
+    fn new(place: &str, text: impl Into<String>) -> Self {
+        Self { place: place.to_owned(), text: text.into(), mode: 0o644 }
+    }
+
+    /// Writes it below `root`.
+    fn write(&self, root: &Path) -> anyhow::Result<()> {
+        let file = root.join(&self.place);
+        let write = || {
+            if let Some(folder) = file.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(self.mode).open(&file)?;
+            file.write_all(self.text.as_bytes())
+        };
+        write().with_context(|| format!("cannot write {}", file.display()))
+    }
 }
 
 fn name(text: &str) -> Result<String, String> {
