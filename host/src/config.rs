@@ -10,7 +10,7 @@ use crate::options::Value;
 /// The configuration of a server.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The directory that is served.
+    /// The directory that is served; or one component, which is served as if it lay in a directory alone.
     pub routes: PathBuf,
     /// The operator's values for built-in options, as the flags give them: for a limit, no component gets above them.
     pub options: Vec<(String, Value)>,

@@ -1,6 +1,10 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
 mod cli;
+mod cli_call;
+mod cli_check;
+mod cli_manual;
+mod cli_new;
 mod descriptors;
 mod disk;
 mod examples;

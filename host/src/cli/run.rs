@@ -139,7 +139,7 @@ impl Run {
         let bounds = &self.bounds;
         Ok(Config {
             routes: self.source.routes.clone(),
-            options: self.source.options.0.clone(),
+            options: self.source.loading.options.0.clone(),
             limits: Limits {
                 max_connections: bounds.max_connections,
                 max_invocations: bounds.max_invocations,
@@ -159,7 +159,7 @@ impl Run {
                 drain: bounds.drain_timeout,
             },
             workers: self.workers.unwrap_or(Config::default().workers),
-            cache_directory: self.source.cache_directory()?,
+            cache_directory: self.source.loading.cache_directory()?,
         })
     }
 }

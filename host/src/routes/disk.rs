@@ -58,12 +58,16 @@ pub(super) enum ReadError {
 }
 
 impl Files {
-    /// Finds the files below `root`.
+    /// Finds the files below `root`, or takes it for the only one where it is no directory.
     ///
     /// # Errors
     /// Where the root itself cannot be read.
     pub(super) fn find(root: &Path) -> io::Result<Self> {
         let mut files = Self::default();
+        if !fs::metadata(root)?.is_dir() {
+            files.components.push(root.to_owned());
+            return Ok(files);
+        }
         let entries = entries(root)?;
         files.collect(entries, &mut vec![fs::canonicalize(root)?]);
         files.components.sort();

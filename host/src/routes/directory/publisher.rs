@@ -172,13 +172,9 @@ impl Publisher {
         }
         for (file, look) in changed {
             self.queue.retain(|candidate| candidate.file != file);
-            match Candidate::read(file.clone(), look) {
-                Ok(candidate) => {
-                    self.catalog.begin(&file, candidate.claim(&self.root));
-                    self.queue.push_back(candidate);
-                }
-                Err(diagnostics) => self.end(&file, look, Loaded { route: None, diagnostics }),
-            }
+            let candidate = Candidate::read(file, look);
+            self.catalog.begin(&candidate.file, candidate.claim(&self.root));
+            self.queue.push_back(candidate);
         }
     }
 

@@ -171,6 +171,16 @@ fn a_conflicting_pattern_is_not_found_and_the_routes_other_patterns_are() {
     assert_eq!(mounted, [("a.wasm", &["/a".to_owned()][..]), ("c.wasm", &["/hello".to_owned()][..])]);
 }
 
+/// A path that a pattern matches, with `value` for each capture. A control character is in no pattern: no other names
+/// that value.
+fn with_captures(pattern: &str, value: &str) -> String {
+    let mut pieces = pattern.split('{');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let others = pieces.map(|piece| piece.split_once('}').map_or("", |(_, literal)| literal));
+    let path = others.fold(first, |path, literal| path + "\0" + literal);
+    path.replace('%', "%25").replace('\0', value)
+}
+
 proptest! {
     #[test]
     fn any_good_patterns_and_any_path_have_an_answer(
@@ -185,6 +195,24 @@ proptest! {
         let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &RouteTable::empty());
         for path in &paths {
             prop_assert_ne!(found(&table, "GET", path), "501");
+        }
+    }
+
+    #[test]
+    fn every_mounted_pattern_is_reached_by_some_path(
+        patterns in proptest::collection::vec(
+            r"(/(a|b|é|%|\{x\}|p-\{y\}|\{z\}è|q\{v\}è|\{\*rest\})?){1,4}",
+            1..8,
+        ),
+    ) {
+        let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
+        let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
+        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &RouteTable::empty());
+        for Mounted { route, patterns } in table.routes() {
+            let path = with_captures(&patterns[0], "%01");
+            let answer = found(&table, "GET", &path);
+            let by = answer.split(' ').next().unwrap_or_default();
+            prop_assert_eq!(by, &*route.mount.name, "{}", path);
         }
     }
 }
