@@ -11,12 +11,17 @@ ROUTES   := target/routes
 HANDLERS := $(BUILD)/handlers
 BENCH    := $(BUILD)/bench
 EXAMPLES := $(patsubst examples/%/Cargo.toml,%,$(wildcard examples/*/Cargo.toml))
+# Handlers in other languages: each folder has the same three, and scripts that install its tools and build one.
+LANGUAGES := $(patsubst examples/%/install,%,$(wildcard examples/*/install))
+TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-languages
+INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard $(TOOLS)/*/installed)))
+FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target test lint bench peers counts fuzz clean
+.PHONY: help run routes host target guests test test-languages lint bench peers counts fuzz clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: host routes ## Build everything and serve the examples on 127.0.0.1:8000 (LISTEN=ADDR for another address)
 	@$(HOST) routes --routes $(ROUTES)
@@ -37,11 +42,27 @@ routes: target ## Build every example handler into target/routes
 target: # Rust's target for WebAssembly components
 	@rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
 
+guests: $(LANGUAGES:%=guests-%) ## Build the handlers in other languages, installing their tools; guests-c for C
+
+define handlers_in
+.PHONY: guests-$(1) tools-$(1)
+guests-$(1): $(addprefix $(FOREIGN)/$(1)/,hello.wasm stream.wasm echo.wasm)
+$(FOREIGN)/$(1)/%.wasm: $(shell find examples/$(1) -type f) wit/world.wit | tools-$(1)
+	@mkdir -p $$(@D)
+	examples/$(1)/build $$* $$@
+tools-$(1):
+	@examples/$(1)/install
+endef
+$(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
+
 # In two runs: together, features that only tests need would build wasmtime a second time.
-test: target ## Run every test
+test: target $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
 	$(CARGO) test --locked --release --package host
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
+
+test-languages: target guests ## Run the tests of handlers in other languages than Rust, installing their tools
+	VIBRATO_LANGUAGES=all $(CARGO) test --locked --release --package host --test it -- languages
 
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check
@@ -56,6 +77,7 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 		--package bench --package bare-hello --package hyper-hello --all-targets -- -D warnings
 	$(CARGO) clippy --locked --profile handler --target $(WASM) --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
 		--package wasi-http-hello --package wasi-http-p3-hello -- -D warnings
+	@sha256sum --check --quiet examples/bindings.sha256 || { echo "examples/bindings makes those of this world" >&2; exit 1; }
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
 

@@ -6,14 +6,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::support::{RoutesDir, TestServer, ok};
-
-/// A chunked response of the status 200 and another type than usual: the field of that, and the body in its chunks.
-macro_rules! typed {
-    ($content_type:literal, $body:literal) => {
-        concat!("HTTP/1.1 200 OK\r\nDate: <date>\r\n", $content_type, "\r\nTransfer-Encoding: chunked\r\n\r\n", $body)
-    };
-}
+use crate::support::{RoutesDir, TestServer, ok, typed};
 
 const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
 const TEXT: &str = ok!("Transfer-Encoding: chunked\r\n", "d\r\nHello, World!\r\n0\r\n\r\n");

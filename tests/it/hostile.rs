@@ -167,6 +167,20 @@ fn the_names_of_functions_cannot_forge_a_line_of_the_log_nor_drive_a_terminal() 
 }
 
 #[test]
+fn a_component_may_have_four_memories_and_one_with_five_is_no_route() {
+    let with = |more: usize| {
+        let modules: String =
+            (0..more).map(|n| format!("(core module $m{n} (memory 1)) (core instance (instantiate $m{n}))")).collect();
+        handler(&format!("(func (export \"handle\") (result i32) (i32.const 0))) {modules} (core module $last"))
+    };
+    let routes = RoutesDir::new().with_bytes("four.wasm", &with(3)).with_bytes("five.wasm", &with(4));
+    let server = TestServer::start(routes);
+    assert!(server.get("/four").ends_with("\r\n\r\n5\r\nplain\r\n0\r\n\r\n"));
+    let [diagnostic] = server.diagnostics() else { panic!("one component has too many") };
+    assert!(diagnostic.reason.contains("contains 5 Wasm linear memories"), "{diagnostic:?}");
+}
+
+#[test]
 fn the_memories_of_an_invocation_are_limited_together() {
     // One memory of 64 KiB that grows by 2 MiB, or it traps, and another of 3 MiB: 5,308,416 bytes.
     let growing = "(func (export \"handle\") (result i32)

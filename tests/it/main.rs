@@ -15,6 +15,7 @@ mod hostile_clients;
 #[cfg(target_os = "linux")]
 mod hostile_crowds;
 mod keep_alive;
+mod languages;
 mod options;
 mod outcomes;
 mod outcomes_failed;

@@ -22,7 +22,10 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// What a component may be made of: a Python interpreter split by componentize-py has 38 core instances.
 const CORE_INSTANCES: u32 = 64;
 const TABLES: u32 = 16;
-const MEMORIES: u32 = 2;
+/// componentize-qjs makes three where it stubs WASI.
+const MEMORIES: u32 = 4;
+/// What there is for each place, on average: address space for four in each is more than a machine has.
+const MEMORIES_OF_A_PLACE: u32 = 2;
 
 /// An instance's pages that stay with its slot, so that the next instance finds them without a page fault: 1 MiB of
 /// stack that a Rust guest has by default, and its data.
@@ -201,7 +204,7 @@ impl HostConfig for Config {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(places);
         pool.total_core_instances(places.saturating_mul(CORE_INSTANCES));
-        pool.total_memories(places.saturating_mul(MEMORIES));
+        pool.total_memories(places.saturating_mul(MEMORIES_OF_A_PLACE));
         pool.total_tables(places.saturating_mul(TABLES));
         pool.total_stacks(places);
         pool.max_core_instances_per_component(CORE_INSTANCES);

@@ -10,6 +10,14 @@ macro_rules! ok {
 }
 pub(crate) use ok;
 
+/// A chunked response of the status 200 and another type than usual: the field of that, and the body in its chunks.
+macro_rules! typed {
+    ($content_type:literal, $body:literal) => {
+        concat!("HTTP/1.1 200 OK\r\nDate: <date>\r\n", $content_type, "\r\nTransfer-Encoding: chunked\r\n\r\n", $body)
+    };
+}
+pub(crate) use typed;
+
 /// One row: the commands of the guest `script`, all that is sent for them, and what becomes of the connection.
 pub type Case<'t> = (&'t str, &'t str, Then);
 

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-pub(crate) use cases::ok;
 pub use cases::{Case, FAILED, Then, check};
+pub(crate) use cases::{ok, typed};
 pub use client::{Client, End};
 pub use log::{Lines, log};
 pub use process::{Process, host, run, text};

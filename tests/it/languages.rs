@@ -1,0 +1,124 @@
+//! Handlers in other languages than Rust: the same three in each of them. `make guests-LANG` builds them.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::support::{End, RoutesDir, TestServer, log, ok, typed};
+
+const EXAMPLES: [&str; 3] = ["hello", "stream", "echo"];
+
+const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
+
+#[test]
+fn handlers_in_c_answer_like_those_in_rust() {
+    check("c");
+}
+
+#[test]
+fn handlers_in_go_answer_like_those_in_rust() {
+    check("go");
+}
+
+#[test]
+fn handlers_in_javascript_answer_like_those_in_rust() {
+    check("javascript");
+}
+
+#[test]
+fn handlers_in_python_answer_like_those_in_rust() {
+    check("python");
+}
+
+/// Serves the examples in `language` at `/LANGUAGE/EXAMPLE`, and `hello` at `/LANGUAGE/again` in one instance too.
+#[track_caller]
+fn check(language: &str) {
+    let Some(components) = built(language) else { return };
+    let mut routes = RoutesDir::new().with_file(&format!("{language}/again.toml"), "reuse = 1000");
+    for (example, file) in EXAMPLES.iter().zip(components) {
+        let bytes = fs::read(file).expect("the component is built");
+        routes = routes.with_bytes(&format!("{language}/{example}.wasm"), &bytes);
+        if *example == "hello" {
+            routes = routes.with_bytes(&format!("{language}/again.wasm"), &bytes);
+        }
+    }
+    let server = TestServer::start(routes);
+    assert_eq!(server.diagnostics(), []);
+    hello_writes_two_chunks(&server, language);
+    stream_writes_as_many_chunks(&server, language);
+    echo_sends_each_piece_back_as_it_arrives(&server, language);
+    echo_fails_where_the_body_is_incomplete(&server, language);
+}
+
+fn hello_writes_two_chunks(server: &TestServer, language: &str) {
+    let mut client = server.connect();
+    for path in ["hello", "hello", "again", "again", "again"] {
+        client.send(format!("GET /{language}/{path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.expect(HELLO);
+    }
+}
+
+fn stream_writes_as_many_chunks(server: &TestServer, language: &str) {
+    let chunks = typed!("content-type: application/octet-stream", "2\r\nxx\r\n2\r\nxx\r\n2\r\nxx\r\n0\r\n\r\n");
+    let usage = "HTTP/1.1 400 Bad Request\r\nDate: <date>\r\ncontent-type: text/plain\r\n\
+        Transfer-Encoding: chunked\r\n\r\n\
+        39\r\nusage: /stream?chunks=N&size=M, with M from 1 to 1048576\n\r\n0\r\n\r\n";
+    let cases = [
+        ("?chunks=3&size=2", chunks),
+        ("?size=2&chunks=0", typed!("content-type: application/octet-stream", "0\r\n\r\n")),
+        ("?chunks=1&size=0", usage),
+        ("?chunks=1&size=1048577", usage),
+        ("?chunks=-1&size=1", usage),
+        ("?chunks=1", usage),
+        ("?chunks=&size=2", usage),
+        ("?chunks&size", usage),
+        ("", usage),
+    ];
+    let mut client = server.connect();
+    for (query, response) in cases {
+        client.send(format!("GET /{language}/stream{query} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.expect(response);
+    }
+    client.send(format!("GET /{language}/stream?chunks=16&size=1048576 HTTP/1.0\r\n\r\n"));
+    let body = client.read_to_end();
+    assert_eq!(body.matches('x').count(), 16 * 1_048_576);
+}
+
+fn echo_sends_each_piece_back_as_it_arrives(server: &TestServer, language: &str) {
+    let mut client = server.connect();
+    client.send(format!("POST /{language}/echo HTTP/1.1\r\nHost: test\r\nContent-Type: a/b\r\n"));
+    client.send("Transfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n");
+    client.expect(typed!("content-type: a/b", "5\r\nHello\r\n"));
+    client.send("6\r\n\0\u{ff}\u{80}!\r\n");
+    client.expect("6\r\n\0\u{ff}\u{80}!\r\n");
+    client.send("0\r\n\r\n");
+    client.expect("0\r\n\r\n");
+    client.send(format!("GET /{language}/echo HTTP/1.1\r\nHost: test\r\n\r\n"));
+    client.expect(typed!("content-type: application/octet-stream", "0\r\n\r\n"));
+}
+
+fn echo_fails_where_the_body_is_incomplete(server: &TestServer, language: &str) {
+    let mut client = server.connect();
+    client.send(format!("POST /{language}/echo HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n"));
+    client.half_close();
+    let (response, end) = client.read_until_end();
+    assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
+    assert_eq!(end, End::Closed);
+    log().wait_for(&[&format!("handler {language}/echo ended without its request: the client ended the connection")]);
+}
+
+/// The components in `language`, in the order of [`EXAMPLES`]. Where they are not built the test says so and tests
+/// nothing, unless `VIBRATO_LANGUAGES` asks for all of them.
+#[track_caller]
+fn built(language: &str) -> Option<Vec<PathBuf>> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../languages").join(language);
+    let components: Vec<PathBuf> = EXAMPLES.iter().map(|example| directory.join(format!("{example}.wasm"))).collect();
+    if components.iter().all(|component| component.is_file()) {
+        return Some(components);
+    }
+    let missing = format!("handlers in {language} are not tested: `make guests-{language}` builds them");
+    assert!(std::env::var_os("VIBRATO_LANGUAGES").is_none_or(|wanted| wanted != "all"), "{missing}");
+    // Not `eprintln!`, which a test that passes keeps to itself.
+    writeln!(std::io::stderr(), "SKIPPED: {missing}").expect("stderr can be written");
+    None
+}
