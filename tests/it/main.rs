@@ -28,3 +28,5 @@ mod rfc9110;
 mod rfc9112;
 mod rfc9112_body;
 mod support;
+#[cfg(target_os = "linux")]
+mod terminal;
