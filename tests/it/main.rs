@@ -23,6 +23,7 @@ mod outcomes_http10;
 mod outcomes_manual;
 mod rate;
 mod reload;
+mod reload_directory;
 mod reuse;
 mod rfc9110;
 mod rfc9112;
