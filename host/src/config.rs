@@ -44,7 +44,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// For the first byte of the next request.
     pub idle: Duration,
-    /// For a route that is being loaded, when a request may be its; past it the request is answered 503.
+    /// For a route that is being loaded while the server starts, when a request may be its; past it the request is
+    /// answered 503.
     pub load: Duration,
     /// For a client to take some of what is sent.
     pub write: Duration,

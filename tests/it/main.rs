@@ -23,8 +23,11 @@ mod outcomes_http10;
 mod outcomes_manual;
 mod rate;
 mod reload;
+mod reload_directory;
 mod reuse;
 mod rfc9110;
 mod rfc9112;
 mod rfc9112_body;
 mod support;
+#[cfg(target_os = "linux")]
+mod terminal;

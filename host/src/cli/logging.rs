@@ -17,7 +17,9 @@ pub(super) enum LogFormat {
 pub(super) fn start(format: LogFormat) -> anyhow::Result<()> {
     // The watcher's own remarks say nothing to an operator.
     let filter = filter("info,notify=warn")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where a line cannot be written (a closed terminal, a full disk) it would tell that on stderr too, and panic.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    let log = log.with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_ansi(is_terminal()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),

@@ -90,10 +90,9 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         self.tell(Event::Stop);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread that publishes routes has panicked");
+        if let Some(thread) = self.thread.take() {
+            // Where it has panicked it has said so.
+            let _ = thread.join();
         }
     }
 }

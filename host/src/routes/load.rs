@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::awaited::Claim;
-use super::disk::Look;
-use super::file::RouteFile;
+use super::disk::{Look, ReadError};
+use super::file::{RouteFile, RouteFileError};
 use super::{Mount, Route, disk, method, pattern};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::guest::{Declaration, Engine, Handler};
+use crate::guest::{Declaration, Engine, Handler, LoadError};
 use crate::options::{OptionError, Options, Settings, Source, Value, printable};
 
 /// The largest files that are read.
@@ -37,7 +37,7 @@ pub(crate) struct Candidate {
     /// The component's file.
     pub(crate) file: PathBuf,
     /// What is said beside it, or what is wrong with that.
-    pub(crate) route_file: Result<RouteFile, Vec<Diagnostic>>,
+    pub(crate) route_file: Result<RouteFile, Failure>,
     look: Look,
 }
 
@@ -45,9 +45,27 @@ pub(crate) struct Candidate {
 #[derive(Debug)]
 pub(crate) struct Loaded<H = Handler> {
     /// Its route; none where the diagnostics say why.
-    pub(crate) route: Option<Arc<Route<H>>>,
+    pub(crate) route: Option<Box<Route<H>>>,
     /// What is wrong with it.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// How long that holds.
+    pub(crate) standing: Standing,
+}
+
+/// Why a component has no route.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    diagnostics: Vec<Diagnostic>,
+    standing: Standing,
+}
+
+/// How long it holds what became of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Until its files change.
+    Final,
+    /// Perhaps not for long: the system refused something, such as one more open file.
+    Passing,
 }
 
 /// Loads components into an engine.
@@ -84,9 +102,38 @@ impl Candidate {
 }
 
 impl<H> Loaded<H> {
-    /// No route, for one reason.
+    /// No route, for one reason, which lasts.
     pub(super) fn failed(file: &Path, reason: impl ToString, remedy: impl ToString) -> Self {
-        Self { route: None, diagnostics: vec![error(file, reason, remedy)] }
+        Failure::lasting(vec![error(file, reason, remedy)]).into()
+    }
+}
+
+impl<H> From<Failure> for Loaded<H> {
+    fn from(Failure { diagnostics, standing }: Failure) -> Self {
+        Self { route: None, diagnostics, standing }
+    }
+}
+
+impl Failure {
+    /// What is wrong with the files.
+    fn lasting(diagnostics: Vec<Diagnostic>) -> Self {
+        Self { diagnostics, standing: Standing::Final }
+    }
+
+    /// A file cannot be read.
+    fn unread(file: &Path, reason: &ReadError, remedy: &str) -> Self {
+        let standing = match reason {
+            ReadError::System(_) => Standing::Passing,
+            ReadError::NotRegular | ReadError::TooLarge(_) => Standing::Final,
+        };
+        Self { diagnostics: vec![error(file, reason, remedy)], standing }
+    }
+
+    /// Both of them: it passes where one does.
+    fn and(mut self, other: Self) -> Self {
+        self.diagnostics.extend(other.diagnostics);
+        let standing = if self.standing == Standing::Passing { self.standing } else { other.standing };
+        Self { standing, ..self }
     }
 }
 
@@ -97,15 +144,16 @@ impl Load for Loader {
         match self.operator(candidate) {
             Ok((route_file, settings)) => match self.handler(file, &name, &settings) {
                 Ok(handler) => self.mount(file, route_file, name, handler),
-                Err(diagnostics) => Loaded { route: None, diagnostics },
+                Err(failure) => failure.into(),
             },
-            Err(mut diagnostics) => {
+            Err(failure) => match Options::resolve(&self.flags, &[], &[]) {
                 // What is wrong with the component too is told at once.
-                if let Ok(options) = Options::resolve(&self.flags, &[], &[]) {
-                    diagnostics.extend(self.handler(file, &name, &options.settings).err().into_iter().flatten());
-                }
-                Loaded { route: None, diagnostics }
-            }
+                Ok(options) => match self.handler(file, &name, &options.settings) {
+                    Ok(_) => failure.into(),
+                    Err(other) => failure.and(other).into(),
+                },
+                Err(_) => failure.into(),
+            },
         }
     }
 
@@ -116,20 +164,22 @@ impl Load for Loader {
 
 impl Loader {
     /// What the operator says, the component being unknown: what he allows it counts for `describe` too.
-    fn operator<'c>(&self, candidate: &'c Candidate) -> Result<(&'c RouteFile, Settings), Vec<Diagnostic>> {
+    fn operator<'c>(&self, candidate: &'c Candidate) -> Result<(&'c RouteFile, Settings), Failure> {
         let route_file = candidate.route_file.as_ref().map_err(Clone::clone)?;
         let options = Options::resolve(&self.flags, &[], &route_file.options);
-        let options = options.map_err(|errors| option_errors(&candidate.file, route_file, &errors))?;
+        let options =
+            options.map_err(|errors| Failure::lasting(option_errors(&candidate.file, route_file, &errors)))?;
         Ok((route_file, options.settings))
     }
 
     /// The component itself.
-    fn handler(&self, file: &Path, name: &Arc<str>, settings: &Settings) -> Result<Handler, Vec<Diagnostic>> {
+    fn handler(&self, file: &Path, name: &Arc<str>, settings: &Settings) -> Result<Handler, Failure> {
         let bytes = disk::read(file, MAX_COMPONENT_BYTES)
-            .map_err(|reason| vec![error(file, reason, "make it a readable file of a component")])?;
+            .map_err(|reason| Failure::unread(file, &reason, "make it a readable file of a component"))?;
         let timeout = settings.timeout.min(MAX_DESCRIBE);
         let handler = Handler::load(&self.engine, name, &bytes, settings.memory, timeout);
-        handler.map_err(|errors| errors.iter().map(|reason| error(file, reason, reason.remedy())).collect())
+        let report = |errors: Vec<LoadError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
+        handler.map_err(|errors| Failure::lasting(report(errors)))
     }
 
     /// Puts together what the file's place, the component and the route file say.
@@ -152,7 +202,7 @@ impl Loader {
         };
         let patterns = patterns.map_err(|fault| wrong.push(error(file, fault, fault.remedy())));
         let (Ok(options), Ok(patterns), true) = (options, patterns, wrong.is_empty()) else {
-            return Loaded { route: None, diagnostics: wrong };
+            return Failure::lasting(wrong).into();
         };
         let methods = route_file.methods.clone().unwrap_or_else(|| declared.methods.clone());
         let diagnostics = options.lowered().iter().map(|lowered| Diagnostic {
@@ -163,7 +213,8 @@ impl Loader {
         });
         let diagnostics = diagnostics.collect();
         let mount = Mount { name, patterns, methods, file: file.to_owned() };
-        Loaded { route: Some(Arc::new(Route::new(mount, options, Arc::new(handler)))), diagnostics }
+        let route = Box::new(Route::new(mount, options, Arc::new(handler)));
+        Loaded { route: Some(route), diagnostics, standing: Standing::Final }
     }
 }
 
@@ -174,14 +225,15 @@ fn place<'f>(root: &Path, file: &'f Path) -> &'f Path {
 }
 
 /// The route file, or an empty one where there is none. A link to nowhere is one that cannot be read.
-fn read_route_file(file: &Path) -> Result<RouteFile, Vec<Diagnostic>> {
+fn read_route_file(file: &Path) -> Result<RouteFile, Failure> {
     if file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(RouteFile::default());
     }
     let remedy = "make it a readable text file of TOML";
-    let text = disk::read(file, MAX_ROUTE_FILE_BYTES).map_err(|reason| vec![error(file, reason, remedy)])?;
-    let text = String::from_utf8(text).map_err(|_| vec![error(file, "it is not UTF-8", remedy)])?;
-    RouteFile::parse(&text).map_err(|errors| errors.iter().map(|e| error(file, e, e.remedy())).collect())
+    let text = disk::read(file, MAX_ROUTE_FILE_BYTES).map_err(|reason| Failure::unread(file, &reason, remedy))?;
+    let text = String::from_utf8(text).map_err(|_| Failure::lasting(vec![error(file, "it is not UTF-8", remedy)]))?;
+    let report = |errors: Vec<RouteFileError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
+    RouteFile::parse(&text).map_err(|errors| Failure::lasting(report(errors)))
 }
 
 /// Each mistake at the file that makes it.

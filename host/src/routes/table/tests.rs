@@ -3,14 +3,22 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::options::Options;
+use crate::options::{Options, Value};
 use crate::routes::Mount;
 
 /// A route named by its file.
 pub(crate) fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let mount = Mount { name: file.into(), patterns: owned(patterns), methods: owned(methods), file: file.into() };
-    let options = Options::resolve(&[], &[], &[]).expect("the defaults are accepted");
+    mounted(Mount { name: file.into(), patterns: owned(patterns), methods: owned(methods), file: file.into() }, &[])
+}
+
+/// A route with options, at `/`.
+pub(crate) fn route_with(options: &[(String, Value)]) -> Arc<Route<()>> {
+    mounted(Mount { name: "it".into(), patterns: vec!["/".to_owned()], methods: vec![], file: "it".into() }, options)
+}
+
+fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route<()>> {
+    let options = Options::resolve(options, &[], &[]).expect("the options of these tests are valid");
     Arc::new(Route::new(mount, options, Arc::new(())))
 }
 
@@ -140,6 +148,16 @@ fn a_table_lists_its_routes_by_file() {
     let table = table(vec![route("b.wasm", &["/a"], &[]), route("a.wasm", &["/b"], &[])]);
     let files: Vec<&str> = table.routes().iter().map(|it| &*it.route.mount.name).collect();
     assert_eq!(files, ["a.wasm", "b.wasm"]);
+}
+
+#[test]
+fn a_table_whose_routes_have_other_patterns_than_before_differs() {
+    let (one, other) = (route("a.wasm", &["/x", "/a"], &[]), route("b.wasm", &["/x"], &[]));
+    let alone = table(vec![one.clone()]);
+    let (beside, _) = RouteTable::build(vec![one, other], Vec::new(), &RouteTable::empty());
+    assert!(alone.has_routes_of(&alone));
+    assert_eq!(beside.routes().len(), 1);
+    assert!(!alone.has_routes_of(&beside) && !beside.has_routes_of(&alone));
 }
 
 #[test]
