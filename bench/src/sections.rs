@@ -25,7 +25,7 @@ pub enum Section {
     Scale,
     /// What rests in memory
     Memory,
-    /// How soon it listens
+    /// How soon routes are loaded
     Start,
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -18,6 +18,8 @@ use crate::machine::{Cores, Place};
 /// Compiling hundreds of components takes this long on a slow machine.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+/// What it prints, in the folder of its files.
+const LOG: &str = "log";
 const POLL: Duration = Duration::from_millis(1);
 
 /// How a server says where it listens.
@@ -33,11 +35,9 @@ pub enum Listening {
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
-    /// From the start of its process until it listened.
-    pub started_in: Duration,
     process: Child,
     /// What it reads and writes, for as long as it runs.
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl Server {
@@ -49,14 +49,14 @@ impl Server {
         listening: Listening,
         files: TempDir,
     ) -> anyhow::Result<Self> {
-        let log = files.path().join("log");
+        let log = files.path().join(LOG);
         let output = File::create(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let start = Instant::now();
         let process = cores.at(place, || command.spawn());
         let process = process.with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let unset = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut server = Self { address: unset, started_in: Duration::ZERO, process, _files: files };
+        let mut server = Self { address: unset, process, files };
         while start.elapsed() < START_TIMEOUT {
             let ended = server.process.try_wait()?;
             let printed = fs::read_to_string(&log).unwrap_or_default();
@@ -65,7 +65,7 @@ impl Server {
                 Listening::At(address) => TcpStream::connect(address).is_ok().then_some(address),
             };
             if let Some(address) = address {
-                (server.address, server.started_in) = (address, start.elapsed());
+                server.address = address;
                 return Ok(server);
             }
             if ended.is_some() {
@@ -74,6 +74,16 @@ impl Server {
             thread::sleep(POLL);
         }
         bail!("it does not listen after {} s", START_TIMEOUT.as_secs())
+    }
+
+    /// Waits until it has printed these words.
+    pub fn wait_for(&self, words: &str) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while !fs::read_to_string(self.files.path().join(LOG))?.contains(words) {
+            ensure!(start.elapsed() < START_TIMEOUT, "it does not say {words:?} after {} s", START_TIMEOUT.as_secs());
+            thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     /// Bytes of memory that the process holds: its resident set.

@@ -67,12 +67,19 @@ impl<'a> Routes<'a> {
         self.serve_at(Place::ServerCore, &compiled)
     }
 
-    /// Serves them at `place`, with compiled code from the folder `compiled`.
+    /// Serves them at `place`, with compiled code from the folder `compiled`. They are all loaded once this returns.
     pub fn serve_at(self, place: Place, compiled: &Path) -> anyhow::Result<Server> {
         let mut command = Command::new(&self.setup.host);
         command.args(["run", "--listen", "127.0.0.1:0", "--workers", "1", "--routes"]);
-        command.arg(self.files.path().join("routes")).arg("--cache-dir").arg(compiled).env("RUST_LOG", "warn");
+        command
+            .arg(self.files.path().join("routes"))
+            .arg("--cache-dir")
+            .arg(compiled)
+            .env("RUST_LOG", "warn,host::routes=info");
         command.envs(self.environment);
-        Server::start(&self.setup.cores, place, command, Listening::Printed, self.files).context("Vibrato")
+        let server = Server::start(&self.setup.cores, place, command, Listening::Printed, self.files);
+        let server = server.context("Vibrato")?;
+        server.wait_for("routes loaded").context("Vibrato")?;
+        Ok(server)
     }
 }

@@ -1,14 +1,18 @@
 //! What a person types, what it means, and what is printed. Each command is a thin layer over the library.
 
+mod call;
+mod check;
 mod descriptors;
 mod logging;
+mod manual;
+mod new;
 mod options;
 mod routes;
 mod run;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// An HTTP/1.x server whose route handlers are WebAssembly components.
 #[derive(Debug, Parser)]
@@ -24,6 +28,16 @@ enum Command {
     Run(Box<run::Run>),
     /// Print the routes of a directory: methods, paths, files, options and where each value came from.
     Routes(Box<routes::Routes>),
+    /// Say all that is wrong with a directory or a file, and what to do about it. Exits with 1 where there is an error.
+    Check(Box<check::Check>),
+    /// Send one request to one handler, and print the response, the log and what it cost.
+    Call(Box<call::Call>),
+    /// Write a small project of a handler that builds with one command.
+    New(new::New),
+    /// Print a shell's completions, as in `host completions bash > ~/.local/share/bash-completion/completions/host`.
+    Completions(manual::Completions),
+    /// Print a page of the manual, as in `host man run | man -l -`.
+    Man(manual::Man),
 }
 
 /// Runs the command that was typed.
@@ -31,6 +45,11 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Run(command) => command.run(),
         Command::Routes(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Call(command) => command.run(),
+        Command::New(command) => command.run(),
+        Command::Completions(command) => command.run(Cli::command()),
+        Command::Man(command) => command.run(Cli::command()),
     }
 }
 

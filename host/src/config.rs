@@ -10,7 +10,7 @@ use crate::options::Value;
 /// The configuration of a server.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The directory that is served.
+    /// The directory that is served; or one component, which is served as if it lay in a directory alone.
     pub routes: PathBuf,
     /// The operator's values for built-in options, as the flags give them: for a limit, no component gets above them.
     pub options: Vec<(String, Value)>,
@@ -44,7 +44,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// For the first byte of the next request.
     pub idle: Duration,
-    /// For a route that is being loaded, when a request may be its; past it the request is answered 503.
+    /// For a route that is being loaded while the server starts, when a request may be its; past it the request is
+    /// answered 503.
     pub load: Duration,
     /// For a client to take some of what is sent.
     pub write: Duration,

@@ -9,6 +9,7 @@ mod idle;
 mod imports;
 mod instance;
 mod log;
+mod meter;
 mod report;
 mod shelf;
 mod state;
@@ -25,6 +26,7 @@ use crate::options::Options;
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
 pub(crate) use idle::{at_end, spins, when_idle};
+pub use meter::{Cost, Meter};
 
 use instance::Instance;
 use state::State;
@@ -92,12 +94,15 @@ impl CallError {
 
 impl Handler {
     /// Calls the handler in an instance of its own, which is gone when the future ends or is dropped; where the route
-    /// allows `reuse`, in one that has served before, and will again.
+    /// allows `reuse` and nobody measures, in one that has served before, and will again.
     ///
     /// # Errors
     /// See [`CallError`]. The time limit is checked where the guest runs; a guest that waits is for the caller to
     /// drop at the deadline of the exchange.
     pub async fn call(&self, invocation: Invocation) -> Result<Outcome, CallError> {
+        if let Some(meter) = self.meter() {
+            return Box::pin(meter::call(self, invocation, meter)).await;
+        }
         let settings = &invocation.options.settings;
         let (memory, reuse) = (settings.memory, settings.reuse);
         let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;

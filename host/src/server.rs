@@ -19,7 +19,7 @@ use thiserror::Error;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
-use crate::guest::{Engine, EngineError, EngineOptions};
+use crate::guest::{Engine, EngineError, EngineOptions, Meter};
 use crate::routes::{Directory, RouteTable, WatchError};
 use crate::worker::Shared;
 
@@ -48,7 +48,7 @@ pub enum ServerError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The routes directory.
-    #[error("cannot read the routes directory {}: {error}", .directory.display())]
+    #[error("cannot read the routes in {}: {error}", .directory.display())]
     Routes {
         /// The directory.
         directory: PathBuf,
@@ -106,6 +106,12 @@ impl Server {
     /// Where the system does not tell of changes.
     pub fn watch(&self) -> Result<(), WatchError> {
         self.directory.watch()
+    }
+
+    /// Measures what each invocation costs, from now on in an instance of its own. To be read between requests.
+    #[must_use]
+    pub fn measure(&self) -> Meter {
+        self.shared.engine.measure()
     }
 
     /// The routes that are loaded.

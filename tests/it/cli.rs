@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Client, Process, RoutesDir, compile_cache, host, ok};
+use crate::support::{Client, Process, RoutesDir, compile_cache, host, ok, run, text};
 
 const GET: &str = "GET /hello HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
 const HELLO: &str =
@@ -17,14 +17,6 @@ fn over(command: &str, routes: &RoutesDir, arguments: &[&str]) -> Command {
     let mut host = host(&[command, "--cache-dir"]);
     host.arg(compile_cache()).arg("--routes").arg(routes.path()).args(arguments);
     host
-}
-
-fn run(command: &mut Command) -> Output {
-    command.output().expect("the binary can be run")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("it prints text")
 }
 
 #[test]

@@ -173,6 +173,12 @@ fn a_component_without_the_export_is_told_what_it_exports() {
         error("no-function.wasm", &format!("{differs} it is no function"), PUT_HANDLER),
         error("other-type.wasm", &format!("{differs} expected `variant` found `u32`"), PUT_HANDLER),
         error("stranger.wasm", &format!("{NO_HANDLE} `run`"), PUT_HANDLER),
+        error(
+            "stranger.wasm",
+            "it imports `vibrato:handler/request@9.0.0`, which this host does not provide: it has version 0.1.0 of \
+             that interface",
+            BUILD_AGAINST,
+        ),
     ];
     assert_reports(routes, &[], &expected);
 }

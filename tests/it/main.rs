@@ -1,6 +1,10 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
 mod cli;
+mod cli_call;
+mod cli_check;
+mod cli_manual;
+mod cli_new;
 mod descriptors;
 mod disk;
 mod examples;
@@ -19,8 +23,11 @@ mod outcomes_http10;
 mod outcomes_manual;
 mod rate;
 mod reload;
+mod reload_directory;
 mod reuse;
 mod rfc9110;
 mod rfc9112;
 mod rfc9112_body;
 mod support;
+#[cfg(target_os = "linux")]
+mod terminal;

@@ -1,5 +1,6 @@
 //! What changes in the routes directory while it is served: it takes effect, and no request suffers.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -17,38 +18,25 @@ fn watched(place: &str) -> TestServer {
     TestServer::builder(RoutesDir::new().with_bytes(place, &plain())).watched().start()
 }
 
-/// Asks until the answer begins so.
-#[track_caller]
-fn wait_for(server: &TestServer, path: &str, status: &str) {
-    let start = Instant::now();
-    loop {
-        let answer = server.get(path);
-        if answer.starts_with(&format!("HTTP/1.1 {status} ")) {
-            return;
-        }
-        assert!(start.elapsed() < PATIENCE, "{path} still answers {answer:?}");
-    }
-}
-
 #[test]
 fn files_that_come_change_and_go_take_effect() {
     let server = watched("one.wasm");
     let routes = server.routes();
-    wait_for(&server, "/new", "404");
+    server.wait_for("/new", "404");
     routes.replace("new.wasm", plain());
-    wait_for(&server, "/new", "200");
+    server.wait_for("/new", "200");
     routes.write("deep/er/new.wasm", plain());
-    wait_for(&server, "/deep/er/new", "200");
+    server.wait_for("/deep/er/new", "200");
     routes.write("new.toml", "status = 201");
-    wait_for(&server, "/new", "201");
+    server.wait_for("/new", "201");
     routes.write("new.toml", "status = 202\npath = '/other'");
-    wait_for(&server, "/other", "202");
-    wait_for(&server, "/new", "404");
+    server.wait_for("/other", "202");
+    server.wait_for("/new", "404");
     routes.remove("new.toml");
-    wait_for(&server, "/new", "200");
+    server.wait_for("/new", "200");
     routes.remove("new.wasm");
-    wait_for(&server, "/new", "404");
-    wait_for(&server, "/one", "200");
+    server.wait_for("/new", "404");
+    server.wait_for("/one", "200");
 }
 
 #[test]
@@ -70,14 +58,14 @@ fn a_file_that_is_broken_leaves_the_version_before_it_until_it_is_mended() {
     }
     server.routes().write("mended.wasm", &whole);
     server.routes().write("mended.toml", "status = 201");
-    wait_for(&server, "/mended", "201");
+    server.wait_for("/mended", "201");
 }
 
 #[test]
 fn a_route_that_claims_what_another_answers_is_told_and_takes_over_once_that_is_gone() {
     let server = watched("elder.wasm");
     server.routes().write("elder.toml", "path = '/claimed'\nstatus = 201");
-    wait_for(&server, "/claimed", "201");
+    server.wait_for("/claimed", "201");
     server.routes().write("claimant.wasm", plain());
     server.routes().write("claimant.toml", "path = '/claimed'\nstatus = 202");
     let elder = server.routes().path().join("elder.wasm").display().to_string();
@@ -85,7 +73,7 @@ fn a_route_that_claims_what_another_answers_is_told_and_takes_over_once_that_is_
     log().wait_for(&[&claim, "this one is not at `/claimed` now"]);
     assert!(server.get("/claimed").starts_with("HTTP/1.1 201 "));
     server.routes().remove("elder.wasm");
-    wait_for(&server, "/claimed", "202");
+    server.wait_for("/claimed", "202");
 }
 
 #[test]
@@ -97,10 +85,38 @@ fn a_request_in_flight_ends_on_the_version_that_it_began_on() {
     client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
     server.routes().write("script.toml", "path = '/script'\nstatus = 201");
     server.routes().replace("script.wasm", plain());
-    wait_for(&server, "/script", "201");
+    server.wait_for("/script", "201");
     client.send("World!GET /script HTTP/1.1\r\nHost: it\r\n\r\n");
     client.expect("6\r\nWorld!\r\n0\r\n\r\n");
     assert!(client.read_until("\r\n").starts_with("HTTP/1.1 201 "), "the next one is the new version's");
+}
+
+#[test]
+fn a_route_that_moves_with_its_route_file_loses_no_request() {
+    let server = watched("here.wasm");
+    let place = |name: &str| server.routes().path().join(name);
+    server.routes().write("here.toml", "path = '/moves'\nstatus = 201");
+    server.wait_for("/moves", "201");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let requests = scope.spawn(|| {
+            let going = || !over.load(Ordering::Relaxed);
+            let answers = std::iter::from_fn(|| going().then(|| server.get("/moves")));
+            answers.filter_map(|answer| answer.lines().next().map(str::to_owned)).collect::<BTreeSet<String>>()
+        });
+        for extension in ["wasm", "toml"] {
+            let (from, to) = (place("here").with_extension(extension), place("there").with_extension(extension));
+            fs::rename(from, to).expect("a file can be renamed");
+        }
+        // What comes with the change is served once it is.
+        server.routes().write("also.wasm", plain());
+        server.wait_for("/also", "200");
+        over.store(true, Ordering::Relaxed);
+        let statuses = requests.join().expect("every answer is whole");
+        assert_eq!(statuses, BTreeSet::from(["HTTP/1.1 201 Created".to_owned()]));
+    });
+    assert!(!place("here.wasm").exists());
+    server.wait_for("/moves", "201");
 }
 
 /// Routes that are reloaded under load, and the least requests meanwhile.
@@ -137,7 +153,7 @@ fn reloads_under_load_lose_no_request() {
             server.routes().write(&format!("r{n}.toml"), "status = 201");
         }
         for n in 0..RELOADS {
-            wait_for(&server, &format!("/r{n}"), "201");
+            server.wait_for(&format!("/r{n}"), "201");
         }
         over.store(true, Ordering::Relaxed);
     });
@@ -152,6 +168,38 @@ fn ask(client: &mut Client, route: usize) {
     assert!(["HTTP/1.1 200 OK\r\n", "HTTP/1.1 201 Created\r\n"].contains(&line.as_str()), "{line}");
     assert!(client.read_until("\r\n\r\n").contains("Transfer-Encoding: chunked\r\n"));
     client.expect("5\r\nplain\r\n0\r\n\r\n");
+}
+
+#[test]
+fn concurrency_counts_the_requests_of_the_version_before() {
+    let routes = RoutesDir::new().with("script").with_file("script.toml", "concurrency = 1");
+    let server = TestServer::builder(routes).watched().start();
+    let mut client = server.connect();
+    client.send("POST /script?write=Hello&read HTTP/1.1\r\nHost: it\r\nContent-Length: 6\r\n\r\n");
+    client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+    server.routes().write("script.toml", "concurrency = 1\npath = '/other'");
+    server.wait_for("/script", "404");
+    assert!(server.get("/other").starts_with("HTTP/1.1 503 "));
+    client.send("World!");
+    client.expect("6\r\nWorld!\r\n0\r\n\r\n");
+    server.wait_for("/other", "200");
+}
+
+#[test]
+fn a_kept_connection_has_the_rate_of_the_new_version() {
+    let pace = |rate, status| format!("rate_scope = 'connection'\nburst = 200\nrate = {rate}\nstatus = {status}");
+    let routes = RoutesDir::new().with_bytes("paced.wasm", &plain()).with_file("paced.toml", &pace(1, 200));
+    let server = TestServer::builder(routes).watched().start();
+    let mut client = server.connect();
+    // The first answer takes most of what may pass at once: after it, at this rate, a minute would not do for another.
+    let get = "GET /paced HTTP/1.1\r\nHost: it\r\n\r\n";
+    client.send(get);
+    let answer = client.read_until("\r\n0\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && (101..170).contains(&answer.len()), "{answer}");
+    server.routes().write("paced.toml", pace(1_000_000_000, 201));
+    server.wait_for("/paced", "201");
+    client.send(get);
+    assert!(client.read_until("\r\n0\r\n\r\n").starts_with("HTTP/1.1 201 "));
 }
 
 const GET: &str = "GET /plain HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";

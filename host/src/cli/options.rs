@@ -1,4 +1,4 @@
-//! The flags that every command shares: the routes directory, the cache, and one flag for each built-in option.
+//! The flags that commands share: the routes directory, the cache, and one flag for each built-in option.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,20 @@ use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use host::options::{BUILTINS, Builtin, Value};
 
-/// What is served, and where compiled code is kept.
+/// What is served, and how it is loaded.
 #[derive(Debug, Args)]
 pub(super) struct Source {
     /// The directory of the handlers.
     #[arg(long, value_name = "DIR", default_value = "routes")]
     pub(super) routes: PathBuf,
 
+    #[command(flatten)]
+    pub(super) loading: Loading,
+}
+
+/// How handlers are loaded.
+#[derive(Debug, Args)]
+pub(super) struct Loading {
     /// Where compiled code is kept [default: the user's cache directory].
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache_dir: Option<PathBuf>,
@@ -26,6 +33,18 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Checks that the routes directory is there.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let directory = self.routes.display();
+        let metadata = std::fs::metadata(&self.routes).with_context(|| {
+            format!("cannot read the routes directory {directory}; make it, or name another with --routes")
+        })?;
+        anyhow::ensure!(metadata.is_dir(), "{directory} is not a directory; name one with --routes");
+        Ok(())
+    }
+}
+
+impl Loading {
     /// The directory for compiled code, if any.
     pub(super) fn cache_directory(&self) -> anyhow::Result<Option<PathBuf>> {
         if self.no_cache {
@@ -36,16 +55,6 @@ impl Source {
         )?;
         let absolute = std::path::absolute(&directory);
         Ok(Some(absolute.with_context(|| format!("cannot use {} for compiled code", directory.display()))?))
-    }
-
-    /// Checks that the routes directory is there.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        let directory = self.routes.display();
-        let metadata = std::fs::metadata(&self.routes).with_context(|| {
-            format!("cannot read the routes directory {directory}; make it, or name another with --routes")
-        })?;
-        anyhow::ensure!(metadata.is_dir(), "{directory} is not a directory; name one with --routes");
-        Ok(())
     }
 }
 

@@ -30,8 +30,8 @@ impl Routes {
         self.source.check()?;
         let config = Config {
             routes: self.source.routes.clone(),
-            options: self.source.options.0.clone(),
-            cache_directory: self.source.cache_directory()?,
+            options: self.source.loading.options.0.clone(),
+            cache_directory: self.source.loading.cache_directory()?,
             ..Config::default()
         };
         let (server, diagnostics) = Server::new(config)?;

@@ -1,6 +1,6 @@
 //! `host run`: serve a directory until a signal comes.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -88,7 +88,7 @@ struct Bounds {
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().idle), value_parser = duration)]
     idle_timeout: Duration,
 
-    /// For a route that is being loaded, when a request may be its; past it: 503.
+    /// For a route that is being loaded while the host starts, when a request may be its; past it: 503.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().load), value_parser = duration)]
     load_timeout: Duration,
 
@@ -106,13 +106,17 @@ struct Bounds {
 }
 
 impl Run {
-    /// Serves until SIGINT or SIGTERM; a second one does not wait for requests in flight. SIGHUP reloads.
+    /// Serves until SIGINT or SIGTERM; a second one does not wait for requests in flight. SIGHUP reloads, but where it
+    /// comes because the terminal is closed.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         descriptors::raise();
         let listeners = self.listen.iter().map(|address| bind(address)).collect::<anyhow::Result<Vec<_>>>()?;
         logging::start(self.log_format)?;
         descriptors::warn_below(self.bounds.max_connections);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // From here on no signal kills.
+        let mut signals = runtime.block_on(async { Signals::new() })?;
         let server = Server::open(self.config()?)?;
         if !self.no_watch
             && let Err(error) = server.watch()
@@ -120,9 +124,6 @@ impl Run {
             tracing::warn!("{error}");
         }
         server.wait(PATIENCE);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // From here on no signal kills.
-        let mut signals = runtime.block_on(async { Signals::new() })?;
         let running = server.start(listeners)?;
         let mut stdout = std::io::stdout().lock();
         for address in running.addresses() {
@@ -139,7 +140,7 @@ impl Run {
         let bounds = &self.bounds;
         Ok(Config {
             routes: self.source.routes.clone(),
-            options: self.source.options.0.clone(),
+            options: self.source.loading.options.0.clone(),
             limits: Limits {
                 max_connections: bounds.max_connections,
                 max_invocations: bounds.max_invocations,
@@ -159,7 +160,7 @@ impl Run {
                 drain: bounds.drain_timeout,
             },
             workers: self.workers.unwrap_or(Config::default().workers),
-            cache_directory: self.source.cache_directory()?,
+            cache_directory: self.source.loading.cache_directory()?,
         })
     }
 }
@@ -168,6 +169,8 @@ struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
+    /// Whether there was a terminal at first.
+    has_terminal: bool,
 }
 
 impl Signals {
@@ -176,6 +179,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            has_terminal: has_terminal(),
         })
     }
 
@@ -185,7 +189,10 @@ impl Signals {
             tokio::select! {
                 _ = self.interrupt.recv() => return,
                 _ = self.terminate.recv() => return,
-                _ = self.hangup.recv() => running.reload(),
+                _ = self.hangup.recv() => match self.has_terminal && !has_terminal() {
+                    true => return,
+                    false => running.reload(),
+                },
             }
         }
     }
@@ -193,6 +200,8 @@ impl Signals {
     /// Stops the server at the first signal, and at once at the second.
     async fn stop(&mut self, running: &Running) {
         self.next(running).await;
+        // A shell tells its jobs once more that the terminal was closed: that is no second wish to stop.
+        self.has_terminal = false;
         tracing::info!("stopping: requests in flight may end; another signal stops at once");
         running.stop();
         tokio::select! {
@@ -200,6 +209,11 @@ impl Signals {
             () = running.stopped() => {}
         }
     }
+}
+
+/// Whether somebody sees it in a terminal: one that was closed is none.
+fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
 }
 
 fn bind(address: &str) -> anyhow::Result<TcpListener> {

@@ -1,11 +1,13 @@
 //! The token buckets of one connection, for routes whose rate is each connection's own.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::reply::Direction;
 use crate::rate::TokenBucket;
 
-/// Buckets by route and direction; as many at most as the table has routes.
+/// Buckets by route and direction; as many at most as the tables of its time have routes.
 #[derive(Debug, Default)]
 pub(super) struct Buckets(Vec<Entry>);
 
@@ -13,23 +15,33 @@ pub(super) struct Buckets(Vec<Entry>);
 struct Entry {
     route: Arc<str>,
     direction: Direction,
+    /// Bytes a second, and the bytes at once.
+    pace: (NonZeroU64, u64),
     bucket: Arc<Mutex<TokenBucket>>,
 }
 
 impl Buckets {
-    /// The bucket of a route, made by `new` where this is its first request on the connection.
+    /// The bucket of a route for `rate` bytes a second and `burst` at once. It is a new one where this is the route's
+    /// first request on the connection, and the first since it was loaded with another pace.
     pub(super) fn get(
         &mut self,
         route: &Arc<str>,
         direction: Direction,
-        new: impl FnOnce() -> TokenBucket,
+        pace: (NonZeroU64, u64),
+        now: Instant,
     ) -> Arc<Mutex<TokenBucket>> {
-        let found = self.0.iter().find(|entry| entry.direction == direction && entry.route == *route);
-        if let Some(entry) = found {
+        let found = self.0.iter().position(|entry| entry.direction == direction && entry.route == *route);
+        if let Some(entry) = found.map(|index| &self.0[index])
+            && entry.pace == pace
+        {
             return entry.bucket.clone();
         }
-        let bucket = Arc::new(Mutex::new(new()));
-        self.0.push(Entry { route: route.clone(), direction, bucket: bucket.clone() });
+        let bucket = Arc::new(Mutex::new(TokenBucket::new(pace.0, pace.1, now)));
+        let entry = Entry { route: route.clone(), direction, pace, bucket: bucket.clone() };
+        match found {
+            Some(index) => self.0[index] = entry,
+            None => self.0.push(entry),
+        }
         bucket
     }
 }

@@ -15,7 +15,7 @@ use crate::http::response::{Response, ResponseOptions};
 use crate::intake::Intake;
 use crate::options::{RateScope, Settings};
 use crate::pump::{Pacer, Pump};
-use crate::rate::{self, TokenBucket};
+use crate::rate;
 use crate::routes::{Lookup, Params, Route};
 
 /// The size of a piece where no route says otherwise.
@@ -232,7 +232,7 @@ impl Connection {
             let bucket = match (settings.rate_scope, clients) {
                 (RateScope::Client, Some(clients)) => clients.bucket(self.peer.ip(), now),
                 (RateScope::Connection, _) | (RateScope::Client, None) => {
-                    self.buckets.get(&route.mount.name, direction, || TokenBucket::new(rate, burst, now))
+                    self.buckets.get(&route.mount.name, direction, (rate, burst), now)
                 }
             };
             Pacer::new(bucket, rate::piece(rate, burst))

@@ -15,11 +15,12 @@ use crate::intake::{Ahead, poll_ahead};
 use crate::routes::{Lookup, RouteTable};
 
 impl Connection {
-    /// The routes once they say for certain what answers; as they are where that takes too long or the server stops.
+    /// The routes once they say for certain what answers; as they are where that takes too long or the server stops,
+    /// and for `OPTIONS *`, which no route answers.
     pub(super) async fn wait_for_routes(&mut self, head: &RequestHead) -> Result<Guard<Arc<RouteTable>>, CloseReason> {
         let until = Instant::now() + self.worker.config().timeouts.load;
         let mut table = self.worker.routes();
-        while matches!(table.lookup(head.method(), head.path()), Lookup::Awaited) {
+        while head.path() != "*" && matches!(table.lookup(head.method(), head.path()), Lookup::Awaited) {
             match self.wait_for_others(&table, until).await? {
                 Waited::Others => table = self.worker.routes(),
                 Waited::Enough => break,

@@ -10,10 +10,14 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::engine::Engine;
 use super::imports::{INTERFACES, VERSION};
+use super::meter::Meter;
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
 use super::{instance, report};
 use crate::options::Value;
+
+/// The most imports of one component that are reported: a stranger's can have any number.
+const MAX_REPORTED: usize = 32;
 
 /// A loaded component, ready to be called.
 pub struct Handler {
@@ -108,28 +112,26 @@ impl Handler {
     /// This compiles, and so takes from milliseconds to many seconds: not for a thread that serves.
     ///
     /// # Errors
-    /// See [`LoadError`].
+    /// Everything that is wrong with it: see [`LoadError`].
     pub fn load(
         engine: &Engine,
         name: &Arc<str>,
         bytes: &[u8],
         memory: usize,
         timeout: Duration,
-    ) -> Result<Self, LoadError> {
-        check_preamble(bytes)?;
-        let wasmtime = engine.wasmtime();
-        let component = Component::from_binary(wasmtime, bytes).map_err(|e| LoadError::Broken(report::chain(&e)))?;
-        let handle = check_export::<(Returned,)>(&component, "handle")?;
-        let handle = handle.ok_or_else(|| LoadError::NoHandle { found: exports(engine, &component) })?;
-        let describe = check_export::<(GuestDeclaration,)>(&component, "describe")?;
+    ) -> Result<Self, Vec<LoadError>> {
+        check_preamble(bytes).map_err(|error| vec![error])?;
+        let component = Component::from_binary(engine.wasmtime(), bytes);
+        let component = component.map_err(|error| vec![LoadError::Broken(report::chain(&error))])?;
+        let Exports { handle, describe } = Exports::of(engine, &component)?;
         let linked = engine.linker().instantiate_pre(&component);
-        let pre = linked.map_err(|error| explain_import(engine, &component, &error))?;
+        let pre = linked.map_err(|error| explain_imports(engine, &component, &error))?;
         let state = State::alone(name.clone(), memory, timeout);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut handler = Self { engine: engine.clone(), pre, handle, declaration: None, number };
         if let Some(describe) = describe {
-            handler.declaration = Some(handler.describe(&describe, state, timeout)?);
+            handler.declaration = Some(handler.describe(&describe, state, timeout).map_err(|error| vec![error])?);
         }
         Ok(handler)
     }
@@ -150,6 +152,11 @@ impl Handler {
 
     pub(super) fn handle_index(&self) -> &ComponentExportIndex {
         &self.handle
+    }
+
+    /// Who measures, if somebody does.
+    pub(super) fn meter(&self) -> Option<&Meter> {
+        self.engine.meter()
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -200,6 +207,39 @@ impl From<GuestDeclaration> for Declaration {
     }
 }
 
+/// The exports that a host calls.
+struct Exports {
+    handle: ComponentExportIndex,
+    describe: Option<ComponentExportIndex>,
+}
+
+impl Exports {
+    /// Finds them; where one is missing or is another, says so, and which imports the host does not have either.
+    fn of(engine: &Engine, component: &Component) -> Result<Self, Vec<LoadError>> {
+        let mut errors = Vec::new();
+        let mut found = |export| match export {
+            Ok(index) => index,
+            Err(error) => {
+                errors.push(error);
+                None
+            }
+        };
+        let handle = check_export::<(Returned,)>(component, "handle");
+        let handle = found(handle.and_then(|handle| match handle {
+            Some(handle) => Ok(Some(handle)),
+            None => Err(LoadError::NoHandle { found: exports(engine, component) }),
+        }));
+        let describe = found(check_export::<(GuestDeclaration,)>(component, "describe"));
+        match handle.filter(|_| errors.is_empty()) {
+            Some(handle) => Ok(Self { handle, describe }),
+            None => {
+                errors.extend(missing_imports(engine, component));
+                Err(errors)
+            }
+        }
+    }
+}
+
 /// A core module and a component differ in the version that follows the magic number.
 fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     match bytes.strip_prefix(b"\0asm") {
@@ -233,14 +273,19 @@ fn exports(engine: &Engine, component: &Component) -> String {
     if names.is_empty() { "it exports nothing".to_owned() } else { format!("it exports {}", names.join(", ")) }
 }
 
-/// Names the first import that this host does not have; where all names are known, a type differs.
-fn explain_import(engine: &Engine, component: &Component, error: &wasmtime::Error) -> LoadError {
-    for (import, _) in component.component_type().imports(engine.wasmtime()) {
-        if let Some(provided) = not_provided(import) {
-            return LoadError::Import { import: import.to_owned(), provided };
-        }
-    }
-    LoadError::ImportType(report::chain(error))
+/// Why a component cannot be linked: each import that this host does not have, or, where all names are known, how a
+/// type differs.
+fn explain_imports(engine: &Engine, component: &Component, error: &wasmtime::Error) -> Vec<LoadError> {
+    let missing = missing_imports(engine, component);
+    if missing.is_empty() { vec![LoadError::ImportType(report::chain(error))] } else { missing }
+}
+
+fn missing_imports(engine: &Engine, component: &Component) -> Vec<LoadError> {
+    let component = component.component_type();
+    let missing = component.imports(engine.wasmtime()).filter_map(|(import, _)| {
+        Some(LoadError::Import { import: import.to_owned(), provided: not_provided(import)? })
+    });
+    missing.take(MAX_REPORTED).collect()
 }
 
 /// Nothing where the host provides the import, else what it has instead.

@@ -72,7 +72,7 @@ enum State {
 #[derive(Debug)]
 pub struct Response {
     options: ResponseOptions,
-    content_type: SmallVec<[u8; 40]>,
+    content_type: SmallVec<[u8; 36]>,
     status: u16,
     fields: Fields,
     state: State,

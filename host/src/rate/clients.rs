@@ -62,6 +62,12 @@ impl Clients {
         bucket
     }
 
+    /// Whether its buckets are filled as fast and hold as much as those of another.
+    #[must_use]
+    pub fn paces_like(&self, other: &Self) -> bool {
+        (self.rate, self.burst) == (other.rate, other.burst)
+    }
+
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
         self.shards.iter().map(|shard| locked(shard).buckets.len()).sum()

@@ -66,15 +66,15 @@ impl Awaited {
         Some(Self { router, anywhere })
     }
 
-    /// Whether what the loaded routes say of a comparable path may be said otherwise once all are loaded. A pattern
-    /// without captures is final: nothing is more specific.
+    /// Whether what the loaded routes say of a comparable path may be said otherwise once all are loaded. A route that
+    /// has the very path, without captures, is final: nothing is more specific.
     pub(super) fn may_change<H>(&self, lookup: &Lookup<'_, H>, path: &str) -> bool {
         let known = || at(&self.router, path).map(|matched| *matched.value).unwrap_or_default();
         match lookup {
-            Lookup::Found { params, .. } if params.is_empty() => false,
             Lookup::Found { .. } => {
                 let Known { loaded, awaited } = known();
-                awaited && !loaded
+                let exact = || self.router.at(path).is_ok_and(|matched| matched.params.is_empty());
+                (awaited && !loaded) || (self.anywhere && !exact())
             }
             Lookup::NotFound | Lookup::MethodNotAllowed { .. } | Lookup::Options { .. } | Lookup::NotImplemented => {
                 self.anywhere || known().awaited

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::awaited::Claim;
 use super::disk::Look;
-use super::load::Loaded;
+use super::load::{Loaded, Standing};
 use super::route::Route;
 use super::table::RouteTable;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -18,6 +18,9 @@ use crate::guest::Handler;
 
 #[cfg(test)]
 mod tests;
+
+/// For how many times the rest of a file a route whose component is gone waits at most for others to come.
+const REMOVAL_RESTS: u32 = 10;
 
 /// All components of a directory.
 #[derive(Debug)]
@@ -27,8 +30,10 @@ pub(super) struct Catalog<H = Handler> {
     found: Vec<Diagnostic>,
     /// What was told already.
     told: Vec<Diagnostic>,
-    /// The last table that nothing was missing from: who answers there goes on answering there.
-    settled: Arc<RouteTable<H>>,
+    /// The last table that nothing was missing from, if there was one: who answers there goes on answering there.
+    settled: Option<Arc<RouteTable<H>>>,
+    /// Whether some component was changed too lately to be whole, when it was last looked.
+    resting: bool,
 }
 
 /// What is known of one component.
@@ -37,8 +42,10 @@ struct Entry<H> {
     look: Look,
     /// When it was first seen to look so.
     since: Instant,
-    /// How it looked when it was last begun to load it.
+    /// How it looked when it was last begun to load it; [`Look::GONE`] where it is to be removed.
     begun: Option<Look>,
+    /// How it looked when loading it last ended.
+    tried: Option<Look>,
     loading: Option<Claim>,
     /// The last version that could be loaded.
     route: Option<Arc<Route<H>>>,
@@ -52,23 +59,31 @@ pub(super) struct Findings {
     pub(super) changed: Vec<(PathBuf, Look)>,
     /// Whether routes are gone.
     pub(super) removed: bool,
-    /// When to look again, since something was changed too lately to be whole.
+    /// When to look again, since something was changed too lately to be whole, or is to be removed.
     pub(super) again: Option<Instant>,
 }
 
 impl<H> Catalog<H> {
     /// One without components.
     pub(super) fn new() -> Self {
-        let settled = Arc::new(RouteTable::empty());
-        Self { entries: BTreeMap::new(), found: Vec::new(), told: Vec::new(), settled }
+        Self { entries: BTreeMap::new(), found: Vec::new(), told: Vec::new(), settled: None, resting: false }
     }
 
-    /// Takes in which components there are at `now`. A change is one only once it has rested for `rest`: before, it may
-    /// be half of a copy, or the moment between a removal and a file of the same name.
-    pub(super) fn find(&mut self, files: Vec<(PathBuf, Look)>, now: Instant, rest: Duration) -> Findings {
-        let mut looks: BTreeMap<PathBuf, Look> = self.entries.keys().map(|file| (file.clone(), Look::GONE)).collect();
+    /// Takes in which components there are at `now`. Of those below `unread` nothing is known: they stay as they are. A
+    /// change is one only once it has rested for `rest`: before, it may be half of a copy, or the moment between a
+    /// removal and a file of the same name.
+    pub(super) fn find(
+        &mut self,
+        files: Vec<(PathBuf, Look)>,
+        unread: &[PathBuf],
+        now: Instant,
+        rest: Duration,
+    ) -> Findings {
+        let known = self.entries.keys().filter(|file| !unread.iter().any(|path| file.starts_with(path)));
+        let mut looks: BTreeMap<PathBuf, Look> = known.map(|file| (file.clone(), Look::GONE)).collect();
         looks.extend(files);
         let mut findings = Findings::default();
+        self.resting = false;
         for (file, look) in looks {
             let entry = self.entries.entry(file.clone()).or_insert_with(|| Entry::new(look, now));
             if entry.look != look {
@@ -79,16 +94,34 @@ impl<H> Catalog<H> {
             }
             let rested = entry.since + rest;
             if now < rested {
-                findings.again = Some(findings.again.map_or(rested, |again| again.min(rested)));
-            } else if look.is_gone() {
-                self.entries.remove(&file);
-                findings.removed = true;
+                self.resting |= !look.is_gone();
+                findings.look_again(rested);
+                continue;
+            }
+            entry.begun = Some(look);
+            if look.is_gone() {
+                entry.loading = None;
             } else {
-                entry.begun = Some(look);
                 findings.changed.push((file, look));
             }
         }
+        self.remove_leaving(&mut findings, now, rest);
         findings
+    }
+
+    /// Removes those that are gone, unless others are on their way: a route that is moved, a file at a time, must not be
+    /// missing until it is back. So that they do not wait for ever they wait only for some rests.
+    fn remove_leaving(&mut self, findings: &mut Findings, now: Instant, rest: Duration) {
+        let awaited = self.is_unsettled() || !findings.changed.is_empty();
+        self.entries.retain(|_, entry| {
+            let until = entry.since + REMOVAL_RESTS * rest;
+            let stays = !entry.is_leaving() || (awaited && now < until);
+            if stays && entry.is_leaving() {
+                findings.look_again(until);
+            }
+            findings.removed |= !stays;
+            stays
+        });
     }
 
     /// Takes in what is wrong with directories and names; whether that is something else than before.
@@ -101,7 +134,9 @@ impl<H> Catalog<H> {
     /// Forgets how those looked that could not be loaded, so that they are loaded again.
     pub(super) fn retry(&mut self) {
         let failed = |entry: &&mut Entry<H>| entry.diagnostics.iter().any(|it| it.severity == Severity::Error);
-        self.entries.values_mut().filter(failed).for_each(|entry| entry.begun = None);
+        for entry in self.entries.values_mut().filter(failed).filter(|entry| entry.loading.is_none()) {
+            (entry.begun, entry.tried) = (None, None);
+        }
     }
 
     /// A component that looks so is being loaded.
@@ -111,13 +146,22 @@ impl<H> Catalog<H> {
         }
     }
 
-    /// A component that looked so was loaded, or cannot be: then the version before it goes on serving. Of one that
-    /// was changed or removed meanwhile nothing is kept.
+    /// A component that looked so was loaded, or cannot be: then the version before it goes on serving, and where that
+    /// may pass the next look finds it anew. Of one that was changed or removed meanwhile nothing is kept.
     pub(super) fn end(&mut self, file: &Path, look: Look, loaded: Loaded<H>) {
         let Some(entry) = self.entries.get_mut(file).filter(|entry| entry.begun == Some(look)) else { return };
         let failed = loaded.route.is_none();
         entry.loading = None;
-        entry.route = loaded.route.or_else(|| entry.route.take());
+        match loaded.standing {
+            Standing::Final => {}
+            Standing::Passing => entry.begun = None,
+        }
+        let before = entry.route.take();
+        let succeeding = |route: Route<H>| match &before {
+            Some(before) => route.succeeding(before),
+            None => route,
+        };
+        entry.route = loaded.route.map(|route| Arc::new(succeeding(*route))).or(before);
         entry.diagnostics = loaded.diagnostics;
         if failed && entry.route.is_some() {
             for diagnostic in &mut entry.diagnostics {
@@ -125,7 +169,9 @@ impl<H> Catalog<H> {
             }
         }
         // What was wrong with another version is told again of this one.
-        self.told.retain(|diagnostic| diagnostic.file != file && diagnostic.file != file.with_extension("toml"));
+        if entry.tried.replace(look) != Some(look) {
+            self.told.retain(|diagnostic| diagnostic.file != file && diagnostic.file != file.with_extension("toml"));
+        }
     }
 
     /// Whether a component is being loaded.
@@ -133,12 +179,25 @@ impl<H> Catalog<H> {
         self.entries.values().any(|entry| entry.loading.is_some())
     }
 
-    /// The table of all that is loaded, and the diagnostics that are new with it, by file.
+    /// Whether components are on their way.
+    fn is_unsettled(&self) -> bool {
+        self.resting || self.is_loading()
+    }
+
+    /// The table of all that is loaded, and the diagnostics that are new with it, by file. What is being loaded is
+    /// awaited only until all is loaded for the first time: later, a server that has an answer must not withhold it.
     pub(super) fn table(&mut self) -> (Arc<RouteTable<H>>, Vec<Diagnostic>) {
+        if !self.is_unsettled() {
+            self.entries.retain(|_, entry| !entry.is_leaving());
+        }
         let entries = || self.entries.values();
         let routes = entries().filter_map(|entry| entry.route.clone()).collect();
-        let claims = entries().filter(|entry| entry.route.is_none()).filter_map(|entry| entry.loading.clone());
-        let (table, conflicts) = RouteTable::build(routes, claims.collect(), &self.settled);
+        let claims = match self.settled {
+            None => entries().filter(|it| it.route.is_none()).filter_map(|it| it.loading.clone()).collect(),
+            Some(_) => Vec::new(),
+        };
+        let nothing = RouteTable::empty();
+        let (table, conflicts) = RouteTable::build(routes, claims, self.settled.as_deref().unwrap_or(&nothing));
         let loaded = entries().flat_map(|entry| &entry.diagnostics);
         let mut all: Vec<Diagnostic> = self.found.iter().chain(loaded).cloned().chain(conflicts).collect();
         all.sort_by(|one, other| one.file.cmp(&other.file));
@@ -146,7 +205,7 @@ impl<H> Catalog<H> {
         self.told = all;
         let table = Arc::new(table);
         if !self.is_loading() {
-            self.settled = table.clone();
+            self.settled = Some(table.clone());
         }
         (table, new)
     }
@@ -159,6 +218,17 @@ impl<H> Catalog<H> {
 
 impl<H> Entry<H> {
     fn new(look: Look, since: Instant) -> Self {
-        Self { look, since, begun: None, loading: None, route: None, diagnostics: Vec::new() }
+        Self { look, since, begun: None, tried: None, loading: None, route: None, diagnostics: Vec::new() }
+    }
+
+    /// Whether it is to be removed.
+    fn is_leaving(&self) -> bool {
+        self.begun.is_some_and(Look::is_gone)
+    }
+}
+
+impl Findings {
+    fn look_again(&mut self, at: Instant) {
+        self.again = Some(self.again.map_or(at, |again| again.min(at)));
     }
 }

@@ -35,10 +35,10 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Finds the components below `root` and begins to load them, on all cores.
+    /// Finds the components below `root`, or takes it for the only one, and begins to load them, on all cores.
     ///
     /// # Errors
-    /// Where the directory itself cannot be read, or a thread cannot be started. All else is a diagnostic.
+    /// Where `root` itself cannot be read, or a thread cannot be started. All else is a diagnostic.
     pub fn open(root: &Path, flags: &[(String, Value)], engine: &Engine) -> io::Result<Self> {
         let loader = Loader { directory: root.to_owned(), flags: flags.to_owned(), engine: engine.clone() };
         Self::load_with(root, Arc::new(loader))
@@ -90,10 +90,9 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         self.tell(Event::Stop);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread that publishes routes has panicked");
+        if let Some(thread) = self.thread.take() {
+            // Where it has panicked it has said so.
+            let _ = thread.join();
         }
     }
 }

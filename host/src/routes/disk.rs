@@ -4,9 +4,11 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use rustix::fs::OFlags;
 use thiserror::Error;
 
 use super::load::error;
@@ -21,8 +23,10 @@ const MAX_DEPTH: usize = 16;
 /// The files of a routes directory.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    /// Every `.wasm`, sorted.
-    pub(super) components: Vec<PathBuf>,
+    /// Every `.wasm` and how it looks, sorted.
+    pub(super) components: Vec<(PathBuf, Look)>,
+    /// What the system refused to show: of these, and of all below them, nothing is known.
+    pub(super) unread: Vec<PathBuf>,
     /// What is wrong with directories and names.
     pub(super) diagnostics: Vec<Diagnostic>,
     route_files: Vec<PathBuf>,
@@ -33,6 +37,15 @@ pub(super) struct Files {
 pub(super) struct Look {
     component: Option<Stamp>,
     route_file: Option<Stamp>,
+}
+
+/// Which directory a path leads to. An inode's number is given to another soon after the directory is removed: with the
+/// time it was made, where the system knows that, it is told from the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    made: Option<SystemTime>,
 }
 
 /// What the system says of a file: writing to it, replacing it and changing who may read it all show.
@@ -58,15 +71,19 @@ pub(super) enum ReadError {
 }
 
 impl Files {
-    /// Finds the files below `root`.
+    /// Finds the files below `root`, or takes it for the only one where it is no directory.
     ///
     /// # Errors
     /// Where the root itself cannot be read.
     pub(super) fn find(root: &Path) -> io::Result<Self> {
         let mut files = Self::default();
+        if !fs::metadata(root)?.is_dir() {
+            files.components.push((root.to_owned(), Look::at(root)?));
+            return Ok(files);
+        }
         let entries = entries(root)?;
         files.collect(entries, &mut vec![fs::canonicalize(root)?]);
-        files.components.sort();
+        files.components.sort_by(|(one, _), (other, _)| one.cmp(other));
         files.report_orphans();
         Ok(files)
     }
@@ -82,10 +99,13 @@ impl Files {
             let is = |wanted| path.extension().is_some_and(|extension| extension == wanted);
             match path.metadata() {
                 Ok(metadata) if metadata.is_dir() => self.descend(&path, way),
-                Ok(_) | Err(_) if is("wasm") => self.components.push(path),
+                Ok(_) | Err(_) if is("wasm") => match Look::at(&path) {
+                    Ok(look) => self.components.push((path, look)),
+                    Err(failed) => self.report_unread(path, failed),
+                },
                 Ok(_) | Err(_) if is("toml") => self.route_files.push(path),
-                Err(failed) if failed.kind() != io::ErrorKind::NotFound => self.report_unreadable(&path, failed),
-                Ok(_) | Err(_) => {}
+                Ok(_) => {}
+                Err(failed) => self.report_unread(path, failed),
             }
         }
     }
@@ -94,7 +114,7 @@ impl Files {
         let read = || Ok::<_, io::Error>((fs::canonicalize(directory)?, entries(directory)?));
         let (real, entries) = match read() {
             Ok(read) => read,
-            Err(failed) => return self.report_unreadable(directory, failed),
+            Err(failed) => return self.report_unread(directory.to_owned(), failed),
         };
         if way.contains(&real) {
             let reason = format!("it leads back to {}, which it is in", real.display());
@@ -109,14 +129,24 @@ impl Files {
         way.pop();
     }
 
-    fn report_unreadable(&mut self, path: &Path, failed: io::Error) {
+    /// Takes in that the system does not show a file or directory; what is gone by now is none.
+    fn report_unread(&mut self, path: PathBuf, failed: io::Error) {
+        if failed.kind() == io::ErrorKind::NotFound {
+            return;
+        }
         let remedy = "make it readable, or begin its name with `_`";
-        self.diagnostics.push(error(path, ReadError::from(failed), remedy));
+        self.diagnostics.push(error(&path, ReadError::from(failed), remedy));
+        self.unread.push(path);
     }
 
     /// Reports route files without a component.
     fn report_orphans(&mut self) {
-        let orphan = |file: &&PathBuf| self.components.binary_search(&file.with_extension("wasm")).is_err();
+        let unread = |component: &PathBuf| self.unread.contains(component);
+        let found = |component: &PathBuf| self.components.binary_search_by_key(&component, |(file, _)| file).is_ok();
+        let orphan = |file: &&PathBuf| {
+            let component = file.with_extension("wasm");
+            !found(&component) && !unread(&component)
+        };
         let report = |file: &PathBuf| Diagnostic {
             severity: Severity::Warning,
             file: file.clone(),
@@ -137,9 +167,24 @@ impl Look {
     }
 
     /// How a component looks now.
-    pub(super) fn at(component: &Path) -> Self {
-        let stamp = |file: &Path| file.metadata().or_else(|_| file.symlink_metadata()).ok().map(|it| Stamp::of(&it));
-        Self { component: stamp(component), route_file: stamp(&component.with_extension("toml")) }
+    ///
+    /// # Errors
+    /// Where the system does not say, which is not that it is gone.
+    pub(super) fn at(component: &Path) -> io::Result<Self> {
+        let stamp = |file: &Path| match file.metadata().or_else(|_| file.symlink_metadata()) {
+            Ok(metadata) => Ok(Some(Stamp::of(&metadata))),
+            Err(failed) if failed.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(failed) => Err(failed),
+        };
+        Ok(Self { component: stamp(component)?, route_file: stamp(&component.with_extension("toml"))? })
+    }
+}
+
+impl Identity {
+    /// That of the directory that `path` leads to now; none where it leads to none.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        let metadata = path.metadata().ok()?;
+        Some(Self { device: metadata.dev(), inode: metadata.ino(), made: metadata.created().ok() })
     }
 }
 
@@ -161,11 +206,20 @@ fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The bytes of a regular file that has at most `most`.
 pub(super) fn read(file: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
-    // Before it is opened: that can wait for the other end of a pipe.
+    // Before it is opened, which a device may notice, and after, for it may be another file by then.
     if !fs::metadata(file)?.is_file() {
         return Err(ReadError::NotRegular);
     }
+    let opened = open(file)?;
+    if !opened.metadata()?.is_file() {
+        return Err(ReadError::NotRegular);
+    }
     let mut bytes = Vec::new();
-    File::open(file)?.take(most + 1).read_to_end(&mut bytes)?;
+    opened.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(ReadError::TooLarge(most)) } else { Ok(bytes) }
+}
+
+/// Opens a file to be read, without waiting for the other end of a pipe.
+fn open(file: &Path) -> io::Result<File> {
+    File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(file)
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::awaited::Claim;
-use super::disk::Look;
-use super::file::RouteFile;
+use super::disk::{Look, ReadError};
+use super::file::{RouteFile, RouteFileError};
 use super::{Mount, Route, disk, method, pattern};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::guest::{Declaration, Engine, Handler};
-use crate::options::{OptionError, Options, Source, Value, printable};
+use crate::guest::{Declaration, Engine, Handler, LoadError};
+use crate::options::{OptionError, Options, Settings, Source, Value, printable};
 
 /// The largest files that are read.
 const MAX_COMPONENT_BYTES: u64 = 512 * 1024 * 1024;
@@ -36,8 +36,8 @@ pub(crate) trait Load: Send + Sync {
 pub(crate) struct Candidate {
     /// The component's file.
     pub(crate) file: PathBuf,
-    /// What is said beside it.
-    pub(crate) route_file: RouteFile,
+    /// What is said beside it, or what is wrong with that.
+    pub(crate) route_file: Result<RouteFile, Failure>,
     look: Look,
 }
 
@@ -45,9 +45,27 @@ pub(crate) struct Candidate {
 #[derive(Debug)]
 pub(crate) struct Loaded<H = Handler> {
     /// Its route; none where the diagnostics say why.
-    pub(crate) route: Option<Arc<Route<H>>>,
+    pub(crate) route: Option<Box<Route<H>>>,
     /// What is wrong with it.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// How long that holds.
+    pub(crate) standing: Standing,
+}
+
+/// Why a component has no route.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    diagnostics: Vec<Diagnostic>,
+    standing: Standing,
+}
+
+/// How long it holds what became of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Until its files change.
+    Final,
+    /// Perhaps not for long: the system refused something, such as one more open file.
+    Passing,
 }
 
 /// Loads components into an engine.
@@ -60,9 +78,9 @@ pub(crate) struct Loader {
 
 impl Candidate {
     /// Reads what lies beside a component that looks so.
-    pub(super) fn read(file: PathBuf, look: Look) -> Result<Self, Vec<Diagnostic>> {
-        let route_file = read_route_file(&file.with_extension("toml"))?;
-        Ok(Self { file, route_file, look })
+    pub(super) fn read(file: PathBuf, look: Look) -> Self {
+        let route_file = read_route_file(&file.with_extension("toml"));
+        Self { file, route_file, look }
     }
 
     /// How it looked when it was found.
@@ -72,39 +90,71 @@ impl Candidate {
 
     /// What it may answer, its component being unknown.
     pub(super) fn claim(&self, directory: &Path) -> Claim {
-        match self.route_file.paths.is_empty() {
-            false => Claim::At(self.route_file.paths.clone()),
-            true => Claim::Anywhere(pattern::from_place(place(directory, &self.file)).ok()),
+        match &self.route_file {
+            Ok(route_file) if route_file.paths.is_empty() => {
+                Claim::Anywhere(pattern::from_place(place(directory, &self.file)).ok())
+            }
+            Ok(route_file) => Claim::At(route_file.paths.clone()),
+            // It is loaded to see whether it is wrong too, and not mounted.
+            Err(_) => Claim::At(Vec::new()),
         }
     }
 }
 
 impl<H> Loaded<H> {
-    /// No route, for one reason.
+    /// No route, for one reason, which lasts.
     pub(super) fn failed(file: &Path, reason: impl ToString, remedy: impl ToString) -> Self {
-        Self { route: None, diagnostics: vec![error(file, reason, remedy)] }
+        Failure::lasting(vec![error(file, reason, remedy)]).into()
+    }
+}
+
+impl<H> From<Failure> for Loaded<H> {
+    fn from(Failure { diagnostics, standing }: Failure) -> Self {
+        Self { route: None, diagnostics, standing }
+    }
+}
+
+impl Failure {
+    /// What is wrong with the files.
+    fn lasting(diagnostics: Vec<Diagnostic>) -> Self {
+        Self { diagnostics, standing: Standing::Final }
+    }
+
+    /// A file cannot be read.
+    fn unread(file: &Path, reason: &ReadError, remedy: &str) -> Self {
+        let standing = match reason {
+            ReadError::System(_) => Standing::Passing,
+            ReadError::NotRegular | ReadError::TooLarge(_) => Standing::Final,
+        };
+        Self { diagnostics: vec![error(file, reason, remedy)], standing }
+    }
+
+    /// Both of them: it passes where one does.
+    fn and(mut self, other: Self) -> Self {
+        self.diagnostics.extend(other.diagnostics);
+        let standing = if self.standing == Standing::Passing { self.standing } else { other.standing };
+        Self { standing, ..self }
     }
 }
 
 impl Load for Loader {
     fn load(&self, candidate: &Candidate) -> Loaded {
-        let Candidate { file, route_file, look: _ } = candidate;
+        let file = &candidate.file;
         let name: Arc<str> = printable(&place(&self.directory, file).with_extension("").to_string_lossy()).into();
-        // What the operator allows it counts for `describe` too.
-        let operator = match Options::resolve(&self.flags, &[], &route_file.options) {
-            Ok(options) => options.settings,
-            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, route_file, &errors) },
-        };
-        let bytes = match disk::read(file, MAX_COMPONENT_BYTES) {
-            Ok(bytes) => bytes,
-            Err(reason) => return Loaded::failed(file, reason, "make it a readable file of a component"),
-        };
-        let timeout = operator.timeout.min(MAX_DESCRIBE);
-        let handler = match Handler::load(&self.engine, &name, &bytes, operator.memory, timeout) {
-            Ok(handler) => handler,
-            Err(error) => return Loaded::failed(file, &error, error.remedy()),
-        };
-        self.mount(candidate, name, handler)
+        match self.operator(candidate) {
+            Ok((route_file, settings)) => match self.handler(file, &name, &settings) {
+                Ok(handler) => self.mount(file, route_file, name, handler),
+                Err(failure) => failure.into(),
+            },
+            Err(failure) => match Options::resolve(&self.flags, &[], &[]) {
+                // What is wrong with the component too is told at once.
+                Ok(options) => match self.handler(file, &name, &options.settings) {
+                    Ok(_) => failure.into(),
+                    Err(other) => failure.and(other).into(),
+                },
+                Err(_) => failure.into(),
+            },
+        }
     }
 
     fn cache_hits_and_misses(&self) -> (usize, usize) {
@@ -113,28 +163,46 @@ impl Load for Loader {
 }
 
 impl Loader {
+    /// What the operator says, the component being unknown: what he allows it counts for `describe` too.
+    fn operator<'c>(&self, candidate: &'c Candidate) -> Result<(&'c RouteFile, Settings), Failure> {
+        let route_file = candidate.route_file.as_ref().map_err(Clone::clone)?;
+        let options = Options::resolve(&self.flags, &[], &route_file.options);
+        let options =
+            options.map_err(|errors| Failure::lasting(option_errors(&candidate.file, route_file, &errors)))?;
+        Ok((route_file, options.settings))
+    }
+
+    /// The component itself.
+    fn handler(&self, file: &Path, name: &Arc<str>, settings: &Settings) -> Result<Handler, Failure> {
+        let bytes = disk::read(file, MAX_COMPONENT_BYTES)
+            .map_err(|reason| Failure::unread(file, &reason, "make it a readable file of a component"))?;
+        let timeout = settings.timeout.min(MAX_DESCRIBE);
+        let handler = Handler::load(&self.engine, name, &bytes, settings.memory, timeout);
+        let report = |errors: Vec<LoadError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
+        handler.map_err(|errors| Failure::lasting(report(errors)))
+    }
+
     /// Puts together what the file's place, the component and the route file say.
-    fn mount(&self, candidate: &Candidate, name: Arc<str>, handler: Handler) -> Loaded {
-        let Candidate { file, route_file, look: _ } = candidate;
+    fn mount(&self, file: &Path, route_file: &RouteFile, name: Arc<str>, handler: Handler) -> Loaded {
         let none = Declaration { paths: Vec::new(), methods: Vec::new(), options: Vec::new() };
         let declared = handler.declaration().unwrap_or(&none);
-        if let Err(error) = pattern::check_all(&declared.paths) {
-            return Loaded::failed(file, format!("its declaration: {error}"), error.remedy());
+        let mut wrong = Vec::new();
+        if let Err(fault) = pattern::check_all(&declared.paths) {
+            wrong.push(error(file, format!("its declaration: {fault}"), fault.remedy()));
         }
-        if let Err(error) = method::check(&declared.methods) {
-            return Loaded::failed(file, format!("its declaration: {error}"), "declare methods that clients send");
+        if let Err(fault) = method::check(&declared.methods) {
+            wrong.push(error(file, format!("its declaration: {fault}"), "declare methods that clients send"));
         }
-        let options = match Options::resolve(&self.flags, &declared.options, &route_file.options) {
-            Ok(options) => options,
-            Err(errors) => return Loaded { route: None, diagnostics: option_errors(file, route_file, &errors) },
-        };
+        let options = Options::resolve(&self.flags, &declared.options, &route_file.options);
+        let options = options.map_err(|errors| wrong.extend(option_errors(file, route_file, &errors)));
         let patterns = match (route_file.paths.is_empty(), declared.paths.is_empty()) {
-            (false, _) => route_file.paths.clone(),
-            (true, false) => declared.paths.clone(),
-            (true, true) => match pattern::from_place(place(&self.directory, file)) {
-                Ok(pattern) => vec![pattern],
-                Err(error) => return Loaded::failed(file, error, error.remedy()),
-            },
+            (false, _) => Ok(route_file.paths.clone()),
+            (true, false) => Ok(declared.paths.clone()),
+            (true, true) => pattern::from_place(place(&self.directory, file)).map(|pattern| vec![pattern]),
+        };
+        let patterns = patterns.map_err(|fault| wrong.push(error(file, fault, fault.remedy())));
+        let (Ok(options), Ok(patterns), true) = (options, patterns, wrong.is_empty()) else {
+            return Failure::lasting(wrong).into();
         };
         let methods = route_file.methods.clone().unwrap_or_else(|| declared.methods.clone());
         let diagnostics = options.lowered().iter().map(|lowered| Diagnostic {
@@ -145,24 +213,27 @@ impl Loader {
         });
         let diagnostics = diagnostics.collect();
         let mount = Mount { name, patterns, methods, file: file.to_owned() };
-        Loaded { route: Some(Arc::new(Route::new(mount, options, Arc::new(handler)))), diagnostics }
+        let route = Box::new(Route::new(mount, options, Arc::new(handler)));
+        Loaded { route: Some(route), diagnostics, standing: Standing::Final }
     }
 }
 
-/// A file as it is named from the routes directory on.
-fn place<'f>(directory: &Path, file: &'f Path) -> &'f Path {
-    file.strip_prefix(directory).unwrap_or(file)
+/// A file as it is named from the routes directory on; one that is served alone, as if it lay in one.
+fn place<'f>(root: &Path, file: &'f Path) -> &'f Path {
+    let place = if file == root { file.file_name().map(Path::new) } else { file.strip_prefix(root).ok() };
+    place.unwrap_or(file)
 }
 
 /// The route file, or an empty one where there is none. A link to nowhere is one that cannot be read.
-fn read_route_file(file: &Path) -> Result<RouteFile, Vec<Diagnostic>> {
+fn read_route_file(file: &Path) -> Result<RouteFile, Failure> {
     if file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(RouteFile::default());
     }
     let remedy = "make it a readable text file of TOML";
-    let text = disk::read(file, MAX_ROUTE_FILE_BYTES).map_err(|reason| vec![error(file, reason, remedy)])?;
-    let text = String::from_utf8(text).map_err(|_| vec![error(file, "it is not UTF-8", remedy)])?;
-    RouteFile::parse(&text).map_err(|errors| errors.iter().map(|e| error(file, e, e.remedy())).collect())
+    let text = disk::read(file, MAX_ROUTE_FILE_BYTES).map_err(|reason| Failure::unread(file, &reason, remedy))?;
+    let text = String::from_utf8(text).map_err(|_| Failure::lasting(vec![error(file, "it is not UTF-8", remedy)]))?;
+    let report = |errors: Vec<RouteFileError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
+    RouteFile::parse(&text).map_err(|errors| Failure::lasting(report(errors)))
 }
 
 /// Each mistake at the file that makes it.

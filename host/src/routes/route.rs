@@ -23,11 +23,11 @@ pub struct Route<H = Handler> {
     /// What answers its requests.
     pub handler: Arc<H>,
     /// The clients that share its `rate`; none where it has no rate or its scope is the connection.
-    pub download: Option<Clients>,
+    pub download: Option<Arc<Clients>>,
     /// The clients that share its `upload_rate`; none where it has no such rate or its scope is the connection.
-    pub upload: Option<Clients>,
-    /// The invocations that run, where it has a `concurrency`.
-    running: AtomicU32,
+    pub upload: Option<Arc<Clients>>,
+    /// The invocations that run, of all its versions, where it has a `concurrency`.
+    running: Arc<AtomicU32>,
 }
 
 /// Where a route is mounted.
@@ -56,12 +56,24 @@ impl<H> Route<H> {
             RateScope::Connection => (None, None),
         };
         Self {
-            download: rate.map(|rate| Clients::new(rate, settings.burst)),
-            upload: upload_rate.map(|rate| Clients::new(rate, settings.upload_burst)),
-            running: AtomicU32::new(0),
+            download: rate.map(|rate| Arc::new(Clients::new(rate, settings.burst))),
+            upload: upload_rate.map(|rate| Arc::new(Clients::new(rate, settings.upload_burst))),
+            running: Arc::default(),
             mount,
             options: Arc::new(options),
             handler,
+        }
+    }
+
+    /// The same route, as another version of `before`: what clients have used up of their rate, where that has not
+    /// changed, and the invocations that run count on.
+    #[must_use]
+    pub fn succeeding(self, before: &Self) -> Self {
+        Self {
+            download: succeeding(self.download, before.download.as_ref()),
+            upload: succeeding(self.upload, before.upload.as_ref()),
+            running: before.running.clone(),
+            ..self
         }
     }
 
@@ -73,6 +85,12 @@ impl<H> Route<H> {
         self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(Permit(Some(&self.running)))
     }
+}
+
+/// The buckets of the version before, where they fill as fast.
+fn succeeding(clients: Option<Arc<Clients>>, before: Option<&Arc<Clients>>) -> Option<Arc<Clients>> {
+    let clients = clients?;
+    Some(before.filter(|before| before.paces_like(&clients)).cloned().unwrap_or(clients))
 }
 
 impl Drop for Permit<'_> {

@@ -158,9 +158,12 @@ impl<H> RouteTable<H> {
         &self.mounted
     }
 
-    /// Whether it has the very routes that another has.
+    /// Whether it has the very routes that another has, at the same patterns.
     pub(super) fn has_routes_of(&self, other: &Self) -> bool {
-        self.mounted.iter().map(|it| Arc::as_ptr(&it.route)).eq(other.mounted.iter().map(|it| Arc::as_ptr(&it.route)))
+        let same = |(one, other): (&Mounted<H>, &Mounted<H>)| {
+            Arc::ptr_eq(&one.route, &other.route) && one.patterns == other.patterns
+        };
+        self.mounted.len() == other.mounted.len() && self.mounted.iter().zip(&other.mounted).all(same)
     }
 
     /// Whether no route is being loaded that is not in it.

@@ -10,6 +10,8 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use thiserror::Error;
 
+use super::disk::Identity;
+
 /// Why a directory cannot be watched.
 #[derive(Debug, Error)]
 #[error("changes in {directory} are not noticed: {reason}; reload them with SIGHUP")]
@@ -22,12 +24,16 @@ pub struct WatchError {
 #[derive(Debug)]
 pub(super) struct Watcher {
     unseen: Arc<AtomicBool>,
+    /// The directory that its path led to.
+    directory: Option<Identity>,
     _watcher: RecommendedWatcher,
 }
 
 impl Watcher {
     /// Calls `changed` after a change, and not again before [`Watcher::seen`].
     pub(super) fn start(directory: &Path, changed: impl Fn() + Send + 'static) -> Result<Self, WatchError> {
+        // Before it is watched: where it is another by then, that shows at the next comparison.
+        let identity = Identity::at(directory);
         let unseen = Arc::new(AtomicBool::new(false));
         let told = unseen.clone();
         let handler = move |event: notify::Result<Event>| {
@@ -45,7 +51,13 @@ impl Watcher {
             Ok(watcher)
         };
         let watcher = watch().map_err(|reason| WatchError { directory: directory.display().to_string(), reason })?;
-        Ok(Self { unseen, _watcher: watcher })
+        Ok(Self { unseen, directory: identity, _watcher: watcher })
+    }
+
+    /// Whether `path` still leads to the directory that is watched. Where it does not the system tells of nothing more
+    /// that matters, and not always of that: a link may lead elsewhere.
+    pub(super) fn watches(&self, path: &Path) -> bool {
+        self.directory.is_some() && self.directory == Identity::at(path)
     }
 
     /// The changes up to now are being looked at.

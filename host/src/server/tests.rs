@@ -95,7 +95,8 @@ impl Gateway {
     fn ask(&self, path: &str) -> TcpStream {
         let mut socket = TcpStream::connect(self.running.addresses()[0]).expect("the server accepts");
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        let method = if path == "*" { "OPTIONS" } else { "GET" };
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).expect("the server reads");
         socket
     }
@@ -134,6 +135,13 @@ fn a_request_waits_for_its_route_and_others_are_served_meanwhile() {
     for socket in waiting {
         expect_answer(socket, "200");
     }
+}
+
+#[test]
+fn a_request_that_no_route_answers_waits_for_none() {
+    let gateway = Gateway::start(&plain(), LONG);
+    let answer = expect_answer(gateway.ask("*"), "204");
+    assert!(answer.contains("\r\nAllow: "), "{answer}");
 }
 
 #[test]

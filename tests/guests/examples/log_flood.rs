@@ -7,7 +7,7 @@ use guest_sdk::handler;
 #[handler]
 fn log_flood() -> io::Result<&'static str> {
     let mut stderr = io::stderr().lock();
-    let piece = [b'x'; 65_536];
+    let piece = vec![b'x'; 65_536];
     for _ in 0..160 {
         stderr.write_all(&piece)?;
     }

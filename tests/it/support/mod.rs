@@ -20,7 +20,7 @@ pub use cases::{Case, FAILED, Then, check};
 pub(crate) use cases::{ok, typed};
 pub use client::{Client, End};
 pub use log::{Lines, log};
-pub use process::{Process, host};
+pub use process::{Process, host, run, text};
 pub use refusal::{Refused, refuse};
 pub use routes_dir::RoutesDir;
 pub use server::TestServer;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 
 use super::{Client, Lines, RoutesDir, compile_cache};
@@ -22,6 +22,18 @@ pub fn host(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
     command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
     command
+}
+
+/// Runs a command to its end.
+#[track_caller]
+pub fn run(command: &mut Command) -> Output {
+    command.output().expect("the command can be run")
+}
+
+/// What a command has printed.
+#[track_caller]
+pub fn text(printed: &[u8]) -> &str {
+    std::str::from_utf8(printed).expect("it prints text")
 }
 
 impl Process {

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::time::Instant;
 
 use host::close_reason::CloseReason;
 use host::config::{Config, Limits, Timeouts};
@@ -9,7 +10,7 @@ use host::diagnostic::Diagnostic;
 use host::options::Value;
 use host::server::{Running, Server};
 
-use super::{Client, RoutesDir, compile_cache, log};
+use super::{Client, PATIENCE, RoutesDir, compile_cache, log};
 
 /// A server that serves.
 #[derive(Debug)]
@@ -86,6 +87,19 @@ impl TestServer {
     #[track_caller]
     pub fn get(&self, target: &str) -> String {
         self.exchange(format!("GET {target} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Asks for `path` until the answer has this status.
+    #[track_caller]
+    pub fn wait_for(&self, path: &str, status: &str) {
+        let start = Instant::now();
+        loop {
+            let answer = self.get(path);
+            if answer.starts_with(&format!("HTTP/1.1 {status} ")) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "{path} still answers {answer:?}");
+        }
     }
 
     /// How many connections have ended for this reason.

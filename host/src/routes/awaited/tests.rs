@@ -22,8 +22,14 @@ fn only_a_request_that_an_awaited_route_may_answer_waits() {
         (vec![anywhere("/late")], "GET", "/%", false),
         // A path without captures is final, whatever comes.
         (vec![anywhere("/late"), at(&["/hello"])], "GET", "/hello", false),
-        // A capture is final where nothing more specific is known.
-        (vec![anywhere("/late")], "GET", "/users/7", false),
+        // So does it with a slash that it passes over, but where that is another's.
+        (vec![at(&["/late"])], "GET", "/hello/", false),
+        (vec![at(&["/hello/"])], "GET", "/hello/", true),
+        (vec![anywhere("/late")], "GET", "/hello/", true),
+        // A capture is final only where nothing more specific can come: a component may declare any path.
+        (vec![at(&["/late"])], "GET", "/users/7", false),
+        (vec![anywhere("/late")], "GET", "/users/7", true),
+        (vec![Claim::Anywhere(None)], "GET", "/files/x", true),
         (vec![at(&["/users/me"])], "GET", "/users/me", true),
         (vec![anywhere("/users/me")], "GET", "/users/me", true),
         (vec![at(&["/users/me"])], "GET", "/users/7", false),

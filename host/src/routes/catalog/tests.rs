@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::routes::table::tests::route;
+use crate::options::Value;
+use crate::rate::Clients;
+use crate::routes::table::tests::{route, route_with};
 
 const REST: Duration = Duration::from_millis(200);
 
@@ -30,9 +32,14 @@ fn again(milliseconds: u64) -> Findings {
 fn end(catalog: &mut Catalog<()>, file: &str, number: u64, patterns: &[&str]) {
     let loaded = match patterns {
         [] => Loaded::failed(Path::new(file), "bad", "mend it"),
-        patterns => Loaded { route: Some(route(file, patterns, &["GET"])), diagnostics: Vec::new() },
+        patterns => loaded(route(file, patterns, &["GET"])),
     };
     catalog.end(Path::new(file), Look::numbered(number), loaded);
+}
+
+fn loaded(route: Arc<Route<()>>) -> Loaded<()> {
+    let route = Arc::into_inner(route).expect("nobody else has it");
+    Loaded { route: Some(Box::new(route)), diagnostics: Vec::new(), standing: Standing::Final }
 }
 
 /// The mounted routes of the next table, and what is told with it.
@@ -45,7 +52,7 @@ fn table(catalog: &mut Catalog<()>) -> (Vec<String>, Vec<String>) {
 /// One with `a.wasm` at `/a`, loaded in its first look.
 fn with_a() -> Catalog<()> {
     let mut catalog = Catalog::new();
-    assert_eq!(catalog.find(files(&[("a.wasm", 1)]), at(0), Duration::ZERO), changed(&[("a.wasm", 1)]));
+    assert_eq!(catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO), changed(&[("a.wasm", 1)]));
     end(&mut catalog, "a.wasm", 1, &["/a"]);
     assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], vec![]));
     catalog
@@ -67,35 +74,159 @@ fn a_file_is_loaded_once_it_rests_and_only_once() {
         (700, 3, again(900)),
         (900, 3, changed(&[("a.wasm", 3)])),
     ] {
-        assert_eq!(catalog.find(files(&[("a.wasm", look)]), at(now), REST), expected, "at {now}");
+        assert_eq!(catalog.find(files(&[("a.wasm", look)]), &[], at(now), REST), expected, "at {now}");
     }
 }
 
 #[test]
 fn one_file_that_never_rests_holds_up_no_other() {
     let mut catalog = Catalog::<()>::new();
-    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), at(0), REST);
-    let found = catalog.find(files(&[("a.wasm", 2), ("b.wasm", 1)]), at(200), REST);
+    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), REST);
+    let found = catalog.find(files(&[("a.wasm", 2), ("b.wasm", 1)]), &[], at(200), REST);
     assert_eq!(found, Findings { again: Some(at(400)), ..changed(&[("b.wasm", 1)]) });
 }
 
 #[test]
 fn a_route_is_gone_once_its_file_has_been_for_a_while() {
     let mut catalog = with_a();
-    assert_eq!(catalog.find(Vec::new(), at(1000), REST), again(1200));
+    assert_eq!(catalog.find(Vec::new(), &[], at(1000), REST), again(1200));
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     // A file of the same name took its place.
-    assert_eq!(catalog.find(files(&[("a.wasm", 2)]), at(1100), REST), again(1300));
-    assert_eq!(catalog.find(Vec::new(), at(2000), REST), again(2200));
-    assert_eq!(catalog.find(Vec::new(), at(2200), REST), Findings { removed: true, ..Findings::default() });
+    assert_eq!(catalog.find(files(&[("a.wasm", 2)]), &[], at(1100), REST), again(1300));
+    assert_eq!(catalog.find(Vec::new(), &[], at(2000), REST), again(2200));
+    assert_eq!(catalog.find(Vec::new(), &[], at(2200), REST), Findings { removed: true, ..Findings::default() });
     assert_eq!(table(&mut catalog), (vec![], vec![]));
+}
+
+#[test]
+fn a_route_whose_files_are_moved_one_after_the_other_is_never_missing() {
+    let mut catalog = with_a();
+    assert_eq!(catalog.find(files(&[("b.wasm", 1)]), &[], at(1000), REST), again(1200));
+    // With its route file it looks otherwise, and rests anew: until then the removal waits.
+    assert_eq!(catalog.find(files(&[("b.wasm", 2)]), &[], at(1050), REST), again(1200));
+    assert_eq!(catalog.find(files(&[("b.wasm", 2)]), &[], at(1200), REST), again(1250));
+    assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
+    let found = catalog.find(files(&[("b.wasm", 2)]), &[], at(1250), REST);
+    assert_eq!(found, Findings { again: Some(at(3000)), ..changed(&[("b.wasm", 2)]) });
+    catalog.begin(Path::new("b.wasm"), Claim::Anywhere(None));
+    assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
+    end(&mut catalog, "b.wasm", 2, &["/a"]);
+    // In one table the one takes the place of the other, without a conflict.
+    assert_eq!(table(&mut catalog), (vec!["b.wasm /a".to_owned()], vec![]));
+}
+
+#[test]
+fn a_removal_waits_for_others_only_for_some_rests() {
+    let mut catalog = with_a();
+    catalog.find(Vec::new(), &[], at(1000), REST);
+    for (now, number) in (1100..3000).step_by(100).zip(1..) {
+        let found = catalog.find(files(&[("b.wasm", number)]), &[], at(now), REST);
+        assert!(!found.removed && found.changed.is_empty(), "{found:?} at {now}");
+        assert_eq!(table(&mut catalog).0, ["a.wasm /a"], "at {now}");
+    }
+    assert!(catalog.find(files(&[("b.wasm", 100)]), &[], at(3000), REST).removed);
+    assert_eq!(table(&mut catalog).0, Vec::<String>::new());
+}
+
+#[test]
+fn a_removal_that_waited_for_one_that_never_came_is_found() {
+    let mut catalog = with_a();
+    catalog.find(files(&[("b.wasm", 1)]), &[], at(1000), REST);
+    catalog.find(files(&[("b.wasm", 2)]), &[], at(1100), REST);
+    assert!(!catalog.find(files(&[("b.wasm", 2)]), &[], at(1200), REST).removed);
+    assert!(catalog.find(Vec::new(), &[], at(1250), REST).removed);
+    assert_eq!(table(&mut catalog).0, Vec::<String>::new());
+}
+
+#[test]
+fn of_a_directory_that_could_not_be_read_nothing_is_removed() {
+    let mut catalog = Catalog::<()>::new();
+    for (file, pattern) in [("sub/a.wasm", "/a"), ("b.wasm", "/b")] {
+        catalog.find(files(&[("sub/a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
+        end(&mut catalog, file, 1, &[pattern]);
+    }
+    for now in [1000, 1200, 9000] {
+        catalog.find(Vec::new(), &["sub".into()], at(now), REST);
+    }
+    assert_eq!(table(&mut catalog).0, ["sub/a.wasm /a"]);
+    assert_eq!(catalog.find(files(&[("sub/a.wasm", 1)]), &[], at(9000), REST), Findings::default());
+}
+
+#[test]
+fn what_the_system_refused_is_tried_at_each_look_and_told_once() {
+    let mut catalog = with_a();
+    let refused = || Loaded { standing: Standing::Passing, ..Loaded::failed(Path::new("a.wasm"), "refused", "wait") };
+    for told in [1, 0, 0] {
+        assert_eq!(catalog.find(files(&[("a.wasm", 2)]), &[], at(1000), Duration::ZERO), changed(&[("a.wasm", 2)]));
+        catalog.end(Path::new("a.wasm"), Look::numbered(2), refused());
+        let (mounted, new) = table(&mut catalog);
+        assert_eq!((mounted, new.len()), (vec!["a.wasm /a".to_owned()], told));
+    }
+    catalog.find(files(&[("a.wasm", 2)]), &[], at(1000), Duration::ZERO);
+    end(&mut catalog, "a.wasm", 2, &["/two"]);
+    assert_eq!(table(&mut catalog), (vec!["a.wasm /two".to_owned()], vec![]));
+    assert_eq!(catalog.find(files(&[("a.wasm", 2)]), &[], at(1000), REST), Findings::default());
+}
+
+#[test]
+fn what_is_being_loaded_is_awaited_until_all_was_loaded_once() {
+    let mut catalog = Catalog::<()>::new();
+    for (look, complete) in [(1, false), (2, true)] {
+        let file = format!("{look}.wasm");
+        let all: Vec<String> = (1..=look).map(|number| format!("{number}.wasm")).collect();
+        let looks: Vec<(&str, u64)> = all.iter().map(|file| (file.as_str(), 1)).collect();
+        assert_eq!(catalog.find(files(&looks), &[], at(0), Duration::ZERO), changed(&[(&file, 1)]));
+        catalog.begin(Path::new(&file), Claim::Anywhere(None));
+        assert_eq!(catalog.table().0.is_complete(), complete, "{file}");
+        end(&mut catalog, &file, 1, &[&format!("/{look}")]);
+        assert!(catalog.table().0.is_complete());
+    }
+}
+
+#[test]
+fn what_is_asked_for_again_while_it_is_being_loaded_is_not_loaded_twice() {
+    let mut catalog = with_a();
+    catalog.find(files(&[("a.wasm", 2)]), &[], at(0), Duration::ZERO);
+    end(&mut catalog, "a.wasm", 2, &[]);
+    catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO);
+    catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None));
+    catalog.retry();
+    assert_eq!(catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO), Findings::default());
+    end(&mut catalog, "a.wasm", 3, &["/three"]);
+    assert!(!catalog.is_loading());
+    assert_eq!(table(&mut catalog).0, ["a.wasm /three"]);
+}
+
+#[test]
+fn a_changed_route_takes_over_what_its_requests_share() {
+    let with = |rate: i64| {
+        let options = [("rate", rate), ("upload_rate", 1000), ("concurrency", 1)];
+        route_with(&options.map(|(name, value)| (name.to_owned(), Value::Integer(value))))
+    };
+    let mut catalog = Catalog::<()>::new();
+    let mut next = |look, rate| {
+        catalog.find(files(&[("a.wasm", look)]), &[], at(0), Duration::ZERO);
+        catalog.end(Path::new("a.wasm"), Look::numbered(look), loaded(with(rate)));
+        catalog.table().0.routes()[0].route.clone()
+    };
+    let (first, second, third) = (next(1, 1000), next(2, 1000), next(3, 2000));
+    let same = |one: &Option<Arc<Clients>>, other: &Option<Arc<Clients>>| {
+        Arc::ptr_eq(one.as_ref().expect("it has a rate"), other.as_ref().expect("it has a rate"))
+    };
+    assert!(same(&first.download, &second.download) && same(&first.upload, &second.upload));
+    assert!(!same(&second.download, &third.download), "the rate is another");
+    assert!(same(&second.upload, &third.upload));
+    let running = first.admit().expect("nothing else runs");
+    assert!(third.admit().is_none(), "a version before still runs");
+    drop(running);
+    assert!(third.admit().is_some());
 }
 
 #[test]
 fn an_unchanged_route_stays_the_same_one() {
     let mut catalog = with_a();
     let before = catalog.table().0;
-    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), at(0), Duration::ZERO);
+    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
     end(&mut catalog, "b.wasm", 1, &["/b"]);
     let after = catalog.table().0;
     assert_eq!(after.routes().len(), 2);
@@ -107,7 +238,7 @@ fn a_version_that_cannot_be_loaded_leaves_the_one_before_and_is_told_each_time()
     let mut catalog = with_a();
     let told = vec!["a.wasm: bad; the version before it still serves".to_owned()];
     for look in 2..4 {
-        catalog.find(files(&[("a.wasm", look)]), at(0), Duration::ZERO);
+        catalog.find(files(&[("a.wasm", look)]), &[], at(0), Duration::ZERO);
         catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None));
         assert!(catalog.is_loading());
         assert!(catalog.table().0.is_complete(), "no request waits: the version before answers it");
@@ -116,7 +247,7 @@ fn a_version_that_cannot_be_loaded_leaves_the_one_before_and_is_told_each_time()
         assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], told.clone()));
         assert_eq!(table(&mut catalog).1, Vec::<String>::new());
     }
-    catalog.find(files(&[("a.wasm", 4)]), at(0), Duration::ZERO);
+    catalog.find(files(&[("a.wasm", 4)]), &[], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 4, &["/other"]);
     assert_eq!(table(&mut catalog), (vec!["a.wasm /other".to_owned()], vec![]));
     assert_eq!(catalog.diagnostics(), []);
@@ -126,23 +257,23 @@ fn a_version_that_cannot_be_loaded_leaves_the_one_before_and_is_told_each_time()
 fn what_could_not_be_loaded_is_tried_again_when_that_is_asked_for() {
     let mut catalog = with_a();
     let both = files(&[("a.wasm", 1), ("b.wasm", 1)]);
-    catalog.find(both.clone(), at(0), Duration::ZERO);
+    catalog.find(both.clone(), &[], at(0), Duration::ZERO);
     end(&mut catalog, "b.wasm", 1, &[]);
-    assert_eq!(catalog.find(both.clone(), at(0), REST), Findings::default());
+    assert_eq!(catalog.find(both.clone(), &[], at(0), REST), Findings::default());
     catalog.retry();
-    assert_eq!(catalog.find(both, at(200), REST), changed(&[("b.wasm", 1)]));
+    assert_eq!(catalog.find(both, &[], at(200), REST), changed(&[("b.wasm", 1)]));
 }
 
 #[test]
 fn a_version_that_was_overtaken_is_dropped() {
     let mut catalog = with_a();
-    catalog.find(files(&[("a.wasm", 2)]), at(0), Duration::ZERO);
-    catalog.find(files(&[("a.wasm", 3)]), at(0), Duration::ZERO);
+    catalog.find(files(&[("a.wasm", 2)]), &[], at(0), Duration::ZERO);
+    catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 2, &["/two"]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     end(&mut catalog, "a.wasm", 3, &["/three"]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /three"]);
-    catalog.find(Vec::new(), at(0), Duration::ZERO);
+    catalog.find(Vec::new(), &[], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 3, &["/gone"]);
     assert_eq!(table(&mut catalog).0, Vec::<String>::new());
 }
@@ -151,7 +282,7 @@ fn a_version_that_was_overtaken_is_dropped() {
 fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
     let mut catalog = Catalog::<()>::new();
     let looks = |b| files(&[("a.wasm", 1), ("b.wasm", b), ("c.wasm", 1)]);
-    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), at(0), Duration::ZERO);
+    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
     for file in ["a.wasm", "b.wasm"] {
         catalog.begin(Path::new(file), Claim::Anywhere(None));
     }
@@ -161,12 +292,12 @@ fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
     end(&mut catalog, "b.wasm", 1, &["/x"]);
     let both = vec!["b.wasm: `GET /x` is claimed by a.wasm too".to_owned()];
     assert_eq!(table(&mut catalog), (vec![], both));
-    catalog.find(looks(2), at(0), Duration::ZERO);
+    catalog.find(looks(2), &[], at(0), Duration::ZERO);
     end(&mut catalog, "b.wasm", 2, &["/b"]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /x", "b.wasm /b"]);
     end(&mut catalog, "c.wasm", 1, &["/x", "/c"]);
     let yields = vec!["c.wasm: `GET /x` is claimed by a.wasm, which answers there already".to_owned()];
     assert_eq!(table(&mut catalog), (["a.wasm /x", "b.wasm /b", "c.wasm /c"].map(str::to_owned).into(), yields));
-    catalog.find(looks(2).split_off(1), at(0), Duration::ZERO);
+    catalog.find(looks(2).split_off(1), &[], at(0), Duration::ZERO);
     assert_eq!(table(&mut catalog), (["b.wasm /b", "c.wasm /x /c"].map(str::to_owned).into(), vec![]));
 }

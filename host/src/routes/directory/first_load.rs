@@ -22,6 +22,11 @@ impl FirstLoad {
         first
     }
 
+    /// Whether it is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Waits until it is over; none where `patience` has passed before.
     pub(super) fn wait(&self, patience: Duration) -> Option<Vec<Diagnostic>> {
         let ended = self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@
 //! Owns when the directory is looked at, what is logged about it, and the threads that load.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::routes::catalog::{Catalog, Findings};
 use crate::routes::current::Current;
 use crate::routes::disk::{Files, Look};
-use crate::routes::load::{Candidate, Load, Loaded, error};
+use crate::routes::load::{Candidate, Load, Loaded, Standing, error};
+use crate::routes::route::Route;
 use crate::routes::table::RouteTable;
 use crate::routes::watch::{WatchError, Watcher};
 
@@ -27,6 +29,10 @@ const REST: Duration = Duration::from_millis(200);
 
 /// How long a look at the directory holds at least, however much changes.
 const LOOK_AFTER: Duration = Duration::from_millis(50);
+
+/// How long what the system tells nothing of goes unnoticed: that the path leads to another directory, that what it
+/// refused can be had again, that the last request of a route that was replaced is over.
+const CHECK_AFTER: Duration = Duration::from_secs(1);
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -53,8 +59,10 @@ pub(super) struct Publisher {
     /// For the threads that load.
     events: Sender<Event>,
     queue: VecDeque<Candidate>,
-    /// How many threads more may load.
-    free: usize,
+    /// How many threads may load.
+    threads: usize,
+    /// The file of each thread that loads, also where another version of it has come meanwhile.
+    busy: Vec<PathBuf>,
     /// When what is new is to be published, if anything is.
     publish_at: Option<Instant>,
     /// When the directory is to be looked at, if it has to.
@@ -62,6 +70,13 @@ pub(super) struct Publisher {
     looked_at: Instant,
     /// When it was last changed, if it was since it was looked at.
     changed_at: Option<Instant>,
+    /// Since when the directory cannot be read.
+    unreadable_since: Option<Instant>,
+    /// Whether the system has refused something since the last look, so that another may find more.
+    refused: bool,
+    check_at: Option<Instant>,
+    /// Routes that were replaced, kept until no request has them: to unmap a handler is not for a thread that serves.
+    replaced: Vec<Arc<Route>>,
     first: Arc<FirstLoad>,
 }
 
@@ -82,11 +97,16 @@ impl Publisher {
             watcher: None,
             events,
             queue: VecDeque::new(),
-            free: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            busy: Vec::new(),
             publish_at: None,
             look_at: None,
             looked_at: Instant::now(),
             changed_at: None,
+            unreadable_since: None,
+            refused: false,
+            check_at: None,
+            replaced: Vec::new(),
             first,
         };
         publisher.take_in(files, Duration::ZERO);
@@ -113,17 +133,24 @@ impl Publisher {
                 self.publish();
                 continue;
             }
-            let event = match self.publish_at.into_iter().chain(self.look_at).min() {
+            if self.check_at.is_some_and(|at| at <= now) {
+                self.check();
+                continue;
+            }
+            let event = match [self.publish_at, self.look_at, self.check_at].into_iter().flatten().min() {
                 Some(at) => events.recv_timeout(at.saturating_duration_since(now)),
                 None => events.recv().map_err(RecvTimeoutError::from),
             };
             match event {
                 Ok(Event::Loaded(file, look, loaded)) => {
-                    self.free += 1;
+                    if let Some(index) = self.busy.iter().position(|it| *it == file) {
+                        self.busy.swap_remove(index);
+                    }
                     self.end(&file, look, loaded);
                 }
                 Ok(Event::Watched(watcher)) => {
                     self.watcher = Some(watcher);
+                    self.check_at = Some(now + CHECK_AFTER);
                     self.look_by(now);
                 }
                 Ok(Event::Changed) => {
@@ -142,17 +169,61 @@ impl Publisher {
         self.looked_at = Instant::now();
         // A directory that is new is watched only after its creation was told: what came into it between is found then.
         self.look_at = self.changed_at.take().map(|at| at + REST);
+        self.refused = false;
+        let unwatched = self.follow();
         if let Some(watcher) = &self.watcher {
             watcher.seen();
         }
         match Files::find(&self.root) {
-            Ok(files) => self.take_in(files, REST),
-            Err(failed) => {
-                let remedy = "make it readable; what was loaded serves on";
-                self.catalog.found(vec![error(&self.root, format!("it cannot be read: {failed}"), remedy)]);
-                self.publish_soon();
+            Ok(mut files) => {
+                self.unreadable_since = None;
+                files.diagnostics.extend(unwatched);
+                self.take_in(files, REST);
             }
+            Err(failed) => self.note_unreadable(&failed),
         }
+    }
+
+    /// Watches the directory that the path leads to by now, where it is another than the one that is watched.
+    fn follow(&mut self) -> Option<Diagnostic> {
+        if self.watcher.as_ref().is_none_or(|watcher| watcher.watches(&self.root)) {
+            return None;
+        }
+        match watch(&self.root, &self.events) {
+            Ok(watcher) => {
+                self.watcher = Some(watcher);
+                None
+            }
+            Err(failed) => Some(Diagnostic {
+                severity: Severity::Warning,
+                file: self.root.clone(),
+                reason: failed.to_string(),
+                remedy: format!("meanwhile it is looked at every {} s", CHECK_AFTER.as_secs()),
+            }),
+        }
+    }
+
+    /// The directory cannot be read: that is worth telling once it has lasted longer than it takes to replace one.
+    fn note_unreadable(&mut self, failed: &io::Error) {
+        self.refused = true;
+        let tell_at = *self.unreadable_since.get_or_insert(self.looked_at) + REST;
+        if self.looked_at < tell_at {
+            return self.look_by(tell_at);
+        }
+        let remedy = "put a readable directory there; what was loaded serves on";
+        if self.catalog.found(vec![error(&self.root, format!("it cannot be read: {failed}"), remedy)]) {
+            self.publish_soon();
+        }
+    }
+
+    /// Sees to what the system tells nothing of.
+    fn check(&mut self) {
+        let now = Instant::now();
+        self.replaced.retain(|route| Arc::strong_count(route) > 1);
+        if self.watcher.as_ref().is_some_and(|watcher| self.refused || !watcher.watches(&self.root)) {
+            self.look_by(now);
+        }
+        self.check_at = (self.watcher.is_some() || !self.replaced.is_empty()).then(|| now + CHECK_AFTER);
     }
 
     fn look_by(&mut self, at: Instant) {
@@ -161,9 +232,9 @@ impl Publisher {
 
     /// Begins to load those that have changed and rested for `rest`.
     fn take_in(&mut self, files: Files, rest: Duration) {
-        let Files { components, diagnostics, .. } = files;
-        let looks = components.into_iter().map(|file| (file.clone(), Look::at(&file))).collect();
-        let Findings { changed, removed, again } = self.catalog.find(looks, Instant::now(), rest);
+        let Files { components, unread, diagnostics, .. } = files;
+        self.refused |= !unread.is_empty();
+        let Findings { changed, removed, again } = self.catalog.find(components, &unread, Instant::now(), rest);
         if let Some(again) = again {
             self.look_by(again);
         }
@@ -172,13 +243,9 @@ impl Publisher {
         }
         for (file, look) in changed {
             self.queue.retain(|candidate| candidate.file != file);
-            match Candidate::read(file.clone(), look) {
-                Ok(candidate) => {
-                    self.catalog.begin(&file, candidate.claim(&self.root));
-                    self.queue.push_back(candidate);
-                }
-                Err(diagnostics) => self.end(&file, look, Loaded { route: None, diagnostics }),
-            }
+            let candidate = Candidate::read(file, look);
+            self.catalog.begin(&candidate.file, candidate.claim(&self.root));
+            self.queue.push_back(candidate);
         }
     }
 
@@ -196,9 +263,7 @@ impl Publisher {
     }
 
     fn start_loading(&mut self) {
-        while self.free > 0
-            && let Some(candidate) = self.queue.pop_front()
-        {
+        while let Some(candidate) = self.next_candidate() {
             let (load, events) = (self.load.clone(), self.events.clone());
             let (file, look) = (candidate.file.clone(), candidate.look());
             let work = move || {
@@ -207,16 +272,29 @@ impl Publisher {
                 let _ = events.send(Event::Loaded(candidate.file, look, loaded));
             };
             match Builder::new().name("load".to_owned()).spawn(work) {
-                Ok(_) => self.free -= 1,
+                Ok(_) => self.busy.push(file),
                 Err(error) => {
                     let reason = format!("no thread can be started to load it: {error}");
-                    self.end(&file, look, Loaded::failed(&file, reason, "let the host start more threads"));
+                    let failed = Loaded::failed(&file, reason, "let the host start more threads");
+                    self.end(&file, look, Loaded { standing: Standing::Passing, ..failed });
                 }
             }
         }
     }
 
+    /// The next to load, where a thread is free. The last one is for no file that another loads, a version of it that
+    /// was overtaken: nothing stops a compile, and one file that changes often must not hold up all others.
+    fn next_candidate(&mut self) -> Option<Candidate> {
+        let fresh = |candidate: &Candidate| !self.busy.contains(&candidate.file);
+        match self.threads.saturating_sub(self.busy.len()) {
+            0 => None,
+            1 => self.queue.iter().position(fresh).and_then(|index| self.queue.remove(index)),
+            2.. => self.queue.pop_front(),
+        }
+    }
+
     fn end(&mut self, file: &Path, look: Look, loaded: Loaded) {
+        self.refused |= loaded.standing == Standing::Passing;
         self.catalog.end(file, look, loaded);
         self.publish_soon();
     }
@@ -228,24 +306,35 @@ impl Publisher {
     fn publish(&mut self) {
         self.publish_at = None;
         let (table, diagnostics) = self.catalog.table();
-        diagnostics.iter().for_each(log);
-        let routes = table.routes().len();
-        let changed = !self.current.table().has_routes_of(&table);
+        let (before, routes) = (self.current.table(), table.routes().len());
+        let changed = !before.has_routes_of(&table);
+        self.keep_replaced(&before, &table);
+        // Before it is told, so that who reads that something has changed finds it so.
         self.current.swap(table);
-        if self.catalog.is_loading() {
-            return;
-        }
-        if self.first.end(self.catalog.diagnostics()) {
+        diagnostics.iter().for_each(log);
+        if !self.catalog.is_loading() && self.first.end(self.catalog.diagnostics()) {
             let (cached, compiled) = self.load.cache_hits_and_misses();
             tracing::info!(routes, cached, compiled, "routes loaded");
-        } else if changed {
+        } else if changed && self.first.is_over() {
             tracing::info!(routes, "routes reloaded");
+        }
+    }
+
+    fn keep_replaced(&mut self, before: &RouteTable, after: &RouteTable) {
+        let stays = |route: &Arc<Route>| after.routes().iter().any(|it| Arc::ptr_eq(&it.route, route));
+        let replaced = before.routes().iter().map(|it| &it.route).filter(|route| !stays(route));
+        self.replaced.extend(replaced.cloned());
+        if !self.replaced.is_empty() {
+            self.check_at.get_or_insert_with(|| Instant::now() + CHECK_AFTER);
         }
     }
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the thread that publishes routes has panicked: changes take effect only after a restart");
+        }
         // However the thread ends: nobody waits for it in vain.
         self.first.end(self.catalog.diagnostics());
     }

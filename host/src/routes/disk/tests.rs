@@ -3,14 +3,47 @@
 use super::*;
 
 #[test]
-fn a_directory_that_cannot_be_read_is_reported_by_its_own_name() {
+fn what_cannot_be_read_is_reported_by_its_own_name_and_what_is_gone_is_not() {
     let root = tempfile::tempdir().expect("a directory can be made");
-    let gone = root.path().join("gone");
+    let (gone, file) = (root.path().join("gone"), root.path().join("file"));
+    fs::write(&file, b"").expect("a file can be written");
     let mut files = Files::default();
-    files.descend(&gone, &mut vec![root.path().to_owned()]);
-    let reason = "it cannot be read: No such file or directory (os error 2)";
+    for directory in [&gone, &file] {
+        files.descend(directory, &mut vec![root.path().to_owned()]);
+    }
+    let reason = "it cannot be read: Not a directory (os error 20)";
     let remedy = "make it readable, or begin its name with `_`";
-    assert_eq!(files.diagnostics, [error(&gone, reason, remedy)]);
+    assert_eq!(files.diagnostics, [error(&file, reason, remedy)]);
+    assert_eq!(files.unread, [file]);
+}
+
+#[test]
+fn a_directory_in_the_place_of_another_is_told_from_it() {
+    let root = tempfile::tempdir().expect("a directory can be made");
+    let (routes, link) = (root.path().join("routes"), root.path().join("link"));
+    std::os::unix::fs::symlink(&routes, &link).expect("a link can be made");
+    assert_eq!(Identity::at(&link), None);
+    fs::create_dir(&routes).expect("a directory can be made");
+    let first = Identity::at(&routes);
+    assert!(first.is_some());
+    assert_eq!(Identity::at(&link), first);
+    fs::write(routes.join("file"), b"").expect("a file can be written");
+    assert_eq!(Identity::at(&routes), first);
+    let aside = root.path().join("aside");
+    fs::rename(&routes, &aside).and_then(|()| fs::create_dir(&routes)).expect("a directory can be replaced");
+    assert_ne!(Identity::at(&link), first);
+    assert_eq!(Identity::at(&aside), first);
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_waited_for() {
+    let root = tempfile::tempdir().expect("a directory can be made");
+    let pipe = root.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("there is a mkfifo command").success());
+    assert!(matches!(read(&pipe, 10), Err(ReadError::NotRegular)));
+    let opened = open(&pipe).and_then(|opened| opened.metadata());
+    assert!(!opened.expect("opening does not wait").is_file());
 }
 
 #[test]
@@ -48,7 +81,8 @@ fn whatever_becomes_of_a_file_shows_in_its_look() {
     let root = tempfile::tempdir().expect("a directory can be made");
     let (component, route_file) = (root.path().join("a.wasm"), root.path().join("a.toml"));
     let other = root.path().join("other");
-    let mut looks = vec![Look::at(&component)];
+    let look = || Look::at(&component).expect("the system says");
+    let mut looks = vec![look()];
     assert!(looks[0].is_gone());
     let steps: [&dyn Fn() -> io::Result<()>; 6] = [
         &|| fs::write(&component, b"abc"),
@@ -61,9 +95,9 @@ fn whatever_becomes_of_a_file_shows_in_its_look() {
     ];
     for step in steps {
         step().expect("the directory can be changed");
-        let look = Look::at(&component);
-        assert!(!looks.contains(&look) && !look.is_gone(), "{look:?} after {looks:?}");
-        assert_eq!(look, Look::at(&component));
-        looks.push(look);
+        let seen = look();
+        assert!(!looks.contains(&seen) && !seen.is_gone(), "{seen:?} after {looks:?}");
+        assert_eq!(seen, look());
+        looks.push(seen);
     }
 }

@@ -2,13 +2,12 @@
 
 use super::*;
 use crate::options::Value;
+use crate::routes::table::tests::route_with;
 
 fn route(options: &[(&str, Value)]) -> Arc<Route<()>> {
-    let mount = Mount { name: "hello".into(), patterns: vec![], methods: vec![], file: "hello.wasm".into() };
     let options: Vec<(String, Value)> =
         options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let options = Options::resolve(&options, &[], &[]).expect("the options of these tests are valid");
-    Arc::new(Route::new(mount, options, Arc::new(())))
+    route_with(&options)
 }
 
 #[test]

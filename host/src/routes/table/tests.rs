@@ -3,14 +3,22 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::options::Options;
+use crate::options::{Options, Value};
 use crate::routes::Mount;
 
 /// A route named by its file.
 pub(crate) fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let mount = Mount { name: file.into(), patterns: owned(patterns), methods: owned(methods), file: file.into() };
-    let options = Options::resolve(&[], &[], &[]).expect("the defaults are accepted");
+    mounted(Mount { name: file.into(), patterns: owned(patterns), methods: owned(methods), file: file.into() }, &[])
+}
+
+/// A route with options, at `/`.
+pub(crate) fn route_with(options: &[(String, Value)]) -> Arc<Route<()>> {
+    mounted(Mount { name: "it".into(), patterns: vec!["/".to_owned()], methods: vec![], file: "it".into() }, options)
+}
+
+fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route<()>> {
+    let options = Options::resolve(options, &[], &[]).expect("the options of these tests are valid");
     Arc::new(Route::new(mount, options, Arc::new(())))
 }
 
@@ -143,6 +151,16 @@ fn a_table_lists_its_routes_by_file() {
 }
 
 #[test]
+fn a_table_whose_routes_have_other_patterns_than_before_differs() {
+    let (one, other) = (route("a.wasm", &["/x", "/a"], &[]), route("b.wasm", &["/x"], &[]));
+    let alone = table(vec![one.clone()]);
+    let (beside, _) = RouteTable::build(vec![one, other], Vec::new(), &RouteTable::empty());
+    assert!(alone.has_routes_of(&alone));
+    assert_eq!(beside.routes().len(), 1);
+    assert!(!alone.has_routes_of(&beside) && !beside.has_routes_of(&alone));
+}
+
+#[test]
 fn an_empty_table_finds_nothing() {
     let table = table(vec![]);
     assert_eq!(found(&table, "GET", "/"), "404");
@@ -171,6 +189,16 @@ fn a_conflicting_pattern_is_not_found_and_the_routes_other_patterns_are() {
     assert_eq!(mounted, [("a.wasm", &["/a".to_owned()][..]), ("c.wasm", &["/hello".to_owned()][..])]);
 }
 
+/// A path that a pattern matches, with `value` for each capture. A control character is in no pattern: no other names
+/// that value.
+fn with_captures(pattern: &str, value: &str) -> String {
+    let mut pieces = pattern.split('{');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let others = pieces.map(|piece| piece.split_once('}').map_or("", |(_, literal)| literal));
+    let path = others.fold(first, |path, literal| path + "\0" + literal);
+    path.replace('%', "%25").replace('\0', value)
+}
+
 proptest! {
     #[test]
     fn any_good_patterns_and_any_path_have_an_answer(
@@ -185,6 +213,24 @@ proptest! {
         let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &RouteTable::empty());
         for path in &paths {
             prop_assert_ne!(found(&table, "GET", path), "501");
+        }
+    }
+
+    #[test]
+    fn every_mounted_pattern_is_reached_by_some_path(
+        patterns in proptest::collection::vec(
+            r"(/(a|b|é|%|\{x\}|p-\{y\}|\{z\}è|q\{v\}è|\{\*rest\})?){1,4}",
+            1..8,
+        ),
+    ) {
+        let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
+        let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
+        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &RouteTable::empty());
+        for Mounted { route, patterns } in table.routes() {
+            let path = with_captures(&patterns[0], "%01");
+            let answer = found(&table, "GET", &path);
+            let by = answer.split(' ').next().unwrap_or_default();
+            prop_assert_eq!(by, &*route.mount.name, "{}", path);
         }
     }
 }

@@ -1,0 +1,103 @@
+//! The request of `host call`: what is typed, and its bytes.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use host::routes::Mount;
+
+/// What of a request can be typed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Request")]
+pub(super) struct Request {
+    /// Its target: the path, percent-encoded, and the query [default: the route's path, if that captures nothing].
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+
+    /// Its method [default: GET, or POST with a body].
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
+
+    /// A field, as in "Accept: text/plain"; can be given several times.
+    #[arg(long, value_name = "FIELD", value_parser = field)]
+    field: Vec<(String, String)>,
+
+    /// Its body.
+    #[arg(long, value_name = "TEXT", conflicts_with = "body_file")]
+    body: Option<String>,
+
+    /// A file with its body; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    body_file: Option<PathBuf>,
+}
+
+impl Request {
+    /// The method.
+    pub(super) fn method(&self) -> &str {
+        let usual = if self.body.is_some() || self.body_file.is_some() { "POST" } else { "GET" };
+        self.method.as_deref().unwrap_or(usual)
+    }
+
+    /// The bytes of the request. What is typed is sent, be it as HTTP wants it or not; `Host`, `Connection` and
+    /// `Content-Length` are added where they are not typed.
+    pub(super) fn encode(&self, mount: &Mount, host: SocketAddr) -> anyhow::Result<Vec<u8>> {
+        let (method, target) = (self.method(), self.target(mount)?);
+        for (flag, text) in [("--method", method), ("--path", target)] {
+            anyhow::ensure!(!text.contains(char::is_control), "`{flag}` has a control character in it; leave it out");
+        }
+        let body = self.body()?;
+        let mut head = format!("{method} {target} HTTP/1.1\r\n");
+        let mut add = |name: &str, value: &str| head += &format!("{name}: {value}\r\n");
+        let typed = |name: &str| self.field.iter().any(|(typed, _)| typed.eq_ignore_ascii_case(name));
+        if !typed("host") {
+            add("Host", &host.to_string());
+        }
+        if !typed("connection") {
+            add("Connection", "close");
+        }
+        self.field.iter().for_each(|(name, value)| add(name, value));
+        if let Some(body) = &body
+            && !typed("content-length")
+            && !typed("transfer-encoding")
+        {
+            add("Content-Length", &body.len().to_string());
+        }
+        head += "\r\n";
+        Ok([head.into_bytes(), body.unwrap_or_default()].concat())
+    }
+
+    fn target<'t>(&'t self, mount: &'t Mount) -> anyhow::Result<&'t str> {
+        let plain = || mount.patterns.iter().find(|pattern| !pattern.contains('{'));
+        let target = self.path.as_ref().or_else(plain);
+        let target = target.with_context(|| {
+            format!("which path is to be called? say --path, for one of {}", mount.patterns.join(", "))
+        })?;
+        Ok(target)
+    }
+
+    fn body(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        match (&self.body, &self.body_file) {
+            (Some(text), _) => Ok(Some(text.clone().into_bytes())),
+            (None, Some(file)) => Ok(Some(read(file)?)),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).context("cannot read the body from stdin")?;
+        return Ok(bytes);
+    }
+    std::fs::read(file).with_context(|| format!("cannot read the body from {}", file.display()))
+}
+
+fn field(text: &str) -> Result<(String, String), String> {
+    let expected = "expected `Name: value`, without control characters";
+    let (name, value) = text.split_once(':').ok_or(expected)?;
+    let wrong = name.is_empty() || text.contains(|c: char| c.is_control() && c != '\t');
+    if wrong { Err(expected.to_owned()) } else { Ok((name.to_owned(), value.trim().to_owned())) }
+}

@@ -1,0 +1,54 @@
+//! `host check`: all that is wrong with a directory or one file, without serving it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use host::config::Config;
+use host::diagnostic::{Diagnostic, Severity};
+use host::server::Server;
+
+use super::options::Loading;
+
+/// The arguments of `host check`.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// A routes directory, or one component, which is checked as if it lay in a directory alone.
+    #[arg(value_name = "DIR|FILE", default_value = "routes")]
+    path: PathBuf,
+
+    #[command(flatten)]
+    loading: Loading,
+}
+
+impl Check {
+    /// Prints what is wrong, each with its remedy, and how many that is; the exit code is 1 where that includes an
+    /// error.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let config = Config {
+            routes: self.path,
+            options: self.loading.options.0.clone(),
+            cache_directory: self.loading.cache_directory()?,
+            ..Config::default()
+        };
+        let (server, diagnostics) = Server::new(config)?;
+        let mut text = String::new();
+        for diagnostic in &diagnostics {
+            text += &format!("{diagnostic}\n");
+        }
+        let [errors, warnings] = [Severity::Error, Severity::Warning].map(|severity| count(&diagnostics, severity));
+        let routes = counted(server.routes().routes().len(), "route");
+        text += &format!("{routes}; {}, {}\n", counted(errors, "error"), counted(warnings, "warning"));
+        std::io::stdout().write_all(text.as_bytes())?;
+        Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {
+    diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+}
+
+fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}

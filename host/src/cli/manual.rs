@@ -1,0 +1,55 @@
+//! `host completions` and `host man`: what shells and manuals know of the command line, made from the command line.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Command};
+use clap_complete::Shell;
+
+/// The arguments of `host completions`.
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell that is to read them.
+    shell: Shell,
+}
+
+/// The arguments of `host man`.
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// The command that the page is of, as in `host man run` [default: host itself].
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
+
+impl Completions {
+    /// Prints a script on stdout.
+    pub(super) fn run(self, mut host: Command) -> anyhow::Result<ExitCode> {
+        let name = host.get_name().to_owned();
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut host, name, &mut script);
+        io::stdout().write_all(&script)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Man {
+    /// Prints a page on stdout, as roff.
+    pub(super) fn run(self, mut host: Command) -> anyhow::Result<ExitCode> {
+        // Only then the commands know their whole names.
+        host.build();
+        let page = match &self.command {
+            Some(name) => host.find_subcommand(name).with_context(|| {
+                let names: Vec<&str> = host.get_subcommands().map(Command::get_name).collect();
+                format!("`{name}` is no command of host; write one of {}", names.join(", "))
+            })?,
+            None => &host,
+        };
+        let page = page.clone();
+        let title = page.get_display_name().unwrap_or(page.get_name()).to_owned();
+        let mut text = Vec::new();
+        clap_mangen::Man::new(page).title(title).render(&mut text)?;
+        io::stdout().write_all(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
