@@ -93,6 +93,17 @@ fn instances_that_have_waited_the_longest_make_room_for_others() {
 }
 
 #[test]
+fn an_instance_too_large_to_wait_pushes_out_no_other() {
+    let routes = RoutesDir::new().with_as("small.wasm", "counts").with_file("small.toml", "reuse = 100");
+    let routes = routes.with_as("large.wasm", "counts").with_file("large.toml", "reuse = 1000\nmemory = 268_435_456");
+    let server = TestServer::start(routes);
+    assert_eq!(counted(&server, &["/small"]), [chunk(1)]);
+    let counts = counted(&server, &["/large?grow"; 130]);
+    assert!(counts[1..].contains(&chunk(1)), "130 MiB were too large to wait");
+    assert_eq!(counted(&server, &["/small"]), [chunk(2)]);
+}
+
+#[test]
 fn what_a_shared_instance_prints_belongs_to_the_request_at_hand() {
     let server = counting("prints_in_reuse", "reuse = 3");
     counted(&server, &["/prints_in_reuse?print"; 3]);

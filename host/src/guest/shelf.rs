@@ -43,8 +43,12 @@ pub(super) fn take(handler: u64) -> Option<Instance> {
     })
 }
 
-/// Lets an instance wait. Where that is too many or too much, those that have waited the longest go.
+/// Lets an instance wait. Where that is too many or too much, those that have waited the longest go; one that is too
+/// large by itself ends, and pushes out no other.
 pub(super) fn put(handler: u64, instance: Instance) {
+    if instance.memory() > MAX_WAITING_BYTES {
+        return end(instance);
+    }
     let since = Instant::now();
     SHELF.with_borrow_mut(|shelf| {
         shelf.bytes += instance.memory();
