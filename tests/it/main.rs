@@ -1,5 +1,6 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
+mod book;
 mod cli;
 mod cli_call;
 mod cli_check;
