@@ -14,11 +14,12 @@ EXAMPLES := $(patsubst examples/%/Cargo.toml,%,$(wildcard examples/*/Cargo.toml)
 # Handlers in other languages: each folder has the same three, and scripts that install its tools and build one.
 LANGUAGES := $(patsubst examples/%/install,%,$(wildcard examples/*/install))
 TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-languages
+BOOK_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-book
 INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard $(TOOLS)/*/installed)))
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target guests test test-languages lint bench peers counts fuzz clean
+.PHONY: help run routes host target guests test test-languages lint book bench peers counts fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +81,10 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 	@sha256sum --check --quiet examples/bindings.sha256 || { echo "examples/bindings makes those of this world" >&2; exit 1; }
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
+
+book: ## Make pages of the book in target/book, installing mdBook; `make test` tests what it says
+	@docs/install
+	$(BOOK_TOOLS)/bin/mdbook build docs --dest-dir $(abspath target/book)
 
 bench: host routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
 	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example spin
