@@ -46,8 +46,8 @@ impl Reader {
         let folder = TempDir::new().expect("a temporary directory can be made");
         let place = folder.path().join("work");
         fs::create_dir(&place).expect("a folder can be made");
-        // As in a terminal, where curl shows its progress only if it has time to.
-        fs::write(folder.path().join(".curlrc"), "silent\nshow-error\n").expect("a file can be written");
+        // As in a terminal, where curl shows no progress of what it prints; and no test waits for ever.
+        fs::write(folder.path().join(".curlrc"), "silent\nshow-error\nmax-time = 60\n").expect("a file can be written");
         Self { folder, place, server: None, status: 0 }
     }
 
