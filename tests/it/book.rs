@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use page::{Act, Page};
+use serde_json::Value;
 use shell::Reader;
 
 /// A test for each page that is named.
@@ -71,6 +72,19 @@ fn each_part_of_the_contract_that_is_shown_is_in_it() {
             assert_eq!(strange, None, "{}:{}", page.place, step.line);
         }
     }
+}
+
+#[test]
+fn the_tools_of_other_languages_have_the_versions_that_build_the_examples() {
+    let text = Page::read("docs/src/languages.md").text;
+    for language in ["c", "python"] {
+        let pin = Page::read(&format!("examples/{language}/requirements.txt")).text;
+        assert!(text.contains(&format!("pip install {pin}")), "{pin}");
+    }
+    let package: Value =
+        serde_json::from_str(&Page::read("examples/javascript/package.json").text).expect("it is JSON");
+    let version = package["dependencies"]["componentize-qjs"].as_str().expect("it has a version");
+    assert!(text.contains(&format!("npm install componentize-qjs@{version}\n")), "{version}");
 }
 
 #[test]
