@@ -24,7 +24,7 @@ macro_rules! pages {
 
         $(#[test]
         fn $test() {
-            Reader::new().follow(&Page::read($place));
+            Reader::new(&Page::read($place)).follow();
         })*
     };
 }

@@ -11,7 +11,10 @@ use super::shell::forget_cargo;
 use crate::support::{run, text};
 
 /// Where they are built. What `host new` makes is built in the same place, with the same dependencies.
-pub const BUILD: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/projects");
+const BUILD: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/projects");
+
+/// What the tests of the book keep between runs.
+pub const BOOK: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/book");
 
 /// The handlers by their text, and the component of each.
 static BUILT: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(build);
@@ -23,7 +26,7 @@ pub fn component(handler: &str) -> &'static Path {
 
 /// Builds a package of each. A mistake in any of them fails every test that needs one.
 fn build() -> BTreeMap<String, PathBuf> {
-    let workspace = Path::new(env!("CARGO_TARGET_TMPDIR")).join("book");
+    let workspace = Path::new(BOOK).join("handlers");
     let mut packages = BTreeMap::new();
     for page in Page::chapters().iter().chain([&Page::read("README.md")]) {
         for step in page.steps() {

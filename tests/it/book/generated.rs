@@ -90,7 +90,9 @@ fn flags() -> String {
     let mut table = "| flag | default | what it is |\n|---|---|---|\n".to_owned();
     for part in text(&help.stdout).split("\n      --").skip(1) {
         // The lines are wrapped, and the next heading is behind the last flag of a section.
-        let lines = part.lines().take_while(|line| line.is_empty() || line.starts_with(' ') || *line == head(part));
+        let of_flag = |line: &&str| line.is_empty() || line.starts_with(' ');
+        let (first, rest) = part.split_once('\n').unwrap_or((part, ""));
+        let lines = [first].into_iter().chain(rest.lines().take_while(of_flag));
         let words = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
         let (flag, meaning) = words.split_once(' ').unwrap_or((&words, ""));
         if BUILTINS.iter().any(|builtin| builtin.name.replace('_', "-") == flag) {
@@ -107,8 +109,4 @@ fn flags() -> String {
         let _ = writeln!(table, "| `--{flag}{value}` | {default} | {meaning} |");
     }
     table
-}
-
-fn head(part: &str) -> &str {
-    part.lines().next().unwrap_or_default()
 }

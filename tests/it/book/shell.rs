@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::compare::{line_matches, matches};
-use super::components::{BUILD, component};
+use super::components::{BOOK, component};
 use super::page::{Act, Page, Step};
 use crate::support::{Process, host, run, text};
 
@@ -22,7 +22,8 @@ const RELOADED: &str = "routes reloaded";
 
 /// A reader at work.
 #[derive(Debug)]
-pub struct Reader {
+pub struct Reader<'p> {
+    page: &'p Page,
     folder: TempDir,
     /// Where the shell is.
     place: PathBuf,
@@ -40,26 +41,24 @@ pub fn forget_cargo(command: &mut Command) -> &mut Command {
     command.env_remove("CARGO_TARGET_DIR").env("CARGO_NET_OFFLINE", "true").env("CARGO_TERM_COLOR", "never")
 }
 
-impl Reader {
-    /// One who has read nothing yet.
-    pub fn new() -> Self {
+impl<'p> Reader<'p> {
+    /// One who has read nothing of a page yet.
+    pub fn new(page: &'p Page) -> Self {
         let folder = TempDir::new().expect("a temporary directory can be made");
         let place = folder.path().join("work");
         fs::create_dir(&place).expect("a folder can be made");
         // As in a terminal, where curl shows no progress of what it prints; and no test waits for ever.
         fs::write(folder.path().join(".curlrc"), "silent\nshow-error\nmax-time = 60\n").expect("a file can be written");
-        Self { folder, place, server: None, status: 0 }
+        Self { page, folder, place, server: None, status: 0 }
     }
 
-    /// Does all that a page asks for.
+    /// Does all that the page asks for.
     #[track_caller]
-    pub fn follow(mut self, page: &Page) {
-        let steps = page.steps();
-        for Step { line, act } in &steps {
-            let at = format!("{}:{line}", page.place);
-            self.take(&at, act);
+    pub fn follow(mut self) {
+        for Step { line, act } in self.page.steps() {
+            self.take(&format!("{}:{line}", self.page.place), &act);
         }
-        assert_eq!(self.status, 0, "{}: the last command failed", page.place);
+        assert_eq!(self.status, 0, "{}: the last command failed", self.page.place);
     }
 
     fn take(&mut self, at: &str, act: &Act) {
@@ -176,8 +175,9 @@ impl Reader {
             .current_dir(&self.place)
             .env("PATH", path.expect("no folder has a colon in its name"))
             .env("CURL_HOME", self.folder.path())
-            .env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/book/cache"))
-            .env("CARGO_BUILD_BUILD_DIR", BUILD)
+            .env("XDG_CACHE_HOME", format!("{BOOK}/cache"))
+            // Of each page its own, and kept: two pages may build projects of one name.
+            .env("CARGO_BUILD_BUILD_DIR", format!("{BOOK}/build-{}", self.page.name()))
             .env_remove("RUST_LOG")
             .stdin(Stdio::null());
         sh
