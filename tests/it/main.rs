@@ -6,6 +6,7 @@ mod cli_call;
 mod cli_check;
 mod cli_manual;
 mod cli_new;
+mod compatibility;
 mod descriptors;
 mod disk;
 mod examples;
