@@ -188,7 +188,8 @@ impl Connection {
         let request = Request { head, params, peer: self.peer.ip() };
         let has_body = terms.framing != BodyFraming::None;
         let deadline = Instant::now() + settings.timeout;
-        let exchange = Arc::new(Exchange::new(request, response(terms, settings), has_body, deadline));
+        let exchange = Exchange::new(request, response(terms, settings), has_body, deadline);
+        let exchange = Arc::new(exchange.with_push(worker.hub().clone(), settings.push));
         let id = worker.next_id();
         let invocation = Invocation {
             exchange: exchange.clone(),
@@ -196,16 +197,20 @@ impl Connection {
             route: route.mount.name.clone(),
             id,
         };
-        let served = {
+        let mut served = {
             let handler = std::pin::pin!(Some(route.handler.call(invocation)));
             let wire = self.wire(timeouts);
             let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
             drive.name(&route.mount.name, id);
+            drive.may_park(&worker);
             if settings.reuse == 1 && worker.gathers() {
                 drive.gather();
             }
             drive.run().await
         };
+        if let Ok(Served::LeftOpen(parked)) = &mut served {
+            parked.watch(settings, &self.socket);
+        }
         scratch::return_output(exchange.response(Response::take_buffer));
         served
     }
