@@ -61,6 +61,25 @@ impl Response {
         Ok(self)
     }
 
+    /// The status as it stands: what was set, or the option `status`.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        response::status()
+    }
+
+    /// The fields as they stand, in the order they will be sent: what was set, and before it the host's `content-type`
+    /// where none was set and the response has one.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(String, Vec<u8>)> {
+        response::fields()
+    }
+
+    /// One of [these fields](Self::fields) by its name, in any case; of several lines the first.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<Vec<u8>> {
+        response::field(name)
+    }
+
     /// Removes all lines of a field. Without any it does nothing.
     ///
     /// # Errors
@@ -132,7 +151,8 @@ pub enum Error {
     Invalid,
     /// The field describes the connection, which the host manages (RFC 9110 section 7.6.1).
     Forbidden,
-    /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name.
+    /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; or one of the
+    /// [context](crate::context).
     TooLarge,
 }
 
@@ -144,7 +164,7 @@ impl Error {
             Self::HeadAlreadySent => "the head was sent already",
             Self::Invalid => "the value is not allowed here",
             Self::Forbidden => "the field belongs to the host",
-            Self::TooLarge => "too many fields, or too large a field",
+            Self::TooLarge => "too many or too large fields or values",
         }
     }
 }

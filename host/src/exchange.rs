@@ -19,8 +19,14 @@ use crate::http::fields::Fields;
 use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
 
+mod notes;
+mod passage;
 #[cfg(test)]
 mod tests;
+
+use passage::Passage;
+
+pub use notes::NoteError;
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -77,6 +83,8 @@ struct Inner {
     closed_by_handler: bool,
     /// Why the handler gave up, where it did.
     failure: Option<String>,
+    /// What only a request with middleware has, or one that leaves notes.
+    passage: Option<Box<Passage>>,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -109,6 +117,10 @@ enum WaitsFor {
 }
 
 impl Inner {
+    fn new(response: Response, body: Body, clock: Clock) -> Self {
+        Self { response, body, clock, closed_by_handler: false, failure: None, passage: None }
+    }
+
     /// Whether a handler that writes need not wait: there is room, or writing is over.
     fn has_room(&self) -> bool {
         self.response.has_room() || self.response.is_over()
@@ -126,10 +138,7 @@ impl Exchange {
     pub fn new(request: Request, response: Response, has_body: bool, deadline: Instant) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
-        Self {
-            request: Some(request),
-            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
-        }
+        Self { request: Some(request), inner: Mutex::new(Inner::new(response, body, clock)) }
     }
 
     /// An exchange that no handler sees: the host has made the response.
@@ -137,10 +146,7 @@ impl Exchange {
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
         let body = Body::Over(Ok(()));
-        Self {
-            request: None,
-            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
-        }
+        Self { request: None, inner: Mutex::new(Inner::new(response, body, clock)) }
     }
 
     /// The request, where a handler answers it.
@@ -194,6 +200,10 @@ impl Exchange {
         if *offset == 0 && !response.admits(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
         }
+        if !inner.may_send_head()? {
+            return Ok(false);
+        }
+        let response = &mut inner.response;
         loop {
             let rest = &chunk[*offset..];
             if !rest.is_empty() && !response.is_over() && !response.has_room() {
@@ -209,8 +219,9 @@ impl Exchange {
         }
     }
 
-    /// Waits until the client took enough of what was written, or the response is over.
+    /// Waits until the head may be sent and the client took enough of what was written, or the response is over.
     pub async fn room(&self) {
+        self.head().await;
         self.wait(WaitsFor::Room, |inner| inner.has_room().then_some(())).await;
     }
 
@@ -278,7 +289,7 @@ impl Exchange {
             let inner = &mut *self.lock();
             if let Some(value) = ready(inner) {
                 if let Some((_, since)) = inner.clock.waiting.take() {
-                    inner.clock.deadline += since.elapsed();
+                    inner.put_off(since.elapsed());
                 }
                 return Poll::Ready(value);
             }
@@ -329,8 +340,8 @@ impl Exchange {
     /// When the handler's time is used up; none while it waits for its client.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let clock = &self.lock().clock;
-        clock.waiting.is_none().then_some(clock.deadline)
+        let inner = &*self.lock();
+        inner.clock.waiting.is_none().then(|| inner.deadline())
     }
 
     /// Whether the handler waited for something that is there now: it is time to poll it.

@@ -1,7 +1,9 @@
 module wit_component
 
-go 1.27.1
+go 1.25
 
-require go.bytecodealliance.org/pkg v0.4.0
+require (
+    go.bytecodealliance.org/pkg v0.4.0
+)
 
 replace go.bytecodealliance.org/pkg => ../pkg

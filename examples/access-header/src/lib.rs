@@ -1,0 +1,10 @@
+//! Says in a field of every response for whom it was made: the user that another middleware has left in the context.
+
+use guest_sdk::{Error, Response, context, on_response};
+
+#[on_response]
+fn access_header(response: Response) -> Result<(), Error> {
+    let user = context::get("user").unwrap_or_else(|| b"nobody".to_vec());
+    response.set_field("x-access", user)?;
+    Ok(())
+}
