@@ -18,7 +18,7 @@ pub(super) enum Answerer<'r> {
     /// The route's handler.
     Handler,
     /// The host.
-    Host(Refusal<'r>),
+    Host(Box<Refusal<'r>>),
 }
 
 /// Shows the request to the chain and then, where all of it goes on, to the answerer.
@@ -40,7 +40,7 @@ pub(super) async fn on_request(
     }
     match answerer {
         Answerer::Handler => route.handler.call(invocation).await,
-        Answerer::Host(refusal) => Ok(answer(&exchange, refusal)),
+        Answerer::Host(refusal) => Ok(answer(&exchange, &refusal)),
     }
 }
 
@@ -68,7 +68,7 @@ fn called(layer: &Layer, exchange: &Arc<Exchange>, id: u64) -> Invocation {
 }
 
 /// The host's answer, beside what the chain has set.
-fn answer(exchange: &Exchange, refusal: Refusal<'_>) -> Outcome {
+fn answer(exchange: &Exchange, refusal: &Refusal<'_>) -> Outcome {
     let text = refusal.line();
     match exchange.response(|response| response.describe(refusal.status, refusal.fields, &text)) {
         Ok(()) => Outcome::Body(text.into()),

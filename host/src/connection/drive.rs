@@ -70,7 +70,7 @@ pub(super) struct Drive<'c, G> {
     gathers: bool,
     gone: Option<CloseReason>,
     /// Where the head waits for middleware to see it.
-    held: Option<Held<'c>>,
+    held: Option<Box<Held<'c>>>,
 }
 
 impl<'c, G> Drive<'c, G>

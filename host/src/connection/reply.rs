@@ -154,7 +154,7 @@ impl Connection {
         if first.chain.is_empty() {
             return self.reply(terms, refusal).await;
         }
-        Box::pin(self.call(terms, first, head, Params::new(), Answerer::Host(refusal))).await
+        Box::pin(self.call(terms, first, head, Params::new(), Answerer::Host(Box::new(refusal)))).await
     }
 
     /// Sends an answer of the host's own, and sees to the request's body.

@@ -40,6 +40,8 @@ pub(super) struct Catalog<H = Handler> {
     resting: bool,
     /// What the system did not show when it was last looked.
     unread: Vec<PathBuf>,
+    /// The component that the operator asks for by itself, whatever it is.
+    asked_for: Option<PathBuf>,
 }
 
 /// What is known of one component.
@@ -79,7 +81,12 @@ impl<H> Catalog<H> {
     /// One without components.
     pub(super) fn new() -> Self {
         let (found, told, unread) = (Vec::new(), Vec::new(), Vec::new());
-        Self { entries: BTreeMap::new(), found, told, settled: None, resting: false, unread }
+        Self { entries: BTreeMap::new(), found, told, settled: None, resting: false, unread, asked_for: None }
+    }
+
+    /// One of a single component, which is loaded whatever it is.
+    pub(super) fn of(component: &Path) -> Self {
+        Self { asked_for: Some(component.to_owned()), ..Self::new() }
     }
 
     /// Takes in which components there are at `now`. Of those below `unread` nothing is known: they stay as they are. A
@@ -168,8 +175,7 @@ impl<H> Catalog<H> {
     /// Whether a component is to be loaded: a route, or middleware that a route may have.
     fn is_wanted(&self, file: &Path) -> bool {
         let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, file));
-        // A single component is loaded, whatever it is.
-        !is_layer(file) || is_of_directory(file) || is_named() || self.entries.keys().all(|known| known == file)
+        !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file) || is_named()
     }
 
     /// A component that looked so was loaded, or cannot be: then the version before it goes on serving, and where that

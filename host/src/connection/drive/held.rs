@@ -32,7 +32,7 @@ where
     /// Holds the head back until the `watchers` have seen it.
     pub(in crate::connection) fn hold(&mut self, watchers: Watchers<'c>) {
         self.exchange.hold_head();
-        self.held = Some(Held { watchers, watched: false, ending: None });
+        self.held = Some(Box::new(Held { watchers, watched: false, ending: None }));
     }
 
     /// Whether the head is seen now.

@@ -301,3 +301,63 @@ fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
     catalog.find(looks(2).split_off(1), &[], at(0), Duration::ZERO);
     assert_eq!(table(&mut catalog), (["b.wasm /b", "c.wasm /x /c"].map(str::to_owned).into(), vec![]));
 }
+
+/// A catalog of `a.wasm`, loaded, beside a middleware that is not.
+fn guarded(middleware: &str) -> Catalog<()> {
+    let mut catalog = Catalog::new();
+    catalog.find(files(&[("a.wasm", 1), (middleware, 1)]), &[], at(0), Duration::ZERO);
+    catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None), Some(&[]));
+    catalog.begin(Path::new(middleware), Claim::At(Vec::new()), Some(&[]));
+    end(&mut catalog, "a.wasm", 1, &["/a"]);
+    catalog
+}
+
+#[test]
+fn a_route_waits_for_middleware_and_is_not_served_without_it() {
+    let mut catalog = guarded("_middleware.wasm");
+    let (awaiting, told) = catalog.table();
+    assert!(awaiting.routes().is_empty() && !awaiting.is_complete() && told.is_empty());
+    end(&mut catalog, "_middleware.wasm", 1, &[]);
+    let told = [
+        "_middleware.wasm: bad",
+        "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it",
+    ];
+    assert_eq!(table(&mut catalog), (vec![], told.map(str::to_owned).into()));
+    catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
+    assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], vec![]), "the operator wants it so");
+}
+
+#[test]
+fn middleware_that_the_system_does_not_show_is_not_as_if_it_were_not_there() {
+    let mut catalog = Catalog::new();
+    catalog.find(files(&[("a.wasm", 1)]), &["_middleware.wasm".into()], at(0), Duration::ZERO);
+    end(&mut catalog, "a.wasm", 1, &["/a"]);
+    let told = "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it";
+    assert_eq!(table(&mut catalog), (vec![], vec![told.to_owned()]));
+}
+
+#[test]
+fn middleware_that_comes_later_leaves_the_routes_as_they_were_until_it_is_loaded() {
+    let mut catalog = with_a();
+    let both = files(&[("_middleware.wasm", 1), ("a.wasm", 1)]);
+    assert_eq!(catalog.find(both, &[], at(0), Duration::ZERO), changed(&[("_middleware.wasm", 1)]));
+    catalog.begin(Path::new("_middleware.wasm"), Claim::At(Vec::new()), Some(&[]));
+    assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
+    end(&mut catalog, "_middleware.wasm", 1, &[]);
+    assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
+}
+
+#[test]
+fn named_middleware_is_loaded_once_a_route_asks_for_it() {
+    let mut catalog = Catalog::<()>::new();
+    let both = || files(&[("_x.wasm", 1), ("in/a.wasm", 1)]);
+    assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), changed(&[("in/a.wasm", 1)]));
+    assert!(catalog.begin(Path::new("in/a.wasm"), Claim::Anywhere(None), Some(&["y".to_owned()])));
+    assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), Findings::default());
+    assert!(catalog.begin(Path::new("in/a.wasm"), Claim::Anywhere(None), Some(&["x".to_owned()])));
+    assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), changed(&[("_x.wasm", 1)]));
+    // The route file cannot be read now: what was asked for stays.
+    catalog.begin(Path::new("in/a.wasm"), Claim::Anywhere(None), None);
+    let again = files(&[("_x.wasm", 2), ("in/a.wasm", 1)]);
+    assert_eq!(catalog.find(again, &[], at(0), Duration::ZERO), changed(&[("_x.wasm", 2)]));
+}

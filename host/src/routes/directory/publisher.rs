@@ -92,7 +92,7 @@ impl Publisher {
         let mut publisher = Self {
             root: root.to_owned(),
             load,
-            catalog: Catalog::new(),
+            catalog: if root.is_dir() { Catalog::new() } else { Catalog::of(root) },
             current: Arc::new(Current::new(Arc::new(RouteTable::empty()))),
             watcher: None,
             events,
