@@ -160,7 +160,9 @@ impl Connection {
     /// Sends an answer of the host's own, and sees to the request's body.
     async fn reply(&mut self, terms: &Terms, refusal: Refusal<'_>) -> Result<Served, CloseReason> {
         let decoder = BodyDecoder::new(terms.framing, u64::MAX);
-        let mut intake = Intake::new(decoder, PIECE, None, terms.awaits_continue);
+        let worker = self.worker.clone();
+        let timeouts = &worker.config().timeouts;
+        let mut intake = Intake::new(decoder, PIECE, None, terms.awaits_continue, timeouts);
         let keep_alive = intake.abandon(&mut self.input) && terms.keep_alive && refusal.last.is_none();
         let options = ResponseOptions {
             version: terms.version,
@@ -173,9 +175,8 @@ impl Connection {
         };
         let mut response = Response::new(options, b"", scratch::take_output());
         answer(&mut response, refusal.status, refusal.fields, &refusal.text);
-        let worker = self.worker.clone();
         let exchange = Arc::new(Exchange::answered(response));
-        let wire = self.wire(&worker.config().timeouts);
+        let wire = self.wire(timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
         let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
         match (drive.run().await, refusal.last) {
@@ -206,7 +207,8 @@ impl Connection {
         let _serving = worker.serving();
         let (download, upload) = self.pacers(route);
         let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
-        let intake = Intake::new(decoder, piece, upload, terms.awaits_continue);
+        let timeouts = &worker.config().timeouts;
+        let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
         let request = Request { head, params, peer: self.peer.ip() };
         let exchange = Arc::new(exchange(terms, settings, request));
         let id = worker.next_id();
@@ -216,7 +218,7 @@ impl Connection {
             route: route.mount.name.clone(),
             id,
         };
-        let wire = self.wire(&worker.config().timeouts);
+        let wire = self.wire(timeouts);
         let served = match answerer {
             Answerer::Handler if route.chain.is_empty() => {
                 let handler = std::pin::pin!(Some(route.handler.call(invocation)));
