@@ -206,7 +206,7 @@ fn cors_answers_a_preflight_request_before_auth_refuses_it() {
 
 // Each import costs every request. What can panic, print or fail to allocate imports all of WASI's streams.
 #[test]
-fn a_handler_that_cannot_fail_imports_nothing_but_what_it_calls() {
+fn a_guest_that_cannot_fail_imports_nothing_but_what_it_calls() {
     let cases: &[(&str, &[&str])] = &[
         ("nothing", &[]),
         ("text", &[]),
@@ -221,6 +221,8 @@ fn a_handler_that_cannot_fail_imports_nothing_but_what_it_calls() {
         expected.sort();
         assert_eq!(imports(name), expected, "{name}");
     }
+    let called = ["context@0.1.0 get", "response@0.1.0 fail", "response@0.1.0 set-field"];
+    assert_eq!(imports("access-header"), called.map(|function| format!("vibrato:handler/{function}")));
 }
 
 /// The functions that a component imports, each after its interface, sorted.

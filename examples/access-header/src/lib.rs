@@ -4,7 +4,9 @@ use guest_sdk::{Error, Response, context, on_response};
 
 #[on_response]
 fn access_header(response: Response) -> Result<(), Error> {
-    let user = context::get("user").unwrap_or_else(|| b"nobody".to_vec());
-    response.set_field("x-access", user)?;
+    match context::get("user") {
+        Some(user) => response.set_field("x-access", user)?,
+        None => response.set_field("x-access", "nobody")?,
+    };
     Ok(())
 }
