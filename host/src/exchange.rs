@@ -18,13 +18,16 @@ use crate::clock;
 use crate::http::fields::Fields;
 use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
+use crate::push::Subscriber;
 
 mod notes;
 mod passage;
+mod push;
 #[cfg(test)]
 mod tests;
 
 use passage::Passage;
+use push::Push;
 
 pub use notes::NoteError;
 
@@ -72,6 +75,7 @@ impl BodyError {
 #[derive(Debug)]
 pub struct Exchange {
     request: Option<Request>,
+    push: Option<Push>,
     inner: Mutex<Inner>,
 }
 
@@ -85,6 +89,8 @@ struct Inner {
     failure: Option<String>,
     /// What only a request with middleware has, or one that leaves notes.
     passage: Option<Box<Passage>>,
+    /// The connection among the subscribers, once the handler has subscribed it.
+    subscriber: Option<Subscriber>,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -118,7 +124,7 @@ enum WaitsFor {
 
 impl Inner {
     fn new(response: Response, body: Body, clock: Clock) -> Self {
-        Self { response, body, clock, closed_by_handler: false, failure: None, passage: None }
+        Self { response, body, clock, closed_by_handler: false, failure: None, subscriber: None, passage: None }
     }
 
     /// Whether a handler that writes need not wait: there is room, or writing is over.
@@ -138,15 +144,14 @@ impl Exchange {
     pub fn new(request: Request, response: Response, has_body: bool, deadline: Instant) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
-        Self { request: Some(request), inner: Mutex::new(Inner::new(response, body, clock)) }
+        Self { request: Some(request), push: None, inner: Mutex::new(Inner::new(response, body, clock)) }
     }
 
     /// An exchange that no handler sees: the host has made the response.
     #[must_use]
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
-        let body = Body::Over(Ok(()));
-        Self { request: None, inner: Mutex::new(Inner::new(response, body, clock)) }
+        Self { request: None, push: None, inner: Mutex::new(Inner::new(response, Body::Over(Ok(())), clock)) }
     }
 
     /// The request, where a handler answers it.

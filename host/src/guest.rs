@@ -12,6 +12,7 @@ mod instance;
 mod log;
 mod meter;
 mod middleware;
+mod missing;
 mod report;
 mod shelf;
 mod state;

@@ -4,6 +4,7 @@
 
 mod ending;
 mod held;
+mod open;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 
+use super::parked::Parked;
 use super::timer::Timer;
 use crate::clock;
 use crate::close_reason::CloseReason;
@@ -22,6 +24,7 @@ use crate::guest::{self, CallError, Outcome};
 use crate::http::response::Response;
 use crate::intake::{Ahead, Intake, poll_ahead};
 use crate::pump::Pump;
+use crate::worker::{Place, Worker};
 
 pub(super) use ending::tell;
 pub(super) use held::substitute;
@@ -35,12 +38,12 @@ const MAX_TURNS: usize = 32;
 pub(super) const RETRY: [(&str, &str); 1] = [("Retry-After", "1")];
 
 /// How an exchange ended where the connection did not end with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Served {
     /// The response was sent; the next request can come.
     Complete,
-    /// The handler left the response open.
-    LeftOpen,
+    /// The handler left the response open, and what it wrote was sent.
+    LeftOpen(Box<Parked>),
 }
 
 /// What of a connection an exchange uses.
@@ -65,7 +68,10 @@ pub(super) struct Drive<'c, G> {
     pump: Pump,
     /// What the handler returned and is not encoded yet.
     tail: Bytes,
-    left_open: bool,
+    /// Where connections that are left open are counted.
+    worker: Option<&'c Worker>,
+    /// The place of this one, where its handler has left it open.
+    left_open: Option<Place>,
     /// The answer waits, once, for the other handlers that are ready.
     gathers: bool,
     gone: Option<CloseReason>,
@@ -94,7 +100,8 @@ where
             intake,
             pump,
             tail: Bytes::new(),
-            left_open: false,
+            worker: None,
+            left_open: None,
             gathers: false,
             gone: None,
             held: None,
@@ -104,6 +111,11 @@ where
     /// Says whose handler it is, for the log.
     pub(super) fn name(&mut self, route: &'c str, id: u64) {
         (self.route, self.id) = (route, id);
+    }
+
+    /// Lets the handler leave its response open, where the worker has a place for one more.
+    pub(super) fn may_park(&mut self, worker: &'c Worker) {
+        self.worker = Some(worker);
     }
 
     /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
@@ -119,23 +131,17 @@ where
         if let Some(gone) = self.gone {
             return Err(gone);
         }
-        if self.left_open {
-            return Ok(Served::LeftOpen);
+        if let Some(place) = self.left_open.take() {
+            return Ok(Served::LeftOpen(Box::new(self.park(place))));
         }
-        let (keeps_alive, cut, needs_reset) =
-            self.exchange.response(|response| (response.keeps_alive(), response.is_cut(), response.needs_reset()));
         if self.exchange.is_closed_by_handler() {
             return Err(CloseReason::Handler);
         }
-        match (cut, needs_reset) {
-            (true, true) => return Err(CloseReason::TruncatedUnseen),
-            (true, false) => return Err(CloseReason::Truncated),
-            (false, _) => {}
+        let (after, cut) = self.exchange.response(|response| (after(response), response.is_cut()));
+        if cut || self.intake.is_done() {
+            return after;
         }
-        if self.intake.is_done() {
-            return if keeps_alive { Ok(Served::Complete) } else { Err(CloseReason::NotPersistent) };
-        }
-        if keeps_alive && self.intake.abandon(self.wire.input) {
+        if after.is_ok() && self.intake.abandon(self.wire.input) {
             let drained = self.intake.drain(self.wire.socket, self.wire.input, self.wire.timeouts.body).await;
             return if drained { Ok(Served::Complete) } else { Err(CloseReason::BodyUnread) };
         }
@@ -217,7 +223,7 @@ where
 
     /// Whether all that was written is sent, or lost.
     fn poll_pump(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.pump.poll(cx, self.wire.socket, &self.exchange) {
+        match self.pump.poll(cx, self.wire.socket, &*self.exchange) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(_)) => {
                 self.lose_client(CloseReason::ClientGone);
@@ -286,6 +292,16 @@ where
             self.handler.set(None);
             self.settle(Err(expired));
         }
+    }
+}
+
+/// What becomes of the connection after a response that is sent.
+pub(super) fn after(response: &Response) -> Result<Served, CloseReason> {
+    match (response.is_cut(), response.needs_reset(), response.keeps_alive()) {
+        (true, true, _) => Err(CloseReason::TruncatedUnseen),
+        (true, false, _) => Err(CloseReason::Truncated),
+        (false, _, true) => Ok(Served::Complete),
+        (false, _, false) => Err(CloseReason::NotPersistent),
     }
 }
 

@@ -210,7 +210,8 @@ impl Connection {
         let timeouts = &worker.config().timeouts;
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
         let request = Request { head, params, peer: self.peer.ip() };
-        let exchange = Arc::new(exchange(terms, settings, request));
+        let exchange = exchange(terms, settings, request).with_push(worker.hub().clone(), settings.push);
+        let exchange = Arc::new(exchange);
         let id = worker.next_id();
         let invocation = Invocation {
             exchange: exchange.clone(),
@@ -219,11 +220,12 @@ impl Connection {
             id,
         };
         let wire = self.wire(timeouts);
-        let served = match answerer {
+        let mut served = match answerer {
             Answerer::Handler if route.chain.is_empty() => {
                 let handler = std::pin::pin!(Some(route.handler.call(invocation)));
                 let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
                 drive.name(&route.mount.name, id);
+                drive.may_park(&worker);
                 if settings.reuse == 1 && worker.gathers() {
                     drive.gather();
                 }
@@ -234,10 +236,14 @@ impl Connection {
                 let mut handler = Box::pin(Some(chain::on_request(route, invocation, answerer)));
                 let mut drive = Drive::new(wire, exchange.clone(), handler.as_mut(), intake, Pump::new(download));
                 drive.name(&route.mount.name, id);
+                drive.may_park(&worker);
                 drive.hold(watchers);
                 Box::pin(drive.run()).await
             }
         };
+        if let Ok(Served::LeftOpen(parked)) = &mut served {
+            parked.watch(settings, &self.socket);
+        }
         scratch::return_output(exchange.response(Response::take_buffer));
         served
     }

@@ -4,12 +4,12 @@
 
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift};
 
-use super::component::{check_export, compile, exports, link, missing_imports};
+use super::component::{check_export, compile, exports, link};
 use super::engine::Engine;
 use super::instance::{explain, store};
 use super::state::State;
 use super::types::GuestStep;
-use super::{CallError, Invocation, LoadError, Outcome};
+use super::{CallError, Invocation, LoadError, Outcome, missing};
 
 /// A loaded middleware, ready to be called.
 pub struct Middleware {
@@ -123,7 +123,7 @@ impl Exports {
         if errors.is_empty() {
             return Ok(Self { on_request, on_response });
         }
-        errors.extend(missing_imports(engine, component));
+        errors.extend(missing::imports(engine, component));
         Err(errors)
     }
 }

@@ -9,6 +9,7 @@ use crate::http::fields::FieldError;
 use crate::http::head::Version;
 use crate::http::response::ResponseError;
 use crate::options::Value;
+use crate::push::PushError;
 
 /// `outcome`
 #[derive(ComponentType, Lift)]
@@ -90,6 +91,16 @@ impl From<NoteError> for GuestError {
     fn from(error: NoteError) -> Self {
         match error {
             NoteError::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+impl From<PushError> for GuestError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Topic | PushError::Empty => Self::Invalid,
+            PushError::LargeChunk | PushError::TooManyTopics => Self::TooLarge,
+            PushError::Closed => Self::Closed,
         }
     }
 }

@@ -12,8 +12,9 @@ use super::fields::{FieldError, Fields};
 use super::head::Version;
 
 mod answer;
-mod encode;
+pub(super) mod encode;
 mod framing;
+mod open;
 #[cfg(test)]
 mod tests;
 

@@ -76,15 +76,6 @@ where
         }
     }
 
-    fn leave_open(&mut self) {
-        let (route, request) = (self.route, self.id);
-        tracing::info!(route, request, "handler {route} has exited with the connection possibly left open");
-        self.left_open = self.exchange.response(|response| {
-            response.flush_held();
-            !response.is_over()
-        });
-    }
-
     /// The last piece of the body, or all of it.
     fn begin_tail(&mut self, body: Bytes) {
         let length = body.len() as u64;
@@ -136,7 +127,7 @@ where
     }
 
     /// The handler failed: a status where the head is not sent, and else a response that looks cut.
-    fn fail(&mut self, code: u16) {
+    pub(super) fn fail(&mut self, code: u16) {
         let drains = self.intake.abandon(self.wire.input);
         self.exchange.response(|response| {
             if !response.is_building() {
