@@ -12,7 +12,7 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 15] = [
+const UNSEEN: [&str; 16] = [
     "a `%` in the path is not followed by two hexadecimal digits",
     "a chunk of more than … bytes",
     "a line is too long",
@@ -28,6 +28,7 @@ const UNSEEN: [&str; 15] = [
     "the response is complete",
     "the timeout has passed",
     "too many or too large fields",
+    "too many or too large notes",
 ];
 
 /// The sources of the host, without its tests.
