@@ -44,4 +44,5 @@ mod pump;
 pub mod rate;
 pub mod routes;
 pub mod server;
+pub mod websocket;
 mod worker;
