@@ -1,9 +1,9 @@
 //! Route handlers for Vibrato, an HTTP/1.x server, as WebAssembly components.
 //!
 //! This crate owns how a handler reads in Rust: the attribute [`handler`], the three things a handler can ask for
-//! ([`Request`], [`Response`], [`Options`]) and what each return type means ([`IntoOutcome`]). It must not know how
-//! the host paces, frames or routes; the contract between the two is the WIT package `vibrato:handler`, of which
-//! [`bindings`] is generated.
+//! ([`Request`], [`Response`], [`Options`]), what each return type means ([`IntoOutcome`]), and how responses that stay
+//! open are reached ([`push`]). It must not know how the host paces, frames or routes; the contract between the two is
+//! the WIT package `vibrato:handler`, of which [`bindings`] is generated.
 //!
 //! ```standalone_crate
 //! use guest_sdk::{Options, Request, Response, handler};
@@ -33,6 +33,7 @@ mod declaration;
 mod failure;
 mod options;
 mod outcome;
+pub mod push;
 mod query;
 mod request;
 mod response;

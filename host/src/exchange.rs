@@ -18,9 +18,13 @@ use crate::clock;
 use crate::http::fields::Fields;
 use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
+use crate::push::Subscriber;
 
+mod push;
 #[cfg(test)]
 mod tests;
+
+use push::Push;
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -66,6 +70,7 @@ impl BodyError {
 #[derive(Debug)]
 pub struct Exchange {
     request: Option<Request>,
+    push: Option<Push>,
     inner: Mutex<Inner>,
 }
 
@@ -77,6 +82,8 @@ struct Inner {
     closed_by_handler: bool,
     /// Why the handler gave up, where it did.
     failure: Option<String>,
+    /// The connection among the subscribers, once the handler has subscribed it.
+    subscriber: Option<Subscriber>,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -109,6 +116,10 @@ enum WaitsFor {
 }
 
 impl Inner {
+    fn new(response: Response, body: Body, clock: Clock) -> Self {
+        Self { response, body, clock, closed_by_handler: false, failure: None, subscriber: None }
+    }
+
     /// Whether a handler that writes need not wait: there is room, or writing is over.
     fn has_room(&self) -> bool {
         self.response.has_room() || self.response.is_over()
@@ -126,21 +137,14 @@ impl Exchange {
     pub fn new(request: Request, response: Response, has_body: bool, deadline: Instant) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
-        Self {
-            request: Some(request),
-            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
-        }
+        Self { request: Some(request), push: None, inner: Mutex::new(Inner::new(response, body, clock)) }
     }
 
     /// An exchange that no handler sees: the host has made the response.
     #[must_use]
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
-        let body = Body::Over(Ok(()));
-        Self {
-            request: None,
-            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
-        }
+        Self { request: None, push: None, inner: Mutex::new(Inner::new(response, Body::Over(Ok(())), clock)) }
     }
 
     /// The request, where a handler answers it.

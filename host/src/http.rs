@@ -8,6 +8,7 @@
 //!
 //! The framing of a request is decided in [`framing`], that of a response in [`response`], and nowhere else.
 
+pub mod chunk;
 pub mod decode;
 pub mod fields;
 pub mod framing;

@@ -41,6 +41,7 @@ pub mod http;
 mod intake;
 pub mod options;
 mod pump;
+pub mod push;
 pub mod rate;
 pub mod routes;
 pub mod server;

@@ -21,6 +21,8 @@ mod outcomes;
 mod outcomes_failed;
 mod outcomes_http10;
 mod outcomes_manual;
+mod push;
+mod push_bounds;
 mod rate;
 mod reload;
 mod reload_directory;

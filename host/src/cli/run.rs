@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -64,6 +64,10 @@ struct Bounds {
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_invocations: u32,
 
+    /// Responses left open at once; past it: 503.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_parked)]
+    max_parked: usize,
+
     /// Bytes of a request's head; past it: 431.
     #[arg(long, value_name = "BYTES", default_value_t = HeadLimits::default().max_bytes)]
     max_head: usize,
@@ -83,6 +87,10 @@ struct Bounds {
     /// For the next bytes of a body that a handler waits for.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().body), value_parser = duration)]
     body_timeout: Duration,
+
+    /// Bytes a second below which the waits for a body add up to --body-timeout; 0 has none.
+    #[arg(long, value_name = "BYTES", default_value_t = Timeouts::default().least_body_rate.map_or(0, NonZeroU64::get))]
+    min_body_rate: u64,
 
     /// For the next request on an open connection.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().idle), value_parser = duration)]
@@ -144,6 +152,7 @@ impl Run {
             limits: Limits {
                 max_connections: bounds.max_connections,
                 max_invocations: bounds.max_invocations,
+                max_parked: bounds.max_parked,
                 head: HeadLimits {
                     max_bytes: bounds.max_head,
                     max_fields: bounds.max_fields,
@@ -153,6 +162,7 @@ impl Run {
             timeouts: Timeouts {
                 head: bounds.head_timeout,
                 body: bounds.body_timeout,
+                least_body_rate: NonZeroU64::new(bounds.min_body_rate),
                 idle: bounds.idle_timeout,
                 load: bounds.load_timeout,
                 write: bounds.write_timeout,

@@ -137,7 +137,9 @@ impl Connection {
     /// Sends an answer of the host's own, and sees to the request's body.
     async fn reply(&mut self, terms: &Terms, refusal: Refusal<'_>) -> Result<Served, CloseReason> {
         let decoder = BodyDecoder::new(terms.framing, u64::MAX);
-        let mut intake = Intake::new(decoder, PIECE, None, terms.awaits_continue);
+        let worker = self.worker.clone();
+        let timeouts = &worker.config().timeouts;
+        let mut intake = Intake::new(decoder, PIECE, None, terms.awaits_continue, timeouts);
         let keep_alive = intake.abandon(&mut self.input) && terms.keep_alive && refusal.last.is_none();
         let options = ResponseOptions {
             version: terms.version,
@@ -150,9 +152,8 @@ impl Connection {
         };
         let mut response = Response::new(options, b"", scratch::take_output());
         answer(&mut response, refusal.status, refusal.fields, &refusal.text);
-        let worker = self.worker.clone();
         let exchange = Arc::new(Exchange::answered(response));
-        let wire = self.wire(&worker.config().timeouts);
+        let wire = self.wire(timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
         let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
         match (drive.run().await, refusal.last) {
@@ -182,11 +183,13 @@ impl Connection {
         let _serving = worker.serving();
         let (download, upload) = self.pacers(route);
         let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
-        let intake = Intake::new(decoder, piece, upload, terms.awaits_continue);
+        let timeouts = &worker.config().timeouts;
+        let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
         let request = Request { head, params, peer: self.peer.ip() };
         let has_body = terms.framing != BodyFraming::None;
         let deadline = Instant::now() + settings.timeout;
-        let exchange = Arc::new(Exchange::new(request, response(terms, settings), has_body, deadline));
+        let exchange = Exchange::new(request, response(terms, settings), has_body, deadline);
+        let exchange = Arc::new(exchange.with_push(worker.hub().clone(), settings.push));
         let id = worker.next_id();
         let invocation = Invocation {
             exchange: exchange.clone(),
@@ -194,16 +197,20 @@ impl Connection {
             route: route.mount.name.clone(),
             id,
         };
-        let served = {
+        let mut served = {
             let handler = std::pin::pin!(Some(route.handler.call(invocation)));
-            let wire = self.wire(&worker.config().timeouts);
+            let wire = self.wire(timeouts);
             let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
             drive.name(&route.mount.name, id);
+            drive.may_park(&worker);
             if settings.reuse == 1 && worker.gathers() {
                 drive.gather();
             }
             drive.run().await
         };
+        if let Ok(Served::LeftOpen(parked)) = &mut served {
+            parked.watch(settings, &self.socket);
+        }
         scratch::return_output(exchange.response(Response::take_buffer));
         served
     }
