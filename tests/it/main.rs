@@ -33,3 +33,5 @@ mod rfc9112_body;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod websocket;
+mod websocket_end;

@@ -33,6 +33,21 @@ impl Message {
         }
     }
 
+    /// The bytes of the message.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether it has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The message in one frame, as it goes to a client.
     #[must_use]
     pub fn into_frame(self) -> Bytes {

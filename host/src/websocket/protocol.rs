@@ -1,8 +1,8 @@
 //! One WebSocket's frames: messages out of what the client sends, pongs and close frames in answer.
 //!
-//! Owns what tungstenite leaves to a server: how much of a frame is waited for, what is remembered between two messages
-//! (nothing, so that a connection at rest costs nothing), and what is said to a client that breaks the protocol. It must
-//! not know who reads the messages, nor sockets.
+//! Owns what tungstenite leaves to a server: how much of a frame is waited for, what is remembered between messages
+//! (nothing, so that a connection at rest costs nothing), and what is said to a client that breaks the protocol. It
+//! must not know who reads the messages, nor sockets.
 
 use std::io::{self, Cursor, ErrorKind, Read, Write};
 
@@ -99,11 +99,17 @@ impl Protocol {
         matches!(self.stage, Stage::Between | Stage::Within)
     }
 
-    /// Takes the next frame off the start of `input`, and says what it was; none until all of it is there. What answers
-    /// it by itself (a pong, a close frame) is added to `output`.
+    /// Whether no frame follows in either direction.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.stage == Stage::Closed
+    }
+
+    /// Takes the next frame off the start of `input`, and says what it was; none until all of it is there. What
+    /// answers it by itself (a pong, a close frame) is added to `output`.
     ///
-    /// `input` need not be longer than `max_message`, or 125 bytes, and the 14 of a header. Once the WebSocket is closed
-    /// what comes is dropped.
+    /// `input` need not be longer than `max_message`, or 125 bytes, and the 14 of a header. Once the WebSocket is
+    /// closed what comes is dropped.
     pub fn read(&mut self, input: &mut BytesMut, output: &mut Vec<u8>) -> Option<Event> {
         if self.stage == Stage::Closed {
             input.clear();
