@@ -82,7 +82,7 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
 
 bench: host routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
-	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example spin
+	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example spin --example script
 	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- \
 		--host $(HOST) --handlers $(HANDLERS)/$(WASM)/handler --built $(BENCH) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
