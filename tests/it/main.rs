@@ -34,4 +34,5 @@ mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod websocket;
+mod websocket_client;
 mod websocket_end;
