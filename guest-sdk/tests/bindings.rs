@@ -78,5 +78,5 @@ fn options(module: &str) -> Opts {
 }
 
 fn wit() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("wit")
 }

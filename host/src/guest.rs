@@ -11,6 +11,7 @@ mod instance;
 mod log;
 mod message;
 mod meter;
+mod missing;
 mod report;
 mod shelf;
 mod state;

@@ -2,16 +2,10 @@
 
 use std::path::Path;
 
-use crate::support::{RoutesDir, compile_cache, host, run, text};
+use crate::support::{PLAIN, RoutesDir, compile_cache, component, host, run, text};
 
 /// The directory in an expected message.
 const DIR: &str = "ROUTES";
-
-const PLAIN: &str = include_str!("../guests/plain.wat");
-
-fn component(text: &str) -> Vec<u8> {
-    wat::parse_str(text).expect("the text is a component or a module")
-}
 
 /// Checks `place` in a directory, its root where that is empty, and compares what is printed.
 #[track_caller]

@@ -7,23 +7,12 @@ use std::process::Command;
 
 use host::options::Value;
 
-use super::support::{RoutesDir, TestServer};
+use super::support::{PLAIN, RoutesDir, TestServer, component, importing};
 
-const PLAIN: &str = include_str!("../guests/plain.wat");
 const STRANGER: &str = include_str!("../guests/stranger.wat");
 
 /// The routes directory in an expected message.
 const DIR: &str = "ROUTES";
-
-fn component(text: &str) -> Vec<u8> {
-    wat::parse_str(text).expect("the text is a component or a module")
-}
-
-/// `plain`, importing something that it does not need.
-fn importing(name: &str, interface: &str) -> Vec<u8> {
-    let import = format!("(component\n  (import \"{name}\" {interface})");
-    component(&PLAIN.replacen("(component", &import, 1))
-}
 
 /// What the server says of its files, with [`DIR`] in place of the directory.
 fn reports(server: &TestServer, directory: &str) -> Vec<String> {

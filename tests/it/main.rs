@@ -1,10 +1,12 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
+mod book;
 mod cli;
 mod cli_call;
 mod cli_check;
 mod cli_manual;
 mod cli_new;
+mod compatibility;
 mod descriptors;
 mod disk;
 mod examples;
