@@ -95,7 +95,7 @@ impl FromMessage for Vec<u8> {
 /// |---|---|
 /// | `()` | no answer |
 /// | [`Message`], `&str`, `String`, `Vec<u8>` | this message: text but for a `Vec<u8>` |
-/// | [`CloseFrame`], [`Close`](crate::Close) | a close frame, with a code or without, and the end |
+/// | [`CloseFrame`], [`Close`] | a close frame, with a code or without, and the end |
 /// | [`Reply`] | what it says |
 /// | `Option<T>` | `T`, or for `None` no answer |
 /// | `Result<T, E>` | `T`, or for an error a line in the host's log, and a close frame of the code 1011 |

@@ -18,25 +18,33 @@ where
             response.is_over()
         });
         self.left_open = self.worker.filter(|_| !is_over).and_then(Worker::park);
-        if let Some(opening) = self.opening.as_ref().filter(|_| self.left_open.is_some())
-            && opening.answer().is_err()
-        {
-            tracing::error!(
-                route = name,
-                request,
-                "handler {name} wrote before it left its connection to be a WebSocket"
-            );
-            self.left_open = None;
-            self.fail(500);
-        } else if is_over || self.left_open.is_some() {
-            tracing::info!(route = name, request, "handler {name} has exited with the connection possibly left open");
-        } else {
-            tracing::warn!(
-                route = name,
-                request,
-                "handler {name} cannot leave its connection open: as many as --max-parked allows are open"
-            );
-            self.fail(503);
+        let opening = self.opening.as_ref().filter(|_| self.left_open.is_some());
+        match opening.map(|opening| opening.answer()) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => {
+                tracing::error!(
+                    route = name,
+                    request,
+                    "handler {name} wrote before it left its connection to be a WebSocket"
+                );
+                self.left_open = None;
+                self.fail(500);
+            }
+            None if is_over || self.left_open.is_some() => {
+                tracing::info!(
+                    route = name,
+                    request,
+                    "handler {name} has exited with the connection possibly left open"
+                );
+            }
+            None => {
+                tracing::warn!(
+                    route = name,
+                    request,
+                    "handler {name} cannot leave its connection open: as many as --max-parked allows are open"
+                );
+                self.fail(503);
+            }
         }
     }
 
