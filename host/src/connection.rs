@@ -8,10 +8,12 @@ mod chain;
 mod close;
 mod drive;
 mod parked;
+mod queue;
 mod reply;
 mod scratch;
 mod timer;
 mod unloaded;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -90,6 +92,7 @@ impl Connection {
             };
             let served = match served {
                 Ok(Served::LeftOpen(parked)) => self.serve_parked(parked).await,
+                Ok(Served::Upgraded(websocket)) => return self.serve_websocket(websocket).await,
                 served => served,
             };
             if let Err(reason) = served {

@@ -25,6 +25,7 @@ mod passage;
 mod push;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use passage::Passage;
 use push::Push;
@@ -91,6 +92,8 @@ struct Inner {
     subscriber: Option<Subscriber>,
     /// What only a request with middleware has, or one that leaves notes.
     passage: Option<Box<Passage>>,
+    /// The response was the handshake of a WebSocket, and is over.
+    is_websocket: bool,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -124,7 +127,16 @@ enum WaitsFor {
 
 impl Inner {
     fn new(response: Response, body: Body, clock: Clock) -> Self {
-        Self { response, body, clock, closed_by_handler: false, failure: None, subscriber: None, passage: None }
+        Self {
+            response,
+            body,
+            clock,
+            closed_by_handler: false,
+            failure: None,
+            subscriber: None,
+            passage: None,
+            is_websocket: false,
+        }
     }
 
     /// Whether a handler that writes need not wait: there is room, or writing is over.

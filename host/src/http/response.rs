@@ -17,6 +17,7 @@ mod framing;
 mod open;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use encode::Framing;
 
