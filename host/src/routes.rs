@@ -14,6 +14,7 @@
 
 mod awaited;
 mod catalog;
+mod changes;
 mod conflict;
 mod current;
 mod directory;

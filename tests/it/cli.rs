@@ -320,7 +320,7 @@ fn requests_are_numbered_across_workers() {
     for (client, request) in [(0, 1), (1, 2), (1, 4), (0, 3)] {
         clients[client].send("GET /trap HTTP/1.1\r\nHost: test\r\n\r\n");
         assert!(clients[client].read_response().starts_with("HTTP/1.1 500 "));
-        process.stderr().wait_for(&[&format!("route=\"trap\" request={request}\n")]);
+        process.stderr().wait_for(&[&format!("route=\"trap\" request={request}: handler trap ")]);
     }
 }
 

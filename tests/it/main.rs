@@ -31,3 +31,4 @@ mod rfc9112_body;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod told;
