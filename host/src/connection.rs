@@ -3,9 +3,12 @@
 //! Owns the keep-alive loop and every reason to end it ([`CloseReason`]). It must not know Wasm, nor how a response
 //! is framed.
 
+mod account;
 mod buckets;
 mod close;
 mod drive;
+mod near;
+mod page;
 mod reply;
 mod scratch;
 mod timer;

@@ -18,9 +18,13 @@ use crate::clock;
 use crate::http::fields::Fields;
 use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
+use crate::meter::Meter;
 
 #[cfg(test)]
 mod tests;
+mod timing;
+
+pub use timing::Timing;
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -66,6 +70,10 @@ impl BodyError {
 #[derive(Debug)]
 pub struct Exchange {
     request: Option<Request>,
+    /// Who measures it, if somebody does.
+    meter: Option<Meter>,
+    /// Whether the client is told what was measured.
+    timing: Timing,
     inner: Mutex<Inner>,
 }
 
@@ -128,6 +136,8 @@ impl Exchange {
         let clock = Clock { deadline, waiting: None };
         Self {
             request: Some(request),
+            meter: None,
+            timing: Timing::Untold,
             inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
         }
     }
@@ -139,6 +149,8 @@ impl Exchange {
         let body = Body::Over(Ok(()));
         Self {
             request: None,
+            meter: None,
+            timing: Timing::Untold,
             inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
         }
     }
@@ -193,6 +205,9 @@ impl Exchange {
         // All of a chunk is refused or none of it.
         if *offset == 0 && !response.admits(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
+        }
+        if self.timing == Timing::Told {
+            self.tell_timing(response);
         }
         loop {
             let rest = &chunk[*offset..];

@@ -26,7 +26,6 @@ use crate::options::Options;
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
 pub(crate) use idle::{at_end, spins, when_idle};
-pub use meter::{Cost, Meter};
 
 use instance::Instance;
 use state::State;
@@ -94,33 +93,44 @@ impl CallError {
 
 impl Handler {
     /// Calls the handler in an instance of its own, which is gone when the future ends or is dropped; where the route
-    /// allows `reuse` and nobody measures, in one that has served before, and will again.
+    /// allows `reuse`, in one that has served before, and will again.
     ///
     /// # Errors
     /// See [`CallError`]. The time limit is checked where the guest runs; a guest that waits is for the caller to
     /// drop at the deadline of the exchange.
     pub async fn call(&self, invocation: Invocation) -> Result<Outcome, CallError> {
-        if let Some(meter) = self.meter() {
-            return Box::pin(meter::call(self, invocation, meter)).await;
+        if let Some(meter) = invocation.exchange.meter().cloned() {
+            return Box::pin(meter::call(self, invocation, &meter)).await;
         }
+        let reuse = invocation.options.settings.reuse;
+        let mut instance = self.instance(invocation).await?;
+        let outcome = instance.call().await?;
+        self.keep(instance, reuse);
+        Ok(outcome)
+    }
+
+    /// An instance for an invocation: one that waits, where its route allows `reuse`, or a new one.
+    async fn instance(&self, invocation: Invocation) -> Result<Instance, CallError> {
         let settings = &invocation.options.settings;
         let (memory, reuse) = (settings.memory, settings.reuse);
         let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;
         let waiting = if reuse > 1 { shelf::take(self.number()).filter(fits) } else { None };
-        let mut instance = match waiting {
+        match waiting {
             Some(mut instance) => {
                 instance.begin(invocation, memory);
-                instance
+                Ok(instance)
             }
             // In a box: what making one holds would else be part of every call's future, and be moved with it.
-            None => Box::pin(Instance::new(self, State::new(invocation, memory))).await?,
-        };
-        let outcome = instance.call().await?;
+            None => Box::pin(Instance::new(self, State::new(invocation, memory))).await,
+        }
+    }
+
+    /// Lets an instance that has served wait for the next invocation, or end.
+    fn keep(&self, instance: Instance, reuse: u32) {
         if instance.served() < reuse {
             shelf::put(self.number(), instance);
         } else {
             shelf::end(instance);
         }
-        Ok(outcome)
     }
 }

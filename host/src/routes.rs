@@ -22,6 +22,7 @@ mod disk;
 pub mod file;
 mod load;
 pub mod method;
+mod near;
 mod path;
 pub mod pattern;
 mod route;
@@ -35,6 +36,7 @@ pub use file::{RouteFile, RouteFileError};
 #[cfg(test)]
 pub(crate) use load::{Candidate, Load, Loaded, Loader};
 pub use method::MethodError;
+pub use near::{Nearness, near};
 pub use pattern::PatternError;
 pub use route::{Mount, Permit, Route};
 pub use table::{Lookup, Mounted, Params, RouteTable};

@@ -9,8 +9,8 @@ mod tests;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use thiserror::Error;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
-use crate::guest::{Engine, EngineError, EngineOptions, Meter};
+use crate::guest::{Engine, EngineError, EngineOptions};
+use crate::meter::Meter;
 use crate::routes::{Directory, RouteTable, WatchError};
 use crate::worker::Shared;
 
@@ -88,7 +89,7 @@ impl Server {
 
     fn of(config: Config, engine: Engine, directory: Directory) -> Self {
         let routes = directory.current().clone();
-        let shared = Shared { config, engine, routes, connections: AtomicUsize::new(0) };
+        let shared = Shared { config, engine, routes, connections: AtomicUsize::new(0), meter: OnceLock::new() };
         Self { shared: Arc::new(shared), directory }
     }
 
@@ -108,10 +109,10 @@ impl Server {
         self.directory.watch()
     }
 
-    /// Measures what each invocation costs, from now on in an instance of its own. To be read between requests.
+    /// Measures what invocations cost from now on, for who makes one request: that of several adds up.
     #[must_use]
     pub fn measure(&self) -> Meter {
-        self.shared.engine.measure()
+        self.shared.meter.get_or_init(Meter::default).clone()
     }
 
     /// The routes that are loaded.

@@ -53,6 +53,7 @@ fn help_shows_every_default() {
         ("--cache-dir", "the user's cache directory"),
         ("--listen", "127.0.0.1:8000"),
         ("--log-format", "text"),
+        ("--access-log", "off; text with --dev"),
         ("--workers", "one for each core"),
         ("--max-connections", "10000"),
         ("--max-invocations", "1000"),

@@ -1,11 +1,13 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
+mod access_log;
 mod cli;
 mod cli_call;
 mod cli_check;
 mod cli_manual;
 mod cli_new;
 mod descriptors;
+mod dev;
 mod disk;
 mod examples;
 mod gone_clients;
@@ -21,6 +23,7 @@ mod outcomes;
 mod outcomes_failed;
 mod outcomes_http10;
 mod outcomes_manual;
+mod pages;
 mod rate;
 mod reload;
 mod reload_directory;

@@ -8,24 +8,27 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
+use smallvec::SmallVec;
 use tokio::net::TcpStream;
 
+use super::page::{self, Page};
 use super::timer::Timer;
 use crate::clock;
 use crate::close_reason::CloseReason;
-use crate::config::Timeouts;
+use crate::config::{Audience, Timeouts};
 use crate::exchange::Exchange;
 use crate::guest::{self, CallError, Outcome};
-use crate::http::response::Response;
 use crate::http::status;
 use crate::intake::{Ahead, Intake, poll_ahead};
 use crate::pump::Pump;
+
+mod measured;
 
 /// How often the three take turns before other connections get theirs.
 const MAX_TURNS: usize = 32;
 
 /// What a 503 says: places are free as soon as other requests end.
-pub(super) const RETRY: [(&str, &str); 1] = [("Retry-After", "1")];
+pub(super) const RETRY: (&str, &str) = ("Retry-After", "1");
 
 /// How an exchange ended where the connection did not end with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,7 @@ pub(super) struct Wire<'c> {
     pub(super) timer: &'c mut Timer,
     pub(super) half_closed: &'c mut bool,
     pub(super) timeouts: &'c Timeouts,
+    pub(super) audience: Audience,
 }
 
 /// One exchange in motion. `G` is the handler's invocation.
@@ -94,7 +98,7 @@ where
 
     /// Runs the exchange to its end.
     pub(super) async fn run(&mut self) -> Result<Served, CloseReason> {
-        std::future::poll_fn(|cx| self.poll(cx)).await;
+        std::future::poll_fn(|cx| self.poll_measured(cx)).await;
         if let Some(gone) = self.gone {
             return Err(gone);
         }
@@ -200,11 +204,11 @@ where
                         request = self.id,
                         "handler {name} ended without its request: {failed}"
                     );
-                    self.fail(failed.status());
+                    self.fail(failed.status(), "");
                 }
                 None => {
                     tracing::error!(route = name, request = self.id, "handler {name} {error}");
-                    self.fail(error.status());
+                    self.fail(error.status(), &self.explain(|| format!("handler {name} {error}")));
                 }
             },
             Ok(Outcome::Close) => self.exchange.close(),
@@ -221,7 +225,7 @@ where
             }
             Ok(Outcome::Body(body)) => match failed {
                 Some(error) if building && self.exchange.response(|response| response.status()) < 400 => {
-                    self.fail(error.status());
+                    self.fail(error.status(), "");
                 }
                 Some(_) | None => self.begin_tail(body),
             },
@@ -233,8 +237,9 @@ where
         let length = body.len() as u64;
         if self.exchange.response(|response| response.contradicts(length)) {
             let (route, request) = (self.route, self.id);
-            tracing::error!(route, request, "handler {route} returned {length} bytes against its content-length");
-            return self.fail(500);
+            let reason = format!("handler {route} returned {length} bytes against its content-length");
+            tracing::error!(route, request, "{reason}");
+            return self.fail(500, &self.explain(|| reason));
         }
         let drains = self.intake.abandon(self.wire.input);
         self.exchange.response(|response| {
@@ -244,6 +249,7 @@ where
             if !drains {
                 response.forbid_keep_alive();
             }
+            self.exchange.tell_timing(response);
             // A response that is not over can begin, and end.
             let _ = response.begin(Some(length), clock::date);
             if length == 0 {
@@ -278,8 +284,17 @@ where
         !self.tail.is_empty()
     }
 
+    /// Why a handler failed, where that may be shown.
+    fn explain(&self, reason: impl FnOnce() -> String) -> String {
+        match self.wire.audience {
+            Audience::Strangers => String::new(),
+            Audience::Developers => reason(),
+        }
+    }
+
     /// The handler failed: a status where the head is not sent, and else a response that looks cut.
-    fn fail(&mut self, code: u16) {
+    fn fail(&mut self, code: u16, details: &str) {
+        let timing = self.exchange.server_timing();
         let drains = self.intake.abandon(self.wire.input);
         self.exchange.response(|response| {
             if !response.is_building() {
@@ -288,8 +303,12 @@ where
             if !drains {
                 response.forbid_keep_alive();
             }
-            let retry: &[(&str, &str)] = if code == 503 { &RETRY } else { &[] };
-            answer(response, code, retry, status::reason(code));
+            let retry = (code == 503).then_some(RETRY);
+            let timing = timing.as_deref().map(|value| ("Server-Timing", value));
+            let fields: SmallVec<[(&str, &str); 2]> = retry.into_iter().chain(timing).collect();
+            let asked = self.exchange.request().map(|request| request.head.values("accept"));
+            let page = Page { status: code, text: status::reason(code), details, request: Some(self.id) };
+            page::answer(response, &page, asked, &fields);
         });
     }
 
@@ -362,12 +381,4 @@ where
             self.settle(Err(CallError::Deadline { backtrace }));
         }
     }
-}
-
-/// Answers a line of text in the handler's place.
-pub(super) fn answer(response: &mut Response, code: u16, fields: &[(&str, &str)], text: &str) {
-    let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
-    // The callers have checked that the head is not sent, and the fields are the host's own.
-    let replaced = response.replace(code, fields, &text, clock::date);
-    debug_assert_eq!(replaced, Ok(()));
 }

@@ -3,20 +3,25 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::drive::{Drive, RETRY, Served, Wire, answer};
+use super::account::Account;
+use super::drive::{Drive, RETRY, Served, Wire};
+use super::near::{near_routes, routes_for_others};
+use super::page::{self, Page};
 use super::{Connection, scratch};
 use crate::close_reason::CloseReason;
-use crate::exchange::{Exchange, Request};
+use crate::config::Audience;
+use crate::exchange::{Exchange, Request, Timing};
 use crate::guest::{CallError, Invocation, Outcome};
 use crate::http::decode::{BodyDecoder, check_begun};
 use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use crate::http::head::{HeadError, RequestHead, Version};
 use crate::http::response::{Response, ResponseOptions};
 use crate::intake::Intake;
+use crate::meter::Stage;
 use crate::options::{RateScope, Settings};
 use crate::pump::{Pacer, Pump};
 use crate::rate;
-use crate::routes::{Lookup, Params, Route};
+use crate::routes::{Lookup, Params, Route, RouteTable};
 
 /// The size of a piece where no route says otherwise.
 const PIECE: usize = 16 * 1024;
@@ -28,24 +33,33 @@ struct Terms {
     keep_alive: bool,
     framing: BodyFraming,
     awaits_continue: bool,
+    /// When the head was complete, where somebody wants to know.
+    arrival: Option<Instant>,
 }
 
 /// An answer of the host's own.
 struct Refusal<'r> {
     status: u16,
-    fields: &'r [(&'r str, &'r str)],
+    /// A field besides those that any answer has.
+    field: Option<(&'r str, &'r str)>,
     text: String,
+    /// What only those who develop are told.
+    details: String,
     /// Why the connection ends with it, where nothing after it can be trusted to be a request.
     last: Option<CloseReason>,
 }
 
 impl<'r> Refusal<'r> {
     fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, fields: &[], text: text.into(), last: None }
+        Self { status, field: None, text: text.into(), details: String::new(), last: None }
     }
 
-    fn with(self, fields: &'r [(&'r str, &'r str)]) -> Self {
-        Self { fields, ..self }
+    fn with(self, field: (&'r str, &'r str)) -> Self {
+        Self { field: Some(field), ..self }
+    }
+
+    fn explained(self, details: String) -> Self {
+        Self { details, ..self }
     }
 
     fn last(self, reason: CloseReason) -> Self {
@@ -67,75 +81,89 @@ impl Connection {
             keep_alive: keep_alive(&head) && !self.worker.stopping().is_set(),
             framing: BodyFraming::None,
             awaits_continue: false,
+            arrival: self.worker.measures().then(Instant::now),
         };
         match request_framing(&head) {
             Ok(framing) => terms.framing = framing,
-            Err(error) => return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await,
+            Err(error) => return self.reply(&terms, Some(&head), Refusal::of_wrong(error.status(), &error)).await,
         }
         match expectation(&head, terms.framing) {
             Ok(Expectation::Continue) => terms.awaits_continue = true,
             Ok(Expectation::None) => {}
-            Err(error) => return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await,
+            Err(error) => return self.reply(&terms, Some(&head), Refusal::of_wrong(error.status(), &error)).await,
         }
         if let Err(error) = check_begun(terms.framing, &self.input) {
             terms.framing = BodyFraming::None;
-            return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await;
+            return self.reply(&terms, Some(&head), Refusal::of_wrong(error.status(), &error)).await;
         }
+        self.serve_route(terms, head).await
+    }
+
+    /// Finds what answers a request that is well-formed, and lets it.
+    async fn serve_route(&mut self, mut terms: Terms, head: RequestHead) -> Result<Served, CloseReason> {
         let mut table = self.worker.routes();
         if !table.is_complete() {
             table = self.wait_for_routes(&head).await?;
             terms.keep_alive &= !self.worker.stopping().is_set();
         }
+        let explains = self.worker.audience() == Audience::Developers;
+        let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match explains {
+            true => explain(&table, &head),
+            false => String::new(),
+        };
         if head.path() == "*" {
-            return self.reply(&terms, Refusal::new(204, "").with(&[("Allow", table.allow_all())])).await;
+            let refusal = Refusal::new(204, "").with(("Allow", table.allow_all()));
+            return self.reply(&terms, Some(&head), refusal).await;
         }
-        match table.lookup(head.method(), head.path()) {
+        let refusal = match table.lookup(head.method(), head.path()) {
             Lookup::Found { route, params } => {
                 // The request keeps its route, and not the others with it.
                 let route = Arc::clone(route);
                 drop(table);
-                self.call(&terms, &route, head, params).await
+                return self.call(&terms, &route, head, params).await;
             }
-            Lookup::Options { allow } => self.reply(&terms, Refusal::new(204, "").with(&[("Allow", allow)])).await,
+            Lookup::Options { allow } => Refusal::new(204, "").with(("Allow", allow)),
             Lookup::MethodNotAllowed { allow } => {
                 let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
-                self.reply(&terms, Refusal::new(405, text).with(&[("Allow", allow)])).await
+                Refusal::new(405, text).with(("Allow", allow)).explained(explain(routes_for_others))
             }
-            Lookup::NotImplemented => {
-                self.reply(&terms, Refusal::new(501, format!("no route takes the method {}", head.method()))).await
-            }
+            Lookup::NotImplemented => Refusal::new(501, format!("no route takes the method {}", head.method())),
             Lookup::NotFound => {
-                self.reply(&terms, Refusal::new(404, format!("there is no route at {}", head.path()))).await
+                Refusal::new(404, format!("there is no route at {}", head.path())).explained(explain(near_routes))
             }
-            Lookup::BadPath => self.reply(&terms, Refusal::new(400, "the path does not decode to text")).await,
-            Lookup::Awaited => {
-                self.reply(&terms, Refusal::new(503, "the route is still being loaded").with(&RETRY)).await
-            }
-        }
+            Lookup::BadPath => Refusal::new(400, "the path does not decode to text"),
+            Lookup::Awaited => Refusal::new(503, "the route is still being loaded").with(RETRY),
+        };
+        self.reply(&terms, Some(&head), refusal).await
     }
 
     /// Answers a head that cannot be read. What follows it cannot be read either.
     pub(super) async fn refuse_head(&mut self, error: &HeadError) -> Result<Served, CloseReason> {
         tracing::debug!(peer = %self.peer, status = error.status(), "request refused: {error}");
         let terms = Terms { head_only: self.parser.refused_head_request(), ..LAST };
-        self.reply(&terms, Refusal::of_wrong(error.status(), error)).await
+        self.reply(&terms, None, Refusal::of_wrong(error.status(), error)).await
     }
 
     /// Answers a head that was begun and did not come to its end in time (RFC 9110 section 15.5.9).
     pub(super) async fn answer_head_timeout(&mut self) -> Result<Served, CloseReason> {
         let terms = Terms { head_only: self.parser.refused_head_request(), ..LAST };
         let refusal = Refusal::new(408, CloseReason::HeadTimeout.explain()).last(CloseReason::HeadTimeout);
-        self.reply(&terms, refusal).await
+        self.reply(&terms, None, refusal).await
     }
 
     /// Answers a connection that there is no room for.
     pub(super) async fn answer_overload(&mut self) -> Result<Served, CloseReason> {
         let reason = CloseReason::Overloaded;
-        self.reply(&LAST, Refusal::new(503, reason.explain()).with(&RETRY).last(reason)).await
+        self.reply(&LAST, None, Refusal::new(503, reason.explain()).with(RETRY).last(reason)).await
     }
 
-    /// Sends an answer of the host's own, and sees to the request's body.
-    async fn reply(&mut self, terms: &Terms, refusal: Refusal<'_>) -> Result<Served, CloseReason> {
+    /// Sends an answer of the host's own, and sees to the request's body. `head` is there where it could be read.
+    async fn reply(
+        &mut self,
+        terms: &Terms,
+        head: Option<&RequestHead>,
+        refusal: Refusal<'_>,
+    ) -> Result<Served, CloseReason> {
         let decoder = BodyDecoder::new(terms.framing, u64::MAX);
         let mut intake = Intake::new(decoder, PIECE, None, terms.awaits_continue);
         let keep_alive = intake.abandon(&mut self.input) && terms.keep_alive && refusal.last.is_none();
@@ -149,13 +177,22 @@ impl Connection {
             buffer_size: PIECE,
         };
         let mut response = Response::new(options, b"", scratch::take_output());
-        answer(&mut response, refusal.status, refusal.fields, &refusal.text);
         let worker = self.worker.clone();
+        let id = worker.next_id();
+        let page = Page { status: refusal.status, text: &refusal.text, details: &refusal.details, request: Some(id) };
+        // What is wrong with a request that cannot be trusted is told in the form that anybody reads.
+        let asked = head.filter(|_| refusal.last.is_none()).map(|head| head.values("accept"));
+        page::answer(&mut response, &page, asked, refusal.field.as_slice());
         let exchange = Arc::new(Exchange::answered(response));
+        let account = self.account(&exchange, terms, head, id);
         let wire = self.wire(&worker.config().timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
         let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
-        match (drive.run().await, refusal.last) {
+        let served = drive.run().await;
+        if let Some(account) = account {
+            account.close(&served);
+        }
+        match (served, refusal.last) {
             (Err(CloseReason::NotPersistent | CloseReason::BodyUnread), Some(reason)) => Err(reason),
             (served, _) => served,
         }
@@ -173,11 +210,13 @@ impl Connection {
         let decoder = BodyDecoder::new(terms.framing, settings.max_body);
         if decoder.failure().is_some() {
             let text = format!("the body is larger than {} bytes", settings.max_body);
-            return self.reply(terms, Refusal::new(413, text)).await;
+            return self.reply(terms, Some(&head), Refusal::new(413, text)).await;
         }
         let worker = self.worker.clone();
         let (Some(_running), Some(_permit)) = (route.admit(), worker.engine().permit()) else {
-            return self.reply(terms, Refusal::new(503, "too many requests are running").with(&RETRY)).await;
+            return self
+                .reply(terms, Some(&head), Refusal::new(503, "too many requests are running").with(RETRY))
+                .await;
         };
         let _serving = worker.serving();
         let (download, upload) = self.pacers(route);
@@ -186,8 +225,12 @@ impl Connection {
         let request = Request { head, params, peer: self.peer.ip() };
         let has_body = terms.framing != BodyFraming::None;
         let deadline = Instant::now() + settings.timeout;
-        let exchange = Arc::new(Exchange::new(request, response(terms, settings), has_body, deadline));
+        let exchange = Exchange::new(request, response(terms, settings), has_body, deadline);
+        let exchange = Arc::new(self.measured(exchange, terms));
         let id = worker.next_id();
+        let head = exchange.request().map(|request| &request.head);
+        let account = self.account(&exchange, terms, head, id);
+        let account = account.map(|account| account.of_route(&route.mount.name));
         let invocation = Invocation {
             exchange: exchange.clone(),
             options: route.options.clone(),
@@ -204,8 +247,28 @@ impl Connection {
             }
             drive.run().await
         };
+        if let Some(account) = account {
+            account.close(&served);
+        }
         scratch::return_output(exchange.response(Response::take_buffer));
         served
+    }
+
+    /// The exchange, measured from here on where somebody wants to know.
+    fn measured(&self, exchange: Exchange, terms: &Terms) -> Exchange {
+        let Some(meter) = self.worker.meter() else { return exchange };
+        meter.add(Stage::Queued, terms.arrival.map(|arrival| arrival.elapsed()).unwrap_or_default());
+        let timing = match self.worker.audience() {
+            Audience::Strangers => Timing::Untold,
+            Audience::Developers => Timing::Told,
+        };
+        exchange.measured(meter, timing)
+    }
+
+    /// Follows a request to the access log, where there is one.
+    fn account(&self, exchange: &Arc<Exchange>, terms: &Terms, head: Option<&RequestHead>, id: u64) -> Option<Account> {
+        let account = Account::new(self.worker.access_log()?, exchange, self.peer.ip(), id);
+        Some(account.of_head(head, terms.arrival))
     }
 
     fn wire<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> Wire<'c> {
@@ -215,6 +278,7 @@ impl Connection {
             timer: &mut self.timer,
             half_closed: &mut self.half_closed,
             timeouts,
+            audience: self.worker.audience(),
         }
     }
 
@@ -258,6 +322,7 @@ const LAST: Terms = Terms {
     keep_alive: false,
     framing: BodyFraming::None,
     awaits_continue: false,
+    arrival: None,
 };
 
 /// The response as the route's options have it.

@@ -10,7 +10,6 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::engine::Engine;
 use super::imports::{INTERFACES, VERSION};
-use super::meter::Meter;
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
 use super::{instance, report};
@@ -152,11 +151,6 @@ impl Handler {
 
     pub(super) fn handle_index(&self) -> &ComponentExportIndex {
         &self.handle
-    }
-
-    /// Who measures, if somebody does.
-    pub(super) fn meter(&self) -> Option<&Meter> {
-        self.engine.meter()
     }
 
     pub(super) fn number(&self) -> u64 {

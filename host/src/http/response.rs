@@ -13,6 +13,7 @@ use super::head::Version;
 
 mod encode;
 mod framing;
+mod sent;
 #[cfg(test)]
 mod tests;
 
@@ -82,6 +83,8 @@ pub struct Response {
     /// Encoded and not yet sent.
     output: BytesMut,
     body_bytes: u64,
+    sent_bytes: u64,
+    has_head: bool,
 }
 
 impl Response {
@@ -98,6 +101,8 @@ impl Response {
             held: BytesMut::new(),
             output,
             body_bytes: 0,
+            sent_bytes: 0,
+            has_head: false,
         }
     }
 
@@ -164,12 +169,6 @@ impl Response {
         self.keep_alive = false;
     }
 
-    /// The bytes of the body that were accepted, without their framing.
-    #[must_use]
-    pub fn body_bytes(&self) -> u64 {
-        self.body_bytes
-    }
-
     /// The encoded bytes that wait to be sent.
     #[must_use]
     pub fn output(&self) -> &[u8] {
@@ -179,6 +178,7 @@ impl Response {
     /// Forgets the first `sent` bytes of [`Self::output`].
     pub fn advance(&mut self, sent: usize) {
         self.output.advance(sent);
+        self.sent_bytes += sent as u64;
     }
 
     /// Whether another piece can be written: the output is below its bound, which it passes by one piece at most.
@@ -290,6 +290,7 @@ impl Response {
             self.keep_alive = false;
         }
         self.encode_head(framing, body, date);
+        self.has_head = true;
         self.state = State::Sending(framing);
         Ok(())
     }

@@ -1,0 +1,48 @@
+//! Who measures an exchange, and whether its client is told.
+
+use std::time::Instant;
+
+use super::Exchange;
+use crate::http::response::Response;
+use crate::meter::Meter;
+
+/// Whether a client is told what its request costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Timing {
+    /// It is not.
+    #[default]
+    Untold,
+    /// As far as it is known when the head is decided, in `Server-Timing`.
+    Told,
+}
+
+impl Exchange {
+    /// The same, measured; `timing` says who is told.
+    #[must_use]
+    pub fn measured(self, meter: Meter, timing: Timing) -> Self {
+        Self { meter: Some(meter), timing, ..self }
+    }
+
+    /// Who measures it, if somebody does.
+    #[must_use]
+    pub fn meter(&self) -> Option<&Meter> {
+        self.meter.as_ref()
+    }
+
+    /// What the client is to be told of the cost so far: the value of `Server-Timing`.
+    #[must_use]
+    pub fn server_timing(&self) -> Option<String> {
+        let meter = self.meter.as_ref()?;
+        (self.timing == Timing::Told).then(|| meter.server_timing(Instant::now()))
+    }
+
+    /// Adds `Server-Timing` to a head that is about to be decided, where the client is to be told.
+    pub fn tell_timing(&self, response: &mut Response) {
+        if let Some(value) = self.server_timing()
+            && let Ok(fields) = response.fields()
+        {
+            // One that the handler's fields leave no room for is left out.
+            let _ = fields.append("Server-Timing", value.as_bytes());
+        }
+    }
+}
