@@ -32,9 +32,21 @@ pub fn fetch(server: SocketAddr, target: &str) -> io::Result<Vec<u8>> {
     Ok(body.to_vec())
 }
 
-/// How long a response with a body of at least so many bytes takes. It is dropped as it comes, without a copy of it:
-/// no client reads faster.
-pub fn stream(server: SocketAddr, target: &str, body_bytes: u64) -> io::Result<Duration> {
+/// What a client does with the bytes of a long response.
+#[derive(Clone, Copy)]
+pub enum Reads {
+    /// It has them copied to a buffer of its own, as clients do.
+    ToBuffer,
+    /// It has the system drop them, without a copy: no client is faster.
+    Nowhere,
+}
+
+/// How long a response with a body of at least so many bytes takes.
+pub fn stream(server: SocketAddr, target: &str, body_bytes: u64, reads: Reads) -> io::Result<Duration> {
+    let flags = match reads {
+        Reads::ToBuffer => RecvFlags::empty(),
+        Reads::Nowhere => RecvFlags::TRUNC,
+    };
     let mut socket = connect(server)?;
     let start = Instant::now();
     ask(&mut socket, target, "close")?;
@@ -45,12 +57,12 @@ pub fn stream(server: SocketAddr, target: &str, body_bytes: u64) -> io::Result<D
     }
     let (mut buffer, mut received) = (vec![0; BUFFER_BYTES], 0);
     loop {
-        let (_, dropped) = recv(&socket, buffer.as_mut_slice(), RecvFlags::TRUNC)?;
-        received += dropped as u64;
-        if dropped == 0 && received < body_bytes {
+        let (_, read) = recv(&socket, buffer.as_mut_slice(), flags)?;
+        received += read as u64;
+        if read == 0 && received < body_bytes {
             return Err(io::Error::other(format!("the response ended after {received} of {body_bytes} bytes")));
         }
-        if dropped == 0 {
+        if read == 0 {
             return Ok(start.elapsed());
         }
     }

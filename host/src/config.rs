@@ -1,6 +1,6 @@
 //! What a server is configured with: plain values, checked when made, from wherever they came.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -57,6 +57,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// For the next bytes of a body that the handler waits for.
     pub body: Duration,
+    /// The bytes a second that win back the time in which a body was waited for; without, each wait has all of `body`.
+    pub least_body_rate: Option<NonZeroU64>,
     /// For the first byte of the next request.
     pub idle: Duration,
     /// For a route that is being loaded while the server starts, when a request may be its; past it the request is
@@ -96,6 +98,7 @@ impl Default for Timeouts {
         Self {
             head: Duration::from_secs(30),
             body: Duration::from_secs(30),
+            least_body_rate: NonZeroU64::new(256),
             idle: Duration::from_secs(60),
             load: Duration::from_secs(10),
             write: Duration::from_secs(30),

@@ -2,6 +2,8 @@
 //!
 //! Owns reading and decoding the body, its rate, its time-out, and the `100 Continue`. It must not know who asks.
 
+mod patience;
+
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -9,9 +11,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 
+use crate::config::Timeouts;
 use crate::exchange::{BodyError, Exchange};
 use crate::http::decode::{BodyDecoder, DecodeError, Decoded};
 use crate::pump::Pacer;
+use patience::Patience;
 
 /// The most of an unread body that is read and dropped to keep a connection.
 pub const MAX_DRAIN: u64 = 256 * 1024;
@@ -29,7 +33,7 @@ pub struct Intake {
     held: Option<Bytes>,
     /// The client waits for a `100 Continue`.
     awaits_continue: bool,
-    waiting_since: Option<Instant>,
+    patience: Patience,
     ended: bool,
 }
 
@@ -43,11 +47,18 @@ pub enum Ahead {
 }
 
 impl Intake {
-    /// An intake that gives pieces of at most `piece` bytes.
+    /// An intake that gives pieces of at most `piece` bytes, and waits for them as `timeouts` say.
     #[must_use]
-    pub fn new(decoder: BodyDecoder, piece: usize, pacer: Option<Pacer>, awaits_continue: bool) -> Self {
+    pub fn new(
+        decoder: BodyDecoder,
+        piece: usize,
+        pacer: Option<Pacer>,
+        awaits_continue: bool,
+        timeouts: &Timeouts,
+    ) -> Self {
         let ended = decoder.is_done();
-        Self { decoder, piece, pacer, held: None, awaits_continue, waiting_since: None, ended }
+        let patience = Patience::new(timeouts.body, timeouts.least_body_rate);
+        Self { decoder, piece, pacer, held: None, awaits_continue, patience, ended }
     }
 
     /// Serves the handler where it waits for the body. Ready when it was given something.
@@ -84,8 +95,8 @@ impl Intake {
                 Err(DecodeError::TooLarge) => Err(BodyError::TooLarge),
                 Ok(Decoded::NeedMore) => match ready!(self.read(cx, socket, input, exchange))? {
                     0 => Err(BodyError::Incomplete),
-                    _ => {
-                        self.waiting_since = None;
+                    read => {
+                        self.patience.end(read, Instant::now);
                         continue;
                     }
                 },
@@ -95,10 +106,10 @@ impl Intake {
         }
     }
 
-    /// Since when the client has been waited for.
+    /// Until when the client is waited for, where it is.
     #[must_use]
-    pub fn waiting_since(&self) -> Option<Instant> {
-        self.waiting_since
+    pub fn waits_until(&self) -> Option<Instant> {
+        self.patience.until()
     }
 
     /// When the rate allows the next piece.
@@ -159,7 +170,7 @@ impl Intake {
     }
 
     fn end(&mut self, exchange: &Exchange, end: Result<(), BodyError>) {
-        self.waiting_since = None;
+        self.patience.end(0, Instant::now);
         self.ended = true;
         if end.is_err() {
             exchange.response(|response| response.forbid_keep_alive());
@@ -180,7 +191,7 @@ impl Intake {
         }
         let read = poll_read(cx, socket, input, self.piece.max(MAX_AHEAD));
         if read.is_pending() {
-            self.waiting_since.get_or_insert_with(Instant::now);
+            self.patience.wait(Instant::now);
             if let Some(pacer) = &mut self.pacer {
                 pacer.rest();
             }

@@ -62,6 +62,7 @@ fn help_shows_every_default() {
         ("--max-target", "16384"),
         ("--head-timeout", "30"),
         ("--body-timeout", "30"),
+        ("--min-body-rate", "256"),
         ("--idle-timeout", "60"),
         ("--load-timeout", "10"),
         ("--write-timeout", "30"),

@@ -1,6 +1,7 @@
 //! Clients that take their time, that go, and that send without end: each costs itself and nobody else.
 
 use std::net::TcpStream;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use host::http::head::HeadLimits;
@@ -98,6 +99,23 @@ fn a_body_that_stops_is_answered_408() {
         let request = format!("POST {target} HTTP/1.1\r\nHost: it\r\nContent-Length: 10\r\n\r\nabc");
         assert_eq!(server.exchange(request), response, "{target}");
     }
+}
+
+#[test]
+fn a_body_that_trickles_below_the_least_rate_is_cut_after_the_time_out_in_all() {
+    let server = TestServer::builder(RoutesDir::new().with("echo")).timeouts(|timeouts| {
+        (timeouts.body, timeouts.least_body_rate) = (SHORT, NonZeroU64::new(u64::MAX));
+    });
+    let server = server.start();
+    let mut client = server.connect();
+    client.send("POST /echo HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+    client.read_until("\r\n\r\n1\r\nx\r\n");
+    let start = Instant::now();
+    // Each byte is sent once the one before is back: no wait comes near the time-out.
+    while client.try_send("1\r\nx\r\n").is_ok() && matches!(client.read_some(), Ok(1..)) {
+        assert!(start.elapsed() < PATIENCE, "it is still waited for");
+    }
+    assert!(start.elapsed() >= SHORT, "cut after {:?}", start.elapsed());
 }
 
 #[test]

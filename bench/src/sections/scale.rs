@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::hello::BODY;
 use crate::client;
 use crate::compare::{Contender, MANY, alternate};
+use crate::peers::Peer;
 use crate::report::{Demand, Report, Unit};
 use crate::setup::Setup;
 use crate::vibrato::Routes;
@@ -24,17 +25,22 @@ const POLITE: Duration = Duration::from_secs(5);
 
 /// Adds a row for each.
 pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
-    let pairs = [
-        ("hello, 1,000 routes", with_routes(setup, ROUTES), with_routes(setup, 1), 0.95),
-        ("hello, 100 options", with_options(setup, MANY_OPTIONS), with_options(setup, FEW_OPTIONS), 0.95),
-        ("hello, 4,096 connections", with_connections(setup, CROWD), with_connections(setup, MANY), 0.85),
-    ];
-    for (what, more, less, least) in pairs {
-        let series = alternate(vec![more?, less?], setup.runs, |server, contender| {
-            wrk::requests_a_second(server, contender, setup.run)
-        });
-        report.compare(what, Unit::RequestsASecond, &series, &[Demand::AtLeast(least)]);
-    }
+    let mut compare = |what, contenders, least| {
+        let ask = |server: &_, contender: &_| wrk::requests_a_second(server, contender, setup.run);
+        let series = alternate(contenders, setup.runs, ask);
+        // What peers do is shown beside it: the system has its own cost for each connection.
+        let demands = [Demand::AtLeast(least), Demand::Nothing, Demand::Nothing];
+        report.compare(what, Unit::RequestsASecond, &series, &demands);
+    };
+    compare("hello, 1,000 routes", vec![with_routes(setup, ROUTES)?, with_routes(setup, 1)?], 0.95);
+    let options = vec![with_options(setup, MANY_OPTIONS)?, with_options(setup, FEW_OPTIONS)?];
+    compare("hello, 100 options", options, 0.95);
+    let mut crowds = vec![with_connections(setup, CROWD)?, with_connections(setup, MANY)?];
+    crowds.extend([Peer::Hyper, Peer::Bare].map(|peer| {
+        let name = format!("{}, {CROWD} connections", peer.name());
+        Contender::new(&name, peer.start(setup), "/hello", BODY).on(CROWD)
+    }));
+    compare("hello, 4,096 connections", crowds, 0.85);
     let p99 = beside_a_spinning_handler(setup)?;
     report.amount("hello beside a handler that spins: p99", Unit::Seconds, p99, Demand::AtMost(0.02));
     Ok(())

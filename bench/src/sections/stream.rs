@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 
-use crate::client;
-use crate::compare::{Contender, alternate};
+use crate::client::{self, Reads};
+use crate::compare::{Contender, Series, alternate};
 use crate::peers::{NGINX_STREAM, Peer, STREAM_BYTES};
 use crate::report::{Demand, Report, Unit};
 use crate::setup::Setup;
@@ -20,27 +20,36 @@ const PEERS: [(Peer, &str, Demand); 3] = [
 
 /// Adds the rows, and a chart of the large writes.
 pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
-    let large = format!("/stream?chunks={}&size={LARGE_WRITE}", STREAM_BYTES / LARGE_WRITE);
-    let mut contenders = vec![Contender::unasked("Vibrato", Routes::of(setup, &["stream"])?.serve(), &large)];
-    contenders.extend(PEERS.map(|(peer, target, _)| Contender::unasked(peer.name(), peer.start(setup), target)));
-    let series = alternate(contenders, setup.runs, |server, contender| {
-        Ok(STREAM_BYTES as f64 / client::stream(server.address, &contender.target, STREAM_BYTES)?.as_secs_f64())
-    });
+    let read = large(setup, Reads::ToBuffer)?;
     let what = "256 MiB in writes of 64 KiB";
-    report.compare(what, Unit::BytesASecond, &series, &PEERS.map(|peer| peer.2));
+    report.compare(what, Unit::BytesASecond, &read, &PEERS.map(|peer| peer.2));
     report.chart(
         "A response of 256 MiB, one connection; the handlers write 64 KiB at a time",
         Unit::BytesASecond,
-        &series,
+        &read,
     );
+    let dropped = large(setup, Reads::Nowhere)?;
+    let what = "the same, to a client that drops it unread";
+    report.compare(what, Unit::BytesASecond, &dropped, &PEERS.map(|_| Demand::Nothing));
 
     let small = format!("/stream?chunks={SMALL_WRITES}&size={SMALL_WRITE}");
     let vibrato = Contender::unasked("Vibrato", Routes::of(setup, &["stream"])?.serve(), &small);
     let series = alternate(vec![vibrato], setup.runs, |server, contender| {
-        let took = client::stream(server.address, &contender.target, SMALL_WRITES * SMALL_WRITE)?;
+        let took = client::stream(server.address, &contender.target, SMALL_WRITES * SMALL_WRITE, Reads::Nowhere)?;
         Ok(SMALL_WRITES as f64 / took.as_secs_f64())
     });
     let writes = series.into_iter().next().context("a series for each contender")?;
     report.amount("writes of 64 bytes, each a chunk", Unit::WritesASecond, writes.value()?, Demand::AtLeast(1e6));
     Ok(())
+}
+
+/// What each server sends in a second, in writes of [`LARGE_WRITE`] bytes.
+fn large(setup: &Setup, reads: Reads) -> anyhow::Result<Vec<Series>> {
+    let target = format!("/stream?chunks={}&size={LARGE_WRITE}", STREAM_BYTES / LARGE_WRITE);
+    let mut contenders = vec![Contender::unasked("Vibrato", Routes::of(setup, &["stream"])?.serve(), &target)];
+    contenders.extend(PEERS.map(|(peer, target, _)| Contender::unasked(peer.name(), peer.start(setup), target)));
+    Ok(alternate(contenders, setup.runs, |server, contender| {
+        let took = client::stream(server.address, &contender.target, STREAM_BYTES, reads)?;
+        Ok(STREAM_BYTES as f64 / took.as_secs_f64())
+    }))
 }

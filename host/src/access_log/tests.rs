@@ -1,5 +1,4 @@
 use std::net::Ipv4Addr;
-use std::sync::Mutex;
 use std::sync::mpsc::Sender;
 use std::time::UNIX_EPOCH;
 
@@ -86,15 +85,15 @@ proptest! {
 }
 
 /// Takes a write only when it is told to, and then says what came.
-#[derive(Clone, Default)]
-struct Slow(Arc<Mutex<Option<(Receiver<()>, Sender<String>)>>>);
+struct Slow {
+    go: Receiver<()>,
+    came: Sender<String>,
+}
 
 impl Write for Slow {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let shared = self.0.lock().expect("nobody panics");
-        let (go, came) = shared.as_ref().expect("it is set up");
-        go.recv().map_err(io::Error::other)?;
-        came.send(String::from_utf8_lossy(bytes).into_owned()).map_err(io::Error::other)?;
+        self.go.recv().map_err(io::Error::other)?;
+        self.came.send(String::from_utf8_lossy(bytes).into_owned()).map_err(io::Error::other)?;
         Ok(bytes.len())
     }
 
@@ -107,9 +106,9 @@ impl Write for Slow {
 fn a_writer_that_is_held_up_holds_up_nobody_and_the_loss_is_counted() {
     let (go, waits) = channel();
     let (sends, came) = channel();
-    let slow = Slow(Arc::new(Mutex::new(Some((waits, sends)))));
+    let slow = Slow { go: waits, came: sends };
     let (log, writing) = AccessLog::start_with(Format::Text, Box::new(slow), None).expect("a thread can be started");
-    // One is in the writer's hands at most once as many as wait are taken in too.
+    // As many wait at most, and the writer has as many in its hands and one more.
     for _ in 0..3 * QUEUE {
         log.log(entry());
     }

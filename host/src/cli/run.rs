@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -94,6 +94,10 @@ struct Bounds {
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().body), value_parser = duration)]
     body_timeout: Duration,
 
+    /// Bytes a second below which the waits for a body add up to --body-timeout; 0 has none.
+    #[arg(long, value_name = "BYTES", default_value_t = Timeouts::default().least_body_rate.map_or(0, NonZeroU64::get))]
+    min_body_rate: u64,
+
     /// For the next request on an open connection.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().idle), value_parser = duration)]
     idle_timeout: Duration,
@@ -177,6 +181,7 @@ impl Run {
             timeouts: Timeouts {
                 head: bounds.head_timeout,
                 body: bounds.body_timeout,
+                least_body_rate: NonZeroU64::new(bounds.min_body_rate),
                 idle: bounds.idle_timeout,
                 load: bounds.load_timeout,
                 write: bounds.write_timeout,

@@ -351,7 +351,7 @@ where
         let timeouts = self.wire.timeouts;
         let (pump, intake, here) = (&self.pump, &self.intake, self.gone.is_none());
         let stalled = pump.stalled_since().filter(|_| here).map(|since| since + timeouts.write);
-        let silent = intake.waiting_since().filter(|_| here).map(|since| since + timeouts.body);
+        let silent = intake.waits_until().filter(|_| here);
         let paced = [pump.paced_until(), intake.paced_until()].into_iter().flatten().filter(|_| here);
         let expired = if self.handler.is_some() { self.exchange.deadline() } else { None };
         let Some(next) = paced.chain([stalled, silent, expired].into_iter().flatten()).min() else {

@@ -165,7 +165,9 @@ impl Connection {
         refusal: Refusal<'_>,
     ) -> Result<Served, CloseReason> {
         let decoder = BodyDecoder::new(terms.framing, u64::MAX);
-        let mut intake = Intake::new(decoder, PIECE, None, terms.awaits_continue);
+        let worker = self.worker.clone();
+        let timeouts = &worker.config().timeouts;
+        let mut intake = Intake::new(decoder, PIECE, None, terms.awaits_continue, timeouts);
         let keep_alive = intake.abandon(&mut self.input) && terms.keep_alive && refusal.last.is_none();
         let options = ResponseOptions {
             version: terms.version,
@@ -177,7 +179,6 @@ impl Connection {
             buffer_size: PIECE,
         };
         let mut response = Response::new(options, b"", scratch::take_output());
-        let worker = self.worker.clone();
         let id = worker.next_id();
         let page = Page { status: refusal.status, text: &refusal.text, details: &refusal.details, request: Some(id) };
         // What is wrong with a request that cannot be trusted is told in the form that anybody reads.
@@ -185,7 +186,7 @@ impl Connection {
         page::answer(&mut response, &page, asked, refusal.field.as_slice());
         let exchange = Arc::new(Exchange::answered(response));
         let account = self.account(&exchange, terms, head, id);
-        let wire = self.wire(&worker.config().timeouts);
+        let wire = self.wire(timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
         let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
         let served = drive.run().await;
@@ -221,7 +222,8 @@ impl Connection {
         let _serving = worker.serving();
         let (download, upload) = self.pacers(route);
         let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
-        let intake = Intake::new(decoder, piece, upload, terms.awaits_continue);
+        let timeouts = &worker.config().timeouts;
+        let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
         let request = Request { head, params, peer: self.peer.ip() };
         let has_body = terms.framing != BodyFraming::None;
         let deadline = Instant::now() + settings.timeout;
@@ -239,7 +241,7 @@ impl Connection {
         };
         let served = {
             let handler = std::pin::pin!(Some(route.handler.call(invocation)));
-            let wire = self.wire(&worker.config().timeouts);
+            let wire = self.wire(timeouts);
             let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
             drive.name(&route.mount.name, id);
             if settings.reuse == 1 && worker.gathers() {

@@ -113,7 +113,8 @@ impl Client {
         assert_eq!((undated(&self.input), read), (String::new(), Err(ErrorKind::WouldBlock)));
     }
 
-    fn read_some(&mut self) -> io::Result<usize> {
+    /// Reads what comes next, for the next read; how many bytes, and none at the end.
+    pub fn read_some(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 65_536];
         let read = self.socket.read(&mut buffer)?;
         self.input.extend_from_slice(&buffer[..read]);

@@ -28,7 +28,7 @@ where
         let (pump, intake) = (&self.pump, &self.intake);
         let handler_rests = self.handler.is_none() || self.exchange.deadline().is_none();
         let pump_waits = pump.stalled_since().is_some() || pump.paced_until().is_some();
-        let intake_waits = intake.waiting_since().is_some() || intake.paced_until().is_some();
+        let intake_waits = intake.waits_until().is_some() || intake.paced_until().is_some();
         self.gone.is_none() && handler_rests && (pump_waits || intake_waits)
     }
 }
