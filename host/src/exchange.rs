@@ -18,13 +18,12 @@ use crate::clock;
 use crate::http::fields::Fields;
 use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
-use crate::meter::Meter;
 
 #[cfg(test)]
 mod tests;
 mod timing;
 
-pub use timing::Timing;
+pub use timing::{Measured, Timing};
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -70,10 +69,7 @@ impl BodyError {
 #[derive(Debug)]
 pub struct Exchange {
     request: Option<Request>,
-    /// Who measures it, if somebody does.
-    meter: Option<Meter>,
-    /// Whether the client is told what was measured.
-    timing: Timing,
+    measured: Option<Measured>,
     inner: Mutex<Inner>,
 }
 
@@ -129,15 +125,21 @@ impl Inner {
 }
 
 impl Exchange {
-    /// A new exchange. `has_body` says whether a body was announced; the handler has until `deadline`.
+    /// A new exchange. `has_body` says whether a body was announced; the handler has until `deadline`; it is measured
+    /// where somebody wants to know.
     #[must_use]
-    pub fn new(request: Request, response: Response, has_body: bool, deadline: Instant) -> Self {
+    pub fn new(
+        request: Request,
+        response: Response,
+        has_body: bool,
+        deadline: Instant,
+        measured: Option<Measured>,
+    ) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
         Self {
             request: Some(request),
-            meter: None,
-            timing: Timing::Untold,
+            measured,
             inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
         }
     }
@@ -149,8 +151,7 @@ impl Exchange {
         let body = Body::Over(Ok(()));
         Self {
             request: None,
-            meter: None,
-            timing: Timing::Untold,
+            measured: None,
             inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
         }
     }
@@ -206,7 +207,7 @@ impl Exchange {
         if *offset == 0 && !response.admits(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
         }
-        if self.timing == Timing::Told {
+        if self.measured.is_some() {
             self.tell_timing(response);
         }
         loop {

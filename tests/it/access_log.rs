@@ -96,6 +96,19 @@ fn what_a_rate_holds_back_is_no_time_of_the_handlers() {
 }
 
 #[test]
+fn a_request_that_the_host_stops_in_the_middle_of_is_logged_too() {
+    let process = Process::start(&RoutesDir::new().with("script"), &["--access-log", "text"]);
+    let mut client = process.connect();
+    client.send(get("/script?write=Hello&sleep=600000"));
+    client.read_until("Hello\r\n");
+    process.signal("TERM");
+    process.stderr().wait_for(&["stopping: requests in flight may end"]);
+    process.signal("TERM");
+    let (_, printed) = process.wait();
+    assert!(printed.contains(" HTTP/1.1 200 body=5 wire=153 route=script request=1 end=stopped "), "{printed}");
+}
+
+#[test]
 fn json_has_an_object_for_each_request() {
     let routes = RoutesDir::new().with("script");
     let process = Process::start(&routes, &["--access-log", "json"]);

@@ -10,39 +10,34 @@ use super::drive::Served;
 use crate::access_log::{AccessLog, Asked, End, Entry};
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
-use crate::http::head::RequestHead;
 
 /// A request that is logged when this is closed, or dropped.
 #[derive(Debug)]
 pub(super) struct Account {
     log: AccessLog,
     exchange: Arc<Exchange>,
+    asking: Asking,
     end: End,
-    client: IpAddr,
-    request: u64,
-    asked: Option<Asked>,
+}
+
+/// What is known of a request before it is answered.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) client: IpAddr,
+    /// None where the head could not be read.
+    pub(super) asked: Option<Asked>,
     /// When the head was complete, where it was.
-    arrival: Option<Instant>,
-    route: Option<Arc<str>>,
+    pub(super) arrival: Option<Instant>,
+    /// None where the host answers by itself.
+    pub(super) route: Option<Arc<str>>,
+    /// Its number.
+    pub(super) request: u64,
 }
 
 impl Account {
     /// Of a request whose response `exchange` has. Where it is dropped before it is closed the host has stopped.
-    pub(super) fn new(log: &AccessLog, exchange: &Arc<Exchange>, client: IpAddr, request: u64) -> Self {
-        let (log, exchange, end) = (log.clone(), exchange.clone(), End::Stopped);
-        Self { log, exchange, end, client, asked: None, route: None, request, arrival: None }
-    }
-
-    /// The head of the request, where it could be read, and when it was complete.
-    pub(super) fn of_head(mut self, head: Option<&RequestHead>, arrival: Option<Instant>) -> Self {
-        (self.asked, self.arrival) = (head.map(Asked::of), arrival);
-        self
-    }
-
-    /// The route that answers.
-    pub(super) fn of_route(mut self, name: &Arc<str>) -> Self {
-        self.route = Some(name.clone());
-        self
+    pub(super) fn new(log: AccessLog, exchange: Arc<Exchange>, asking: Asking) -> Self {
+        Self { log, exchange, asking, end: End::Stopped }
     }
 
     /// The response has ended so.
@@ -63,15 +58,15 @@ impl Drop for Account {
             .response(|response| (response.decided_status(), response.sent_body_bytes(), response.sent_bytes()));
         self.log.log(Entry {
             time: SystemTime::now(),
-            client: self.client,
-            asked: self.asked.take(),
+            client: self.asking.client,
+            asked: self.asking.asked.take(),
             status,
             body,
             wire,
-            route: self.route.take(),
-            request: self.request,
+            route: self.asking.route.take(),
+            request: self.asking.request,
             end: self.end,
-            took: self.arrival.map(|arrival| now.saturating_duration_since(arrival)).unwrap_or_default(),
+            took: self.asking.arrival.map(|arrival| now.saturating_duration_since(arrival)).unwrap_or_default(),
             cost: self.exchange.meter().and_then(|meter| meter.read(now)).unwrap_or_default(),
         });
     }

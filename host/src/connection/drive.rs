@@ -98,7 +98,10 @@ where
 
     /// Runs the exchange to its end.
     pub(super) async fn run(&mut self) -> Result<Served, CloseReason> {
-        std::future::poll_fn(|cx| self.poll_measured(cx)).await;
+        match self.exchange.meter().cloned() {
+            Some(meter) => std::future::poll_fn(|cx| self.poll_measured(cx, &meter)).await,
+            None => std::future::poll_fn(|cx| self.poll(cx)).await,
+        }
         if let Some(gone) = self.gone {
             return Err(gone);
         }
@@ -249,7 +252,9 @@ where
             if !drains {
                 response.forbid_keep_alive();
             }
-            self.exchange.tell_timing(response);
+            if self.exchange.meter().is_some() {
+                self.exchange.tell_timing(response);
+            }
             // A response that is not over can begin, and end.
             let _ = response.begin(Some(length), clock::date);
             if length == 0 {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::account::Account;
+use super::account::{Account, Asking};
 use super::drive::{Drive, RETRY, Served, Wire};
 use super::near::{near_routes, routes_for_others};
 use super::page::{self, Page};
 use super::{Connection, scratch};
+use crate::access_log::Asked;
 use crate::close_reason::CloseReason;
 use crate::config::Audience;
-use crate::exchange::{Exchange, Request, Timing};
+use crate::exchange::{Exchange, Measured, Request, Timing};
 use crate::guest::{CallError, Invocation, Outcome};
 use crate::http::decode::{BodyDecoder, check_begun};
 use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
@@ -83,58 +84,40 @@ impl Connection {
             awaits_continue: false,
             arrival: self.worker.measures().then(Instant::now),
         };
-        match request_framing(&head) {
-            Ok(framing) => terms.framing = framing,
-            Err(error) => return self.reply(&terms, Some(&head), Refusal::of_wrong(error.status(), &error)).await,
+        if let Some(refusal) = self.check(&head, &mut terms) {
+            return self.reply(&terms, Some(&head), refusal).await;
         }
-        match expectation(&head, terms.framing) {
-            Ok(Expectation::Continue) => terms.awaits_continue = true,
-            Ok(Expectation::None) => {}
-            Err(error) => return self.reply(&terms, Some(&head), Refusal::of_wrong(error.status(), &error)).await,
-        }
-        if let Err(error) = check_begun(terms.framing, &self.input) {
-            terms.framing = BodyFraming::None;
-            return self.reply(&terms, Some(&head), Refusal::of_wrong(error.status(), &error)).await;
-        }
-        self.serve_route(terms, head).await
-    }
-
-    /// Finds what answers a request that is well-formed, and lets it.
-    async fn serve_route(&mut self, mut terms: Terms, head: RequestHead) -> Result<Served, CloseReason> {
         let mut table = self.worker.routes();
         if !table.is_complete() {
             table = self.wait_for_routes(&head).await?;
             terms.keep_alive &= !self.worker.stopping().is_set();
         }
-        let explains = self.worker.audience() == Audience::Developers;
-        let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match explains {
-            true => explain(&table, &head),
-            false => String::new(),
-        };
-        if head.path() == "*" {
-            let refusal = Refusal::new(204, "").with(("Allow", table.allow_all()));
-            return self.reply(&terms, Some(&head), refusal).await;
-        }
-        let refusal = match table.lookup(head.method(), head.path()) {
-            Lookup::Found { route, params } => {
+        match find(&table, &head, self.worker.audience()) {
+            Ok((route, params)) => {
                 // The request keeps its route, and not the others with it.
-                let route = Arc::clone(route);
                 drop(table);
-                return self.call(&terms, &route, head, params).await;
+                self.call(&terms, &route, head, params).await
             }
-            Lookup::Options { allow } => Refusal::new(204, "").with(("Allow", allow)),
-            Lookup::MethodNotAllowed { allow } => {
-                let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
-                Refusal::new(405, text).with(("Allow", allow)).explained(explain(routes_for_others))
-            }
-            Lookup::NotImplemented => Refusal::new(501, format!("no route takes the method {}", head.method())),
-            Lookup::NotFound => {
-                Refusal::new(404, format!("there is no route at {}", head.path())).explained(explain(near_routes))
-            }
-            Lookup::BadPath => Refusal::new(400, "the path does not decode to text"),
-            Lookup::Awaited => Refusal::new(503, "the route is still being loaded").with(RETRY),
-        };
-        self.reply(&terms, Some(&head), refusal).await
+            Err(refusal) => self.reply(&terms, Some(&head), refusal).await,
+        }
+    }
+
+    /// Finds out how the body of a request is framed; or why it cannot be known.
+    fn check(&self, head: &RequestHead, terms: &mut Terms) -> Option<Refusal<'static>> {
+        match request_framing(head) {
+            Ok(framing) => terms.framing = framing,
+            Err(error) => return Some(Refusal::of_wrong(error.status(), &error)),
+        }
+        match expectation(head, terms.framing) {
+            Ok(Expectation::Continue) => terms.awaits_continue = true,
+            Ok(Expectation::None) => {}
+            Err(error) => return Some(Refusal::of_wrong(error.status(), &error)),
+        }
+        if let Err(error) = check_begun(terms.framing, &self.input) {
+            terms.framing = BodyFraming::None;
+            return Some(Refusal::of_wrong(error.status(), &error));
+        }
+        None
     }
 
     /// Answers a head that cannot be read. What follows it cannot be read either.
@@ -185,7 +168,7 @@ impl Connection {
         let asked = head.filter(|_| refusal.last.is_none()).map(|head| head.values("accept"));
         page::answer(&mut response, &page, asked, refusal.field.as_slice());
         let exchange = Arc::new(Exchange::answered(response));
-        let account = self.account(&exchange, terms, head, id);
+        let account = self.account(&exchange, terms, head, None, id);
         let wire = self.wire(timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
         let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
@@ -227,12 +210,12 @@ impl Connection {
         let request = Request { head, params, peer: self.peer.ip() };
         let has_body = terms.framing != BodyFraming::None;
         let deadline = Instant::now() + settings.timeout;
-        let exchange = Exchange::new(request, response(terms, settings), has_body, deadline);
-        let exchange = Arc::new(self.measured(exchange, terms));
+        let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
+        let exchange = Arc::new(Exchange::new(request, response(terms, settings), has_body, deadline, measured));
         let id = worker.next_id();
         let head = exchange.request().map(|request| &request.head);
-        let account = self.account(&exchange, terms, head, id);
-        let account = account.map(|account| account.of_route(&route.mount.name));
+        let name = &route.mount.name;
+        let account = terms.arrival.and_then(|_| self.account(&exchange, terms, head, Some(name), id));
         let invocation = Invocation {
             exchange: exchange.clone(),
             options: route.options.clone(),
@@ -256,21 +239,30 @@ impl Connection {
         served
     }
 
-    /// The exchange, measured from here on where somebody wants to know.
-    fn measured(&self, exchange: Exchange, terms: &Terms) -> Exchange {
-        let Some(meter) = self.worker.meter() else { return exchange };
-        meter.add(Stage::Queued, terms.arrival.map(|arrival| arrival.elapsed()).unwrap_or_default());
+    /// What measures an exchange from here on, whose head was complete at `arrival`.
+    fn measured(&self, arrival: Instant) -> Option<Measured> {
+        let meter = self.worker.meter()?;
+        meter.add(Stage::Queued, arrival.elapsed());
         let timing = match self.worker.audience() {
             Audience::Strangers => Timing::Untold,
             Audience::Developers => Timing::Told,
         };
-        exchange.measured(meter, timing)
+        Some(Measured { meter, timing })
     }
 
     /// Follows a request to the access log, where there is one.
-    fn account(&self, exchange: &Arc<Exchange>, terms: &Terms, head: Option<&RequestHead>, id: u64) -> Option<Account> {
-        let account = Account::new(self.worker.access_log()?, exchange, self.peer.ip(), id);
-        Some(account.of_head(head, terms.arrival))
+    fn account(
+        &self,
+        exchange: &Arc<Exchange>,
+        terms: &Terms,
+        head: Option<&RequestHead>,
+        route: Option<&Arc<str>>,
+        request: u64,
+    ) -> Option<Box<Account>> {
+        let log = self.worker.access_log()?.clone();
+        let (asked, route, client) = (head.map(Asked::of), route.cloned(), self.peer.ip());
+        let asked = Asking { client, asked, arrival: terms.arrival, route, request };
+        Some(Box::new(Account::new(log, exchange.clone(), asked)))
     }
 
     fn wire<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> Wire<'c> {
@@ -305,6 +297,35 @@ impl Connection {
         };
         (download.map(&mut pacer), upload.map(&mut pacer))
     }
+}
+
+/// The route that answers a request; or what the host does in its place.
+fn find<'t>(
+    table: &'t RouteTable,
+    head: &RequestHead,
+    audience: Audience,
+) -> Result<(Arc<Route>, Params), Refusal<'t>> {
+    let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match audience {
+        Audience::Developers => explain(table, head),
+        Audience::Strangers => String::new(),
+    };
+    if head.path() == "*" {
+        return Err(Refusal::new(204, "").with(("Allow", table.allow_all())));
+    }
+    Err(match table.lookup(head.method(), head.path()) {
+        Lookup::Found { route, params } => return Ok((Arc::clone(route), params)),
+        Lookup::Options { allow } => Refusal::new(204, "").with(("Allow", allow)),
+        Lookup::MethodNotAllowed { allow } => {
+            let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
+            Refusal::new(405, text).with(("Allow", allow)).explained(explain(routes_for_others))
+        }
+        Lookup::NotImplemented => Refusal::new(501, format!("no route takes the method {}", head.method())),
+        Lookup::NotFound => {
+            Refusal::new(404, format!("there is no route at {}", head.path())).explained(explain(near_routes))
+        }
+        Lookup::BadPath => Refusal::new(400, "the path does not decode to text"),
+        Lookup::Awaited => Refusal::new(503, "the route is still being loaded").with(RETRY),
+    })
 }
 
 /// Where the host answers by itself.

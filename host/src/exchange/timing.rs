@@ -16,24 +16,30 @@ pub enum Timing {
     Told,
 }
 
-impl Exchange {
-    /// The same, measured; `timing` says who is told.
-    #[must_use]
-    pub fn measured(self, meter: Meter, timing: Timing) -> Self {
-        Self { meter: Some(meter), timing, ..self }
-    }
+/// What measures an exchange, and who is told.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// What measures it.
+    pub meter: Meter,
+    /// Whether its client is told.
+    pub timing: Timing,
+}
 
-    /// Who measures it, if somebody does.
+impl Exchange {
+    /// What measures it, if somebody wants to know.
     #[must_use]
     pub fn meter(&self) -> Option<&Meter> {
-        self.meter.as_ref()
+        self.measured.as_ref().map(|measured| &measured.meter)
     }
 
     /// What the client is to be told of the cost so far: the value of `Server-Timing`.
     #[must_use]
     pub fn server_timing(&self) -> Option<String> {
-        let meter = self.meter.as_ref()?;
-        (self.timing == Timing::Told).then(|| meter.server_timing(Instant::now()))
+        let Measured { meter, timing } = self.measured.as_ref()?;
+        match timing {
+            Timing::Untold => None,
+            Timing::Told => Some(meter.server_timing(Instant::now())),
+        }
     }
 
     /// Adds `Server-Timing` to a head that is about to be decided, where the client is to be told.

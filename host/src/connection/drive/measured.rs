@@ -5,16 +5,14 @@ use std::time::Instant;
 
 use super::Drive;
 use crate::guest::{CallError, Outcome};
-use crate::meter::Stage;
+use crate::meter::{Meter, Stage};
 
 impl<G> Drive<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// As [`Self::poll`]; what passes until the next turn is measured where somebody wants to know, and the client is
-    /// waited for.
-    pub(super) fn poll_measured(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(meter) = self.exchange.meter().cloned() else { return self.poll(cx) };
+    /// As [`Self::poll`]; what passes until the next turn is measured where the client is waited for.
+    pub(super) fn poll_measured(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<()> {
         meter.leave(Instant::now());
         let polled = self.poll(cx);
         if polled.is_pending() && self.waits_for_client() {
