@@ -14,11 +14,12 @@ EXAMPLES := $(patsubst examples/%/Cargo.toml,%,$(wildcard examples/*/Cargo.toml)
 # Handlers in other languages: each folder has the same three, and scripts that install its tools and build one.
 LANGUAGES := $(patsubst examples/%/install,%,$(wildcard examples/*/install))
 TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-languages
+BOOK_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-book
 INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard $(TOOLS)/*/installed)))
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target guests test test-languages lint bench peers counts fuzz clean
+.PHONY: help run routes host target guests test test-languages lint book wit package bench peers counts fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +59,7 @@ $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 # In two runs: together, features that only tests need would build wasmtime a second time.
 test: target $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
 	$(CARGO) test --locked --release --package host
-	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros
+	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package wit-package
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
 
 test-languages: target guests ## Run the tests of handlers in other languages than Rust, installing their tools
@@ -67,7 +68,8 @@ test-languages: target guests ## Run the tests of handlers in other languages th
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --release --package host --package artifacts --all-targets -- -D warnings
-	$(CARGO) clippy --locked --release --package guest-sdk --package guest-sdk-macros --all-targets -- -D warnings
+	$(CARGO) clippy --locked --release --package guest-sdk --package guest-sdk-macros --package wit-package \
+		--all-targets -- -D warnings
 	$(CARGO) clippy --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
 		$(addprefix --package ,$(EXAMPLES)) --package guests --lib --examples -- -D warnings
 	$(CARGO) fmt --manifest-path host/fuzz/Cargo.toml --check
@@ -81,8 +83,20 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
 
+book: ## Make pages of the book in target/book, installing mdBook; `make test` tests what it says
+	@docs/install
+	$(BOOK_TOOLS)/bin/mdbook build docs --dest-dir $(abspath target/book)
+
+wit: ## Build the WIT package as one file in wit/ of the target directory
+	$(CARGO) run --locked --quiet --release --package wit-package -- wit $(BUILD)/wit
+
+package: wit target ## Build what is published: the WIT package, the SDK's crates from a clean tree, and their docs
+	$(CARGO) package --locked --package guest-sdk-macros --package guest-sdk
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
+		--no-deps --package guest-sdk
+
 bench: host routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
-	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example spin
+	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example spin --example script
 	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- \
 		--host $(HOST) --handlers $(HANDLERS)/$(WASM)/handler --built $(BENCH) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -112,6 +112,33 @@ pub fn idle(server: SocketAddr, target: &str, connections: u32) -> io::Result<Ve
     (0..connections).map(open).collect()
 }
 
+/// Connections whose response has begun with a chunk that ends so, and stays open.
+pub fn left_open(server: SocketAddr, target: &str, chunk: &str, connections: u32) -> io::Result<Vec<TcpStream>> {
+    let open = |_| {
+        let mut socket = connect(server)?;
+        ask(&mut socket, target, "keep-alive")?;
+        read_until(&mut socket, format!("{chunk}\r\n").as_bytes())?;
+        Ok(socket)
+    };
+    (0..connections).map(open).collect()
+}
+
+/// How long it takes until a chunk that `target` publishes has reached the last of `listeners`, as they are to find it
+/// in the chunked coding.
+pub fn publish(server: SocketAddr, target: &str, listeners: &mut [TcpStream], coded: &[u8]) -> io::Result<Duration> {
+    let mut socket = connect(server)?;
+    let mut received = vec![0; coded.len()];
+    let start = Instant::now();
+    ask(&mut socket, target, "close")?;
+    for listener in listeners {
+        listener.read_exact(&mut received)?;
+        if received != coded {
+            return Err(io::Error::other("another chunk came than was published"));
+        }
+    }
+    Ok(start.elapsed())
+}
+
 /// Connections that have asked and read nothing of what comes.
 pub fn unread(server: SocketAddr, target: &str, connections: u32) -> io::Result<Vec<TcpStream>> {
     let open = |_| {
@@ -139,8 +166,13 @@ fn ask(socket: &mut TcpStream, target: &str, connection: &str) -> io::Result<()>
 /// Asks on a connection that stays open, for a short response in the chunked coding.
 fn exchange(socket: &mut TcpStream, target: &str) -> io::Result<()> {
     ask(socket, target, "keep-alive")?;
+    read_until(socket, LAST_CHUNK)
+}
+
+/// Reads a short response with status 200 up to an end.
+fn read_until(socket: &mut TcpStream, end: &[u8]) -> io::Result<()> {
     let (mut buffer, mut filled) = ([0; 4096], 0);
-    while !buffer[..filled].ends_with(LAST_CHUNK) {
+    while !buffer[..filled].ends_with(end) {
         match socket.read(&mut buffer[filled..])? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => filled += read,

@@ -2,6 +2,7 @@
 
 mod hello;
 mod memory;
+mod parked;
 mod reuse;
 mod scale;
 mod start;
@@ -25,13 +26,16 @@ pub enum Section {
     Scale,
     /// What rests in memory
     Memory,
+    /// Responses that stay open, and what reaches them
+    Parked,
     /// How soon routes are loaded
     Start,
 }
 
 impl Section {
     /// Every one, in the order of the table.
-    pub const ALL: &[Self] = &[Self::Hello, Self::Reuse, Self::Stream, Self::Scale, Self::Memory, Self::Start];
+    pub const ALL: &[Self] =
+        &[Self::Hello, Self::Reuse, Self::Stream, Self::Scale, Self::Memory, Self::Parked, Self::Start];
 
     /// Measures it, and adds its rows to the report.
     pub fn measure(self, setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
@@ -41,6 +45,7 @@ impl Section {
             Self::Stream => stream::measure(setup, report),
             Self::Scale => scale::measure(setup, report),
             Self::Memory => memory::measure(setup, report),
+            Self::Parked => parked::measure(setup, report),
             Self::Start => start::measure(setup, report),
         }
     }

@@ -16,6 +16,7 @@ pub struct Routes<'a> {
     setup: &'a Setup,
     files: TempDir,
     environment: Option<(&'a str, &'a str)>,
+    flags: &'a [&'a str],
 }
 
 impl<'a> Routes<'a> {
@@ -23,7 +24,7 @@ impl<'a> Routes<'a> {
     pub fn new(setup: &'a Setup) -> anyhow::Result<Self> {
         let files = setup::folder()?;
         fs::create_dir(files.path().join("routes"))?;
-        Ok(Self { setup, files, environment: None })
+        Ok(Self { setup, files, environment: None, flags: &[] })
     }
 
     /// The routes of these handlers, as they declare themselves.
@@ -38,6 +39,11 @@ impl<'a> Routes<'a> {
     /// To be served with one more variable of the environment.
     pub fn with(self, name: &'a str, value: &'a str) -> Self {
         Self { environment: Some((name, value)), ..self }
+    }
+
+    /// To be served with these flags of `host run`.
+    pub fn flags(self, flags: &'a [&'a str]) -> Self {
+        Self { flags, ..self }
     }
 
     /// One more route: a handler by another name, with the text of its `NAME.toml`.
@@ -76,7 +82,7 @@ impl<'a> Routes<'a> {
             .arg("--cache-dir")
             .arg(compiled)
             .env("RUST_LOG", "warn,host::routes=info");
-        command.envs(self.environment);
+        command.args(self.flags).envs(self.environment);
         let server = Server::start(&self.setup.cores, place, command, Listening::Printed, self.files);
         let server = server.context("Vibrato")?;
         server.wait_for("routes loaded").context("Vibrato")?;

@@ -105,7 +105,9 @@ pub mod vibrato {
                 /// is complete already, and keep-alive is respected.
                 Close,
                 /// Leave the response and the connection open. The instance is dropped like any other; the connection stays
-                /// until its client goes, outside keep-alive timeouts.
+                /// until its client goes, outside keep-alive timeouts. Chunks that are published to the topics it was
+                /// subscribed to (`push`) reach it until one of them is finished. Where the host holds as many such
+                /// connections as it may, the answer is 503, or is cut where something was written.
                 Manual,
             }
             impl ::core::fmt::Debug for Outcome {
@@ -136,7 +138,8 @@ pub mod vibrato {
                 /// The field belongs to the host: `connection`, `keep-alive`, `proxy-connection`, `te`, `trailer`,
                 /// `transfer-encoding` and `upgrade` describe the connection, which the host manages.
                 Forbidden,
-                /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name.
+                /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
+                /// published chunk.
                 TooLarge,
             }
             impl Error {
@@ -166,7 +169,8 @@ pub mod vibrato {
             `transfer-encoding` and `upgrade` describe the connection, which the host manages."
                         }
                         Error::TooLarge => {
-                            "Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name."
+                            "Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
+            published chunk."
                         }
                     }
                 }
@@ -1650,6 +1654,196 @@ pub mod vibrato {
                 }
             }
         }
+        /// Responses that stay open, and what is sent to them later. A handler that returns `manual` leaves its response and
+        /// connection open; other invocations, of any route, publish to it by the topics it was subscribed to. No instance waits
+        /// meanwhile.
+        ///
+        /// A topic is a name of 1 to 128 bytes without control characters; any other is `invalid`. It exists as long as a
+        /// connection is subscribed to it, and belongs to the whole host: every route can publish to it, subscribe to it and
+        /// finish it. A handler that takes a topic from its client decides who may listen and who may speak.
+        ///
+        /// What waits for a client is bounded: `push_queue` bytes, each chunk counting for at least 128, besides what is on its
+        /// way. A client that reads too slowly is disconnected past it, or loses the oldest chunks, as `push_overflow` says; so
+        /// no reader can make the host hold what others publish. Clients that stay for ever are bounded in number by
+        /// `--max-parked`, and in time by `park_timeout` where it is set; those that vanish without a word are found by
+        /// `heartbeat`.
+        ///
+        /// Where a route describes itself there is nothing to subscribe or to publish: each function says `closed`.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod push {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::vibrato::handler::types::Error;
+            #[allow(unused_unsafe, clippy::all)]
+            /// From now on the chunks that are published to `topic` queue for this invocation's connection, in order. They are
+            /// sent once the handler has returned `manual`; with any other end the connection leaves its topics again, and what
+            /// has queued is dropped. The first chunk sends the head where nothing was written, and goes through the route's
+            /// `rate` and the response's framing like a write, but is never cut or gathered.
+            ///
+            /// A second call with the same topic does nothing. A 33rd topic is `too-large`, and so is bounded what one connection
+            /// costs the host. `closed` once the response is complete, was given up, or its client has gone.
+            #[allow(async_fn_in_trait)]
+            pub fn subscribe(topic: &str) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[repr(align(1))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 2]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2]);
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/push@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "subscribe"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result5 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(*ptr1.add(1).cast::<u8>());
+                                super::super::super::vibrato::handler::types::Error::_lift(
+                                    l4 as u8,
+                                )
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result5
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends `chunk` to every connection that is subscribed to `topic`, this one too where it is, and says how many that
+            /// are: their queues have it, which is no promise that their clients will. None is an answer like any other. It waits
+            /// for nobody: see above for clients that do not keep up.
+            ///
+            /// An empty chunk is `invalid`, and one of more than 64 KiB is `too-large`. It is encoded once for all of them. What
+            /// became of this invocation's own response does not matter.
+            #[allow(async_fn_in_trait)]
+            pub fn publish(
+                topic: &str,
+                chunk: &[u8],
+            ) -> ::core::result::Result<u32, Error> {
+                unsafe {
+                    #[repr(align(4))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 8]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 8]);
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = chunk;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/push@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "publish"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result7 = match l4 {
+                        0 => {
+                            let e = {
+                                let l5 = *ptr2.add(4).cast::<i32>();
+                                l5 as u32
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(*ptr2.add(4).cast::<u8>());
+                                super::super::super::vibrato::handler::types::Error::_lift(
+                                    l6 as u8,
+                                )
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Ends the response of every connection that is subscribed to `topic`, and says how many that are: what has queued
+            /// is sent, and the last chunk, or what else its framing needs; then the connection lives on where keep-alive allows
+            /// it. It has left all its topics at once: later chunks do not reach it. A response that a running handler writes
+            /// still ends once the handler has returned `manual`. A second call finds nobody.
+            #[allow(async_fn_in_trait)]
+            pub fn finish(topic: &str) -> ::core::result::Result<u32, Error> {
+                unsafe {
+                    #[repr(align(4))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 8]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 8]);
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/push@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "finish"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result6 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1.add(4).cast::<i32>();
+                                l4 as u32
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(*ptr1.add(4).cast::<u8>());
+                                super::super::super::vibrato::handler::types::Error::_lift(
+                                    l5 as u8,
+                                )
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result6
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -1786,10 +1980,10 @@ macro_rules! __export_handler_described_impl {
         #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:vibrato:handler@0.1.0:handler-described:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1313] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1457] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x99\x09\x01A\x02\x01\
-A\x14\x01B\x13\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa9\x0a\x01A\x02\x01\
+A\x16\x01B\x13\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09forbidde\
 n\x09too-large\x04\0\x05error\x03\0\x03\x01m\x04\x0aincomplete\x09malformed\x09t\
 oo-large\x09timed-out\x04\0\x0abody-error\x03\0\x05\x01m\x02\x06http10\x06http11\
@@ -1814,12 +2008,16 @@ s\0\x02\x04\0\x0cremove-field\x01\x06\x01@\x01\x05chunk\x04\0\x02\x04\0\x05write
 fail\x01\x09\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05valu\
 e\x01B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\
 \0\x02\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\
-\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\x02\x03\0\0\x0bdeclaration\x03\
-\0\x0bdeclaration\x03\0\x08\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0a\x01\
-@\0\0\x09\x04\0\x08describe\x01\x0c\x01@\0\0\x0b\x04\0\x06handle\x01\x0d\x04\0'v\
-ibrato:handler/handler-described@0.1.0\x04\0\x0b\x17\x01\0\x11handler-described\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-\
-bindgen-rust\x060.61.1";
+\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x04\
+\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscri\
+be\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07\
+publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrat\
+o:handler/push@0.1.0\x05\x08\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\
+\0\x09\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0b\x01@\0\0\x0a\x04\0\x08d\
+escribe\x01\x0d\x01@\0\0\x0c\x04\0\x06handle\x01\x0e\x04\0'vibrato:handler/handl\
+er-described@0.1.0\x04\0\x0b\x17\x01\0\x11handler-described\x03\0\0\0G\x09produc\
+ers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060\
+.61.1";
         };
     };
 }
@@ -1832,9 +2030,9 @@ pub use __export_handler_described_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1343] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x97\x09\x01A\x02\x01\
-A\x10\x01B\x13\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1487] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa7\x0a\x01A\x02\x01\
+A\x12\x01B\x13\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09forbidde\
 n\x09too-large\x04\0\x05error\x03\0\x03\x01m\x04\x0aincomplete\x09malformed\x09t\
 oo-large\x09timed-out\x04\0\x0abody-error\x03\0\x05\x01m\x02\x06http10\x06http11\
@@ -1859,12 +2057,15 @@ s\0\x02\x04\0\x0cremove-field\x01\x06\x01@\x01\x05chunk\x04\0\x02\x04\0\x05write
 fail\x01\x09\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05valu\
 e\x01B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\
 \0\x02\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\
-\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\x02\x03\0\0\x0bdeclaration\x03\
-\0\x0bdeclaration\x03\0\x08\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0a\x04\
-\0Gvibrato:handler/handler-described-with-all-of-its-exports-removed@0.1.0\x04\0\
-\x0b7\x01\01handler-described-with-all-of-its-exports-removed\x03\0\0\0G\x09prod\
-ucers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x06\
-0.61.1";
+\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x04\
+\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscri\
+be\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07\
+publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrat\
+o:handler/push@0.1.0\x05\x08\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\
+\0\x09\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0b\x04\0Gvibrato:handler/h\
+andler-described-with-all-of-its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-\
+described-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
+ed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

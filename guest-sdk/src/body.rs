@@ -10,6 +10,19 @@ use crate::bindings::vibrato::handler::types::BodyError as Refusal;
 ///
 /// It is an iterator of pieces, none of them empty and none larger than the route's `buffer_size`; after an error it
 /// is at its end. It is an [`io::Read`] too. A handler that returns it sends it back.
+///
+/// ```no_run
+/// use guest_sdk::{BodyError, Request};
+///
+/// /// The bytes of an upload of any size, in no more memory than one piece takes.
+/// fn length(request: Request) -> Result<String, BodyError> {
+///     let mut length = 0;
+///     for piece in request.body() {
+///         length += piece?.len();
+///     }
+///     Ok(format!("{length} bytes\n"))
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Body {
     /// Said the error already: an iterator that repeats it would never end.

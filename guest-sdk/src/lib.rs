@@ -1,9 +1,9 @@
 //! Route handlers for Vibrato, an HTTP/1.x server, as WebAssembly components.
 //!
 //! This crate owns how a handler reads in Rust: the attribute [`handler`], the three things a handler can ask for
-//! ([`Request`], [`Response`], [`Options`]) and what each return type means ([`IntoOutcome`]). It must not know how
-//! the host paces, frames or routes; the contract between the two is the WIT package `vibrato:handler`, of which
-//! [`bindings`] is generated.
+//! ([`Request`], [`Response`], [`Options`]), what each return type means ([`IntoOutcome`]), and how responses that stay
+//! open are reached ([`push`]). It must not know how the host paces, frames or routes; the contract between the two is
+//! the WIT package `vibrato:handler`, which lies in this crate's folder `wit`, and of which [`bindings`] is generated.
 //!
 //! ```standalone_crate
 //! use guest_sdk::{Options, Request, Response, handler};
@@ -11,6 +11,25 @@
 //! #[handler(path = "/hello", rate = 2_097_152, buffer_size = 32_768, a = 1)]
 //! fn hello(request: Request, response: Response, options: Options) -> impl Iterator<Item = &'static str> {
 //!     ["Hello", "World!"].into_iter()
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! What a handler takes, it asks for; what it returns is what the client gets, which [`IntoOutcome`] lists. A handler
+//! can also write by itself, and say how it ends:
+//!
+//! ```standalone_crate
+//! use guest_sdk::{Error, Request, Response, handler};
+//!
+//! #[handler(path = "/page/{id}", method = ["GET", "PUT"], max_body = 65_536)]
+//! fn page(request: Request, response: Response) -> Result<String, Error> {
+//!     let id = request.param("id").unwrap_or_default();
+//!     if id != "7" {
+//!         response.set_status(404)?.set_field("cache-control", "no-store")?;
+//!         return Ok("there is no such page\n".to_owned());
+//!     }
+//!     response.write("the page, ")?.write("in several chunks: ")?; // Each returns once there is room for more.
+//!     Ok(id)
 //! }
 //! # fn main() {}
 //! ```
@@ -33,6 +52,7 @@ mod declaration;
 mod failure;
 mod options;
 mod outcome;
+pub mod push;
 mod query;
 mod request;
 mod response;
@@ -45,6 +65,11 @@ pub use options::Options;
 pub use outcome::{Close, IntoOutcome, Manual};
 pub use request::Request;
 pub use response::{Error, Response};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// What `#[handler]` expands to calls these and nothing else; none of it is for people.
 #[doc(hidden)]

@@ -6,6 +6,18 @@ use crate::Value;
 use crate::bindings::vibrato::handler::options;
 
 /// The options of the route: the host's own and any that a person invented, in the attribute or in the route's file.
+///
+/// ```standalone_crate
+/// use guest_sdk::{Options, handler};
+///
+/// // The operator's file may set another greeting.
+/// #[handler(greeting = "Hello", times = 3)]
+/// fn greet(options: Options) -> String {
+///     let times = options.integer("times").and_then(|times| usize::try_from(times).ok()).unwrap_or(1);
+///     options.text("greeting").unwrap_or_default().repeat(times)
+/// }
+/// # fn main() {}
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Options(());
 

@@ -24,6 +24,21 @@ use crate::{Error, Outcome, Response};
 /// as it is, and a [`BodyError`](crate::BodyError) answers with its own status. They are recognised as they are, in a
 /// [`std::io::Error`] and in a `Box<dyn Error>`.
 ///
+/// Most handlers return a `Result` of a body or of an iterator, so that `?` does what is right:
+///
+/// ```standalone_crate
+/// use std::error::Error;
+///
+/// use guest_sdk::{Request, handler};
+///
+/// #[handler(path = "/countdown/{from}")]
+/// fn countdown(request: Request) -> Result<impl Iterator<Item = String>, Box<dyn Error>> {
+///     let from: u8 = request.param("from").unwrap_or_default().parse()?; // The log says why; the client is told 500.
+///     Ok((0..=from).rev().map(|number| format!("{number}\n")))
+/// }
+/// # fn main() {}
+/// ```
+///
 /// `Marker` tells the implementations apart and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",

@@ -6,6 +6,14 @@ use crate::{Body, HttpVersion, query};
 /// The request that this invocation answers.
 ///
 /// All but its body is the same however often it is asked for; every call asks the host, so keep what is used twice.
+///
+/// ```no_run
+/// # fn f(request: guest_sdk::Request) {
+/// let id = request.param("id"); // What `{id}` in the route's path captured.
+/// let page = request.query_param("page").and_then(|page| page.parse().ok()).unwrap_or(1_u32);
+/// let language = request.field_text("accept-language");
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Request(());
 

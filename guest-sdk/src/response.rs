@@ -132,7 +132,8 @@ pub enum Error {
     Invalid,
     /// The field describes the connection, which the host manages (RFC 9110 section 7.6.1).
     Forbidden,
-    /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name.
+    /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a published
+    /// chunk.
     TooLarge,
 }
 
@@ -144,7 +145,7 @@ impl Error {
             Self::HeadAlreadySent => "the head was sent already",
             Self::Invalid => "the value is not allowed here",
             Self::Forbidden => "the field belongs to the host",
-            Self::TooLarge => "too many fields, or too large a field",
+            Self::TooLarge => "too many, or too large",
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum CloseReason {
     Truncated,
     /// A response broke off that only a reset tells from a whole one.
     TruncatedUnseen,
+    /// The client did not keep up with what was published to it.
+    Lagging,
     /// The host had no room for it.
     Overloaded,
     /// The server stops.
@@ -35,7 +37,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::NotPersistent,
@@ -47,6 +49,7 @@ impl CloseReason {
         Self::BodyUnread,
         Self::Truncated,
         Self::TruncatedUnseen,
+        Self::Lagging,
         Self::Overloaded,
         Self::Stopping,
     ];
@@ -66,6 +69,7 @@ impl CloseReason {
             Self::BodyUnread => "the body was not read",
             Self::Truncated => "the response broke off",
             Self::TruncatedUnseen => "the response broke off unseen",
+            Self::Lagging => "the client did not keep up with what was published",
             Self::Overloaded => "there are too many connections",
             Self::Stopping => "the server stops",
         }

@@ -46,6 +46,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Invocations at once; past it a request is answered 503.
     pub max_invocations: u32,
+    /// Responses left open at once; past it a handler that leaves another open is answered 503.
+    pub max_parked: usize,
     /// The bounds of a head.
     pub head: HeadLimits,
 }
@@ -89,7 +91,7 @@ impl Default for Config {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_connections: 10_000, max_invocations: 1_000, head: HeadLimits::default() }
+        Self { max_connections: 10_000, max_invocations: 1_000, max_parked: 10_000, head: HeadLimits::default() }
     }
 }
 

@@ -9,6 +9,7 @@ mod close;
 mod drive;
 mod near;
 mod page;
+mod parked;
 mod reply;
 mod scratch;
 mod timer;
@@ -89,10 +90,12 @@ impl Connection {
                 Err(CloseReason::HeadTimeout) => Box::pin(self.answer_head_timeout()).await,
                 Err(reason) => return reason,
             };
-            match served {
-                Ok(Served::Complete) => {}
-                Ok(Served::LeftOpen) => return self.wait_for_client().await,
-                Err(reason) => return reason,
+            let served = match served {
+                Ok(Served::LeftOpen(parked)) => self.serve_parked(parked).await,
+                served => served,
+            };
+            if let Err(reason) = served {
+                return reason;
             }
         }
     }
@@ -149,25 +152,6 @@ impl Connection {
                 }
             }
             timer.poll(cx, until).map(|()| HeadRead::TimedOut)
-        })
-        .await
-    }
-
-    /// A response was left open: only its client's end, or the server's, ends it. What the client sends meanwhile is
-    /// dropped.
-    async fn wait_for_client(&mut self) -> CloseReason {
-        self.input = BytesMut::new();
-        let socket = &mut self.socket;
-        let mut stopping = std::pin::pin!(self.worker.stopping().wait());
-        std::future::poll_fn(|cx| match scratch::poll_discard(cx, socket) {
-            Poll::Ready(Ok(0)) => Poll::Ready(CloseReason::ClientClosed),
-            Poll::Ready(Ok(_)) => {
-                // More may be there already, but others want their turn.
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(CloseReason::ClientGone),
-            Poll::Pending => stopping.as_mut().poll(cx).map(|()| CloseReason::Stopping),
         })
         .await
     }

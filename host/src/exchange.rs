@@ -18,12 +18,16 @@ use crate::clock;
 use crate::http::fields::Fields;
 use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
+use crate::push::Subscriber;
 
+mod push;
 #[cfg(test)]
 mod tests;
 mod timing;
 
 pub use timing::{Measured, Timing};
+
+use push::Push;
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -70,6 +74,7 @@ impl BodyError {
 pub struct Exchange {
     request: Option<Request>,
     measured: Option<Measured>,
+    push: Option<Push>,
     inner: Mutex<Inner>,
 }
 
@@ -81,6 +86,8 @@ struct Inner {
     closed_by_handler: bool,
     /// Why the handler gave up, where it did.
     failure: Option<String>,
+    /// The connection among the subscribers, once the handler has subscribed it.
+    subscriber: Option<Subscriber>,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -113,6 +120,10 @@ enum WaitsFor {
 }
 
 impl Inner {
+    fn new(response: Response, body: Body, clock: Clock) -> Self {
+        Self { response, body, clock, closed_by_handler: false, failure: None, subscriber: None }
+    }
+
     /// Whether a handler that writes need not wait: there is room, or writing is over.
     fn has_room(&self) -> bool {
         self.response.has_room() || self.response.is_over()
@@ -137,23 +148,15 @@ impl Exchange {
     ) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
-        Self {
-            request: Some(request),
-            measured,
-            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
-        }
+        Self { request: Some(request), measured, push: None, inner: Mutex::new(Inner::new(response, body, clock)) }
     }
 
     /// An exchange that no handler sees: the host has made the response.
     #[must_use]
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
-        let body = Body::Over(Ok(()));
-        Self {
-            request: None,
-            measured: None,
-            inner: Mutex::new(Inner { response, body, clock, closed_by_handler: false, failure: None }),
-        }
+        let inner = Mutex::new(Inner::new(response, Body::Over(Ok(())), clock));
+        Self { request: None, measured: None, push: None, inner }
     }
 
     /// The request, where a handler answers it.

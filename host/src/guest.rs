@@ -10,6 +10,7 @@ mod imports;
 mod instance;
 mod log;
 mod meter;
+mod missing;
 mod report;
 mod shelf;
 mod state;

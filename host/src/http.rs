@@ -10,6 +10,7 @@
 //! The framing of a request is decided in [`framing`], that of a response in [`response`], and nowhere else.
 
 pub mod accept;
+pub mod chunk;
 pub mod decode;
 pub mod fields;
 pub mod framing;

@@ -43,6 +43,7 @@ mod intake;
 pub mod meter;
 pub mod options;
 mod pump;
+pub mod push;
 pub mod rate;
 pub mod routes;
 pub mod server;

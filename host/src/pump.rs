@@ -16,6 +16,32 @@ use crate::rate::TokenBucket;
 #[cfg(test)]
 mod tests;
 
+/// Encoded bytes that wait to be sent, in order.
+pub trait Output {
+    /// How many there are.
+    fn waiting(&self) -> usize;
+
+    /// Sends the first of them, `most` at most, as far as the socket takes them at once, and forgets what it took.
+    ///
+    /// # Errors
+    /// What the socket says.
+    fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize>;
+}
+
+impl Output for &Exchange {
+    fn waiting(&self) -> usize {
+        self.response(|response| response.output().len())
+    }
+
+    fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize> {
+        self.response(|response| {
+            let sent = socket.try_write(&response.output()[..most])?;
+            response.advance(sent);
+            Ok(sent)
+        })
+    }
+}
+
 /// How late the host may wake for a piece without losing that time from the rate: the bytes were waiting all along.
 const MAX_LATENESS: Duration = Duration::from_millis(100);
 
@@ -38,9 +64,9 @@ impl Pump {
     ///
     /// # Errors
     /// What the socket says: the client is gone.
-    pub fn poll(&mut self, cx: &mut Context<'_>, socket: &TcpStream, exchange: &Exchange) -> Poll<io::Result<()>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, socket: &TcpStream, mut output: impl Output) -> Poll<io::Result<()>> {
         loop {
-            let waiting = exchange.response(|response| response.output().len());
+            let waiting = output.waiting();
             if waiting == 0 {
                 self.stalled_since = None;
                 return Poll::Ready(Ok(()));
@@ -49,11 +75,9 @@ impl Pump {
                 Some(pacer) => ready!(pacer.poll(waiting, Instant::now())),
                 None => waiting,
             };
-            let sent = exchange.response(|response| socket.try_write(&response.output()[..allowed]));
-            match sent {
+            match output.send(socket, allowed) {
                 Ok(sent) => {
                     self.stalled_since = None;
-                    exchange.response(|response| response.advance(sent));
                     if let Some(pacer) = &mut self.pacer {
                         pacer.spend(sent);
                     }

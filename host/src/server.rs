@@ -9,8 +9,7 @@ mod tests;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::meter::Meter;
+use crate::push;
 use crate::routes::{Directory, RouteTable, WatchError};
 use crate::worker::Shared;
 
@@ -89,8 +89,7 @@ impl Server {
 
     fn of(config: Config, engine: Engine, directory: Directory) -> Self {
         let routes = directory.current().clone();
-        let shared = Shared { config, engine, routes, connections: AtomicUsize::new(0), meter: OnceLock::new() };
-        Self { shared: Arc::new(shared), directory }
+        Self { shared: Arc::new(Shared::new(config, engine, routes)), directory }
     }
 
     /// Waits until all routes are loaded, at most for so long: those that are not go on loading, and requests that
@@ -166,6 +165,18 @@ impl Running {
         self.crew.closed(reason)
     }
 
+    /// What has become of the chunks that handlers published.
+    #[must_use]
+    pub fn pushed(&self) -> push::Counts {
+        self.crew.pushed()
+    }
+
+    /// How many connections are left open by their handlers now.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.crew.parked()
+    }
+
     /// Waits, in any runtime, until the server has stopped.
     pub async fn stopped(&self) {
         self.crew.stopped().await;
@@ -179,6 +190,10 @@ impl Running {
             if connections > 0 {
                 tracing::info!(connections, reason = reason.explain(), "connections closed");
             }
+        }
+        let push::Counts { reached, dropped } = self.pushed();
+        if reached + dropped > 0 {
+            tracing::info!(reached, dropped, "chunks published");
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! It must not know its connections, nor how it is run.
 
+mod parking;
 mod stopping;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,8 +15,10 @@ use crate::close_reason::Closed;
 use crate::config::{Audience, Config};
 use crate::guest::Engine;
 use crate::meter::Meter;
+use crate::push::{Hub, Topics};
 use crate::routes::{Current, RouteTable};
 
+pub(crate) use parking::{Parking, Place};
 pub(crate) use stopping::Stopping;
 
 /// The most invocations of a worker among which answers wait for each other.
@@ -40,6 +43,19 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     /// What measures every invocation, one at a time, where somebody asked for that.
     pub(crate) meter: OnceLock<Meter>,
+    /// The topics that connections of all workers are subscribed to.
+    pub(crate) topics: Arc<Topics>,
+    /// The connections that were left open.
+    pub(crate) parking: Arc<Parking>,
+}
+
+impl Shared {
+    /// What the workers of a new server share.
+    pub(crate) fn new(config: Config, engine: Engine, routes: Arc<Current>) -> Self {
+        let topics = Arc::new(Topics::new(config.workers));
+        let parking = Arc::new(Parking::new(config.limits.max_parked));
+        Self { config, engine, routes, connections: AtomicUsize::new(0), meter: OnceLock::new(), topics, parking }
+    }
 }
 
 /// What a connection needs of the worker that serves it.
@@ -53,13 +69,21 @@ pub(crate) struct Worker {
     /// The invocations of this worker.
     serving: AtomicUsize,
     closed: Closed,
+    hub: Arc<Hub>,
 }
 
 impl Worker {
-    /// A worker that numbers its requests from `first_id` on, in steps of the number of workers.
-    pub(crate) fn new(shared: Arc<Shared>, first_id: u64) -> Self {
-        let (next_id, load, serving) = (AtomicU64::new(first_id), AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { shared, stopping: Stopping::default(), next_id, load, serving, closed: Closed::default() }
+    /// The worker of that number, from 0 on. It numbers its requests from there, in steps of the number of workers.
+    pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Self {
+        Self {
+            hub: Arc::new(Hub::new(shared.topics.clone(), number)),
+            shared,
+            stopping: Stopping::default(),
+            next_id: AtomicU64::new(number as u64 + 1),
+            load: AtomicUsize::new(0),
+            serving: AtomicUsize::new(0),
+            closed: Closed::default(),
+        }
     }
 
     /// What it shares with the others.
@@ -123,6 +147,16 @@ impl Worker {
     /// How its connections have ended.
     pub(crate) fn closed(&self) -> &Closed {
         &self.closed
+    }
+
+    /// The topics, for its invocations.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// A place for a connection that is left open; none where as many as the configuration says have one.
+    pub(crate) fn park(&self) -> Option<Place> {
+        Place::take(&self.shared.parking)
     }
 
     /// Whether the worker is to stop.

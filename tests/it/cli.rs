@@ -57,6 +57,7 @@ fn help_shows_every_default() {
         ("--workers", "one for each core"),
         ("--max-connections", "10000"),
         ("--max-invocations", "1000"),
+        ("--max-parked", "10000"),
         ("--max-head", "32768"),
         ("--max-fields", "100"),
         ("--max-target", "16384"),
@@ -73,6 +74,8 @@ fn help_shows_every_default() {
         ("--content-type", "text/html; charset=utf-8"),
         ("--max-body", "67108864"),
         ("--memory", "134217728"),
+        ("--push-overflow", "disconnect"),
+        ("--push-queue", "65536"),
         ("--rate", "0"),
         ("--rate-scope", "client"),
         ("--reuse", "1"),
@@ -243,6 +246,8 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
            content_type = text/html; charset=utf-8\n  \
            max_body = 67108864\n  \
            memory = 134217728\n  \
+           push_overflow = disconnect\n  \
+           push_queue = 65536\n  \
            rate = 0\n  \
            rate_scope = client\n  \
            reuse = 1\n  \

@@ -2,16 +2,10 @@
 
 use std::path::Path;
 
-use crate::support::{RoutesDir, compile_cache, host, run, text};
+use crate::support::{PLAIN, RoutesDir, compile_cache, component, host, run, text};
 
 /// The directory in an expected message.
 const DIR: &str = "ROUTES";
-
-const PLAIN: &str = include_str!("../guests/plain.wat");
-
-fn component(text: &str) -> Vec<u8> {
-    wat::parse_str(text).expect("the text is a component or a module")
-}
 
 /// Checks `place` in a directory, its root where that is empty, and compares what is printed.
 #[track_caller]
@@ -67,7 +61,7 @@ error: ROUTES/users/x[id].wasm: the name has brackets in the middle
 fn everything_that_a_component_lacks_or_asks_for_is_told_at_once() {
     let stranger = "(component
       (import \"vibrato:handler/request@9.0.0\" (instance))
-      (import \"vibrato:handler/push@0.1.0\" (instance (export \"f\" (func))))
+      (import \"vibrato:handler/elsewhere@0.1.0\" (instance (export \"f\" (func))))
       (import \"wasi:http/types@0.2.0\" (instance (export \"f\" (func))))
       (import \"wasi:cli/stdout@0.3.0\" (instance (export \"f\" (func))))
       (instance $none)
@@ -89,8 +83,8 @@ error: ROUTES/stranger.wasm: its export `describe` is not the function of the wo
 error: ROUTES/stranger.wasm: it imports `vibrato:handler/request@9.0.0`, which this host does not provide: it has \
 version 0.1.0 of that interface
   remedy: AGAINST
-error: ROUTES/stranger.wasm: it imports `vibrato:handler/push@0.1.0`, which this host does not provide: \
-`vibrato:handler@0.1.0` has types, request, response, options
+error: ROUTES/stranger.wasm: it imports `vibrato:handler/elsewhere@0.1.0`, which this host does not provide: \
+`vibrato:handler@0.1.0` has types, request, response, options, push
   remedy: AGAINST
 error: ROUTES/stranger.wasm: it imports `wasi:http/types@0.2.0`, which this host does not provide
   remedy: AGAINST

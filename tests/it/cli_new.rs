@@ -70,6 +70,16 @@ fn each_style_in_javascript_builds_is_good_and_answers() {
     build_with_tools("js", "node_modules/.bin/componentize-qjs");
 }
 
+#[test]
+fn each_style_in_c_builds_is_good_and_answers() {
+    build_with_tools("c", "bin/python-zig");
+}
+
+#[test]
+fn each_style_in_go_builds_is_good_and_answers() {
+    build_with_tools("go", "bin/go");
+}
+
 /// Where `VIBRATO_LANGUAGES` is `all`, the project installs its tools; else those of `make guests-LANG` build it, in the
 /// first style alone.
 fn build_with_tools(language: &str, tool: &str) {
@@ -127,14 +137,21 @@ my-page/ is ready. To build it, with Python 3.10 or newer and its venv:
 my-page/README.md says how to serve it.
 ";
     assert_eq!((text(&made.stdout), text(&made.stderr)), (expected, ""));
+    for language in ["c", "go"] {
+        let made = run(host(&["new", &format!("my-{language}"), "--lang", language]).current_dir(folder.path()));
+        assert!(text(&made.stdout).contains("with Python 3.10 or newer, its venv, and Rust:\n"), "{made:?}");
+        assert!(made.stderr.is_empty(), "{made:?}");
+    }
     for (project, files) in [
         ("my-route", &["Cargo.toml", ".cargo/config.toml", ".gitignore", "README.md", "src/lib.rs"][..]),
         ("my-page", &["app.py", "build", "my-page.toml", ".gitignore", "README.md", "wit/world.wit"]),
+        ("my-c", &["app.c", "build", "my-c.toml", ".gitignore", "README.md", "wit/world.wit"]),
+        ("my-go", &["app.go", "build", "my-go.toml", ".gitignore", "README.md", "go.mod", "go.work"]),
     ] {
         for file in files {
             let text = fs::read_to_string(folder.path().join(project).join(file)).expect("the file is written");
-            let left = ["NAME", "FILE", "SDK", "SOURCE"].map(|word| text.contains(word));
-            assert_eq!(left, [false; 4], "{file}: {text}");
+            let left = ["NAME", "FILE", "SDK", "SOURCE", "BINDINGS"].map(|word| text.contains(word));
+            assert_eq!(left, [false; 5], "{file}: {text}");
         }
     }
 }
@@ -152,7 +169,7 @@ fn what_cannot_be_made_is_told_and_nothing_is_written() {
         (&["../up"], "error: invalid value '../up' for '<NAME>': expected a lower-case letter, then such letters"),
         (
             &["a", "--lang", "cobol"],
-            "error: invalid value 'cobol' for '--lang <LANG>'\n  [possible values: rust, python, js]",
+            "error: invalid value 'cobol' for '--lang <LANG>'\n  [possible values: rust, python, js, c, go]",
         ),
         (&["a", "--style", "sing"], "error: invalid value 'sing' for '--style <STYLE>'\n  [possible values: yield, "),
         (&["a", "--sdk", "nowhere"], "error: there is no guest-sdk in nowhere; name the folder `guest-sdk` of "),

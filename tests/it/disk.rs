@@ -7,23 +7,12 @@ use std::process::Command;
 
 use host::options::Value;
 
-use super::support::{RoutesDir, TestServer};
+use super::support::{PLAIN, RoutesDir, TestServer, component, importing};
 
-const PLAIN: &str = include_str!("../guests/plain.wat");
 const STRANGER: &str = include_str!("../guests/stranger.wat");
 
 /// The routes directory in an expected message.
 const DIR: &str = "ROUTES";
-
-fn component(text: &str) -> Vec<u8> {
-    wat::parse_str(text).expect("the text is a component or a module")
-}
-
-/// `plain`, importing something that it does not need.
-fn importing(name: &str, interface: &str) -> Vec<u8> {
-    let import = format!("(component\n  (import \"{name}\" {interface})");
-    component(&PLAIN.replacen("(component", &import, 1))
-}
 
 /// What the server says of its files, with [`DIR`] in place of the directory.
 fn reports(server: &TestServer, directory: &str) -> Vec<String> {
@@ -189,7 +178,7 @@ fn a_component_with_an_import_too_many_is_told_which_and_what_there_is() {
     let other_type = "(instance (export \"method\" (func (result u32))))";
     let method = "(instance (export \"method\" (func (result string))))";
     let routes = RoutesDir::new()
-        .with_bytes("interface.wasm", &importing("vibrato:handler/push@0.1.0", function))
+        .with_bytes("interface.wasm", &importing("vibrato:handler/elsewhere@0.1.0", function))
         .with_bytes("package.wasm", &importing("acme:store/get@1.0.0", function))
         .with_bytes("type.wasm", &importing("vibrato:handler/request@0.1.0", other_type))
         .with_bytes("version.wasm", &importing("vibrato:handler/request@9.0.0", method))
@@ -197,8 +186,8 @@ fn a_component_with_an_import_too_many_is_told_which_and_what_there_is() {
     let expected = [
         error(
             "interface.wasm",
-            "it imports `vibrato:handler/push@0.1.0`, which this host does not provide: `vibrato:handler@0.1.0` has \
-             types, request, response, options",
+            "it imports `vibrato:handler/elsewhere@0.1.0`, which this host does not provide: `vibrato:handler@0.1.0` has \
+             types, request, response, options, push",
             BUILD_AGAINST,
         ),
         error("package.wasm", "it imports `acme:store/get@1.0.0`, which this host does not provide", BUILD_AGAINST),

@@ -54,8 +54,8 @@ fn manual_writes_and_stays_open() {
 #[test]
 fn options_prints_its_options_by_name() {
     let lines = "a=1\nbuffer_size=32768\nconcurrency=0\ncontent_type=text/plain; charset=utf-8\n\
-        greeting=Hello, World!\nmax_body=67108864\nmemory=134217728\nprimes=[2, 3, 5, 7]\nrate=2097152\n\
-        rate_scope=client\nreuse=1\nstatus=200\nstream=true\ntimeout=30\nupload_rate=0\n";
+        greeting=Hello, World!\nmax_body=67108864\nmemory=134217728\nprimes=[2, 3, 5, 7]\npush_overflow=disconnect\n\
+        push_queue=65536\nrate=2097152\nrate_scope=client\nreuse=1\nstatus=200\nstream=true\ntimeout=30\nupload_rate=0\n";
     let response = typed!("Content-Type: text/plain; charset=utf-8", "");
     let response = format!("{response}{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len());
     check("options", &[("GET /options", &response)]);

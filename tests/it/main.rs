@@ -1,11 +1,13 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
 mod access_log;
+mod book;
 mod cli;
 mod cli_call;
 mod cli_check;
 mod cli_manual;
 mod cli_new;
+mod compatibility;
 mod descriptors;
 mod dev;
 mod disk;
@@ -24,6 +26,8 @@ mod outcomes_failed;
 mod outcomes_http10;
 mod outcomes_manual;
 mod pages;
+mod push;
+mod push_bounds;
 mod rate;
 mod reload;
 mod reload_directory;

@@ -23,6 +23,8 @@ const DECLARED: &str = "\
     my_integers: Value::Integers([1, 2])\n\
     my_text: Value::Text(\"1\")\n\
     my_texts: Value::Texts([\"one\", \"two\"])\n\
+    push_overflow: Value::Text(\"disconnect\")\n\
+    push_queue: Value::Integer(65536)\n\
     rate: Value::Integer(1000000)\n\
     rate_scope: Value::Text(\"connection\")\n\
     reuse: Value::Integer(1)\n\
@@ -182,8 +184,12 @@ fn flags_hold_where_nobody_says_otherwise() {
         ("chunked", Value::Boolean(true)),
         ("concurrency", Value::Integer(3)),
         ("content_type", Value::Text("text/css".to_owned())),
+        ("heartbeat", Value::Integer(15)),
         ("max_body", Value::Integer(4)),
         ("memory", Value::Integer(8_388_608)),
+        ("park_timeout", Value::Float(0.5)),
+        ("push_overflow", Value::Text("drop-oldest".to_owned())),
+        ("push_queue", Value::Integer(1_024)),
         ("rate", Value::Integer(50_000_000)),
         ("rate_scope", Value::Text("connection".to_owned())),
         ("reuse", Value::Integer(3)),

@@ -22,7 +22,7 @@ const TEN: [&str; 10] =
 const IDLE: u32 = 4096;
 const UNREAD: u32 = 128;
 /// For the allocator of the host: with the garbage of loading in between, memory would be counted that nobody holds.
-const GIVE_BACK_AT_ONCE: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
+pub(super) const GIVE_BACK_AT_ONCE: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 /// Pieces far smaller than what is held back, so that little of it is the guest's own memory.
 const UNREAD_TARGET: &str = "/stream?chunks=100000000&size=1024";
 const STEADY_CONNECTIONS: u32 = 16;
@@ -67,7 +67,7 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
 
 /// Bytes, counted by `held`, that the server holds for each of `count` connections once they are open. As many are open
 /// before: the first ones make the server keep what is not theirs.
-fn held_by(
+pub(super) fn held_by(
     server: &Server,
     count: u32,
     held: impl Fn(&Server) -> anyhow::Result<f64>,
@@ -99,7 +99,7 @@ fn settled(server: &Server) -> anyhow::Result<f64> {
     Ok(last as f64)
 }
 
-fn resident(server: &Server) -> anyhow::Result<f64> {
+pub(super) fn resident(server: &Server) -> anyhow::Result<f64> {
     Ok(server.resident()? as f64)
 }
 

@@ -66,6 +66,17 @@ extern void __wasm_import_vibrato_handler_options_get(uint8_t *, size_t, uint8_t
 __attribute__((__import_module__("vibrato:handler/options@0.1.0"), __import_name__("all")))
 extern void __wasm_import_vibrato_handler_options_all(uint8_t *);
 
+// Imported Functions from `vibrato:handler/push@0.1.0`
+
+__attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("subscribe")))
+extern void __wasm_import_vibrato_handler_push_subscribe(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("publish")))
+extern void __wasm_import_vibrato_handler_push_publish(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("finish")))
+extern void __wasm_import_vibrato_handler_push_finish(uint8_t *, size_t, uint8_t *);
+
 // Exported Functions from `handler`
 
 __attribute__((__weak__, __export_name__("cabi_post_handle")))
@@ -304,6 +315,18 @@ void vibrato_handler_options_list_tuple2_string_value_free(vibrato_handler_optio
       vibrato_handler_options_tuple2_string_value_free(&list_ptr[i]);
     }
     free(list_ptr);
+  }
+}
+
+void vibrato_handler_push_result_void_error_free(vibrato_handler_push_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+  }
+}
+
+void vibrato_handler_push_result_u32_error_free(vibrato_handler_push_result_u32_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
   }
 }
 
@@ -712,6 +735,85 @@ void vibrato_handler_options_all(vibrato_handler_options_list_tuple2_string_valu
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_vibrato_handler_options_all(ptr);
   *ret = (vibrato_handler_options_list_tuple2_string_value_t) { (vibrato_handler_options_tuple2_string_value_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool vibrato_handler_push_subscribe(handler_string_t *topic, vibrato_handler_push_error_t *err) {
+  __attribute__((__aligned__(1)))
+  uint8_t ret_area[2];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_push_subscribe((uint8_t *) (*topic).ptr, (*topic).len, ptr);
+  vibrato_handler_push_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + 1));
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_push_publish(handler_string_t *topic, handler_list_u8_t *chunk, uint32_t *ret, vibrato_handler_push_error_t *err) {
+  __attribute__((__aligned__(4)))
+  uint8_t ret_area[8];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_push_publish((uint8_t *) (*topic).ptr, (*topic).len, (uint8_t *) (*chunk).ptr, (*chunk).len, ptr);
+  vibrato_handler_push_result_u32_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint32_t) (*((int32_t*) (ptr + 4)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + 4));
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_push_finish(handler_string_t *topic, uint32_t *ret, vibrato_handler_push_error_t *err) {
+  __attribute__((__aligned__(4)))
+  uint8_t ret_area[8];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_push_finish((uint8_t *) (*topic).ptr, (*topic).len, ptr);
+  vibrato_handler_push_result_u32_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint32_t) (*((int32_t*) (ptr + 4)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + 4));
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
 }
 
 __attribute__((__export_name__("handle")))

@@ -37,7 +37,9 @@ typedef struct vibrato_handler_types_outcome_t {
 // is complete already, and keep-alive is respected.
 #define VIBRATO_HANDLER_TYPES_OUTCOME_CLOSE 1
 // Leave the response and the connection open. The instance is dropped like any other; the connection stays
-// until its client goes, outside keep-alive timeouts.
+// until its client goes, outside keep-alive timeouts. Chunks that are published to the topics it was
+// subscribed to (`push`) reach it until one of them is finished. Where the host holds as many such
+// connections as it may, the answer is 503, or is cut where something was written.
 #define VIBRATO_HANDLER_TYPES_OUTCOME_MANUAL 2
 
 // Why the host refused a call. The response and the connection are as they were before the call.
@@ -53,7 +55,8 @@ typedef uint8_t vibrato_handler_types_error_t;
 // The field belongs to the host: `connection`, `keep-alive`, `proxy-connection`, `te`, `trailer`,
 // `transfer-encoding` and `upgrade` describe the connection, which the host manages.
 #define VIBRATO_HANDLER_TYPES_ERROR_FORBIDDEN 3
-// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name.
+// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
+// published chunk.
 #define VIBRATO_HANDLER_TYPES_ERROR_TOO_LARGE 4
 
 // Why the rest of the request's body cannot be read. Every further `read` says the same. A request that is known
@@ -222,6 +225,23 @@ typedef struct {
   size_t len;
 } vibrato_handler_options_list_tuple2_string_value_t;
 
+typedef vibrato_handler_types_error_t vibrato_handler_push_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    vibrato_handler_push_error_t err;
+  } val;
+} vibrato_handler_push_result_void_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint32_t ok;
+    vibrato_handler_push_error_t err;
+  } val;
+} vibrato_handler_push_result_u32_error_t;
+
 typedef vibrato_handler_types_outcome_t handler_outcome_t;
 
 // Imported Functions from `vibrato:handler/request@0.1.0`
@@ -288,6 +308,28 @@ extern bool vibrato_handler_options_get(handler_string_t *name, vibrato_handler_
 // All options that are set, sorted by name.
 extern void vibrato_handler_options_all(vibrato_handler_options_list_tuple2_string_value_t *ret);
 
+// Imported Functions from `vibrato:handler/push@0.1.0`
+// From now on the chunks that are published to `topic` queue for this invocation's connection, in order. They are
+// sent once the handler has returned `manual`; with any other end the connection leaves its topics again, and what
+// has queued is dropped. The first chunk sends the head where nothing was written, and goes through the route's
+// `rate` and the response's framing like a write, but is never cut or gathered.
+// 
+// A second call with the same topic does nothing. A 33rd topic is `too-large`, and so is bounded what one connection
+// costs the host. `closed` once the response is complete, was given up, or its client has gone.
+extern bool vibrato_handler_push_subscribe(handler_string_t *topic, vibrato_handler_push_error_t *err);
+// Sends `chunk` to every connection that is subscribed to `topic`, this one too where it is, and says how many that
+// are: their queues have it, which is no promise that their clients will. None is an answer like any other. It waits
+// for nobody: see above for clients that do not keep up.
+// 
+// An empty chunk is `invalid`, and one of more than 64 KiB is `too-large`. It is encoded once for all of them. What
+// became of this invocation's own response does not matter.
+extern bool vibrato_handler_push_publish(handler_string_t *topic, handler_list_u8_t *chunk, uint32_t *ret, vibrato_handler_push_error_t *err);
+// Ends the response of every connection that is subscribed to `topic`, and says how many that are: what has queued
+// is sent, and the last chunk, or what else its framing needs; then the connection lives on where keep-alive allows
+// it. It has left all its topics at once: later chunks do not reach it. A response that a running handler writes
+// still ends once the handler has returned `manual`. A second call finds nobody.
+extern bool vibrato_handler_push_finish(handler_string_t *topic, uint32_t *ret, vibrato_handler_push_error_t *err);
+
 // Exported Functions from `handler`
 void exports_handler_handle(handler_outcome_t *ret);
 
@@ -336,6 +378,10 @@ void vibrato_handler_options_option_value_free(vibrato_handler_options_option_va
 void vibrato_handler_options_tuple2_string_value_free(vibrato_handler_options_tuple2_string_value_t *ptr);
 
 void vibrato_handler_options_list_tuple2_string_value_free(vibrato_handler_options_list_tuple2_string_value_t *ptr);
+
+void vibrato_handler_push_result_void_error_free(vibrato_handler_push_result_void_error_t *ptr);
+
+void vibrato_handler_push_result_u32_error_free(vibrato_handler_push_result_u32_error_t *ptr);
 
 void handler_outcome_free(handler_outcome_t *ptr);
 

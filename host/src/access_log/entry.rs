@@ -58,9 +58,9 @@ pub enum End {
     Truncated,
     /// The handler closed the connection.
     Closed,
-    /// The client went, or took or sent nothing for too long.
+    /// The client went, or did not keep up for too long.
     ClientGone,
-    /// The handler left it open: what is sent later is not counted.
+    /// The handler left it open, and so it was until its client went.
     LeftOpen,
     /// The host stopped before its end.
     Stopped,
@@ -98,10 +98,10 @@ impl From<CloseReason> for End {
         match reason {
             CloseReason::Truncated | CloseReason::TruncatedUnseen => Self::Truncated,
             CloseReason::Handler => Self::Closed,
-            CloseReason::ClientGone | CloseReason::WriteTimeout => Self::ClientGone,
+            CloseReason::ClientGone | CloseReason::WriteTimeout | CloseReason::Lagging => Self::ClientGone,
+            CloseReason::ClientClosed => Self::LeftOpen,
             CloseReason::Stopping => Self::Stopped,
-            CloseReason::ClientClosed
-            | CloseReason::NotPersistent
+            CloseReason::NotPersistent
             | CloseReason::Idle
             | CloseReason::HeadTimeout
             | CloseReason::Refused

@@ -2,6 +2,8 @@
 //!
 //! Owns which languages and styles there are. The files themselves are in `host/templates`.
 
+mod script;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,6 +13,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use self::script::{COMPONENTIZE, Script};
+
 /// The longest name.
 const MAX_NAME_BYTES: usize = 64;
 
@@ -19,6 +23,10 @@ const TAKEN: [&str; 7] = ["alloc", "core", "guest-sdk", "guest_sdk", "proc_macro
 
 /// Where guest-sdk lay when this host was built.
 const BUILT_BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
+
+/// What the README says of the files that were generated.
+const BINDINGS: &str =
+    " What the handler is built with was generated from `wit/world.wit`, and is in `bindings/`: leave it as it is.";
 
 /// The arguments of `host new`.
 #[derive(Debug, Args)]
@@ -50,6 +58,10 @@ enum Language {
     /// Built by componentize-qjs.
     #[value(name = "js")]
     JavaScript,
+    /// Built by Zig's C compiler.
+    C,
+    /// Built by Go itself.
+    Go,
 }
 
 /// How a handler makes its body.
@@ -76,17 +88,8 @@ struct Project {
 
 struct File {
     place: String,
-    text: String,
+    bytes: Vec<u8>,
     mode: u32,
-}
-
-/// What a project in an interpreted language is made of, beside what all of those have.
-struct Script {
-    /// The handler's file.
-    place: &'static str,
-    text: &'static str,
-    build: &'static str,
-    needs: &'static str,
 }
 
 impl New {
@@ -94,8 +97,10 @@ impl New {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Project { files, needs, build, component } = match self.lang {
             Language::Rust => self.rust()?,
-            Language::Python => self.script(&python(self.style)),
-            Language::JavaScript => self.script(&javascript(self.style)),
+            Language::Python => self.script(&script::python(self.style)),
+            Language::JavaScript => self.script(&script::javascript(self.style)),
+            Language::C => self.script(&script::c(self.style)),
+            Language::Go => self.script(&script::go(self.style)),
         };
         let name = &self.name;
         let root = Path::new(name);
@@ -135,21 +140,22 @@ impl New {
 
     fn script(&self, script: &Script) -> Project {
         let readme = include_str!("../../templates/script/README.md").replace("SOURCE", script.place);
-        let build = File { mode: 0o755, ..File::new("build", self.fill(script.build)) };
+        let readme = readme.replace("BINDINGS", if script.bindings.is_empty() { "" } else { BINDINGS });
         let route = self.fill(include_str!("../../templates/script/route.toml"));
-        Project {
-            files: vec![
-                File::new(script.place, self.fill(script.text)),
-                build,
-                File::new(&format!("{}.toml", self.name), route),
-                File::new("wit/world.wit", include_str!("../../../wit/world.wit")),
-                File::new(".gitignore", include_str!("../../templates/script/ignore")),
-                File::new("README.md", self.fill(&readme)),
-            ],
-            needs: script.needs,
-            build: "./build",
-            component: format!("{}.wasm", self.name),
+        let mut files = vec![
+            File::new(script.place, self.fill(script.text)),
+            File::program("build", self.fill(script.build)),
+            File::new(&format!("{}.toml", self.name), route),
+            File::new("wit/world.wit", include_str!("../../../wit/world.wit")),
+            File::new(".gitignore", script.ignore),
+            File::new("README.md", self.fill(&readme)),
+        ];
+        files.extend(script.others.iter().map(|(place, text)| File::new(place, *text)));
+        if !script.bindings.is_empty() {
+            files.push(File::program("componentize", COMPONENTIZE));
+            files.extend(script.bindings.iter().map(|(place, bytes)| File::new(place, *bytes)));
         }
+        Project { files, needs: script.needs, build: "./build", component: format!("{}.wasm", self.name) }
     }
 
     fn fill(&self, template: &str) -> String {
@@ -173,35 +179,13 @@ fn file(name: &str) -> String {
     name.replace('-', "_")
 }
 
-fn python(style: Style) -> Script {
-    Script {
-        place: "app.py",
-        text: match style {
-            Style::Yield => include_str!("../../templates/python/yield.py"),
-            Style::Write => include_str!("../../templates/python/write.py"),
-            Style::Return => include_str!("../../templates/python/return.py"),
-        },
-        build: include_str!("../../templates/python/build"),
-        needs: "with Python 3.10 or newer and its venv",
-    }
-}
-
-fn javascript(style: Style) -> Script {
-    Script {
-        place: "app.js",
-        text: match style {
-            Style::Yield => include_str!("../../templates/javascript/yield.js"),
-            Style::Write => include_str!("../../templates/javascript/write.js"),
-            Style::Return => include_str!("../../templates/javascript/return.js"),
-        },
-        build: include_str!("../../templates/javascript/build"),
-        needs: "with npm",
-    }
-}
-
 impl File {
-    fn new(place: &str, text: impl Into<String>) -> Self {
-        Self { place: place.to_owned(), text: text.into(), mode: 0o644 }
+    fn new(place: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { place: place.to_owned(), bytes: bytes.into(), mode: 0o644 }
+    }
+
+    fn program(place: &str, text: impl Into<Vec<u8>>) -> Self {
+        Self { mode: 0o755, ..Self::new(place, text) }
     }
 
     /// Writes it below `root`.
@@ -212,7 +196,7 @@ impl File {
                 fs::create_dir_all(folder)?;
             }
             let mut file = OpenOptions::new().write(true).create_new(true).mode(self.mode).open(&file)?;
-            file.write_all(self.text.as_bytes())
+            file.write_all(&self.bytes)
         };
         write().with_context(|| format!("cannot write {}", file.display()))
     }

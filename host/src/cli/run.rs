@@ -74,6 +74,10 @@ struct Bounds {
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_invocations: u32,
 
+    /// Responses left open at once; past it: 503.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_parked)]
+    max_parked: usize,
+
     /// Bytes of a request's head; past it: 431.
     #[arg(long, value_name = "BYTES", default_value_t = HeadLimits::default().max_bytes)]
     max_head: usize,
@@ -172,6 +176,7 @@ impl Run {
             limits: Limits {
                 max_connections: bounds.max_connections,
                 max_invocations: bounds.max_invocations,
+                max_parked: bounds.max_parked,
                 head: HeadLimits {
                     max_bytes: bounds.max_head,
                     max_fields: bounds.max_fields,

@@ -18,9 +18,9 @@ const LINGER_BYTES: usize = 1024 * 1024;
 /// host ends its own side first and reads on within bounds (RFC 9112 section 9.6).
 pub(super) async fn close(mut socket: TcpStream, timer: &mut Timer, reason: CloseReason, half_closed: bool) {
     match reason {
-        // What the system still holds for a client that stopped reading goes too; it would look like a whole response
-        // where the close delimits it.
-        CloseReason::TruncatedUnseen | CloseReason::WriteTimeout => {
+        // What the system still holds for a client that stopped reading, or reads too slowly, goes too; it would look
+        // like a whole response where the close delimits it.
+        CloseReason::TruncatedUnseen | CloseReason::WriteTimeout | CloseReason::Lagging => {
             // Dropped with a linger of zero the socket sends a reset. Where that fails it is closed all the same.
             let _ = socket.set_zero_linger();
             return;

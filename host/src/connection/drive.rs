@@ -2,6 +2,8 @@
 //!
 //! All three live in one task and take turns in one `poll`. Whenever the handler rests, what it wrote goes out.
 
+mod open;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,15 +14,18 @@ use smallvec::SmallVec;
 use tokio::net::TcpStream;
 
 use super::page::{self, Page};
+use super::parked::Parked;
 use super::timer::Timer;
 use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::config::{Audience, Timeouts};
 use crate::exchange::Exchange;
 use crate::guest::{self, CallError, Outcome};
+use crate::http::response::Response;
 use crate::http::status;
 use crate::intake::{Ahead, Intake, poll_ahead};
 use crate::pump::Pump;
+use crate::worker::{Place, Worker};
 
 mod measured;
 
@@ -31,12 +36,12 @@ const MAX_TURNS: usize = 32;
 pub(super) const RETRY: (&str, &str) = ("Retry-After", "1");
 
 /// How an exchange ended where the connection did not end with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Served {
     /// The response was sent; the next request can come.
     Complete,
-    /// The handler left the response open.
-    LeftOpen,
+    /// The handler left the response open, and what it wrote was sent.
+    LeftOpen(Box<Parked>),
 }
 
 /// What of a connection an exchange uses.
@@ -62,7 +67,10 @@ pub(super) struct Drive<'c, G> {
     pump: Pump,
     /// What the handler returned and is not encoded yet.
     tail: Bytes,
-    left_open: bool,
+    /// Where connections that are left open are counted.
+    worker: Option<&'c Worker>,
+    /// The place of this one, where its handler has left it open.
+    left_open: Option<Place>,
     /// The answer waits, once, for the other handlers that are ready.
     gathers: bool,
     gone: Option<CloseReason>,
@@ -80,13 +88,19 @@ where
         intake: Intake,
         pump: Pump,
     ) -> Self {
-        let (tail, route) = (Bytes::new(), "");
-        Self { wire, exchange, handler, route, id: 0, intake, pump, tail, left_open: false, gathers: false, gone: None }
+        let (tail, route, worker, left_open) = (Bytes::new(), "", None, None);
+        let (gathers, gone) = (false, None);
+        Self { wire, exchange, handler, route, id: 0, intake, pump, tail, worker, left_open, gathers, gone }
     }
 
     /// Says whose handler it is, for the log.
     pub(super) fn name(&mut self, route: &'c str, id: u64) {
         (self.route, self.id) = (route, id);
+    }
+
+    /// Lets the handler leave its response open, where the worker has a place for one more.
+    pub(super) fn may_park(&mut self, worker: &'c Worker) {
+        self.worker = Some(worker);
     }
 
     /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
@@ -105,23 +119,17 @@ where
         if let Some(gone) = self.gone {
             return Err(gone);
         }
-        if self.left_open {
-            return Ok(Served::LeftOpen);
+        if let Some(place) = self.left_open.take() {
+            return Ok(Served::LeftOpen(Box::new(self.park(place))));
         }
-        let (keeps_alive, cut, needs_reset) =
-            self.exchange.response(|response| (response.keeps_alive(), response.is_cut(), response.needs_reset()));
         if self.exchange.is_closed_by_handler() {
             return Err(CloseReason::Handler);
         }
-        match (cut, needs_reset) {
-            (true, true) => return Err(CloseReason::TruncatedUnseen),
-            (true, false) => return Err(CloseReason::Truncated),
-            (false, _) => {}
+        let (after, cut) = self.exchange.response(|response| (after(response), response.is_cut()));
+        if cut || self.intake.is_done() {
+            return after;
         }
-        if self.intake.is_done() {
-            return if keeps_alive { Ok(Served::Complete) } else { Err(CloseReason::NotPersistent) };
-        }
-        if keeps_alive && self.intake.abandon(self.wire.input) {
+        if after.is_ok() && self.intake.abandon(self.wire.input) {
             let drained = self.intake.drain(self.wire.socket, self.wire.input, self.wire.timeouts.body).await;
             return if drained { Ok(Served::Complete) } else { Err(CloseReason::BodyUnread) };
         }
@@ -215,17 +223,7 @@ where
                 }
             },
             Ok(Outcome::Close) => self.exchange.close(),
-            Ok(Outcome::Manual) => {
-                tracing::info!(
-                    route = name,
-                    request = self.id,
-                    "handler {name} has exited with the connection possibly left open"
-                );
-                self.left_open = self.exchange.response(|response| {
-                    response.flush_held();
-                    !response.is_over()
-                });
-            }
+            Ok(Outcome::Manual) => self.leave_open(),
             Ok(Outcome::Body(body)) => match failed {
                 Some(error) if building && self.exchange.response(|response| response.status()) < 400 => {
                     self.fail(error.status(), "");
@@ -319,7 +317,7 @@ where
 
     /// Whether all that was written is sent, or lost.
     fn poll_pump(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.pump.poll(cx, self.wire.socket, &self.exchange) {
+        match self.pump.poll(cx, self.wire.socket, &*self.exchange) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(_)) => {
                 self.lose_client(CloseReason::ClientGone);
@@ -385,5 +383,15 @@ where
             let backtrace = "; it was waiting in a call to the host".to_owned();
             self.settle(Err(CallError::Deadline { backtrace }));
         }
+    }
+}
+
+/// What becomes of the connection after a response that is sent.
+pub(super) fn after(response: &Response) -> Result<Served, CloseReason> {
+    match (response.is_cut(), response.needs_reset(), response.keeps_alive()) {
+        (true, true, _) => Err(CloseReason::TruncatedUnseen),
+        (true, false, _) => Err(CloseReason::Truncated),
+        (false, _, true) => Ok(Served::Complete),
+        (false, _, false) => Err(CloseReason::NotPersistent),
     }
 }

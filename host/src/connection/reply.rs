@@ -211,7 +211,8 @@ impl Connection {
         let has_body = terms.framing != BodyFraming::None;
         let deadline = Instant::now() + settings.timeout;
         let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
-        let exchange = Arc::new(Exchange::new(request, response(terms, settings), has_body, deadline, measured));
+        let exchange = Exchange::new(request, response(terms, settings), has_body, deadline, measured);
+        let exchange = Arc::new(exchange.with_push(worker.hub().clone(), settings.push));
         let id = worker.next_id();
         let head = exchange.request().map(|request| &request.head);
         let name = &route.mount.name;
@@ -222,18 +223,20 @@ impl Connection {
             route: route.mount.name.clone(),
             id,
         };
-        let served = {
+        let mut served = {
             let handler = std::pin::pin!(Some(route.handler.call(invocation)));
             let wire = self.wire(timeouts);
             let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
             drive.name(&route.mount.name, id);
+            drive.may_park(&worker);
             if settings.reuse == 1 && worker.gathers() {
                 drive.gather();
             }
             drive.run().await
         };
-        if let Some(account) = account {
-            account.close(&served);
+        match &mut served {
+            Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, account),
+            served => account.into_iter().for_each(|account| account.close(served)),
         }
         scratch::return_output(exchange.response(Response::take_buffer));
         served

@@ -9,14 +9,11 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::engine::Engine;
-use super::imports::{INTERFACES, VERSION};
+use super::imports::VERSION;
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
-use super::{instance, report};
+use super::{instance, missing, report};
 use crate::options::Value;
-
-/// The most imports of one component that are reported: a stranger's can have any number.
-const MAX_REPORTED: usize = 32;
 
 /// A loaded component, ready to be called.
 pub struct Handler {
@@ -59,6 +56,14 @@ pub enum LoadError {
         /// What the host has instead, or nothing.
         provided: String,
     },
+    /// It needs a function that the host's version of an interface does not have.
+    #[error("it imports the function `{function}` of `{interface}`; this host has version {VERSION} without it")]
+    Function {
+        /// The function's name.
+        function: String,
+        /// The interface, with the component's version of it.
+        interface: String,
+    },
     /// An import's type differs.
     #[error("its imports do not match the world `vibrato:handler/handler@{VERSION}`: {0}")]
     ImportType(String),
@@ -97,6 +102,10 @@ impl LoadError {
                 "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's \
                  cli, clocks, filesystem, io, random and sockets"
             }
+            Self::Function { .. } => {
+                "use a newer host, or build it against the `wit/world.wit` of this one: Python and JavaScript import \
+                 every function of that, called or not"
+            }
             Self::NoHandle { .. } | Self::ExportType { .. } => {
                 "build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function"
             }
@@ -124,7 +133,7 @@ impl Handler {
         let component = component.map_err(|error| vec![LoadError::Broken(report::chain(&error))])?;
         let Exports { handle, describe } = Exports::of(engine, &component)?;
         let linked = engine.linker().instantiate_pre(&component);
-        let pre = linked.map_err(|error| explain_imports(engine, &component, &error))?;
+        let pre = linked.map_err(|error| missing::explain(engine, &component, &error))?;
         let state = State::alone(name.clone(), memory, timeout);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -227,7 +236,7 @@ impl Exports {
         match handle.filter(|_| errors.is_empty()) {
             Some(handle) => Ok(Self { handle, describe }),
             None => {
-                errors.extend(missing_imports(engine, component));
+                errors.extend(missing::imports(engine, component));
                 Err(errors)
             }
         }
@@ -265,39 +274,4 @@ fn exports(engine: &Engine, component: &Component) -> String {
         return format!("it exports {}: a handler for `wasmtime serve`, not for this host", names.join(", "));
     }
     if names.is_empty() { "it exports nothing".to_owned() } else { format!("it exports {}", names.join(", ")) }
-}
-
-/// Why a component cannot be linked: each import that this host does not have, or, where all names are known, how a
-/// type differs.
-fn explain_imports(engine: &Engine, component: &Component, error: &wasmtime::Error) -> Vec<LoadError> {
-    let missing = missing_imports(engine, component);
-    if missing.is_empty() { vec![LoadError::ImportType(report::chain(error))] } else { missing }
-}
-
-fn missing_imports(engine: &Engine, component: &Component) -> Vec<LoadError> {
-    let component = component.component_type();
-    let missing = component.imports(engine.wasmtime()).filter_map(|(import, _)| {
-        Some(LoadError::Import { import: import.to_owned(), provided: not_provided(import)? })
-    });
-    missing.take(MAX_REPORTED).collect()
-}
-
-/// Nothing where the host provides the import, else what it has instead.
-fn not_provided(import: &str) -> Option<String> {
-    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-    if let Some(name) = interface.strip_prefix("vibrato:handler/") {
-        return match INTERFACES.contains(&name) {
-            true if version == VERSION => None,
-            true => Some(format!(": it has version {VERSION} of that interface")),
-            false => Some(format!(": `vibrato:handler@{VERSION}` has {}", INTERFACES.join(", "))),
-        };
-    }
-    let package = interface.split('/').next().unwrap_or(interface);
-    match package {
-        "wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:io" | "wasi:random" | "wasi:sockets" => {
-            let same_line = version.starts_with("0.2.");
-            (!same_line).then(|| format!(": it has version 0.2 of `{package}`"))
-        }
-        _ => Some(String::new()),
-    }
 }

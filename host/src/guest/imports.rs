@@ -3,6 +3,8 @@
 //! They are linked by hand so that chunks, names and values are read where they lie in the guest's memory: a chunk
 //! piece by piece as there is room, names and values without a copy before they are known to be good.
 
+mod push;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,7 +21,7 @@ use crate::http::fields::{FieldError, Fields};
 pub(super) const VERSION: &str = "0.1.0";
 
 /// The interfaces of the package `vibrato:handler`.
-pub(super) const INTERFACES: [&str; 4] = ["types", "request", "response", "options"];
+pub(super) const INTERFACES: [&str; 5] = ["types", "request", "response", "options", "push"];
 
 type GuestResult = std::result::Result<(), GuestError>;
 
@@ -33,7 +35,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     interface("types", |_| Ok(()))?;
     interface("request", add_request)?;
     interface("response", add_response)?;
-    interface("options", add_options)
+    interface("options", add_options)?;
+    interface("push", push::add)
 }
 
 fn add_request(linker: &mut LinkerInstance<'_, State>) -> Result<()> {

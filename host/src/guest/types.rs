@@ -8,6 +8,7 @@ use crate::http::fields::FieldError;
 use crate::http::head::Version;
 use crate::http::response::ResponseError;
 use crate::options::Value;
+use crate::push::PushError;
 
 /// `outcome`
 #[derive(ComponentType, Lift)]
@@ -46,6 +47,16 @@ impl From<ResponseError> for GuestError {
             ResponseError::Invalid | ResponseError::Field(FieldError::Invalid) => Self::Invalid,
             ResponseError::Field(FieldError::Forbidden) => Self::Forbidden,
             ResponseError::Field(FieldError::TooLarge) => Self::TooLarge,
+        }
+    }
+}
+
+impl From<PushError> for GuestError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Topic | PushError::Empty => Self::Invalid,
+            PushError::LargeChunk | PushError::TooManyTopics => Self::TooLarge,
+            PushError::Closed => Self::Closed,
         }
     }
 }

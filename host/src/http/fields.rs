@@ -109,6 +109,12 @@ impl Fields {
         self.named(name).next().is_some()
     }
 
+    /// The value of the first line of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.named(name).next().map(|(_, value)| value.as_slice())
+    }
+
     /// The length of the body that `content-length` declares.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {

@@ -11,8 +11,9 @@ use thiserror::Error;
 use super::fields::{FieldError, Fields};
 use super::head::Version;
 
-mod encode;
+pub(super) mod encode;
 mod framing;
+mod open;
 mod sent;
 #[cfg(test)]
 mod tests;

@@ -72,7 +72,7 @@ pub enum Limit {
 const NON_NEGATIVE: Kind = Kind::Integer { least: 0, most: i64::MAX };
 
 /// The host's own options, sorted by name.
-pub static BUILTINS: [Builtin; 14] = [
+pub static BUILTINS: [Builtin; 18] = [
     Builtin {
         name: "buffer_size",
         kind: Kind::Integer { least: 1, most: 1_048_576 },
@@ -109,6 +109,13 @@ pub static BUILTINS: [Builtin; 14] = [
         help: "the content-type of a response whose handler sets none",
     },
     Builtin {
+        name: "heartbeat",
+        kind: Kind::Integer { least: 1, most: 86_400 },
+        default: None,
+        limit: Limit::No,
+        help: "seconds of silence after which the client of a response left open is probed; absent: never",
+    },
+    Builtin {
         name: "max_body",
         kind: NON_NEGATIVE,
         default: Some(Preset::Integer(67_108_864)),
@@ -121,6 +128,27 @@ pub static BUILTINS: [Builtin; 14] = [
         default: Some(Preset::Integer(134_217_728)),
         limit: Limit::Yes,
         help: "bytes that the memories of one invocation may grow to, together",
+    },
+    Builtin {
+        name: "park_timeout",
+        kind: Kind::Seconds { most: 31_536_000 },
+        default: None,
+        limit: Limit::Yes,
+        help: "seconds without a published chunk after which a response left open is ended; absent: never",
+    },
+    Builtin {
+        name: "push_overflow",
+        kind: Kind::Either("disconnect", "drop-oldest"),
+        default: Some(Preset::Text("disconnect")),
+        limit: Limit::No,
+        help: "what happens past push_queue: the client is disconnected, or loses the oldest chunks",
+    },
+    Builtin {
+        name: "push_queue",
+        kind: Kind::Integer { least: 1, most: 67_108_864 },
+        default: Some(Preset::Integer(65_536)),
+        limit: Limit::Yes,
+        help: "bytes of published chunks that may wait for a client, each counting for at least 128",
     },
     Builtin {
         name: "rate",

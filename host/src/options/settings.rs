@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::builtin::{find, seconds};
 use super::{Entries, Source, Value};
+use crate::push::{Bounds, Overflow};
 
 /// The host's own options of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,12 @@ pub struct Settings {
     pub burst: u64,
     /// The burst of `upload_rate` in bytes, at least 1.
     pub upload_burst: u64,
+    /// What may queue for a response that was left open.
+    pub push: Bounds,
+    /// How long a response that was left open waits for a chunk before it is ended.
+    pub park_timeout: Option<Duration>,
+    /// How long a response that was left open is silent before its client is probed: whole seconds.
+    pub heartbeat: Option<Duration>,
 }
 
 /// Who shares a rate.
@@ -89,6 +96,15 @@ impl Settings {
             },
             burst: bursts.resolve(rate, entries),
             upload_burst: bursts.resolve(upload_rate, entries),
+            push: Bounds {
+                bytes: size(entries, "push_queue"),
+                overflow: match text(entries, "push_overflow") {
+                    "drop-oldest" => Overflow::DropOldest,
+                    _ => Overflow::Disconnect,
+                },
+            },
+            park_timeout: entries.get("park_timeout").and_then(|entry| seconds(&entry.value)),
+            heartbeat: whole(entries, "heartbeat").map(Duration::from_secs),
         }
     }
 }

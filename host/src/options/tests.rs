@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::*;
+use crate::push::{Bounds, Overflow};
 
 type Given<'a> = &'a [(&'a str, Value)];
 
@@ -43,6 +44,9 @@ fn without_any_source_every_built_in_has_its_default() {
         rate_scope: RateScope::Client,
         burst: 16_384,
         upload_burst: 16_384,
+        push: Bounds { bytes: 65_536, overflow: Overflow::Disconnect },
+        park_timeout: None,
+        heartbeat: None,
     };
     assert_eq!(options.settings, expected);
     let names: Vec<&str> = options.all().iter().map(|entry| entry.name.as_str()).collect();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::close_reason::CloseReason;
 use crate::connection::Connection;
 use crate::guest;
+use crate::push;
 use crate::worker::{Shared, Stopping, Worker};
 
 /// Connections that are told that there is no room, at once; past them a connection is closed without an answer.
@@ -91,8 +93,8 @@ impl Crew {
     pub(super) fn new(shared: &Arc<Shared>, listeners: Vec<TcpListener>) -> io::Result<(Self, Vec<Post>)> {
         let mut desks = Desks(Vec::new());
         let mut posts = Vec::new();
-        for index in 0..shared.config.workers.get() as u64 {
-            let worker = Arc::new(Worker::new(shared.clone(), index + 1));
+        for number in 0..shared.config.workers.get() {
+            let worker = Arc::new(Worker::new(shared.clone(), number));
             let (sender, arrivals) = unbounded_channel();
             let runtime = Builder::new_current_thread().enable_all().on_thread_park(guest::when_idle).build()?;
             desks.0.push(Desk { worker: worker.clone(), arrivals: sender });
@@ -120,6 +122,16 @@ impl Crew {
     /// How many connections have ended for this reason.
     pub(super) fn closed(&self, reason: CloseReason) -> u64 {
         self.0.iter().map(|worker| worker.closed().number(reason)).sum()
+    }
+
+    /// What has become of published chunks.
+    pub(super) fn pushed(&self) -> push::Counts {
+        self.0.iter().map(|worker| worker.hub().counts()).fold(push::Counts::default(), push::Counts::add)
+    }
+
+    /// How many connections are left open.
+    pub(super) fn parked(&self) -> usize {
+        self.0.first().map_or(0, |worker| worker.shared().parking.parked())
     }
 
     /// Waits until every worker has stopped.

@@ -10,6 +10,7 @@
 //! | `count` | reads the whole body, then writes its length |
 //! | `read-one=MAX` | reads one piece of the body, and reports its length or `end` |
 //! | `ask=method`, `ask=field:NAME`, ... | asks the request or the options, and reports the answer: see `ask` |
+//! | `subscribe=TOPIC`, `publish=TOPIC:TEXT`, `publish-bytes=TOPIC:N`, `finish=TOPIC` | `push`; the report has how many were reached |
 //! | `close-now`, `fail=REASON` | `response.close()`, `response.fail(REASON)` |
 //! | `allocate=BYTES` | reserves and touches memory, and reports `ok` or `refused` |
 //! | `sleep=MS`, `stdout=TEXT`, `stderr=TEXT` | sleeps, prints a line |
@@ -23,7 +24,7 @@
 use std::time::Duration;
 use std::{hint, process, thread};
 
-use guest_sdk::{BodyError, Error, Options, Outcome, Request, Response, handler};
+use guest_sdk::{BodyError, Error, Options, Outcome, Request, Response, handler, push};
 use guests::{named, said};
 
 #[handler(path = ["/script", "/script/{*rest}"])]
@@ -65,6 +66,13 @@ impl Script {
             "ask" => self.ask(argument),
             "read-one" => self.read_one(number(argument)),
             "read" => self.read_all(|body| body),
+            "subscribe" => self.record(command, &push::subscribe(argument)),
+            "publish" => self.record_reached(command, push::publish(field(argument).0, field(argument).1)),
+            "publish-bytes" => {
+                let (topic, bytes) = field(argument);
+                self.record_reached(command, push::publish(topic, vec![b'x'; number(bytes)]));
+            }
+            "finish" => self.record_reached(command, push::finish(argument)),
             "count" => self.read_all(|body| body.len().to_string().into_bytes()),
             _ => self.call(command, argument),
         }
@@ -147,6 +155,11 @@ impl Script {
 
     fn record(&mut self, call: &str, result: &Result<(), Error>) {
         self.report.push(format!("{call}: {}", said(result)));
+    }
+
+    fn record_reached(&mut self, call: &str, result: Result<u32, Error>) {
+        let reached = result.map_or_else(|error| said::<u32>(&Err(error)).to_owned(), |reached| reached.to_string());
+        self.report.push(format!("{call}: {reached}"));
     }
 
     fn record_body_error(&mut self, call: &str, error: BodyError) {

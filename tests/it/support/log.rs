@@ -49,6 +49,24 @@ impl Lines {
         found.unwrap_or_else(|| panic!("no line has all of {parts:?} in it:\n{shown}"))
     }
 
+    /// Waits until more than `before` lines have all of `parts` in them.
+    #[track_caller]
+    pub fn wait_for_another(&self, parts: &[&str], before: usize) {
+        let missing = |lines: &mut Vec<String>| lines.iter().filter(|line| has_all(line, parts)).count() <= before;
+        let waited = self.0.came.wait_timeout_while(self.lock(), PATIENCE, missing);
+        let (lines, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!timeout.timed_out(), "no other line has all of {parts:?} in it:\n{}", lines.concat());
+    }
+
+    /// Waits for a line, without its end, that is as `wanted` says; `name` names it where it does not come.
+    #[track_caller]
+    pub fn wait_until(&self, name: &str, wanted: impl Fn(&str) -> bool) {
+        let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| wanted(line.trim_end()));
+        let waited = self.0.came.wait_timeout_while(self.lock(), PATIENCE, missing);
+        let (lines, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!timeout.timed_out(), "{name}\nis not in the log:\n{}", lines.concat());
+    }
+
     /// The lines so far that have all of `parts` in them.
     pub fn with(&self, parts: &[&str]) -> Vec<String> {
         self.lock().iter().filter(|line| has_all(line, parts)).cloned().collect()

@@ -2,6 +2,7 @@
 
 mod cases;
 mod client;
+mod component;
 mod date;
 mod log;
 mod process;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use cases::{Case, FAILED, Then, check};
 pub(crate) use cases::{ok, typed};
 pub use client::{Client, End};
+pub use component::{PLAIN, component, importing};
 pub use log::{Lines, log};
 pub use process::{Process, host, run, text};
 pub use refusal::{Refused, refuse};

@@ -8,6 +8,7 @@ use host::close_reason::CloseReason;
 use host::config::{Audience, Config, Limits, Timeouts};
 use host::diagnostic::Diagnostic;
 use host::options::Value;
+use host::push::Counts;
 use host::server::{Running, Server};
 
 use super::{Client, PATIENCE, RoutesDir, compile_cache, log};
@@ -107,6 +108,16 @@ impl TestServer {
         self.running.closed(reason)
     }
 
+    /// How many connections are left open by their handlers.
+    pub fn parked(&self) -> usize {
+        self.running.parked()
+    }
+
+    /// What has become of what handlers published.
+    pub fn pushed(&self) -> Counts {
+        self.running.pushed()
+    }
+
     /// Tells it to stop; requests in flight may end.
     pub fn stop(&self) {
         self.running.stop();
@@ -140,6 +151,12 @@ impl Builder {
     /// Who sees its answers.
     pub fn audience(mut self, audience: Audience) -> Self {
         self.config.audience = audience;
+        self
+    }
+
+    /// As many workers.
+    pub fn workers(mut self, workers: NonZeroUsize) -> Self {
+        self.config.workers = workers;
         self
     }
 

@@ -20,7 +20,9 @@ const (
 	// is complete already, and keep-alive is respected.
 	Outcome_Close uint8 = 1
 	// Leave the response and the connection open. The instance is dropped like any other; the connection stays
-	// until its client goes, outside keep-alive timeouts.
+	// until its client goes, outside keep-alive timeouts. Chunks that are published to the topics it was
+	// subscribed to (`push`) reach it until one of them is finished. Where the host holds as many such
+	// connections as it may, the answer is 503, or is cut where something was written.
 	Outcome_Manual uint8 = 2
 )
 
@@ -62,7 +64,8 @@ const (
 	// The field belongs to the host: `connection`, `keep-alive`, `proxy-connection`, `te`, `trailer`,
 	// `transfer-encoding` and `upgrade` describe the connection, which the host manages.
 	Error_Forbidden uint8 = 3
-	// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name.
+	// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
+	// published chunk.
 	Error_TooLarge uint8 = 4
 )
 

@@ -24,6 +24,8 @@ pub(super) enum Text {
 /// The fields of an event.
 #[derive(Default)]
 struct Parts {
+    /// Where it comes from, where a library says so by the means of the crate `log`.
+    target: Option<String>,
     fields: String,
     message: String,
 }
@@ -47,6 +49,7 @@ where
             write!(to, "{plain} ")?;
         }
         let fields = if target == ROUTES { "" } else { &parts.fields };
+        let target = parts.target.as_deref().unwrap_or(target);
         writeln!(to, "{colour}{level:>5}{plain} {dim}{target}{fields}:{plain} {}", parts.message)
     }
 }
@@ -70,6 +73,8 @@ impl Visit for Parts {
         let is_plain = |char: &char| !char.is_control() || matches!(char, '\n' | '\t');
         match field.name() {
             "message" => self.message.extend(shown.chars().filter(is_plain)),
+            "log.target" => self.target = Some(shown.trim_matches('"').to_owned()),
+            name if name.starts_with("log.") => {}
             name => self.fields.extend(format!(" {name}={shown}").chars().filter(|char| !char.is_control())),
         }
     }

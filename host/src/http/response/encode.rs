@@ -11,6 +11,9 @@ use crate::http::status;
 /// The last chunk, and no trailers (RFC 9112 section 7.1).
 pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
+/// What follows the piece of a chunk.
+pub(in crate::http) const CHUNK_END: &[u8] = b"\r\n";
+
 /// The most bytes that a chunk has besides its piece: the digits of its size and two CRLF.
 pub(super) const CHUNK_BYTES: usize = 20;
 
@@ -72,7 +75,7 @@ pub(super) fn head(head: &Head<'_>, output: &mut BytesMut) {
 }
 
 /// One piece as it goes on the wire: a chunk (RFC 9112 section 7.1), or the bytes alone.
-pub(super) fn piece(chunked: bool, bytes: &[u8], output: &mut BytesMut) {
+pub(in crate::http) fn piece(chunked: bool, bytes: &[u8], output: &mut BytesMut) {
     if !chunked {
         output.extend_from_slice(bytes);
         return;
@@ -81,7 +84,7 @@ pub(super) fn piece(chunked: bool, bytes: &[u8], output: &mut BytesMut) {
     push_hex(bytes.len(), output);
     output.extend_from_slice(b"\r\n");
     output.extend_from_slice(bytes);
-    output.extend_from_slice(b"\r\n");
+    output.extend_from_slice(CHUNK_END);
 }
 
 fn push_field(name: &[u8], value: &[u8], output: &mut BytesMut) {

@@ -22,6 +22,11 @@ impl Response {
         self.body_bytes.saturating_sub((self.held.len() + self.output.len()) as u64)
     }
 
+    /// Counts bytes of shared chunks, which were sent behind [`Self::output`].
+    pub fn count_shared(&mut self, sent: usize) {
+        self.sent_bytes += sent as u64;
+    }
+
     /// The status of the head, once that is decided.
     #[must_use]
     pub fn decided_status(&self) -> Option<u16> {

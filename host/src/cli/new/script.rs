@@ -1,0 +1,98 @@
+//! What a project is made of whose one command is a script: all languages but Rust. Owns which files those are; must
+//! not know where they go.
+
+use super::Style;
+
+include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
+
+/// What such a project has beside what all of them have.
+pub(super) struct Script {
+    /// The handler's file.
+    pub(super) place: &'static str,
+    pub(super) text: &'static str,
+    pub(super) build: &'static str,
+    pub(super) ignore: &'static str,
+    /// Files that no other language has, and their places.
+    pub(super) others: &'static [(&'static str, &'static str)],
+    /// Where the language has its bindings generated beforehand, what they are: each file and its place.
+    pub(super) bindings: &'static [(&'static str, &'static [u8])],
+    /// What has to be there before, in words.
+    pub(super) needs: &'static str,
+}
+
+/// Makes a component of a core module.
+pub(super) const COMPONENTIZE: &str = include_str!("../../../../examples/componentize");
+
+/// What the tools of an interpreted language leave.
+const IGNORE: &str = include_str!("../../../templates/script/ignore");
+
+/// What makes the component comes with Rust's compiler.
+const NEEDS_PYTHON_AND_RUST: &str = "with Python 3.10 or newer, its venv, and Rust";
+
+pub(super) fn python(style: Style) -> Script {
+    Script {
+        place: "app.py",
+        text: match style {
+            Style::Yield => include_str!("../../../templates/python/yield.py"),
+            Style::Write => include_str!("../../../templates/python/write.py"),
+            Style::Return => include_str!("../../../templates/python/return.py"),
+        },
+        build: include_str!("../../../templates/python/build"),
+        ignore: IGNORE,
+        others: &[],
+        bindings: &[],
+        needs: "with Python 3.10 or newer and its venv",
+    }
+}
+
+pub(super) fn javascript(style: Style) -> Script {
+    Script {
+        place: "app.js",
+        text: match style {
+            Style::Yield => include_str!("../../../templates/javascript/yield.js"),
+            Style::Write => include_str!("../../../templates/javascript/write.js"),
+            Style::Return => include_str!("../../../templates/javascript/return.js"),
+        },
+        build: include_str!("../../../templates/javascript/build"),
+        ignore: IGNORE,
+        others: &[],
+        bindings: &[],
+        needs: "with npm",
+    }
+}
+
+pub(super) fn c(style: Style) -> Script {
+    Script {
+        place: "app.c",
+        text: match style {
+            Style::Yield => include_str!("../../../templates/c/yield.c"),
+            Style::Write => include_str!("../../../templates/c/write.c"),
+            Style::Return => include_str!("../../../templates/c/return.c"),
+        },
+        build: include_str!("../../../templates/c/build"),
+        ignore: include_str!("../../../templates/c/ignore"),
+        others: &[],
+        bindings: C,
+        needs: NEEDS_PYTHON_AND_RUST,
+    }
+}
+
+/// Two modules beside the bindings' own: `go.work` joins them, and the bindings find the handler by its module's name.
+pub(super) fn go(style: Style) -> Script {
+    Script {
+        place: "app.go",
+        text: match style {
+            Style::Yield => include_str!("../../../templates/go/yield.go"),
+            Style::Write => include_str!("../../../templates/go/write.go"),
+            Style::Return => include_str!("../../../templates/go/return.go"),
+        },
+        build: include_str!("../../../templates/go/build"),
+        ignore: include_str!("../../../templates/go/ignore"),
+        others: &[
+            ("go.mod", include_str!("../../../templates/go/go.mod")),
+            ("go.work", include_str!("../../../templates/go/go.work")),
+        ],
+        bindings: GO,
+        needs: NEEDS_PYTHON_AND_RUST,
+    }
+}

@@ -1,0 +1,42 @@
+//! A handler leaves its response open: whether it may, and what of the exchange is kept.
+
+use super::Drive;
+use crate::connection::parked::Parked;
+use crate::guest::{CallError, Outcome};
+use crate::pump::Pump;
+use crate::worker::{Place, Worker};
+
+impl<G> Drive<'_, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    /// The handler leaves its response open, where there is something to leave, and a place for it.
+    pub(super) fn leave_open(&mut self) {
+        let (name, request) = (self.route, self.id);
+        let is_over = self.exchange.response(|response| {
+            response.flush_held();
+            response.is_over()
+        });
+        self.left_open = self.worker.filter(|_| !is_over).and_then(Worker::park);
+        if is_over || self.left_open.is_some() {
+            tracing::info!(route = name, request, "handler {name} has exited with the connection possibly left open");
+        } else {
+            tracing::warn!(
+                route = name,
+                request,
+                "handler {name} cannot leave its connection open: as many as --max-parked allows are open"
+            );
+            self.fail(503, "");
+        }
+    }
+
+    /// The response as the handler has left it. A body that is still to come leaves no next request to be found.
+    pub(super) fn park(&mut self, place: Place) -> Parked {
+        let is_read = self.intake.abandon(self.wire.input) && self.intake.is_done();
+        let (mut response, subscriber) = self.exchange.leave_open();
+        if !is_read {
+            response.forbid_keep_alive();
+        }
+        Parked::new(response, subscriber, std::mem::replace(&mut self.pump, Pump::new(None)), place)
+    }
+}

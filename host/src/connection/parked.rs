@@ -1,0 +1,349 @@
+//! A response that its handler left open: what is published to it goes out until it is finished, or its client goes.
+//!
+//! Owns how long it is kept and how a client that is gone is found out. It must not know topics, nor how a response is
+//! framed. It keeps no buffer while nothing is sent, so that many of them cost little.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::LazyLock;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+use super::account::Account;
+use super::drive::{RETRY, Served, after};
+use super::page::{self, Page};
+use super::timer::Timer;
+use super::{Connection, scratch};
+use crate::clock;
+use crate::close_reason::CloseReason;
+use crate::http::chunk::Chunk;
+use crate::http::response::Response;
+use crate::http::status;
+use crate::options::Settings;
+use crate::pump::{Output, Pump};
+use crate::push::{End, Next, Subscriber};
+use crate::worker::Place;
+
+/// The chunks that are taken from the queue at once, and the bytes past which no other is.
+const BATCH: usize = 16;
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// How many batches are sent before other connections get their turn.
+const MAX_TURNS: usize = 8;
+
+/// A comment of an event stream, which its readers ignore.
+static COMMENT: LazyLock<Chunk> = LazyLock::new(|| Chunk::new(b":\n\n"));
+
+/// A response left open, with all that is needed to go on with it.
+#[derive(Debug)]
+pub(super) struct Parked {
+    response: Response,
+    /// What is published to it; none where it has no topic.
+    subscriber: Option<Subscriber>,
+    pump: Pump,
+    /// What follows the response's own output.
+    chunks: VecDeque<Bytes>,
+    /// Nothing more is to come than what has queued.
+    ending: Option<Ending>,
+    /// When the last chunk was taken from the queue, and when the last bytes were sent.
+    fed: Instant,
+    sent: Instant,
+    park_timeout: Option<Duration>,
+    /// How long it is silent before a comment is sent; none where the system probes, or nobody.
+    comments: Option<Duration>,
+    _place: Place,
+    /// What is logged of it at its end.
+    account: Option<Box<Account>>,
+}
+
+/// Why a response left open comes to its end without having been finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It had no chunk for too long.
+    Idle,
+    /// The server stops.
+    Stopping,
+}
+
+/// What of a connection a response left open uses.
+struct Wire<'c> {
+    socket: &'c mut TcpStream,
+    timer: &'c mut Timer,
+    write_timeout: Duration,
+}
+
+impl Parked {
+    /// A response that a handler has left open, with what it wrote sent.
+    pub(super) fn new(mut response: Response, subscriber: Option<Subscriber>, pump: Pump, place: Place) -> Self {
+        scratch::return_output(response.take_buffer());
+        response.compact();
+        let now = Instant::now();
+        Self {
+            response,
+            subscriber,
+            pump,
+            chunks: VecDeque::new(),
+            ending: None,
+            fed: now,
+            sent: now,
+            park_timeout: None,
+            comments: None,
+            _place: place,
+            account: None,
+        }
+    }
+
+    /// Watches over it as the options of its route have it, and follows it to the access log.
+    pub(super) fn watch(&mut self, settings: &Settings, socket: &TcpStream, account: Option<Box<Account>>) {
+        self.account = account;
+        self.account();
+        self.park_timeout = settings.park_timeout;
+        match settings.heartbeat {
+            Some(every) if self.takes_comments() => self.comments = Some(every),
+            Some(every) => probe(socket, every),
+            None => {}
+        }
+    }
+
+    /// Whether a comment can be sent between chunks: the head is sent, and says that it is an event stream.
+    fn takes_comments(&self) -> bool {
+        let media_type = self.response.content_type().split(|byte| *byte == b';').next().unwrap_or_default();
+        !self.response.is_building() && media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    }
+
+    /// Ready once the response is at its end and sent, or the connection is.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        wire: &mut Wire<'_>,
+        stopping: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<Result<Served, CloseReason>> {
+        if self.ending != Some(Ending::Stopping) && stopping.poll(cx).is_ready() {
+            self.response.forbid_keep_alive();
+            self.end(Ending::Stopping);
+        }
+        self.watch_client(cx, wire.socket)?;
+        for _ in 0..MAX_TURNS {
+            self.feed(cx)?;
+            let output = Shared { response: &mut self.response, chunks: &mut self.chunks };
+            if let Poll::Ready(sent) = self.pump.poll(cx, wire.socket, output) {
+                sent.map_err(|_| CloseReason::ClientGone)?;
+                if self.response.is_over() {
+                    return Poll::Ready(self.ended());
+                }
+                // There may be more in the queue.
+                if self.release() {
+                    continue;
+                }
+                self.pump.rest();
+            }
+            ready!(self.poll_deadlines(cx, wire))?;
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Notices a client that goes. What it sends is dropped, and with it the hope to find the next request.
+    fn watch_client(&mut self, cx: &mut Context<'_>, socket: &mut TcpStream) -> Result<(), CloseReason> {
+        match scratch::poll_discard(cx, socket) {
+            Poll::Ready(Ok(0)) => Err(CloseReason::ClientClosed),
+            Poll::Ready(Ok(_)) => {
+                self.response.forbid_keep_alive();
+                // More may be there already, but others want their turn.
+                cx.waker().wake_by_ref();
+                Ok(())
+            }
+            Poll::Ready(Err(_)) => Err(CloseReason::ClientGone),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Takes the next chunks from the queue once those before are sent, or ends the response.
+    fn feed(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        if self.response.is_over() {
+            return Ok(());
+        }
+        if self.waiting() > 0 {
+            let lagging = self.subscriber.as_mut().is_some_and(|subscriber| subscriber.poll_lagging(cx).is_ready());
+            return if lagging { Err(CloseReason::Lagging) } else { Ok(()) };
+        }
+        let mut bytes = 0;
+        while self.chunks.len() < BATCH && bytes < BATCH_BYTES && !self.response.is_over() {
+            match self.poll_next(cx) {
+                Poll::Ready(Next::Chunk(chunk)) => match self.response.write_shared(&chunk, clock::date) {
+                    Ok(chunk) => {
+                        bytes += chunk.len();
+                        self.chunks.push_back(chunk);
+                    }
+                    // More than was declared: what is there can never become the whole.
+                    Err(_) => self.response.cut(),
+                },
+                Poll::Ready(Next::End(End::Lagging)) => return Err(CloseReason::Lagging),
+                Poll::Ready(Next::End(End::Finished)) if self.chunks.is_empty() => self.finish(),
+                Poll::Ready(Next::End(End::Finished)) | Poll::Pending => break,
+            }
+            self.fed = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        match &mut self.subscriber {
+            Some(subscriber) => subscriber.poll_next(cx),
+            None if self.ending.is_some() => Poll::Ready(Next::End(End::Finished)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Ends the response with what has queued.
+    fn end(&mut self, ending: Ending) {
+        self.ending = Some(ending);
+        if let Some(subscriber) = &mut self.subscriber {
+            subscriber.finish();
+        }
+    }
+
+    /// Finishes the response. One that nobody has begun when the server stops was still to be answered.
+    fn finish(&mut self) {
+        if self.ending == Some(Ending::Stopping) && self.response.is_building() {
+            let page = Page { status: 503, text: status::reason(503), ..Page::default() };
+            return page::answer(&mut self.response, &page, None::<std::iter::Empty<_>>, &[RETRY]);
+        }
+        // One that is over already needs no end.
+        let _ = self.response.finish(clock::date);
+    }
+
+    /// What becomes of the connection.
+    fn ended(&self) -> Result<Served, CloseReason> {
+        match (after(&self.response), self.ending) {
+            (Err(CloseReason::NotPersistent), Some(Ending::Stopping)) => Err(CloseReason::Stopping),
+            (ended, _) => ended,
+        }
+    }
+
+    /// Brings what is to be logged up to what was sent.
+    fn account(&mut self) {
+        let unsent = self.chunks.iter().map(Bytes::len).sum();
+        if let Some(account) = &mut self.account {
+            account.note(&self.response, unsent);
+        }
+    }
+
+    /// Bytes that are encoded and not sent.
+    fn waiting(&self) -> usize {
+        self.response.output().len() + self.chunks.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Gives back what was used to send, after all of it was sent. True where there was something.
+    fn release(&mut self) -> bool {
+        let has_sent = self.chunks.capacity() > 0 || self.response.has_buffer();
+        if has_sent {
+            self.chunks = VecDeque::new();
+            self.response.compact();
+            self.sent = Instant::now();
+        }
+        has_sent
+    }
+
+    /// Pending until the next deadline; ready where one has passed and was dealt with.
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Poll<Result<(), CloseReason>> {
+        let quiet = self.waiting() == 0 && self.ending.is_none();
+        let stalled = self.pump.stalled_since().map(|since| since + wire.write_timeout);
+        let idle = self.park_timeout.filter(|_| quiet).map(|timeout| self.fed + timeout);
+        let silent = self.comments.filter(|_| quiet).map(|every| self.sent + every);
+        let deadlines = [self.pump.paced_until(), stalled, idle, silent];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return Poll::Pending };
+        ready!(wire.timer.poll(cx, next));
+        let now = Instant::now();
+        let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        if passed(stalled) {
+            return Poll::Ready(Err(CloseReason::WriteTimeout));
+        }
+        if passed(idle) {
+            self.end(Ending::Idle);
+        } else if passed(silent)
+            && let Ok(comment) = self.response.write_shared(&COMMENT, clock::date)
+        {
+            self.chunks.push_back(comment);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Connection {
+    /// Goes on with a response left open until it is sent, or only the end of the connection is left.
+    pub(super) async fn serve_parked(&mut self, mut parked: Box<Parked>) -> Result<Served, CloseReason> {
+        if !std::mem::take(&mut self.input).is_empty() {
+            parked.response.forbid_keep_alive();
+        }
+        let write_timeout = self.worker.config().timeouts.write;
+        let mut wire = Wire { socket: &mut self.socket, timer: &mut self.timer, write_timeout };
+        let mut stopping = std::pin::pin!(self.worker.stopping().wait());
+        let served = std::future::poll_fn(|cx| parked.poll(cx, &mut wire, stopping.as_mut())).await;
+        parked.account();
+        if let Some(account) = parked.account.take() {
+            account.close(&served);
+        }
+        served
+    }
+}
+
+/// The output of a response, and the chunks behind it that others share.
+struct Shared<'p> {
+    response: &'p mut Response,
+    chunks: &'p mut VecDeque<Bytes>,
+}
+
+impl Output for Shared<'_> {
+    fn waiting(&self) -> usize {
+        self.response.output().len() + self.chunks.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); BATCH + 1];
+        let pieces = std::iter::once(self.response.output()).chain(self.chunks.iter().map(|chunk| &chunk[..]));
+        let (mut used, mut left) = (0, most);
+        for (slice, piece) in slices.iter_mut().zip(pieces.filter(|piece| !piece.is_empty())) {
+            if left == 0 {
+                break;
+            }
+            *slice = IoSlice::new(&piece[..piece.len().min(left)]);
+            left -= slice.len();
+            used += 1;
+        }
+        let sent = socket.try_write_vectored(&slices[..used])?;
+        self.advance(sent);
+        Ok(sent)
+    }
+}
+
+impl Shared<'_> {
+    fn advance(&mut self, sent: usize) {
+        let own = sent.min(self.response.output().len());
+        self.response.advance(own);
+        let mut left = sent - own;
+        self.response.count_shared(left);
+        while let Some(first) = self.chunks.front_mut() {
+            if left < first.len() {
+                first.advance(left);
+                return;
+            }
+            left -= first.len();
+            self.chunks.pop_front();
+        }
+    }
+}
+
+/// Lets the system probe a client that is silent for so long, and three times as often before it is given up. Where it
+/// cannot, the client is found to be gone when something is sent.
+fn probe(socket: &TcpStream, every: Duration) {
+    let probes = TcpKeepalive::new().with_time(every).with_interval(every).with_retries(3);
+    if let Err(error) = SockRef::from(socket).set_tcp_keepalive(&probes) {
+        tracing::debug!("the system does not probe a connection: {error}");
+    }
+}

@@ -1,0 +1,48 @@
+//! What a handler publishes, and what its connection is subscribed to.
+
+use std::sync::Arc;
+
+use super::Exchange;
+use crate::http::response::Response;
+use crate::push::{Bounds, Hub, PushError, Subscriber};
+
+/// Where a handler publishes, and what its connection is given if it subscribes.
+#[derive(Debug)]
+pub(super) struct Push {
+    hub: Arc<Hub>,
+    bounds: Bounds,
+}
+
+impl Exchange {
+    /// The same, with `hub` to publish to, and to subscribe to within `bounds`.
+    #[must_use]
+    pub fn with_push(self, hub: Arc<Hub>, bounds: Bounds) -> Self {
+        Self { push: Some(Push { hub, bounds }), ..self }
+    }
+
+    /// Subscribes the connection to a topic, for the time after the handler.
+    ///
+    /// # Errors
+    /// [`PushError::Closed`] where the response is over, and as [`Subscriber::subscribe`].
+    pub fn subscribe(&self, topic: &str) -> Result<(), PushError> {
+        let inner = &mut *self.lock();
+        let push = self.push.as_ref().filter(|_| !inner.response.is_over() && inner.failure.is_none());
+        let Push { hub, bounds } = push.ok_or(PushError::Closed)?;
+        inner.subscriber.get_or_insert_with(|| hub.subscriber(*bounds)).subscribe(topic)
+    }
+
+    /// Where the handler publishes.
+    ///
+    /// # Errors
+    /// [`PushError::Closed`] where nobody can be reached.
+    pub fn hub(&self) -> Result<&Hub, PushError> {
+        Ok(&self.push.as_ref().ok_or(PushError::Closed)?.hub)
+    }
+
+    /// Takes the response that the handler has left open, and the subscriber that it made of the connection.
+    #[must_use]
+    pub fn leave_open(&self) -> (Response, Option<Subscriber>) {
+        let inner = &mut *self.lock();
+        (std::mem::replace(&mut inner.response, Response::over()), inner.subscriber.take())
+    }
+}

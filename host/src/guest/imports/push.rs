@@ -1,0 +1,36 @@
+//! The interface `push`: topics of other connections, and of the invocation's own.
+
+use std::sync::Arc;
+
+use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
+use wasmtime::{Result, StoreContextMut};
+
+use super::super::state::State;
+use super::super::types::GuestError;
+use crate::exchange::Exchange;
+use crate::push::PushError;
+
+/// Links it.
+pub(super) fn add(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
+    linker.func_wrap("subscribe", |store: StoreContextMut<'_, State>, (topic,): (WasmStr,)| {
+        let topic = topic.to_str(&store)?;
+        Ok((with_exchange(&store, |exchange| exchange.subscribe(&topic)),))
+    })?;
+    linker.func_wrap("publish", |store: StoreContextMut<'_, State>, (topic, chunk): (WasmStr, WasmList<u8>)| {
+        let topic = topic.to_str(&store)?;
+        let chunk = chunk.as_le_slice(&store);
+        Ok((with_exchange(&store, |exchange| exchange.hub()?.publish(&topic, chunk)),))
+    })?;
+    linker.func_wrap("finish", |store: StoreContextMut<'_, State>, (topic,): (WasmStr,)| {
+        let topic = topic.to_str(&store)?;
+        Ok((with_exchange(&store, |exchange| exchange.hub()?.finish(&topic)),))
+    })
+}
+
+/// What the exchange says; without a request there is nothing to reach.
+fn with_exchange<T>(
+    store: &StoreContextMut<'_, State>,
+    call: impl FnOnce(&Arc<Exchange>) -> std::result::Result<T, PushError>,
+) -> std::result::Result<T, GuestError> {
+    Ok(call(store.data().exchange().ok_or(GuestError::Closed)?)?)
+}

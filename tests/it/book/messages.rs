@@ -1,0 +1,143 @@
+//! Every message and every status of the host, as its source has them and as the book explains them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use host::close_reason::CloseReason;
+
+use super::page::{Page, ROOT};
+
+/// What stands for a part of a message that differs.
+const ANY: &str = "…";
+
+/// Errors that no person sees: the host answers with a status or an error value in their place.
+const UNSEEN: [&str; 11] = [
+    "a `%` in the path is not followed by two hexadecimal digits",
+    "a line is too long",
+    "not a field: the name must be a token, the value visible text",
+    "not possible in this response",
+    "the field belongs to the host",
+    "the head is sent",
+    "the percent-decoded path holds a NUL",
+    "the percent-decoded path is not UTF-8",
+    "the response is complete",
+    "the timeout has passed",
+    "too many or too large fields",
+];
+
+/// The sources of the host, without its tests.
+fn sources() -> Vec<String> {
+    let mut folders = vec![Path::new(ROOT).join("host/src")];
+    let mut files: Vec<PathBuf> = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder of the source can be read") {
+            let path = entry.expect("its entries can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests") {
+                files.push(path);
+            }
+        }
+    }
+    files.iter().map(|file| fs::read_to_string(file).expect("a source can be read")).collect()
+}
+
+/// The messages of errors and of the log, out of the source: `{…}` is what differs.
+fn in_source() -> BTreeSet<String> {
+    let sources = sources();
+    let starts = [
+        "#[error(",
+        ".context(",
+        ".with_context(",
+        "tracing::error!(",
+        "tracing::warn!(",
+        "tracing::info!(",
+        "tracing::debug!(",
+    ];
+    let behind = |source: &str| {
+        let pieces = starts.iter().flat_map(|start| source.split(start).skip(1));
+        pieces.filter_map(literal).collect::<Vec<_>>()
+    };
+    let mut messages: BTreeSet<String> = sources.iter().flat_map(|source| behind(source)).collect();
+    messages.extend(CloseReason::ALL.map(|reason| reason.explain().to_owned()));
+    messages.retain(|message| message.replace(ANY, "").chars().any(char::is_alphabetic));
+    messages
+}
+
+/// The first literal of a macro's arguments, with what differs left out.
+fn literal(arguments: &str) -> Option<String> {
+    let (before, text) = arguments.split_once('"')?;
+    // Of what has no literal, the next one is not.
+    if before.contains([']', ';']) || before.contains("target:") {
+        return None;
+    }
+    let mut chars = text.chars();
+    let mut message = String::new();
+    loop {
+        match chars.next()? {
+            '"' => return Some(message),
+            '{' => {
+                let _ = chars.by_ref().take_while(|char| *char != '}').last();
+                message.push_str(ANY);
+            }
+            '\\' => match chars.next()? {
+                '\n' => chars = chars.as_str().trim_start().chars(),
+                'n' => message.push(' '),
+                other => message.push(other),
+            },
+            char => message.push(char),
+        }
+    }
+}
+
+/// The first cells of the tables of the page, where they are code: messages.
+fn in_book(page: &Page) -> BTreeSet<String> {
+    page.prose().filter_map(|(_, line)| cell(line)).map(str::to_owned).collect()
+}
+
+fn cell(line: &str) -> Option<&str> {
+    let cell = line.strip_prefix("| ")?.split(" | ").next()?;
+    let double = cell.strip_prefix("`` ").and_then(|code| code.strip_suffix(" ``"));
+    let double = double.or_else(|| cell.strip_prefix("``")?.strip_suffix("``"));
+    double.or_else(|| cell.strip_prefix('`')?.strip_suffix('`'))
+}
+
+#[test]
+fn the_book_explains_every_message_of_the_host() {
+    let book = in_book(&Page::read("docs/src/errors.md"));
+    let explained = |message: &String| book.contains(message) || UNSEEN.contains(&message.as_str());
+    let missing: Vec<String> = in_source().into_iter().filter(|message| !explained(message)).collect();
+    assert!(missing.is_empty(), "docs/src/errors.md has no row for\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_book_explains_no_message_that_the_host_does_not_have() {
+    let unwrap = |source: String| source.split("\\\n").map(str::trim_start).collect::<String>();
+    let sources: Vec<String> = sources().into_iter().map(|source| unwrap(source).replace("\\\\", "\\")).collect();
+    let known = in_source();
+    for message in in_book(&Page::read("docs/src/errors.md")) {
+        let pieces: Vec<&str> = message.split(ANY).map(str::trim).filter(|piece| !piece.is_empty()).collect();
+        let has_all = |source: &String| pieces.iter().all(|piece| source.contains(piece));
+        assert!(known.contains(&message) || sources.iter().any(has_all), "the host never says `{message}`");
+    }
+}
+
+#[test]
+fn the_book_explains_every_status_that_the_host_answers_itself() {
+    let answered = |source: &String| {
+        let starts = ["=> ", "-> u16 {", "Refusal::new(", ".fail("];
+        let behind = starts.iter().flat_map(|start| source.split(start).skip(1));
+        behind.map(str::trim_start).filter_map(status).collect::<Vec<_>>()
+    };
+    let answered: BTreeSet<u16> = sources().iter().flat_map(answered).collect();
+    let page = Page::read("docs/src/errors.md");
+    let rows: BTreeSet<u16> = page.prose().filter_map(|(_, line)| line.strip_prefix("| ")).filter_map(status).collect();
+    assert_eq!(rows, answered);
+}
+
+/// The number of three digits that a text begins with.
+fn status(text: &str) -> Option<u16> {
+    let digits = text.split(|char: char| !char.is_ascii_digit()).next()?;
+    if digits.len() == 3 { digits.parse().ok() } else { None }
+}
