@@ -5,11 +5,13 @@
 
 mod account;
 mod buckets;
+mod chain;
 mod close;
 mod drive;
 mod near;
 mod page;
 mod parked;
+mod refusal;
 mod reply;
 mod scratch;
 mod timer;

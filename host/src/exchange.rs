@@ -20,6 +20,8 @@ use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
 use crate::push::Subscriber;
 
+mod notes;
+mod passage;
 mod push;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,10 @@ mod timing;
 
 pub use timing::{Measured, Timing};
 
+use passage::Passage;
 use push::Push;
+
+pub use notes::NoteError;
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -88,6 +93,8 @@ struct Inner {
     failure: Option<String>,
     /// The connection among the subscribers, once the handler has subscribed it.
     subscriber: Option<Subscriber>,
+    /// What only a request with middleware has, or one that leaves notes.
+    passage: Option<Box<Passage>>,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -121,7 +128,7 @@ enum WaitsFor {
 
 impl Inner {
     fn new(response: Response, body: Body, clock: Clock) -> Self {
-        Self { response, body, clock, closed_by_handler: false, failure: None, subscriber: None }
+        Self { response, body, clock, closed_by_handler: false, failure: None, subscriber: None, passage: None }
     }
 
     /// Whether a handler that writes need not wait: there is room, or writing is over.
@@ -210,6 +217,10 @@ impl Exchange {
         if *offset == 0 && !response.admits(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
         }
+        if !inner.may_send_head()? {
+            return Ok(false);
+        }
+        let response = &mut inner.response;
         if self.measured.is_some() {
             self.tell_timing(response);
         }
@@ -228,8 +239,9 @@ impl Exchange {
         }
     }
 
-    /// Waits until the client took enough of what was written, or the response is over.
+    /// Waits until the head may be sent and the client took enough of what was written, or the response is over.
     pub async fn room(&self) {
+        self.head().await;
         self.wait(WaitsFor::Room, |inner| inner.has_room().then_some(())).await;
     }
 
@@ -297,7 +309,7 @@ impl Exchange {
             let inner = &mut *self.lock();
             if let Some(value) = ready(inner) {
                 if let Some((_, since)) = inner.clock.waiting.take() {
-                    inner.clock.deadline += since.elapsed();
+                    inner.put_off(since.elapsed());
                 }
                 return Poll::Ready(value);
             }
@@ -348,8 +360,8 @@ impl Exchange {
     /// When the handler's time is used up; none while it waits for its client.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let clock = &self.lock().clock;
-        clock.waiting.is_none().then_some(clock.deadline)
+        let inner = &*self.lock();
+        inner.clock.waiting.is_none().then(|| inner.deadline())
     }
 
     /// Whether the handler waited for something that is there now: it is time to poll it.

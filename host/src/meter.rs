@@ -4,9 +4,10 @@
 //!
 //! - `queued`: from the head being complete until its handler is called. A request waits for its route to be loaded
 //!   while the host starts; for a place it does not wait, but is told 503.
-//! - `instantiate`: making the instance, on the processor; nothing where the route's `reuse` has one that waits.
-//! - `run`: the handler on the processor, host functions included. What it waits for, a client or a clock, is no part
-//!   of it.
+//! - `instantiate`: making the instance, on the processor; nothing where the route's `reuse` has one that waits. Those of
+//!   middleware count too.
+//! - `run`: the handler and its middleware on the processor, host functions included. What they wait for, a client or a
+//!   clock, is no part of it.
 //! - `paced`: nothing moved because the client did not: it took nothing of what was written, it sent nothing of a body
 //!   that the handler waits for, or the rate let nothing pass.
 //!

@@ -1,4 +1,4 @@
-//! The attribute `#[handler]` of guest-sdk. Owns the way from tokens to tokens: `args` reads what the attribute
+//! The attributes of guest-sdk: `#[handler]`, `#[on_request]` and `#[on_response]`. Owns the way from tokens to tokens: `args` reads what the attribute
 //! says, `expand` writes what it means. It must not know what happens at run time: that is guest-sdk's.
 
 mod args;
@@ -35,4 +35,25 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::handler(attribute.into(), item.into()).into()
+}
+
+/// Makes a function the `on-request` of a middleware: it is called before the handlers of the routes that the component
+/// is for.
+///
+/// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `IntoStep` lists.
+/// `Options` are the middleware's own, of the file `_NAME.toml` beside `_NAME.wasm`. A component has one `#[on_request]`
+/// at most, and one `#[on_response]`; a middleware is no handler. The attribute takes no arguments.
+#[proc_macro_attribute]
+pub fn on_request(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    expand::middleware(&expand::ON_REQUEST, attribute.into(), item.into()).into()
+}
+
+/// Makes a function the `on-response` of a middleware: it is called before the head of a response is sent, and can
+/// change its status and its fields.
+///
+/// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `IntoSeen` lists. All
+/// else is as with `#[on_request]`.
+#[proc_macro_attribute]
+pub fn on_response(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    expand::middleware(&expand::ON_RESPONSE, attribute.into(), item.into()).into()
 }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::clock;
 use crate::http::accept::Form;
-use crate::http::response::Response;
+use crate::http::response::{Response, ResponseError};
 use crate::http::status;
 
 #[cfg(test)]
@@ -17,6 +17,9 @@ mod tests;
 const STYLE: &str = ":root{color-scheme:light dark}\
     body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:12vh auto;padding:0 1.5rem}\
     h1{font-size:1.5rem}pre{overflow-x:auto;padding:1rem;border:1px solid;border-radius:.4rem}small{opacity:.7}";
+
+/// What a cache is told of an answer that has two forms.
+const VARY: (&str, &str) = ("Vary", "Accept");
 
 /// An answer of the host's own.
 #[derive(Debug, Clone, Default)]
@@ -31,23 +34,40 @@ pub(super) struct Page<'p> {
     pub(super) request: Option<u64>,
 }
 
-/// Answers with a page in a handler's place. `asked` are the values of `Accept`, where the request was understood:
-/// else it is plain text, whatever the client prefers. `fields` are the host's own.
-pub(super) fn answer<'v>(
-    response: &mut Response,
-    page: &Page<'_>,
-    asked: Option<impl Iterator<Item = &'v [u8]>>,
-    fields: &[(&str, &str)],
-) {
-    let chosen = if page.text.is_empty() { None } else { asked.map(Form::preferred) };
-    let form = chosen.unwrap_or(Form::Plain);
-    let content_type = (form == Form::Html).then_some(("Content-Type", form.content_type()));
-    let vary = (chosen.is_some() && is_cacheable(page.status)).then_some(("Vary", "Accept"));
-    let fields: SmallVec<[(&str, &str); 4]> =
-        content_type.into_iter().chain(fields.iter().copied()).chain(vary).collect();
-    // The callers have checked that the head is not sent, and the fields are the host's own.
-    let replaced = response.replace(page.status, &fields, &page.render(form), clock::date);
-    debug_assert_eq!(replaced, Ok(()));
+/// An answer as it is sent.
+#[derive(Debug)]
+pub(super) struct Written<'f> {
+    status: u16,
+    fields: SmallVec<[(&'f str, &'f str); 4]>,
+    /// Whether a cache has to know that others get another form of it.
+    varies: bool,
+    /// The body.
+    pub(super) text: String,
+}
+
+impl Written<'_> {
+    /// Answers with it, in the place of what was made of the response. The head is not sent yet.
+    pub(super) fn replace(mut self, response: &mut Response) {
+        if self.varies {
+            self.fields.push(VARY);
+        }
+        // The callers have checked that the head is not sent, and the fields are the host's own.
+        let replaced = response.replace(self.status, &self.fields, &self.text, clock::date);
+        debug_assert_eq!(replaced, Ok(()));
+    }
+
+    /// Describes it beside the fields that are set: its text is to be the body.
+    ///
+    /// # Errors
+    /// As [`Response::describe`].
+    pub(super) fn describe(&self, response: &mut Response) -> Result<(), ResponseError> {
+        response.describe(self.status, &self.fields, &self.text)?;
+        if self.varies {
+            // What others have set varies too.
+            response.fields()?.append(VARY.0, VARY.1.as_bytes())?;
+        }
+        Ok(())
+    }
 }
 
 /// Whether a cache may keep such an answer though nothing says for how long (RFC 9110 section 15.1): it has to know
@@ -57,6 +77,24 @@ fn is_cacheable(status: u16) -> bool {
 }
 
 impl Page<'_> {
+    /// Writes it as who asked prefers: `asked` are the values of `Accept`, where the request was understood; else it is
+    /// plain text, whatever the client prefers. `fields` are the host's own.
+    pub(super) fn write<'f, 'v>(
+        &self,
+        asked: Option<impl Iterator<Item = &'v [u8]>>,
+        fields: &[(&'f str, &'f str)],
+    ) -> Written<'f> {
+        let chosen = if self.text.is_empty() { None } else { asked.map(Form::preferred) };
+        let form = chosen.unwrap_or(Form::Plain);
+        let content_type = (form == Form::Html).then_some(("Content-Type", form.content_type()));
+        Written {
+            status: self.status,
+            fields: content_type.into_iter().chain(fields.iter().copied()).collect(),
+            varies: chosen.is_some() && is_cacheable(self.status),
+            text: self.render(form),
+        }
+    }
+
     /// The body, none where there is nothing to say.
     fn render(&self, form: Form) -> String {
         match (self.text, form) {

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::account::Account;
 use super::drive::{RETRY, Served, after};
-use super::page::{self, Page};
+use super::page::Page;
 use super::timer::Timer;
 use super::{Connection, scratch};
 use crate::clock;
@@ -212,7 +212,7 @@ impl Parked {
     fn finish(&mut self) {
         if self.ending == Some(Ending::Stopping) && self.response.is_building() {
             let page = Page { status: 503, text: status::reason(503), ..Page::default() };
-            return page::answer(&mut self.response, &page, None::<std::iter::Empty<_>>, &[RETRY]);
+            return page.write(None::<std::iter::Empty<_>>, &[RETRY]).replace(&mut self.response);
         }
         // One that is over already needs no end.
         let _ = self.response.finish(clock::date);

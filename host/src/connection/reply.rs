@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::account::{Account, Asking};
+use super::chain::{self, Answerer};
 use super::drive::{Drive, RETRY, Served, Wire};
-use super::near::{near_routes, routes_for_others};
-use super::page::{self, Page};
+use super::refusal::{Refusal, Unanswered, find};
 use super::{Connection, scratch};
 use crate::access_log::Asked;
 use crate::close_reason::CloseReason;
 use crate::config::Audience;
 use crate::exchange::{Exchange, Measured, Request, Timing};
-use crate::guest::{CallError, Invocation, Outcome};
+use crate::guest::{self, CallError, Engine, Invocation, Outcome};
 use crate::http::decode::{BodyDecoder, check_begun};
 use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use crate::http::head::{HeadError, RequestHead, Version};
@@ -22,7 +22,7 @@ use crate::meter::Stage;
 use crate::options::{RateScope, Settings};
 use crate::pump::{Pacer, Pump};
 use crate::rate;
-use crate::routes::{Lookup, Params, Route, RouteTable};
+use crate::routes::{self, Params, Route};
 
 /// The size of a piece where no route says otherwise.
 const PIECE: usize = 16 * 1024;
@@ -36,41 +36,6 @@ struct Terms {
     awaits_continue: bool,
     /// When the head was complete, where somebody wants to know.
     arrival: Option<Instant>,
-}
-
-/// An answer of the host's own.
-struct Refusal<'r> {
-    status: u16,
-    /// A field besides those that any answer has.
-    field: Option<(&'r str, &'r str)>,
-    text: String,
-    /// What only those who develop are told.
-    details: String,
-    /// Why the connection ends with it, where nothing after it can be trusted to be a request.
-    last: Option<CloseReason>,
-}
-
-impl<'r> Refusal<'r> {
-    fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, field: None, text: text.into(), details: String::new(), last: None }
-    }
-
-    fn with(self, field: (&'r str, &'r str)) -> Self {
-        Self { field: Some(field), ..self }
-    }
-
-    fn explained(self, details: String) -> Self {
-        Self { details, ..self }
-    }
-
-    fn last(self, reason: CloseReason) -> Self {
-        Self { last: Some(reason), ..self }
-    }
-
-    /// Of a request whose end cannot be known.
-    fn of_wrong(status: u16, error: &impl std::fmt::Display) -> Self {
-        Self::new(status, error.to_string()).last(CloseReason::Refused)
-    }
 }
 
 impl Connection {
@@ -96,9 +61,14 @@ impl Connection {
             Ok((route, params)) => {
                 // The request keeps its route, and not the others with it.
                 drop(table);
-                self.call(&terms, &route, head, params).await
+                self.call(&terms, &route, head, params, Answerer::Handler).await
             }
-            Err(refusal) => self.reply(&terms, Some(&head), refusal).await,
+            // Where there are routes and none of them answers, the chain of the first sees it.
+            Err(Unanswered { refusal, first: Some(first) }) if !first.chain.is_empty() => {
+                let answerer = Answerer::Host(Box::new(refusal));
+                Box::pin(self.call(&terms, first, head, Params::new(), answerer)).await
+            }
+            Err(Unanswered { refusal, first: _ }) => self.reply(&terms, Some(&head), refusal).await,
         }
     }
 
@@ -163,10 +133,7 @@ impl Connection {
         };
         let mut response = Response::new(options, b"", scratch::take_output());
         let id = worker.next_id();
-        let page = Page { status: refusal.status, text: &refusal.text, details: &refusal.details, request: Some(id) };
-        // What is wrong with a request that cannot be trusted is told in the form that anybody reads.
-        let asked = head.filter(|_| refusal.last.is_none()).map(|head| head.values("accept"));
-        page::answer(&mut response, &page, asked, refusal.field.as_slice());
+        refusal.write(head, id).replace(&mut response);
         let exchange = Arc::new(Exchange::answered(response));
         let account = self.account(&exchange, terms, head, None, id);
         let wire = self.wire(timeouts);
@@ -182,13 +149,14 @@ impl Connection {
         }
     }
 
-    /// Calls a route's handler.
+    /// Calls a route's chain and its handler, or who answers in its place.
     async fn call(
         &mut self,
         terms: &Terms,
         route: &Arc<Route>,
         head: RequestHead,
         params: Params,
+        answerer: Answerer<'_>,
     ) -> Result<Served, CloseReason> {
         let settings = &route.options.settings;
         let decoder = BodyDecoder::new(terms.framing, settings.max_body);
@@ -197,10 +165,9 @@ impl Connection {
             return self.reply(terms, Some(&head), Refusal::new(413, text)).await;
         }
         let worker = self.worker.clone();
-        let (Some(_running), Some(_permit)) = (route.admit(), worker.engine().permit()) else {
-            return self
-                .reply(terms, Some(&head), Refusal::new(503, "too many requests are running").with(RETRY))
-                .await;
+        let Some(_places) = places(route, worker.engine()) else {
+            let refusal = Refusal::new(503, "too many requests are running").with(RETRY);
+            return self.reply(terms, Some(&head), refusal).await;
         };
         let _serving = worker.serving();
         let (download, upload) = self.pacers(route);
@@ -208,10 +175,8 @@ impl Connection {
         let timeouts = &worker.config().timeouts;
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
         let request = Request { head, params, peer: self.peer.ip() };
-        let has_body = terms.framing != BodyFraming::None;
-        let deadline = Instant::now() + settings.timeout;
         let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
-        let exchange = Exchange::new(request, response(terms, settings), has_body, deadline, measured);
+        let exchange = exchange(terms, settings, request, measured);
         let exchange = Arc::new(exchange.with_push(worker.hub().clone(), settings.push));
         let id = worker.next_id();
         let head = exchange.request().map(|request| &request.head);
@@ -223,16 +188,27 @@ impl Connection {
             route: route.mount.name.clone(),
             id,
         };
-        let mut served = {
-            let handler = std::pin::pin!(Some(route.handler.call(invocation)));
-            let wire = self.wire(timeouts);
-            let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
-            drive.name(&route.mount.name, id);
-            drive.may_park(&worker);
-            if settings.reuse == 1 && worker.gathers() {
-                drive.gather();
+        let wire = self.wire(timeouts);
+        let mut served = match answerer {
+            Answerer::Handler if route.chain.is_empty() => {
+                let handler = std::pin::pin!(Some(route.handler.call(invocation)));
+                let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
+                drive.name(&route.mount.name, id);
+                drive.may_park(&worker);
+                if settings.reuse == 1 && worker.gathers() {
+                    drive.gather();
+                }
+                drive.run().await
             }
-            drive.run().await
+            Answerer::Handler | Answerer::Host(_) => {
+                let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
+                let mut handler = Box::pin(Some(chain::on_request(route, invocation, answerer)));
+                let mut drive = Drive::new(wire, exchange.clone(), handler.as_mut(), intake, Pump::new(download));
+                drive.name(&route.mount.name, id);
+                drive.may_park(&worker);
+                drive.hold(watchers);
+                Box::pin(drive.run()).await
+            }
         };
         match &mut served {
             Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, account),
@@ -302,35 +278,6 @@ impl Connection {
     }
 }
 
-/// The route that answers a request; or what the host does in its place.
-fn find<'t>(
-    table: &'t RouteTable,
-    head: &RequestHead,
-    audience: Audience,
-) -> Result<(Arc<Route>, Params), Refusal<'t>> {
-    let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match audience {
-        Audience::Developers => explain(table, head),
-        Audience::Strangers => String::new(),
-    };
-    if head.path() == "*" {
-        return Err(Refusal::new(204, "").with(("Allow", table.allow_all())));
-    }
-    Err(match table.lookup(head.method(), head.path()) {
-        Lookup::Found { route, params } => return Ok((Arc::clone(route), params)),
-        Lookup::Options { allow } => Refusal::new(204, "").with(("Allow", allow)),
-        Lookup::MethodNotAllowed { allow } => {
-            let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
-            Refusal::new(405, text).with(("Allow", allow)).explained(explain(routes_for_others))
-        }
-        Lookup::NotImplemented => Refusal::new(501, format!("no route takes the method {}", head.method())),
-        Lookup::NotFound => {
-            Refusal::new(404, format!("there is no route at {}", head.path())).explained(explain(near_routes))
-        }
-        Lookup::BadPath => Refusal::new(400, "the path does not decode to text"),
-        Lookup::Awaited => Refusal::new(503, "the route is still being loaded").with(RETRY),
-    })
-}
-
 /// Where the host answers by itself.
 type NoHandler = std::future::Pending<Result<Outcome, CallError>>;
 
@@ -350,6 +297,20 @@ const LAST: Terms = Terms {
     awaits_continue: false,
     arrival: None,
 };
+
+/// The right to run a request, where there is room. While a chain sees a head the handler waits in its write: behind
+/// middleware a request takes two places.
+fn places<'p>(route: &'p Route, engine: &'p Engine) -> Option<(routes::Permit<'p>, [Option<guest::Permit<'p>>; 2])> {
+    let (running, place) = (route.admit(), engine.permit());
+    let beside = if route.chain.is_empty() { None } else { Some(engine.permit()?) };
+    Some((running?, [Some(place?), beside]))
+}
+
+/// The exchange of a request that came now.
+fn exchange(terms: &Terms, settings: &Settings, request: Request, measured: Option<Measured>) -> Exchange {
+    let has_body = terms.framing != BodyFraming::None;
+    Exchange::new(request, response(terms, settings), has_body, Instant::now() + settings.timeout, measured)
+}
 
 /// The response as the route's options have it.
 fn response(terms: &Terms, settings: &Settings) -> Response {

@@ -26,7 +26,7 @@ pub struct Handler {
 }
 
 /// What a component says of its own route. It is as the component gave it, unchecked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Declaration {
     /// Path patterns.
     pub paths: Vec<String>,
@@ -67,6 +67,15 @@ pub enum LoadError {
     /// An import's type differs.
     #[error("its imports do not match the world `vibrato:handler/handler@{VERSION}`: {0}")]
     ImportType(String),
+    /// It exports nothing of a middleware.
+    #[error(
+        "it exports neither the function `on-request` nor `on-response` of the world \
+         `vibrato:handler/middleware@{VERSION}`; {found}"
+    )]
+    NoMiddleware {
+        /// What it exports, in words.
+        found: String,
+    },
     /// It does not export `handle`.
     #[error("it does not export the function `handle` of the world `vibrato:handler/handler@{VERSION}`; {found}")]
     NoHandle {
@@ -75,7 +84,8 @@ pub enum LoadError {
     },
     /// It exports something else under that name.
     #[error(
-        "its export `{name}` is not the function of the world `vibrato:handler/handler-described@{VERSION}`: {reason}"
+        "its export `{name}` is not the function of the world `vibrato:handler/{}@{VERSION}`: {reason}",
+        world_of(name)
     )]
     ExportType {
         /// The export.
@@ -109,6 +119,10 @@ impl LoadError {
             Self::NoHandle { .. } | Self::ExportType { .. } => {
                 "build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function"
             }
+            Self::NoMiddleware { .. } => {
+                "build it against the `wit/world.wit` of this host; in Rust, put `#[on_request]` or `#[on_response]` of \
+                 guest-sdk on a function; a handler's file has a name without `_`"
+            }
             Self::Describe(_) => "`describe` must return at once and need nothing of a request",
         }
     }
@@ -128,20 +142,15 @@ impl Handler {
         memory: usize,
         timeout: Duration,
     ) -> Result<Self, Vec<LoadError>> {
-        check_preamble(bytes).map_err(|error| vec![error])?;
-        let component = Component::from_binary(engine.wasmtime(), bytes);
-        let component = component.map_err(|error| vec![LoadError::Broken(report::chain(&error))])?;
+        let component = compile(engine, bytes)?;
         let Exports { handle, describe } = Exports::of(engine, &component)?;
-        let linked = engine.linker().instantiate_pre(&component);
-        let pre = linked.map_err(|error| missing::explain(engine, &component, &error))?;
-        let state = State::alone(name.clone(), memory, timeout);
+        let pre = link(engine, &component)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut handler = Self { engine: engine.clone(), pre, handle, declaration: None, number };
-        if let Some(describe) = describe {
-            handler.declaration = Some(handler.describe(&describe, state, timeout).map_err(|error| vec![error])?);
-        }
-        Ok(handler)
+        let state = State::alone(name.clone(), memory, timeout);
+        let declaration = describe.map(|export| self::describe(engine, &pre, &export, state, timeout));
+        let declaration = declaration.transpose().map_err(|error| vec![error])?;
+        Ok(Self { engine: engine.clone(), pre, handle, declaration, number })
     }
 
     /// What the component says of its route, if it does.
@@ -165,33 +174,6 @@ impl Handler {
     pub(super) fn number(&self) -> u64 {
         self.number
     }
-
-    fn describe(
-        &self,
-        export: &ComponentExportIndex,
-        state: State,
-        timeout: Duration,
-    ) -> Result<Declaration, LoadError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let runtime = runtime.map_err(|error| LoadError::Describe(error.to_string()))?;
-        let mut store = instance::store(self, state);
-        let called = runtime.block_on(async {
-            let call = async {
-                let instance = self.pre.instantiate_async(&mut store).await?;
-                let describe = instance.get_typed_func::<(), (GuestDeclaration,)>(&mut store, export)?;
-                describe.call_async(&mut store, ()).await
-            };
-            tokio::time::timeout(timeout, call).await.unwrap_or_else(|_| Err(Expired.into()))
-        });
-        match called {
-            Ok((declaration,)) => Ok(declaration.into()),
-            Err(error) if error.is::<Expired>() => Err(LoadError::Describe(format!("it took longer than {timeout:?}"))),
-            Err(error) => {
-                let limit = store.data().memory.explain().unwrap_or_default();
-                Err(LoadError::Describe(limit + &report::cause(&error)))
-            }
-        }
-    }
 }
 
 impl std::fmt::Debug for Handler {
@@ -206,6 +188,47 @@ impl From<GuestDeclaration> for Declaration {
             paths: declared.paths,
             methods: declared.methods,
             options: declared.options.into_iter().map(|(name, value)| (name, value.into())).collect(),
+        }
+    }
+}
+
+/// Compiles a component.
+pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Vec<LoadError>> {
+    check_preamble(bytes).map_err(|error| vec![error])?;
+    let component = Component::from_binary(engine.wasmtime(), bytes);
+    component.map_err(|error| vec![LoadError::Broken(report::chain(&error))])
+}
+
+/// Gives a component what it imports.
+pub(super) fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Vec<LoadError>> {
+    engine.linker().instantiate_pre(component).map_err(|error| missing::explain(engine, component, &error))
+}
+
+/// Asks a component to describe itself.
+pub(super) fn describe(
+    engine: &Engine,
+    pre: &InstancePre<State>,
+    export: &ComponentExportIndex,
+    state: State,
+    timeout: Duration,
+) -> Result<Declaration, LoadError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|error| LoadError::Describe(error.to_string()))?;
+    let mut store = instance::store(engine.wasmtime(), state);
+    let called = runtime.block_on(async {
+        let call = async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            let describe = instance.get_typed_func::<(), (GuestDeclaration,)>(&mut store, export)?;
+            describe.call_async(&mut store, ()).await
+        };
+        tokio::time::timeout(timeout, call).await.unwrap_or_else(|_| Err(Expired.into()))
+    });
+    match called {
+        Ok((declaration,)) => Ok(declaration.into()),
+        Err(error) if error.is::<Expired>() => Err(LoadError::Describe(format!("it took longer than {timeout:?}"))),
+        Err(error) => {
+            let limit = store.data().memory.explain().unwrap_or_default();
+            Err(LoadError::Describe(limit + &report::cause(&error)))
         }
     }
 }
@@ -252,8 +275,16 @@ fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
+/// The world that an export is described in.
+fn world_of(export: &str) -> &'static str {
+    if export.starts_with("on-") { "middleware" } else { "handler-described" }
+}
+
 /// Finds a function among the exports and compares its type.
-fn check_export<R>(component: &Component, name: &'static str) -> Result<Option<ComponentExportIndex>, LoadError>
+pub(super) fn check_export<R>(
+    component: &Component,
+    name: &'static str,
+) -> Result<Option<ComponentExportIndex>, LoadError>
 where
     R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
 {
@@ -267,11 +298,15 @@ where
     Ok(Some(index))
 }
 
-fn exports(engine: &Engine, component: &Component) -> String {
+/// What a component exports, in words.
+pub(super) fn exports(engine: &Engine, component: &Component) -> String {
     let names: Vec<String> =
         component.component_type().exports(engine.wasmtime()).map(|(name, _)| format!("`{name}`")).collect();
     if names.iter().any(|name| name.starts_with("`wasi:http/")) {
         return format!("it exports {}: a handler for `wasmtime serve`, not for this host", names.join(", "));
+    }
+    if names.iter().any(|name| ["`on-request`", "`on-response`"].contains(&name.as_str())) {
+        return format!("it exports {}: a middleware, whose file's name begins with `_`", names.join(", "));
     }
     if names.is_empty() { "it exports nothing".to_owned() } else { format!("it exports {}", names.join(", ")) }
 }

@@ -19,7 +19,7 @@ pub(super) struct Instance {
 impl Instance {
     /// Instantiates a handler. What its start functions do is done with `state`.
     pub(super) async fn new(handler: &Handler, state: State) -> Result<Self, CallError> {
-        let mut store = store(handler, state);
+        let mut store = store(handler.engine(), state);
         let made = async {
             let instance = handler.pre().instantiate_async(&mut store).await?;
             instance.get_typed_func(&mut store, handler.handle_index())
@@ -42,11 +42,7 @@ impl Instance {
         match self.handle.call_async(&mut self.store, ()).await {
             Ok((returned,)) => {
                 self.store.data_mut().rest();
-                Ok(match returned {
-                    Returned::Body(bytes) => Outcome::Body(bytes),
-                    Returned::Close => Outcome::Close,
-                    Returned::Manual => Outcome::Manual,
-                })
+                Ok(returned.into())
             }
             Err(error) => Err(explain(&error, &mut self.store)),
         }
@@ -63,9 +59,9 @@ impl Instance {
     }
 }
 
-/// A store for an instance of the handler.
-pub(super) fn store(handler: &Handler, state: State) -> Store<State> {
-    let mut store = Store::new(handler.engine(), state);
+/// A store for an instance.
+pub(super) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
+    let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
     allow(&mut store);
     store.epoch_deadline_callback(|store| {
@@ -86,7 +82,8 @@ fn allow(store: &mut Store<State>) {
     store.set_epoch_deadline(1);
 }
 
-fn explain(error: &wasmtime::Error, store: &mut Store<State>) -> CallError {
+/// Why an instance could not be made, or its call gave nothing.
+pub(super) fn explain(error: &wasmtime::Error, store: &mut Store<State>) -> CallError {
     store.data_mut().finish_log();
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return CallError::Busy(report::chain(error));

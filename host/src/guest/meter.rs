@@ -25,6 +25,14 @@ pub(super) async fn call(handler: &Handler, invocation: Invocation, meter: &Mete
     outcome
 }
 
+/// Measures what is called beside a handler, where somebody wants to know.
+pub(super) async fn timed<F: Future>(meter: Option<&Meter>, stage: Stage, call: F) -> F::Output {
+    match meter {
+        Some(meter) => Timed { inner: pin!(call), meter, stage }.await,
+        None => call.await,
+    }
+}
+
 /// A future whose turns are measured.
 struct Timed<'f, F> {
     inner: Pin<&'f mut F>,

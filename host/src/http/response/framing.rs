@@ -38,7 +38,7 @@ impl Response {
             },
             (told, _) => told,
         };
-        let described = !matches!(self.status, 204 | 304) && !self.content_type.is_empty();
+        let described = self.is_described();
         let head = encode::Head {
             status: self.status,
             date: (!self.fields.contains("date")).then(date),
