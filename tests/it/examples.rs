@@ -180,6 +180,8 @@ fn imports(component: &str) -> Vec<String> {
 fn every_example_is_requested_here() {
     let names: Vec<&str> = artifacts::EXAMPLES.iter().map(|(name, _)| *name).collect();
     let requested = [
+        "chat",
+        "chat-page",
         "download",
         "echo",
         "hello",
