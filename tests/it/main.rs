@@ -1,6 +1,7 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
 mod book;
+mod browser;
 mod chat;
 mod cli;
 mod cli_call;
