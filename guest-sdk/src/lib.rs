@@ -58,11 +58,12 @@ mod query;
 mod request;
 mod response;
 pub mod sse;
+pub mod websocket;
 
 pub use argument::Argument;
 pub use bindings::vibrato::handler::types::{HttpVersion, Outcome, Value};
 pub use body::{Body, BodyError};
-pub use guest_sdk_macros::handler;
+pub use guest_sdk_macros::{handler, on_message};
 pub use options::Options;
 pub use outcome::{Close, IntoOutcome, Manual};
 pub use request::Request;
@@ -80,4 +81,6 @@ pub mod __private {
     pub use crate::bindings::{self, Guest, export};
     pub use crate::declaration::{Declaration, Entry, List, Text, Value};
     pub use crate::outcome::outcome;
+    pub use crate::websocket::bindings as messages;
+    pub use crate::websocket::{into_reply, message};
 }

@@ -1,48 +1,82 @@
-//! Keeps `src/bindings.rs` equal to what wit-bindgen makes of `wit/`, so that a handler's build need not run it.
+//! Keeps `src/bindings.rs` and `src/websocket/bindings.rs` equal to what wit-bindgen makes of `wit/`, so that a handler's
+//! build need not run it.
 //!
-//! `UPDATE_BINDINGS=1 cargo test -p guest-sdk --test bindings` writes the file anew after a change of the world.
+//! `UPDATE_BINDINGS=1 cargo test -p guest-sdk --test bindings` writes the files anew after a change of the world.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs, str};
 
-use wit_bindgen_core::wit_parser::Resolve;
+use wit_bindgen_core::wit_parser::{PackageId, Resolve};
 use wit_bindgen_core::{Files, WorldGenerator};
 use wit_bindgen_rust::Opts;
 
+/// The export of the world `websocket` alone: a handler has it beside those of `handler-described`, or has it not.
+const ON_MESSAGE: &str = "
+    package vibrato:guest-sdk;
+
+    world on-message {
+        use vibrato:handler/messages@0.1.0.{message, reply};
+        export on-message: func(message: message) -> reply;
+    }
+";
+
 #[test]
 fn bindings_are_what_the_generator_makes_of_the_world() -> Result<(), Box<dyn Error>> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let generated = generate(&package.join("wit"))?;
-    let shipped = package.join("src/bindings.rs");
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(wit())?;
+    let options = Opts {
+        // The macro exports it by hand: `src/declaration.rs` says why.
+        skip: vec!["describe".to_owned()],
+        ..options("guest_sdk::bindings")
+    };
+    check("src/bindings.rs", &generate(resolve, package, "handler-described", options)?)
+}
+
+#[test]
+fn bindings_of_a_websocket_are_what_the_generator_makes_of_its_world() -> Result<(), Box<dyn Error>> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(wit())?;
+    let package = resolve.push_str("on-message.wit", ON_MESSAGE)?;
+    // The types are of another package than the world.
+    let options = Opts { generate_all: true, ..options("guest_sdk::websocket::bindings") };
+    check("src/websocket/bindings.rs", &generate(resolve, package, "on-message", options)?)
+}
+
+/// Compares, or writes anew.
+fn check(shipped: &str, generated: &str) -> Result<(), Box<dyn Error>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(shipped);
     if env::var_os("UPDATE_BINDINGS").is_some() {
-        fs::write(&shipped, &generated)?;
+        fs::write(&path, generated)?;
     }
     // Not `assert_eq!`: the two files would drown the remedy.
     assert!(
-        fs::read_to_string(&shipped)? == generated,
-        "src/bindings.rs is out of date: run `UPDATE_BINDINGS=1 cargo test -p guest-sdk --test bindings`"
+        fs::read_to_string(&path)? == generated,
+        "{shipped} is out of date: run `UPDATE_BINDINGS=1 cargo test -p guest-sdk --test bindings`"
     );
     Ok(())
 }
 
-/// The bindings of the world `handler-described`, as Rust source.
-fn generate(wit: &Path) -> Result<String, Box<dyn Error>> {
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(wit)?;
-    let world = resolve.select_world(&[package], Some("handler-described"))?;
-    let options = Opts {
-        format: true,
-        // The macro is used from the handler's crate, and finds the types here.
-        default_bindings_module: Some("guest_sdk::bindings".to_owned()),
-        pub_export_macro: true,
-        // The macro exports it by hand: `src/declaration.rs` says why.
-        skip: vec!["describe".to_owned()],
-        additional_derive_attributes: vec!["PartialEq".to_owned()],
-        ..Opts::default()
-    };
+/// The bindings of a world, as Rust source.
+fn generate(mut resolve: Resolve, package: PackageId, world: &str, options: Opts) -> Result<String, Box<dyn Error>> {
+    let world = resolve.select_world(&[package], Some(world))?;
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files)?;
     let (_, source) = files.iter().next().ok_or("the generator made no file")?;
     Ok(str::from_utf8(source)?.to_owned())
+}
+
+fn options(module: &str) -> Opts {
+    Opts {
+        format: true,
+        // The macro is used from the handler's crate, and finds the types here.
+        default_bindings_module: Some(module.to_owned()),
+        pub_export_macro: true,
+        additional_derive_attributes: vec!["PartialEq".to_owned()],
+        ..Opts::default()
+    }
+}
+
+fn wit() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("wit")
 }

@@ -7,10 +7,12 @@ mod buckets;
 mod close;
 mod drive;
 mod parked;
+mod queue;
 mod reply;
 mod scratch;
 mod timer;
 mod unloaded;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -89,6 +91,7 @@ impl Connection {
             };
             let served = match served {
                 Ok(Served::LeftOpen(parked)) => self.serve_parked(parked).await,
+                Ok(Served::Upgraded(websocket)) => return self.serve_websocket(websocket).await,
                 served => served,
             };
             if let Err(reason) = served {

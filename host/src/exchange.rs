@@ -23,6 +23,7 @@ use crate::push::Subscriber;
 mod push;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use push::Push;
 
@@ -84,6 +85,8 @@ struct Inner {
     failure: Option<String>,
     /// The connection among the subscribers, once the handler has subscribed it.
     subscriber: Option<Subscriber>,
+    /// The response was the handshake of a WebSocket, and is over.
+    is_websocket: bool,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -117,7 +120,8 @@ enum WaitsFor {
 
 impl Inner {
     fn new(response: Response, body: Body, clock: Clock) -> Self {
-        Self { response, body, clock, closed_by_handler: false, failure: None, subscriber: None }
+        let (closed_by_handler, is_websocket) = (false, false);
+        Self { response, body, clock, closed_by_handler, failure: None, subscriber: None, is_websocket }
     }
 
     /// Whether a handler that writes need not wait: there is room, or writing is over.

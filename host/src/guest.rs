@@ -9,6 +9,7 @@ mod idle;
 mod imports;
 mod instance;
 mod log;
+mod message;
 mod meter;
 mod missing;
 mod report;
@@ -27,6 +28,7 @@ use crate::options::Options;
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
 pub(crate) use idle::{at_end, spins, when_idle};
+pub use message::Reply;
 pub use meter::{Cost, Meter};
 
 use instance::Instance;
@@ -104,24 +106,35 @@ impl Handler {
         if let Some(meter) = self.meter() {
             return Box::pin(meter::call(self, invocation, meter)).await;
         }
+        let reuse = invocation.options.settings.reuse;
+        let mut instance = self.instance_for(invocation).await?;
+        let outcome = instance.call().await?;
+        self.give_back(instance, reuse);
+        Ok(outcome)
+    }
+
+    /// An instance that waits for the invocation: a new one, or one that may serve again.
+    async fn instance_for(&self, invocation: Invocation) -> Result<Instance, CallError> {
         let settings = &invocation.options.settings;
         let (memory, reuse) = (settings.memory, settings.reuse);
         let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;
         let waiting = if reuse > 1 { shelf::take(self.number()).filter(fits) } else { None };
-        let mut instance = match waiting {
+        match waiting {
             Some(mut instance) => {
                 instance.begin(invocation, memory);
-                instance
+                Ok(instance)
             }
             // In a box: what making one holds would else be part of every call's future, and be moved with it.
-            None => Box::pin(Instance::new(self, State::new(invocation, memory))).await?,
-        };
-        let outcome = instance.call().await?;
+            None => Box::pin(Instance::new(self, State::new(invocation, memory))).await,
+        }
+    }
+
+    /// What becomes of an instance that has served, of as many invocations as it may.
+    fn give_back(&self, instance: Instance, reuse: u32) {
         if instance.served() < reuse {
             shelf::put(self.number(), instance);
         } else {
             shelf::end(instance);
         }
-        Ok(outcome)
     }
 }

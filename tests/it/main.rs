@@ -37,3 +37,6 @@ mod rfc9112_body;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod websocket;
+mod websocket_client;
+mod websocket_end;

@@ -14,10 +14,7 @@ use crate::args::{self, Arguments, Mistakes, Value};
 pub(crate) fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let arguments = args::parse(attribute, &mut mistakes);
-    let function = mistakes.take(signature(item.clone())).and_then(|signature| {
-        check_signature(&signature, &mut mistakes);
-        mistakes.take(Function::new(signature))
-    });
+    let function = Function::read("#[handler]", item.clone(), &mut mistakes);
     let exports = match (mistakes.into_error(), function) {
         (None, Some(function)) => exports(&arguments, &function),
         (Some(error), _) => error.to_compile_error(),
@@ -26,15 +23,23 @@ pub(crate) fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream 
     quote! { #item #exports }
 }
 
-/// The parts of the function that the exports name.
-struct Function {
-    name: Ident,
-    arguments: Vec<Type>,
+/// The parts of a function that the exports name.
+pub(crate) struct Function {
+    pub(crate) name: Ident,
+    pub(crate) arguments: Vec<Type>,
     /// Where a return type that means nothing is to be reported.
-    returned: Span,
+    pub(crate) returned: Span,
 }
 
 impl Function {
+    /// Reads the item that an attribute stands over.
+    pub(crate) fn read(attribute: &str, item: TokenStream, mistakes: &mut Mistakes) -> Option<Self> {
+        mistakes.take(signature(attribute, item)).and_then(|signature| {
+            check_signature(&signature, mistakes);
+            mistakes.take(Self::new(signature))
+        })
+    }
+
     fn new(signature: Signature) -> Result<Self> {
         let mut arguments = Vec::new();
         for input in signature.inputs {
@@ -54,12 +59,12 @@ impl Function {
 }
 
 /// Reads an item as far as its signature. The body is the compiler's.
-fn signature(item: TokenStream) -> Result<Signature> {
+fn signature(attribute: &str, item: TokenStream) -> Result<Signature> {
     let read = |input: ParseStream| {
         input.call(Attribute::parse_outer)?;
         input.parse::<Visibility>()?;
-        let signature =
-            input.parse().map_err(|mistake| Error::new(mistake.span(), "`#[handler]` stands over a function"))?;
+        let over_a_function = format!("`{attribute}` stands over a function");
+        let signature = input.parse().map_err(|mistake| Error::new(mistake.span(), over_a_function))?;
         // Whatever follows is taken as it is.
         input.parse::<TokenStream>()?;
         Ok(signature)

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use super::parked::Parked;
 use super::timer::Timer;
+use super::websocket::{Opening, WebSocket};
 use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::config::Timeouts;
@@ -32,12 +33,13 @@ const MAX_TURNS: usize = 32;
 pub(super) const RETRY: [(&str, &str); 1] = [("Retry-After", "1")];
 
 /// How an exchange ended where the connection did not end with it.
-#[derive(Debug)]
 pub(super) enum Served {
     /// The response was sent; the next request can come.
     Complete,
     /// The handler left the response open, and what it wrote was sent.
     LeftOpen(Box<Parked>),
+    /// The connection is a WebSocket from now on.
+    Upgraded(Box<WebSocket>),
 }
 
 /// What of a connection an exchange uses.
@@ -66,6 +68,8 @@ pub(super) struct Drive<'c, G> {
     worker: Option<&'c Worker>,
     /// The place of this one, where its handler has left it open.
     left_open: Option<Place>,
+    /// The WebSocket that it becomes then, where its request asks for one.
+    opening: Option<Box<Opening>>,
     /// The answer waits, once, for the other handlers that are ready.
     gathers: bool,
     gone: Option<CloseReason>,
@@ -84,8 +88,8 @@ where
         pump: Pump,
     ) -> Self {
         let (tail, route, worker, left_open) = (Bytes::new(), "", None, None);
-        let (gathers, gone) = (false, None);
-        Self { wire, exchange, handler, route, id: 0, intake, pump, tail, worker, left_open, gathers, gone }
+        let (id, opening, gathers, gone) = (0, None, false, None);
+        Self { wire, exchange, handler, route, id, intake, pump, tail, worker, left_open, opening, gathers, gone }
     }
 
     /// Says whose handler it is, for the log.
@@ -96,6 +100,11 @@ where
     /// Lets the handler leave its response open, where the worker has a place for one more.
     pub(super) fn may_park(&mut self, worker: &'c Worker) {
         self.worker = Some(worker);
+    }
+
+    /// Makes a WebSocket of the connection where the handler leaves it open.
+    pub(super) fn may_upgrade(&mut self, opening: Option<Box<Opening>>) {
+        self.opening = opening;
     }
 
     /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
@@ -112,7 +121,7 @@ where
             return Err(gone);
         }
         if let Some(place) = self.left_open.take() {
-            return Ok(Served::LeftOpen(Box::new(self.park(place))));
+            return Ok(self.kept(place));
         }
         if self.exchange.is_closed_by_handler() {
             return Err(CloseReason::Handler);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::drive::{Drive, RETRY, Served, Wire, answer};
+use super::websocket::Opening;
 use super::{Connection, scratch};
 use crate::close_reason::CloseReason;
 use crate::exchange::{Exchange, Request};
@@ -17,6 +18,7 @@ use crate::options::{RateScope, Settings};
 use crate::pump::{Pacer, Pump};
 use crate::rate;
 use crate::routes::{Lookup, Params, Route};
+use crate::websocket::handshake::{self, HandshakeError};
 
 /// The size of a piece where no route says otherwise.
 const PIECE: usize = 16 * 1024;
@@ -134,6 +136,16 @@ impl Connection {
         self.reply(&LAST, Refusal::new(503, reason.explain()).with(&RETRY).last(reason)).await
     }
 
+    /// Answers a request that opens no WebSocket where the route takes only those.
+    async fn refuse_handshake(&mut self, terms: &Terms, error: HandshakeError) -> Result<Served, CloseReason> {
+        let version = [("Sec-WebSocket-Version", handshake::VERSION)];
+        let fields: &[(&str, &str)] = match error {
+            HandshakeError::Version => &version,
+            HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => &[],
+        };
+        self.reply(terms, Refusal::new(error.status(), error.to_string()).with(fields)).await
+    }
+
     /// Sends an answer of the host's own, and sees to the request's body.
     async fn reply(&mut self, terms: &Terms, refusal: Refusal<'_>) -> Result<Served, CloseReason> {
         let decoder = BodyDecoder::new(terms.framing, u64::MAX);
@@ -171,6 +183,10 @@ impl Connection {
         params: Params,
     ) -> Result<Served, CloseReason> {
         let settings = &route.options.settings;
+        let accept = match settings.websocket.then(|| handshake::check(&head, terms.framing)).transpose() {
+            Ok(accept) => accept,
+            Err(error) => return self.refuse_handshake(terms, error).await,
+        };
         let decoder = BodyDecoder::new(terms.framing, settings.max_body);
         if decoder.failure().is_some() {
             let text = format!("the body is larger than {} bytes", settings.max_body);
@@ -182,6 +198,8 @@ impl Connection {
         };
         let _serving = worker.serving();
         let (download, upload) = self.pacers(route);
+        // A handshake has no body, but messages come after it.
+        let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
         let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
         let timeouts = &worker.config().timeouts;
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
@@ -191,6 +209,7 @@ impl Connection {
         let exchange = Exchange::new(request, response(terms, settings), has_body, deadline);
         let exchange = Arc::new(exchange.with_push(worker.hub().clone(), settings.push));
         let id = worker.next_id();
+        let opening = accept.map(|accept| Box::new(Opening::new(accept, &exchange, route, &worker, id, of_messages)));
         let invocation = Invocation {
             exchange: exchange.clone(),
             options: route.options.clone(),
@@ -203,6 +222,7 @@ impl Connection {
             let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
             drive.name(&route.mount.name, id);
             drive.may_park(&worker);
+            drive.may_upgrade(opening);
             if settings.reuse == 1 && worker.gathers() {
                 drive.gather();
             }
@@ -215,7 +235,7 @@ impl Connection {
         served
     }
 
-    fn wire<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> Wire<'c> {
+    pub(super) fn wire<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> Wire<'c> {
         Wire {
             socket: &self.socket,
             input: &mut self.input,

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
 use super::engine::Engine;
 use super::imports::VERSION;
+use super::message::{GuestMessage, GuestReply};
 use super::meter::Meter;
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
@@ -21,6 +22,7 @@ pub struct Handler {
     engine: Engine,
     pre: InstancePre<State>,
     handle: ComponentExportIndex,
+    on_message: Option<ComponentExportIndex>,
     declaration: Option<Declaration>,
     /// No other handler of the process has it.
     number: u64,
@@ -75,12 +77,12 @@ pub enum LoadError {
         found: String,
     },
     /// It exports something else under that name.
-    #[error(
-        "its export `{name}` is not the function of the world `vibrato:handler/handler-described@{VERSION}`: {reason}"
-    )]
+    #[error("its export `{name}` is not the function of the world `vibrato:handler/{world}@{VERSION}`: {reason}")]
     ExportType {
         /// The export.
         name: &'static str,
+        /// The world that has it.
+        world: &'static str,
         /// How it differs.
         reason: String,
     },
@@ -132,13 +134,13 @@ impl Handler {
         check_preamble(bytes).map_err(|error| vec![error])?;
         let component = Component::from_binary(engine.wasmtime(), bytes);
         let component = component.map_err(|error| vec![LoadError::Broken(report::chain(&error))])?;
-        let Exports { handle, describe } = Exports::of(engine, &component)?;
+        let Exports { handle, describe, on_message } = Exports::of(engine, &component)?;
         let linked = engine.linker().instantiate_pre(&component);
         let pre = linked.map_err(|error| missing::explain(engine, &component, &error))?;
         let state = State::alone(name.clone(), memory, timeout);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut handler = Self { engine: engine.clone(), pre, handle, declaration: None, number };
+        let mut handler = Self { engine: engine.clone(), pre, handle, on_message, declaration: None, number };
         if let Some(describe) = describe {
             handler.declaration = Some(handler.describe(&describe, state, timeout).map_err(|error| vec![error])?);
         }
@@ -161,6 +163,10 @@ impl Handler {
 
     pub(super) fn handle_index(&self) -> &ComponentExportIndex {
         &self.handle
+    }
+
+    pub(super) fn on_message_index(&self) -> Option<&ComponentExportIndex> {
+        self.on_message.as_ref()
     }
 
     /// Who measures, if somebody does.
@@ -220,6 +226,7 @@ impl From<GuestDeclaration> for Declaration {
 struct Exports {
     handle: ComponentExportIndex,
     describe: Option<ComponentExportIndex>,
+    on_message: Option<ComponentExportIndex>,
 }
 
 impl Exports {
@@ -233,14 +240,16 @@ impl Exports {
                 None
             }
         };
-        let handle = check_export::<(Returned,)>(component, "handle");
+        let handle = check_export::<(), (Returned,)>(component, "handle", "handler");
         let handle = found(handle.and_then(|handle| match handle {
             Some(handle) => Ok(Some(handle)),
             None => Err(LoadError::NoHandle { found: exports(engine, component) }),
         }));
-        let describe = found(check_export::<(GuestDeclaration,)>(component, "describe"));
+        let describe = found(check_export::<(), (GuestDeclaration,)>(component, "describe", "handler-described"));
+        let on_message = check_export::<(GuestMessage,), (GuestReply,)>(component, "on-message", "websocket");
+        let on_message = found(on_message);
         match handle.filter(|_| errors.is_empty()) {
-            Some(handle) => Ok(Self { handle, describe }),
+            Some(handle) => Ok(Self { handle, describe, on_message }),
             None => {
                 errors.extend(missing::imports(engine, component));
                 Err(errors)
@@ -259,17 +268,22 @@ fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
 }
 
 /// Finds a function among the exports and compares its type.
-fn check_export<R>(component: &Component, name: &'static str) -> Result<Option<ComponentExportIndex>, LoadError>
+fn check_export<P, R>(
+    component: &Component,
+    name: &'static str,
+    world: &'static str,
+) -> Result<Option<ComponentExportIndex>, LoadError>
 where
-    R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
 {
     let Some((item, index)) = component.get_export(None, name) else { return Ok(None) };
     let ComponentItem::ComponentFunc(function) = item else {
-        return Err(LoadError::ExportType { name, reason: "it is no function".to_owned() });
+        return Err(LoadError::ExportType { name, world, reason: "it is no function".to_owned() });
     };
     let component = component.component_type();
-    let typed = function.typecheck::<(), R>(&component.instance_type());
-    typed.map_err(|error| LoadError::ExportType { name, reason: report::chain(&error) })?;
+    let typed = function.typecheck::<P, R>(&component.instance_type());
+    typed.map_err(|error| LoadError::ExportType { name, world, reason: report::chain(&error) })?;
     Ok(Some(index))
 }
 

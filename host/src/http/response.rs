@@ -16,6 +16,7 @@ mod framing;
 mod open;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use encode::Framing;
 
