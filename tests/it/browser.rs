@@ -1,4 +1,4 @@
-//! The example of a chat in a real browser: pages that talk to each other. `make test-browser` installs the browser.
+//! The examples of a chat in a real browser: pages that talk to each other. `make test-browser` installs the browser.
 
 use std::env;
 use std::fs;
@@ -27,17 +27,17 @@ fn pages_in_a_room_talk_to_each_other_by_server_sent_events() {
     assert_eq!(ada.evaluate(names), json!(["Ada", "Ben", "Ada"]));
     assert_eq!(eve.evaluate(names), json!(["Eve"]));
     if let Ok(file) = env::var("VIBRATO_SCREENSHOT") {
-        let [light, dark] = [(&ada, "light"), (&ben, "dark")].map(|(page, scheme)| {
-            page.prefer(scheme);
-            format!("<img src=\"data:image/png;base64,{}\">", page.picture())
-        });
-        let both = browser.open("about:blank", 2 * WIDTH, HEIGHT);
-        let html = format!("<body style=\"margin: 0; display: flex\">{light}{dark}");
-        both.evaluate(&format!("document.write({}); document.close()", json!(html)));
-        both.evaluate("Promise.all([...document.images].map((image) => image.decode())).then(() => true)");
-        let picture = BASE64_STANDARD.decode(both.picture()).expect("it is Base64");
-        fs::write(file, picture).expect("the picture can be written");
+        fs::write(file, picture(&browser, [(&ada, "light"), (&ben, "dark")])).expect("the picture can be written");
     }
+}
+
+#[test]
+fn pages_in_a_room_talk_to_each_other_over_websocket() {
+    let Some(browser) = Browser::start() else { return };
+    let server = TestServer::start(RoutesDir::new().with("chat-ws").with("chat-ws-page"));
+    let [ada, ben, eve] = ["kitchen", "kitchen", "garden"]
+        .map(|room| enter(&browser, &format!("http://{}/chat-ws/{room}", server.address())));
+    talk(&ada, &ben, &eve);
 }
 
 /// A page that is connected to its room.
@@ -74,4 +74,18 @@ fn wait_until_heard(page: &Page, texts: &[&str]) {
     page.wait_until(&format!("document.querySelectorAll('#said li').length >= {}", texts.len()));
     let heard = page.evaluate("[...document.querySelectorAll('#said li')].map((line) => line.lastChild.textContent)");
     assert_eq!(heard, json!(texts));
+}
+
+/// Pages beside each other, each in its colour scheme, as one PNG.
+#[track_caller]
+fn picture(browser: &Browser, pages: [(&Page, &str); 2]) -> Vec<u8> {
+    let images = pages.map(|(page, scheme)| {
+        page.prefer(scheme);
+        format!("<img src=\"data:image/png;base64,{}\">", page.picture())
+    });
+    let both = browser.open("about:blank", 2 * WIDTH, HEIGHT);
+    let html = format!("<body style=\"margin: 0; display: flex\">{}", images.concat());
+    both.evaluate(&format!("document.write({}); document.close()", json!(html)));
+    both.evaluate("Promise.all([...document.images].map((image) => image.decode())).then(() => true)");
+    BASE64_STANDARD.decode(both.picture()).expect("a picture is Base64")
 }
