@@ -11,6 +11,8 @@ ROUTES   := target/routes
 HANDLERS := $(BUILD)/handlers
 BENCH    := $(BUILD)/bench
 EXAMPLES := $(patsubst examples/%/Cargo.toml,%,$(wildcard examples/*/Cargo.toml))
+# Those that are middleware and no routes: their files' names begin with `_`.
+MIDDLEWARE := $(patsubst examples/%/src/lib.rs,%,$(shell grep -lE '^\#\[on_re(quest|sponse)\]' examples/*/src/lib.rs))
 # Handlers in other languages: each folder has the same three, and scripts that install its tools and build one.
 LANGUAGES := $(patsubst examples/%/install,%,$(wildcard examples/*/install))
 TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-languages
@@ -38,7 +40,9 @@ routes: target ## Build every example handler into target/routes
 	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) $(addprefix --package ,$(EXAMPLES))
 	@mkdir -p $(ROUTES)
 	@for name in $(EXAMPLES); do \
-		cp -p "$(HANDLERS)/$(WASM)/handler/$$(echo $$name | tr - _).wasm" "$(ROUTES)/$$name.wasm" || exit 1; \
+		case " $(MIDDLEWARE) " in *" $$name "*) place=_$$name ;; *) place=$$name ;; esac; \
+		cp -p "$(HANDLERS)/$(WASM)/handler/$$(echo $$name | tr - _).wasm" "$(ROUTES)/$$place.wasm" || exit 1; \
+		[ ! -e examples/$$name/route.toml ] || cp -p examples/$$name/route.toml "$(ROUTES)/$$place.toml" || exit 1; \
 	done
 
 target: # Rust's target for WebAssembly components

@@ -4,6 +4,7 @@
 //   * additional derives ["PartialEq"]
 //   * default-bindings-module: "guest_sdk::bindings"
 //   * pub-export-macro
+//   * generate_unused_types
 pub type Declaration = vibrato::handler::types::Declaration;
 pub type Outcome = vibrato::handler::types::Outcome;
 #[doc(hidden)]
@@ -124,6 +125,33 @@ pub mod vibrato {
                     }
                 }
             }
+            /// How `on-request` of a middleware ends.
+            #[derive(Clone, PartialEq)]
+            pub enum Step {
+                /// Go on: to the next middleware, or else to the handler. What was set in the response stands until one of them
+                /// sets it otherwise; what was read of the request's body is gone for them. Where the response is complete
+                /// already (an empty `write`, `response.close`), nothing more of the chain is called.
+                Next,
+                /// What a handler's `body` is; nothing more of the chain is called.
+                Body(_rt::Vec<u8>),
+                /// What a handler's `close` is; nothing more of the chain is called.
+                Close,
+                /// What a handler's `manual` is; nothing more of the chain is called.
+                Manual,
+            }
+            impl ::core::fmt::Debug for Step {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Step::Next => f.debug_tuple("Step::Next").finish(),
+                        Step::Body(e) => f.debug_tuple("Step::Body").field(e).finish(),
+                        Step::Close => f.debug_tuple("Step::Close").finish(),
+                        Step::Manual => f.debug_tuple("Step::Manual").finish(),
+                    }
+                }
+            }
             /// Why the host refused a call. The response and the connection are as they were before the call.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -139,7 +167,7 @@ pub mod vibrato {
                 /// `transfer-encoding` and `upgrade` describe the connection, which the host manages.
                 Forbidden,
                 /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
-                /// published chunk.
+                /// published chunk; of the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
                 TooLarge,
             }
             impl Error {
@@ -170,7 +198,7 @@ pub mod vibrato {
                         }
                         Error::TooLarge => {
                             "Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
-            published chunk."
+            published chunk; of the context 64 names, 256 bytes in a name, 64 KiB of names and values in all."
                         }
                     }
                 }
@@ -1092,6 +1120,152 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// The status as it stands: what was set, or the option `status`. Middleware sees in it what those before it, or in
+            /// `on-response` the handler, have set.
+            #[allow(async_fn_in_trait)]
+            pub fn status() -> u16 {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/response@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "status"]
+                        fn wit_import0() -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0() -> i32 {
+                        unreachable!()
+                    }
+                    let ret = wit_import0();
+                    ret as u16
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The fields as they stand, in the order they will be sent: what was set, and before it the host's `content-type`
+            /// where none was set and the response has one. The host adds `date` and what describes the framing and the
+            /// connection when it sends the head. After the first `write` they are those that were sent.
+            #[allow(async_fn_in_trait)]
+            pub fn fields() -> _rt::Vec<(_rt::String, _rt::Vec<u8>)> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/response@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "fields"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base10 = l2;
+                    let len10 = l3;
+                    let mut result10 = _rt::Vec::with_capacity(len10);
+                    for i in 0..len10 {
+                        let base = base10
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        let e10 = {
+                            let l4 = *base.add(0).cast::<*mut u8>();
+                            let l5 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            let l7 = *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l8 = *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len9 = l8;
+                            (
+                                _rt::string_lift(bytes6),
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l7.cast(), len9, len9)),
+                            )
+                        };
+                        result10.push(e10);
+                    }
+                    _rt::cabi_dealloc(
+                        base10,
+                        len10 * (4 * ::core::mem::size_of::<*const u8>()),
+                        ::core::mem::size_of::<*const u8>(),
+                    );
+                    let result11 = result10;
+                    result11
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// One of these fields by its name, in any case; of several lines the first. None where it is not there.
+            #[allow(async_fn_in_trait)]
+            pub fn field(name: &str) -> ::core::option::Option<_rt::Vec<u8>> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/response@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "field"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result7 = match l3 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
             /// Removes all lines of a field. Without any it does nothing.
             #[allow(async_fn_in_trait)]
             pub fn remove_field(name: &str) -> ::core::result::Result<(), Error> {
@@ -1844,6 +2018,129 @@ pub mod vibrato {
                 }
             }
         }
+        /// Named bytes that middleware leaves for what comes after it within a request: the next middleware, the handler, and
+        /// `on-response`. They end with the request. There are at most 64 names of at most 256 bytes, and names and values have
+        /// at most 64 KiB together.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod context {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::vibrato::handler::types::Error;
+            #[allow(unused_unsafe, clippy::all)]
+            /// The bytes that were set last under this name; none where none were.
+            #[allow(async_fn_in_trait)]
+            pub fn get(name: &str) -> ::core::option::Option<_rt::Vec<u8>> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/context@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result7 = match l3 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sets the bytes of a name, in place of what it had. Past the bounds it is `too-large`; outside a request `closed`.
+            #[allow(async_fn_in_trait)]
+            pub fn set(name: &str, value: &[u8]) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[repr(align(1))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 2]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2]);
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = value;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/context@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "set"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result6 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(*ptr2.add(1).cast::<u8>());
+                                super::super::super::vibrato::handler::types::Error::_lift(
+                                    l5 as u8,
+                                )
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result6
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -1980,44 +2277,49 @@ macro_rules! __export_handler_described_impl {
         #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:vibrato:handler@0.1.0:handler-described:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1457] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1675] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa9\x0a\x01A\x02\x01\
-A\x16\x01B\x13\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
-outcome\x03\0\x01\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09forbidde\
-n\x09too-large\x04\0\x05error\x03\0\x03\x01m\x04\x0aincomplete\x09malformed\x09t\
-oo-large\x09timed-out\x04\0\x0abody-error\x03\0\x05\x01m\x02\x06http10\x06http11\
-\x04\0\x0chttp-version\x03\0\x07\x01p\x7f\x01px\x01pu\x01ps\x01q\x08\x07boolean\x01\
-\x7f\0\x07integer\x01x\0\x05float\x01u\0\x04text\x01s\0\x08booleans\x01\x09\0\x08\
-integers\x01\x0a\0\x06floats\x01\x0b\0\x05texts\x01\x0c\0\x04\0\x05value\x03\0\x0d\
-\x01o\x02s\x0e\x01p\x0f\x01r\x03\x05paths\x0c\x07methods\x0c\x07options\x10\x04\0\
-\x0bdeclaration\x03\0\x11\x03\0\x1bvibrato:handler/types@0.1.0\x05\0\x02\x03\0\0\
-\x0abody-error\x02\x03\0\0\x0chttp-version\x01B\x1d\x02\x03\x02\x01\x01\x04\0\x0a\
-body-error\x03\0\0\x02\x03\x02\x01\x02\x04\0\x0chttp-version\x03\0\x02\x01@\0\0s\
-\x04\0\x06method\x01\x04\x04\0\x06target\x01\x04\x04\0\x04path\x01\x04\x01ks\x01\
-@\0\0\x05\x04\0\x05query\x01\x06\x01@\0\0\x03\x04\0\x07version\x01\x07\x01p}\x01\
-o\x02s\x08\x01p\x09\x01@\0\0\x0a\x04\0\x06fields\x01\x0b\x01k\x08\x01@\x01\x04na\
-mes\0\x0c\x04\0\x05field\x01\x0d\x01o\x02ss\x01p\x0e\x01@\0\0\x0f\x04\0\x06param\
-s\x01\x10\x04\0\x04peer\x01\x04\x01j\x01\x0c\x01\x01\x01@\x01\x03maxy\0\x11\x04\0\
-\x04read\x01\x12\x03\0\x1dvibrato:handler/request@0.1.0\x05\x03\x02\x03\0\0\x05e\
-rror\x01B\x11\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\
-\x04code{\0\x02\x04\0\x0aset-status\x01\x03\x01p}\x01@\x02\x04names\x05value\x04\
-\0\x02\x04\0\x09set-field\x01\x05\x04\0\x0cappend-field\x01\x05\x01@\x01\x04name\
-s\0\x02\x04\0\x0cremove-field\x01\x06\x01@\x01\x05chunk\x04\0\x02\x04\0\x05write\
-\x01\x07\x01@\0\0\x02\x04\0\x05close\x01\x08\x01@\x01\x06reasons\0\x02\x04\0\x04\
-fail\x01\x09\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05valu\
-e\x01B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\
-\0\x02\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\
-\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x04\
-\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscri\
-be\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07\
-publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrat\
-o:handler/push@0.1.0\x05\x08\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\
-\0\x09\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0b\x01@\0\0\x0a\x04\0\x08d\
-escribe\x01\x0d\x01@\0\0\x0c\x04\0\x06handle\x01\x0e\x04\0'vibrato:handler/handl\
-er-described@0.1.0\x04\0\x0b\x17\x01\0\x11handler-described\x03\0\0\0G\x09produc\
-ers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060\
-.61.1";
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x83\x0c\x01A\x02\x01\
+A\x18\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
+\x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
+orbidden\x09too-large\x04\0\x05error\x03\0\x05\x01m\x04\x0aincomplete\x09malform\
+ed\x09too-large\x09timed-out\x04\0\x0abody-error\x03\0\x07\x01m\x02\x06http10\x06\
+http11\x04\0\x0chttp-version\x03\0\x09\x01p\x7f\x01px\x01pu\x01ps\x01q\x08\x07bo\
+olean\x01\x7f\0\x07integer\x01x\0\x05float\x01u\0\x04text\x01s\0\x08booleans\x01\
+\x0b\0\x08integers\x01\x0c\0\x06floats\x01\x0d\0\x05texts\x01\x0e\0\x04\0\x05val\
+ue\x03\0\x0f\x01o\x02s\x10\x01p\x11\x01r\x03\x05paths\x0e\x07methods\x0e\x07opti\
+ons\x12\x04\0\x0bdeclaration\x03\0\x13\x03\0\x1bvibrato:handler/types@0.1.0\x05\0\
+\x02\x03\0\0\x0abody-error\x02\x03\0\0\x0chttp-version\x01B\x1d\x02\x03\x02\x01\x01\
+\x04\0\x0abody-error\x03\0\0\x02\x03\x02\x01\x02\x04\0\x0chttp-version\x03\0\x02\
+\x01@\0\0s\x04\0\x06method\x01\x04\x04\0\x06target\x01\x04\x04\0\x04path\x01\x04\
+\x01ks\x01@\0\0\x05\x04\0\x05query\x01\x06\x01@\0\0\x03\x04\0\x07version\x01\x07\
+\x01p}\x01o\x02s\x08\x01p\x09\x01@\0\0\x0a\x04\0\x06fields\x01\x0b\x01k\x08\x01@\
+\x01\x04names\0\x0c\x04\0\x05field\x01\x0d\x01o\x02ss\x01p\x0e\x01@\0\0\x0f\x04\0\
+\x06params\x01\x10\x04\0\x04peer\x01\x04\x01j\x01\x0c\x01\x01\x01@\x01\x03maxy\0\
+\x11\x04\0\x04read\x01\x12\x03\0\x1dvibrato:handler/request@0.1.0\x05\x03\x02\x03\
+\0\0\x05error\x01B\x1a\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\
+\x01@\x01\x04code{\0\x02\x04\0\x0aset-status\x01\x03\x01p}\x01@\x02\x04names\x05\
+value\x04\0\x02\x04\0\x09set-field\x01\x05\x04\0\x0cappend-field\x01\x05\x01@\0\0\
+{\x04\0\x06status\x01\x06\x01o\x02s\x04\x01p\x07\x01@\0\0\x08\x04\0\x06fields\x01\
+\x09\x01k\x04\x01@\x01\x04names\0\x0a\x04\0\x05field\x01\x0b\x01@\x01\x04names\0\
+\x02\x04\0\x0cremove-field\x01\x0c\x01@\x01\x05chunk\x04\0\x02\x04\0\x05write\x01\
+\x0d\x01@\0\0\x02\x04\0\x05close\x01\x0e\x01@\x01\x06reasons\0\x02\x04\0\x04fail\
+\x01\x0f\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05value\x01\
+B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\
+\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\x06\x03\
+\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05\
+error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\
+\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\
+\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/p\
+ush@0.1.0\x05\x08\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\
+\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04nam\
+es\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.\
+0\x05\x09\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0a\x02\x03\0\0\x07\
+outcome\x03\0\x07outcome\x03\0\x0c\x01@\0\0\x0b\x04\0\x08describe\x01\x0e\x01@\0\
+\0\x0d\x04\0\x06handle\x01\x0f\x04\0'vibrato:handler/handler-described@0.1.0\x04\
+\0\x0b\x17\x01\0\x11handler-described\x03\0\0\0G\x09producers\x01\x0cprocessed-b\
+y\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -2030,42 +2332,48 @@ pub use __export_handler_described_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1487] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa7\x0a\x01A\x02\x01\
-A\x12\x01B\x13\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
-outcome\x03\0\x01\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09forbidde\
-n\x09too-large\x04\0\x05error\x03\0\x03\x01m\x04\x0aincomplete\x09malformed\x09t\
-oo-large\x09timed-out\x04\0\x0abody-error\x03\0\x05\x01m\x02\x06http10\x06http11\
-\x04\0\x0chttp-version\x03\0\x07\x01p\x7f\x01px\x01pu\x01ps\x01q\x08\x07boolean\x01\
-\x7f\0\x07integer\x01x\0\x05float\x01u\0\x04text\x01s\0\x08booleans\x01\x09\0\x08\
-integers\x01\x0a\0\x06floats\x01\x0b\0\x05texts\x01\x0c\0\x04\0\x05value\x03\0\x0d\
-\x01o\x02s\x0e\x01p\x0f\x01r\x03\x05paths\x0c\x07methods\x0c\x07options\x10\x04\0\
-\x0bdeclaration\x03\0\x11\x03\0\x1bvibrato:handler/types@0.1.0\x05\0\x02\x03\0\0\
-\x0abody-error\x02\x03\0\0\x0chttp-version\x01B\x1d\x02\x03\x02\x01\x01\x04\0\x0a\
-body-error\x03\0\0\x02\x03\x02\x01\x02\x04\0\x0chttp-version\x03\0\x02\x01@\0\0s\
-\x04\0\x06method\x01\x04\x04\0\x06target\x01\x04\x04\0\x04path\x01\x04\x01ks\x01\
-@\0\0\x05\x04\0\x05query\x01\x06\x01@\0\0\x03\x04\0\x07version\x01\x07\x01p}\x01\
-o\x02s\x08\x01p\x09\x01@\0\0\x0a\x04\0\x06fields\x01\x0b\x01k\x08\x01@\x01\x04na\
-mes\0\x0c\x04\0\x05field\x01\x0d\x01o\x02ss\x01p\x0e\x01@\0\0\x0f\x04\0\x06param\
-s\x01\x10\x04\0\x04peer\x01\x04\x01j\x01\x0c\x01\x01\x01@\x01\x03maxy\0\x11\x04\0\
-\x04read\x01\x12\x03\0\x1dvibrato:handler/request@0.1.0\x05\x03\x02\x03\0\0\x05e\
-rror\x01B\x11\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\
-\x04code{\0\x02\x04\0\x0aset-status\x01\x03\x01p}\x01@\x02\x04names\x05value\x04\
-\0\x02\x04\0\x09set-field\x01\x05\x04\0\x0cappend-field\x01\x05\x01@\x01\x04name\
-s\0\x02\x04\0\x0cremove-field\x01\x06\x01@\x01\x05chunk\x04\0\x02\x04\0\x05write\
-\x01\x07\x01@\0\0\x02\x04\0\x05close\x01\x08\x01@\x01\x06reasons\0\x02\x04\0\x04\
-fail\x01\x09\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05valu\
-e\x01B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\
-\0\x02\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\
-\x06\x03\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x04\
-\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscri\
-be\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07\
-publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrat\
-o:handler/push@0.1.0\x05\x08\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\
-\0\x09\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0b\x04\0Gvibrato:handler/h\
-andler-described-with-all-of-its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-\
-described-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
-ed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1705] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x81\x0c\x01A\x02\x01\
+A\x14\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
+\x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
+orbidden\x09too-large\x04\0\x05error\x03\0\x05\x01m\x04\x0aincomplete\x09malform\
+ed\x09too-large\x09timed-out\x04\0\x0abody-error\x03\0\x07\x01m\x02\x06http10\x06\
+http11\x04\0\x0chttp-version\x03\0\x09\x01p\x7f\x01px\x01pu\x01ps\x01q\x08\x07bo\
+olean\x01\x7f\0\x07integer\x01x\0\x05float\x01u\0\x04text\x01s\0\x08booleans\x01\
+\x0b\0\x08integers\x01\x0c\0\x06floats\x01\x0d\0\x05texts\x01\x0e\0\x04\0\x05val\
+ue\x03\0\x0f\x01o\x02s\x10\x01p\x11\x01r\x03\x05paths\x0e\x07methods\x0e\x07opti\
+ons\x12\x04\0\x0bdeclaration\x03\0\x13\x03\0\x1bvibrato:handler/types@0.1.0\x05\0\
+\x02\x03\0\0\x0abody-error\x02\x03\0\0\x0chttp-version\x01B\x1d\x02\x03\x02\x01\x01\
+\x04\0\x0abody-error\x03\0\0\x02\x03\x02\x01\x02\x04\0\x0chttp-version\x03\0\x02\
+\x01@\0\0s\x04\0\x06method\x01\x04\x04\0\x06target\x01\x04\x04\0\x04path\x01\x04\
+\x01ks\x01@\0\0\x05\x04\0\x05query\x01\x06\x01@\0\0\x03\x04\0\x07version\x01\x07\
+\x01p}\x01o\x02s\x08\x01p\x09\x01@\0\0\x0a\x04\0\x06fields\x01\x0b\x01k\x08\x01@\
+\x01\x04names\0\x0c\x04\0\x05field\x01\x0d\x01o\x02ss\x01p\x0e\x01@\0\0\x0f\x04\0\
+\x06params\x01\x10\x04\0\x04peer\x01\x04\x01j\x01\x0c\x01\x01\x01@\x01\x03maxy\0\
+\x11\x04\0\x04read\x01\x12\x03\0\x1dvibrato:handler/request@0.1.0\x05\x03\x02\x03\
+\0\0\x05error\x01B\x1a\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\
+\x01@\x01\x04code{\0\x02\x04\0\x0aset-status\x01\x03\x01p}\x01@\x02\x04names\x05\
+value\x04\0\x02\x04\0\x09set-field\x01\x05\x04\0\x0cappend-field\x01\x05\x01@\0\0\
+{\x04\0\x06status\x01\x06\x01o\x02s\x04\x01p\x07\x01@\0\0\x08\x04\0\x06fields\x01\
+\x09\x01k\x04\x01@\x01\x04names\0\x0a\x04\0\x05field\x01\x0b\x01@\x01\x04names\0\
+\x02\x04\0\x0cremove-field\x01\x0c\x01@\x01\x05chunk\x04\0\x02\x04\0\x05write\x01\
+\x0d\x01@\0\0\x02\x04\0\x05close\x01\x0e\x01@\x01\x06reasons\0\x02\x04\0\x04fail\
+\x01\x0f\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05value\x01\
+B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\
+\x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\x06\x03\
+\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05\
+error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\
+\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\
+\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/p\
+ush@0.1.0\x05\x08\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\
+\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04nam\
+es\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.\
+0\x05\x09\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0a\x02\x03\0\0\x07\
+outcome\x03\0\x07outcome\x03\0\x0c\x04\0Gvibrato:handler/handler-described-with-\
+all-of-its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-described-with-all-of-\
+its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compo\
+nent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -2,9 +2,9 @@
 //!
 //! This crate owns how a handler reads in Rust: the attribute [`handler`], the three things a handler can ask for
 //! ([`Request`], [`Response`], [`Options`]), what each return type means ([`IntoOutcome`]), how responses that stay open
-//! are reached ([`push`]), and what an event is ([`sse`]). It must not know how the host paces, frames or routes; the
-//! contract between the two is the WIT package `vibrato:handler`, which lies in this crate's folder `wit`, and of which
-//! [`bindings`] is generated.
+//! are reached ([`push`]), and what an event is ([`sse`]); and how middleware does: [`on_request`], [`on_response`],
+//! [`context`]. It must not know how the host paces, frames or routes; the contract between the two is the WIT package
+//! `vibrato:handler`, which lies in this crate's folder `wit`, and of which [`bindings`] is generated.
 //!
 //! ```standalone_crate
 //! use guest_sdk::{Options, Request, Response, handler};
@@ -48,7 +48,9 @@ mod argument;
 #[doc(hidden)]
 #[rustfmt::skip]
 pub mod bindings;
+mod bindings_of_middleware;
 mod body;
+pub mod context;
 mod declaration;
 mod failure;
 mod options;
@@ -58,29 +60,33 @@ mod query;
 mod request;
 mod response;
 pub mod sse;
+mod step;
 pub mod websocket;
 
 pub use argument::Argument;
-pub use bindings::vibrato::handler::types::{HttpVersion, Outcome, Value};
+pub use bindings::vibrato::handler::types::{HttpVersion, Outcome, Step, Value};
 pub use body::{Body, BodyError};
-pub use guest_sdk_macros::{handler, on_message};
+pub use guest_sdk_macros::{handler, on_message, on_request, on_response};
 pub use options::Options;
 pub use outcome::{Close, IntoOutcome, Manual};
 pub use request::Request;
 pub use response::{Error, Response};
+pub use step::{IntoSeen, IntoStep};
 
 /// The README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// What `#[handler]` expands to calls these and nothing else; none of it is for people.
+/// What the attributes expand to calls these and nothing else; none of it is for people.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::argument::argument;
     pub use crate::bindings::{self, Guest, export};
+    pub use crate::bindings_of_middleware::{on_request, on_response};
     pub use crate::declaration::{Declaration, Entry, List, Text, Value};
     pub use crate::outcome::outcome;
+    pub use crate::step::{seen, step};
     pub use crate::websocket::bindings as messages;
     pub use crate::websocket::{into_reply, message};
 }

@@ -61,6 +61,25 @@ impl Response {
         Ok(self)
     }
 
+    /// The status as it stands: what was set, or the option `status`.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        response::status()
+    }
+
+    /// The fields as they stand, in the order they will be sent: what was set, and before it the host's `content-type`
+    /// where none was set and the response has one.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(String, Vec<u8>)> {
+        response::fields()
+    }
+
+    /// One of [these fields](Self::fields) by its name, in any case; of several lines the first.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<Vec<u8>> {
+        response::field(name)
+    }
+
     /// Removes all lines of a field. Without any it does nothing.
     ///
     /// # Errors
@@ -133,7 +152,7 @@ pub enum Error {
     /// The field describes the connection, which the host manages (RFC 9110 section 7.6.1).
     Forbidden,
     /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a published
-    /// chunk.
+    /// chunk; or one of the [context](crate::context).
     TooLarge,
 }
 

@@ -4,6 +4,7 @@
 //! is framed.
 
 mod buckets;
+mod chain;
 mod close;
 mod drive;
 mod parked;

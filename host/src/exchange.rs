@@ -20,12 +20,17 @@ use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
 use crate::push::Subscriber;
 
+mod notes;
+mod passage;
 mod push;
 #[cfg(test)]
 mod tests;
 mod websocket;
 
+use passage::Passage;
 use push::Push;
+
+pub use notes::NoteError;
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -87,6 +92,8 @@ struct Inner {
     subscriber: Option<Subscriber>,
     /// The response was the handshake of a WebSocket, and is over.
     is_websocket: bool,
+    /// What only a request with middleware has, or one that leaves notes.
+    passage: Option<Box<Passage>>,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -121,7 +128,8 @@ enum WaitsFor {
 impl Inner {
     fn new(response: Response, body: Body, clock: Clock) -> Self {
         let (closed_by_handler, is_websocket) = (false, false);
-        Self { response, body, clock, closed_by_handler, failure: None, subscriber: None, is_websocket }
+        let (failure, subscriber, passage) = (None, None, None);
+        Self { response, body, clock, closed_by_handler, failure, subscriber, is_websocket, passage }
     }
 
     /// Whether a handler that writes need not wait: there is room, or writing is over.
@@ -148,7 +156,8 @@ impl Exchange {
     #[must_use]
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
-        Self { request: None, push: None, inner: Mutex::new(Inner::new(response, Body::Over(Ok(())), clock)) }
+        let body = Body::Over(Ok(()));
+        Self { request: None, push: None, inner: Mutex::new(Inner::new(response, body, clock)) }
     }
 
     /// The request, where a handler answers it.
@@ -202,6 +211,10 @@ impl Exchange {
         if *offset == 0 && !response.admits(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
         }
+        if !inner.may_send_head()? {
+            return Ok(false);
+        }
+        let response = &mut inner.response;
         loop {
             let rest = &chunk[*offset..];
             if !rest.is_empty() && !response.is_over() && !response.has_room() {
@@ -217,8 +230,9 @@ impl Exchange {
         }
     }
 
-    /// Waits until the client took enough of what was written, or the response is over.
+    /// Waits until the head may be sent and the client took enough of what was written, or the response is over.
     pub async fn room(&self) {
+        self.head().await;
         self.wait(WaitsFor::Room, |inner| inner.has_room().then_some(())).await;
     }
 
@@ -286,7 +300,7 @@ impl Exchange {
             let inner = &mut *self.lock();
             if let Some(value) = ready(inner) {
                 if let Some((_, since)) = inner.clock.waiting.take() {
-                    inner.clock.deadline += since.elapsed();
+                    inner.put_off(since.elapsed());
                 }
                 return Poll::Ready(value);
             }
@@ -337,8 +351,8 @@ impl Exchange {
     /// When the handler's time is used up; none while it waits for its client.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let clock = &self.lock().clock;
-        clock.waiting.is_none().then_some(clock.deadline)
+        let inner = &*self.lock();
+        inner.clock.waiting.is_none().then(|| inner.deadline())
     }
 
     /// Whether the handler waited for something that is there now: it is time to poll it.

@@ -1,4 +1,5 @@
-//! Handlers: components loaded, and called for a request each time in a fresh instance, or in one that is reused.
+//! Handlers and middleware: components loaded, and called for a request each time in a fresh instance, or in one that is
+//! reused.
 //!
 //! Owns everything of wasmtime: the engine, compiling and linking, the host functions of `wit/world.wit`, the limits
 //! of an invocation. It must not know sockets, routes or options' origin: a handler sees an exchange.
@@ -11,6 +12,7 @@ mod instance;
 mod log;
 mod message;
 mod meter;
+mod middleware;
 mod missing;
 mod report;
 mod shelf;
@@ -30,6 +32,7 @@ pub use engine::{Engine, EngineError, EngineOptions, Permit};
 pub(crate) use idle::{at_end, spins, when_idle};
 pub use message::Reply;
 pub use meter::{Cost, Meter};
+pub use middleware::{Middleware, Step};
 
 use instance::Instance;
 use state::State;
@@ -50,9 +53,9 @@ pub enum Outcome {
 pub struct Invocation {
     /// The request and its response.
     pub exchange: Arc<Exchange>,
-    /// The route's options.
+    /// The options of the route, or of the middleware.
     pub options: Arc<Options>,
-    /// The route's name, for the log.
+    /// The name of one or the other, for the log.
     pub route: Arc<str>,
     /// The request's number, for the log.
     pub id: u64,

@@ -54,6 +54,9 @@ pub enum Source {
     File,
 }
 
+/// What a middleware has of the host's own options.
+const OF_MIDDLEWARE: [&str; 2] = ["memory", "timeout"];
+
 /// Options by name while they are being resolved.
 type Entries = BTreeMap<String, Entry>;
 
@@ -86,6 +89,28 @@ impl Options {
             entries: entries.into_values().collect(),
             lowered,
         })
+    }
+
+    /// Resolves the options of a middleware: of the host's own it has `memory` and `timeout`; all else of these is its
+    /// routes' matter.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`], and for the host's options that a middleware does not have.
+    pub fn resolve_middleware(flags: &[(String, Value)], file: &[(String, Value)]) -> Result<Self, Vec<OptionError>> {
+        let of_route = |name: &str| find(name).is_some() && !OF_MIDDLEWARE.contains(&name);
+        let wrong = file.iter().filter(|(name, _)| of_route(name));
+        let fault = |(name, _): &(String, Value)| OptionError {
+            set_by: Source::File,
+            name: name.clone(),
+            fault: Fault::OfRoute,
+        };
+        let wrong: Vec<OptionError> = wrong.map(fault).collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let mut options = Self::resolve(flags, &[], file)?;
+        options.entries.retain(|entry| !of_route(&entry.name));
+        Ok(options)
     }
 
     /// The value of an option, where it is set.

@@ -4,6 +4,7 @@
 //! routes/users/[id].wasm   place -> pattern     `pattern`: also checks declared ones
 //! routes/users/[id].toml   text -> RouteFile    `file`
 //!                          both -> Route        `load`: reads the disk, compiles
+//! routes/_auth.wasm        Layer                `layer`: which of them are a route's chain
 //!                     all of them               `directory`: finds, loads in threads, publishes what `catalog` knows
 //!                 Vec<Route> -> RouteTable      `table`, without what `conflict` drops; `awaited`: what is to come
 //!               method, path -> Lookup          `table`, over `path`'s decoding
@@ -19,6 +20,7 @@ mod current;
 mod directory;
 mod disk;
 pub mod file;
+mod layer;
 mod load;
 pub mod method;
 mod path;
@@ -31,6 +33,7 @@ pub use awaited::Claim;
 pub use current::Current;
 pub use directory::Directory;
 pub use file::{RouteFile, RouteFileError};
+pub use layer::Layer;
 #[cfg(test)]
 pub(crate) use load::{Candidate, Load, Loaded, Loader};
 pub use method::MethodError;

@@ -274,6 +274,7 @@ fn routes_prints_json() {
         "methods": ["GET"],
         "paths": ["/page/{id}"],
         "file": routes.path().join("page.wasm").display().to_string(),
+        "middleware": [],
         "options": null,
     }] });
     assert_eq!(table, expected);

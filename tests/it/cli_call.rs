@@ -157,3 +157,12 @@ fn what_cannot_be_called_is_told() {
         assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)), "{error}");
     }
 }
+
+#[test]
+fn middleware_is_no_handler_to_be_called() {
+    let routes = RoutesDir::new().with_as("_layer.wasm", "layer");
+    let file = routes.path().join("_layer.wasm");
+    let output = run(host(&["call", "--cache-dir"]).arg(compile_cache()).arg(&file));
+    let expected = format!("error: {} is middleware; call a handler, or serve one behind it\n", file.display());
+    assert_eq!((text(&output.stdout), text(&output.stderr), output.status.code()), ("", &*expected, Some(2)));
+}

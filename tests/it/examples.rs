@@ -1,5 +1,6 @@
 //! What each example answers, and what it imports.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
@@ -180,9 +181,70 @@ fn chat_ws_lets_no_page_of_another_site_in() {
     assert_eq!(ask("https://chat.example", &"a".repeat(200)), "400 ");
 }
 
+/// The examples that are middleware.
+const MIDDLEWARE: [&str; 3] = ["access-header", "auth", "cors"];
+
+/// The guest of `account` behind all of them, as `make run` serves it.
+fn account() -> TestServer {
+    let options = |name: &str| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name).join("route.toml");
+        std::fs::read_to_string(file).unwrap_or_default()
+    };
+    let add = |routes: RoutesDir, name: &&str| {
+        routes.with_as(&format!("_{name}.wasm"), name).with_file(&format!("_{name}.toml"), &options(name))
+    };
+    let routes = MIDDLEWARE.iter().fold(RoutesDir::new().with("account"), add);
+    let server = TestServer::start(routes.with_file("account.toml", &options("account")));
+    assert_eq!(server.diagnostics(), []);
+    server
+}
+
+#[test]
+fn auth_lets_pass_who_has_a_token_and_tells_the_handler_who_that_is() {
+    let server = account();
+    let mut client = server.connect();
+    let ask = |authorization: &str| format!("GET /account HTTP/1.1\r\nHost: test\r\n{authorization}\r\n");
+    let refused = "HTTP/1.1 401 Unauthorized\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
+        www-authenticate: Bearer realm=\"vibrato\"\r\nvary: origin\r\nx-access: nobody\r\n\
+        Transfer-Encoding: chunked\r\n\r\nd\r\nwho are you?\n\r\n0\r\n\r\n";
+    let greeted = "HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
+        vary: origin\r\nx-access: Ada\r\nTransfer-Encoding: chunked\r\n\r\n13\r\nthe account of Ada\n\r\n0\r\n\r\n";
+    for (authorization, response) in [
+        ("", refused),
+        ("Authorization: Basic lovelace\r\n", refused),
+        ("Authorization: Bearer lovelacy\r\n", refused),
+        ("Authorization: Bearer \r\n", refused),
+        ("Authorization: Bearer lovelace\r\n", greeted),
+        ("authorization: bearer lovelace\r\n", greeted),
+    ] {
+        client.send(ask(authorization));
+        client.expect(response);
+    }
+}
+
+// The CORS protocol of the Fetch standard, "HTTP responses".
+#[test]
+fn cors_answers_a_preflight_request_before_auth_refuses_it() {
+    let server = account();
+    let mut client = server.connect();
+    let preflight = |origin: &str| {
+        format!(
+            "OPTIONS /account HTTP/1.1\r\nHost: test\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: GET\r\n\r\n"
+        )
+    };
+    client.send(preflight("http://127.0.0.1:8080"));
+    client.expect(
+        "HTTP/1.1 204 No Content\r\nDate: <date>\r\naccess-control-allow-methods: GET, POST\r\n\
+         access-control-allow-headers: authorization\r\nvary: origin\r\n\
+         access-control-allow-origin: http://127.0.0.1:8080\r\nx-access: nobody\r\n\r\n",
+    );
+    client.send(preflight("http://evil.example"));
+    assert!(client.read_until("who are you?\n\r\n0\r\n\r\n").starts_with("HTTP/1.1 401 "));
+}
+
 // Each import costs every request. What can panic, print or fail to allocate imports all of WASI's streams.
 #[test]
-fn a_handler_that_cannot_fail_imports_nothing_but_what_it_calls() {
+fn a_guest_that_cannot_fail_imports_nothing_but_what_it_calls() {
     let cases: &[(&str, &[&str])] = &[
         ("nothing", &[]),
         ("text", &[]),
@@ -197,6 +259,8 @@ fn a_handler_that_cannot_fail_imports_nothing_but_what_it_calls() {
         expected.sort();
         assert_eq!(imports(name), expected, "{name}");
     }
+    let called = ["context@0.1.0 get", "response@0.1.0 fail", "response@0.1.0 set-field"];
+    assert_eq!(imports("access-header"), called.map(|function| format!("vibrato:handler/{function}")));
 }
 
 /// The functions that a component imports, each after its interface, sorted.
@@ -218,10 +282,14 @@ fn imports(component: &str) -> Vec<String> {
 fn every_example_is_requested_here() {
     let names: Vec<&str> = artifacts::EXAMPLES.iter().map(|(name, _)| *name).collect();
     let requested = [
+        "access-header",
+        "account",
+        "auth",
         "chat",
         "chat-page",
         "chat-ws",
         "chat-ws-page",
+        "cors",
         "download",
         "echo",
         "hello",
@@ -235,6 +303,10 @@ fn every_example_is_requested_here() {
         "upload",
     ];
     assert_eq!(names, requested);
-    let server = TestServer::start(names.into_iter().fold(RoutesDir::new(), RoutesDir::with));
+    let add = |routes: RoutesDir, name| match MIDDLEWARE.contains(&name) {
+        true => routes.with_as(&format!("_{name}.wasm"), name),
+        false => routes.with(name),
+    };
+    let server = TestServer::start(names.into_iter().fold(RoutesDir::new(), add));
     assert_eq!(server.diagnostics(), [], "they can be served together");
 }

@@ -20,6 +20,8 @@ mod hostile_clients;
 mod hostile_crowds;
 mod keep_alive;
 mod languages;
+mod middleware;
+mod middleware_files;
 mod options;
 mod outcomes;
 mod outcomes_failed;

@@ -220,3 +220,19 @@ fn as_many_websockets_are_open_as_may_be() {
     assert_eq!(first.read_to_end(), "");
     open(&server, "").expect_answer("echo=room again", "room again");
 }
+
+#[test]
+fn middleware_guards_a_websocket_as_any_request() {
+    let options = include_str!("../../examples/auth/route.toml");
+    let routes = RoutesDir::new().with("messages").with_as("_middleware.wasm", "auth");
+    let server = TestServer::start(routes.with_file("_middleware.toml", options));
+    assert_eq!(server.diagnostics(), []);
+    let handshake =
+        |authorization: &str| format!("GET /messages HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}{authorization}\r\n");
+    let mut client = server.connect();
+    client.send(handshake(""));
+    assert!(client.read_response().starts_with("HTTP/1.1 401 Unauthorized\r\n"));
+    client.send(handshake("Authorization: Bearer lovelace\r\n"));
+    client.expect(&accepted(""));
+    client.expect_answer("echo=Ada", "Ada");
+}

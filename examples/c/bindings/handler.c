@@ -46,6 +46,15 @@ extern void __wasm_import_vibrato_handler_response_set_field(uint8_t *, size_t, 
 __attribute__((__import_module__("vibrato:handler/response@0.1.0"), __import_name__("append-field")))
 extern void __wasm_import_vibrato_handler_response_append_field(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
+__attribute__((__import_module__("vibrato:handler/response@0.1.0"), __import_name__("status")))
+extern int32_t __wasm_import_vibrato_handler_response_status(void);
+
+__attribute__((__import_module__("vibrato:handler/response@0.1.0"), __import_name__("fields")))
+extern void __wasm_import_vibrato_handler_response_fields(uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/response@0.1.0"), __import_name__("field")))
+extern void __wasm_import_vibrato_handler_response_field(uint8_t *, size_t, uint8_t *);
+
 __attribute__((__import_module__("vibrato:handler/response@0.1.0"), __import_name__("remove-field")))
 extern void __wasm_import_vibrato_handler_response_remove_field(uint8_t *, size_t, uint8_t *);
 
@@ -76,6 +85,14 @@ extern void __wasm_import_vibrato_handler_push_publish(uint8_t *, size_t, uint8_
 
 __attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("finish")))
 extern void __wasm_import_vibrato_handler_push_finish(uint8_t *, size_t, uint8_t *);
+
+// Imported Functions from `vibrato:handler/context@0.1.0`
+
+__attribute__((__import_module__("vibrato:handler/context@0.1.0"), __import_name__("get")))
+extern void __wasm_import_vibrato_handler_context_get(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/context@0.1.0"), __import_name__("set")))
+extern void __wasm_import_vibrato_handler_context_set(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
 // Exported Functions from `handler`
 
@@ -132,6 +149,15 @@ void handler_list_u8_free(handler_list_u8_t *ptr) {
 void vibrato_handler_types_outcome_free(vibrato_handler_types_outcome_t *ptr) {
   switch ((int32_t) ptr->tag) {
     case 0: {
+      handler_list_u8_free(&ptr->val.body);
+      break;
+    }
+  }
+}
+
+void vibrato_handler_types_step_free(vibrato_handler_types_step_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 1: {
       handler_list_u8_free(&ptr->val.body);
       break;
     }
@@ -325,6 +351,12 @@ void vibrato_handler_push_result_void_error_free(vibrato_handler_push_result_voi
 }
 
 void vibrato_handler_push_result_u32_error_free(vibrato_handler_push_result_u32_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+  }
+}
+
+void vibrato_handler_context_result_void_error_free(vibrato_handler_context_result_void_error_t *ptr) {
   if (!ptr->is_err) {
   } else {
   }
@@ -571,6 +603,40 @@ bool vibrato_handler_response_append_field(handler_string_t *name, handler_list_
   }
 }
 
+uint16_t vibrato_handler_response_status(void) {
+  int32_t ret = __wasm_import_vibrato_handler_response_status();
+  return (uint16_t) (ret);
+}
+
+void vibrato_handler_response_fields(handler_list_tuple2_string_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_response_fields(ptr);
+  *ret = (handler_list_tuple2_string_list_u8_t) { (handler_tuple2_string_list_u8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool vibrato_handler_response_field(handler_string_t *name, handler_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_response_field((uint8_t *) (*name).ptr, (*name).len, ptr);
+  handler_option_list_u8_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (handler_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
 bool vibrato_handler_response_remove_field(handler_string_t *name, vibrato_handler_response_error_t *err) {
   __attribute__((__aligned__(1)))
   uint8_t ret_area[2];
@@ -809,6 +875,52 @@ bool vibrato_handler_push_finish(handler_string_t *topic, uint32_t *ret, vibrato
   }
   if (!result.is_err) {
     *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_context_get(handler_string_t *name, handler_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_context_get((uint8_t *) (*name).ptr, (*name).len, ptr);
+  handler_option_list_u8_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (handler_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool vibrato_handler_context_set(handler_string_t *name, handler_list_u8_t *value, vibrato_handler_context_error_t *err) {
+  __attribute__((__aligned__(1)))
+  uint8_t ret_area[2];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_context_set((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*value).ptr, (*value).len, ptr);
+  vibrato_handler_context_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + 1));
+      break;
+    }
+  }
+  if (!result.is_err) {
     return 1;
   } else {
     *err = result.val.err;

@@ -42,6 +42,25 @@ typedef struct vibrato_handler_types_outcome_t {
 // connections as it may, the answer is 503, or is cut where something was written.
 #define VIBRATO_HANDLER_TYPES_OUTCOME_MANUAL 2
 
+// How `on-request` of a middleware ends.
+typedef struct vibrato_handler_types_step_t {
+  uint8_t tag;
+  union {
+    handler_list_u8_t     body;
+  } val;
+} vibrato_handler_types_step_t;
+
+// Go on: to the next middleware, or else to the handler. What was set in the response stands until one of them
+// sets it otherwise; what was read of the request's body is gone for them. Where the response is complete
+// already (an empty `write`, `response.close`), nothing more of the chain is called.
+#define VIBRATO_HANDLER_TYPES_STEP_NEXT 0
+// What a handler's `body` is; nothing more of the chain is called.
+#define VIBRATO_HANDLER_TYPES_STEP_BODY 1
+// What a handler's `close` is; nothing more of the chain is called.
+#define VIBRATO_HANDLER_TYPES_STEP_CLOSE 2
+// What a handler's `manual` is; nothing more of the chain is called.
+#define VIBRATO_HANDLER_TYPES_STEP_MANUAL 3
+
 // Why the host refused a call. The response and the connection are as they were before the call.
 typedef uint8_t vibrato_handler_types_error_t;
 
@@ -56,7 +75,7 @@ typedef uint8_t vibrato_handler_types_error_t;
 // `transfer-encoding` and `upgrade` describe the connection, which the host manages.
 #define VIBRATO_HANDLER_TYPES_ERROR_FORBIDDEN 3
 // Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
-// published chunk.
+// published chunk; of the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
 #define VIBRATO_HANDLER_TYPES_ERROR_TOO_LARGE 4
 
 // Why the rest of the request's body cannot be read. Every further `read` says the same. A request that is known
@@ -242,6 +261,15 @@ typedef struct {
   } val;
 } vibrato_handler_push_result_u32_error_t;
 
+typedef vibrato_handler_types_error_t vibrato_handler_context_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    vibrato_handler_context_error_t err;
+  } val;
+} vibrato_handler_context_result_void_error_t;
+
 typedef vibrato_handler_types_outcome_t handler_outcome_t;
 
 // Imported Functions from `vibrato:handler/request@0.1.0`
@@ -285,6 +313,15 @@ extern bool vibrato_handler_response_set_field(handler_string_t *name, handler_l
 // Adds a line for a field, after those of that name. `content-length`, `content-type` and `date` have one line
 // only: for them it is `set-field`.
 extern bool vibrato_handler_response_append_field(handler_string_t *name, handler_list_u8_t *value, vibrato_handler_response_error_t *err);
+// The status as it stands: what was set, or the option `status`. Middleware sees in it what those before it, or in
+// `on-response` the handler, have set.
+extern uint16_t vibrato_handler_response_status(void);
+// The fields as they stand, in the order they will be sent: what was set, and before it the host's `content-type`
+// where none was set and the response has one. The host adds `date` and what describes the framing and the
+// connection when it sends the head. After the first `write` they are those that were sent.
+extern void vibrato_handler_response_fields(handler_list_tuple2_string_list_u8_t *ret);
+// One of these fields by its name, in any case; of several lines the first. None where it is not there.
+extern bool vibrato_handler_response_field(handler_string_t *name, handler_list_u8_t *ret);
 // Removes all lines of a field. Without any it does nothing.
 extern bool vibrato_handler_response_remove_field(handler_string_t *name, vibrato_handler_response_error_t *err);
 // Writes one chunk of the body, after the head where it is the first. It returns once the chunk is on its way,
@@ -330,6 +367,12 @@ extern bool vibrato_handler_push_publish(handler_string_t *topic, handler_list_u
 // still ends once the handler has returned `manual`. A second call finds nobody.
 extern bool vibrato_handler_push_finish(handler_string_t *topic, uint32_t *ret, vibrato_handler_push_error_t *err);
 
+// Imported Functions from `vibrato:handler/context@0.1.0`
+// The bytes that were set last under this name; none where none were.
+extern bool vibrato_handler_context_get(handler_string_t *name, handler_list_u8_t *ret);
+// Sets the bytes of a name, in place of what it had. Past the bounds it is `too-large`; outside a request `closed`.
+extern bool vibrato_handler_context_set(handler_string_t *name, handler_list_u8_t *value, vibrato_handler_context_error_t *err);
+
 // Exported Functions from `handler`
 void exports_handler_handle(handler_outcome_t *ret);
 
@@ -338,6 +381,8 @@ void exports_handler_handle(handler_outcome_t *ret);
 void handler_list_u8_free(handler_list_u8_t *ptr);
 
 void vibrato_handler_types_outcome_free(vibrato_handler_types_outcome_t *ptr);
+
+void vibrato_handler_types_step_free(vibrato_handler_types_step_t *ptr);
 
 void handler_list_bool_free(handler_list_bool_t *ptr);
 
@@ -382,6 +427,8 @@ void vibrato_handler_options_list_tuple2_string_value_free(vibrato_handler_optio
 void vibrato_handler_push_result_void_error_free(vibrato_handler_push_result_void_error_t *ptr);
 
 void vibrato_handler_push_result_u32_error_free(vibrato_handler_push_result_u32_error_t *ptr);
+
+void vibrato_handler_context_result_void_error_free(vibrato_handler_context_result_void_error_t *ptr);
 
 void handler_outcome_free(handler_outcome_t *ptr);
 

@@ -1,4 +1,4 @@
-//! What a handler expands to: the function as it is, and the exports of a component that call it through guest-sdk.
+//! What an attribute expands to: the function as it is, and the exports of a component that call it through guest-sdk.
 //! Must not know what an argument or a return type means: `guest_sdk::__private` does.
 
 use proc_macro2::{Span, TokenStream};
@@ -14,16 +14,58 @@ use crate::args::{self, Arguments, Mistakes, Value};
 pub(crate) fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let arguments = args::parse(attribute, &mut mistakes);
-    let function = Function::read("#[handler]", item.clone(), &mut mistakes);
+    expand(&HANDLER, item, mistakes, |function| exports(&arguments, function))
+}
+
+/// The expansion of `#[on_request] item` and of `#[on_response] item`.
+pub(crate) fn middleware(hook: &Hook, attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let mut mistakes = Mistakes::default();
+    if let Some(token) = attribute.into_iter().next() {
+        let reason = format!("{} takes no arguments: the file beside the component has its options", hook.attribute);
+        mistakes.add(Error::new(token.span(), reason));
+    }
+    expand(hook, item, mistakes, |function| export(hook, function))
+}
+
+/// What an attribute is called, and what its function is.
+pub(crate) struct Hook {
+    pub(crate) attribute: &'static str,
+    pub(crate) noun: &'static str,
+    /// The function that the host calls, and the one of guest-sdk that makes what it returns.
+    pub(crate) call: &'static str,
+    pub(crate) returns: &'static str,
+}
+
+const HANDLER: Hook = Hook { attribute: "`#[handler]`", noun: "a handler", call: "handle", returns: "outcome" };
+
+/// `#[on_request]`
+pub(crate) const ON_REQUEST: Hook =
+    Hook { attribute: "`#[on_request]`", noun: "a middleware", call: "on_request", returns: "step" };
+
+/// `#[on_response]`
+pub(crate) const ON_RESPONSE: Hook =
+    Hook { attribute: "`#[on_response]`", noun: "a middleware", call: "on_response", returns: "seen" };
+
+/// The item, and what its function expands to.
+pub(crate) fn expand(
+    hook: &Hook,
+    item: TokenStream,
+    mut mistakes: Mistakes,
+    exports: impl FnOnce(&Function) -> TokenStream,
+) -> TokenStream {
+    let function = mistakes.take(signature(hook, item.clone())).and_then(|signature| {
+        check_signature(hook, &signature, &mut mistakes);
+        mistakes.take(Function::new(hook, signature))
+    });
     let exports = match (mistakes.into_error(), function) {
-        (None, Some(function)) => exports(&arguments, &function),
+        (None, Some(function)) => exports(&function),
         (Some(error), _) => error.to_compile_error(),
         (None, None) => TokenStream::new(),
     };
     quote! { #item #exports }
 }
 
-/// The parts of a function that the exports name.
+/// The parts of the function that the exports name.
 pub(crate) struct Function {
     pub(crate) name: Ident,
     pub(crate) arguments: Vec<Type>,
@@ -32,21 +74,14 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Reads the item that an attribute stands over.
-    pub(crate) fn read(attribute: &str, item: TokenStream, mistakes: &mut Mistakes) -> Option<Self> {
-        mistakes.take(signature(attribute, item)).and_then(|signature| {
-            check_signature(&signature, mistakes);
-            mistakes.take(Self::new(signature))
-        })
-    }
-
-    fn new(signature: Signature) -> Result<Self> {
+    fn new(hook: &Hook, signature: Signature) -> Result<Self> {
         let mut arguments = Vec::new();
         for input in signature.inputs {
             match input {
                 FnArg::Typed(argument) => arguments.push(*argument.ty),
                 FnArg::Receiver(receiver) => {
-                    return Err(Error::new(receiver.span(), "a handler is a free function: it has no `self`"));
+                    let reason = format!("{} is a free function: it has no `self`", hook.noun);
+                    return Err(Error::new(receiver.span(), reason));
                 }
             }
         }
@@ -59,12 +94,12 @@ impl Function {
 }
 
 /// Reads an item as far as its signature. The body is the compiler's.
-fn signature(attribute: &str, item: TokenStream) -> Result<Signature> {
+fn signature(hook: &Hook, item: TokenStream) -> Result<Signature> {
     let read = |input: ParseStream| {
         input.call(Attribute::parse_outer)?;
         input.parse::<Visibility>()?;
-        let over_a_function = format!("`{attribute}` stands over a function");
-        let signature = input.parse().map_err(|mistake| Error::new(mistake.span(), over_a_function))?;
+        let misplaced = format!("{} stands over a function", hook.attribute);
+        let signature = input.parse().map_err(|mistake| Error::new(mistake.span(), misplaced))?;
         // Whatever follows is taken as it is.
         input.parse::<TokenStream>()?;
         Ok(signature)
@@ -72,21 +107,22 @@ fn signature(attribute: &str, item: TokenStream) -> Result<Signature> {
     read.parse2(item)
 }
 
-fn check_signature(signature: &Signature, mistakes: &mut Mistakes) {
+fn check_signature(hook: &Hook, signature: &Signature, mistakes: &mut Mistakes) {
+    let noun = hook.noun;
     if let Some(token) = signature.asyncness {
-        mistakes.add(Error::new(token.span, "a handler is not `async`: the host suspends it where it waits"));
+        mistakes.add(Error::new(token.span, format!("{noun} is not `async`: the host suspends it where it waits")));
     }
     if let Some(token) = signature.unsafety {
-        mistakes.add(Error::new(token.span, "a handler is not `unsafe`"));
+        mistakes.add(Error::new(token.span, format!("{noun} is not `unsafe`")));
     }
     if !signature.generics.params.is_empty() {
-        mistakes.add(Error::new(signature.generics.span(), "a handler is not generic: the host calls it"));
+        mistakes.add(Error::new(signature.generics.span(), format!("{noun} is not generic: the host calls it")));
     }
     for input in &signature.inputs {
         if let FnArg::Typed(argument) = input
             && let Type::ImplTrait(generic) = &*argument.ty
         {
-            mistakes.add(Error::new(generic.span(), "a handler takes `Request`, `Response` or `Options`"));
+            mistakes.add(Error::new(generic.span(), format!("{noun} takes `Request`, `Response` or `Options`")));
         }
     }
 }
@@ -102,12 +138,7 @@ fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
         quote! { ::guest_sdk::__private::Entry { name: #name, value: #value } }
     });
     let options = list(options);
-    let Function { name, arguments, returned } = function;
-    let arguments = arguments.iter().map(|argument| {
-        quote_spanned! { argument.span()=> ::guest_sdk::__private::argument::<#argument>() }
-    });
-    let call = quote! { #name(#(#arguments),*) };
-    let outcome = quote_spanned! { *returned=> ::guest_sdk::__private::outcome(returned) };
+    let (call, outcome) = called(&HANDLER, function);
     quote! {
         const _: () = {
             struct Handler;
@@ -130,6 +161,38 @@ fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
             ::guest_sdk::__private::export!(Handler with_types_in ::guest_sdk::__private::bindings);
         };
     }
+}
+
+/// The export of a middleware. As above, its type is out of reach.
+fn export(hook: &Hook, function: &Function) -> TokenStream {
+    let (call, returns) = called(hook, function);
+    let module = Ident::new(hook.call, Span::call_site());
+    let returned = (hook.returns == ON_REQUEST.returns).then(|| quote! { -> ::guest_sdk::Step });
+    quote! {
+        const _: () = {
+            struct Middleware;
+
+            impl ::guest_sdk::__private::#module::Guest for Middleware {
+                fn #module() #returned {
+                    let returned = #call;
+                    #returns
+                }
+            }
+
+            ::guest_sdk::__private::#module::export!(Middleware with_types_in ::guest_sdk::__private::#module);
+        };
+    }
+}
+
+/// The call of the function, and what is made of `returned`.
+fn called(hook: &Hook, function: &Function) -> (TokenStream, TokenStream) {
+    let Function { name, arguments, returned } = function;
+    let arguments = arguments.iter().map(|argument| {
+        quote_spanned! { argument.span()=> ::guest_sdk::__private::argument::<#argument>() }
+    });
+    let call = quote! { #name(#(#arguments),*) };
+    let returns = Ident::new(hook.returns, *returned);
+    (call, quote_spanned! { *returned=> ::guest_sdk::__private::#returns(returned) })
 }
 
 /// The value of an option as guest-sdk has it.

@@ -1,5 +1,6 @@
-//! The attributes `#[handler]` and `#[on_message]` of guest-sdk. Owns the way from tokens to tokens: `args` reads what
-//! the attribute says, `expand` and `message` write what it means. It must not know what happens at run time: that is guest-sdk's.
+//! The attributes of guest-sdk: `#[handler]`, `#[on_message]`, `#[on_request]` and `#[on_response]`. Owns the way from
+//! tokens to tokens: `args` reads what an attribute says, `expand` and `message` write what it means. It must not know
+//! what happens at run time: that is guest-sdk's.
 
 mod args;
 mod expand;
@@ -48,4 +49,25 @@ pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn on_message(attribute: TokenStream, item: TokenStream) -> TokenStream {
     message::on_message(attribute.into(), item.into()).into()
+}
+
+/// Makes a function the `on-request` of a middleware: it is called before the handlers of the routes that the component
+/// is for.
+///
+/// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `IntoStep` lists.
+/// `Options` are the middleware's own, of the file `_NAME.toml` beside `_NAME.wasm`. A component has one `#[on_request]`
+/// at most, and one `#[on_response]`; a middleware is no handler. The attribute takes no arguments.
+#[proc_macro_attribute]
+pub fn on_request(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    expand::middleware(&expand::ON_REQUEST, attribute.into(), item.into()).into()
+}
+
+/// Makes a function the `on-response` of a middleware: it is called before the head of a response is sent, and can
+/// change its status and its fields.
+///
+/// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `IntoSeen` lists. All
+/// else is as with `#[on_request]`.
+#[proc_macro_attribute]
+pub fn on_response(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    expand::middleware(&expand::ON_RESPONSE, attribute.into(), item.into()).into()
 }

@@ -49,9 +49,16 @@ impl Host {
         let directory = tempfile::tempdir()?;
         let (routes, log) = (directory.path().join("routes"), directory.path().join("log"));
         fs::create_dir(&routes)?;
-        for (name, component) in [("hello", "hello"), ("text", "text"), ("hello-reuse", "hello")] {
+        for (name, component) in [
+            ("hello", "hello"),
+            ("text", "text"),
+            ("hello-reuse", "hello"),
+            ("text-behind", "text"),
+            ("_access-header", "access-header"),
+        ] {
             fs::copy(artifacts::component(component), routes.join(format!("{name}.wasm")))?;
         }
+        fs::write(routes.join("text-behind.toml"), "path = \"/text-behind\"\nmiddleware = [\"access-header\"]\n")?;
         fs::write(routes.join("hello-reuse.toml"), "path = \"/hello-reuse\"\nreuse = 1_000_000\n")?;
         let mut command = Command::new("valgrind");
         command.args(["--tool=callgrind", "--separate-threads=yes"]);

@@ -17,9 +17,10 @@ use record::{Record, Row};
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.md");
 
 /// What one request asks, and what is counted by that.
-const REQUESTS: [(&str, &str); 4] = [
+const REQUESTS: [(&str, &str); 5] = [
     ("/hello", "two chunks of a fresh instance"),
     ("/text", "one body of a fresh instance"),
+    ("/text-behind", "the same behind a middleware that sets a field"),
     ("/hello-reuse", "two chunks, with the option `reuse`"),
     ("/absent", "404, without Wasm"),
 ];

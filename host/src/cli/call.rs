@@ -27,7 +27,7 @@ use request::Request;
 /// The arguments of `host call`.
 #[derive(Debug, Args)]
 pub(super) struct Call {
-    /// The component, which is called as if it lay in a routes directory alone, with its `NAME.toml`.
+    /// The component, which is called as if it lay in a routes directory alone, with its `NAME.toml`, without middleware.
     file: PathBuf,
 
     #[command(flatten)]
@@ -65,7 +65,11 @@ impl Call {
             eprintln!("{diagnostic}");
         }
         let table = server.routes();
-        let Some(mount) = mount(&table) else { return Ok(ExitCode::FAILURE) };
+        let Some(mount) = mount(&table) else {
+            let told = !diagnostics.is_empty();
+            anyhow::ensure!(told, "{} is middleware; call a handler, or serve one behind it", self.file.display());
+            return Ok(ExitCode::FAILURE);
+        };
         logging::start_untimed()?;
         let called = self.call(server, mount)?;
         called.report(&mut io::stderr().lock())?;

@@ -14,7 +14,7 @@ use super::options::Loading;
 /// The arguments of `host check`.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// A routes directory, or one component, which is checked as if it lay in a directory alone.
+    /// A routes directory, or one component, which is checked as if it lay in a directory alone, without middleware.
     #[arg(value_name = "DIR|FILE", default_value = "routes")]
     path: PathBuf,
 

@@ -62,6 +62,10 @@ fn text(table: &RouteTable) -> String {
         for pattern in patterns {
             text += &format!("{:methods_width$}  {pattern:pattern_width$}  {file}\n", methods(route));
         }
+        if !route.chain.is_empty() {
+            let chain: Vec<&str> = route.chain.iter().map(|layer| &*layer.name).collect();
+            text += &format!("{:methods_width$}    behind {}\n", "", chain.join(", "));
+        }
         for entry in route.options.all().iter().filter(|entry| entry.source != ValueSource::Default) {
             text += &format!("{:methods_width$}    {} = {} ({})\n", "", entry.name, entry.value, entry.source);
         }
@@ -86,6 +90,7 @@ fn json(table: &RouteTable) -> String {
             "methods": route.mount.methods,
             "paths": patterns,
             "file": route.mount.file.display().to_string(),
+            "middleware": route.chain.iter().map(|layer| layer.file.display().to_string()).collect::<Vec<_>>(),
             "options": options.collect::<serde_json::Map<_, _>>(),
         })
     };

@@ -59,7 +59,7 @@ struct Bounds {
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_connections)]
     max_connections: usize,
 
-    /// Invocations at once; past it: 503.
+    /// Invocations at once, of which a request behind middleware takes two; past it: 503.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_invocations,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_invocations: u32,

@@ -2,6 +2,8 @@
 //!
 //! All three live in one task and take turns in one `poll`. Whenever the handler rests, what it wrote goes out.
 
+mod ending;
+mod held;
 mod open;
 
 use std::pin::Pin;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 
 use super::parked::Parked;
@@ -21,10 +23,14 @@ use crate::config::Timeouts;
 use crate::exchange::Exchange;
 use crate::guest::{self, CallError, Outcome};
 use crate::http::response::Response;
-use crate::http::status;
 use crate::intake::{Ahead, Intake, poll_ahead};
 use crate::pump::Pump;
 use crate::worker::{Place, Worker};
+
+pub(super) use ending::tell;
+pub(super) use held::substitute;
+
+use held::Held;
 
 /// How often the three take turns before other connections get theirs.
 const MAX_TURNS: usize = 32;
@@ -73,6 +79,8 @@ pub(super) struct Drive<'c, G> {
     /// The answer waits, once, for the other handlers that are ready.
     gathers: bool,
     gone: Option<CloseReason>,
+    /// Where the head waits for middleware to see it.
+    held: Option<Box<Held<'c>>>,
 }
 
 impl<'c, G> Drive<'c, G>
@@ -87,9 +95,22 @@ where
         intake: Intake,
         pump: Pump,
     ) -> Self {
-        let (tail, route, worker, left_open) = (Bytes::new(), "", None, None);
-        let (id, opening, gathers, gone) = (0, None, false, None);
-        Self { wire, exchange, handler, route, id, intake, pump, tail, worker, left_open, opening, gathers, gone }
+        Self {
+            wire,
+            exchange,
+            handler,
+            route: "",
+            id: 0,
+            intake,
+            pump,
+            tail: Bytes::new(),
+            worker: None,
+            left_open: None,
+            opening: None,
+            gathers: false,
+            gone: None,
+            held: None,
+        }
     }
 
     /// Says whose handler it is, for the log.
@@ -139,8 +160,8 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MAX_TURNS {
-            self.poll_handler(cx);
-            let over = self.handler.is_none();
+            self.poll_guests(cx);
+            let over = !self.is_running();
             if self.gone.is_some() {
                 // Nothing is left to do but to let the handler end.
                 if over {
@@ -177,6 +198,18 @@ where
         Poll::Pending
     }
 
+    /// Whether a guest runs.
+    fn is_running(&self) -> bool {
+        self.handler.is_some() || self.is_watched()
+    }
+
+    fn poll_guests(&mut self, cx: &mut Context<'_>) {
+        match self.held {
+            Some(_) => self.poll_held(cx),
+            None => self.poll_handler(cx),
+        }
+    }
+
     fn poll_handler(&mut self, cx: &mut Context<'_>) {
         if let Some(handler) = self.handler.as_mut().as_pin_mut()
             && let Poll::Ready(end) = handler.poll(cx)
@@ -196,107 +229,6 @@ where
             }
             Poll::Pending => false,
         }
-    }
-
-    /// The handler has ended: what becomes of the response.
-    fn settle(&mut self, end: Result<Outcome, CallError>) {
-        let name = self.route;
-        let building = self.exchange.response(|response| response.is_building());
-        let failed = self.exchange.body_error();
-        let end = match (end, self.exchange.take_failure()) {
-            (Ok(_), Some(reason)) => Err(CallError::Failed(reason)),
-            (end, Some(_) | None) => end,
-        };
-        match end {
-            Err(error) => match failed {
-                // The client is at fault: what the handler made of it is no news.
-                Some(failed) => {
-                    tracing::info!(
-                        route = name,
-                        request = self.id,
-                        "handler {name} ended without its request: {failed}"
-                    );
-                    self.fail(failed.status());
-                }
-                None => {
-                    tracing::error!(route = name, request = self.id, "handler {name} {error}");
-                    self.fail(error.status());
-                }
-            },
-            Ok(Outcome::Close) => self.exchange.close(),
-            Ok(Outcome::Manual) => self.leave_open(),
-            Ok(Outcome::Body(body)) => match failed {
-                Some(error) if building && self.exchange.response(|response| response.status()) < 400 => {
-                    self.fail(error.status());
-                }
-                Some(_) | None => self.begin_tail(body),
-            },
-        }
-    }
-
-    /// The last piece of the body, or all of it.
-    fn begin_tail(&mut self, body: Bytes) {
-        let length = body.len() as u64;
-        if self.exchange.response(|response| response.contradicts(length)) {
-            let (route, request) = (self.route, self.id);
-            tracing::error!(route, request, "handler {route} returned {length} bytes against its content-length");
-            return self.fail(500);
-        }
-        let drains = self.intake.abandon(self.wire.input);
-        self.exchange.response(|response| {
-            if response.is_over() {
-                return;
-            }
-            if !drains {
-                response.forbid_keep_alive();
-            }
-            // A response that is not over can begin, and end.
-            let _ = response.begin(Some(length), clock::date);
-            if length == 0 {
-                let _ = response.finish(clock::date);
-            } else {
-                self.tail = body;
-            }
-        });
-    }
-
-    /// Encodes the tail as far as there is room; true while some is left.
-    fn feed_tail(&mut self) -> bool {
-        if self.tail.is_empty() {
-            return false;
-        }
-        let tail = &mut self.tail;
-        self.exchange.response(|response| {
-            while !tail.is_empty() && response.has_room() {
-                let piece = tail.len().min(response.max_piece());
-                if response.write(&tail[..piece], clock::date).is_err() {
-                    // Longer than was declared after the head was sent: the length stands, the rest is dropped.
-                    tail.clear();
-                    break;
-                }
-                tail.advance(piece);
-            }
-            if tail.is_empty() && !response.is_over() {
-                // It is not over, so it can end.
-                let _ = response.finish(clock::date);
-            }
-        });
-        !self.tail.is_empty()
-    }
-
-    /// The handler failed: a status where the head is not sent, and else a response that looks cut.
-    fn fail(&mut self, code: u16) {
-        let drains = self.intake.abandon(self.wire.input);
-        self.exchange.response(|response| {
-            if !response.is_building() {
-                return response.cut();
-            }
-            if !drains {
-                response.forbid_keep_alive();
-            }
-            let retry: &[(&str, &str)] = if code == 503 { &RETRY } else { &[] };
-            answer(response, code, retry, status::reason(code));
-        });
     }
 
     /// Whether all that was written is sent, or lost.
@@ -340,7 +272,7 @@ where
         let stalled = pump.stalled_since().filter(|_| here).map(|since| since + timeouts.write);
         let silent = intake.waits_until().filter(|_| here);
         let paced = [pump.paced_until(), intake.paced_until()].into_iter().flatten().filter(|_| here);
-        let expired = if self.handler.is_some() { self.exchange.deadline() } else { None };
+        let expired = if self.is_running() { self.exchange.deadline() } else { None };
         let Some(next) = paced.chain([stalled, silent, expired].into_iter().flatten()).min() else {
             return Poll::Pending;
         };
@@ -361,11 +293,14 @@ where
 
     /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
     fn expire(&mut self, cx: &mut Context<'_>) {
-        self.poll_handler(cx);
-        if self.handler.is_some() {
+        self.poll_guests(cx);
+        let backtrace = "; it was waiting in a call to the host".to_owned();
+        let expired = CallError::Deadline { backtrace };
+        if self.is_watched() {
+            self.give_up_watching(&expired);
+        } else if self.handler.is_some() {
             self.handler.set(None);
-            let backtrace = "; it was waiting in a call to the host".to_owned();
-            self.settle(Err(CallError::Deadline { backtrace }));
+            self.settle(Err(expired));
         }
     }
 }
@@ -382,8 +317,13 @@ pub(super) fn after(response: &Response) -> Result<Served, CloseReason> {
 
 /// Answers a line of text in the handler's place.
 pub(super) fn answer(response: &mut Response, code: u16, fields: &[(&str, &str)], text: &str) {
-    let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
+    let text = line(text);
     // The callers have checked that the head is not sent, and the fields are the host's own.
     let replaced = response.replace(code, fields, &text, clock::date);
     debug_assert_eq!(replaced, Ok(()));
+}
+
+/// A text as a line; nothing where there is none.
+pub(super) fn line(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{text}\n") }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::drive::{Drive, RETRY, Served, Wire, answer};
+use super::chain::{self, Answerer};
+use super::drive::{Drive, RETRY, Served, Wire, answer, line};
 use super::websocket::Opening;
 use super::{Connection, scratch};
 use crate::close_reason::CloseReason;
 use crate::exchange::{Exchange, Request};
-use crate::guest::{CallError, Invocation, Outcome};
+use crate::guest::{self, CallError, Engine, Invocation, Outcome};
 use crate::http::decode::{BodyDecoder, check_begun};
 use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use crate::http::head::{HeadError, RequestHead, Version};
@@ -17,7 +18,7 @@ use crate::intake::Intake;
 use crate::options::{RateScope, Settings};
 use crate::pump::{Pacer, Pump};
 use crate::rate;
-use crate::routes::{Lookup, Params, Route};
+use crate::routes::{self, Lookup, Params, Route};
 use crate::websocket::handshake::{self, HandshakeError};
 
 /// The size of a piece where no route says otherwise.
@@ -33,9 +34,10 @@ struct Terms {
 }
 
 /// An answer of the host's own.
-struct Refusal<'r> {
-    status: u16,
-    fields: &'r [(&'r str, &'r str)],
+#[derive(Debug)]
+pub(super) struct Refusal<'r> {
+    pub(super) status: u16,
+    pub(super) fields: &'r [(&'r str, &'r str)],
     text: String,
     /// Why the connection ends with it, where nothing after it can be trusted to be a request.
     last: Option<CloseReason>,
@@ -44,6 +46,11 @@ struct Refusal<'r> {
 impl<'r> Refusal<'r> {
     fn new(status: u16, text: impl Into<String>) -> Self {
         Self { status, fields: &[], text: text.into(), last: None }
+    }
+
+    /// Its text as a body.
+    pub(super) fn line(&self) -> String {
+        line(&self.text)
     }
 
     fn with(self, fields: &'r [(&'r str, &'r str)]) -> Self {
@@ -96,12 +103,14 @@ impl Connection {
                 // The request keeps its route, and not the others with it.
                 let route = Arc::clone(route);
                 drop(table);
-                self.call(&terms, &route, head, params).await
+                self.call(&terms, &route, head, params, Answerer::Handler).await
             }
-            Lookup::Options { allow } => self.reply(&terms, Refusal::new(204, "").with(&[("Allow", allow)])).await,
-            Lookup::MethodNotAllowed { allow } => {
+            Lookup::Options { allow, first } => {
+                self.answer_at(&terms, first, head, Refusal::new(204, "").with(&[("Allow", allow)])).await
+            }
+            Lookup::MethodNotAllowed { allow, first } => {
                 let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
-                self.reply(&terms, Refusal::new(405, text).with(&[("Allow", allow)])).await
+                self.answer_at(&terms, first, head, Refusal::new(405, text).with(&[("Allow", allow)])).await
             }
             Lookup::NotImplemented => {
                 self.reply(&terms, Refusal::new(501, format!("no route takes the method {}", head.method()))).await
@@ -146,6 +155,20 @@ impl Connection {
         self.reply(terms, Refusal::new(error.status(), error.to_string()).with(fields)).await
     }
 
+    /// Answers where there are routes and none of them does, through the chain of the first.
+    async fn answer_at(
+        &mut self,
+        terms: &Terms,
+        first: &Arc<Route>,
+        head: RequestHead,
+        refusal: Refusal<'_>,
+    ) -> Result<Served, CloseReason> {
+        if first.chain.is_empty() {
+            return self.reply(terms, refusal).await;
+        }
+        Box::pin(self.call(terms, first, head, Params::new(), Answerer::Host(Box::new(refusal)))).await
+    }
+
     /// Sends an answer of the host's own, and sees to the request's body.
     async fn reply(&mut self, terms: &Terms, refusal: Refusal<'_>) -> Result<Served, CloseReason> {
         let decoder = BodyDecoder::new(terms.framing, u64::MAX);
@@ -174,16 +197,18 @@ impl Connection {
         }
     }
 
-    /// Calls a route's handler.
+    /// Calls a route's chain and its handler, or who answers in its place.
     async fn call(
         &mut self,
         terms: &Terms,
         route: &Arc<Route>,
         head: RequestHead,
         params: Params,
+        answerer: Answerer<'_>,
     ) -> Result<Served, CloseReason> {
         let settings = &route.options.settings;
-        let accept = match settings.websocket.then(|| handshake::check(&head, terms.framing)).transpose() {
+        let opens = settings.websocket && matches!(answerer, Answerer::Handler);
+        let accept = match opens.then(|| handshake::check(&head, terms.framing)).transpose() {
             Ok(accept) => accept,
             Err(error) => return self.refuse_handshake(terms, error).await,
         };
@@ -193,7 +218,7 @@ impl Connection {
             return self.reply(terms, Refusal::new(413, text)).await;
         }
         let worker = self.worker.clone();
-        let (Some(_running), Some(_permit)) = (route.admit(), worker.engine().permit()) else {
+        let Some(_places) = places(route, worker.engine()) else {
             return self.reply(terms, Refusal::new(503, "too many requests are running").with(&RETRY)).await;
         };
         let _serving = worker.serving();
@@ -204,9 +229,7 @@ impl Connection {
         let timeouts = &worker.config().timeouts;
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
         let request = Request { head, params, peer: self.peer.ip() };
-        let has_body = terms.framing != BodyFraming::None;
-        let deadline = Instant::now() + settings.timeout;
-        let exchange = Exchange::new(request, response(terms, settings), has_body, deadline);
+        let exchange = exchange(terms, settings, request);
         let exchange = Arc::new(exchange.with_push(worker.hub().clone(), settings.push));
         let id = worker.next_id();
         let opening = accept.map(|accept| Box::new(Opening::new(accept, &exchange, route, &worker, id, of_messages)));
@@ -216,17 +239,29 @@ impl Connection {
             route: route.mount.name.clone(),
             id,
         };
-        let mut served = {
-            let handler = std::pin::pin!(Some(route.handler.call(invocation)));
-            let wire = self.wire(timeouts);
-            let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
-            drive.name(&route.mount.name, id);
-            drive.may_park(&worker);
-            drive.may_upgrade(opening);
-            if settings.reuse == 1 && worker.gathers() {
-                drive.gather();
+        let wire = self.wire(timeouts);
+        let mut served = match answerer {
+            Answerer::Handler if route.chain.is_empty() => {
+                let handler = std::pin::pin!(Some(route.handler.call(invocation)));
+                let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
+                drive.name(&route.mount.name, id);
+                drive.may_park(&worker);
+                drive.may_upgrade(opening);
+                if settings.reuse == 1 && worker.gathers() {
+                    drive.gather();
+                }
+                drive.run().await
             }
-            drive.run().await
+            Answerer::Handler | Answerer::Host(_) => {
+                let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id));
+                let mut handler = Box::pin(Some(chain::on_request(route, invocation, answerer)));
+                let mut drive = Drive::new(wire, exchange.clone(), handler.as_mut(), intake, Pump::new(download));
+                drive.name(&route.mount.name, id);
+                drive.may_park(&worker);
+                drive.may_upgrade(opening);
+                drive.hold(watchers);
+                Box::pin(drive.run()).await
+            }
         };
         if let Ok(Served::LeftOpen(parked)) = &mut served {
             parked.watch(settings, &self.socket);
@@ -286,6 +321,20 @@ const LAST: Terms = Terms {
     framing: BodyFraming::None,
     awaits_continue: false,
 };
+
+/// The right to run a request, where there is room. While a chain sees a head the handler waits in its write: behind
+/// middleware a request takes two places.
+fn places<'p>(route: &'p Route, engine: &'p Engine) -> Option<(routes::Permit<'p>, [Option<guest::Permit<'p>>; 2])> {
+    let (running, place) = (route.admit(), engine.permit());
+    let beside = if route.chain.is_empty() { None } else { Some(engine.permit()?) };
+    Some((running?, [Some(place?), beside]))
+}
+
+/// The exchange of a request that came now.
+fn exchange(terms: &Terms, settings: &Settings, request: Request) -> Exchange {
+    let has_body = terms.framing != BodyFraming::None;
+    Exchange::new(request, response(terms, settings), has_body, Instant::now() + settings.timeout)
+}
 
 /// The response as the route's options have it.
 fn response(terms: &Terms, settings: &Settings) -> Response {

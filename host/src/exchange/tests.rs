@@ -266,3 +266,56 @@ fn a_client_that_is_gone_after_its_body_leaves_the_body_whole() {
     exchange.client_gone(HOUR);
     assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Ok(None)));
 }
+
+#[test]
+fn nothing_of_a_response_is_encoded_before_its_head_was_seen() {
+    let exchange = exchange(options());
+    exchange.hold_head();
+    let mut offset = 0;
+    assert_eq!((exchange.write(b"abc", &mut offset), offset), (Ok(false), 0));
+    assert!(exchange.wants_head() && exchange.holds_head());
+    let mut room = pin!(exchange.room());
+    assert!(poll(room.as_mut()).is_pending());
+    exchange.show_head(HOUR);
+    // Who sees it cannot write.
+    assert_eq!(exchange.write(b"x", &mut 0), Err(ResponseError::Closed));
+    assert!(poll(room.as_mut()).is_pending());
+    assert_eq!(exchange.response(|response| response.output().len()), 0);
+    assert!(exchange.deadline().is_some(), "it is the chain's time, not the client's");
+    exchange.release_head();
+    assert!(poll(room.as_mut()).is_ready());
+    assert_eq!(exchange.write(b"abc", &mut offset), Ok(true));
+    assert_eq!(take(&exchange), "3\r\nabc\r\n");
+}
+
+#[test]
+fn the_time_of_a_middleware_is_within_that_of_the_route() {
+    let exchange = exchange(options());
+    let route = exchange.deadline().expect("it waits for nobody");
+    exchange.enter("it".into(), 2 * HOUR);
+    assert_eq!(exchange.deadline(), Some(route));
+    exchange.enter("it".into(), HOUR / 2);
+    assert!(exchange.deadline() < Some(route));
+    exchange.leave();
+    assert_eq!((exchange.deadline(), exchange.middleware()), (Some(route), None));
+}
+
+#[test]
+fn notes_are_bounded_in_number_names_and_bytes() {
+    let exchange = exchange(options());
+    for number in 0..64 {
+        assert_eq!(exchange.set_note(&format!("{number:02}"), b""), Ok(()));
+    }
+    assert_eq!(exchange.set_note("64", b""), Err(NoteError::TooLarge));
+    let (fits, too_long) = (vec![b'x'; 65_536 - 128], vec![b'x'; 65_536 - 127]);
+    assert_eq!(exchange.set_note("00", &too_long), Err(NoteError::TooLarge));
+    assert_eq!(exchange.note("00").as_deref(), Some(&b""[..]), "it is as it was");
+    assert_eq!(exchange.set_note("00", &fits), Ok(()));
+    assert_eq!(exchange.set_note("01", b"x"), Err(NoteError::TooLarge));
+    assert_eq!(exchange.set_note("00", b""), Ok(()));
+    let named = |bytes| "n".repeat(bytes);
+    let other = self::exchange(options());
+    assert_eq!(other.set_note(&named(256), b"v"), Ok(()));
+    assert_eq!(other.set_note(&named(257), b"v"), Err(NoteError::TooLarge));
+    assert_eq!(other.note("n"), None);
+}

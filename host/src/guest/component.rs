@@ -29,7 +29,7 @@ pub struct Handler {
 }
 
 /// What a component says of its own route. It is as the component gave it, unchecked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Declaration {
     /// Path patterns.
     pub paths: Vec<String>,
@@ -70,6 +70,15 @@ pub enum LoadError {
     /// An import's type differs.
     #[error("its imports do not match the world `vibrato:handler/handler@{VERSION}`: {0}")]
     ImportType(String),
+    /// It exports nothing of a middleware.
+    #[error(
+        "it exports neither the function `on-request` nor `on-response` of the world \
+         `vibrato:handler/middleware@{VERSION}`; {found}"
+    )]
+    NoMiddleware {
+        /// What it exports, in words.
+        found: String,
+    },
     /// It does not export `handle`.
     #[error("it does not export the function `handle` of the world `vibrato:handler/handler@{VERSION}`; {found}")]
     NoHandle {
@@ -77,12 +86,13 @@ pub enum LoadError {
         found: String,
     },
     /// It exports something else under that name.
-    #[error("its export `{name}` is not the function of the world `vibrato:handler/{world}@{VERSION}`: {reason}")]
+    #[error(
+        "its export `{name}` is not the function of the world `vibrato:handler/{}@{VERSION}`: {reason}",
+        world_of(name)
+    )]
     ExportType {
         /// The export.
         name: &'static str,
-        /// The world that has it.
-        world: &'static str,
         /// How it differs.
         reason: String,
     },
@@ -112,6 +122,10 @@ impl LoadError {
             Self::NoHandle { .. } | Self::ExportType { .. } => {
                 "build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function"
             }
+            Self::NoMiddleware { .. } => {
+                "build it against the `wit/world.wit` of this host; in Rust, put `#[on_request]` or `#[on_response]` of \
+                 guest-sdk on a function; a handler's file has a name without `_`"
+            }
             Self::Describe(_) => "`describe` must return at once and need nothing of a request",
         }
     }
@@ -131,20 +145,15 @@ impl Handler {
         memory: usize,
         timeout: Duration,
     ) -> Result<Self, Vec<LoadError>> {
-        check_preamble(bytes).map_err(|error| vec![error])?;
-        let component = Component::from_binary(engine.wasmtime(), bytes);
-        let component = component.map_err(|error| vec![LoadError::Broken(report::chain(&error))])?;
+        let component = compile(engine, bytes)?;
         let Exports { handle, describe, on_message } = Exports::of(engine, &component)?;
-        let linked = engine.linker().instantiate_pre(&component);
-        let pre = linked.map_err(|error| missing::explain(engine, &component, &error))?;
-        let state = State::alone(name.clone(), memory, timeout);
+        let pre = link(engine, &component)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut handler = Self { engine: engine.clone(), pre, handle, on_message, declaration: None, number };
-        if let Some(describe) = describe {
-            handler.declaration = Some(handler.describe(&describe, state, timeout).map_err(|error| vec![error])?);
-        }
-        Ok(handler)
+        let state = State::alone(name.clone(), memory, timeout);
+        let declaration = describe.map(|export| self::describe(engine, &pre, &export, state, timeout));
+        let declaration = declaration.transpose().map_err(|error| vec![error])?;
+        Ok(Self { engine: engine.clone(), pre, handle, on_message, declaration, number })
     }
 
     /// What the component says of its route, if it does.
@@ -177,33 +186,6 @@ impl Handler {
     pub(super) fn number(&self) -> u64 {
         self.number
     }
-
-    fn describe(
-        &self,
-        export: &ComponentExportIndex,
-        state: State,
-        timeout: Duration,
-    ) -> Result<Declaration, LoadError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let runtime = runtime.map_err(|error| LoadError::Describe(error.to_string()))?;
-        let mut store = instance::store(self, state);
-        let called = runtime.block_on(async {
-            let call = async {
-                let instance = self.pre.instantiate_async(&mut store).await?;
-                let describe = instance.get_typed_func::<(), (GuestDeclaration,)>(&mut store, export)?;
-                describe.call_async(&mut store, ()).await
-            };
-            tokio::time::timeout(timeout, call).await.unwrap_or_else(|_| Err(Expired.into()))
-        });
-        match called {
-            Ok((declaration,)) => Ok(declaration.into()),
-            Err(error) if error.is::<Expired>() => Err(LoadError::Describe(format!("it took longer than {timeout:?}"))),
-            Err(error) => {
-                let limit = store.data().memory.explain().unwrap_or_default();
-                Err(LoadError::Describe(limit + &report::cause(&error)))
-            }
-        }
-    }
 }
 
 impl std::fmt::Debug for Handler {
@@ -218,6 +200,47 @@ impl From<GuestDeclaration> for Declaration {
             paths: declared.paths,
             methods: declared.methods,
             options: declared.options.into_iter().map(|(name, value)| (name, value.into())).collect(),
+        }
+    }
+}
+
+/// Compiles a component.
+pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Vec<LoadError>> {
+    check_preamble(bytes).map_err(|error| vec![error])?;
+    let component = Component::from_binary(engine.wasmtime(), bytes);
+    component.map_err(|error| vec![LoadError::Broken(report::chain(&error))])
+}
+
+/// Gives a component what it imports.
+pub(super) fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Vec<LoadError>> {
+    engine.linker().instantiate_pre(component).map_err(|error| missing::explain(engine, component, &error))
+}
+
+/// Asks a component to describe itself.
+pub(super) fn describe(
+    engine: &Engine,
+    pre: &InstancePre<State>,
+    export: &ComponentExportIndex,
+    state: State,
+    timeout: Duration,
+) -> Result<Declaration, LoadError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|error| LoadError::Describe(error.to_string()))?;
+    let mut store = instance::store(engine.wasmtime(), state);
+    let called = runtime.block_on(async {
+        let call = async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            let describe = instance.get_typed_func::<(), (GuestDeclaration,)>(&mut store, export)?;
+            describe.call_async(&mut store, ()).await
+        };
+        tokio::time::timeout(timeout, call).await.unwrap_or_else(|_| Err(Expired.into()))
+    });
+    match called {
+        Ok((declaration,)) => Ok(declaration.into()),
+        Err(error) if error.is::<Expired>() => Err(LoadError::Describe(format!("it took longer than {timeout:?}"))),
+        Err(error) => {
+            let limit = store.data().memory.explain().unwrap_or_default();
+            Err(LoadError::Describe(limit + &report::cause(&error)))
         }
     }
 }
@@ -240,14 +263,13 @@ impl Exports {
                 None
             }
         };
-        let handle = check_export::<(), (Returned,)>(component, "handle", "handler");
+        let handle = check_export::<(), (Returned,)>(component, "handle");
         let handle = found(handle.and_then(|handle| match handle {
             Some(handle) => Ok(Some(handle)),
             None => Err(LoadError::NoHandle { found: exports(engine, component) }),
         }));
-        let describe = found(check_export::<(), (GuestDeclaration,)>(component, "describe", "handler-described"));
-        let on_message = check_export::<(GuestMessage,), (GuestReply,)>(component, "on-message", "websocket");
-        let on_message = found(on_message);
+        let describe = found(check_export::<(), (GuestDeclaration,)>(component, "describe"));
+        let on_message = found(check_export::<(GuestMessage,), (GuestReply,)>(component, "on-message"));
         match handle.filter(|_| errors.is_empty()) {
             Some(handle) => Ok(Self { handle, describe, on_message }),
             None => {
@@ -267,11 +289,19 @@ fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
+/// The world that an export is described in.
+fn world_of(export: &str) -> &'static str {
+    match export {
+        "on-message" => "websocket",
+        "on-request" | "on-response" => "middleware",
+        _ => "handler-described",
+    }
+}
+
 /// Finds a function among the exports and compares its type.
-fn check_export<P, R>(
+pub(super) fn check_export<P, R>(
     component: &Component,
     name: &'static str,
-    world: &'static str,
 ) -> Result<Option<ComponentExportIndex>, LoadError>
 where
     P: ComponentNamedList + Lower,
@@ -279,19 +309,23 @@ where
 {
     let Some((item, index)) = component.get_export(None, name) else { return Ok(None) };
     let ComponentItem::ComponentFunc(function) = item else {
-        return Err(LoadError::ExportType { name, world, reason: "it is no function".to_owned() });
+        return Err(LoadError::ExportType { name, reason: "it is no function".to_owned() });
     };
     let component = component.component_type();
     let typed = function.typecheck::<P, R>(&component.instance_type());
-    typed.map_err(|error| LoadError::ExportType { name, world, reason: report::chain(&error) })?;
+    typed.map_err(|error| LoadError::ExportType { name, reason: report::chain(&error) })?;
     Ok(Some(index))
 }
 
-fn exports(engine: &Engine, component: &Component) -> String {
+/// What a component exports, in words.
+pub(super) fn exports(engine: &Engine, component: &Component) -> String {
     let names: Vec<String> =
         component.component_type().exports(engine.wasmtime()).map(|(name, _)| format!("`{name}`")).collect();
     if names.iter().any(|name| name.starts_with("`wasi:http/")) {
         return format!("it exports {}: a handler for `wasmtime serve`, not for this host", names.join(", "));
+    }
+    if names.iter().any(|name| ["`on-request`", "`on-response`"].contains(&name.as_str())) {
+        return format!("it exports {}: a middleware, whose file's name begins with `_`", names.join(", "));
     }
     if names.is_empty() { "it exports nothing".to_owned() } else { format!("it exports {}", names.join(", ")) }
 }

@@ -21,11 +21,11 @@ use crate::http::fields::{FieldError, Fields};
 pub(super) const VERSION: &str = "0.1.0";
 
 /// The interfaces of the package `vibrato:handler`.
-pub(super) const INTERFACES: [&str; 6] = ["types", "request", "response", "options", "push", "messages"];
+pub(super) const INTERFACES: [&str; 7] = ["types", "request", "response", "options", "push", "context", "messages"];
 
 type GuestResult = std::result::Result<(), GuestError>;
 
-/// Adds all of WASI 0.2 and the world `handler`.
+/// Adds all of WASI 0.2 and what the worlds import.
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     let mut root = linker.root();
@@ -37,7 +37,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     interface("request", add_request)?;
     interface("response", add_response)?;
     interface("options", add_options)?;
-    interface("push", push::add)
+    interface("push", push::add)?;
+    interface("context", add_context)
 }
 
 fn add_request(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
@@ -71,6 +72,7 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
     })?;
     set_field(linker, "set-field", Fields::set)?;
     set_field(linker, "append-field", Fields::append)?;
+    add_head(linker)?;
     linker.func_wrap("remove-field", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
         let name = name.to_str(&store)?;
         let remove = |fields: &mut Fields| -> std::result::Result<(), FieldError> {
@@ -100,6 +102,37 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
         let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
         exchange.fail(|| Ok::<_, wasmtime::Error>(report::reason(&reason.to_str(&store)?)))?;
         Ok((Ok(()),))
+    })
+}
+
+/// What is asked of the head so far.
+fn add_head(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
+    linker.func_wrap("status", |store: StoreContextMut<'_, State>, (): ()| {
+        Ok((exchange(&store)?.response(|response| response.status()),))
+    })?;
+    linker.func_wrap("fields", |store: StoreContextMut<'_, State>, (): ()| {
+        let line = |(name, value): (&str, &[u8])| (name.to_owned(), Bytes::copy_from_slice(value));
+        Ok((exchange(&store)?.response(|response| response.lines().map(line).collect::<Vec<_>>()),))
+    })?;
+    linker.func_wrap("field", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+        let (exchange, name) = (exchange(&store)?, name.to_str(&store)?);
+        let value = exchange.response(|response| {
+            let mut lines = response.lines().filter(|(known, _)| known.eq_ignore_ascii_case(&name));
+            lines.next().map(|(_, value)| Bytes::copy_from_slice(value))
+        });
+        Ok((value,))
+    })
+}
+
+fn add_context(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
+    linker.func_wrap("get", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+        let Some(exchange) = store.data().exchange() else { return Ok((None,)) };
+        Ok((exchange.note(&name.to_str(&store)?),))
+    })?;
+    linker.func_wrap("set", |store: StoreContextMut<'_, State>, (name, value): (WasmStr, WasmList<u8>)| {
+        let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
+        let set = exchange.set_note(&name.to_str(&store)?, value.as_le_slice(&store));
+        Ok((set.map_err(GuestError::from),))
     })
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Instance {
 impl Instance {
     /// Instantiates a handler. What its start functions do is done with `state`.
     pub(super) async fn new(handler: &Handler, state: State) -> Result<Self, CallError> {
-        let mut store = store(handler, state);
+        let mut store = store(handler.engine(), state);
         let made = async {
             let instance = handler.pre().instantiate_async(&mut store).await?;
             Ok((instance, instance.get_typed_func(&mut store, handler.handle_index())?))
@@ -44,11 +44,7 @@ impl Instance {
         match self.handle.call_async(&mut self.store, ()).await {
             Ok((returned,)) => {
                 self.store.data_mut().rest();
-                Ok(match returned {
-                    Returned::Body(bytes) => Outcome::Body(bytes),
-                    Returned::Close => Outcome::Close,
-                    Returned::Manual => Outcome::Manual,
-                })
+                Ok(returned.into())
             }
             Err(error) => Err(explain(&error, &mut self.store)),
         }
@@ -85,9 +81,9 @@ impl Instance {
     }
 }
 
-/// A store for an instance of the handler.
-pub(super) fn store(handler: &Handler, state: State) -> Store<State> {
-    let mut store = Store::new(handler.engine(), state);
+/// A store for an instance.
+pub(super) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
+    let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
     allow(&mut store);
     store.epoch_deadline_callback(|store| {
@@ -108,7 +104,8 @@ fn allow(store: &mut Store<State>) {
     store.set_epoch_deadline(1);
 }
 
-fn explain(error: &wasmtime::Error, store: &mut Store<State>) -> CallError {
+/// Why an instance could not be made, or its call gave nothing.
+pub(super) fn explain(error: &wasmtime::Error, store: &mut Store<State>) -> CallError {
     store.data_mut().finish_log();
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return CallError::Busy(report::chain(error));

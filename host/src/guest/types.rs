@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-use crate::exchange::BodyError;
+use super::{Outcome, Step};
+use crate::exchange::{BodyError, NoteError};
 use crate::http::fields::FieldError;
 use crate::http::head::Version;
 use crate::http::response::ResponseError;
@@ -20,6 +21,41 @@ pub(super) enum Returned {
     Close,
     #[component(name = "manual")]
     Manual,
+}
+
+impl From<Returned> for Outcome {
+    fn from(returned: Returned) -> Self {
+        match returned {
+            Returned::Body(bytes) => Self::Body(bytes),
+            Returned::Close => Self::Close,
+            Returned::Manual => Self::Manual,
+        }
+    }
+}
+
+/// `step`
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(super) enum GuestStep {
+    #[component(name = "next")]
+    Next,
+    #[component(name = "body")]
+    Body(Bytes),
+    #[component(name = "close")]
+    Close,
+    #[component(name = "manual")]
+    Manual,
+}
+
+impl From<GuestStep> for Step {
+    fn from(step: GuestStep) -> Self {
+        match step {
+            GuestStep::Next => Self::Next,
+            GuestStep::Body(bytes) => Self::End(Outcome::Body(bytes)),
+            GuestStep::Close => Self::End(Outcome::Close),
+            GuestStep::Manual => Self::End(Outcome::Manual),
+        }
+    }
 }
 
 /// `error`
@@ -57,6 +93,14 @@ impl From<PushError> for GuestError {
             PushError::Topic | PushError::Empty => Self::Invalid,
             PushError::LargeChunk | PushError::TooManyTopics => Self::TooLarge,
             PushError::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<NoteError> for GuestError {
+    fn from(error: NoteError) -> Self {
+        match error {
+            NoteError::TooLarge => Self::TooLarge,
         }
     }
 }

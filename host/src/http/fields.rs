@@ -123,10 +123,12 @@ impl Fields {
 
     /// All lines in order, but for `content-length`, which is part of the framing.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.lines
-            .iter()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
-            .map(|(name, value)| (name.as_str(), value.as_slice()))
+        self.all().filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
+    }
+
+    /// All lines in order.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.lines.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
     fn named(&self, name: &str) -> impl Iterator<Item = &(String, Vec<u8>)> {

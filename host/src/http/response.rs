@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::fields::{FieldError, Fields};
 use super::head::Version;
 
+mod answer;
 pub(super) mod encode;
 mod framing;
 mod open;
@@ -348,35 +349,6 @@ impl Response {
         let declared = self.fields.content_length();
         let has_body = self.framing(None) != Framing::NoBody;
         self.is_building() && has_body && declared.is_some_and(|declared| declared != length)
-    }
-
-    /// Drops what a handler set and answers `text` in its place, with its length. Only before the head is decided.
-    ///
-    /// # Errors
-    /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
-    pub fn replace(
-        &mut self,
-        status: u16,
-        fields: &[(&str, &str)],
-        text: &str,
-        date: fn() -> Date,
-    ) -> Result<(), ResponseError> {
-        self.check_building()?;
-        self.fields.clear();
-        for (name, value) in fields {
-            self.fields.set(name, value.as_bytes())?;
-        }
-        self.status = status;
-        self.content_type =
-            if text.is_empty() { SmallVec::new() } else { SmallVec::from_slice(b"text/plain; charset=utf-8") };
-        self.options.chunked = false;
-        self.options.coalesce = 0;
-        self.begin(Some(text.len() as u64), date)?;
-        if !text.is_empty() {
-            self.write(text.as_bytes(), date)?;
-        }
-        // A HEAD request is complete with its first write.
-        if self.is_over() { Ok(()) } else { self.finish(date) }
     }
 
     fn check_building(&self) -> Result<(), ResponseError> {

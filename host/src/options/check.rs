@@ -47,6 +47,9 @@ pub enum Fault {
     /// A name that its source sets twice.
     #[error("is set twice; expected once")]
     Twice,
+    /// One of the host's own that only a route has.
+    #[error("is a route's; expected one of a middleware: `memory`, `timeout`, or one of its own")]
+    OfRoute,
     /// The first option past the bound on their number.
     #[error("is one too many: a route has at most {MAX_OPTIONS} options, the host's own included")]
     TooMany,

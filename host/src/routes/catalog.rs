@@ -1,5 +1,5 @@
-//! What is known of each component of the routes directory: how it looks, whether it is being loaded, its route, what
-//! is wrong with it.
+//! What is known of each component of the routes directory: how it looks, whether it is being loaded, its route or what
+//! it is to other routes, what is wrong with it.
 //!
 //! Owns what is loaded, when, and which version of a route serves. It starts no thread, reads no disk and no clock.
 
@@ -10,14 +10,18 @@ use std::time::{Duration, Instant};
 
 use super::awaited::Claim;
 use super::disk::Look;
-use super::load::{Loaded, Standing};
+use super::layer::{Layer, is_layer, is_of_directory, may_mean};
+use super::load::{Loaded, Part, Standing};
 use super::route::Route;
 use super::table::RouteTable;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::guest::Handler;
 
+mod chains;
 #[cfg(test)]
 mod tests;
+
+use chains::Mounted;
 
 /// For how many times the rest of a file a route whose component is gone waits at most for others to come.
 const REMOVAL_RESTS: u32 = 10;
@@ -34,6 +38,10 @@ pub(super) struct Catalog<H = Handler> {
     settled: Option<Arc<RouteTable<H>>>,
     /// Whether some component was changed too lately to be whole, when it was last looked.
     resting: bool,
+    /// What the system did not show when it was last looked.
+    unread: Vec<PathBuf>,
+    /// The component that the operator asks for by itself, whatever it is.
+    asked_for: Option<PathBuf>,
 }
 
 /// What is known of one component.
@@ -47,8 +55,14 @@ struct Entry<H> {
     /// How it looked when loading it last ended.
     tried: Option<Look>,
     loading: Option<Claim>,
-    /// The last version that could be loaded.
+    /// The last version that could be loaded, of a route.
     route: Option<Arc<Route<H>>>,
+    /// The same, with its chain: it is what serves.
+    mounted: Option<Mounted<H>>,
+    /// The last version that could be loaded, of middleware.
+    layer: Option<Arc<Layer>>,
+    /// The middleware that the route's file asks for.
+    names: Vec<String>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -66,7 +80,13 @@ pub(super) struct Findings {
 impl<H> Catalog<H> {
     /// One without components.
     pub(super) fn new() -> Self {
-        Self { entries: BTreeMap::new(), found: Vec::new(), told: Vec::new(), settled: None, resting: false }
+        let (found, told, unread) = (Vec::new(), Vec::new(), Vec::new());
+        Self { entries: BTreeMap::new(), found, told, settled: None, resting: false, unread, asked_for: None }
+    }
+
+    /// One of a single component, which is loaded whatever it is.
+    pub(super) fn of(component: &Path) -> Self {
+        Self { asked_for: Some(component.to_owned()), ..Self::new() }
     }
 
     /// Takes in which components there are at `now`. Of those below `unread` nothing is known: they stay as they are. A
@@ -84,12 +104,14 @@ impl<H> Catalog<H> {
         looks.extend(files);
         let mut findings = Findings::default();
         self.resting = false;
+        self.unread = unread.to_vec();
         for (file, look) in looks {
+            let wanted = look.is_gone() || self.is_wanted(&file);
             let entry = self.entries.entry(file.clone()).or_insert_with(|| Entry::new(look, now));
             if entry.look != look {
                 (entry.look, entry.since) = (look, now);
             }
-            if entry.begun == Some(look) {
+            if entry.begun == Some(look) || !wanted {
                 continue;
             }
             let rested = entry.since + rest;
@@ -139,31 +161,45 @@ impl<H> Catalog<H> {
         }
     }
 
-    /// A component that looks so is being loaded.
-    pub(super) fn begin(&mut self, file: &Path, claim: Claim) {
-        if let Some(entry) = self.entries.get_mut(file) {
-            entry.loading = Some(claim);
+    /// A component that looks so is being loaded, whose route file asks for these middleware, if it can be read. True
+    /// where some may be wanted by that.
+    pub(super) fn begin(&mut self, file: &Path, claim: Claim, names: Option<&[String]>) -> bool {
+        let Some(entry) = self.entries.get_mut(file) else { return false };
+        entry.loading = Some(claim);
+        if let Some(names) = names {
+            entry.names = names.to_vec();
         }
+        !entry.names.is_empty()
+    }
+
+    /// Whether a component is to be loaded: a route, or middleware that a route may have.
+    fn is_wanted(&self, file: &Path) -> bool {
+        let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, file));
+        !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file) || is_named()
     }
 
     /// A component that looked so was loaded, or cannot be: then the version before it goes on serving, and where that
     /// may pass the next look finds it anew. Of one that was changed or removed meanwhile nothing is kept.
     pub(super) fn end(&mut self, file: &Path, look: Look, loaded: Loaded<H>) {
         let Some(entry) = self.entries.get_mut(file).filter(|entry| entry.begun == Some(look)) else { return };
-        let failed = loaded.route.is_none();
+        let failed = loaded.part.is_none();
         entry.loading = None;
         match loaded.standing {
             Standing::Final => {}
             Standing::Passing => entry.begun = None,
         }
-        let before = entry.route.take();
-        let succeeding = |route: Route<H>| match &before {
-            Some(before) => route.succeeding(before),
-            None => route,
-        };
-        entry.route = loaded.route.map(|route| Arc::new(succeeding(*route))).or(before);
+        match loaded.part {
+            Some(Part::Route(route)) => {
+                entry.route = Some(Arc::new(match &entry.route {
+                    Some(before) => route.succeeding(before),
+                    None => *route,
+                }));
+            }
+            Some(Part::Layer(layer)) => entry.layer = Some(layer),
+            None => {}
+        }
         entry.diagnostics = loaded.diagnostics;
-        if failed && entry.route.is_some() {
+        if failed && (entry.route.is_some() || entry.layer.is_some()) {
             for diagnostic in &mut entry.diagnostics {
                 diagnostic.reason += "; the version before it still serves";
             }
@@ -190,16 +226,22 @@ impl<H> Catalog<H> {
         if !self.is_unsettled() {
             self.entries.retain(|_, entry| !entry.is_leaving());
         }
+        let (awaited, unchained) = self.mount();
         let entries = || self.entries.values();
-        let routes = entries().filter_map(|entry| entry.route.clone()).collect();
+        let routes = entries().filter_map(|entry| Some(entry.mounted.as_ref()?.route.clone())).collect();
         let claims = match self.settled {
-            None => entries().filter(|it| it.route.is_none()).filter_map(|it| it.loading.clone()).collect(),
+            None => {
+                let loading = entries().filter(|it| it.route.is_none()).filter_map(|it| it.loading.clone());
+                loading.chain(awaited).collect()
+            }
             Some(_) => Vec::new(),
         };
         let nothing = RouteTable::empty();
         let (table, conflicts) = RouteTable::build(routes, claims, self.settled.as_deref().unwrap_or(&nothing));
-        let loaded = entries().flat_map(|entry| &entry.diagnostics);
-        let mut all: Vec<Diagnostic> = self.found.iter().chain(loaded).cloned().chain(conflicts).collect();
+        let wanted = self.entries.iter().filter(|(file, _)| self.is_wanted(file));
+        let loaded = wanted.flat_map(|(_, entry)| &entry.diagnostics);
+        let mut all: Vec<Diagnostic> =
+            self.found.iter().chain(loaded).cloned().chain(unchained).chain(conflicts).collect();
         all.sort_by(|one, other| one.file.cmp(&other.file));
         let new = all.iter().filter(|diagnostic| !self.told.contains(diagnostic)).cloned().collect();
         self.told = all;
@@ -218,7 +260,19 @@ impl<H> Catalog<H> {
 
 impl<H> Entry<H> {
     fn new(look: Look, since: Instant) -> Self {
-        Self { look, since, begun: None, tried: None, loading: None, route: None, diagnostics: Vec::new() }
+        let (mounted, names, diagnostics) = (None, Vec::new(), Vec::new());
+        Self {
+            look,
+            since,
+            begun: None,
+            tried: None,
+            loading: None,
+            route: None,
+            mounted,
+            layer: None,
+            names,
+            diagnostics,
+        }
     }
 
     /// Whether it is to be removed.

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 use thiserror::Error;
 
+use super::layer::is_layer;
 use super::load::error;
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -89,24 +90,30 @@ impl Files {
     }
 
     /// Takes in the entries of a directory, which is the last of `way`: the real paths of those that lead to it. Names
-    /// that begin with a dot or an underscore are not routes.
+    /// that begin with a dot are passed over; of those that begin with an underscore all but middleware, which is taken
+    /// in whatever it is: what cannot be loaded must not be as if it were not there.
     fn collect(&mut self, entries: Vec<PathBuf>, way: &mut Vec<PathBuf>) {
         for path in entries {
             let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            if name.starts_with(b".") || name.starts_with(b"_") {
+            let is = |wanted| path.extension().is_some_and(|extension| extension == wanted);
+            if name.starts_with(b".") || (is_layer(&path) && !is("wasm")) {
                 continue;
             }
-            let is = |wanted| path.extension().is_some_and(|extension| extension == wanted);
             match path.metadata() {
+                Ok(_) | Err(_) if is_layer(&path) => self.take_in(path),
                 Ok(metadata) if metadata.is_dir() => self.descend(&path, way),
-                Ok(_) | Err(_) if is("wasm") => match Look::at(&path) {
-                    Ok(look) => self.components.push((path, look)),
-                    Err(failed) => self.report_unread(path, failed),
-                },
+                Ok(_) | Err(_) if is("wasm") => self.take_in(path),
                 Ok(_) | Err(_) if is("toml") => self.route_files.push(path),
                 Ok(_) => {}
                 Err(failed) => self.report_unread(path, failed),
             }
+        }
+    }
+
+    fn take_in(&mut self, component: PathBuf) {
+        match Look::at(&component) {
+            Ok(look) => self.components.push((component, look)),
+            Err(failed) => self.report_unread(component, failed),
         }
     }
 

@@ -7,9 +7,10 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::layer::MAX_NAMES;
 use super::method::{self, MethodError};
 use super::pattern::{self, PatternError};
-use crate::options::{Value, ValueError, printable};
+use crate::options::{Value, ValueError, is_name, printable};
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ pub struct RouteFile {
     pub paths: Vec<String>,
     /// `method` or `methods`, checked; none where the file has neither, and an empty list is every method.
     pub methods: Option<Vec<String>>,
+    /// `middleware`: names, checked and distinct.
+    pub middleware: Vec<String>,
     /// Every other key, sorted by name, its name and range as yet unchecked.
     pub options: Vec<(String, Value)>,
     lines: BTreeMap<String, usize>,
@@ -73,6 +76,17 @@ pub enum RouteFileError {
         /// What is wrong with it.
         error: MethodError,
     },
+    /// A name that no middleware can have, or that is there twice, or one past the most.
+    #[error(
+        "line {line}: `middleware` names `{}`; expected names of letters, digits, `_` and `-`, each once and {MAX_NAMES} \
+         at most, as in [\"auth\"] for `_auth.wasm`", printable(.name)
+    )]
+    Middleware {
+        /// Where the list is.
+        line: usize,
+        /// The first name that is no good.
+        name: String,
+    },
     /// An option whose value is none.
     #[error("line {line}: option `{}` {error}", printable(.name))]
     Option {
@@ -91,7 +105,9 @@ impl RouteFileError {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Syntax { .. } => "write it as TOML: `name = value` on a line, text in quotes",
-            Self::Type { .. } | Self::Method { .. } | Self::Option { .. } => "write what is expected in its place",
+            Self::Type { .. } | Self::Method { .. } | Self::Middleware { .. } | Self::Option { .. } => {
+                "write what is expected in its place"
+            }
             Self::Both { .. } => "keep one of them",
             Self::Path { error, .. } => error.remedy(),
         }
@@ -122,6 +138,8 @@ const METHODS: Keys = Keys {
     list: "a list of texts, as in [\"GET\", \"POST\"]",
 };
 
+const MIDDLEWARE: &str = "middleware";
+
 /// The keys of a file with their values and where these are.
 type Table = BTreeMap<String, Spanned<toml::Value>>;
 
@@ -136,11 +154,19 @@ impl RouteFile {
         let mut reading = Reading { lines, errors: Vec::new() };
         let paths = reading.paths(&mut table);
         let methods = reading.methods(&mut table);
+        let middleware = reading.middleware(&mut table);
         let options = reading.options(&table);
         match reading.errors.is_empty() {
-            true => Ok(Self { paths, methods, options, lines: reading.lines }),
+            true => Ok(Self { paths, methods, middleware, options, lines: reading.lines }),
             false => Err(reading.errors),
         }
+    }
+
+    /// The first key that says where a handler answers or behind what, and its line.
+    #[must_use]
+    pub fn mounting(&self) -> Option<(&'static str, usize)> {
+        let keys = [PATHS.one, PATHS.many, METHODS.one, METHODS.many, MIDDLEWARE];
+        keys.into_iter().filter_map(|key| Some((key, self.line(key)?))).min_by_key(|(_, line)| *line)
     }
 
     /// The line that a key's value begins on, for a mistake that is found later.
@@ -174,6 +200,25 @@ impl Reading {
             self.errors.push(RouteFileError::Method { line, error });
         }
         Some(methods)
+    }
+
+    fn middleware(&mut self, table: &mut Table) -> Vec<String> {
+        let Some(value) = table.remove(MIDDLEWARE) else { return Vec::new() };
+        let line = self.lines[MIDDLEWARE];
+        let names: Option<Vec<String>> = match value.into_inner() {
+            toml::Value::Array(items) => items.into_iter().map(text).collect(),
+            _ => None,
+        };
+        let Some(names) = names else {
+            let expected = "a list of names, as in [\"auth\"]";
+            self.errors.push(RouteFileError::Type { line, key: MIDDLEWARE, expected });
+            return Vec::new();
+        };
+        let is_bad = |at: usize| at >= MAX_NAMES || !is_name(&names[at]) || names[..at].contains(&names[at]);
+        if let Some(at) = (0..names.len()).find(|at| is_bad(*at)) {
+            self.errors.push(RouteFileError::Middleware { line, name: names[at].clone() });
+        }
+        names
     }
 
     fn options(&mut self, table: &Table) -> Vec<(String, Value)> {

@@ -10,9 +10,10 @@ use std::time::Duration;
 use super::awaited::Claim;
 use super::disk::{Look, ReadError};
 use super::file::{RouteFile, RouteFileError};
+use super::layer::{Layer, is_layer};
 use super::{Mount, Route, disk, method, pattern};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::guest::{Declaration, Engine, Handler, LoadError};
+use crate::guest::{Declaration, Engine, Handler, LoadError, Middleware};
 use crate::options::{OptionError, Options, Settings, Source, Value, printable};
 
 /// The largest files that are read.
@@ -44,15 +45,24 @@ pub(crate) struct Candidate {
 /// What became of one component.
 #[derive(Debug)]
 pub(crate) struct Loaded<H = Handler> {
-    /// Its route; none where the diagnostics say why.
-    pub(crate) route: Option<Box<Route<H>>>,
+    /// What it is; none where the diagnostics say why.
+    pub(crate) part: Option<Part<H>>,
     /// What is wrong with it.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// How long that holds.
     pub(crate) standing: Standing,
 }
 
-/// Why a component has no route.
+/// What a component is of a routes directory.
+#[derive(Debug)]
+pub(crate) enum Part<H = Handler> {
+    /// A route, as yet without its chain.
+    Route(Box<Route<H>>),
+    /// Middleware.
+    Layer(Arc<Layer>),
+}
+
+/// Why a component is no part of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     diagnostics: Vec<Diagnostic>,
@@ -91,6 +101,8 @@ impl Candidate {
     /// What it may answer, its component being unknown.
     pub(super) fn claim(&self, directory: &Path) -> Claim {
         match &self.route_file {
+            // Nobody asks for it by itself.
+            Ok(_) if is_layer(&self.file) => Claim::At(Vec::new()),
             Ok(route_file) if route_file.paths.is_empty() => {
                 Claim::Anywhere(pattern::from_place(place(directory, &self.file)).ok())
             }
@@ -110,7 +122,7 @@ impl<H> Loaded<H> {
 
 impl<H> From<Failure> for Loaded<H> {
     fn from(Failure { diagnostics, standing }: Failure) -> Self {
-        Self { route: None, diagnostics, standing }
+        Self { part: None, diagnostics, standing }
     }
 }
 
@@ -141,6 +153,9 @@ impl Load for Loader {
     fn load(&self, candidate: &Candidate) -> Loaded {
         let file = &candidate.file;
         let name: Arc<str> = printable(&place(&self.directory, file).with_extension("").to_string_lossy()).into();
+        if is_layer(file) {
+            return self.layer(candidate, name).unwrap_or_else(Loaded::from);
+        }
         match self.operator(candidate) {
             Ok((route_file, settings)) => match self.handler(file, &name, &settings) {
                 Ok(handler) => self.mount(file, route_file, name, handler),
@@ -174,17 +189,36 @@ impl Loader {
 
     /// The component itself.
     fn handler(&self, file: &Path, name: &Arc<str>, settings: &Settings) -> Result<Handler, Failure> {
-        let bytes = disk::read(file, MAX_COMPONENT_BYTES)
-            .map_err(|reason| Failure::unread(file, &reason, "make it a readable file of a component"))?;
         let timeout = settings.timeout.min(MAX_DESCRIBE);
-        let handler = Handler::load(&self.engine, name, &bytes, settings.memory, timeout);
-        let report = |errors: Vec<LoadError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
-        handler.map_err(|errors| Failure::lasting(report(errors)))
+        component(file, |bytes| Handler::load(&self.engine, name, bytes, settings.memory, timeout))
+    }
+
+    /// A middleware, whose file beside it has options alone.
+    fn layer(&self, candidate: &Candidate, name: Arc<str>) -> Result<Loaded, Failure> {
+        let file = &candidate.file;
+        let options = candidate.route_file.as_ref().map_err(Clone::clone).and_then(|beside| {
+            if let Some((key, line)) = beside.mounting() {
+                let remedy =
+                    "remove it: a middleware is for the routes below its directory, and for those that name it";
+                let reason = format!("line {line}: a middleware has no `{key}`");
+                return Err(Failure::lasting(vec![error(&file.with_extension("toml"), reason, remedy)]));
+            }
+            let options = Options::resolve_middleware(&self.flags, &beside.options);
+            options.map_err(|errors| Failure::lasting(option_errors(file, beside, &errors)))
+        });
+        // What is wrong with both is told at once.
+        let (options, component) = match (options, component(file, |bytes| Middleware::load(&self.engine, bytes))) {
+            (Ok(options), Ok(component)) => (Arc::new(options), component),
+            (Err(one), Err(other)) => return Err(one.and(other)),
+            (Err(failure), Ok(_)) | (Ok(_), Err(failure)) => return Err(failure),
+        };
+        let layer = Arc::new(Layer { name, file: file.clone(), options, component });
+        Ok(Loaded { part: Some(Part::Layer(layer)), diagnostics: Vec::new(), standing: Standing::Final })
     }
 
     /// Puts together what the file's place, the component and the route file say.
     fn mount(&self, file: &Path, route_file: &RouteFile, name: Arc<str>, handler: Handler) -> Loaded {
-        let none = Declaration { paths: Vec::new(), methods: Vec::new(), options: Vec::new() };
+        let none = Declaration::default();
         let declared = handler.declaration().unwrap_or(&none);
         let mut wrong = Vec::new();
         if let Err(fault) = pattern::check_all(&declared.paths) {
@@ -217,9 +251,11 @@ impl Loader {
             remedy: format!("to allow it, set it in {}", file.with_extension("toml").display()),
         });
         let diagnostics = diagnostics.collect();
-        let mount = Mount { name, patterns, methods, file: file.to_owned() };
+        // A component that is served alone has nobody beside it that could be its middleware.
+        let middleware = if file == self.directory { Vec::new() } else { route_file.middleware.clone() };
+        let mount = Mount { name, patterns, methods, file: file.to_owned(), middleware };
         let route = Box::new(Route::new(mount, options, Arc::new(handler)));
-        Loaded { route: Some(route), diagnostics, standing: Standing::Final }
+        Loaded { part: Some(Part::Route(route)), diagnostics, standing: Standing::Final }
     }
 }
 
@@ -239,6 +275,14 @@ fn read_route_file(file: &Path) -> Result<RouteFile, Failure> {
     let text = String::from_utf8(text).map_err(|_| Failure::lasting(vec![error(file, "it is not UTF-8", remedy)]))?;
     let report = |errors: Vec<RouteFileError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
     RouteFile::parse(&text).map_err(|errors| Failure::lasting(report(errors)))
+}
+
+/// Reads and loads a component.
+fn component<C>(file: &Path, load: impl FnOnce(&[u8]) -> Result<C, Vec<LoadError>>) -> Result<C, Failure> {
+    let bytes = disk::read(file, MAX_COMPONENT_BYTES)
+        .map_err(|reason| Failure::unread(file, &reason, "make it a readable file of a component"))?;
+    let report = |errors: Vec<LoadError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
+    load(&bytes).map_err(|errors| Failure::lasting(report(errors)))
 }
 
 /// Each mistake at the file that makes it.

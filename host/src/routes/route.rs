@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::layer::Layer;
 use crate::guest::Handler;
 use crate::options::{Options, RateScope};
 use crate::rate::Clients;
@@ -22,6 +23,8 @@ pub struct Route<H = Handler> {
     pub options: Arc<Options>,
     /// What answers its requests.
     pub handler: Arc<H>,
+    /// The middleware around its handler, the outermost first.
+    pub chain: Vec<Arc<Layer>>,
     /// The clients that share its `rate`; none where it has no rate or its scope is the connection.
     pub download: Option<Arc<Clients>>,
     /// The clients that share its `upload_rate`; none where it has no such rate or its scope is the connection.
@@ -41,6 +44,8 @@ pub struct Mount {
     pub methods: Vec<String>,
     /// The component's file.
     pub file: PathBuf,
+    /// The names of the middleware that it asks for beside that of its directories, checked.
+    pub middleware: Vec<String>,
 }
 
 /// The right to run one invocation of a route, until it is dropped.
@@ -62,6 +67,21 @@ impl<H> Route<H> {
             mount,
             options: Arc::new(options),
             handler,
+            chain: Vec::new(),
+        }
+    }
+
+    /// The same route behind middleware. Both count the same invocations, and share what clients have used up.
+    #[must_use]
+    pub fn behind(&self, chain: Vec<Arc<Layer>>) -> Self {
+        Self {
+            mount: self.mount.clone(),
+            options: self.options.clone(),
+            handler: self.handler.clone(),
+            chain,
+            download: self.download.clone(),
+            upload: self.upload.clone(),
+            running: self.running.clone(),
         }
     }
 

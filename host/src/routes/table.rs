@@ -54,11 +54,15 @@ pub enum Lookup<'t, H = Handler> {
     MethodNotAllowed {
         /// The value of `Allow`.
         allow: &'t str,
+        /// The first of the routes there, by file: its chain sees the answer.
+        first: &'t Arc<Route<H>>,
     },
     /// An OPTIONS request that no route at this path declares: the host answers it.
     Options {
         /// The value of `Allow`.
         allow: &'t str,
+        /// The first of the routes there, by file: its chain sees the answer.
+        first: &'t Arc<Route<H>>,
     },
     /// No route knows the method, nor does the standard: 501.
     NotImplemented,
@@ -138,13 +142,14 @@ impl<H> RouteTable<H> {
         }
         let Some(matched) = at(&self.router, path) else { return Lookup::NotFound };
         let endpoint = &self.endpoints[*matched.value];
+        let [first, ..] = endpoint.routes.as_slice() else { return Lookup::NotFound };
         match endpoint.routes.iter().find(|route| method::covers(&route.mount.methods, method)) {
             Some(route) => {
                 let params = matched.params.iter().map(|(name, value)| (name.to_owned(), plain(value)));
                 Lookup::Found { route, params: params.collect() }
             }
-            None if method == "OPTIONS" => Lookup::Options { allow: &endpoint.allow },
-            None => Lookup::MethodNotAllowed { allow: &endpoint.allow },
+            None if method == "OPTIONS" => Lookup::Options { allow: &endpoint.allow, first },
+            None => Lookup::MethodNotAllowed { allow: &endpoint.allow, first },
         }
     }
 

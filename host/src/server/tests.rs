@@ -18,9 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Longer than any test waits.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Loads what is named `late` only once the gate is open, and panics over what is named `panics`.
+/// Loads what is late only once the gate is open, and panics over what is named `panics`.
 struct Gated {
     loader: Loader,
+    late: PathBuf,
     gate: Arc<Gate>,
 }
 
@@ -40,7 +41,7 @@ impl Gate {
 impl Load for Gated {
     fn load(&self, candidate: &Candidate) -> Loaded {
         assert!(!candidate.file.ends_with("panics.wasm"), "as the test wants it");
-        if candidate.file.ends_with("late.wasm") {
+        if candidate.file == self.late {
             let open = self.gate.open.lock().expect("no thread panics here");
             drop(self.gate.opened.wait_timeout_while(open, PATIENCE, |open| !*open));
         }
@@ -52,7 +53,7 @@ impl Load for Gated {
     }
 }
 
-/// A server of `plain`, and of `late.wasm` behind a gate.
+/// A server of `plain`, and of one component that is late, behind a gate.
 struct Gateway {
     running: Running,
     gate: Arc<Gate>,
@@ -61,12 +62,19 @@ struct Gateway {
 
 impl Gateway {
     fn start(late: &[u8], load_timeout: Duration) -> Self {
+        Self::start_at("late.wasm", late, load_timeout)
+    }
+
+    fn start_at(place: &str, late: &[u8], load_timeout: Duration) -> Self {
         let routes = tempfile::tempdir().expect("a directory can be made");
         let add = |name: &str, bytes: &[u8]| {
             std::fs::write(routes.path().join(name), bytes).expect("a file can be written");
         };
         add("plain.wasm", &plain());
-        add("late.wasm", late);
+        std::fs::create_dir(routes.path().join("in")).expect("a directory can be made");
+        add("in/plain.wasm", &plain());
+        add("in/plain.toml", b"path = '/in'");
+        add(place, late);
         add("late.toml", b"path = '/late'");
         add("panics.wasm", &plain());
         add("panics.toml", b"path = '/panics'");
@@ -84,7 +92,7 @@ impl Gateway {
         let engine = engine.expect("there is an engine");
         let loader = Loader { directory: config.routes.clone(), flags: Vec::new(), engine: engine.clone() };
         let gate = Arc::new(Gate::default());
-        let gated = Gated { loader, gate: gate.clone() };
+        let gated = Gated { loader, late: config.routes.join(place), gate: gate.clone() };
         let directory = Directory::load_with(&config.routes, Arc::new(gated)).expect("the directory is there");
         let server = Server::of(config, engine, directory);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
@@ -142,6 +150,21 @@ fn a_request_that_no_route_answers_waits_for_none() {
     let gateway = Gateway::start(&plain(), LONG);
     let answer = expect_answer(gateway.ask("*"), "204");
     assert!(answer.contains("\r\nAllow: "), "{answer}");
+}
+
+#[test]
+fn a_request_waits_for_the_middleware_of_its_route() {
+    let sees = "(component (core module $m (func (export \"f\"))) (core instance $i (instantiate $m))
+        (func (export \"on-response\") (canon lift (core func $i \"f\"))))";
+    let sees = wat::parse_str(sees).expect("the text is a component");
+    let gateway = Gateway::start_at("in/_middleware.wasm", &sees, LONG);
+    let waiting = gateway.ask("/in");
+    gateway.expect_answer("/plain", "200");
+    waiting.set_nonblocking(true).expect("a socket need not block");
+    assert_eq!(waiting.peek(&mut [0]).map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
+    waiting.set_nonblocking(false).expect("a socket can block");
+    gateway.gate.open();
+    expect_answer(waiting, "200");
 }
 
 #[test]

@@ -17,6 +17,7 @@
 //! | `log` | prints the report so far to stderr |
 //! | `spin`, `trap`, `panic=TEXT` | never come back |
 //! | `body=TEXT`, `body-bytes=N`, `close`, `manual` | return that |
+//! | `a=…`, `a-response=…`, and `b`, `c` | nothing: these are for the guest `layer` |
 //! | `report` | returns the report, a line for each call so far: `write: closed` |
 //!
 //! Past the last command it returns an empty body. A command that is none of these traps.
@@ -24,7 +25,7 @@
 use std::time::Duration;
 use std::{hint, process, thread};
 
-use guest_sdk::{BodyError, Error, Options, Outcome, Request, Response, handler, push};
+use guest_sdk::{BodyError, Error, Options, Outcome, Request, Response, context, handler, push};
 use guests::{named, said};
 
 #[handler(path = ["/script", "/script/{*rest}"])]
@@ -61,6 +62,7 @@ impl Script {
             "sleep" => thread::sleep(Duration::from_millis(number(argument))),
             "stdout" => println!("{argument}"),
             "stderr" => eprintln!("{argument}"),
+            "a" | "b" | "c" | "a-response" | "b-response" | "c-response" => {}
             "log" => eprint!("{}", self.report_lines()),
             "allocate" => self.allocate(number(argument)),
             "ask" => self.ask(argument),
@@ -121,6 +123,7 @@ impl Script {
         let answer = match what.split_once(':') {
             Some(("field", name)) => request.field(name).map(|value| value.escape_ascii().to_string()),
             Some(("param", name)) => request.param(name),
+            Some(("context", name)) => context::get(name).map(|value| value.escape_ascii().to_string()),
             Some(("option", name)) => self.options.get(name).map(|value| value.to_string()),
             Some((other, _)) => panic!("no such thing to ask for: {other}"),
             None => match what {

@@ -98,6 +98,67 @@ func AppendField(name string, value []uint8) witTypes.Result[witTypes.Unit, vibr
 
 }
 
+//go:wasmimport vibrato:handler/response@0.1.0 status
+func wasm_import_status() int32
+
+func Status() uint16 {
+
+	result := wasm_import_status()
+	return uint16(result)
+
+}
+
+//go:wasmimport vibrato:handler/response@0.1.0 fields
+func wasm_import_fields(arg0 uintptr)
+
+func Fields() []witTypes.Tuple2[string, []uint8] {
+	pinner := &runtime.Pinner{}
+	defer pinner.Unpin()
+
+	returnArea := uintptr(witRuntime.Allocate(pinner, (2 * 4), 4))
+	wasm_import_fields(returnArea)
+	result := make([]witTypes.Tuple2[string, []uint8], 0, *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0)))), index*(4*4))
+		value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		value0 := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+		result = append(result, witTypes.Tuple2[string, []uint8]{F0: value, F1: value0})
+	}
+
+	result1 := result
+	return result1
+
+}
+
+//go:wasmimport vibrato:handler/response@0.1.0 field
+func wasm_import_field(arg0 uintptr, arg1 uint32, arg2 uintptr)
+
+func Field(name string) witTypes.Option[[]uint8] {
+	pinner := &runtime.Pinner{}
+	defer pinner.Unpin()
+
+	returnArea := uintptr(witRuntime.Allocate(pinner, (3 * 4), 4))
+	utf8 := unsafe.Pointer(unsafe.StringData(name))
+	pinner.Pin(utf8)
+	wasm_import_field(uintptr(utf8), uint32(len(name)), returnArea)
+	var option witTypes.Option[[]uint8]
+	switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+	case 0:
+
+		option = witTypes.None[[]uint8]()
+	case 1:
+		value := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2 * 4))))
+
+		option = witTypes.Some[[]uint8](value)
+	default:
+		panic("unreachable")
+	}
+	result := option
+	return result
+
+}
+
 //go:wasmimport vibrato:handler/response@0.1.0 remove-field
 func wasm_import_remove_field(arg0 uintptr, arg1 uint32, arg2 uintptr)
 

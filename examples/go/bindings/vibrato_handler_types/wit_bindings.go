@@ -54,6 +54,49 @@ func MakeOutcomeManual() Outcome {
 }
 
 const (
+	// Go on: to the next middleware, or else to the handler. What was set in the response stands until one of them
+	// sets it otherwise; what was read of the request's body is gone for them. Where the response is complete
+	// already (an empty `write`, `response.close`), nothing more of the chain is called.
+	Step_Next uint8 = 0
+	// What a handler's `body` is; nothing more of the chain is called.
+	Step_Body uint8 = 1
+	// What a handler's `close` is; nothing more of the chain is called.
+	Step_Close uint8 = 2
+	// What a handler's `manual` is; nothing more of the chain is called.
+	Step_Manual uint8 = 3
+)
+
+// How `on-request` of a middleware ends.
+type Step struct {
+	tag   uint8
+	value any
+}
+
+func (self Step) Tag() uint8 {
+	return self.tag
+}
+
+func (self Step) Body() []uint8 {
+	if self.tag != Step_Body {
+		panic("tag mismatch")
+	}
+	return self.value.([]uint8)
+}
+
+func MakeStepNext() Step {
+	return Step{Step_Next, nil}
+}
+func MakeStepBody(value []uint8) Step {
+	return Step{Step_Body, value}
+}
+func MakeStepClose() Step {
+	return Step{Step_Close, nil}
+}
+func MakeStepManual() Step {
+	return Step{Step_Manual, nil}
+}
+
+const (
 	// The response is complete, or the client has gone. Nothing more can be sent.
 	Error_Closed uint8 = 0
 	// The head is on its way with the first chunk: status and fields are fixed.
@@ -65,7 +108,7 @@ const (
 	// `transfer-encoding` and `upgrade` describe the connection, which the host manages.
 	Error_Forbidden uint8 = 3
 	// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
-	// published chunk.
+	// published chunk; of the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
 	Error_TooLarge uint8 = 4
 )
 

@@ -38,7 +38,7 @@ impl Response {
             },
             (told, _) => told,
         };
-        let described = !matches!(self.status, 204 | 304) && !self.content_type.is_empty();
+        let described = self.is_described();
         // Which protocol is meant is for a 426 to say (RFC 9110 section 15.5.22).
         let needs_upgrade = self.status == 426;
         let head = encode::Head {

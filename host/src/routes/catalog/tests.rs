@@ -39,7 +39,7 @@ fn end(catalog: &mut Catalog<()>, file: &str, number: u64, patterns: &[&str]) {
 
 fn loaded(route: Arc<Route<()>>) -> Loaded<()> {
     let route = Arc::into_inner(route).expect("nobody else has it");
-    Loaded { route: Some(Box::new(route)), diagnostics: Vec::new(), standing: Standing::Final }
+    Loaded { part: Some(Part::Route(Box::new(route))), diagnostics: Vec::new(), standing: Standing::Final }
 }
 
 /// The mounted routes of the next table, and what is told with it.
@@ -108,7 +108,7 @@ fn a_route_whose_files_are_moved_one_after_the_other_is_never_missing() {
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     let found = catalog.find(files(&[("b.wasm", 2)]), &[], at(1250), REST);
     assert_eq!(found, Findings { again: Some(at(3000)), ..changed(&[("b.wasm", 2)]) });
-    catalog.begin(Path::new("b.wasm"), Claim::Anywhere(None));
+    catalog.begin(Path::new("b.wasm"), Claim::Anywhere(None), Some(&[]));
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     end(&mut catalog, "b.wasm", 2, &["/a"]);
     // In one table the one takes the place of the other, without a conflict.
@@ -176,7 +176,7 @@ fn what_is_being_loaded_is_awaited_until_all_was_loaded_once() {
         let all: Vec<String> = (1..=look).map(|number| format!("{number}.wasm")).collect();
         let looks: Vec<(&str, u64)> = all.iter().map(|file| (file.as_str(), 1)).collect();
         assert_eq!(catalog.find(files(&looks), &[], at(0), Duration::ZERO), changed(&[(&file, 1)]));
-        catalog.begin(Path::new(&file), Claim::Anywhere(None));
+        catalog.begin(Path::new(&file), Claim::Anywhere(None), Some(&[]));
         assert_eq!(catalog.table().0.is_complete(), complete, "{file}");
         end(&mut catalog, &file, 1, &[&format!("/{look}")]);
         assert!(catalog.table().0.is_complete());
@@ -189,7 +189,7 @@ fn what_is_asked_for_again_while_it_is_being_loaded_is_not_loaded_twice() {
     catalog.find(files(&[("a.wasm", 2)]), &[], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 2, &[]);
     catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO);
-    catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None));
+    catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None), Some(&[]));
     catalog.retry();
     assert_eq!(catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO), Findings::default());
     end(&mut catalog, "a.wasm", 3, &["/three"]);
@@ -239,7 +239,7 @@ fn a_version_that_cannot_be_loaded_leaves_the_one_before_and_is_told_each_time()
     let told = vec!["a.wasm: bad; the version before it still serves".to_owned()];
     for look in 2..4 {
         catalog.find(files(&[("a.wasm", look)]), &[], at(0), Duration::ZERO);
-        catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None));
+        catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None), Some(&[]));
         assert!(catalog.is_loading());
         assert!(catalog.table().0.is_complete(), "no request waits: the version before answers it");
         end(&mut catalog, "a.wasm", look, &[]);
@@ -284,7 +284,7 @@ fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
     let looks = |b| files(&[("a.wasm", 1), ("b.wasm", b), ("c.wasm", 1)]);
     catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
     for file in ["a.wasm", "b.wasm"] {
-        catalog.begin(Path::new(file), Claim::Anywhere(None));
+        catalog.begin(Path::new(file), Claim::Anywhere(None), Some(&[]));
     }
     end(&mut catalog, "a.wasm", 1, &["/x"]);
     // It was published before the other came, and has no more right to it.
@@ -300,4 +300,64 @@ fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
     assert_eq!(table(&mut catalog), (["a.wasm /x", "b.wasm /b", "c.wasm /c"].map(str::to_owned).into(), yields));
     catalog.find(looks(2).split_off(1), &[], at(0), Duration::ZERO);
     assert_eq!(table(&mut catalog), (["b.wasm /b", "c.wasm /x /c"].map(str::to_owned).into(), vec![]));
+}
+
+/// A catalog of `a.wasm`, loaded, beside a middleware that is not.
+fn guarded(middleware: &str) -> Catalog<()> {
+    let mut catalog = Catalog::new();
+    catalog.find(files(&[("a.wasm", 1), (middleware, 1)]), &[], at(0), Duration::ZERO);
+    catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None), Some(&[]));
+    catalog.begin(Path::new(middleware), Claim::At(Vec::new()), Some(&[]));
+    end(&mut catalog, "a.wasm", 1, &["/a"]);
+    catalog
+}
+
+#[test]
+fn a_route_waits_for_middleware_and_is_not_served_without_it() {
+    let mut catalog = guarded("_middleware.wasm");
+    let (awaiting, told) = catalog.table();
+    assert!(awaiting.routes().is_empty() && !awaiting.is_complete() && told.is_empty());
+    end(&mut catalog, "_middleware.wasm", 1, &[]);
+    let told = [
+        "_middleware.wasm: bad",
+        "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it",
+    ];
+    assert_eq!(table(&mut catalog), (vec![], told.map(str::to_owned).into()));
+    catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
+    assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], vec![]), "the operator wants it so");
+}
+
+#[test]
+fn middleware_that_the_system_does_not_show_is_not_as_if_it_were_not_there() {
+    let mut catalog = Catalog::new();
+    catalog.find(files(&[("a.wasm", 1)]), &["_middleware.wasm".into()], at(0), Duration::ZERO);
+    end(&mut catalog, "a.wasm", 1, &["/a"]);
+    let told = "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it";
+    assert_eq!(table(&mut catalog), (vec![], vec![told.to_owned()]));
+}
+
+#[test]
+fn middleware_that_comes_later_leaves_the_routes_as_they_were_until_it_is_loaded() {
+    let mut catalog = with_a();
+    let both = files(&[("_middleware.wasm", 1), ("a.wasm", 1)]);
+    assert_eq!(catalog.find(both, &[], at(0), Duration::ZERO), changed(&[("_middleware.wasm", 1)]));
+    catalog.begin(Path::new("_middleware.wasm"), Claim::At(Vec::new()), Some(&[]));
+    assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
+    end(&mut catalog, "_middleware.wasm", 1, &[]);
+    assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
+}
+
+#[test]
+fn named_middleware_is_loaded_once_a_route_asks_for_it() {
+    let mut catalog = Catalog::<()>::new();
+    let both = || files(&[("_x.wasm", 1), ("in/a.wasm", 1)]);
+    assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), changed(&[("in/a.wasm", 1)]));
+    assert!(catalog.begin(Path::new("in/a.wasm"), Claim::Anywhere(None), Some(&["y".to_owned()])));
+    assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), Findings::default());
+    assert!(catalog.begin(Path::new("in/a.wasm"), Claim::Anywhere(None), Some(&["x".to_owned()])));
+    assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), changed(&[("_x.wasm", 1)]));
+    // The route file cannot be read now: what was asked for stays.
+    catalog.begin(Path::new("in/a.wasm"), Claim::Anywhere(None), None);
+    let again = files(&[("_x.wasm", 2), ("in/a.wasm", 1)]);
+    assert_eq!(catalog.find(again, &[], at(0), Duration::ZERO), changed(&[("_x.wasm", 2)]));
 }

@@ -92,7 +92,7 @@ impl Publisher {
         let mut publisher = Self {
             root: root.to_owned(),
             load,
-            catalog: Catalog::new(),
+            catalog: if root.is_dir() { Catalog::new() } else { Catalog::of(root) },
             current: Arc::new(Current::new(Arc::new(RouteTable::empty()))),
             watcher: None,
             events,
@@ -234,19 +234,35 @@ impl Publisher {
     fn take_in(&mut self, files: Files, rest: Duration) {
         let Files { components, unread, diagnostics, .. } = files;
         self.refused |= !unread.is_empty();
-        let Findings { changed, removed, again } = self.catalog.find(components, &unread, Instant::now(), rest);
+        let (now, mut asks) = (Instant::now(), true);
+        // What route files ask for is known once they are read, and may be among the files.
+        while std::mem::take(&mut asks) {
+            let findings = self.catalog.find(components.clone(), &unread, now, rest);
+            asks = self.begin(findings);
+        }
+        if self.catalog.found(diagnostics) {
+            self.publish_soon();
+        }
+    }
+
+    /// Begins to load what has changed. True where that asks for more.
+    fn begin(&mut self, findings: Findings) -> bool {
+        let Findings { changed, removed, again } = findings;
         if let Some(again) = again {
             self.look_by(again);
         }
-        if self.catalog.found(diagnostics) || removed {
+        if removed {
             self.publish_soon();
         }
+        let mut asks = false;
         for (file, look) in changed {
             self.queue.retain(|candidate| candidate.file != file);
             let candidate = Candidate::read(file, look);
-            self.catalog.begin(&candidate.file, candidate.claim(&self.root));
+            let names = candidate.route_file.as_ref().ok().map(|route_file| route_file.middleware.as_slice());
+            asks |= self.catalog.begin(&candidate.file, candidate.claim(&self.root), names);
             self.queue.push_back(candidate);
         }
+        asks
     }
 
     fn reload(&mut self) {

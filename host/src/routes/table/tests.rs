@@ -9,12 +9,15 @@ use crate::routes::Mount;
 /// A route named by its file.
 pub(crate) fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    mounted(Mount { name: file.into(), patterns: owned(patterns), methods: owned(methods), file: file.into() }, &[])
+    let (patterns, methods) = (owned(patterns), owned(methods));
+    mounted(Mount { name: file.into(), patterns, methods, file: file.into(), middleware: vec![] }, &[])
 }
 
 /// A route with options, at `/`.
 pub(crate) fn route_with(options: &[(String, Value)]) -> Arc<Route<()>> {
-    mounted(Mount { name: "it".into(), patterns: vec!["/".to_owned()], methods: vec![], file: "it".into() }, options)
+    let patterns = vec!["/".to_owned()];
+    let mount = Mount { name: "it".into(), patterns, methods: vec![], file: "it".into(), middleware: vec![] };
+    mounted(mount, options)
 }
 
 fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route<()>> {
@@ -35,8 +38,8 @@ fn found(table: &RouteTable<()>, method: &str, path: &str) -> String {
             let params: Vec<String> = params.iter().map(|(name, value)| format!(" {name}={value}")).collect();
             format!("{}{}", route.mount.name, params.concat())
         }
-        Lookup::MethodNotAllowed { allow } => format!("405 {allow}"),
-        Lookup::Options { allow } => format!("OPTIONS {allow}"),
+        Lookup::MethodNotAllowed { allow, .. } => format!("405 {allow}"),
+        Lookup::Options { allow, .. } => format!("OPTIONS {allow}"),
         Lookup::NotImplemented => "501".to_owned(),
         Lookup::NotFound => "404".to_owned(),
         Lookup::BadPath => "400".to_owned(),

@@ -1,0 +1,17 @@
+//! The bindings of the worlds of middleware, generated as [`crate::bindings`] is: `tests/bindings.rs`. The interfaces are
+//! those of that module.
+
+#[allow(missing_docs, reason = "generated")]
+#[allow(unsafe_code, reason = "the canonical ABI passes pointers")]
+#[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
+#[allow(clippy::unwrap_used, unused_qualifications, reason = "generated")]
+#[doc(hidden)]
+#[rustfmt::skip]
+pub mod on_request;
+#[allow(missing_docs, reason = "generated")]
+#[allow(unsafe_code, reason = "the canonical ABI passes pointers")]
+#[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
+#[allow(clippy::unwrap_used, unused_qualifications, reason = "generated")]
+#[doc(hidden)]
+#[rustfmt::skip]
+pub mod on_response;

@@ -1,0 +1,103 @@
+//! What a middleware's return type means. Owns [`IntoStep`] and [`IntoSeen`]; must not know where a value came from.
+
+use std::fmt;
+
+use crate::failure::fail;
+use crate::{Outcome, Response, Step};
+
+/// What `#[on_request]` can return.
+///
+/// | it returns | then |
+/// |---|---|
+/// | `()`, [`Step::Next`] | the next middleware is called, or the handler |
+/// | another [`Step`], an [`Outcome`] | the response ends as it says; the handler is not called |
+/// | `Option<T>` | `T`, or for `None` what `()` means |
+/// | `Result<T, E>` | `T`; an error ends the response as that of a handler does |
+#[diagnostic::on_unimplemented(
+    message = "a middleware cannot return `{Self}` for a request",
+    label = "neither the next step nor a response",
+    note = "it returns `()`, a `Step` or an `Outcome`, or an `Option` or a `Result` of one of these"
+)]
+pub trait IntoStep {
+    /// Says how the chain goes on.
+    fn into_step(self) -> Step;
+}
+
+/// What `#[on_response]` can return: `()`, or a `Result` of it, of which an error is answered 500 and logged.
+#[diagnostic::on_unimplemented(
+    message = "a middleware cannot return `{Self}` for a response",
+    label = "a response is already made",
+    note = "it returns `()`, or a `Result` of it"
+)]
+pub trait IntoSeen {
+    /// Gives up where it has failed.
+    fn into_seen(self);
+}
+
+/// The step of what a middleware returned.
+#[doc(hidden)]
+pub fn step(returned: impl IntoStep) -> Step {
+    returned.into_step()
+}
+
+/// What a middleware returned that has seen a response.
+#[doc(hidden)]
+pub fn seen(returned: impl IntoSeen) {
+    returned.into_seen();
+}
+
+impl IntoStep for () {
+    fn into_step(self) -> Step {
+        Step::Next
+    }
+}
+
+impl IntoStep for Step {
+    fn into_step(self) -> Step {
+        self
+    }
+}
+
+impl IntoStep for Outcome {
+    fn into_step(self) -> Step {
+        self.into()
+    }
+}
+
+impl<T: IntoStep> IntoStep for Option<T> {
+    fn into_step(self) -> Step {
+        self.map_or(Step::Next, T::into_step)
+    }
+}
+
+impl<T: IntoStep, E: fmt::Display + 'static> IntoStep for Result<T, E> {
+    fn into_step(self) -> Step {
+        match self {
+            Ok(step) => step.into_step(),
+            Err(error) => fail(&error, Response::of_invocation()).into(),
+        }
+    }
+}
+
+impl From<Outcome> for Step {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Body(body) => Self::Body(body),
+            Outcome::Close => Self::Close,
+            Outcome::Manual => Self::Manual,
+        }
+    }
+}
+
+impl IntoSeen for () {
+    fn into_seen(self) {}
+}
+
+impl<E: fmt::Display + 'static> IntoSeen for Result<(), E> {
+    fn into_seen(self) {
+        if let Err(error) = self {
+            // How it would end as a handler's: the host ends this one.
+            let _ = fail(&error, Response::of_invocation());
+        }
+    }
+}

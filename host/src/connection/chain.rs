@@ -1,0 +1,83 @@
+//! The middleware of a route around its handler: who is called, in which order, and who comes after whom.
+//!
+//! It must not know when a head is sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::drive::{substitute, tell};
+use super::reply::Refusal;
+use crate::exchange::Exchange;
+use crate::guest::{CallError, Invocation, Outcome, Step};
+use crate::routes::{Layer, Route};
+
+/// Who answers, where all of the chain goes on.
+#[derive(Debug)]
+pub(super) enum Answerer<'r> {
+    /// The route's handler.
+    Handler,
+    /// The host.
+    Host(Box<Refusal<'r>>),
+}
+
+/// Shows the request to the chain and then, where all of it goes on, to the answerer.
+pub(super) async fn on_request(
+    route: &Route,
+    invocation: Invocation,
+    answerer: Answerer<'_>,
+) -> Result<Outcome, CallError> {
+    let exchange = invocation.exchange.clone();
+    for layer in route.chain.iter().filter(|layer| layer.component.sees_requests()) {
+        exchange.enter(layer.name.clone(), layer.options.settings.timeout);
+        let step = layer.component.on_request(called(layer, &exchange, invocation.id)).await?;
+        exchange.leave();
+        match step {
+            Step::End(outcome) => return Ok(outcome),
+            Step::Next if exchange.response(|response| response.is_over()) => return Ok(nothing_more()),
+            Step::Next => {}
+        }
+    }
+    match answerer {
+        Answerer::Handler => route.handler.call(invocation).await,
+        Answerer::Host(refusal) => Ok(answer(&exchange, &refusal)),
+    }
+}
+
+/// Shows the head of the response to the chain, the last first. The status of what has taken the response's place, where
+/// one of them fails.
+pub(super) async fn on_response(route: Arc<Route>, exchange: Arc<Exchange>, id: u64) -> Option<u16> {
+    let mut failed = None;
+    for layer in route.chain.iter().rev().filter(|layer| layer.component.sees_responses()) {
+        exchange.enter(layer.name.clone(), layer.options.settings.timeout);
+        if let Err(error) = layer.component.on_response(called(layer, &exchange, id)).await {
+            tell(&route.mount.name, id, &exchange, &error);
+            substitute(&exchange, error.status());
+            failed = Some(error.status());
+        }
+        exchange.leave();
+        if exchange.response(|response| response.is_over()) {
+            break;
+        }
+    }
+    failed
+}
+
+fn called(layer: &Layer, exchange: &Arc<Exchange>, id: u64) -> Invocation {
+    Invocation { exchange: exchange.clone(), options: layer.options.clone(), route: layer.name.clone(), id }
+}
+
+/// The host's answer, beside what the chain has set.
+fn answer(exchange: &Exchange, refusal: &Refusal<'_>) -> Outcome {
+    let text = refusal.line();
+    match exchange.response(|response| response.describe(refusal.status, refusal.fields, &text)) {
+        Ok(()) => Outcome::Body(text.into()),
+        // One of the chain has written: then it was its answer.
+        Err(_) => nothing_more(),
+    }
+}
+
+/// The end of a response that another has made.
+fn nothing_more() -> Outcome {
+    Outcome::Body(Bytes::new())
+}

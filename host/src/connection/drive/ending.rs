@@ -1,0 +1,153 @@
+//! How a response ends: what a handler's end comes to, and the last piece of the body.
+//!
+//! It must not know how bytes are moved.
+
+use bytes::{Buf, Bytes};
+
+use super::{Drive, RETRY, answer};
+use crate::clock;
+use crate::exchange::Exchange;
+use crate::guest::{CallError, Outcome};
+use crate::http::status;
+
+/// How the handler's end ends the response.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// As it has returned.
+    Returned(Outcome),
+    /// With this status, where the head is not sent.
+    Failed(u16),
+}
+
+impl<G> Drive<'_, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    /// The handler has ended: what becomes of the response.
+    pub(super) fn settle(&mut self, end: Result<Outcome, CallError>) {
+        let ending = self.judge(end);
+        match self.held {
+            Some(_) => self.show(ending),
+            None => self.conclude(ending),
+        }
+    }
+
+    /// What the handler's end comes to. Its failure is told.
+    fn judge(&self, end: Result<Outcome, CallError>) -> Ending {
+        let building = self.exchange.response(|response| response.is_building());
+        let failed = self.exchange.body_error();
+        let end = match (end, self.exchange.take_failure()) {
+            (Ok(_), Some(reason)) => Err(CallError::Failed(reason)),
+            (end, Some(_) | None) => end,
+        };
+        match end {
+            Err(error) => match failed {
+                // The client is at fault: what the handler made of it is no news.
+                Some(failed) => {
+                    let (route, request) = (self.route, self.id);
+                    tracing::info!(route, request, "handler {route} ended without its request: {failed}");
+                    Ending::Failed(failed.status())
+                }
+                None => {
+                    tell(self.route, self.id, &self.exchange, &error);
+                    Ending::Failed(error.status())
+                }
+            },
+            Ok(outcome) => match failed {
+                Some(error)
+                    if building
+                        && matches!(outcome, Outcome::Body(_))
+                        && self.exchange.response(|response| response.status()) < 400 =>
+                {
+                    Ending::Failed(error.status())
+                }
+                Some(_) | None => Ending::Returned(outcome),
+            },
+        }
+    }
+
+    /// Ends the response as the handler's end has it.
+    pub(super) fn conclude(&mut self, ending: Ending) {
+        match ending {
+            Ending::Failed(code) => self.fail(code),
+            Ending::Returned(Outcome::Close) => self.exchange.close(),
+            Ending::Returned(Outcome::Manual) => self.leave_open(),
+            Ending::Returned(Outcome::Body(body)) => self.begin_tail(body),
+        }
+    }
+
+    /// The last piece of the body, or all of it.
+    fn begin_tail(&mut self, body: Bytes) {
+        let length = body.len() as u64;
+        if self.exchange.response(|response| response.contradicts(length)) {
+            let (route, request) = (self.route, self.id);
+            tracing::error!(route, request, "handler {route} returned {length} bytes against its content-length");
+            return self.fail(500);
+        }
+        let drains = self.intake.abandon(self.wire.input);
+        self.exchange.response(|response| {
+            if response.is_over() {
+                return;
+            }
+            if !drains {
+                response.forbid_keep_alive();
+            }
+            // A response that is not over can begin, and end.
+            let _ = response.begin(Some(length), clock::date);
+            if length == 0 {
+                let _ = response.finish(clock::date);
+            } else {
+                self.tail = body;
+            }
+        });
+    }
+
+    /// Encodes the tail as far as there is room; true while some is left.
+    pub(super) fn feed_tail(&mut self) -> bool {
+        if self.tail.is_empty() {
+            return false;
+        }
+        let tail = &mut self.tail;
+        self.exchange.response(|response| {
+            while !tail.is_empty() && response.has_room() {
+                let piece = tail.len().min(response.max_piece());
+                if response.write(&tail[..piece], clock::date).is_err() {
+                    // Longer than was declared after the head was sent: the length stands, the rest is dropped.
+                    tail.clear();
+                    break;
+                }
+                tail.advance(piece);
+            }
+            if tail.is_empty() && !response.is_over() {
+                // It is not over, so it can end.
+                let _ = response.finish(clock::date);
+            }
+        });
+        !self.tail.is_empty()
+    }
+
+    /// The handler failed: a status where the head is not sent, and else a response that looks cut.
+    pub(super) fn fail(&mut self, code: u16) {
+        let drains = self.intake.abandon(self.wire.input);
+        self.exchange.response(|response| {
+            if !response.is_building() {
+                return response.cut();
+            }
+            if !drains {
+                response.forbid_keep_alive();
+            }
+            let retry: &[(&str, &str)] = if code == 503 { &RETRY } else { &[] };
+            answer(response, code, retry, status::reason(code));
+        });
+    }
+}
+
+/// Tells the log why a guest gave no outcome, with its backtrace.
+pub(in crate::connection) fn tell(route: &str, request: u64, exchange: &Exchange, error: &CallError) {
+    match exchange.middleware() {
+        Some(middleware) => {
+            tracing::error!(route, %middleware, request, "middleware {middleware} of {route} {error}");
+        }
+        None => tracing::error!(route, request, "handler {route} {error}"),
+    }
+}

@@ -1,0 +1,122 @@
+//! A head that waits until the middleware of its route has seen it.
+//!
+//! Owns when that is: at the first write, or when it is known how the handler has ended. It must not know who sees it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::ending::{Ending, tell};
+use super::{Drive, RETRY};
+use crate::exchange::Exchange;
+use crate::guest::{CallError, Outcome};
+use crate::http::status;
+
+/// Those who see the head, as one future: the status of the failure that has taken the response's place, if one has.
+pub(in crate::connection) type Watchers<'c> = Pin<Box<dyn Future<Output = Option<u16>> + Send + 'c>>;
+
+/// A head that waits.
+pub(super) struct Held<'c> {
+    watchers: Watchers<'c>,
+    /// Whether they see it now.
+    watched: bool,
+    /// What is done when they have seen it; none while the handler waits in its write.
+    ending: Option<Ending>,
+}
+
+impl<'c, G> Drive<'c, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    /// Holds the head back until the `watchers` have seen it.
+    pub(in crate::connection) fn hold(&mut self, watchers: Watchers<'c>) {
+        self.exchange.hold_head();
+        self.held = Some(Box::new(Held { watchers, watched: false, ending: None }));
+    }
+
+    /// Whether the head is seen now.
+    pub(super) fn is_watched(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.watched)
+    }
+
+    /// Polls who is next: the handler, or those who see the head while it waits.
+    pub(super) fn poll_held(&mut self, cx: &mut Context<'_>) {
+        loop {
+            if let Some(held) = self.held.as_mut().filter(|held| held.watched) {
+                match held.watchers.as_mut().poll(cx) {
+                    Poll::Ready(failed) => self.release(failed),
+                    Poll::Pending => return,
+                }
+            }
+            self.poll_handler(cx);
+            if self.held.is_some() && !self.is_watched() && self.exchange.wants_head() {
+                self.watch(None);
+            }
+            if !self.is_watched() {
+                return;
+            }
+        }
+    }
+
+    /// Shows the head of a response that ends so, where there is one to be sent.
+    pub(super) fn show(&mut self, ending: Ending) {
+        let ending = match ending {
+            ending if !self.exchange.holds_head() => return self.conclude(ending),
+            closed @ Ending::Returned(Outcome::Close) => return self.conclude(closed),
+            returned @ Ending::Returned(Outcome::Body(_) | Outcome::Manual) => returned,
+            Ending::Failed(code) => {
+                substitute(&self.exchange, code);
+                Ending::Returned(Outcome::Body(text(code)))
+            }
+        };
+        self.watch(Some(ending));
+    }
+
+    /// The time of those who see the head is up while one of them waits.
+    pub(super) fn give_up_watching(&mut self, error: &CallError) {
+        tell(self.route, self.id, &self.exchange, error);
+        substitute(&self.exchange, error.status());
+        self.release(Some(error.status()));
+    }
+
+    fn watch(&mut self, ending: Option<Ending>) {
+        if let Some(held) = &mut self.held {
+            (held.watched, held.ending) = (true, ending);
+            self.exchange.show_head(self.wire.timeouts.grace);
+        }
+    }
+
+    /// The head was seen. Where that has failed, the handler has nobody any more to write for.
+    fn release(&mut self, failed: Option<u16>) {
+        self.exchange.release_head();
+        let ending = self.held.take().and_then(|held| held.ending);
+        let ending = match failed {
+            Some(code) => {
+                self.handler.set(None);
+                Some(Ending::Returned(Outcome::Body(text(code))))
+            }
+            None => ending,
+        };
+        if let Some(ending) = ending {
+            self.conclude(ending);
+        }
+    }
+}
+
+/// Puts an answer in the place of what was made of the response; its body is to be [`text`].
+pub(in crate::connection) fn substitute(exchange: &Exchange, code: u16) {
+    let fields: &[(&str, &str)] = if code == 503 { &RETRY } else { &[] };
+    exchange.response(|response| {
+        if let Ok(set) = response.fields() {
+            set.clear();
+            // The head is not sent, and the fields are the host's own.
+            let _ = response.describe(code, fields, status::reason(code));
+        }
+    });
+}
+
+/// The body of a failure's answer.
+fn text(code: u16) -> Bytes {
+    format!("{}\n", status::reason(code)).into()
+}
