@@ -90,10 +90,10 @@ struct Inner {
     failure: Option<String>,
     /// The connection among the subscribers, once the handler has subscribed it.
     subscriber: Option<Subscriber>,
-    /// The response was the handshake of a WebSocket, and is over.
-    is_websocket: bool,
     /// What only a request with middleware has, or one that leaves notes.
     passage: Option<Box<Passage>>,
+    /// The response was the handshake of a WebSocket, and is over.
+    is_websocket: bool,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -127,9 +127,16 @@ enum WaitsFor {
 
 impl Inner {
     fn new(response: Response, body: Body, clock: Clock) -> Self {
-        let (closed_by_handler, is_websocket) = (false, false);
-        let (failure, subscriber, passage) = (None, None, None);
-        Self { response, body, clock, closed_by_handler, failure, subscriber, is_websocket, passage }
+        Self {
+            response,
+            body,
+            clock,
+            closed_by_handler: false,
+            failure: None,
+            subscriber: None,
+            passage: None,
+            is_websocket: false,
+        }
     }
 
     /// Whether a handler that writes need not wait: there is room, or writing is over.

@@ -149,7 +149,7 @@ fn a_component_without_the_export_is_told_what_it_exports() {
         .with_bytes("no-function.wasm", &component(no_function))
         .with_bytes("other-type.wasm", &component(other_type))
         .with_bytes("stranger.wasm", &component(STRANGER));
-    let differs = "its export `handle` is not the function of the world `vibrato:handler/handler-described@0.1.0`:";
+    let differs = "its export `handle` is not the function of the world `vibrato:handler/handler@0.1.0`:";
     let expected = [
         error("empty.wasm", &format!("{NO_HANDLE} nothing"), PUT_HANDLER),
         error(

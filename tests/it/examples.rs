@@ -144,43 +144,6 @@ fn page_answers_the_segment_of_its_path() {
     check("page", &cases);
 }
 
-#[test]
-fn chat_ws_tells_all_in_a_room_what_one_says_there() {
-    let server = TestServer::start(RoutesDir::new().with("chat-ws").with("chat-ws-page"));
-    let page = server.get("/chat-ws/kitchen");
-    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("new WebSocket("), "{page}");
-    let mut in_the_kitchen = [server.connect(), server.connect()];
-    for client in &mut in_the_kitchen {
-        client.open_websocket("/chat-ws/kitchen/socket");
-    }
-    let mut in_the_garden = server.connect();
-    in_the_garden.open_websocket("/chat-ws/garden/socket");
-    in_the_kitchen[0].send_frame(websocket::TEXT, "Hello");
-    in_the_garden.send_frame(websocket::TEXT, "Birds");
-    for client in &mut in_the_kitchen {
-        client.expect_frame(websocket::TEXT, "Hello");
-    }
-    in_the_garden.expect_frame(websocket::TEXT, "Birds");
-    in_the_garden.send_frame(websocket::BINARY, "Birds");
-    in_the_garden.expect_close(1003, "text only");
-}
-
-#[test]
-fn chat_ws_lets_no_page_of_another_site_in() {
-    let server = TestServer::of("chat-ws");
-    let ask = |origin: &str, room: &str| {
-        let mut client = server.connect();
-        let fields = format!("{}Origin: {origin}\r\n", websocket::HANDSHAKE);
-        client.send(format!("GET /chat-ws/{room}/socket HTTP/1.1\r\nHost: chat.example\r\n{fields}\r\n"));
-        client.read_until(" ");
-        client.read_until(" ")
-    };
-    assert_eq!(ask("https://chat.example", "a"), "101 ");
-    assert_eq!(ask("https://other.example", "a"), "403 ");
-    assert_eq!(ask("null", "a"), "403 ");
-    assert_eq!(ask("https://chat.example", &"a".repeat(200)), "400 ");
-}
-
 /// The examples that are middleware.
 const MIDDLEWARE: [&str; 3] = ["access-header", "auth", "cors"];
 
@@ -240,6 +203,43 @@ fn cors_answers_a_preflight_request_before_auth_refuses_it() {
     );
     client.send(preflight("http://evil.example"));
     assert!(client.read_until("who are you?\n\r\n0\r\n\r\n").starts_with("HTTP/1.1 401 "));
+}
+
+#[test]
+fn chat_ws_tells_all_in_a_room_what_one_says_there() {
+    let server = TestServer::start(RoutesDir::new().with("chat-ws").with("chat-ws-page"));
+    let page = server.get("/chat-ws/kitchen");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("new WebSocket("), "{page}");
+    let mut in_the_kitchen = [server.connect(), server.connect()];
+    for client in &mut in_the_kitchen {
+        client.open_websocket("/chat-ws/kitchen/socket");
+    }
+    let mut in_the_garden = server.connect();
+    in_the_garden.open_websocket("/chat-ws/garden/socket");
+    in_the_kitchen[0].send_frame(websocket::TEXT, "Hello");
+    in_the_garden.send_frame(websocket::TEXT, "Birds");
+    for client in &mut in_the_kitchen {
+        client.expect_frame(websocket::TEXT, "Hello");
+    }
+    in_the_garden.expect_frame(websocket::TEXT, "Birds");
+    in_the_garden.send_frame(websocket::BINARY, "Birds");
+    in_the_garden.expect_close(1003, "text only");
+}
+
+#[test]
+fn chat_ws_lets_no_page_of_another_site_in() {
+    let server = TestServer::of("chat-ws");
+    let ask = |origin: &str, room: &str| {
+        let mut client = server.connect();
+        let fields = format!("{}Origin: {origin}\r\n", websocket::HANDSHAKE);
+        client.send(format!("GET /chat-ws/{room}/socket HTTP/1.1\r\nHost: chat.example\r\n{fields}\r\n"));
+        client.read_until(" ");
+        client.read_until(" ")
+    };
+    assert_eq!(ask("https://chat.example", "a"), "101 ");
+    assert_eq!(ask("https://other.example", "a"), "403 ");
+    assert_eq!(ask("null", "a"), "403 ");
+    assert_eq!(ask("https://chat.example", &"a".repeat(200)), "400 ");
 }
 
 // Each import costs every request. What can panic, print or fail to allocate imports all of WASI's streams.

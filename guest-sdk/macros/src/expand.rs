@@ -29,11 +29,11 @@ pub(crate) fn middleware(hook: &Hook, attribute: TokenStream, item: TokenStream)
 
 /// What an attribute is called, and what its function is.
 pub(crate) struct Hook {
-    pub(crate) attribute: &'static str,
-    pub(crate) noun: &'static str,
+    attribute: &'static str,
+    noun: &'static str,
     /// The function that the host calls, and the one of guest-sdk that makes what it returns.
-    pub(crate) call: &'static str,
-    pub(crate) returns: &'static str,
+    call: &'static str,
+    returns: &'static str,
 }
 
 const HANDLER: Hook = Hook { attribute: "`#[handler]`", noun: "a handler", call: "handle", returns: "outcome" };
@@ -46,17 +46,18 @@ pub(crate) const ON_REQUEST: Hook =
 pub(crate) const ON_RESPONSE: Hook =
     Hook { attribute: "`#[on_response]`", noun: "a middleware", call: "on_response", returns: "seen" };
 
+/// `#[on_message]`
+pub(crate) const ON_MESSAGE: Hook =
+    Hook { attribute: "`#[on_message]`", noun: "a handler", call: "on_message", returns: "into_reply" };
+
 /// The item, and what its function expands to.
-pub(crate) fn expand(
+fn expand(
     hook: &Hook,
     item: TokenStream,
     mut mistakes: Mistakes,
     exports: impl FnOnce(&Function) -> TokenStream,
 ) -> TokenStream {
-    let function = mistakes.take(signature(hook, item.clone())).and_then(|signature| {
-        check_signature(hook, &signature, &mut mistakes);
-        mistakes.take(Function::new(hook, signature))
-    });
+    let function = Function::read(hook, item.clone(), &mut mistakes);
     let exports = match (mistakes.into_error(), function) {
         (None, Some(function)) => exports(&function),
         (Some(error), _) => error.to_compile_error(),
@@ -65,7 +66,7 @@ pub(crate) fn expand(
     quote! { #item #exports }
 }
 
-/// The parts of the function that the exports name.
+/// The parts of a function that the exports name.
 pub(crate) struct Function {
     pub(crate) name: Ident,
     pub(crate) arguments: Vec<Type>,
@@ -74,6 +75,14 @@ pub(crate) struct Function {
 }
 
 impl Function {
+    /// Reads the item that an attribute stands over.
+    pub(crate) fn read(hook: &Hook, item: TokenStream, mistakes: &mut Mistakes) -> Option<Self> {
+        mistakes.take(signature(hook, item)).and_then(|signature| {
+            check_signature(hook, &signature, mistakes);
+            mistakes.take(Self::new(hook, signature))
+        })
+    }
+
     fn new(hook: &Hook, signature: Signature) -> Result<Self> {
         let mut arguments = Vec::new();
         for input in signature.inputs {

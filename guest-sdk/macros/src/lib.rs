@@ -1,5 +1,5 @@
 //! The attributes of guest-sdk: `#[handler]`, `#[on_message]`, `#[on_request]` and `#[on_response]`. Owns the way from
-//! tokens to tokens: `args` reads what an attribute says, `expand` and `message` write what it means. It must not know
+//! tokens to tokens: `args` reads what the attribute says, `expand` and `message` write what it means. It must not know
 //! what happens at run time: that is guest-sdk's.
 
 mod args;
@@ -41,16 +41,6 @@ pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::handler(attribute.into(), item.into()).into()
 }
 
-/// Makes a function answer the messages of a WebSocket, beside a handler with the option `websocket = true`.
-///
-/// Its first argument is the message, as `FromMessage` lists: a `Message`, a `String` or a `Vec<u8>`. Behind it are any
-/// of `Request` (the one that opened the WebSocket) and `Options`, in any order. It returns what `IntoReply` lists. The
-/// attribute takes no arguments: the route is declared by `#[handler]`.
-#[proc_macro_attribute]
-pub fn on_message(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    message::on_message(attribute.into(), item.into()).into()
-}
-
 /// Makes a function the `on-request` of a middleware: it is called before the handlers of the routes that the component
 /// is for.
 ///
@@ -70,4 +60,14 @@ pub fn on_request(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn on_response(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::middleware(&expand::ON_RESPONSE, attribute.into(), item.into()).into()
+}
+
+/// Makes a function answer the messages of a WebSocket, beside a handler with the option `websocket = true`.
+///
+/// Its first argument is the message, as `FromMessage` lists: a `Message`, a `String` or a `Vec<u8>`. Behind it are any
+/// of `Request` (the one that opened the WebSocket) and `Options`, in any order. It returns what `IntoReply` lists. The
+/// attribute takes no arguments: the route is declared by `#[handler]`.
+#[proc_macro_attribute]
+pub fn on_message(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    message::on_message(attribute.into(), item.into()).into()
 }

@@ -145,16 +145,6 @@ impl Connection {
         self.reply(&LAST, Refusal::new(503, reason.explain()).with(&RETRY).last(reason)).await
     }
 
-    /// Answers a request that opens no WebSocket where the route takes only those.
-    async fn refuse_handshake(&mut self, terms: &Terms, error: HandshakeError) -> Result<Served, CloseReason> {
-        let version = [("Sec-WebSocket-Version", handshake::VERSION)];
-        let fields: &[(&str, &str)] = match error {
-            HandshakeError::Version => &version,
-            HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => &[],
-        };
-        self.reply(terms, Refusal::new(error.status(), error.to_string()).with(fields)).await
-    }
-
     /// Answers where there are routes and none of them does, through the chain of the first.
     async fn answer_at(
         &mut self,
@@ -167,6 +157,16 @@ impl Connection {
             return self.reply(terms, refusal).await;
         }
         Box::pin(self.call(terms, first, head, Params::new(), Answerer::Host(Box::new(refusal)))).await
+    }
+
+    /// Answers a request that opens no WebSocket where the route takes only those.
+    async fn refuse_handshake(&mut self, terms: &Terms, error: HandshakeError) -> Result<Served, CloseReason> {
+        let version = [("Sec-WebSocket-Version", handshake::VERSION)];
+        let fields: &[(&str, &str)] = match error {
+            HandshakeError::Version => &version,
+            HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => &[],
+        };
+        self.reply(terms, Refusal::new(error.status(), error.to_string()).with(fields)).await
     }
 
     /// Sends an answer of the host's own, and sees to the request's body.

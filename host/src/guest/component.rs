@@ -86,13 +86,12 @@ pub enum LoadError {
         found: String,
     },
     /// It exports something else under that name.
-    #[error(
-        "its export `{name}` is not the function of the world `vibrato:handler/{}@{VERSION}`: {reason}",
-        world_of(name)
-    )]
+    #[error("its export `{name}` is not the function of the world `vibrato:handler/{world}@{VERSION}`: {reason}")]
     ExportType {
         /// The export.
         name: &'static str,
+        /// The world that has it.
+        world: &'static str,
         /// How it differs.
         reason: String,
     },
@@ -263,13 +262,14 @@ impl Exports {
                 None
             }
         };
-        let handle = check_export::<(), (Returned,)>(component, "handle");
+        let handle = check_export::<(), (Returned,)>(component, "handle", "handler");
         let handle = found(handle.and_then(|handle| match handle {
             Some(handle) => Ok(Some(handle)),
             None => Err(LoadError::NoHandle { found: exports(engine, component) }),
         }));
-        let describe = found(check_export::<(), (GuestDeclaration,)>(component, "describe"));
-        let on_message = found(check_export::<(GuestMessage,), (GuestReply,)>(component, "on-message"));
+        let describe = found(check_export::<(), (GuestDeclaration,)>(component, "describe", "handler-described"));
+        let on_message = check_export::<(GuestMessage,), (GuestReply,)>(component, "on-message", "websocket");
+        let on_message = found(on_message);
         match handle.filter(|_| errors.is_empty()) {
             Some(handle) => Ok(Self { handle, describe, on_message }),
             None => {
@@ -289,19 +289,11 @@ fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// The world that an export is described in.
-fn world_of(export: &str) -> &'static str {
-    match export {
-        "on-message" => "websocket",
-        "on-request" | "on-response" => "middleware",
-        _ => "handler-described",
-    }
-}
-
 /// Finds a function among the exports and compares its type.
 pub(super) fn check_export<P, R>(
     component: &Component,
     name: &'static str,
+    world: &'static str,
 ) -> Result<Option<ComponentExportIndex>, LoadError>
 where
     P: ComponentNamedList + Lower,
@@ -309,11 +301,11 @@ where
 {
     let Some((item, index)) = component.get_export(None, name) else { return Ok(None) };
     let ComponentItem::ComponentFunc(function) = item else {
-        return Err(LoadError::ExportType { name, reason: "it is no function".to_owned() });
+        return Err(LoadError::ExportType { name, world, reason: "it is no function".to_owned() });
     };
     let component = component.component_type();
     let typed = function.typecheck::<P, R>(&component.instance_type());
-    typed.map_err(|error| LoadError::ExportType { name, reason: report::chain(&error) })?;
+    typed.map_err(|error| LoadError::ExportType { name, world, reason: report::chain(&error) })?;
     Ok(Some(index))
 }
 
