@@ -2,6 +2,8 @@
 
 mod access_log;
 mod book;
+mod browser;
+mod chat;
 mod cli;
 mod cli_call;
 mod cli_check;
