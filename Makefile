@@ -21,7 +21,8 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target guests test test-languages lint book wit package bench peers counts autobahn fuzz clean
+.PHONY: help run routes host target guests test test-languages test-browser chromium lint book wit package bench peers \
+	counts autobahn fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +69,15 @@ test: target $(INSTALLED:%=guests-%) ## Run every test; those of a language whos
 
 test-languages: target guests ## Run the tests of handlers in other languages than Rust, installing their tools
 	VIBRATO_LANGUAGES=all $(CARGO) test --locked --release --package host --test it -- languages
+
+test-browser: target chromium ## Test pages in Debian's Chromium, installing it; SCREENSHOT=1 takes the book's picture of them
+	VIBRATO_BROWSER=chromium $(if $(SCREENSHOT),VIBRATO_SCREENSHOT=$(CURDIR)/docs/src/chat.png) \
+		$(CARGO) test --locked --release --package host --test it -- browser
+
+chromium: # The browser that the pages of examples are tested in
+	@chromium --version >/dev/null 2>&1 || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+		{ echo "chromium is not installed: apt-get install chromium, as root, does it" >&2; exit 1; }
 
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check

@@ -1,10 +1,10 @@
 //! Route handlers for Vibrato, an HTTP/1.x server, as WebAssembly components.
 //!
 //! This crate owns how a handler reads in Rust: the attribute [`handler`], the three things a handler can ask for
-//! ([`Request`], [`Response`], [`Options`]), what each return type means ([`IntoOutcome`]), and how responses that stay
-//! open are reached ([`push`]); and how middleware does: [`on_request`], [`on_response`], [`context`]. It must not know
-//! how the host paces, frames or routes; the contract between the two is the WIT package `vibrato:handler`, which lies in
-//! this crate's folder `wit`, and of which [`bindings`] is generated.
+//! ([`Request`], [`Response`], [`Options`]), what each return type means ([`IntoOutcome`]), how responses that stay open
+//! are reached ([`push`]), and what an event is ([`sse`]); and how middleware does: [`on_request`], [`on_response`],
+//! [`context`]. It must not know how the host paces, frames or routes; the contract between the two is the WIT package
+//! `vibrato:handler`, which lies in this crate's folder `wit`, and of which [`bindings`] is generated.
 //!
 //! ```standalone_crate
 //! use guest_sdk::{Options, Request, Response, handler};
@@ -59,6 +59,7 @@ pub mod push;
 mod query;
 mod request;
 mod response;
+pub mod sse;
 mod step;
 pub mod websocket;
 

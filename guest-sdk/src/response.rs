@@ -139,7 +139,7 @@ impl Response {
     }
 }
 
-/// Why the host refused a call. The response and the connection are as they were before it.
+/// Why a call was refused. The response and the connection are as they were before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
     /// The response is complete, or the client has gone. Nothing more can be sent.
@@ -147,7 +147,7 @@ pub enum Error {
     /// The head is on its way with the first chunk: status and fields are fixed.
     HeadAlreadySent,
     /// The value is outside what the call accepts: a status, a field name that is no token, a field value with a
-    /// control character, more bytes than the declared `content-length`.
+    /// control character, more bytes than the declared `content-length`, the name of an event with a line break.
     Invalid,
     /// The field describes the connection, which the host manages (RFC 9110 section 7.6.1).
     Forbidden,

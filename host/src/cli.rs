@@ -1,5 +1,6 @@
 //! What a person types, what it means, and what is printed. Each command is a thin layer over the library.
 
+mod access_log;
 mod call;
 mod check;
 mod descriptors;

@@ -4,6 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::access_log::AccessLog;
 use crate::http::head::HeadLimits;
 use crate::options::Value;
 
@@ -22,6 +23,20 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// Where compiled code is kept; none compiles at every start.
     pub cache_directory: Option<PathBuf>,
+    /// Where each request is logged; none logs no requests, and measures none.
+    pub access_log: Option<AccessLog>,
+    /// Who sees the answers of the host's own.
+    pub audience: Audience,
+}
+
+/// Who sees the answers of the host's own, and so what these may say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Anybody: they are told what they can do something about.
+    #[default]
+    Strangers,
+    /// Those who write the handlers: they are told of near routes, why a handler failed and where, and what answers cost.
+    Developers,
 }
 
 /// Bounds on what clients can take together.
@@ -68,6 +83,8 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             cache_directory: None,
+            access_log: None,
+            audience: Audience::Strangers,
         }
     }
 }

@@ -3,12 +3,16 @@
 //! Owns the keep-alive loop and every reason to end it ([`CloseReason`]). It must not know Wasm, nor how a response
 //! is framed.
 
+mod account;
 mod buckets;
 mod chain;
 mod close;
 mod drive;
+mod near;
+mod page;
 mod parked;
 mod queue;
+mod refusal;
 mod reply;
 mod scratch;
 mod timer;

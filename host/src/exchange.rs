@@ -25,7 +25,10 @@ mod passage;
 mod push;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod websocket;
+
+pub use timing::{Measured, Timing};
 
 use passage::Passage;
 use push::Push;
@@ -76,6 +79,7 @@ impl BodyError {
 #[derive(Debug)]
 pub struct Exchange {
     request: Option<Request>,
+    measured: Option<Measured>,
     push: Option<Push>,
     inner: Mutex<Inner>,
 }
@@ -151,20 +155,27 @@ impl Inner {
 }
 
 impl Exchange {
-    /// A new exchange. `has_body` says whether a body was announced; the handler has until `deadline`.
+    /// A new exchange. `has_body` says whether a body was announced; the handler has until `deadline`; it is measured
+    /// where somebody wants to know.
     #[must_use]
-    pub fn new(request: Request, response: Response, has_body: bool, deadline: Instant) -> Self {
+    pub fn new(
+        request: Request,
+        response: Response,
+        has_body: bool,
+        deadline: Instant,
+        measured: Option<Measured>,
+    ) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
-        Self { request: Some(request), push: None, inner: Mutex::new(Inner::new(response, body, clock)) }
+        Self { request: Some(request), measured, push: None, inner: Mutex::new(Inner::new(response, body, clock)) }
     }
 
     /// An exchange that no handler sees: the host has made the response.
     #[must_use]
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
-        let body = Body::Over(Ok(()));
-        Self { request: None, push: None, inner: Mutex::new(Inner::new(response, body, clock)) }
+        let inner = Mutex::new(Inner::new(response, Body::Over(Ok(())), clock));
+        Self { request: None, measured: None, push: None, inner }
     }
 
     /// The request, where a handler answers it.
@@ -222,6 +233,9 @@ impl Exchange {
             return Ok(false);
         }
         let response = &mut inner.response;
+        if self.measured.is_some() {
+            self.tell_timing(response);
+        }
         loop {
             let rest = &chunk[*offset..];
             if !rest.is_empty() && !response.is_over() && !response.has_room() {

@@ -31,7 +31,6 @@ pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
 pub(crate) use idle::{at_end, spins, when_idle};
 pub use message::Reply;
-pub use meter::{Cost, Meter};
 pub use middleware::{Middleware, Step};
 
 use instance::Instance;
@@ -100,24 +99,24 @@ impl CallError {
 
 impl Handler {
     /// Calls the handler in an instance of its own, which is gone when the future ends or is dropped; where the route
-    /// allows `reuse` and nobody measures, in one that has served before, and will again.
+    /// allows `reuse`, in one that has served before, and will again.
     ///
     /// # Errors
     /// See [`CallError`]. The time limit is checked where the guest runs; a guest that waits is for the caller to
     /// drop at the deadline of the exchange.
     pub async fn call(&self, invocation: Invocation) -> Result<Outcome, CallError> {
-        if let Some(meter) = self.meter() {
-            return Box::pin(meter::call(self, invocation, meter)).await;
+        if let Some(meter) = invocation.exchange.meter().cloned() {
+            return Box::pin(meter::call(self, invocation, &meter)).await;
         }
         let reuse = invocation.options.settings.reuse;
-        let mut instance = self.instance_for(invocation).await?;
+        let mut instance = self.instance(invocation).await?;
         let outcome = instance.call().await?;
-        self.give_back(instance, reuse);
+        self.keep(instance, reuse);
         Ok(outcome)
     }
 
-    /// An instance that waits for the invocation: a new one, or one that may serve again.
-    async fn instance_for(&self, invocation: Invocation) -> Result<Instance, CallError> {
+    /// An instance for an invocation: one that waits, where its route allows `reuse`, or a new one.
+    async fn instance(&self, invocation: Invocation) -> Result<Instance, CallError> {
         let settings = &invocation.options.settings;
         let (memory, reuse) = (settings.memory, settings.reuse);
         let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;
@@ -132,8 +131,8 @@ impl Handler {
         }
     }
 
-    /// What becomes of an instance that has served, of as many invocations as it may.
-    fn give_back(&self, instance: Instance, reuse: u32) {
+    /// Lets an instance that has served wait for the next invocation, or end.
+    fn keep(&self, instance: Instance, reuse: u32) {
         if instance.served() < reuse {
             shelf::put(self.number(), instance);
         } else {

@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+pub mod access_log;
 mod clock;
 pub mod close_reason;
 pub mod config;
@@ -39,6 +40,7 @@ mod exchange;
 pub mod guest;
 pub mod http;
 mod intake;
+pub mod meter;
 pub mod options;
 mod pump;
 pub mod push;

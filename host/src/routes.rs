@@ -15,6 +15,7 @@
 
 mod awaited;
 mod catalog;
+mod changes;
 mod conflict;
 mod current;
 mod directory;
@@ -23,6 +24,7 @@ pub mod file;
 mod layer;
 mod load;
 pub mod method;
+mod near;
 mod path;
 pub mod pattern;
 mod route;
@@ -37,6 +39,7 @@ pub use layer::Layer;
 #[cfg(test)]
 pub(crate) use load::{Candidate, Load, Loaded, Loader};
 pub use method::MethodError;
+pub use near::{Nearness, near};
 pub use pattern::PatternError;
 pub use route::{Mount, Permit, Route};
 pub use table::{Lookup, Mounted, Params, RouteTable};

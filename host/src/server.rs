@@ -18,7 +18,8 @@ use thiserror::Error;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
-use crate::guest::{Engine, EngineError, EngineOptions, Meter};
+use crate::guest::{Engine, EngineError, EngineOptions};
+use crate::meter::Meter;
 use crate::push;
 use crate::routes::{Directory, RouteTable, WatchError};
 use crate::worker::Shared;
@@ -107,10 +108,10 @@ impl Server {
         self.directory.watch()
     }
 
-    /// Measures what each invocation costs, from now on in an instance of its own. To be read between requests.
+    /// Measures what invocations cost from now on, for who makes one request: that of several adds up.
     #[must_use]
     pub fn measure(&self) -> Meter {
-        self.shared.engine.measure()
+        self.shared.meter.get_or_init(Meter::default).clone()
     }
 
     /// The routes that are loaded.

@@ -5,14 +5,16 @@
 mod parking;
 mod stopping;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::Guard;
 
+use crate::access_log::AccessLog;
 use crate::close_reason::Closed;
-use crate::config::Config;
+use crate::config::{Audience, Config};
 use crate::guest::Engine;
+use crate::meter::Meter;
 use crate::push::{Hub, Topics};
 use crate::routes::{Current, RouteTable};
 
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) routes: Arc<Current>,
     /// The connections of all workers.
     pub(crate) connections: AtomicUsize,
+    /// What measures every invocation, one at a time, where somebody asked for that.
+    pub(crate) meter: OnceLock<Meter>,
     /// The topics that connections of all workers are subscribed to.
     pub(crate) topics: Arc<Topics>,
     /// The connections that were left open.
@@ -50,7 +54,7 @@ impl Shared {
     pub(crate) fn new(config: Config, engine: Engine, routes: Arc<Current>) -> Self {
         let topics = Arc::new(Topics::new(config.workers));
         let parking = Arc::new(Parking::new(config.limits.max_parked));
-        Self { config, engine, routes, connections: AtomicUsize::new(0), topics, parking }
+        Self { config, engine, routes, connections: AtomicUsize::new(0), meter: OnceLock::new(), topics, parking }
     }
 }
 
@@ -117,6 +121,27 @@ impl Worker {
     /// that the permits of the invocations would run out.
     pub(crate) fn gathers(&self) -> bool {
         self.load.load(Ordering::Relaxed) > 1 && self.serving.load(Ordering::Relaxed) <= MAX_GATHERED
+    }
+
+    /// Where requests are logged, if they are.
+    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
+        self.shared.config.access_log.as_ref()
+    }
+
+    /// Who is shown why something failed, and what it cost.
+    pub(crate) fn audience(&self) -> Audience {
+        self.shared.config.audience
+    }
+
+    /// Whether somebody wants to know what requests cost: else no clock is read for it.
+    pub(crate) fn measures(&self) -> bool {
+        self.access_log().is_some() || self.audience() == Audience::Developers || self.shared.meter.get().is_some()
+    }
+
+    /// What measures the next invocation, if somebody wants to know.
+    pub(crate) fn meter(&self) -> Option<Meter> {
+        let shared = self.shared.meter.get().cloned();
+        shared.or_else(|| self.measures().then(Meter::default))
     }
 
     /// How its connections have ended.

@@ -54,8 +54,8 @@ fn every_chapter_is_followed_and_none_is_outside_the_book() {
     assert_eq!(chapters, followed.collect());
     let folder = std::fs::read_dir(Page::read("docs/src/SUMMARY.md").file().with_file_name("")).expect("it is there");
     let files = folder.map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned());
-    let files = files.filter(|name| name != "SUMMARY.md" && name.ends_with(".md"));
-    let files = files.map(|name| format!("docs/src/{name}"));
+    let files =
+        files.filter(|name| name.ends_with(".md") && name != "SUMMARY.md").map(|name| format!("docs/src/{name}"));
     assert_eq!(chapters, files.collect());
 }
 

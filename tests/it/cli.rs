@@ -53,6 +53,7 @@ fn help_shows_every_default() {
         ("--cache-dir", "the user's cache directory"),
         ("--listen", "127.0.0.1:8000"),
         ("--log-format", "text"),
+        ("--access-log", "off; text with --dev"),
         ("--workers", "one for each core"),
         ("--max-connections", "10000"),
         ("--max-invocations", "1000"),
@@ -331,7 +332,7 @@ fn requests_are_numbered_across_workers() {
     for (client, request) in [(0, 1), (1, 2), (1, 4), (0, 3)] {
         clients[client].send("GET /trap HTTP/1.1\r\nHost: test\r\n\r\n");
         assert!(clients[client].read_response().starts_with("HTTP/1.1 500 "));
-        process.stderr().wait_for(&[&format!("route=\"trap\" request={request}\n")]);
+        process.stderr().wait_for(&[&format!("route=\"trap\" request={request}: handler trap ")]);
     }
 }
 

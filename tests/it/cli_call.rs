@@ -68,8 +68,8 @@ fn method_fields_and_body_reach_the_handler_and_its_lines_are_shown() {
     let response = head("200 OK", "") + "method: PUT\nfield:x-one: 1\n";
     assert_called(&mut call("script", &arguments), &response, "COST\nconnection   it was not to persist\n", 0);
     let arguments = ["--path", "/script?read&stderr=one&stdout=two", "--body", "Hello"];
-    let log = " INFO guest: one route=\"script\" request=1 stream=\"stderr\"\n \
-               INFO guest: two route=\"script\" request=1 stream=\"stdout\"\n";
+    let log = " INFO guest route=\"script\" request=1 stream=\"stderr\": one\n \
+               INFO guest route=\"script\" request=1 stream=\"stdout\": two\n";
     let beside = format!("{log}COST\nconnection   it was not to persist\n");
     assert_called(&mut call("script", &arguments), &(head("200 OK", "") + "Hello"), &beside, 0);
 }

@@ -37,8 +37,8 @@ fn a_limit_below_the_connections_is_told() {
     let process = Process::spawn(limited("-n 300", &RoutesDir::new().with("hello"), &["--max-connections", "200"]), 1);
     process.stderr().wait_for(&[
         " WARN ",
-        "the limit of open files is below what --max-connections 200 needs; raise it (`ulimit -n`), or lower \
-         --max-connections limit=300 needed=456\n",
+        " limit=300 needed=456: the limit of open files is below what --max-connections 200 needs; raise it \
+         (`ulimit -n`), or lower --max-connections\n",
     ]);
     probe(&mut process.connect());
 }

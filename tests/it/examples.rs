@@ -285,6 +285,8 @@ fn every_example_is_requested_here() {
         "access-header",
         "account",
         "auth",
+        "chat",
+        "chat-page",
         "chat-ws",
         "chat-ws-page",
         "cors",

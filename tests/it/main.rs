@@ -1,6 +1,9 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
+mod access_log;
 mod book;
+mod browser;
+mod chat;
 mod cli;
 mod cli_call;
 mod cli_check;
@@ -8,6 +11,7 @@ mod cli_manual;
 mod cli_new;
 mod compatibility;
 mod descriptors;
+mod dev;
 mod disk;
 mod examples;
 mod gone_clients;
@@ -25,6 +29,7 @@ mod outcomes;
 mod outcomes_failed;
 mod outcomes_http10;
 mod outcomes_manual;
+mod pages;
 mod push;
 mod push_bounds;
 mod rate;
@@ -37,6 +42,7 @@ mod rfc9112_body;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod told;
 mod websocket;
 mod websocket_client;
 mod websocket_end;

@@ -257,8 +257,8 @@ fn the_host_answers_through_the_chain_where_there_is_a_route() {
     check(&server, &GET.replace("GET", "OPTIONS"), &[("b=body:early", early, Lives)]);
     let text = "/in does not take POST; it takes GET, HEAD, OPTIONS\n";
     let refused = format!(
-        "HTTP/1.1 405 Method Not Allowed\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n{allow}\
-         Content-Length: {}\r\n\r\n{text}",
+        "HTTP/1.1 405 Method Not Allowed\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Allow: GET, HEAD, OPTIONS\r\nVary: Accept\r\nx-trace: cba\r\nContent-Length: {}\r\n\r\n{text}",
         text.len()
     );
     check(&server, &GET.replace("GET", "POST"), &[("", &refused, Lives)]);

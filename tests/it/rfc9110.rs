@@ -22,9 +22,11 @@ fn server() -> TestServer {
 /// An answer of the host's own on a connection that lives on.
 fn own(status: u16, fields: &str, text: &str) -> String {
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
+    // Section 12.5.5: what a cache may keep says that others get a page in its place.
+    let vary = if matches!(status, 404 | 405 | 501) { "Vary: Accept\r\n" } else { "" };
     let described = match text.len() {
         0 => fields.to_owned(),
-        length => format!("Content-Type: text/plain; charset=utf-8\r\n{fields}Content-Length: {length}\r\n"),
+        length => format!("Content-Type: text/plain; charset=utf-8\r\n{fields}{vary}Content-Length: {length}\r\n"),
     };
     format!("HTTP/1.1 {status} {}\r\nDate: <date>\r\n{described}\r\n{text}", reason(status))
 }

@@ -5,6 +5,7 @@
 
 #[path = "../../src/http"]
 pub mod http {
+    pub mod accept;
     pub mod chunk;
     pub mod decode;
     pub mod fields;

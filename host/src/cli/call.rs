@@ -9,13 +9,13 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 use host::close_reason::CloseReason;
 use host::config::Config;
-use host::guest::Cost;
+use host::meter::Cost;
 use host::routes::{Mount, RouteTable};
 use host::server::Server;
 
@@ -93,7 +93,7 @@ impl Call {
         let reason = CloseReason::ALL.into_iter().find(|reason| running.closed(*reason) > 0);
         running.stop_at_once();
         running.join();
-        Ok(Called { reply, reason, cost: meter.last(), sent: request.len() })
+        Ok(Called { reply, reason, cost: meter.read(Instant::now()), sent: request.len() })
     }
 }
 
@@ -124,7 +124,7 @@ impl Called {
     fn report(&self, to: &mut impl Write) -> io::Result<()> {
         let mut line = |name: &str, value: &dyn Display| writeln!(to, "{name:11}  {value}");
         match self.cost {
-            Some(Cost { instantiate, run, memory }) => {
+            Some(Cost { instantiate, run, memory, .. }) => {
                 line("instantiate", &microseconds(instantiate))?;
                 line("run", &microseconds(run))?;
                 line("memory", &format_args!("{memory} bytes"))?;

@@ -1,7 +1,11 @@
 //! The log, on stderr.
 
+mod text;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+
+use text::Text;
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -21,7 +25,7 @@ pub(super) fn start(format: LogFormat) -> anyhow::Result<()> {
     let log = tracing_subscriber::fmt().log_internal_errors(false);
     let log = log.with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => log.with_ansi(is_terminal()).init(),
+        LogFormat::Text => log.with_ansi(is_terminal()).event_format(Text::Timed).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     Ok(())
@@ -32,7 +36,7 @@ pub(super) fn start(format: LogFormat) -> anyhow::Result<()> {
 pub(super) fn start_untimed() -> anyhow::Result<()> {
     let filter = filter("warn,guest=info,host::connection=info")?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.without_time().with_ansi(is_terminal()).init();
+    log.with_ansi(is_terminal()).event_format(Text::Untimed).init();
     Ok(())
 }
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use host::config::{Config, Limits, Timeouts};
+use host::access_log::{AccessLog, Format};
+use host::config::{Audience, Config, Limits, Timeouts};
 use host::http::head::HeadLimits;
 use host::server::{Running, Server};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::access_log::AccessLogFlags;
 use super::descriptors;
 use super::logging::{self, LogFormat};
 use super::options::Source;
@@ -38,6 +40,14 @@ pub(super) struct Run {
     /// How the log on stderr is written; RUST_LOG says what is in it.
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Server")]
     log_format: LogFormat,
+
+    #[command(flatten)]
+    access_log: AccessLogFlags,
+
+    /// For who writes handlers: error pages name near routes and show why a handler failed and where, each answer of a
+    /// handler has a Server-Timing. Not for strangers, so all listeners must be loopback addresses.
+    #[arg(long, help_heading = "Server")]
+    dev: bool,
 
     /// Threads that serve [default: one for each core].
     #[arg(long, value_name = "N", help_heading = "Server")]
@@ -120,12 +130,22 @@ impl Run {
         self.source.check()?;
         descriptors::raise();
         let listeners = self.listen.iter().map(|address| bind(address)).collect::<anyhow::Result<Vec<_>>>()?;
+        if self.dev {
+            refuse_strangers(&listeners)?;
+        }
         logging::start(self.log_format)?;
         descriptors::warn_below(self.bounds.max_connections);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // From here on no signal kills.
         let mut signals = runtime.block_on(async { Signals::new() })?;
-        let server = Server::open(self.config()?)?;
+        if self.dev {
+            tracing::warn!(
+                "--dev: whoever connects sees the routes and why and where handlers fail; not for strangers"
+            );
+        }
+        let (access_log, writing) = self.access_log.start(self.dev.then_some(Format::Text))?.unzip();
+        signals.access_log = access_log.clone();
+        let server = Server::open(self.config(access_log)?)?;
         if !self.no_watch
             && let Err(error) = server.watch()
         {
@@ -141,10 +161,14 @@ impl Run {
         drop(stdout);
         runtime.block_on(signals.stop(&running));
         running.join();
+        drop(signals);
+        if let Some(writing) = writing {
+            writing.finish();
+        }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn config(&self) -> anyhow::Result<Config> {
+    fn config(&self, access_log: Option<AccessLog>) -> anyhow::Result<Config> {
         let bounds = &self.bounds;
         Ok(Config {
             routes: self.source.routes.clone(),
@@ -171,6 +195,8 @@ impl Run {
             },
             workers: self.workers.unwrap_or(Config::default().workers),
             cache_directory: self.source.loading.cache_directory()?,
+            access_log,
+            audience: if self.dev { Audience::Developers } else { Audience::Strangers },
         })
     }
 }
@@ -181,6 +207,8 @@ struct Signals {
     hangup: tokio::signal::unix::Signal,
     /// Whether there was a terminal at first.
     has_terminal: bool,
+    /// What a hangup opens anew.
+    access_log: Option<AccessLog>,
 }
 
 impl Signals {
@@ -190,6 +218,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
             has_terminal: has_terminal(),
+            access_log: None,
         })
     }
 
@@ -201,7 +230,10 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.hangup.recv() => match self.has_terminal && !has_terminal() {
                     true => return,
-                    false => running.reload(),
+                    false => {
+                        running.reload();
+                        self.access_log.iter().for_each(AccessLog::reopen);
+                    }
                 },
             }
         }
@@ -224,6 +256,19 @@ impl Signals {
 /// Whether somebody sees it in a terminal: one that was closed is none.
 fn has_terminal() -> bool {
     std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
+}
+
+/// What is shown to those who develop is not for who comes over a network.
+fn refuse_strangers(listeners: &[TcpListener]) -> anyhow::Result<()> {
+    for listener in listeners {
+        let address = listener.local_addr()?;
+        anyhow::ensure!(
+            address.ip().to_canonical().is_loopback(),
+            "--dev shows backtraces and routes to whoever connects, and {address} is no loopback address; listen on \
+             127.0.0.1 or [::1], or leave out --dev"
+        );
+    }
+    Ok(())
 }
 
 fn bind(address: &str) -> anyhow::Result<TcpListener> {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::drive::{substitute, tell};
-use super::reply::Refusal;
+use super::drive::{explain, substitute, tell};
+use super::refusal::Refusal;
+use crate::config::Audience;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Invocation, Outcome, Step};
 use crate::routes::{Layer, Route};
@@ -40,20 +41,25 @@ pub(super) async fn on_request(
     }
     match answerer {
         Answerer::Handler => route.handler.call(invocation).await,
-        Answerer::Host(refusal) => Ok(answer(&exchange, &refusal)),
+        Answerer::Host(refusal) => Ok(answer(&exchange, &refusal, invocation.id)),
     }
 }
 
-/// Shows the head of the response to the chain, the last first. The status of what has taken the response's place, where
+/// Shows the head of the response to the chain, the last first. The body of what has taken the response's place, where
 /// one of them fails.
-pub(super) async fn on_response(route: Arc<Route>, exchange: Arc<Exchange>, id: u64) -> Option<u16> {
+pub(super) async fn on_response(
+    route: Arc<Route>,
+    exchange: Arc<Exchange>,
+    id: u64,
+    audience: Audience,
+) -> Option<Bytes> {
     let mut failed = None;
     for layer in route.chain.iter().rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
         if let Err(error) = layer.component.on_response(called(layer, &exchange, id)).await {
             tell(&route.mount.name, id, &exchange, &error);
-            substitute(&exchange, error.status());
-            failed = Some(error.status());
+            let details = explain(audience, &route.mount.name, &exchange, &error);
+            failed = Some(substitute(&exchange, id, error.status(), &details));
         }
         exchange.leave();
         if exchange.response(|response| response.is_over()) {
@@ -68,10 +74,10 @@ fn called(layer: &Layer, exchange: &Arc<Exchange>, id: u64) -> Invocation {
 }
 
 /// The host's answer, beside what the chain has set.
-fn answer(exchange: &Exchange, refusal: &Refusal<'_>) -> Outcome {
-    let text = refusal.line();
-    match exchange.response(|response| response.describe(refusal.status, refusal.fields, &text)) {
-        Ok(()) => Outcome::Body(text.into()),
+fn answer(exchange: &Exchange, refusal: &Refusal<'_>, id: u64) -> Outcome {
+    let written = refusal.write(exchange.request().map(|request| &request.head), id);
+    match exchange.response(|response| written.describe(response)) {
+        Ok(()) => Outcome::Body(written.text.into()),
         // One of the chain has written: then it was its answer.
         Err(_) => nothing_more(),
     }

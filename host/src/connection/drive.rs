@@ -4,6 +4,7 @@
 
 mod ending;
 mod held;
+mod measured;
 mod open;
 
 use std::pin::Pin;
@@ -17,9 +18,8 @@ use tokio::net::TcpStream;
 use super::parked::Parked;
 use super::timer::Timer;
 use super::websocket::{Opening, WebSocket};
-use crate::clock;
 use crate::close_reason::CloseReason;
-use crate::config::Timeouts;
+use crate::config::{Audience, Timeouts};
 use crate::exchange::Exchange;
 use crate::guest::{self, CallError, Outcome};
 use crate::http::response::Response;
@@ -27,7 +27,7 @@ use crate::intake::{Ahead, Intake, poll_ahead};
 use crate::pump::Pump;
 use crate::worker::{Place, Worker};
 
-pub(super) use ending::tell;
+pub(super) use ending::{explain, tell};
 pub(super) use held::substitute;
 
 use held::Held;
@@ -36,7 +36,7 @@ use held::Held;
 const MAX_TURNS: usize = 32;
 
 /// What a 503 says: places are free as soon as other requests end.
-pub(super) const RETRY: [(&str, &str); 1] = [("Retry-After", "1")];
+pub(super) const RETRY: (&str, &str) = ("Retry-After", "1");
 
 /// How an exchange ended where the connection did not end with it.
 pub(super) enum Served {
@@ -55,6 +55,7 @@ pub(super) struct Wire<'c> {
     pub(super) timer: &'c mut Timer,
     pub(super) half_closed: &'c mut bool,
     pub(super) timeouts: &'c Timeouts,
+    pub(super) audience: Audience,
 }
 
 /// One exchange in motion. `G` is the handler's invocation.
@@ -137,7 +138,10 @@ where
 
     /// Runs the exchange to its end.
     pub(super) async fn run(&mut self) -> Result<Served, CloseReason> {
-        std::future::poll_fn(|cx| self.poll(cx)).await;
+        match self.exchange.meter().cloned() {
+            Some(meter) => std::future::poll_fn(|cx| self.poll_measured(cx, &meter)).await,
+            None => std::future::poll_fn(|cx| self.poll(cx)).await,
+        }
         if let Some(gone) = self.gone {
             return Err(gone);
         }
@@ -313,17 +317,4 @@ pub(super) fn after(response: &Response) -> Result<Served, CloseReason> {
         (false, _, true) => Ok(Served::Complete),
         (false, _, false) => Err(CloseReason::NotPersistent),
     }
-}
-
-/// Answers a line of text in the handler's place.
-pub(super) fn answer(response: &mut Response, code: u16, fields: &[(&str, &str)], text: &str) {
-    let text = line(text);
-    // The callers have checked that the head is not sent, and the fields are the host's own.
-    let replaced = response.replace(code, fields, &text, clock::date);
-    debug_assert_eq!(replaced, Ok(()));
-}
-
-/// A text as a line; nothing where there is none.
-pub(super) fn line(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("{text}\n") }
 }

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::drive::{RETRY, Served, after, answer};
+use super::account::Account;
+use super::drive::{RETRY, Served, after};
+use super::page::Page;
 use super::queue::Queue;
 use super::timer::Timer;
 use super::{Connection, scratch};
@@ -54,6 +56,8 @@ pub(super) struct Parked {
     /// How long it is silent before a comment is sent; none where the system probes, or nobody.
     comments: Option<Duration>,
     _place: Place,
+    /// What is logged of it at its end.
+    account: Option<Box<Account>>,
 }
 
 /// Why a response left open comes to its end without having been finished.
@@ -89,11 +93,14 @@ impl Parked {
             park_timeout: None,
             comments: None,
             _place: place,
+            account: None,
         }
     }
 
-    /// Watches over it as the options of its route have it.
-    pub(super) fn watch(&mut self, settings: &Settings, socket: &TcpStream) {
+    /// Watches over it as the options of its route have it, and follows it to the access log.
+    pub(super) fn watch(&mut self, settings: &Settings, socket: &TcpStream, account: Option<Box<Account>>) {
+        self.account = account;
+        self.account();
         self.park_timeout = settings.park_timeout;
         match settings.heartbeat {
             Some(every) if self.takes_comments() => self.comments = Some(every),
@@ -203,7 +210,8 @@ impl Parked {
     /// Finishes the response. One that nobody has begun when the server stops was still to be answered.
     fn finish(&mut self) {
         if self.ending == Some(Ending::Stopping) && self.response.is_building() {
-            return answer(&mut self.response, 503, &RETRY, status::reason(503));
+            let page = Page { status: 503, text: status::reason(503), ..Page::default() };
+            return page.write(None::<std::iter::Empty<_>>, &[RETRY]).replace(&mut self.response);
         }
         // One that is over already needs no end.
         let _ = self.response.finish(clock::date);
@@ -214,6 +222,14 @@ impl Parked {
         match (after(&self.response), self.ending) {
             (Err(CloseReason::NotPersistent), Some(Ending::Stopping)) => Err(CloseReason::Stopping),
             (ended, _) => ended,
+        }
+    }
+
+    /// Brings what is to be logged up to what was sent.
+    fn account(&mut self) {
+        let unsent = self.chunks.bytes();
+        if let Some(account) = &mut self.account {
+            account.note(&self.response, unsent);
         }
     }
 
@@ -266,7 +282,12 @@ impl Connection {
         let write_timeout = self.worker.config().timeouts.write;
         let mut wire = Wire { socket: &mut self.socket, timer: &mut self.timer, write_timeout };
         let mut stopping = std::pin::pin!(self.worker.stopping().wait());
-        std::future::poll_fn(|cx| parked.poll(cx, &mut wire, stopping.as_mut())).await
+        let served = std::future::poll_fn(|cx| parked.poll(cx, &mut wire, stopping.as_mut())).await;
+        parked.account();
+        if let Some(account) = parked.account.take() {
+            account.close(&served);
+        }
+        served
     }
 }
 
@@ -283,7 +304,9 @@ impl Output for Shared<'_> {
 
     fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize> {
         let sent = self.chunks.send_behind(self.response.output(), socket, most)?;
-        self.response.advance(sent.min(self.response.output().len()));
+        let own = sent.min(self.response.output().len());
+        self.response.advance(own);
+        self.response.count_shared(sent - own);
         Ok(sent)
     }
 }

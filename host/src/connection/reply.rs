@@ -3,22 +3,27 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::account::{Account, Asking};
 use super::chain::{self, Answerer};
-use super::drive::{Drive, RETRY, Served, Wire, answer, line};
+use super::drive::{Drive, RETRY, Served, Wire};
+use super::refusal::{Refusal, Unanswered, find};
 use super::websocket::Opening;
 use super::{Connection, scratch};
+use crate::access_log::Asked;
 use crate::close_reason::CloseReason;
-use crate::exchange::{Exchange, Request};
+use crate::config::Audience;
+use crate::exchange::{Exchange, Measured, Request, Timing};
 use crate::guest::{self, CallError, Engine, Invocation, Outcome};
 use crate::http::decode::{BodyDecoder, check_begun};
 use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use crate::http::head::{HeadError, RequestHead, Version};
 use crate::http::response::{Response, ResponseOptions};
 use crate::intake::Intake;
+use crate::meter::Stage;
 use crate::options::{RateScope, Settings};
 use crate::pump::{Pacer, Pump};
 use crate::rate;
-use crate::routes::{self, Lookup, Params, Route};
+use crate::routes::{self, Params, Route};
 use crate::websocket::handshake::{self, HandshakeError};
 
 /// The size of a piece where no route says otherwise.
@@ -31,40 +36,8 @@ struct Terms {
     keep_alive: bool,
     framing: BodyFraming,
     awaits_continue: bool,
-}
-
-/// An answer of the host's own.
-#[derive(Debug)]
-pub(super) struct Refusal<'r> {
-    pub(super) status: u16,
-    pub(super) fields: &'r [(&'r str, &'r str)],
-    text: String,
-    /// Why the connection ends with it, where nothing after it can be trusted to be a request.
-    last: Option<CloseReason>,
-}
-
-impl<'r> Refusal<'r> {
-    fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, fields: &[], text: text.into(), last: None }
-    }
-
-    /// Its text as a body.
-    pub(super) fn line(&self) -> String {
-        line(&self.text)
-    }
-
-    fn with(self, fields: &'r [(&'r str, &'r str)]) -> Self {
-        Self { fields, ..self }
-    }
-
-    fn last(self, reason: CloseReason) -> Self {
-        Self { last: Some(reason), ..self }
-    }
-
-    /// Of a request whose end cannot be known.
-    fn of_wrong(status: u16, error: &impl std::fmt::Display) -> Self {
-        Self::new(status, error.to_string()).last(CloseReason::Refused)
-    }
+    /// When the head was complete, where somebody wants to know.
+    arrival: Option<Instant>,
 }
 
 impl Connection {
@@ -76,101 +49,76 @@ impl Connection {
             keep_alive: keep_alive(&head) && !self.worker.stopping().is_set(),
             framing: BodyFraming::None,
             awaits_continue: false,
+            arrival: self.worker.measures().then(Instant::now),
         };
-        match request_framing(&head) {
-            Ok(framing) => terms.framing = framing,
-            Err(error) => return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await,
-        }
-        match expectation(&head, terms.framing) {
-            Ok(Expectation::Continue) => terms.awaits_continue = true,
-            Ok(Expectation::None) => {}
-            Err(error) => return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await,
-        }
-        if let Err(error) = check_begun(terms.framing, &self.input) {
-            terms.framing = BodyFraming::None;
-            return self.reply(&terms, Refusal::of_wrong(error.status(), &error)).await;
+        if let Some(refusal) = self.check(&head, &mut terms) {
+            return self.reply(&terms, Some(&head), refusal).await;
         }
         let mut table = self.worker.routes();
         if !table.is_complete() {
             table = self.wait_for_routes(&head).await?;
             terms.keep_alive &= !self.worker.stopping().is_set();
         }
-        if head.path() == "*" {
-            return self.reply(&terms, Refusal::new(204, "").with(&[("Allow", table.allow_all())])).await;
-        }
-        match table.lookup(head.method(), head.path()) {
-            Lookup::Found { route, params } => {
+        match find(&table, &head, self.worker.audience()) {
+            Ok((route, params)) => {
                 // The request keeps its route, and not the others with it.
-                let route = Arc::clone(route);
                 drop(table);
                 self.call(&terms, &route, head, params, Answerer::Handler).await
             }
-            Lookup::Options { allow, first } => {
-                self.answer_at(&terms, first, head, Refusal::new(204, "").with(&[("Allow", allow)])).await
+            // Where there are routes and none of them answers, the chain of the first sees it.
+            Err(Unanswered { refusal, first: Some(first) }) if !first.chain.is_empty() => {
+                let answerer = Answerer::Host(Box::new(refusal));
+                Box::pin(self.call(&terms, first, head, Params::new(), answerer)).await
             }
-            Lookup::MethodNotAllowed { allow, first } => {
-                let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
-                self.answer_at(&terms, first, head, Refusal::new(405, text).with(&[("Allow", allow)])).await
-            }
-            Lookup::NotImplemented => {
-                self.reply(&terms, Refusal::new(501, format!("no route takes the method {}", head.method()))).await
-            }
-            Lookup::NotFound => {
-                self.reply(&terms, Refusal::new(404, format!("there is no route at {}", head.path()))).await
-            }
-            Lookup::BadPath => self.reply(&terms, Refusal::new(400, "the path does not decode to text")).await,
-            Lookup::Awaited => {
-                self.reply(&terms, Refusal::new(503, "the route is still being loaded").with(&RETRY)).await
-            }
+            Err(Unanswered { refusal, first: _ }) => self.reply(&terms, Some(&head), refusal).await,
         }
+    }
+
+    /// Finds out how the body of a request is framed; or why it cannot be known.
+    fn check(&self, head: &RequestHead, terms: &mut Terms) -> Option<Refusal<'static>> {
+        match request_framing(head) {
+            Ok(framing) => terms.framing = framing,
+            Err(error) => return Some(Refusal::of_wrong(error.status(), &error)),
+        }
+        match expectation(head, terms.framing) {
+            Ok(Expectation::Continue) => terms.awaits_continue = true,
+            Ok(Expectation::None) => {}
+            Err(error) => return Some(Refusal::of_wrong(error.status(), &error)),
+        }
+        if let Err(error) = check_begun(terms.framing, &self.input) {
+            terms.framing = BodyFraming::None;
+            return Some(Refusal::of_wrong(error.status(), &error));
+        }
+        None
     }
 
     /// Answers a head that cannot be read. What follows it cannot be read either.
     pub(super) async fn refuse_head(&mut self, error: &HeadError) -> Result<Served, CloseReason> {
         tracing::debug!(peer = %self.peer, status = error.status(), "request refused: {error}");
         let terms = Terms { head_only: self.parser.refused_head_request(), ..LAST };
-        self.reply(&terms, Refusal::of_wrong(error.status(), error)).await
+        self.reply(&terms, None, Refusal::of_wrong(error.status(), error)).await
     }
 
     /// Answers a head that was begun and did not come to its end in time (RFC 9110 section 15.5.9).
     pub(super) async fn answer_head_timeout(&mut self) -> Result<Served, CloseReason> {
         let terms = Terms { head_only: self.parser.refused_head_request(), ..LAST };
         let refusal = Refusal::new(408, CloseReason::HeadTimeout.explain()).last(CloseReason::HeadTimeout);
-        self.reply(&terms, refusal).await
+        self.reply(&terms, None, refusal).await
     }
 
     /// Answers a connection that there is no room for.
     pub(super) async fn answer_overload(&mut self) -> Result<Served, CloseReason> {
         let reason = CloseReason::Overloaded;
-        self.reply(&LAST, Refusal::new(503, reason.explain()).with(&RETRY).last(reason)).await
+        self.reply(&LAST, None, Refusal::new(503, reason.explain()).with(RETRY).last(reason)).await
     }
 
-    /// Answers where there are routes and none of them does, through the chain of the first.
-    async fn answer_at(
+    /// Sends an answer of the host's own, and sees to the request's body. `head` is there where it could be read.
+    async fn reply(
         &mut self,
         terms: &Terms,
-        first: &Arc<Route>,
-        head: RequestHead,
+        head: Option<&RequestHead>,
         refusal: Refusal<'_>,
     ) -> Result<Served, CloseReason> {
-        if first.chain.is_empty() {
-            return self.reply(terms, refusal).await;
-        }
-        Box::pin(self.call(terms, first, head, Params::new(), Answerer::Host(Box::new(refusal)))).await
-    }
-
-    /// Answers a request that opens no WebSocket where the route takes only those.
-    async fn refuse_handshake(&mut self, terms: &Terms, error: HandshakeError) -> Result<Served, CloseReason> {
-        let version = [("Sec-WebSocket-Version", handshake::VERSION)];
-        let fields: &[(&str, &str)] = match error {
-            HandshakeError::Version => &version,
-            HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => &[],
-        };
-        self.reply(terms, Refusal::new(error.status(), error.to_string()).with(fields)).await
-    }
-
-    /// Sends an answer of the host's own, and sees to the request's body.
-    async fn reply(&mut self, terms: &Terms, refusal: Refusal<'_>) -> Result<Served, CloseReason> {
         let decoder = BodyDecoder::new(terms.framing, u64::MAX);
         let worker = self.worker.clone();
         let timeouts = &worker.config().timeouts;
@@ -186,12 +134,18 @@ impl Connection {
             buffer_size: PIECE,
         };
         let mut response = Response::new(options, b"", scratch::take_output());
-        answer(&mut response, refusal.status, refusal.fields, &refusal.text);
+        let id = worker.next_id();
+        refusal.write(head, id).replace(&mut response);
         let exchange = Arc::new(Exchange::answered(response));
+        let account = self.account(&exchange, terms, head, None, id);
         let wire = self.wire(timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
         let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
-        match (drive.run().await, refusal.last) {
+        let served = drive.run().await;
+        if let Some(account) = account {
+            account.close(&served);
+        }
+        match (served, refusal.last) {
             (Err(CloseReason::NotPersistent | CloseReason::BodyUnread), Some(reason)) => Err(reason),
             (served, _) => served,
         }
@@ -210,16 +164,17 @@ impl Connection {
         let opens = settings.websocket && matches!(answerer, Answerer::Handler);
         let accept = match opens.then(|| handshake::check(&head, terms.framing)).transpose() {
             Ok(accept) => accept,
-            Err(error) => return self.refuse_handshake(terms, error).await,
+            Err(error) => return self.reply(terms, Some(&head), of_handshake(error)).await,
         };
         let decoder = BodyDecoder::new(terms.framing, settings.max_body);
         if decoder.failure().is_some() {
             let text = format!("the body is larger than {} bytes", settings.max_body);
-            return self.reply(terms, Refusal::new(413, text)).await;
+            return self.reply(terms, Some(&head), Refusal::new(413, text)).await;
         }
         let worker = self.worker.clone();
         let Some(_places) = places(route, worker.engine()) else {
-            return self.reply(terms, Refusal::new(503, "too many requests are running").with(&RETRY)).await;
+            let refusal = Refusal::new(503, "too many requests are running").with(RETRY);
+            return self.reply(terms, Some(&head), refusal).await;
         };
         let _serving = worker.serving();
         let (download, upload) = self.pacers(route);
@@ -229,10 +184,14 @@ impl Connection {
         let timeouts = &worker.config().timeouts;
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
         let request = Request { head, params, peer: self.peer.ip() };
-        let exchange = exchange(terms, settings, request);
+        let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
+        let exchange = exchange(terms, settings, request, measured);
         let exchange = Arc::new(exchange.with_push(worker.hub().clone(), settings.push));
         let id = worker.next_id();
         let opening = accept.map(|accept| Box::new(Opening::new(accept, &exchange, route, &worker, id, of_messages)));
+        let head = exchange.request().map(|request| &request.head);
+        let name = &route.mount.name;
+        let account = terms.arrival.and_then(|_| self.account(&exchange, terms, head, Some(name), id));
         let invocation = Invocation {
             exchange: exchange.clone(),
             options: route.options.clone(),
@@ -253,7 +212,7 @@ impl Connection {
                 drive.run().await
             }
             Answerer::Handler | Answerer::Host(_) => {
-                let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id));
+                let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
                 let mut handler = Box::pin(Some(chain::on_request(route, invocation, answerer)));
                 let mut drive = Drive::new(wire, exchange.clone(), handler.as_mut(), intake, Pump::new(download));
                 drive.name(&route.mount.name, id);
@@ -263,11 +222,38 @@ impl Connection {
                 Box::pin(drive.run()).await
             }
         };
-        if let Ok(Served::LeftOpen(parked)) = &mut served {
-            parked.watch(settings, &self.socket);
+        match &mut served {
+            Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, account),
+            served => account.into_iter().for_each(|account| account.close(served)),
         }
         scratch::return_output(exchange.response(Response::take_buffer));
         served
+    }
+
+    /// What measures an exchange from here on, whose head was complete at `arrival`.
+    fn measured(&self, arrival: Instant) -> Option<Measured> {
+        let meter = self.worker.meter()?;
+        meter.add(Stage::Queued, arrival.elapsed());
+        let timing = match self.worker.audience() {
+            Audience::Strangers => Timing::Untold,
+            Audience::Developers => Timing::Told,
+        };
+        Some(Measured { meter, timing })
+    }
+
+    /// Follows a request to the access log, where there is one.
+    fn account(
+        &self,
+        exchange: &Arc<Exchange>,
+        terms: &Terms,
+        head: Option<&RequestHead>,
+        route: Option<&Arc<str>>,
+        request: u64,
+    ) -> Option<Box<Account>> {
+        let log = self.worker.access_log()?.clone();
+        let (asked, route, client) = (head.map(Asked::of), route.cloned(), self.peer.ip());
+        let asked = Asking { client, asked, arrival: terms.arrival, route, request };
+        Some(Box::new(Account::new(log, exchange.clone(), asked)))
     }
 
     pub(super) fn wire<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> Wire<'c> {
@@ -277,6 +263,7 @@ impl Connection {
             timer: &mut self.timer,
             half_closed: &mut self.half_closed,
             timeouts,
+            audience: self.worker.audience(),
         }
     }
 
@@ -303,6 +290,15 @@ impl Connection {
     }
 }
 
+/// The answer to a request that opens no WebSocket where the route takes only those.
+fn of_handshake(error: HandshakeError) -> Refusal<'static> {
+    let refusal = Refusal::new(error.status(), error.to_string());
+    match error {
+        HandshakeError::Version => refusal.with(("Sec-WebSocket-Version", handshake::VERSION)),
+        HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => refusal,
+    }
+}
+
 /// Where the host answers by itself.
 type NoHandler = std::future::Pending<Result<Outcome, CallError>>;
 
@@ -320,6 +316,7 @@ const LAST: Terms = Terms {
     keep_alive: false,
     framing: BodyFraming::None,
     awaits_continue: false,
+    arrival: None,
 };
 
 /// The right to run a request, where there is room. While a chain sees a head the handler waits in its write: behind
@@ -331,9 +328,9 @@ fn places<'p>(route: &'p Route, engine: &'p Engine) -> Option<(routes::Permit<'p
 }
 
 /// The exchange of a request that came now.
-fn exchange(terms: &Terms, settings: &Settings, request: Request) -> Exchange {
+fn exchange(terms: &Terms, settings: &Settings, request: Request, measured: Option<Measured>) -> Exchange {
     let has_body = terms.framing != BodyFraming::None;
-    Exchange::new(request, response(terms, settings), has_body, Instant::now() + settings.timeout)
+    Exchange::new(request, response(terms, settings), has_body, Instant::now() + settings.timeout, measured)
 }
 
 /// The response as the route's options have it.

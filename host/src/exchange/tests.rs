@@ -34,7 +34,7 @@ fn request() -> Request {
 }
 
 fn exchange(options: ResponseOptions) -> Exchange {
-    Exchange::new(request(), Response::new(options, b"text/plain", BytesMut::new()), true, Instant::now() + HOUR)
+    Exchange::new(request(), Response::new(options, b"text/plain", BytesMut::new()), true, Instant::now() + HOUR, None)
 }
 
 /// Lets the client take all there is, and gives what of it follows the head.
@@ -204,7 +204,7 @@ fn a_body_that_ends_badly_says_so_each_time() {
 #[test]
 fn a_request_without_a_body_has_none_at_once() {
     let response = Response::new(options(), b"", BytesMut::new());
-    let exchange = Exchange::new(request(), response, false, Instant::now());
+    let exchange = Exchange::new(request(), response, false, Instant::now(), None);
     assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Ok(None)));
     assert_eq!(exchange.request().map(|request| request.head.method()), Some("POST"));
     assert!(Exchange::answered(Response::new(options(), b"", BytesMut::new())).request().is_none());

@@ -11,7 +11,6 @@ use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, I
 use super::engine::Engine;
 use super::imports::VERSION;
 use super::message::{GuestMessage, GuestReply};
-use super::meter::Meter;
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
 use super::{instance, missing, report};
@@ -175,11 +174,6 @@ impl Handler {
 
     pub(super) fn on_message_index(&self) -> Option<&ComponentExportIndex> {
         self.on_message.as_ref()
-    }
-
-    /// Who measures, if somebody does.
-    pub(super) fn meter(&self) -> Option<&Meter> {
-        self.engine.meter()
     }
 
     pub(super) fn number(&self) -> u64 {

@@ -1,9 +1,9 @@
 //! The engine: one for the process. Configures wasmtime, caches what it compiles, ticks the epoch, counts invocations.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::imports;
-use super::meter::Meter;
 use super::shelf::MAX_WAITING;
 use super::state::{MAX_TABLE_ELEMENTS, State};
 
@@ -90,7 +89,6 @@ struct Shared {
     cache: Option<Cache>,
     running: AtomicU32,
     max_invocations: u32,
-    meter: OnceLock<Meter>,
     _ticker: Ticker,
 }
 
@@ -124,7 +122,6 @@ impl Engine {
                 cache,
                 running: AtomicU32::new(0),
                 max_invocations: options.max_invocations,
-                meter: OnceLock::new(),
                 _ticker: ticker,
             }),
         })
@@ -142,16 +139,6 @@ impl Engine {
     #[must_use]
     pub fn cache_hits_and_misses(&self) -> (usize, usize) {
         self.shared.cache.as_ref().map_or((0, 0), |cache| (cache.cache_hits(), cache.cache_misses()))
-    }
-
-    /// Measures every invocation from now on, each in an instance of its own.
-    #[must_use]
-    pub fn measure(&self) -> Meter {
-        self.shared.meter.get_or_init(Meter::default).clone()
-    }
-
-    pub(super) fn meter(&self) -> Option<&Meter> {
-        self.shared.meter.get()
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {

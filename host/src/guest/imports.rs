@@ -21,8 +21,7 @@ use crate::http::fields::{FieldError, Fields};
 pub(super) const VERSION: &str = "0.1.0";
 
 /// The interfaces of the package `vibrato:handler`.
-pub(super) const INTERFACES: [&str; 7] =
-    ["types", "request", "response", "options", "push", "context", "messages"];
+pub(super) const INTERFACES: [&str; 7] = ["types", "request", "response", "options", "push", "context", "messages"];
 
 type GuestResult = std::result::Result<(), GuestError>;
 

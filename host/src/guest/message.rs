@@ -98,9 +98,9 @@ impl Handler {
     pub async fn deliver(&self, invocation: Invocation, message: Message) -> Result<Reply, CallError> {
         let Some(on_message) = self.on_message_index() else { return Ok(Reply::Nothing) };
         let reuse = invocation.options.settings.reuse;
-        let mut instance = self.instance_for(invocation).await?;
+        let mut instance = self.instance(invocation).await?;
         let reply = instance.deliver(on_message, message.into()).await?;
-        self.give_back(instance, reuse);
+        self.keep(instance, reuse);
         reply.try_into()
     }
 }

@@ -7,9 +7,11 @@ use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, I
 use super::component::{check_export, compile, exports, link};
 use super::engine::Engine;
 use super::instance::{explain, store};
+use super::meter::timed;
 use super::state::State;
 use super::types::GuestStep;
 use super::{CallError, Invocation, LoadError, Outcome, missing};
+use crate::meter::Stage;
 
 /// A loaded middleware, ready to be called.
 pub struct Middleware {
@@ -83,9 +85,10 @@ impl Middleware {
         let memory = invocation.options.settings.memory;
         let mut store = store(self.engine.wasmtime(), State::new(invocation, memory));
         let called = async {
-            let instance = self.pre.instantiate_async(&mut store).await?;
+            let made = self.pre.instantiate_async(&mut store);
+            let instance = timed(exchange.meter(), Stage::Instantiate, made).await?;
             let function = instance.get_typed_func::<(), R>(&mut store, export)?;
-            function.call_async(&mut store, ()).await
+            timed(exchange.meter(), Stage::Run, function.call_async(&mut store, ())).await
         };
         let returned = called.await.map_err(|error| explain(&error, &mut store));
         store.data_mut().finish_log();

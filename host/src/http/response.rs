@@ -15,6 +15,7 @@ mod answer;
 pub(super) mod encode;
 mod framing;
 mod open;
+mod sent;
 #[cfg(test)]
 mod tests;
 mod upgrade;
@@ -85,6 +86,8 @@ pub struct Response {
     /// Encoded and not yet sent.
     output: BytesMut,
     body_bytes: u64,
+    sent_bytes: u64,
+    has_head: bool,
 }
 
 impl Response {
@@ -101,6 +104,8 @@ impl Response {
             held: BytesMut::new(),
             output,
             body_bytes: 0,
+            sent_bytes: 0,
+            has_head: false,
         }
     }
 
@@ -167,12 +172,6 @@ impl Response {
         self.keep_alive = false;
     }
 
-    /// The bytes of the body that were accepted, without their framing.
-    #[must_use]
-    pub fn body_bytes(&self) -> u64 {
-        self.body_bytes
-    }
-
     /// The encoded bytes that wait to be sent.
     #[must_use]
     pub fn output(&self) -> &[u8] {
@@ -182,6 +181,7 @@ impl Response {
     /// Forgets the first `sent` bytes of [`Self::output`].
     pub fn advance(&mut self, sent: usize) {
         self.output.advance(sent);
+        self.sent_bytes += sent as u64;
     }
 
     /// Whether another piece can be written: the output is below its bound, which it passes by one piece at most.
@@ -293,6 +293,7 @@ impl Response {
             self.keep_alive = false;
         }
         self.encode_head(framing, body, date);
+        self.has_head = true;
         self.state = State::Sending(framing);
         Ok(())
     }

@@ -4,7 +4,9 @@
 //! Owns these threads. It must not know who reads the tables.
 
 mod first_load;
+mod progress;
 mod publisher;
+mod told;
 
 use std::io;
 use std::path::{Path, PathBuf};

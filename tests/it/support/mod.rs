@@ -1,5 +1,6 @@
 //! How the tests start servers, talk to them byte by byte, and see what they log. It must not know any test.
 
+mod browser;
 mod cases;
 mod client;
 mod component;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+pub use browser::{Browser, Page};
 pub use cases::{Case, FAILED, Then, check};
 pub(crate) use cases::{ok, typed};
 pub use client::{Client, End};

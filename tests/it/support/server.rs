@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use host::close_reason::CloseReason;
-use host::config::{Config, Limits, Timeouts};
+use host::config::{Audience, Config, Limits, Timeouts};
 use host::diagnostic::Diagnostic;
 use host::options::Value;
 use host::push::Counts;
@@ -145,6 +145,12 @@ impl Builder {
     /// Other limits.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.config.limits);
+        self
+    }
+
+    /// Who sees its answers.
+    pub fn audience(mut self, audience: Audience) -> Self {
+        self.config.audience = audience;
         self
     }
 

@@ -3,9 +3,12 @@
 //! It must not know how bytes are moved.
 
 use bytes::{Buf, Bytes};
+use smallvec::SmallVec;
 
-use super::{Drive, RETRY, answer};
+use super::{Drive, RETRY};
 use crate::clock;
+use crate::config::Audience;
+use crate::connection::page::Page;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Outcome};
 use crate::http::status;
@@ -15,8 +18,8 @@ use crate::http::status;
 pub(super) enum Ending {
     /// As it has returned.
     Returned(Outcome),
-    /// With this status, where the head is not sent.
-    Failed(u16),
+    /// With this status, where the head is not sent, and these details for those who develop.
+    Failed(u16, String),
 }
 
 impl<G> Drive<'_, G>
@@ -46,11 +49,12 @@ where
                 Some(failed) => {
                     let (route, request) = (self.route, self.id);
                     tracing::info!(route, request, "handler {route} ended without its request: {failed}");
-                    Ending::Failed(failed.status())
+                    Ending::Failed(failed.status(), String::new())
                 }
                 None => {
                     tell(self.route, self.id, &self.exchange, &error);
-                    Ending::Failed(error.status())
+                    let details = explain(self.wire.audience, self.route, &self.exchange, &error);
+                    Ending::Failed(error.status(), details)
                 }
             },
             Ok(outcome) => match failed {
@@ -59,7 +63,7 @@ where
                         && matches!(outcome, Outcome::Body(_))
                         && self.exchange.response(|response| response.status()) < 400 =>
                 {
-                    Ending::Failed(error.status())
+                    Ending::Failed(error.status(), String::new())
                 }
                 Some(_) | None => Ending::Returned(outcome),
             },
@@ -69,7 +73,7 @@ where
     /// Ends the response as the handler's end has it.
     pub(super) fn conclude(&mut self, ending: Ending) {
         match ending {
-            Ending::Failed(code) => self.fail(code),
+            Ending::Failed(code, details) => self.fail(code, &details),
             Ending::Returned(Outcome::Close) => self.exchange.close(),
             Ending::Returned(Outcome::Manual) => self.leave_open(),
             Ending::Returned(Outcome::Body(body)) => self.begin_tail(body),
@@ -82,7 +86,11 @@ where
         if self.exchange.response(|response| response.contradicts(length)) {
             let (route, request) = (self.route, self.id);
             tracing::error!(route, request, "handler {route} returned {length} bytes against its content-length");
-            return self.fail(500);
+            let details = match self.wire.audience {
+                Audience::Strangers => String::new(),
+                Audience::Developers => format!("handler {route} returned {length} bytes against its content-length"),
+            };
+            return self.fail(500, &details);
         }
         let drains = self.intake.abandon(self.wire.input);
         self.exchange.response(|response| {
@@ -91,6 +99,9 @@ where
             }
             if !drains {
                 response.forbid_keep_alive();
+            }
+            if self.exchange.meter().is_some() {
+                self.exchange.tell_timing(response);
             }
             // A response that is not over can begin, and end.
             let _ = response.begin(Some(length), clock::date);
@@ -127,7 +138,8 @@ where
     }
 
     /// The handler failed: a status where the head is not sent, and else a response that looks cut.
-    pub(super) fn fail(&mut self, code: u16) {
+    pub(super) fn fail(&mut self, code: u16, details: &str) {
+        let timing = self.exchange.server_timing();
         let drains = self.intake.abandon(self.wire.input);
         self.exchange.response(|response| {
             if !response.is_building() {
@@ -136,8 +148,12 @@ where
             if !drains {
                 response.forbid_keep_alive();
             }
-            let retry: &[(&str, &str)] = if code == 503 { &RETRY } else { &[] };
-            answer(response, code, retry, status::reason(code));
+            let retry = (code == 503).then_some(RETRY);
+            let timing = timing.as_deref().map(|value| ("Server-Timing", value));
+            let fields: SmallVec<[(&str, &str); 2]> = retry.into_iter().chain(timing).collect();
+            let asked = self.exchange.request().map(|request| request.head.values("accept"));
+            let page = Page { status: code, text: status::reason(code), details, request: Some(self.id) };
+            page.write(asked, &fields).replace(response);
         });
     }
 }
@@ -149,5 +165,19 @@ pub(in crate::connection) fn tell(route: &str, request: u64, exchange: &Exchange
             tracing::error!(route, %middleware, request, "middleware {middleware} of {route} {error}");
         }
         None => tracing::error!(route, request, "handler {route} {error}"),
+    }
+}
+
+/// The same for the page of those who develop; nothing for all others.
+pub(in crate::connection) fn explain(
+    audience: Audience,
+    route: &str,
+    exchange: &Exchange,
+    error: &CallError,
+) -> String {
+    match (audience, exchange.middleware()) {
+        (Audience::Strangers, _) => String::new(),
+        (Audience::Developers, Some(middleware)) => format!("middleware {middleware} of {route} {error}"),
+        (Audience::Developers, None) => format!("handler {route} {error}"),
     }
 }

@@ -7,14 +7,15 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::ending::{Ending, tell};
+use super::ending::{Ending, explain, tell};
 use super::{Drive, RETRY};
+use crate::connection::page::Page;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Outcome};
 use crate::http::status;
 
-/// Those who see the head, as one future: the status of the failure that has taken the response's place, if one has.
-pub(in crate::connection) type Watchers<'c> = Pin<Box<dyn Future<Output = Option<u16>> + Send + 'c>>;
+/// Those who see the head, as one future: the body of the failure that has taken the response's place, if one has.
+pub(in crate::connection) type Watchers<'c> = Pin<Box<dyn Future<Output = Option<Bytes>> + Send + 'c>>;
 
 /// A head that waits.
 pub(super) struct Held<'c> {
@@ -65,9 +66,8 @@ where
             ending if !self.exchange.holds_head() => return self.conclude(ending),
             closed @ Ending::Returned(Outcome::Close) => return self.conclude(closed),
             returned @ Ending::Returned(Outcome::Body(_) | Outcome::Manual) => returned,
-            Ending::Failed(code) => {
-                substitute(&self.exchange, code);
-                Ending::Returned(Outcome::Body(text(code)))
+            Ending::Failed(code, details) => {
+                Ending::Returned(Outcome::Body(substitute(&self.exchange, self.id, code, &details)))
             }
         };
         self.watch(Some(ending));
@@ -76,8 +76,9 @@ where
     /// The time of those who see the head is up while one of them waits.
     pub(super) fn give_up_watching(&mut self, error: &CallError) {
         tell(self.route, self.id, &self.exchange, error);
-        substitute(&self.exchange, error.status());
-        self.release(Some(error.status()));
+        let details = explain(self.wire.audience, self.route, &self.exchange, error);
+        let body = substitute(&self.exchange, self.id, error.status(), &details);
+        self.release(Some(body));
     }
 
     fn watch(&mut self, ending: Option<Ending>) {
@@ -88,13 +89,13 @@ where
     }
 
     /// The head was seen. Where that has failed, the handler has nobody any more to write for.
-    fn release(&mut self, failed: Option<u16>) {
+    fn release(&mut self, failed: Option<Bytes>) {
         self.exchange.release_head();
         let ending = self.held.take().and_then(|held| held.ending);
         let ending = match failed {
-            Some(code) => {
+            Some(body) => {
                 self.handler.set(None);
-                Some(Ending::Returned(Outcome::Body(text(code))))
+                Some(Ending::Returned(Outcome::Body(body)))
             }
             None => ending,
         };
@@ -104,19 +105,18 @@ where
     }
 }
 
-/// Puts an answer in the place of what was made of the response; its body is to be [`text`].
-pub(in crate::connection) fn substitute(exchange: &Exchange, code: u16) {
-    let fields: &[(&str, &str)] = if code == 503 { &RETRY } else { &[] };
+/// Puts the answer of a failure in the place of what was made of the response, and gives its body.
+pub(in crate::connection) fn substitute(exchange: &Exchange, request: u64, code: u16, details: &str) -> Bytes {
+    let fields: &[(&str, &str)] = if code == 503 { &[RETRY] } else { &[] };
+    let asked = exchange.request().map(|request| request.head.values("accept"));
+    let page = Page { status: code, text: status::reason(code), details, request: Some(request) };
+    let written = page.write(asked, fields);
     exchange.response(|response| {
         if let Ok(set) = response.fields() {
             set.clear();
             // The head is not sent, and the fields are the host's own.
-            let _ = response.describe(code, fields, status::reason(code));
+            let _ = written.describe(response);
         }
     });
-}
-
-/// The body of a failure's answer.
-fn text(code: u16) -> Bytes {
-    format!("{}\n", status::reason(code)).into()
+    written.text.into()
 }

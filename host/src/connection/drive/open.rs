@@ -28,7 +28,7 @@ where
                     "handler {name} wrote before it left its connection to be a WebSocket"
                 );
                 self.left_open = None;
-                self.fail(500);
+                self.fail(500, "");
             }
             None if is_over || self.left_open.is_some() => {
                 tracing::info!(
@@ -43,7 +43,7 @@ where
                     request,
                     "handler {name} cannot leave its connection open: as many as --max-parked allows are open"
                 );
-                self.fail(503);
+                self.fail(503, "");
             }
         }
     }

@@ -12,6 +12,8 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use super::first_load::FirstLoad;
+use super::progress::Progress;
+use super::told;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::routes::catalog::{Catalog, Findings};
 use crate::routes::current::Current;
@@ -63,6 +65,7 @@ pub(super) struct Publisher {
     threads: usize,
     /// The file of each thread that loads, also where another version of it has come meanwhile.
     busy: Vec<PathBuf>,
+    progress: Progress,
     /// When what is new is to be published, if anything is.
     publish_at: Option<Instant>,
     /// When the directory is to be looked at, if it has to.
@@ -99,6 +102,7 @@ impl Publisher {
             queue: VecDeque::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             busy: Vec::new(),
+            progress: Progress::default(),
             publish_at: None,
             look_at: None,
             looked_at: Instant::now(),
@@ -137,7 +141,12 @@ impl Publisher {
                 self.check();
                 continue;
             }
-            let event = match [self.publish_at, self.look_at, self.check_at].into_iter().flatten().min() {
+            if self.progress.tell_at().is_some_and(|at| at <= now) {
+                told::progress(&self.progress.tell(&self.busy, self.queue.len(), now));
+                continue;
+            }
+            let next = [self.publish_at, self.look_at, self.check_at, self.progress.tell_at()];
+            let event = match next.into_iter().flatten().min() {
                 Some(at) => events.recv_timeout(at.saturating_duration_since(now)),
                 None => events.recv().map_err(RecvTimeoutError::from),
             };
@@ -145,6 +154,7 @@ impl Publisher {
                 Ok(Event::Loaded(file, look, loaded)) => {
                     if let Some(index) = self.busy.iter().position(|it| *it == file) {
                         self.busy.swap_remove(index);
+                        self.progress.end(self.busy.len() + self.queue.len());
                     }
                     self.end(&file, look, loaded);
                 }
@@ -288,7 +298,10 @@ impl Publisher {
                 let _ = events.send(Event::Loaded(candidate.file, look, loaded));
             };
             match Builder::new().name("load".to_owned()).spawn(work) {
-                Ok(_) => self.busy.push(file),
+                Ok(_) => {
+                    self.progress.begin(Instant::now());
+                    self.busy.push(file);
+                }
                 Err(error) => {
                     let reason = format!("no thread can be started to load it: {error}");
                     let failed = Loaded::failed(&file, reason, "let the host start more threads");
@@ -327,7 +340,8 @@ impl Publisher {
         self.keep_replaced(&before, &table);
         // Before it is told, so that who reads that something has changed finds it so.
         self.current.swap(table);
-        diagnostics.iter().for_each(log);
+        told::changed(&before, &self.current.table(), &self.root);
+        diagnostics.iter().for_each(told::diagnostic);
         if !self.catalog.is_loading() && self.first.end(self.catalog.diagnostics()) {
             let (cached, compiled) = self.load.cache_hits_and_misses();
             tracing::info!(routes, cached, compiled, "routes loaded");
@@ -371,11 +385,4 @@ fn load_one(load: &dyn Load, candidate: &Candidate) -> Loaded {
         let remedy = "report it as a defect of the host, with this file";
         Loaded::failed(&candidate.file, "loading it has made the host panic", remedy)
     })
-}
-
-fn log(diagnostic: &Diagnostic) {
-    match diagnostic.severity {
-        Severity::Error => tracing::error!("{}", diagnostic.unlabelled()),
-        Severity::Warning => tracing::warn!("{}", diagnostic.unlabelled()),
-    }
 }

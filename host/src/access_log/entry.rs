@@ -1,0 +1,115 @@
+//! What is logged of a request.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::close_reason::CloseReason;
+use crate::http::head::{RequestHead, Version};
+use crate::meter::Cost;
+
+/// The most bytes of a target that are logged.
+const MAX_TARGET: usize = 2048;
+
+/// One request, as it is logged when its last byte is sent, or it is cut.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// When it ended.
+    pub time: SystemTime,
+    /// The client's address.
+    pub client: IpAddr,
+    /// What was asked for; none where the head could not be read.
+    pub asked: Option<Asked>,
+    /// The status; none where no head was made.
+    pub status: Option<u16>,
+    /// The bytes of the body that were sent, without their framing.
+    pub body: u64,
+    /// All bytes that were sent, heads and framing included.
+    pub wire: u64,
+    /// The route that answered; none where the host did.
+    pub route: Option<Arc<str>>,
+    /// The number of the request, as other lines of the log have it.
+    pub request: u64,
+    /// How the response ended.
+    pub end: End,
+    /// From the head being complete until its end; nothing where the head was not complete.
+    pub took: Duration,
+    /// The durations that are measured.
+    pub cost: Cost,
+}
+
+/// What a request's first line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The method.
+    pub method: Box<str>,
+    /// The target, cut at 2048 bytes.
+    pub target: Box<str>,
+    /// The version that it is served as.
+    pub version: Version,
+}
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All of it was sent.
+    Complete,
+    /// It broke off: the handler failed in the middle of it.
+    Truncated,
+    /// The handler closed the connection.
+    Closed,
+    /// The client went, or did not keep up for too long.
+    ClientGone,
+    /// The handler left it open, and so it was until its client went.
+    LeftOpen,
+    /// The host stopped before its end.
+    Stopped,
+}
+
+impl Asked {
+    /// Of a head.
+    #[must_use]
+    pub fn of(head: &RequestHead) -> Self {
+        let target = head.target();
+        // Targets are ASCII.
+        let target = target.get(..MAX_TARGET).unwrap_or(target);
+        Self { method: head.method().into(), target: target.into(), version: head.version() }
+    }
+}
+
+impl End {
+    /// One word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Truncated => "truncated",
+            Self::Closed => "closed",
+            Self::ClientGone => "client-gone",
+            Self::LeftOpen => "left-open",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// What the end of a connection says of its last response.
+impl From<CloseReason> for End {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::Truncated | CloseReason::TruncatedUnseen => Self::Truncated,
+            CloseReason::Handler => Self::Closed,
+            CloseReason::ClientGone | CloseReason::WriteTimeout | CloseReason::Lagging => Self::ClientGone,
+            CloseReason::ClientClosed => Self::LeftOpen,
+            CloseReason::Stopping => Self::Stopped,
+            CloseReason::NotPersistent
+            | CloseReason::Idle
+            | CloseReason::HeadTimeout
+            | CloseReason::Refused
+            | CloseReason::BodyUnread
+            | CloseReason::Overloaded
+            // Of a WebSocket, whose handshake was the response.
+            | CloseReason::Violation
+            | CloseReason::Failed => Self::Complete,
+        }
+    }
+}

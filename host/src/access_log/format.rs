@@ -1,0 +1,109 @@
+//! The lines of an access log. Nothing of a client or a handler can end one, or look like another.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use super::entry::{Asked, Entry};
+use crate::http::head::Version;
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Six words by their places (time, client, method, target, version, status; `-` where there is none), then
+    /// `name=value`, always in this order, nothing with a space in it. Durations are in microseconds.
+    Text,
+    /// One JSON object, with the names of the text; null where there is none.
+    Json,
+}
+
+impl Format {
+    /// Writes a line and its end.
+    pub(super) fn write(self, entry: &Entry, to: &mut String) {
+        match self {
+            Self::Text => text(entry, to),
+            Self::Json => json(entry, to),
+        }
+    }
+}
+
+fn text(entry: &Entry, to: &mut String) {
+    let Entry { client, body, wire, request, took, cost, .. } = entry;
+    let (method, target, version) = match &entry.asked {
+        Some(Asked { method, target, version }) => (word(method), word(target), version_name(*version)),
+        None => ("-".to_owned(), "-".to_owned(), "-"),
+    };
+    let status = entry.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+    let route = entry.route.as_deref().map_or_else(|| "-".to_owned(), word);
+    let [took, queued, instantiate, run, paced] =
+        [*took, cost.queued, cost.instantiate, cost.run, cost.paced].map(microseconds);
+    // A text grows as it has to.
+    let _ = writeln!(
+        to,
+        "{} {client} {method} {target} {version} {status} body={body} wire={wire} route={route} request={request} \
+         end={} took={took} queued={queued} instantiate={instantiate} run={run} paced={paced}",
+        utc(entry.time),
+        entry.end.name()
+    );
+}
+
+fn json(entry: &Entry, to: &mut String) {
+    let asked = entry.asked.as_ref();
+    let line = json!({
+        "time": utc(entry.time),
+        "client": entry.client.to_string(),
+        "method": asked.map(|asked| &*asked.method),
+        "target": asked.map(|asked| &*asked.target),
+        "version": asked.map(|asked| version_name(asked.version)),
+        "status": entry.status,
+        "body": entry.body,
+        "wire": entry.wire,
+        "route": entry.route.as_deref(),
+        "request": entry.request,
+        "end": entry.end.name(),
+        "took": microseconds(entry.took),
+        "queued": microseconds(entry.cost.queued),
+        "instantiate": microseconds(entry.cost.instantiate),
+        "run": microseconds(entry.cost.run),
+        "paced": microseconds(entry.cost.paced),
+    });
+    let _ = writeln!(to, "{line}");
+}
+
+/// `text` without anything that would end a word: escaped as Rust writes bytes.
+fn word(text: &str) -> String {
+    let mut word = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' ' => word.push_str("\\x20"),
+            byte => {
+                let _ = write!(word, "{}", byte.escape_ascii());
+            }
+        }
+    }
+    word
+}
+
+fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "HTTP/1.0",
+        Version::Http11 => "HTTP/1.1",
+    }
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A time as RFC 3339 has it, in UTC with milliseconds.
+fn utc(time: SystemTime) -> String {
+    // An IMF-fixdate, as in `Sun, 06 Nov 1994 08:49:37 GMT`, says the same in another order.
+    let fixdate = httpdate::fmt_http_date(time);
+    let part = |range: std::ops::Range<usize>| fixdate.get(range).unwrap_or_default();
+    let month = MONTHS.iter().position(|month| *month == part(8..11)).map_or(0, |index| index + 1);
+    let millis = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_millis());
+    format!("{}-{month:02}-{}T{}.{millis:03}Z", part(12..16), part(5..7), part(17..25))
+}

@@ -1,0 +1,112 @@
+//! Which form of a text that the host has in two a client prefers (RFC 9110 section 12.5.1).
+//!
+//! It must not know what the text says. What it reads is bounded by the head it stands in, and read once.
+
+#[cfg(test)]
+mod tests;
+
+/// A form that an answer of the host's own can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Plain text: what programs get, and whoever has no preference.
+    Plain,
+    /// A page for people.
+    Html,
+}
+
+/// The quality of what is worth most, in thousandths.
+const BEST: u16 = 1000;
+
+/// How closely a media range matches; a closer one overrides those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Closeness {
+    Any,
+    Type,
+    Subtype,
+    Parameters,
+}
+
+impl Form {
+    /// The form that the values of `Accept` prefer: the page only where it is worth more than the text. A media range
+    /// that is malformed counts as if it were not there; where neither form is acceptable the text is sent all the same,
+    /// which RFC 9110 section 12.5.1 leaves open.
+    pub fn preferred<'v>(accept: impl Iterator<Item = &'v [u8]>) -> Self {
+        let (mut plain, mut html) = (None, None);
+        for range in accept.flat_map(|value| split_unquoted(value, b',')) {
+            plain = plain.max(match_range(range, b"plain"));
+            html = html.max(match_range(range, b"html"));
+        }
+        let quality = |best: Option<(Closeness, u16)>| best.map_or(0, |(_, quality)| quality);
+        if quality(html) > quality(plain) { Self::Html } else { Self::Plain }
+    }
+
+    /// The form as a media type.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Plain => "text/plain; charset=utf-8",
+            Self::Html => "text/html; charset=utf-8",
+        }
+    }
+}
+
+/// How closely a media range matches `text/SUBTYPE; charset=utf-8`, and what that is worth; none where it does not, or
+/// is malformed.
+fn match_range(range: &[u8], subtype: &[u8]) -> Option<(Closeness, u16)> {
+    let mut parts = split_unquoted(range, b';').map(<[u8]>::trim_ascii);
+    let name = parts.next()?;
+    let mut slashed = name.splitn(2, |&byte| byte == b'/');
+    let (kind, below) = (slashed.next()?, slashed.next()?);
+    let mut closeness = match (kind, below) {
+        (b"*", b"*") => Closeness::Any,
+        (kind, b"*") if kind.eq_ignore_ascii_case(b"text") => Closeness::Type,
+        (kind, below) if kind.eq_ignore_ascii_case(b"text") && below.eq_ignore_ascii_case(subtype) => {
+            Closeness::Subtype
+        }
+        _ => return None,
+    };
+    for part in parts.filter(|part| !part.is_empty()) {
+        let mut named = part.splitn(2, |&byte| byte == b'=');
+        let (name, value) = (named.next()?, named.next()?);
+        // What follows the weight was once an extension, and says nothing of the type.
+        if name.eq_ignore_ascii_case(b"q") {
+            return Some((closeness, quality(value)?));
+        }
+        let value = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+        if !(name.eq_ignore_ascii_case(b"charset") && value.eq_ignore_ascii_case(b"utf-8")) {
+            return None;
+        }
+        closeness = Closeness::Parameters;
+    }
+    Some((closeness, BEST))
+}
+
+/// A weight in thousandths (RFC 9110 section 12.4.2).
+fn quality(value: &[u8]) -> Option<u16> {
+    let (whole, fraction) = match value {
+        [whole] | [whole, b'.'] => (whole, &[][..]),
+        [whole, b'.', fraction @ ..] if fraction.len() <= 3 => (whole, fraction),
+        _ => return None,
+    };
+    if !matches!(whole, b'0' | b'1') || !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digit = |at: usize| u16::from(fraction.get(at).map_or(0, |digit| digit - b'0'));
+    let thousandths = u16::from(whole - b'0') * BEST + digit(0) * 100 + digit(1) * 10 + digit(2);
+    (thousandths <= BEST).then_some(thousandths)
+}
+
+/// The pieces between separators that stand in no quoted string (RFC 9110 section 5.6.4).
+fn split_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |&byte| {
+        let ends = byte == separator && !quoted;
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        ends
+    })
+}

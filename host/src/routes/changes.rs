@@ -1,0 +1,91 @@
+//! What is different between two tables, for who watches.
+//!
+//! It must not know who is told, nor how.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Route, RouteTable};
+use crate::options::printable;
+
+#[cfg(test)]
+mod tests;
+
+/// What has become of a route at one of its patterns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) kind: Kind,
+    /// The methods that it declares; empty is every standard one.
+    pub(super) methods: String,
+    pub(super) pattern: String,
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Added,
+    /// The same file answers there in another version, or under other options.
+    Changed,
+    Removed,
+}
+
+/// What `after` has else than `before`, by pattern.
+pub(super) fn changes<H>(before: &RouteTable<H>, after: &RouteTable<H>) -> Vec<Change> {
+    let (before, after) = (by_place(before), by_place(after));
+    let mut changes = Vec::new();
+    for (place, route) in &after {
+        match before.get(place) {
+            None => changes.push(Change::of(Kind::Added, place, route)),
+            Some(before) if !Arc::ptr_eq(before, route) => changes.push(Change::of(Kind::Changed, place, route)),
+            Some(_) => {}
+        }
+    }
+    let gone = before.iter().filter(|(place, _)| !after.contains_key(*place));
+    changes.extend(gone.map(|(place, route)| Change::of(Kind::Removed, place, route)));
+    changes.sort_by(|one, other| one.pattern.cmp(&other.pattern));
+    changes
+}
+
+type Place<'t> = (&'t str, &'t Path);
+
+fn by_place<H>(table: &RouteTable<H>) -> BTreeMap<Place<'_>, &Arc<Route<H>>> {
+    let routes = table.routes().iter();
+    let places = routes.flat_map(|mounted| mounted.patterns.iter().map(move |pattern| (pattern, &mounted.route)));
+    places.map(|(pattern, route)| ((pattern.as_str(), route.mount.file.as_path()), route)).collect()
+}
+
+impl Change {
+    fn of<H>(kind: Kind, (pattern, file): &Place<'_>, route: &Route<H>) -> Self {
+        let methods = route.mount.methods.join(",");
+        Self { kind, methods, pattern: (*pattern).to_owned(), file: (*file).to_owned() }
+    }
+}
+
+impl Kind {
+    /// One word for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// `+ GET /hello  hello.wasm`: fit for a terminal whatever the file is called.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.kind {
+            Kind::Added => '+',
+            Kind::Changed => '~',
+            Kind::Removed => '-',
+        };
+        write!(f, "{sign} ")?;
+        if !self.methods.is_empty() {
+            write!(f, "{} ", self.methods)?;
+        }
+        write!(f, "{}  {}", printable(&self.pattern), printable(&self.file.display().to_string()))
+    }
+}
