@@ -21,7 +21,7 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target guests test test-languages lint book wit package bench peers counts fuzz clean
+.PHONY: help run routes host target guests test test-languages lint book wit package bench peers counts autobahn fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +115,11 @@ peers: target ## Build and install what the bench measures beside: wasmtime-cli,
 
 counts: target ## Count the instructions of one request with valgrind (RECORD=1 records them)
 	$(CARGO) bench --locked --package host --bench counts $(if $(RECORD),-- --record)
+
+autobahn: target ## Run the Autobahn test suite against WebSockets; installs it, which takes a Python 2.7
+	$(CARGO) build --locked --release --package host
+	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example ws_echo
+	tests/autobahn/run $(HOST) $(HANDLERS)/$(WASM)/handler/examples/ws_echo.wasm
 
 fuzz: ## Fuzz the HTTP core, FUZZ_SECONDS for each target; installs a nightly compiler and cargo-fuzz if need be
 	@rustup toolchain list | grep -q ^nightly || rustup toolchain install nightly --profile minimal

@@ -60,11 +60,12 @@ mod query;
 mod request;
 mod response;
 mod step;
+pub mod websocket;
 
 pub use argument::Argument;
 pub use bindings::vibrato::handler::types::{HttpVersion, Outcome, Step, Value};
 pub use body::{Body, BodyError};
-pub use guest_sdk_macros::{handler, on_request, on_response};
+pub use guest_sdk_macros::{handler, on_message, on_request, on_response};
 pub use options::Options;
 pub use outcome::{Close, IntoOutcome, Manual};
 pub use request::Request;
@@ -85,4 +86,6 @@ pub mod __private {
     pub use crate::declaration::{Declaration, Entry, List, Text, Value};
     pub use crate::outcome::outcome;
     pub use crate::step::{seen, step};
+    pub use crate::websocket::bindings as messages;
+    pub use crate::websocket::{into_reply, message};
 }

@@ -1,17 +1,27 @@
-//! Keeps `src/bindings.rs` equal to what wit-bindgen makes of `wit/`, so that a handler's build need not run it.
+//! Keeps the bindings in `src` equal to what wit-bindgen makes of `wit/`, so that a handler's build need not run it.
 //!
-//! `UPDATE_BINDINGS=1 cargo test -p guest-sdk --test bindings` writes the file anew after a change of the world.
+//! `UPDATE_BINDINGS=1 cargo test -p guest-sdk --test bindings` writes the files anew after a change of the world.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs, str};
 
-use wit_bindgen_core::wit_parser::Resolve;
+use wit_bindgen_core::wit_parser::{PackageId, Resolve};
 use wit_bindgen_core::{Files, WorldGenerator};
 use wit_bindgen_rust::{Opts, WithOption};
 
 /// The interfaces that all worlds share: the first file has them.
 const SHARED: [&str; 6] = ["types", "request", "response", "options", "push", "context"];
+
+/// The export of the world `websocket` alone: a handler has it beside those of `handler-described`, or has it not.
+const ON_MESSAGE: &str = "
+    package vibrato:guest-sdk;
+
+    world on-message {
+        use vibrato:handler/messages@0.1.0.{message, reply};
+        export on-message: func(message: message) -> reply;
+    }
+";
 
 #[test]
 fn bindings_are_what_the_generator_makes_of_the_worlds() -> Result<(), Box<dyn Error>> {
@@ -22,40 +32,66 @@ fn bindings_are_what_the_generator_makes_of_the_worlds() -> Result<(), Box<dyn E
         generate_unused_types: true,
         ..options("guest_sdk::bindings")
     };
-    assert_generated("bindings.rs", "handler-described", handler)?;
-    for (file, world) in [("on_request.rs", "middleware-request"), ("on_response.rs", "middleware-response")] {
-        let module = file.strip_suffix(".rs").ok_or("a file of Rust")?;
+    let (resolve, package) = world()?;
+    check("src/bindings.rs", &generate(resolve, package, "handler-described", handler)?)?;
+    for module in ["on_request", "on_response"] {
         let shared = |name: &&str| {
             let path = format!("crate::bindings::vibrato::handler::{name}");
             (format!("vibrato:handler/{name}@0.1.0"), WithOption::Path(path))
         };
         let with = SHARED.iter().map(shared).collect();
         let of_middleware = Opts { with, ..options(&format!("guest_sdk::bindings_of_middleware::{module}")) };
-        assert_generated(&format!("bindings_of_middleware/{file}"), world, of_middleware)?;
+        let name = module.replace("on_", "middleware-");
+        let (resolve, package) = world()?;
+        let path = format!("src/bindings_of_middleware/{module}.rs");
+        check(&path, &generate(resolve, package, &name, of_middleware)?)?;
     }
     Ok(())
 }
 
-/// Compares a file with what is generated of a world, or writes it.
-fn assert_generated(file: &str, world: &str, options: Opts) -> Result<(), Box<dyn Error>> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let generated = generate(&package.join("wit"), world, options)?;
-    let shipped = package.join("src").join(file);
+#[test]
+fn bindings_of_a_websocket_are_what_the_generator_makes_of_its_world() -> Result<(), Box<dyn Error>> {
+    let (mut resolve, _) = world()?;
+    let package = resolve.push_str("on-message.wit", ON_MESSAGE)?;
+    // The types are of another package than the world.
+    let options = Opts { generate_all: true, ..options("guest_sdk::websocket::bindings") };
+    check("src/websocket/bindings.rs", &generate(resolve, package, "on-message", options)?)
+}
+
+/// The package that a handler is built against.
+fn world() -> Result<(Resolve, PackageId), Box<dyn Error>> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(wit())?;
+    Ok((resolve, package))
+}
+
+/// Compares, or writes anew.
+fn check(shipped: &str, generated: &str) -> Result<(), Box<dyn Error>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(shipped);
     if env::var_os("UPDATE_BINDINGS").is_some() {
-        fs::write(&shipped, &generated)?;
+        fs::write(&path, generated)?;
     }
     // Not `assert_eq!`: the two files would drown the remedy.
     assert!(
-        fs::read_to_string(&shipped)? == generated,
-        "src/{file} is out of date: run `UPDATE_BINDINGS=1 cargo test -p guest-sdk --test bindings`"
+        fs::read_to_string(&path)? == generated,
+        "{shipped} is out of date: run `UPDATE_BINDINGS=1 cargo test -p guest-sdk --test bindings`"
     );
     Ok(())
 }
 
-/// What the worlds have in common. The macro is used from the handler's crate, and finds the types in `module`.
+/// The bindings of a world, as Rust source.
+fn generate(mut resolve: Resolve, package: PackageId, world: &str, options: Opts) -> Result<String, Box<dyn Error>> {
+    let world = resolve.select_world(&[package], Some(world))?;
+    let mut files = Files::default();
+    options.build().generate(&mut resolve, world, &mut files)?;
+    let (_, source) = files.iter().next().ok_or("the generator made no file")?;
+    Ok(str::from_utf8(source)?.to_owned())
+}
+
 fn options(module: &str) -> Opts {
     Opts {
         format: true,
+        // The macro is used from the handler's crate, and finds the types here.
         default_bindings_module: Some(module.to_owned()),
         pub_export_macro: true,
         additional_derive_attributes: vec!["PartialEq".to_owned()],
@@ -63,13 +99,6 @@ fn options(module: &str) -> Opts {
     }
 }
 
-/// The bindings of a world, as Rust source.
-fn generate(wit: &Path, world: &str, options: Opts) -> Result<String, Box<dyn Error>> {
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(wit)?;
-    let world = resolve.select_world(&[package], Some(world))?;
-    let mut files = Files::default();
-    options.build().generate(&mut resolve, world, &mut files)?;
-    let (_, source) = files.iter().next().ok_or("the generator made no file")?;
-    Ok(str::from_utf8(source)?.to_owned())
+fn wit() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("wit")
 }

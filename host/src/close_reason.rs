@@ -29,6 +29,10 @@ pub enum CloseReason {
     TruncatedUnseen,
     /// The client did not keep up with what was published to it.
     Lagging,
+    /// The client broke the protocol of its WebSocket.
+    Violation,
+    /// The handler of a WebSocket's message failed.
+    Failed,
     /// The host had no room for it.
     Overloaded,
     /// The server stops.
@@ -37,7 +41,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::NotPersistent,
@@ -50,6 +54,8 @@ impl CloseReason {
         Self::Truncated,
         Self::TruncatedUnseen,
         Self::Lagging,
+        Self::Violation,
+        Self::Failed,
         Self::Overloaded,
         Self::Stopping,
     ];
@@ -70,6 +76,8 @@ impl CloseReason {
             Self::Truncated => "the response broke off",
             Self::TruncatedUnseen => "the response broke off unseen",
             Self::Lagging => "the client did not keep up with what was published",
+            Self::Violation => "the client broke the protocol of its WebSocket",
+            Self::Failed => "the handler of a message failed",
             Self::Overloaded => "there are too many connections",
             Self::Stopping => "the server stops",
         }

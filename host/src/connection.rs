@@ -11,11 +11,13 @@ mod drive;
 mod near;
 mod page;
 mod parked;
+mod queue;
 mod refusal;
 mod reply;
 mod scratch;
 mod timer;
 mod unloaded;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -94,6 +96,7 @@ impl Connection {
             };
             let served = match served {
                 Ok(Served::LeftOpen(parked)) => self.serve_parked(parked).await,
+                Ok(Served::Upgraded(websocket)) => return self.serve_websocket(websocket).await,
                 served => served,
             };
             if let Err(reason) = served {

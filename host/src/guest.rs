@@ -10,6 +10,7 @@ mod idle;
 mod imports;
 mod instance;
 mod log;
+mod message;
 mod meter;
 mod middleware;
 mod missing;
@@ -29,6 +30,7 @@ use crate::options::Options;
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
 pub(crate) use idle::{at_end, spins, when_idle};
+pub use message::Reply;
 pub use middleware::{Middleware, Step};
 
 use instance::Instance;
@@ -107,14 +109,14 @@ impl Handler {
             return Box::pin(meter::call(self, invocation, &meter)).await;
         }
         let reuse = invocation.options.settings.reuse;
-        let mut instance = self.instance(invocation).await?;
+        let mut instance = self.instance_for(invocation).await?;
         let outcome = instance.call().await?;
-        self.keep(instance, reuse);
+        self.give_back(instance, reuse);
         Ok(outcome)
     }
 
-    /// An instance for an invocation: one that waits, where its route allows `reuse`, or a new one.
-    async fn instance(&self, invocation: Invocation) -> Result<Instance, CallError> {
+    /// An instance that waits for the invocation: a new one, or one that may serve again.
+    async fn instance_for(&self, invocation: Invocation) -> Result<Instance, CallError> {
         let settings = &invocation.options.settings;
         let (memory, reuse) = (settings.memory, settings.reuse);
         let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;
@@ -129,8 +131,8 @@ impl Handler {
         }
     }
 
-    /// Lets an instance that has served wait for the next invocation, or end.
-    fn keep(&self, instance: Instance, reuse: u32) {
+    /// What becomes of an instance that has served, of as many invocations as it may.
+    fn give_back(&self, instance: Instance, reuse: u32) {
         if instance.served() < reuse {
             shelf::put(self.number(), instance);
         } else {

@@ -47,4 +47,5 @@ pub mod push;
 pub mod rate;
 pub mod routes;
 pub mod server;
+pub mod websocket;
 mod worker;

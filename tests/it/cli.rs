@@ -73,6 +73,7 @@ fn help_shows_every_default() {
         ("--concurrency", "0"),
         ("--content-type", "text/html; charset=utf-8"),
         ("--max-body", "67108864"),
+        ("--max-message", "65536"),
         ("--memory", "134217728"),
         ("--push-overflow", "disconnect"),
         ("--push-queue", "65536"),
@@ -83,6 +84,7 @@ fn help_shows_every_default() {
         ("--stream", "true"),
         ("--timeout", "30"),
         ("--upload-rate", "0"),
+        ("--websocket", "false"),
     ];
     let help = text(&help.stdout);
     let shown = help.split("\n      --").skip(1).filter_map(flag_and_default).collect();
@@ -245,6 +247,7 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
            concurrency = 0\n  \
            content_type = text/html; charset=utf-8\n  \
            max_body = 67108864\n  \
+           max_message = 65536\n  \
            memory = 134217728\n  \
            push_overflow = disconnect\n  \
            push_queue = 65536\n  \
@@ -254,7 +257,8 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
            status = 200\n  \
            stream = true\n  \
            timeout = 30\n  \
-           upload_rate = 0\n"
+           upload_rate = 0\n  \
+           websocket = false\n"
     );
     assert_eq!(text(&output.stdout), table);
 }

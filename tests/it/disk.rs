@@ -149,7 +149,7 @@ fn a_component_without_the_export_is_told_what_it_exports() {
         .with_bytes("no-function.wasm", &component(no_function))
         .with_bytes("other-type.wasm", &component(other_type))
         .with_bytes("stranger.wasm", &component(STRANGER));
-    let differs = "its export `handle` is not the function of the world `vibrato:handler/handler-described@0.1.0`:";
+    let differs = "its export `handle` is not the function of the world `vibrato:handler/handler@0.1.0`:";
     let expected = [
         error("empty.wasm", &format!("{NO_HANDLE} nothing"), PUT_HANDLER),
         error(
@@ -187,7 +187,7 @@ fn a_component_with_an_import_too_many_is_told_which_and_what_there_is() {
         error(
             "interface.wasm",
             "it imports `vibrato:handler/elsewhere@0.1.0`, which this host does not provide: `vibrato:handler@0.1.0` has \
-             types, request, response, options, push, context",
+             types, request, response, options, push, context, messages",
             BUILD_AGAINST,
         ),
         error("package.wasm", "it imports `acme:store/get@1.0.0`, which this host does not provide", BUILD_AGAINST),

@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::support::{RoutesDir, TestServer, ok, typed};
+use crate::support::{RoutesDir, TestServer, ok, typed, websocket};
 
 const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
 const TEXT: &str = ok!("Transfer-Encoding: chunked\r\n", "d\r\nHello, World!\r\n0\r\n\r\n");
@@ -55,8 +55,9 @@ fn manual_writes_and_stays_open() {
 #[test]
 fn options_prints_its_options_by_name() {
     let lines = "a=1\nbuffer_size=32768\nconcurrency=0\ncontent_type=text/plain; charset=utf-8\n\
-        greeting=Hello, World!\nmax_body=67108864\nmemory=134217728\nprimes=[2, 3, 5, 7]\npush_overflow=disconnect\n\
-        push_queue=65536\nrate=2097152\nrate_scope=client\nreuse=1\nstatus=200\nstream=true\ntimeout=30\nupload_rate=0\n";
+        greeting=Hello, World!\nmax_body=67108864\nmax_message=65536\nmemory=134217728\nprimes=[2, 3, 5, 7]\n\
+        push_overflow=disconnect\npush_queue=65536\nrate=2097152\nrate_scope=client\nreuse=1\nstatus=200\nstream=true\n\
+        timeout=30\nupload_rate=0\nwebsocket=false\n";
     let response = typed!("Content-Type: text/plain; charset=utf-8", "");
     let response = format!("{response}{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len());
     check("options", &[("GET /options", &response)]);
@@ -204,6 +205,43 @@ fn cors_answers_a_preflight_request_before_auth_refuses_it() {
     assert!(client.read_until("who are you?\n\r\n0\r\n\r\n").starts_with("HTTP/1.1 401 "));
 }
 
+#[test]
+fn chat_ws_tells_all_in_a_room_what_one_says_there() {
+    let server = TestServer::start(RoutesDir::new().with("chat-ws").with("chat-ws-page"));
+    let page = server.get("/chat-ws/kitchen");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("new WebSocket("), "{page}");
+    let mut in_the_kitchen = [server.connect(), server.connect()];
+    for client in &mut in_the_kitchen {
+        client.open_websocket("/chat-ws/kitchen/socket");
+    }
+    let mut in_the_garden = server.connect();
+    in_the_garden.open_websocket("/chat-ws/garden/socket");
+    in_the_kitchen[0].send_frame(websocket::TEXT, "Hello");
+    in_the_garden.send_frame(websocket::TEXT, "Birds");
+    for client in &mut in_the_kitchen {
+        client.expect_frame(websocket::TEXT, "Hello");
+    }
+    in_the_garden.expect_frame(websocket::TEXT, "Birds");
+    in_the_garden.send_frame(websocket::BINARY, "Birds");
+    in_the_garden.expect_close(1003, "text only");
+}
+
+#[test]
+fn chat_ws_lets_no_page_of_another_site_in() {
+    let server = TestServer::of("chat-ws");
+    let ask = |origin: &str, room: &str| {
+        let mut client = server.connect();
+        let fields = format!("{}Origin: {origin}\r\n", websocket::HANDSHAKE);
+        client.send(format!("GET /chat-ws/{room}/socket HTTP/1.1\r\nHost: chat.example\r\n{fields}\r\n"));
+        client.read_until(" ");
+        client.read_until(" ")
+    };
+    assert_eq!(ask("https://chat.example", "a"), "101 ");
+    assert_eq!(ask("https://other.example", "a"), "403 ");
+    assert_eq!(ask("null", "a"), "403 ");
+    assert_eq!(ask("https://chat.example", &"a".repeat(200)), "400 ");
+}
+
 // Each import costs every request. What can panic, print or fail to allocate imports all of WASI's streams.
 #[test]
 fn a_guest_that_cannot_fail_imports_nothing_but_what_it_calls() {
@@ -247,6 +285,8 @@ fn every_example_is_requested_here() {
         "access-header",
         "account",
         "auth",
+        "chat-ws",
+        "chat-ws-page",
         "cors",
         "download",
         "echo",

@@ -41,3 +41,6 @@ mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod told;
+mod websocket;
+mod websocket_client;
+mod websocket_end;

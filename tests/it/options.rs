@@ -14,6 +14,7 @@ const DECLARED: &str = "\
     concurrency: Value::Integer(8)\n\
     content_type: Value::Text(\"text/plain\")\n\
     max_body: Value::Integer(1000000)\n\
+    max_message: Value::Integer(65536)\n\
     memory: Value::Integer(33554432)\n\
     my_boolean: Value::Boolean(true)\n\
     my_booleans: Value::Booleans([true, false])\n\
@@ -31,7 +32,8 @@ const DECLARED: &str = "\
     status: Value::Integer(201)\n\
     stream: Value::Boolean(false)\n\
     timeout: Value::Float(5.5)\n\
-    upload_rate: Value::Integer(500000)\n";
+    upload_rate: Value::Integer(500000)\n\
+    websocket: Value::Boolean(false)\n";
 
 /// The limits that flags set above what `declares` declares.
 const ABOVE: [(&str, Value); 6] = [
@@ -186,6 +188,7 @@ fn flags_hold_where_nobody_says_otherwise() {
         ("content_type", Value::Text("text/css".to_owned())),
         ("heartbeat", Value::Integer(15)),
         ("max_body", Value::Integer(4)),
+        ("max_message", Value::Integer(5)),
         ("memory", Value::Integer(8_388_608)),
         ("park_timeout", Value::Float(0.5)),
         ("push_overflow", Value::Text("drop-oldest".to_owned())),
@@ -197,6 +200,8 @@ fn flags_hold_where_nobody_says_otherwise() {
         ("stream", Value::Boolean(false)),
         ("timeout", Value::Float(2.5)),
         ("upload_rate", Value::Integer(60_000_000)),
+        // A handler has to answer messages where it is true.
+        ("websocket", Value::Boolean(false)),
     ];
     assert!(flags.iter().map(|(name, _)| *name).eq(BUILTINS.iter().map(|builtin| builtin.name)), "all of them");
     let routes = RoutesDir::new().with("script");

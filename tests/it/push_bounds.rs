@@ -8,7 +8,7 @@ use host::options::Value;
 use host::push::Counts;
 use socket2::SockRef;
 
-use crate::support::{Client, End, PATIENCE, RoutesDir, TestServer, log, ok};
+use crate::support::{Client, End, RoutesDir, TestServer, log, ok, wait_until};
 
 const OPEN: &str = ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n");
 const LAST_CHUNK: &str = "0\r\n\r\n";
@@ -30,15 +30,6 @@ fn park(server: &TestServer, commands: &str, response: &str) -> Client {
     client.send(get(&format!("{commands}&manual")));
     client.expect(response);
     client
-}
-
-#[track_caller]
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 /// The handler runs `commands`, at another route than the one under test, whose options are its own.

@@ -46,6 +46,10 @@ pub(crate) const ON_REQUEST: Hook =
 pub(crate) const ON_RESPONSE: Hook =
     Hook { attribute: "`#[on_response]`", noun: "a middleware", call: "on_response", returns: "seen" };
 
+/// `#[on_message]`
+pub(crate) const ON_MESSAGE: Hook =
+    Hook { attribute: "`#[on_message]`", noun: "a handler", call: "on_message", returns: "into_reply" };
+
 /// The item, and what its function expands to.
 fn expand(
     hook: &Hook,
@@ -53,10 +57,7 @@ fn expand(
     mut mistakes: Mistakes,
     exports: impl FnOnce(&Function) -> TokenStream,
 ) -> TokenStream {
-    let function = mistakes.take(signature(hook, item.clone())).and_then(|signature| {
-        check_signature(hook, &signature, &mut mistakes);
-        mistakes.take(Function::new(hook, signature))
-    });
+    let function = Function::read(hook, item.clone(), &mut mistakes);
     let exports = match (mistakes.into_error(), function) {
         (None, Some(function)) => exports(&function),
         (Some(error), _) => error.to_compile_error(),
@@ -65,15 +66,23 @@ fn expand(
     quote! { #item #exports }
 }
 
-/// The parts of the function that the exports name.
-struct Function {
-    name: Ident,
-    arguments: Vec<Type>,
+/// The parts of a function that the exports name.
+pub(crate) struct Function {
+    pub(crate) name: Ident,
+    pub(crate) arguments: Vec<Type>,
     /// Where a return type that means nothing is to be reported.
-    returned: Span,
+    pub(crate) returned: Span,
 }
 
 impl Function {
+    /// Reads the item that an attribute stands over.
+    pub(crate) fn read(hook: &Hook, item: TokenStream, mistakes: &mut Mistakes) -> Option<Self> {
+        mistakes.take(signature(hook, item)).and_then(|signature| {
+            check_signature(hook, &signature, mistakes);
+            mistakes.take(Self::new(hook, signature))
+        })
+    }
+
     fn new(hook: &Hook, signature: Signature) -> Result<Self> {
         let mut arguments = Vec::new();
         for input in signature.inputs {

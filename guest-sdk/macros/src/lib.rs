@@ -1,8 +1,10 @@
-//! The attributes of guest-sdk: `#[handler]`, `#[on_request]` and `#[on_response]`. Owns the way from tokens to tokens: `args` reads what the attribute
-//! says, `expand` writes what it means. It must not know what happens at run time: that is guest-sdk's.
+//! The attributes of guest-sdk: `#[handler]`, `#[on_message]`, `#[on_request]` and `#[on_response]`. Owns the way from
+//! tokens to tokens: `args` reads what the attribute says, `expand` and `message` write what it means. It must not know
+//! what happens at run time: that is guest-sdk's.
 
 mod args;
 mod expand;
+mod message;
 mod options;
 
 use proc_macro::TokenStream;
@@ -29,6 +31,8 @@ use proc_macro::TokenStream;
 /// | `timeout` | seconds, with a fraction or without, above 0 and at most 86,400 |
 /// | `memory` | bytes of the instance's memories together, from 65,536 to 4,294,967,296 |
 /// | `concurrency` | invocations at once; 0 is unlimited |
+/// | `websocket` | boolean: `true` takes WebSockets and no other request; see `#[on_message]` |
+/// | `max_message` | bytes that a message of a WebSocket may have, from 1 to 67,108,864 |
 /// | any other name | an option of the handler's own: a boolean, an integer, a float, a string, or a list of one of these |
 ///
 /// All mistakes are reported at once, each at its word.
@@ -56,4 +60,14 @@ pub fn on_request(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn on_response(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::middleware(&expand::ON_RESPONSE, attribute.into(), item.into()).into()
+}
+
+/// Makes a function answer the messages of a WebSocket, beside a handler with the option `websocket = true`.
+///
+/// Its first argument is the message, as `FromMessage` lists: a `Message`, a `String` or a `Vec<u8>`. Behind it are any
+/// of `Request` (the one that opened the WebSocket) and `Options`, in any order. It returns what `IntoReply` lists. The
+/// attribute takes no arguments: the route is declared by `#[handler]`.
+#[proc_macro_attribute]
+pub fn on_message(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    message::on_message(attribute.into(), item.into()).into()
 }

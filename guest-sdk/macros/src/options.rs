@@ -32,7 +32,7 @@ pub(crate) fn check(name: &str, value: &Value, span: Span) -> Result<()> {
 
 fn expected(name: &str) -> Option<Expected> {
     Some(match name {
-        "chunked" | "stream" => Expected::Boolean,
+        "chunked" | "stream" | "websocket" => Expected::Boolean,
         "rate" | "upload_rate" | "max_body" | "concurrency" => Expected::Integer(0..=i64::MAX),
         "burst" => Expected::Integer(1..=i64::MAX),
         "push_queue" => Expected::Integer(1..=67_108_864),
@@ -43,6 +43,7 @@ fn expected(name: &str) -> Option<Expected> {
         "reuse" => Expected::Integer(1..=4_294_967_295),
         "status" => Expected::Integer(200..=599),
         "memory" => Expected::Integer(65_536..=4_294_967_296),
+        "max_message" => Expected::Integer(1..=67_108_864),
         "timeout" => Expected::Seconds(86_400.0),
         "content_type" => Expected::NonEmptyText,
         "rate_scope" => Expected::OneOf(&["client", "connection"]),

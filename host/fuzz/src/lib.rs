@@ -6,6 +6,7 @@
 #[path = "../../src/http"]
 pub mod http {
     pub mod accept;
+    pub mod chunk;
     pub mod decode;
     pub mod fields;
     pub mod framing;

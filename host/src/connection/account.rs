@@ -70,6 +70,7 @@ impl Account {
     pub(super) fn close(mut self, served: &Result<Served, CloseReason>) {
         self.end = match served {
             Ok(Served::Complete | Served::LeftOpen(_)) => End::Complete,
+            Ok(Served::Upgraded(_)) => End::Upgraded,
             Err(reason) => End::from(*reason),
         };
     }

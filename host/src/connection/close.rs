@@ -34,6 +34,8 @@ pub(super) async fn close(mut socket: TcpStream, timer: &mut Timer, reason: Clos
         | CloseReason::Refused
         | CloseReason::BodyUnread
         | CloseReason::Truncated
+        | CloseReason::Violation
+        | CloseReason::Failed
         | CloseReason::Overloaded
         | CloseReason::Stopping => {}
     }

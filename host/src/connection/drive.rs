@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::parked::Parked;
 use super::timer::Timer;
+use super::websocket::{Opening, WebSocket};
 use crate::close_reason::CloseReason;
 use crate::config::{Audience, Timeouts};
 use crate::exchange::Exchange;
@@ -38,12 +39,13 @@ const MAX_TURNS: usize = 32;
 pub(super) const RETRY: (&str, &str) = ("Retry-After", "1");
 
 /// How an exchange ended where the connection did not end with it.
-#[derive(Debug)]
 pub(super) enum Served {
     /// The response was sent; the next request can come.
     Complete,
     /// The handler left the response open, and what it wrote was sent.
     LeftOpen(Box<Parked>),
+    /// The connection is a WebSocket from now on.
+    Upgraded(Box<WebSocket>),
 }
 
 /// What of a connection an exchange uses.
@@ -73,6 +75,8 @@ pub(super) struct Drive<'c, G> {
     worker: Option<&'c Worker>,
     /// The place of this one, where its handler has left it open.
     left_open: Option<Place>,
+    /// The WebSocket that it becomes then, where its request asks for one.
+    opening: Option<Box<Opening>>,
     /// The answer waits, once, for the other handlers that are ready.
     gathers: bool,
     gone: Option<CloseReason>,
@@ -103,6 +107,7 @@ where
             tail: Bytes::new(),
             worker: None,
             left_open: None,
+            opening: None,
             gathers: false,
             gone: None,
             held: None,
@@ -117,6 +122,11 @@ where
     /// Lets the handler leave its response open, where the worker has a place for one more.
     pub(super) fn may_park(&mut self, worker: &'c Worker) {
         self.worker = Some(worker);
+    }
+
+    /// Makes a WebSocket of the connection where the handler leaves it open.
+    pub(super) fn may_upgrade(&mut self, opening: Option<Box<Opening>>) {
+        self.opening = opening;
     }
 
     /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
@@ -136,7 +146,7 @@ where
             return Err(gone);
         }
         if let Some(place) = self.left_open.take() {
-            return Ok(Served::LeftOpen(Box::new(self.park(place))));
+            return Ok(self.kept(place));
         }
         if self.exchange.is_closed_by_handler() {
             return Err(CloseReason::Handler);

@@ -3,20 +3,19 @@
 //! Owns how long it is kept and how a client that is gone is found out. It must not know topics, nor how a response is
 //! framed. It keeps no buffer while nothing is sent, so that many of them cost little.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use super::account::Account;
 use super::drive::{RETRY, Served, after};
 use super::page::Page;
+use super::queue::Queue;
 use super::timer::Timer;
 use super::{Connection, scratch};
 use crate::clock;
@@ -47,7 +46,7 @@ pub(super) struct Parked {
     subscriber: Option<Subscriber>,
     pump: Pump,
     /// What follows the response's own output.
-    chunks: VecDeque<Bytes>,
+    chunks: Queue,
     /// Nothing more is to come than what has queued.
     ending: Option<Ending>,
     /// When the last chunk was taken from the queue, and when the last bytes were sent.
@@ -87,7 +86,7 @@ impl Parked {
             response,
             subscriber,
             pump,
-            chunks: VecDeque::new(),
+            chunks: Queue::default(),
             ending: None,
             fed: now,
             sent: now,
@@ -173,12 +172,12 @@ impl Parked {
             return if lagging { Err(CloseReason::Lagging) } else { Ok(()) };
         }
         let mut bytes = 0;
-        while self.chunks.len() < BATCH && bytes < BATCH_BYTES && !self.response.is_over() {
+        while self.chunks.pieces() < BATCH && bytes < BATCH_BYTES && !self.response.is_over() {
             match self.poll_next(cx) {
                 Poll::Ready(Next::Chunk(chunk)) => match self.response.write_shared(&chunk, clock::date) {
                     Ok(chunk) => {
                         bytes += chunk.len();
-                        self.chunks.push_back(chunk);
+                        self.chunks.push(chunk);
                     }
                     // More than was declared: what is there can never become the whole.
                     Err(_) => self.response.cut(),
@@ -228,7 +227,7 @@ impl Parked {
 
     /// Brings what is to be logged up to what was sent.
     fn account(&mut self) {
-        let unsent = self.chunks.iter().map(Bytes::len).sum();
+        let unsent = self.chunks.bytes();
         if let Some(account) = &mut self.account {
             account.note(&self.response, unsent);
         }
@@ -236,14 +235,13 @@ impl Parked {
 
     /// Bytes that are encoded and not sent.
     fn waiting(&self) -> usize {
-        self.response.output().len() + self.chunks.iter().map(Bytes::len).sum::<usize>()
+        self.response.output().len() + self.chunks.bytes()
     }
 
     /// Gives back what was used to send, after all of it was sent. True where there was something.
     fn release(&mut self) -> bool {
-        let has_sent = self.chunks.capacity() > 0 || self.response.has_buffer();
+        let has_sent = self.chunks.release() | self.response.has_buffer();
         if has_sent {
-            self.chunks = VecDeque::new();
             self.response.compact();
             self.sent = Instant::now();
         }
@@ -269,7 +267,7 @@ impl Parked {
         } else if passed(silent)
             && let Ok(comment) = self.response.write_shared(&COMMENT, clock::date)
         {
-            self.chunks.push_back(comment);
+            self.chunks.push(comment);
         }
         Poll::Ready(Ok(()))
     }
@@ -296,46 +294,20 @@ impl Connection {
 /// The output of a response, and the chunks behind it that others share.
 struct Shared<'p> {
     response: &'p mut Response,
-    chunks: &'p mut VecDeque<Bytes>,
+    chunks: &'p mut Queue,
 }
 
 impl Output for Shared<'_> {
     fn waiting(&self) -> usize {
-        self.response.output().len() + self.chunks.iter().map(Bytes::len).sum::<usize>()
+        self.response.output().len() + self.chunks.bytes()
     }
 
     fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize> {
-        let mut slices = [IoSlice::new(&[]); BATCH + 1];
-        let pieces = std::iter::once(self.response.output()).chain(self.chunks.iter().map(|chunk| &chunk[..]));
-        let (mut used, mut left) = (0, most);
-        for (slice, piece) in slices.iter_mut().zip(pieces.filter(|piece| !piece.is_empty())) {
-            if left == 0 {
-                break;
-            }
-            *slice = IoSlice::new(&piece[..piece.len().min(left)]);
-            left -= slice.len();
-            used += 1;
-        }
-        let sent = socket.try_write_vectored(&slices[..used])?;
-        self.advance(sent);
-        Ok(sent)
-    }
-}
-
-impl Shared<'_> {
-    fn advance(&mut self, sent: usize) {
+        let sent = self.chunks.send_behind(self.response.output(), socket, most)?;
         let own = sent.min(self.response.output().len());
         self.response.advance(own);
-        let mut left = sent - own;
-        self.response.count_shared(left);
-        while let Some(first) = self.chunks.front_mut() {
-            if left < first.len() {
-                first.advance(left);
-                return;
-            }
-            left -= first.len();
-            self.chunks.pop_front();
-        }
+        self.response.count_shared(sent - own);
+        Ok(sent)
     }
 }
 

@@ -7,6 +7,7 @@ use super::account::{Account, Asking};
 use super::chain::{self, Answerer};
 use super::drive::{Drive, RETRY, Served, Wire};
 use super::refusal::{Refusal, Unanswered, find};
+use super::websocket::Opening;
 use super::{Connection, scratch};
 use crate::access_log::Asked;
 use crate::close_reason::CloseReason;
@@ -23,6 +24,7 @@ use crate::options::{RateScope, Settings};
 use crate::pump::{Pacer, Pump};
 use crate::rate;
 use crate::routes::{self, Params, Route};
+use crate::websocket::handshake::{self, HandshakeError};
 
 /// The size of a piece where no route says otherwise.
 const PIECE: usize = 16 * 1024;
@@ -110,6 +112,21 @@ impl Connection {
         self.reply(&LAST, None, Refusal::new(503, reason.explain()).with(RETRY).last(reason)).await
     }
 
+    /// Answers a request that opens no WebSocket where the route takes only those.
+    async fn refuse_handshake(
+        &mut self,
+        terms: &Terms,
+        head: &RequestHead,
+        error: HandshakeError,
+    ) -> Result<Served, CloseReason> {
+        let refusal = Refusal::new(error.status(), error.to_string());
+        let refusal = match error {
+            HandshakeError::Version => refusal.with(("Sec-WebSocket-Version", handshake::VERSION)),
+            HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => refusal,
+        };
+        self.reply(terms, Some(head), refusal).await
+    }
+
     /// Sends an answer of the host's own, and sees to the request's body. `head` is there where it could be read.
     async fn reply(
         &mut self,
@@ -159,6 +176,11 @@ impl Connection {
         answerer: Answerer<'_>,
     ) -> Result<Served, CloseReason> {
         let settings = &route.options.settings;
+        let opens = settings.websocket && matches!(answerer, Answerer::Handler);
+        let accept = match opens.then(|| handshake::check(&head, terms.framing)).transpose() {
+            Ok(accept) => accept,
+            Err(error) => return self.refuse_handshake(terms, &head, error).await,
+        };
         let decoder = BodyDecoder::new(terms.framing, settings.max_body);
         if decoder.failure().is_some() {
             let text = format!("the body is larger than {} bytes", settings.max_body);
@@ -171,6 +193,8 @@ impl Connection {
         };
         let _serving = worker.serving();
         let (download, upload) = self.pacers(route);
+        // A handshake has no body, but messages come after it.
+        let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
         let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
         let timeouts = &worker.config().timeouts;
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
@@ -182,6 +206,7 @@ impl Connection {
         let head = exchange.request().map(|request| &request.head);
         let name = &route.mount.name;
         let account = terms.arrival.and_then(|_| self.account(&exchange, terms, head, Some(name), id));
+        let opening = accept.map(|accept| Box::new(Opening::new(accept, &exchange, route, &worker, id, of_messages)));
         let invocation = Invocation {
             exchange: exchange.clone(),
             options: route.options.clone(),
@@ -195,6 +220,7 @@ impl Connection {
                 let mut drive = Drive::new(wire, exchange.clone(), handler, intake, Pump::new(download));
                 drive.name(&route.mount.name, id);
                 drive.may_park(&worker);
+                drive.may_upgrade(opening);
                 if settings.reuse == 1 && worker.gathers() {
                     drive.gather();
                 }
@@ -206,6 +232,7 @@ impl Connection {
                 let mut drive = Drive::new(wire, exchange.clone(), handler.as_mut(), intake, Pump::new(download));
                 drive.name(&route.mount.name, id);
                 drive.may_park(&worker);
+                drive.may_upgrade(opening);
                 drive.hold(watchers);
                 Box::pin(drive.run()).await
             }
@@ -244,7 +271,7 @@ impl Connection {
         Some(Box::new(Account::new(log, exchange.clone(), asked)))
     }
 
-    fn wire<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> Wire<'c> {
+    pub(super) fn wire<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> Wire<'c> {
         Wire {
             socket: &self.socket,
             input: &mut self.input,

@@ -23,10 +23,11 @@ impl Exchange {
     /// Subscribes the connection to a topic, for the time after the handler.
     ///
     /// # Errors
-    /// [`PushError::Closed`] where the response is over, and as [`Subscriber::subscribe`].
+    /// [`PushError::Closed`] where the response is over and no WebSocket, and as [`Subscriber::subscribe`].
     pub fn subscribe(&self, topic: &str) -> Result<(), PushError> {
         let inner = &mut *self.lock();
-        let push = self.push.as_ref().filter(|_| !inner.response.is_over() && inner.failure.is_none());
+        let is_open = inner.is_websocket || !inner.response.is_over();
+        let push = self.push.as_ref().filter(|_| is_open && inner.failure.is_none());
         let Push { hub, bounds } = push.ok_or(PushError::Closed)?;
         inner.subscriber.get_or_insert_with(|| hub.subscriber(*bounds)).subscribe(topic)
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
 use super::engine::Engine;
 use super::imports::VERSION;
+use super::message::{GuestMessage, GuestReply};
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
 use super::{instance, missing, report};
@@ -20,6 +21,7 @@ pub struct Handler {
     engine: Engine,
     pre: InstancePre<State>,
     handle: ComponentExportIndex,
+    on_message: Option<ComponentExportIndex>,
     declaration: Option<Declaration>,
     /// No other handler of the process has it.
     number: u64,
@@ -83,13 +85,12 @@ pub enum LoadError {
         found: String,
     },
     /// It exports something else under that name.
-    #[error(
-        "its export `{name}` is not the function of the world `vibrato:handler/{}@{VERSION}`: {reason}",
-        world_of(name)
-    )]
+    #[error("its export `{name}` is not the function of the world `vibrato:handler/{world}@{VERSION}`: {reason}")]
     ExportType {
         /// The export.
         name: &'static str,
+        /// The world that has it.
+        world: &'static str,
         /// How it differs.
         reason: String,
     },
@@ -143,14 +144,14 @@ impl Handler {
         timeout: Duration,
     ) -> Result<Self, Vec<LoadError>> {
         let component = compile(engine, bytes)?;
-        let Exports { handle, describe } = Exports::of(engine, &component)?;
+        let Exports { handle, describe, on_message } = Exports::of(engine, &component)?;
         let pre = link(engine, &component)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let state = State::alone(name.clone(), memory, timeout);
         let declaration = describe.map(|export| self::describe(engine, &pre, &export, state, timeout));
         let declaration = declaration.transpose().map_err(|error| vec![error])?;
-        Ok(Self { engine: engine.clone(), pre, handle, declaration, number })
+        Ok(Self { engine: engine.clone(), pre, handle, on_message, declaration, number })
     }
 
     /// What the component says of its route, if it does.
@@ -169,6 +170,10 @@ impl Handler {
 
     pub(super) fn handle_index(&self) -> &ComponentExportIndex {
         &self.handle
+    }
+
+    pub(super) fn on_message_index(&self) -> Option<&ComponentExportIndex> {
+        self.on_message.as_ref()
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -237,6 +242,7 @@ pub(super) fn describe(
 struct Exports {
     handle: ComponentExportIndex,
     describe: Option<ComponentExportIndex>,
+    on_message: Option<ComponentExportIndex>,
 }
 
 impl Exports {
@@ -250,14 +256,16 @@ impl Exports {
                 None
             }
         };
-        let handle = check_export::<(Returned,)>(component, "handle");
+        let handle = check_export::<(), (Returned,)>(component, "handle", "handler");
         let handle = found(handle.and_then(|handle| match handle {
             Some(handle) => Ok(Some(handle)),
             None => Err(LoadError::NoHandle { found: exports(engine, component) }),
         }));
-        let describe = found(check_export::<(GuestDeclaration,)>(component, "describe"));
+        let describe = found(check_export::<(), (GuestDeclaration,)>(component, "describe", "handler-described"));
+        let on_message = check_export::<(GuestMessage,), (GuestReply,)>(component, "on-message", "websocket");
+        let on_message = found(on_message);
         match handle.filter(|_| errors.is_empty()) {
-            Some(handle) => Ok(Self { handle, describe }),
+            Some(handle) => Ok(Self { handle, describe, on_message }),
             None => {
                 errors.extend(missing::imports(engine, component));
                 Err(errors)
@@ -275,26 +283,23 @@ fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// The world that an export is described in.
-fn world_of(export: &str) -> &'static str {
-    if export.starts_with("on-") { "middleware" } else { "handler-described" }
-}
-
 /// Finds a function among the exports and compares its type.
-pub(super) fn check_export<R>(
+pub(super) fn check_export<P, R>(
     component: &Component,
     name: &'static str,
+    world: &'static str,
 ) -> Result<Option<ComponentExportIndex>, LoadError>
 where
-    R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
 {
     let Some((item, index)) = component.get_export(None, name) else { return Ok(None) };
     let ComponentItem::ComponentFunc(function) = item else {
-        return Err(LoadError::ExportType { name, reason: "it is no function".to_owned() });
+        return Err(LoadError::ExportType { name, world, reason: "it is no function".to_owned() });
     };
     let component = component.component_type();
-    let typed = function.typecheck::<(), R>(&component.instance_type());
-    typed.map_err(|error| LoadError::ExportType { name, reason: report::chain(&error) })?;
+    let typed = function.typecheck::<P, R>(&component.instance_type());
+    typed.map_err(|error| LoadError::ExportType { name, world, reason: report::chain(&error) })?;
     Ok(Some(index))
 }
 

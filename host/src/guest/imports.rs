@@ -21,7 +21,7 @@ use crate::http::fields::{FieldError, Fields};
 pub(super) const VERSION: &str = "0.1.0";
 
 /// The interfaces of the package `vibrato:handler`.
-pub(super) const INTERFACES: [&str; 6] = ["types", "request", "response", "options", "push", "context"];
+pub(super) const INTERFACES: [&str; 7] = ["types", "request", "response", "options", "push", "context", "messages"];
 
 type GuestResult = std::result::Result<(), GuestError>;
 
@@ -33,6 +33,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         add(&mut root.instance(&format!("vibrato:handler/{name}@{VERSION}"))?)
     };
     interface("types", |_| Ok(()))?;
+    interface("messages", |_| Ok(()))?;
     interface("request", add_request)?;
     interface("response", add_response)?;
     interface("options", add_options)?;

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use wasmtime::Store;
-use wasmtime::component::TypedFunc;
+use wasmtime::component::{self, ComponentExportIndex, TypedFunc};
 
+use super::message::{GuestMessage, GuestReply};
 use super::state::{Expired, State};
 use super::types::Returned;
 use super::{CallError, Handler, Invocation, Outcome, idle, report};
@@ -12,6 +13,7 @@ use super::{CallError, Handler, Invocation, Outcome, idle, report};
 /// An instance in a store of its own.
 pub(super) struct Instance {
     store: Store<State>,
+    instance: component::Instance,
     handle: TypedFunc<(), (Returned,)>,
     served: u32,
 }
@@ -22,10 +24,10 @@ impl Instance {
         let mut store = store(handler.engine(), state);
         let made = async {
             let instance = handler.pre().instantiate_async(&mut store).await?;
-            instance.get_typed_func(&mut store, handler.handle_index())
+            Ok((instance, instance.get_typed_func(&mut store, handler.handle_index())?))
         };
         match made.await {
-            Ok(handle) => Ok(Self { store, handle, served: 0 }),
+            Ok((instance, handle)) => Ok(Self { store, instance, handle, served: 0 }),
             Err(error) => Err(explain(&error, &mut store)),
         }
     }
@@ -43,6 +45,26 @@ impl Instance {
             Ok((returned,)) => {
                 self.store.data_mut().rest();
                 Ok(returned.into())
+            }
+            Err(error) => Err(explain(&error, &mut self.store)),
+        }
+    }
+
+    /// Calls the handler's `on-message`. After an error the instance is of no more use.
+    pub(super) async fn deliver(
+        &mut self,
+        on_message: &ComponentExportIndex,
+        message: GuestMessage,
+    ) -> Result<GuestReply, CallError> {
+        self.served = self.served.saturating_add(1);
+        let called = async {
+            let on_message = self.instance.get_typed_func::<_, (GuestReply,)>(&mut self.store, on_message)?;
+            on_message.call_async(&mut self.store, (message,)).await
+        };
+        match called.await {
+            Ok((reply,)) => {
+                self.store.data_mut().rest();
+                Ok(reply)
             }
             Err(error) => Err(explain(&error, &mut self.store)),
         }

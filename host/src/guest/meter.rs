@@ -11,7 +11,7 @@ use crate::meter::{Meter, Stage};
 /// an invocation that is dropped has one too.
 pub(super) async fn call(handler: &Handler, invocation: Invocation, meter: &Meter) -> Result<Outcome, CallError> {
     let reuse = invocation.options.settings.reuse;
-    let made = pin!(handler.instance(invocation));
+    let made = pin!(handler.instance_for(invocation));
     let mut instance = Timed { inner: made, meter, stage: Stage::Instantiate }.await?;
     meter.note_memory(instance.memory());
     let outcome = {
@@ -20,7 +20,7 @@ pub(super) async fn call(handler: &Handler, invocation: Invocation, meter: &Mete
     };
     meter.note_memory(instance.memory());
     if outcome.is_ok() {
-        handler.keep(instance, reuse);
+        handler.give_back(instance, reuse);
     }
     outcome
 }

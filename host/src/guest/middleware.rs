@@ -118,8 +118,8 @@ impl Exports {
         let mut found = |export: Result<Option<ComponentExportIndex>, LoadError>| {
             export.map_err(|error| errors.push(error)).ok().flatten()
         };
-        let on_request = found(check_export::<(GuestStep,)>(component, "on-request"));
-        let on_response = found(check_export::<()>(component, "on-response"));
+        let on_request = found(check_export::<(), (GuestStep,)>(component, "on-request", "middleware"));
+        let on_response = found(check_export::<(), ()>(component, "on-response", "middleware"));
         if errors.is_empty() && on_request.is_none() && on_response.is_none() {
             errors.push(LoadError::NoMiddleware { found: exports(engine, component) });
         }

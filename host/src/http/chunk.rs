@@ -3,6 +3,7 @@
 //! It must not know which responses, nor how they are framed otherwise.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::{Bytes, BytesMut};
 
@@ -15,6 +16,8 @@ pub struct Chunk {
     coded: Bytes,
     /// Where the piece itself is in it.
     piece: Range<usize>,
+    /// The piece in a coding that is not of HTTP, once it was asked for.
+    other: OnceLock<Bytes>,
 }
 
 impl Chunk {
@@ -25,7 +28,7 @@ impl Chunk {
         let mut coded = BytesMut::new();
         encode::piece(true, piece, &mut coded);
         let start = coded.len() - piece.len() - encode::CHUNK_END.len();
-        Self { coded: coded.freeze(), piece: start..start + piece.len() }
+        Self { coded: coded.freeze(), piece: start..start + piece.len(), other: OnceLock::new() }
     }
 
     /// The piece in the chunked coding.
@@ -38,6 +41,12 @@ impl Chunk {
     #[must_use]
     pub fn piece(&self) -> Bytes {
         self.coded.slice(self.piece.clone())
+    }
+
+    /// The piece in a coding that is not of HTTP: all who ask for it have the same one, which is made once.
+    #[must_use]
+    pub fn in_other_coding(&self, encode: impl FnOnce(Bytes) -> Bytes) -> Bytes {
+        self.other.get_or_init(|| encode(self.piece())).clone()
     }
 
     /// The bytes of the piece alone, at least 1.

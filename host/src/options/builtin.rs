@@ -72,7 +72,7 @@ pub enum Limit {
 const NON_NEGATIVE: Kind = Kind::Integer { least: 0, most: i64::MAX };
 
 /// The host's own options, sorted by name.
-pub static BUILTINS: [Builtin; 18] = [
+pub static BUILTINS: [Builtin; 20] = [
     Builtin {
         name: "buffer_size",
         kind: Kind::Integer { least: 1, most: 1_048_576 },
@@ -121,6 +121,13 @@ pub static BUILTINS: [Builtin; 18] = [
         default: Some(Preset::Integer(67_108_864)),
         limit: Limit::Yes,
         help: "bytes that the body of a request may have",
+    },
+    Builtin {
+        name: "max_message",
+        kind: Kind::Integer { least: 1, most: 67_108_864 },
+        default: Some(Preset::Integer(65_536)),
+        limit: Limit::Yes,
+        help: "bytes that a message of a WebSocket's client may have",
     },
     Builtin {
         name: "memory",
@@ -198,6 +205,13 @@ pub static BUILTINS: [Builtin; 18] = [
         default: Some(Preset::Integer(0)),
         limit: Limit::ZeroIsUnlimited,
         help: "bytes a second from each client",
+    },
+    Builtin {
+        name: "websocket",
+        kind: Kind::Boolean,
+        default: Some(Preset::Boolean(false)),
+        limit: Limit::No,
+        help: "whether the route takes WebSockets, and no other request",
     },
 ];
 

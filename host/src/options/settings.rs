@@ -28,6 +28,10 @@ pub struct Settings {
     pub stream: bool,
     /// The most bytes in the body of a request.
     pub max_body: u64,
+    /// Whether the route takes WebSockets, and no other request.
+    pub websocket: bool,
+    /// The most bytes in a message of a WebSocket's client: 1 to 67,108,864.
+    pub max_message: usize,
     /// The longest that an invocation may take.
     pub timeout: Duration,
     /// The most bytes in all memories of an invocation together.
@@ -86,6 +90,8 @@ impl Settings {
             content_type: text(entries, "content_type").to_owned(),
             stream: *value(entries, "stream") == Value::Boolean(true),
             max_body: integer(entries, "max_body").unsigned_abs(),
+            websocket: *value(entries, "websocket") == Value::Boolean(true),
+            max_message: size(entries, "max_message"),
             timeout: seconds(value(entries, "timeout")).expect("a timeout was checked to be seconds"),
             memory: size(entries, "memory"),
             concurrency: concurrency(integer(entries, "concurrency")),

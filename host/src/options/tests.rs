@@ -37,6 +37,8 @@ fn without_any_source_every_built_in_has_its_default() {
         content_type: "text/html; charset=utf-8".to_owned(),
         stream: true,
         max_body: 67_108_864,
+        websocket: false,
+        max_message: 65_536,
         timeout: Duration::from_secs(30),
         memory: 134_217_728,
         concurrency: None,

@@ -229,6 +229,11 @@ impl Loader {
         }
         let options = Options::resolve(&self.flags, &declared.options, &route_file.options);
         let options = options.map_err(|errors| wrong.extend(option_errors(file, route_file, &errors)));
+        if options.as_ref().is_ok_and(|options| options.settings.websocket) && !handler.takes_messages() {
+            let reason = "it has the option `websocket`, and does not export `on-message` of the world `websocket`";
+            let remedy = "export it (in Rust, put `#[on_message]` of guest-sdk on a function), or leave the option out";
+            wrong.push(error(file, reason, remedy));
+        }
         let patterns = match (route_file.paths.is_empty(), declared.paths.is_empty()) {
             (false, _) => Ok(route_file.paths.clone()),
             (true, false) => Ok(declared.paths.clone()),

@@ -12,7 +12,7 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 11] = [
+const UNSEEN: [&str; 12] = [
     "a `%` in the path is not followed by two hexadecimal digits",
     "a line is too long",
     "not a field: the name must be a token, the value visible text",
@@ -24,6 +24,7 @@ const UNSEEN: [&str; 11] = [
     "the response is complete",
     "the timeout has passed",
     "too many or too large fields",
+    "too many or too large notes",
 ];
 
 /// The sources of the host, without its tests.

@@ -12,10 +12,11 @@ mod routes_dir;
 mod server;
 #[cfg(target_os = "linux")]
 mod usage;
+pub mod websocket;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use cases::{Case, FAILED, Then, check};
 pub(crate) use cases::{ok, typed};
@@ -29,6 +30,16 @@ pub use server::TestServer;
 
 /// How long a test waits for what must come: long, so that a busy machine fails no test.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits for what comes by itself, and is not told.
+#[track_caller]
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        std::thread::yield_now();
+    }
+}
 
 /// The compile cache that all servers of all tests share, so that each component is compiled once.
 pub fn compile_cache() -> &'static Path {

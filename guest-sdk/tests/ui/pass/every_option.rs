@@ -17,6 +17,8 @@ use guest_sdk::{Close, handler};
     timeout = 0.5,
     memory = 4_294_967_296,
     concurrency = 8,
+    max_message = 1_024,
+    websocket = false,
     push_queue = 4_096,
     push_overflow = "drop-oldest",
     park_timeout = 90.5,

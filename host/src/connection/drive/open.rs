@@ -1,6 +1,6 @@
 //! A handler leaves its response open: whether it may, and what of the exchange is kept.
 
-use super::Drive;
+use super::{Drive, Served};
 use crate::connection::parked::Parked;
 use crate::guest::{CallError, Outcome};
 use crate::pump::Pump;
@@ -18,20 +18,49 @@ where
             response.is_over()
         });
         self.left_open = self.worker.filter(|_| !is_over).and_then(Worker::park);
-        if is_over || self.left_open.is_some() {
-            tracing::info!(route = name, request, "handler {name} has exited with the connection possibly left open");
-        } else {
-            tracing::warn!(
-                route = name,
-                request,
-                "handler {name} cannot leave its connection open: as many as --max-parked allows are open"
-            );
-            self.fail(503, "");
+        let opening = self.opening.as_ref().filter(|_| self.left_open.is_some());
+        match opening.map(|opening| opening.answer()) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => {
+                tracing::error!(
+                    route = name,
+                    request,
+                    "handler {name} wrote before it left its connection to be a WebSocket"
+                );
+                self.left_open = None;
+                self.fail(500, "");
+            }
+            None if is_over || self.left_open.is_some() => {
+                tracing::info!(
+                    route = name,
+                    request,
+                    "handler {name} has exited with the connection possibly left open"
+                );
+            }
+            None => {
+                tracing::warn!(
+                    route = name,
+                    request,
+                    "handler {name} cannot leave its connection open: as many as --max-parked allows are open"
+                );
+                self.fail(503, "");
+            }
+        }
+    }
+
+    /// What the connection is kept as.
+    pub(super) fn kept(&mut self, place: Place) -> Served {
+        match self.opening.take() {
+            Some(opening) => {
+                let pump = std::mem::replace(&mut self.pump, Pump::new(None));
+                Served::Upgraded(Box::new(opening.open(pump, place)))
+            }
+            None => Served::LeftOpen(Box::new(self.park(place))),
         }
     }
 
     /// The response as the handler has left it. A body that is still to come leaves no next request to be found.
-    pub(super) fn park(&mut self, place: Place) -> Parked {
+    fn park(&mut self, place: Place) -> Parked {
         let is_read = self.intake.abandon(self.wire.input) && self.intake.is_done();
         let (mut response, subscriber) = self.exchange.leave_open();
         if !is_read {

@@ -39,7 +39,19 @@ pub(super) struct Head<'h> {
     pub(super) content_type: Option<&'h [u8]>,
     pub(super) fields: &'h Fields,
     pub(super) framing: Framing,
+    pub(super) upgrade: Option<Upgrade<'h>>,
     pub(super) connection: Option<&'static str>,
+}
+
+/// What a head says of another protocol (RFC 9110 section 7.8): there is WebSocket.
+pub(super) enum Upgrade<'h> {
+    /// The request has to ask for it.
+    Needed,
+    /// It follows.
+    Done {
+        /// The value of `Sec-WebSocket-Accept`.
+        accept: &'h str,
+    },
 }
 
 /// Writes a head, with the version of this server whatever the client's (RFC 9110 section 2.5).
@@ -67,6 +79,12 @@ pub(super) fn head(head: &Head<'_>, output: &mut BytesMut) {
             output.extend_from_slice(b"\r\n");
         }
         Framing::CloseDelimited | Framing::NoBody => {}
+    }
+    if let Some(upgrade) = &head.upgrade {
+        push_field(b"Upgrade", b"websocket", output);
+        if let Upgrade::Done { accept } = upgrade {
+            push_field(b"Sec-WebSocket-Accept", accept.as_bytes(), output);
+        }
     }
     if let Some(connection) = head.connection {
         push_field(b"Connection", connection.as_bytes(), output);

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::encode::{self, Framing};
+use super::encode::{self, Framing, Upgrade};
 use super::{Date, Response, State};
 use crate::http::head::Version;
 
@@ -39,16 +39,22 @@ impl Response {
             (told, _) => told,
         };
         let described = self.is_described();
+        // Which protocol is meant is for a 426 to say (RFC 9110 section 15.5.22).
+        let needs_upgrade = self.status == 426;
         let head = encode::Head {
             status: self.status,
             date: (!self.fields.contains("date")).then(date),
             content_type: (described && !self.fields.contains("content-type")).then_some(&*self.content_type),
             fields: &self.fields,
             framing: told,
-            connection: match (self.keep_alive, self.options.version) {
-                (true, Version::Http10) => Some("keep-alive"),
-                (true, Version::Http11) => None,
-                (false, Version::Http10 | Version::Http11) => Some("close"),
+            upgrade: needs_upgrade.then_some(Upgrade::Needed),
+            connection: match (self.keep_alive, self.options.version, needs_upgrade) {
+                (true, Version::Http10, false) => Some("keep-alive"),
+                (true, Version::Http10, true) => Some("keep-alive, Upgrade"),
+                (true, Version::Http11, false) => None,
+                (true, Version::Http11, true) => Some("Upgrade"),
+                (false, Version::Http10 | Version::Http11, false) => Some("close"),
+                (false, Version::Http10 | Version::Http11, true) => Some("close, Upgrade"),
             },
         };
         encode::head(&head, &mut self.output);

@@ -6,6 +6,7 @@ use crate::http::head::Version::{self, Http10, Http11};
 
 mod framing;
 mod property;
+mod upgrade;
 
 fn date() -> Date {
     *b"Sun, 06 Nov 1994 08:49:37 GMT"

@@ -1,0 +1,370 @@
+//! A connection that has become a WebSocket: messages come in and are answered, what is published goes out.
+//!
+//! Owns the order of things (one message at a time, and none while what was sent waits for the client), how long a
+//! WebSocket is kept, how a client that is gone is found out, and why it ends. It must not know what a frame is, nor
+//! topics. It keeps no buffer while nothing is sent or received.
+
+mod opening;
+mod upload;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+
+use super::Connection;
+use super::drive::Wire;
+use super::queue::Queue;
+use crate::close_reason::CloseReason;
+use crate::exchange::Exchange;
+use crate::guest::{CallError, Invocation, Reply};
+use crate::intake::{Ahead, poll_ahead, poll_read};
+use crate::options::Settings;
+use crate::pump::Pump;
+use crate::push::{End, Next};
+use crate::routes::Route;
+use crate::websocket::message::{CloseFrame, Message, ping};
+use crate::websocket::protocol::{Event, Protocol};
+use crate::worker::{Place, Worker};
+
+pub(super) use opening::Opening;
+
+use upload::Upload;
+
+/// The published chunks that are taken from the queue at once.
+const BATCH: usize = 16;
+
+/// How often all take turns before other connections get theirs.
+const MAX_TURNS: usize = 32;
+
+/// How long the client's close frame is waited for after the host's was sent.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// A WebSocket after its handshake.
+pub(super) struct WebSocket {
+    origin: Origin,
+    protocol: Protocol,
+    /// Frames that wait to be sent.
+    queue: Queue,
+    pump: Pump,
+    upload: Upload,
+    /// The message that is being answered.
+    call: Option<Call>,
+    /// When the last bytes came, the ping that was sent since, and when the last message came or went.
+    heard: Instant,
+    pinged: Option<Instant>,
+    talked: Instant,
+    stopping: bool,
+    /// Why it ends, once that is known.
+    reason: Option<CloseReason>,
+    /// Until when the client's close frame is waited for.
+    close_by: Option<Instant>,
+    /// The client has gone; only the invocation is left.
+    gone: bool,
+    _place: Place,
+}
+
+/// What its invocations are made of.
+struct Origin {
+    exchange: Arc<Exchange>,
+    route: Arc<Route>,
+    worker: Arc<Worker>,
+    /// The number of the request that opened it, for the log.
+    id: u64,
+}
+
+type Call = Pin<Box<dyn Future<Output = Result<Reply, CallError>> + Send>>;
+
+impl WebSocket {
+    /// Ready at the end, with why.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        wire: &mut Wire<'_>,
+        stopping: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<CloseReason> {
+        self.stopping = self.stopping || stopping.poll(cx).is_ready();
+        for _ in 0..MAX_TURNS {
+            match self.turn(cx, wire) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(reason) => match self.lose(reason, wire) {
+                    Some(reason) => return Poll::Ready(reason),
+                    None => continue,
+                },
+            }
+            if let Err(reason) = ready!(self.poll_deadlines(cx, wire)) {
+                return Poll::Ready(reason);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// One turn of all that goes on. True where it changed something, so that another can too; an error is the end.
+    fn turn(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Result<bool, CloseReason> {
+        let answered = self.poll_call(cx);
+        if self.gone {
+            return if self.call.is_some() { Ok(false) } else { Err(self.reason()) };
+        }
+        if self.stopping && self.call.is_none() {
+            self.close(Some(CloseFrame::of_host(CloseFrame::AWAY, "the server stops")), CloseReason::Stopping);
+        }
+        let fed = self.feed(cx)?;
+        let sent = self.send(cx, wire)?;
+        let heard = if self.call.is_none() && self.queue.is_empty() {
+            self.listen(cx, wire)?
+        } else {
+            self.watch(cx, wire)?;
+            false
+        };
+        Ok(answered || fed || sent || heard)
+    }
+
+    /// The connection is at its end; but what runs is let run on for a while. Then there is no reason to end yet.
+    fn lose(&mut self, reason: CloseReason, wire: &Wire<'_>) -> Option<CloseReason> {
+        if self.call.is_none() {
+            return Some(reason);
+        }
+        self.gone = true;
+        self.reason = Some(reason);
+        self.origin.exchange.client_gone(wire.timeouts.grace);
+        None
+    }
+
+    fn reason(&self) -> CloseReason {
+        self.reason.unwrap_or(CloseReason::ClientClosed)
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.origin.route.options.settings
+    }
+
+    /// Takes what is published, once what was taken before is sent. True where there was something.
+    fn feed(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        if !self.protocol.is_open() {
+            return Ok(false);
+        }
+        let exchange = &self.origin.exchange;
+        if !self.queue.is_empty() {
+            let lagging = exchange.subscriber(|subscriber| subscriber.poll_lagging(cx).is_ready());
+            return if lagging == Some(true) { Err(CloseReason::Lagging) } else { Ok(false) };
+        }
+        let mut fed = false;
+        for _ in 0..BATCH {
+            match exchange.subscriber(|subscriber| subscriber.poll_next(cx)) {
+                Some(Poll::Ready(Next::Chunk(chunk))) => {
+                    self.queue.push(chunk.in_other_coding(|piece| Message::of_chunk(piece).into_frame()));
+                    self.talked = Instant::now();
+                }
+                Some(Poll::Ready(Next::End(End::Lagging))) => return Err(CloseReason::Lagging),
+                Some(Poll::Ready(Next::End(End::Finished))) => {
+                    self.close(Some(CloseFrame::of_host(CloseFrame::NORMAL, "")), CloseReason::NotPersistent);
+                    return Ok(true);
+                }
+                Some(Poll::Pending) | None => break,
+            }
+            fed = true;
+        }
+        Ok(fed)
+    }
+
+    /// Sends what waits. True once all of it was sent.
+    fn send(&mut self, cx: &mut Context<'_>, wire: &Wire<'_>) -> Result<bool, CloseReason> {
+        match self.pump.poll(cx, wire.socket, &mut self.queue) {
+            Poll::Ready(Ok(())) => self.pump.rest(),
+            Poll::Ready(Err(_)) => return Err(CloseReason::ClientGone),
+            Poll::Pending => return Ok(false),
+        }
+        if self.protocol.is_closed() {
+            return Err(self.reason());
+        }
+        if !self.protocol.is_open() {
+            self.close_by.get_or_insert_with(|| Instant::now() + CLOSE_WAIT);
+        }
+        Ok(self.queue.release())
+    }
+
+    /// Takes the next frame, and does what it asks for. True where there was one, or bytes that may be one.
+    fn listen(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Result<bool, CloseReason> {
+        if !self.upload.may_go_on() {
+            return Ok(false);
+        }
+        let mut answer = Vec::new();
+        let Some(event) = self.protocol.read(wire.input, &mut answer) else { return self.read(cx, wire) };
+        self.queue.push(answer.into());
+        match event {
+            Event::Message(message) => self.begin(message),
+            Event::Heard => {}
+            Event::Closed => {}
+            Event::Broken(violation) => {
+                let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
+                tracing::debug!(route = name, request, "a client broke the protocol of its WebSocket: {violation}");
+                self.reason.get_or_insert(CloseReason::Violation);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads some more. True where some came.
+    fn read(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Result<bool, CloseReason> {
+        match poll_read(cx, wire.socket, wire.input, self.upload.piece()) {
+            Poll::Ready(Ok(0)) => {
+                *wire.half_closed = true;
+                Err(self.reason())
+            }
+            Poll::Ready(Ok(read)) => {
+                self.upload.has_come(read);
+                self.heard = Instant::now();
+                self.pinged = None;
+                Ok(true)
+            }
+            Poll::Ready(Err(_)) => Err(CloseReason::ClientGone),
+            Poll::Pending => {
+                if wire.input.is_empty() {
+                    *wire.input = BytesMut::new();
+                }
+                self.upload.rest();
+                Ok(false)
+            }
+        }
+    }
+
+    /// Notices a client that goes while nothing is read from it. Who ends his side ends a WebSocket.
+    fn watch(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Result<(), CloseReason> {
+        match poll_ahead(cx, wire.socket, wire.input) {
+            Poll::Ready(Ahead::HalfClosed) => {
+                *wire.half_closed = true;
+                Err(self.reason())
+            }
+            Poll::Ready(Ahead::Gone) => Err(CloseReason::ClientGone),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Begins to answer a message.
+    fn begin(&mut self, message: Message) {
+        let Origin { exchange, route, worker, id } = &self.origin;
+        self.talked = Instant::now();
+        exchange.begin_message(self.talked + route.options.settings.timeout);
+        let invocation = Invocation {
+            exchange: exchange.clone(),
+            options: route.options.clone(),
+            route: route.mount.name.clone(),
+            id: *id,
+        };
+        let (route, worker) = (route.clone(), worker.clone());
+        self.call = Some(Box::pin(async move {
+            let (Some(_running), Some(_permit)) = (route.admit(), worker.engine().permit()) else {
+                return Err(CallError::Busy("too many requests are running".to_owned()));
+            };
+            let _serving = worker.serving();
+            route.handler.deliver(invocation, message).await
+        }));
+    }
+
+    /// Lets the invocation run. True once it has ended.
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(call) = &mut self.call else { return false };
+        let Poll::Ready(end) = call.as_mut().poll(cx) else { return false };
+        self.call = None;
+        self.settle(end);
+        true
+    }
+
+    /// The invocation has ended: what is sent.
+    fn settle(&mut self, end: Result<Reply, CallError>) {
+        let most = self.settings().max_message;
+        let end = match (end, self.origin.exchange.take_failure()) {
+            (Ok(_), Some(reason)) => Err(CallError::Failed(reason)),
+            (Ok(Reply::Message(message)), None) if message.len() > most => {
+                let length = message.len();
+                Err(CallError::Failed(format!("it replied with {length} bytes, and `max_message` allows {most}")))
+            }
+            (end, Some(_) | None) => end,
+        };
+        match end {
+            Ok(Reply::Nothing) => {}
+            Ok(Reply::Message(message)) if self.protocol.is_open() => {
+                self.queue.push(message.into_frame());
+                self.talked = Instant::now();
+            }
+            Ok(Reply::Message(_)) => {}
+            Ok(Reply::Close(close)) => self.close(close, CloseReason::Handler),
+            Err(error) => {
+                let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
+                tracing::error!(route = name, request, "handler {name} {error}");
+                let (code, reason, ended) = match error {
+                    CallError::Busy(_) => (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded),
+                    CallError::Deadline { .. } | CallError::Trap { .. } | CallError::Failed(_) => {
+                        (CloseFrame::FAILED, "the handler failed", CloseReason::Failed)
+                    }
+                };
+                self.close(Some(CloseFrame::of_host(code, reason)), ended);
+            }
+        }
+    }
+
+    /// Begins to close, with what was queued before sent first.
+    fn close(&mut self, close: Option<CloseFrame>, reason: CloseReason) {
+        if self.protocol.is_open() {
+            let mut frame = Vec::new();
+            self.protocol.close(close, &mut frame);
+            self.queue.push(frame.into());
+            self.reason.get_or_insert(reason);
+        }
+    }
+
+    /// Pending until the next deadline; ready where one has passed and was dealt with.
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Poll<Result<(), CloseReason>> {
+        let expired = self.call.as_ref().and_then(|_| self.origin.exchange.deadline());
+        let here = !self.gone;
+        let quiet = here && self.call.is_none() && self.queue.is_empty() && self.protocol.is_open();
+        let settings = self.settings();
+        let silent = settings.heartbeat.filter(|_| quiet).map(|every| self.pinged.unwrap_or(self.heard) + every);
+        let idle = settings.park_timeout.filter(|_| quiet).map(|timeout| self.talked + timeout);
+        let stalled = self.pump.stalled_since().filter(|_| here).map(|since| since + wire.timeouts.write);
+        let paced = [self.pump.paced_until(), self.upload.paced_until()].map(|at| at.filter(|_| here));
+        let deadlines = [expired, silent, idle, stalled, self.close_by];
+        let Some(next) = deadlines.into_iter().chain(paced).flatten().min() else { return Poll::Pending };
+        ready!(wire.timer.poll(cx, next));
+        let now = Instant::now();
+        let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        if passed(expired) {
+            self.expire(cx);
+        } else if passed(stalled) {
+            return Poll::Ready(self.lose(CloseReason::WriteTimeout, wire).map_or(Ok(()), Err));
+        } else if passed(self.close_by) {
+            return Poll::Ready(Err(self.reason()));
+        } else if passed(idle) {
+            self.close(Some(CloseFrame::of_host(CloseFrame::NORMAL, "idle")), CloseReason::Idle);
+        } else if passed(silent) {
+            if self.pinged.is_some() {
+                return Poll::Ready(Err(CloseReason::ClientGone));
+            }
+            self.pinged = Some(now);
+            self.queue.push(ping());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
+    fn expire(&mut self, cx: &mut Context<'_>) {
+        if !self.poll_call(cx) {
+            self.call = None;
+            self.settle(Err(CallError::Deadline { backtrace: "; it was waiting in a call to the host".to_owned() }));
+        }
+    }
+}
+
+impl Connection {
+    /// Serves a WebSocket to its end, and says why it has ended.
+    pub(super) async fn serve_websocket(&mut self, mut websocket: Box<WebSocket>) -> CloseReason {
+        let worker = self.worker.clone();
+        let mut wire = self.wire(&worker.config().timeouts);
+        let mut stopping = std::pin::pin!(worker.stopping().wait());
+        std::future::poll_fn(|cx| websocket.poll(cx, &mut wire, stopping.as_mut())).await
+    }
+}
