@@ -254,7 +254,7 @@ pub mod vibrato {
                 Malformed,
                 /// The body is larger than the route's `max_body`.
                 TooLarge,
-                /// The client sent nothing for longer than the host waits.
+                /// The client sent nothing, or less than the least rate, for longer than the host waits.
                 TimedOut,
             }
             impl BodyError {
@@ -278,7 +278,7 @@ pub mod vibrato {
                             "The body is larger than the route's `max_body`."
                         }
                         BodyError::TimedOut => {
-                            "The client sent nothing for longer than the host waits."
+                            "The client sent nothing, or less than the least rate, for longer than the host waits."
                         }
                     }
                 }

@@ -98,7 +98,7 @@ pub enum BodyError {
     Malformed,
     /// The body is larger than the route's `max_body`, or than the limit it was read with.
     TooLarge,
-    /// The client sent nothing for longer than the host waits.
+    /// The client sent nothing, or less than the least rate, for longer than the host waits.
     TimedOut,
 }
 

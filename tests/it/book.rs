@@ -39,6 +39,7 @@ pages! {
     streaming_does_what_it_shows: "docs/src/streaming.md",
     connections_left_open_do_what_they_show: "docs/src/left-open.md",
     websocket_does_what_it_shows: "docs/src/websocket.md",
+    middleware_does_what_it_shows: "docs/src/middleware.md",
     the_languages_do_what_they_show: "docs/src/languages.md",
     operating_does_what_it_shows: "docs/src/operating.md",
     the_errors_do_what_they_show: "docs/src/errors.md",

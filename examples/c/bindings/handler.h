@@ -91,7 +91,7 @@ typedef uint8_t vibrato_handler_types_body_error_t;
 #define VIBRATO_HANDLER_TYPES_BODY_ERROR_MALFORMED 1
 // The body is larger than the route's `max_body`.
 #define VIBRATO_HANDLER_TYPES_BODY_ERROR_TOO_LARGE 2
-// The client sent nothing for longer than the host waits.
+// The client sent nothing, or less than the least rate, for longer than the host waits.
 #define VIBRATO_HANDLER_TYPES_BODY_ERROR_TIMED_OUT 3
 
 // The version the client speaks. An `HTTP/1.2` or above is served as `http11`.

@@ -12,9 +12,13 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 12] = [
+const UNSEEN: [&str; 16] = [
     "a `%` in the path is not followed by two hexadecimal digits",
+    "a chunk of more than … bytes",
     "a line is too long",
+    "an empty chunk",
+    "more than … topics",
+    "not a topic: 1 to … bytes of text without control characters",
     "not a field: the name must be a token, the value visible text",
     "not possible in this response",
     "the field belongs to the host",

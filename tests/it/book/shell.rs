@@ -145,6 +145,10 @@ impl<'p> Reader<'p> {
         if let Some(server) = &self.server {
             real = real.replace(SHOWN, &server.addresses()[0].to_string()).replace("$!", &server.id().to_string());
         }
+        if let Some(behind) = real.strip_suffix(" &") {
+            // What runs on must not hold open what is read here until its end.
+            real = format!("{behind} 2> /dev/null &");
+        }
         let mut sh = self.sh();
         sh.arg(format!(
             "exec 2>&1\n(exit {})\n{real}\nstatus=$?\npwd > {}\nexit $status",

@@ -122,7 +122,7 @@ const (
 	BodyError_Malformed uint8 = 1
 	// The body is larger than the route's `max_body`.
 	BodyError_TooLarge uint8 = 2
-	// The client sent nothing for longer than the host waits.
+	// The client sent nothing, or less than the least rate, for longer than the host waits.
 	BodyError_TimedOut uint8 = 3
 )
 
