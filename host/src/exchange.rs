@@ -12,7 +12,6 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use crate::clock;
 use crate::http::fields::Fields;
@@ -20,6 +19,7 @@ use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
 use crate::push::Subscriber;
 
+mod body_error;
 mod notes;
 mod passage;
 mod push;
@@ -28,6 +28,7 @@ mod tests;
 mod timing;
 mod websocket;
 
+pub use body_error::BodyError;
 pub use timing::{Measured, Timing};
 
 use passage::Passage;
@@ -44,35 +45,6 @@ pub struct Request {
     pub params: Vec<(String, String)>,
     /// The client's address.
     pub peer: IpAddr,
-}
-
-/// Why the rest of a request's body cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum BodyError {
-    /// The client ended the connection in the middle of the body.
-    #[error("the client ended the connection before the end of the body")]
-    Incomplete,
-    /// The chunked coding is malformed.
-    #[error("the chunked coding of the body is malformed")]
-    Malformed,
-    /// The body is larger than `max_body`.
-    #[error("the body is larger than max_body")]
-    TooLarge,
-    /// The client sent nothing for too long.
-    #[error("the client stopped sending the body")]
-    TimedOut,
-}
-
-impl BodyError {
-    /// The status that tells the client.
-    #[must_use]
-    pub fn status(self) -> u16 {
-        match self {
-            Self::Incomplete | Self::Malformed => 400,
-            Self::TooLarge => 413,
-            Self::TimedOut => 408,
-        }
-    }
 }
 
 /// A request and its response while they are served.

@@ -62,6 +62,8 @@ pub enum End {
     ClientGone,
     /// The handler left it open, and so it was until its client went.
     LeftOpen,
+    /// The connection became a WebSocket: what goes over that is not counted.
+    Upgraded,
     /// The host stopped before its end.
     Stopped,
 }
@@ -87,6 +89,7 @@ impl End {
             Self::Closed => "closed",
             Self::ClientGone => "client-gone",
             Self::LeftOpen => "left-open",
+            Self::Upgraded => "upgraded",
             Self::Stopped => "stopped",
         }
     }
@@ -106,10 +109,9 @@ impl From<CloseReason> for End {
             | CloseReason::HeadTimeout
             | CloseReason::Refused
             | CloseReason::BodyUnread
-            | CloseReason::Overloaded
-            // Of a WebSocket, whose handshake was the response.
             | CloseReason::Violation
-            | CloseReason::Failed => Self::Complete,
+            | CloseReason::Failed
+            | CloseReason::Overloaded => Self::Complete,
         }
     }
 }

@@ -69,7 +69,8 @@ impl Account {
     /// The response has ended so.
     pub(super) fn close(mut self, served: &Result<Served, CloseReason>) {
         self.end = match served {
-            Ok(Served::Complete | Served::LeftOpen(_) | Served::Upgraded(_)) => End::Complete,
+            Ok(Served::Complete | Served::LeftOpen(_)) => End::Complete,
+            Ok(Served::Upgraded(_)) => End::Upgraded,
             Err(reason) => End::from(*reason),
         };
     }

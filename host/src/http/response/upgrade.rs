@@ -29,6 +29,7 @@ impl Response {
             connection: Some("Upgrade"),
         };
         encode::head(&head, &mut self.output);
+        self.has_head = true;
         self.state = State::Complete;
         Ok(())
     }
