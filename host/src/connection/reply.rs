@@ -185,8 +185,9 @@ impl Connection {
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, timeouts);
         let request = Request { head, params, peer: self.peer.ip() };
         let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
-        let exchange = exchange(terms, settings, request, measured);
-        let exchange = Arc::new(exchange.with_push(worker.hub().clone(), settings.push));
+        let mut exchange = exchange(terms, settings, request, measured);
+        exchange.allow_push(worker.hub().clone(), settings.push);
+        let exchange = Arc::new(exchange);
         let id = worker.next_id();
         let opening = accept.map(|accept| Box::new(Opening::new(accept, &exchange, route, &worker, id, of_messages)));
         let head = exchange.request().map(|request| &request.head);

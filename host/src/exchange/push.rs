@@ -14,10 +14,9 @@ pub(super) struct Push {
 }
 
 impl Exchange {
-    /// The same, with `hub` to publish to, and to subscribe to within `bounds`.
-    #[must_use]
-    pub fn with_push(self, hub: Arc<Hub>, bounds: Bounds) -> Self {
-        Self { push: Some(Push { hub, bounds }), ..self }
+    /// Gives the handler a `hub` to publish to, and to subscribe to within `bounds`.
+    pub fn allow_push(&mut self, hub: Arc<Hub>, bounds: Bounds) {
+        self.push = Some(Push { hub, bounds });
     }
 
     /// Subscribes the connection to a topic, for the time after the handler.
