@@ -58,6 +58,16 @@ fn a_client_that_lags_is_disconnected_by_a_reset() {
 }
 
 #[test]
+fn a_client_that_reads_nothing_is_disconnected_as_soon_as_it_lags() {
+    // One chunk is on its way, and two more fill the queue.
+    let routes = RoutesDir::new().with("script").with_file("script.toml", "push_queue = 131_072");
+    let server = TestServer::builder(routes).timeouts(|it| it.write = Duration::from_secs(3600)).start();
+    let _client = park(&server, "subscribe=a&write=one", OPEN);
+    while server.get("/script?publish-bytes=a:65536&report").contains(": 1\n") {}
+    wait_until("it is disconnected", || server.closed(CloseReason::Lagging) == 1);
+}
+
+#[test]
 fn a_client_that_lags_may_lose_the_oldest_chunks_instead() {
     let server = serve_two("push_queue = 256\npush_overflow = 'drop-oldest'\nrate = 1000\nburst = 1");
     let mut client = park(&server, "subscribe=a", "");

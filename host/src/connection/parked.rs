@@ -130,16 +130,19 @@ impl Parked {
         for _ in 0..MAX_TURNS {
             self.feed(cx)?;
             let output = Shared { response: &mut self.response, chunks: &mut self.chunks };
-            if let Poll::Ready(sent) = self.pump.poll(cx, wire.socket, output) {
-                sent.map_err(|_| CloseReason::ClientGone)?;
-                if self.response.is_over() {
-                    return Poll::Ready(self.ended());
+            match self.pump.poll(cx, wire.socket, output) {
+                Poll::Ready(sent) => {
+                    sent.map_err(|_| CloseReason::ClientGone)?;
+                    if self.response.is_over() {
+                        return Poll::Ready(self.ended());
+                    }
+                    // There may be more in the queue.
+                    if self.release() {
+                        continue;
+                    }
+                    self.pump.rest();
                 }
-                // There may be more in the queue.
-                if self.release() {
-                    continue;
-                }
-                self.pump.rest();
+                Poll::Pending => self.watch_queue(cx)?,
             }
             ready!(self.poll_deadlines(cx, wire))?;
         }
@@ -164,12 +167,8 @@ impl Parked {
 
     /// Takes the next chunks from the queue once those before are sent, or ends the response.
     fn feed(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
-        if self.response.is_over() {
+        if self.response.is_over() || self.waiting() > 0 {
             return Ok(());
-        }
-        if self.waiting() > 0 {
-            let lagging = self.subscriber.as_mut().is_some_and(|subscriber| subscriber.poll_lagging(cx).is_ready());
-            return if lagging { Err(CloseReason::Lagging) } else { Ok(()) };
         }
         let mut bytes = 0;
         while self.chunks.pieces() < BATCH && bytes < BATCH_BYTES && !self.response.is_over() {
@@ -189,6 +188,15 @@ impl Parked {
             self.fed = Instant::now();
         }
         Ok(())
+    }
+
+    /// Notices that too much has queued behind what the client does not take.
+    fn watch_queue(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let subscriber = self.subscriber.as_mut().filter(|_| !self.response.is_over());
+        match subscriber.map(|subscriber| subscriber.poll_lagging(cx)) {
+            Some(Poll::Ready(())) => Err(CloseReason::Lagging),
+            Some(Poll::Pending) | None => Ok(()),
+        }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
