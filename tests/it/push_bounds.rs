@@ -153,11 +153,23 @@ fn a_response_without_a_chunk_for_park_timeout_is_ended_properly() {
 
 #[test]
 fn a_silent_event_stream_has_a_comment_at_each_heartbeat() {
-    let server = serve("heartbeat = 1\ncontent_type = 'Text/Event-Stream; charset=utf-8'");
+    let by_option = serve("heartbeat = 1\ncontent_type = 'Text/Event-Stream; charset=utf-8'");
+    let by_field = serve("heartbeat = 1");
+    for (server, head) in [(by_option, ""), (by_field, "set=content-type:text/event-stream&")] {
+        let mut client = server.connect();
+        client.send(get(&format!("{head}write=one&manual")));
+        client.read_until("3\r\none\r\n");
+        client.expect("3\r\n:\n\n\r\n3\r\n:\n\n\r\n");
+    }
+}
+
+#[test]
+fn an_event_stream_of_a_declared_length_has_no_comments() {
+    let server = serve("heartbeat = 1\npark_timeout = 1.5\ncontent_type = 'text/event-stream'");
     let mut client = server.connect();
-    client.send(get("write=one&manual"));
-    client.read_until("3\r\none\r\n");
-    client.expect("3\r\n:\n\n\r\n3\r\n:\n\n\r\n");
+    client.send(get("set=content-length:9&write=one&manual"));
+    let response = client.read_to_end();
+    assert!(response.ends_with("\r\n\r\none"), "{response}");
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub(super) struct Parked {
     fed: Instant,
     sent: Instant,
     park_timeout: Option<Duration>,
+    /// Whether a comment can be sent between chunks.
+    takes_comments: bool,
     /// How long it is silent before a comment is sent; none where the system probes, or nobody.
     comments: Option<Duration>,
     _place: Place,
@@ -80,6 +82,8 @@ impl Parked {
     /// A response that a handler has left open, with what it wrote sent.
     pub(super) fn new(mut response: Response, subscriber: Option<Subscriber>, pump: Pump, place: Place) -> Self {
         scratch::return_output(response.take_buffer());
+        // While its fields are still known.
+        let takes_comments = takes_comments(&response);
         response.compact();
         let now = Instant::now();
         Self {
@@ -91,6 +95,7 @@ impl Parked {
             fed: now,
             sent: now,
             park_timeout: None,
+            takes_comments,
             comments: None,
             _place: place,
             account: None,
@@ -103,16 +108,10 @@ impl Parked {
         self.account();
         self.park_timeout = settings.park_timeout;
         match settings.heartbeat {
-            Some(every) if self.takes_comments() => self.comments = Some(every),
+            Some(every) if self.takes_comments => self.comments = Some(every),
             Some(every) => probe(socket, every),
             None => {}
         }
-    }
-
-    /// Whether a comment can be sent between chunks: the head is sent, and says that it is an event stream.
-    fn takes_comments(&self) -> bool {
-        let media_type = self.response.content_type().split(|byte| *byte == b';').next().unwrap_or_default();
-        !self.response.is_building() && media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
     }
 
     /// Ready once the response is at its end and sent, or the connection is.
@@ -317,6 +316,14 @@ impl Output for Shared<'_> {
         self.response.count_shared(sent - own);
         Ok(sent)
     }
+}
+
+/// Whether a comment can be sent between chunks: the head is sent, says that it is an event stream, and declares no length
+/// that comments would take from the chunks.
+fn takes_comments(response: &Response) -> bool {
+    let media_type = response.content_type().split(|byte| *byte == b';').next().unwrap_or_default();
+    let is_event_stream = media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");
+    is_event_stream && !response.is_building() && response.admits(u64::MAX)
 }
 
 /// Lets the system probe a client that is silent for so long, and three times as often before it is given up. Where it
