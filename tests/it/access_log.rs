@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::support::websocket::{HANDSHAKE, accepted};
 use super::support::{PATIENCE, Process, RoutesDir};
 
 fn get(target: &str) -> String {
@@ -106,6 +107,20 @@ fn a_request_that_the_host_stops_in_the_middle_of_is_logged_too() {
     process.signal("TERM");
     let (_, printed) = process.wait();
     assert!(printed.contains(" HTTP/1.1 200 body=5 wire=153 route=script request=1 end=stopped "), "{printed}");
+}
+
+#[test]
+fn a_websocket_is_logged_when_it_opens() {
+    let process = Process::start(&RoutesDir::new().with("messages"), &["--access-log", "text"]);
+    let mut client = process.connect();
+    client.send(format!("GET /messages HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}\r\n"));
+    client.expect(&accepted(""));
+    drop(client);
+    process.signal("TERM");
+    let (_, printed) = process.wait();
+    let lines: Vec<&str> = printed.lines().map(known).collect();
+    let expected = "127.0.0.1 GET /messages HTTP/1.1 101 body=0 wire=166 route=messages request=1 end=upgraded";
+    assert_eq!(lines, [expected], "{printed}");
 }
 
 #[test]
