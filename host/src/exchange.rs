@@ -29,12 +29,11 @@ mod timing;
 mod websocket;
 
 pub use body_error::BodyError;
+pub use notes::NoteError;
 pub use timing::{Measured, Timing};
 
 use passage::Passage;
 use push::Push;
-
-pub use notes::NoteError;
 
 /// The request, all but its body.
 #[derive(Debug)]

@@ -58,6 +58,16 @@ fn a_client_that_lags_is_disconnected_by_a_reset() {
 }
 
 #[test]
+fn a_client_that_reads_nothing_is_disconnected_as_soon_as_it_lags() {
+    // One chunk is on its way, and two more fill the queue.
+    let routes = RoutesDir::new().with("script").with_file("script.toml", "push_queue = 131_072");
+    let server = TestServer::builder(routes).timeouts(|it| it.write = Duration::from_secs(3600)).start();
+    let _client = park(&server, "subscribe=a&write=one", OPEN);
+    while server.get("/script?publish-bytes=a:65536&report").contains(": 1\n") {}
+    wait_until("it is disconnected", || server.closed(CloseReason::Lagging) == 1);
+}
+
+#[test]
 fn a_client_that_lags_may_lose_the_oldest_chunks_instead() {
     let server = serve_two("push_queue = 256\npush_overflow = 'drop-oldest'\nrate = 1000\nburst = 1");
     let mut client = park(&server, "subscribe=a", "");
@@ -143,11 +153,23 @@ fn a_response_without_a_chunk_for_park_timeout_is_ended_properly() {
 
 #[test]
 fn a_silent_event_stream_has_a_comment_at_each_heartbeat() {
-    let server = serve("heartbeat = 1\ncontent_type = 'Text/Event-Stream; charset=utf-8'");
+    let by_option = serve("heartbeat = 1\ncontent_type = 'Text/Event-Stream; charset=utf-8'");
+    let by_field = serve("heartbeat = 1");
+    for (server, head) in [(by_option, ""), (by_field, "set=content-type:text/event-stream&")] {
+        let mut client = server.connect();
+        client.send(get(&format!("{head}write=one&manual")));
+        client.read_until("3\r\none\r\n");
+        client.expect("3\r\n:\n\n\r\n3\r\n:\n\n\r\n");
+    }
+}
+
+#[test]
+fn an_event_stream_of_a_declared_length_has_no_comments() {
+    let server = serve("heartbeat = 1\npark_timeout = 1.5\ncontent_type = 'text/event-stream'");
     let mut client = server.connect();
-    client.send(get("write=one&manual"));
-    client.read_until("3\r\none\r\n");
-    client.expect("3\r\n:\n\n\r\n3\r\n:\n\n\r\n");
+    client.send(get("set=content-length:9&write=one&manual"));
+    let response = client.read_to_end();
+    assert!(response.ends_with("\r\n\r\none"), "{response}");
 }
 
 #[test]

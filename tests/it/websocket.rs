@@ -236,3 +236,13 @@ fn middleware_guards_a_websocket_as_any_request() {
     client.expect(&accepted(""));
     client.expect_answer("echo=Ada", "Ada");
 }
+
+#[test]
+fn a_middleware_that_leaves_the_connection_open_opens_the_websocket() {
+    let routes = RoutesDir::new().with("messages").with_as("_middleware.wasm", "layer");
+    let server = TestServer::start(routes.with_file("_middleware.toml", "name = 'a'"));
+    let mut client = server.connect();
+    client.send(format!("GET /messages?a=manual HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n"));
+    client.expect(&accepted("x-trace: a\r\n"));
+    client.expect_answer("echo=here", "here");
+}

@@ -152,6 +152,15 @@ fn a_silent_client_is_sent_a_ping_and_is_dropped_without_an_answer() {
 }
 
 #[test]
+fn a_client_whose_rate_makes_it_wait_is_not_taken_for_silent() {
+    // The last third of the message waits for more than three seconds.
+    let server = configured("heartbeat = 1\nupload_rate = 300\nburst = 2000\n");
+    let mut client = open(&server);
+    let text = "x".repeat(3_000);
+    client.expect_answer(&format!("echo={text}"), &text);
+}
+
+#[test]
 fn a_websocket_without_messages_ends_where_its_route_says_so() {
     let server = configured("park_timeout = 0.2\n");
     let mut client = open(&server);

@@ -53,6 +53,8 @@ pub(super) struct Parked {
     fed: Instant,
     sent: Instant,
     park_timeout: Option<Duration>,
+    /// Whether a comment can be sent between chunks.
+    takes_comments: bool,
     /// How long it is silent before a comment is sent; none where the system probes, or nobody.
     comments: Option<Duration>,
     _place: Place,
@@ -80,6 +82,8 @@ impl Parked {
     /// A response that a handler has left open, with what it wrote sent.
     pub(super) fn new(mut response: Response, subscriber: Option<Subscriber>, pump: Pump, place: Place) -> Self {
         scratch::return_output(response.take_buffer());
+        // While its fields are still known.
+        let takes_comments = takes_comments(&response);
         response.compact();
         let now = Instant::now();
         Self {
@@ -91,6 +95,7 @@ impl Parked {
             fed: now,
             sent: now,
             park_timeout: None,
+            takes_comments,
             comments: None,
             _place: place,
             account: None,
@@ -103,16 +108,10 @@ impl Parked {
         self.account();
         self.park_timeout = settings.park_timeout;
         match settings.heartbeat {
-            Some(every) if self.takes_comments() => self.comments = Some(every),
+            Some(every) if self.takes_comments => self.comments = Some(every),
             Some(every) => probe(socket, every),
             None => {}
         }
-    }
-
-    /// Whether a comment can be sent between chunks: the head is sent, and says that it is an event stream.
-    fn takes_comments(&self) -> bool {
-        let media_type = self.response.content_type().split(|byte| *byte == b';').next().unwrap_or_default();
-        !self.response.is_building() && media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
     }
 
     /// Ready once the response is at its end and sent, or the connection is.
@@ -130,16 +129,19 @@ impl Parked {
         for _ in 0..MAX_TURNS {
             self.feed(cx)?;
             let output = Shared { response: &mut self.response, chunks: &mut self.chunks };
-            if let Poll::Ready(sent) = self.pump.poll(cx, wire.socket, output) {
-                sent.map_err(|_| CloseReason::ClientGone)?;
-                if self.response.is_over() {
-                    return Poll::Ready(self.ended());
+            match self.pump.poll(cx, wire.socket, output) {
+                Poll::Ready(sent) => {
+                    sent.map_err(|_| CloseReason::ClientGone)?;
+                    if self.response.is_over() {
+                        return Poll::Ready(self.ended());
+                    }
+                    // There may be more in the queue.
+                    if self.release() {
+                        continue;
+                    }
+                    self.pump.rest();
                 }
-                // There may be more in the queue.
-                if self.release() {
-                    continue;
-                }
-                self.pump.rest();
+                Poll::Pending => self.watch_queue(cx)?,
             }
             ready!(self.poll_deadlines(cx, wire))?;
         }
@@ -164,12 +166,8 @@ impl Parked {
 
     /// Takes the next chunks from the queue once those before are sent, or ends the response.
     fn feed(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
-        if self.response.is_over() {
+        if self.response.is_over() || self.waiting() > 0 {
             return Ok(());
-        }
-        if self.waiting() > 0 {
-            let lagging = self.subscriber.as_mut().is_some_and(|subscriber| subscriber.poll_lagging(cx).is_ready());
-            return if lagging { Err(CloseReason::Lagging) } else { Ok(()) };
         }
         let mut bytes = 0;
         while self.chunks.pieces() < BATCH && bytes < BATCH_BYTES && !self.response.is_over() {
@@ -189,6 +187,15 @@ impl Parked {
             self.fed = Instant::now();
         }
         Ok(())
+    }
+
+    /// Notices that too much has queued behind what the client does not take.
+    fn watch_queue(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let subscriber = self.subscriber.as_mut().filter(|_| !self.response.is_over());
+        match subscriber.map(|subscriber| subscriber.poll_lagging(cx)) {
+            Some(Poll::Ready(())) => Err(CloseReason::Lagging),
+            Some(Poll::Pending) | None => Ok(()),
+        }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
@@ -309,6 +316,14 @@ impl Output for Shared<'_> {
         self.response.count_shared(sent - own);
         Ok(sent)
     }
+}
+
+/// Whether a comment can be sent between chunks: the head is sent, says that it is an event stream, and declares no length
+/// that comments would take from the chunks.
+fn takes_comments(response: &Response) -> bool {
+    let media_type = response.content_type().split(|byte| *byte == b';').next().unwrap_or_default();
+    let is_event_stream = media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");
+    is_event_stream && !response.is_building() && response.admits(u64::MAX)
 }
 
 /// Lets the system probe a client that is silent for so long, and three times as often before it is given up. Where it

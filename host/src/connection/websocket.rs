@@ -321,7 +321,9 @@ impl WebSocket {
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Poll<Result<(), CloseReason>> {
         let expired = self.call.as_ref().and_then(|_| self.origin.exchange.deadline());
         let here = !self.gone;
-        let quiet = here && self.call.is_none() && self.queue.is_empty() && self.protocol.is_open();
+        // While the rate holds up what has come, nothing is read: a client that waits for it is not silent.
+        let reads = self.call.is_none() && self.queue.is_empty() && self.upload.paced_until().is_none();
+        let quiet = here && reads && self.protocol.is_open();
         let settings = self.settings();
         let silent = settings.heartbeat.filter(|_| quiet).map(|every| self.pinged.unwrap_or(self.heard) + every);
         let idle = settings.park_timeout.filter(|_| quiet).map(|timeout| self.talked + timeout);
