@@ -40,6 +40,7 @@ pub struct AccessLog {
 #[derive(Debug)]
 pub struct Writing {
     ended: Receiver<()>,
+    dropped: Arc<AtomicU64>,
 }
 
 /// Where an access log goes.
@@ -88,7 +89,7 @@ impl AccessLog {
             // Nobody may wait for it.
             let _ = end.send(());
         })?;
-        Ok((Self { entries, dropped }, Writing { ended }))
+        Ok((Self { entries, dropped: dropped.clone() }, Writing { ended, dropped }))
     }
 
     /// Logs a request. It never waits: where the writer is behind by as many lines as it may, this one is dropped.
@@ -113,7 +114,10 @@ impl Writing {
     pub fn finish(self) {
         match self.ended.recv_timeout(LAST_LINES) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
-            Err(RecvTimeoutError::Timeout) => tracing::warn!("the last lines of the access log could not be written"),
+            Err(RecvTimeoutError::Timeout) => {
+                let dropped = self.dropped.load(Ordering::Relaxed);
+                tracing::warn!(dropped, "the last lines of the access log could not be written");
+            }
         }
     }
 }
