@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::{Body, Clock, Exchange};
-use crate::http::response::Response;
 use crate::push::Subscriber;
 
 /// The connection's side.
@@ -11,7 +10,7 @@ impl Exchange {
     /// Goes on as a WebSocket, whose handshake is sent.
     pub fn upgrade(&self) {
         let inner = &mut *self.lock();
-        inner.response = Response::over();
+        inner.response = inner.response.remainder();
         inner.is_websocket = true;
     }
 

@@ -103,9 +103,9 @@ fn flags() -> String {
             None => (String::new(), meaning),
         };
         let meaning = meaning.split(" -h, --help").next().unwrap_or(meaning);
-        let (meaning, default) = meaning.split_once(" [default: ").unwrap_or((meaning, ""));
-        let default = default.trim_end_matches(']');
-        let meaning = meaning.replace(" Possible values: - ", ". ").replace(" - ", "; ");
+        let (before, default) = meaning.split_once(" [default: ").unwrap_or((meaning, ""));
+        let (default, behind) = default.split_once(']').unwrap_or((default, ""));
+        let meaning = format!("{before}{behind}").replace(" Possible values: - ", ". ").replace(" - ", "; ");
         let _ = writeln!(table, "| `--{flag}{value}` | {default} | {meaning} |");
     }
     table

@@ -141,6 +141,18 @@ fn the_book_explains_every_status_that_the_host_answers_itself() {
     assert_eq!(rows, answered);
 }
 
+#[test]
+fn the_book_explains_every_end_of_a_request_that_the_access_log_names() {
+    let source = Page::read("host/src/access_log/entry.rs").text;
+    let named: BTreeSet<&str> =
+        source.split(" => \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
+    let page = Page::read("docs/src/seen.md");
+    let lines = page.prose().map(|(_, line)| line).skip_while(|line| !line.starts_with("| `end` |")).skip(1);
+    let rows = lines.map_while(|line| line.strip_prefix('|'));
+    let explained: BTreeSet<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    assert_eq!(explained, named);
+}
+
 /// The number of three digits that a text begins with.
 fn status(text: &str) -> Option<u16> {
     let digits = text.split(|char: char| !char.is_ascii_digit()).next()?;

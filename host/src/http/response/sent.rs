@@ -27,6 +27,14 @@ impl Response {
         self.sent_bytes += sent as u64;
     }
 
+    /// What is left of a response that was sent where its connection goes on as something else: it is over, and what was
+    /// sent of it is known.
+    #[must_use]
+    pub fn remainder(&self) -> Self {
+        let Self { status, has_head, sent_bytes, .. } = *self;
+        Self { status, has_head, sent_bytes, ..Self::over() }
+    }
+
     /// The status of the head, once that is decided.
     #[must_use]
     pub fn decided_status(&self) -> Option<u16> {
