@@ -21,8 +21,8 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target guests test test-languages test-browser chromium lint book wit package bench peers \
-	counts autobahn fuzz clean
+.PHONY: help run routes host target guests test test-languages test-browser chromium curl lint book wit package bench \
+	peers counts autobahn fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ endef
 $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 
 # In two runs: together, features that only tests need would build wasmtime a second time.
-test: target $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
+test: target curl $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
 	$(CARGO) test --locked --release --package host
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package wit-package
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
@@ -74,10 +74,12 @@ test-browser: target chromium ## Test pages in Debian's Chromium, installing it;
 	VIBRATO_BROWSER=chromium $(if $(SCREENSHOT),VIBRATO_SCREENSHOT=$(CURDIR)/docs/src/chat.png) \
 		$(CARGO) test --locked --release --package host --test it -- browser
 
-chromium: # The browser that the pages of examples are tested in
-	@chromium --version >/dev/null 2>&1 || \
-		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
-		{ echo "chromium is not installed: apt-get install chromium, as root, does it" >&2; exit 1; }
+PACKAGES_chromium := chromium fonts-dejavu-core
+PACKAGES_curl := curl
+chromium curl: # What tests show pages in, and what the book's commands ask with
+	@$@ --version >/dev/null 2>&1 || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES_$@) >/dev/null; } || \
+		{ echo "$@ is not installed: apt-get install $(PACKAGES_$@), as root, does it" >&2; exit 1; }
 
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check

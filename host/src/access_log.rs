@@ -23,6 +23,9 @@ pub use format::Format;
 /// The most lines that wait for the writer.
 const QUEUE: usize = 4096;
 
+/// The bytes of lines that keep their memory once they are written: a burst of long ones is not kept room for.
+const KEPT: usize = 64 * 1024;
+
 /// How long the last lines may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -37,6 +40,7 @@ pub struct AccessLog {
 #[derive(Debug)]
 pub struct Writing {
     ended: Receiver<()>,
+    dropped: Arc<AtomicU64>,
 }
 
 /// Where an access log goes.
@@ -71,14 +75,21 @@ impl AccessLog {
         let (entries, received) = sync_channel(QUEUE);
         let (end, ended) = channel();
         let dropped = Arc::<AtomicU64>::default();
-        let mut writer =
-            Writer { format, output, path, lines: String::new(), dropped: dropped.clone(), failing: false };
+        let mut writer = Writer {
+            format,
+            output,
+            path,
+            lines: String::new(),
+            dropped: dropped.clone(),
+            failing: false,
+            broken: false,
+        };
         std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
             writer.write_all(&received);
             // Nobody may wait for it.
             let _ = end.send(());
         })?;
-        Ok((Self { entries, dropped }, Writing { ended }))
+        Ok((Self { entries, dropped: dropped.clone() }, Writing { ended, dropped }))
     }
 
     /// Logs a request. It never waits: where the writer is behind by as many lines as it may, this one is dropped.
@@ -103,7 +114,10 @@ impl Writing {
     pub fn finish(self) {
         match self.ended.recv_timeout(LAST_LINES) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
-            Err(RecvTimeoutError::Timeout) => tracing::warn!("the last lines of the access log could not be written"),
+            Err(RecvTimeoutError::Timeout) => {
+                let dropped = self.dropped.load(Ordering::Relaxed);
+                tracing::warn!(dropped, "the last lines of the access log could not be written");
+            }
         }
     }
 }
@@ -118,6 +132,8 @@ struct Writer {
     dropped: Arc<AtomicU64>,
     /// Whether the last write has failed.
     failing: bool,
+    /// Whether a line was begun and not ended, because of that.
+    broken: bool,
 }
 
 impl Writer {
@@ -144,8 +160,13 @@ impl Writer {
     }
 
     fn flush(&mut self, entries: u64) {
-        let written = self.output.write_all(self.lines.as_bytes()).and_then(|()| self.output.flush());
+        if self.broken {
+            // What was begun is no part of the next line.
+            self.lines.insert(0, '\n');
+        }
+        let written = self.write_lines();
         self.lines.clear();
+        self.lines.shrink_to(KEPT);
         match written {
             Ok(()) => self.failing = false,
             Err(error) => {
@@ -155,6 +176,24 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Writes what waits, and knows where it broke off.
+    fn write_lines(&mut self) -> io::Result<()> {
+        let mut left = self.lines.as_bytes();
+        while !left.is_empty() {
+            match self.output.write(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(length) => {
+                    let (written, rest) = left.split_at(length);
+                    self.broken = !written.ends_with(b"\n");
+                    left = rest;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.output.flush()
     }
 
     fn tell_dropped(&self) {
@@ -170,7 +209,7 @@ impl Writer {
     fn reopen(&mut self) {
         let Some(path) = &self.path else { return };
         match open(path) {
-            Ok(file) => self.output = Box::new(file),
+            Ok(file) => (self.output, self.broken) = (Box::new(file), false),
             Err(error) => {
                 tracing::error!("the access log goes on into the file before it: {}: {error}", path.display());
             }

@@ -124,6 +124,20 @@ fn a_websocket_is_logged_when_it_opens() {
 }
 
 #[test]
+fn a_reader_that_takes_no_line_holds_up_no_request_and_the_loss_is_told() {
+    let process = Process::start(&RoutesDir::new(), &["--access-log", "text"]);
+    // More than the pipe, the queue and the writer hold.
+    for _ in 0..12 {
+        let answers = process.connect().exchange("GET /none HTTP/1.1\r\nHost: it\r\n\r\n".repeat(999) + &get("/none"));
+        assert_eq!(answers.matches("HTTP/1.1 404 Not Found\r\n").count(), 1000);
+    }
+    process.signal("TERM");
+    let told = process.stderr().wait_for(&["the last lines of the access log could not be written"]);
+    let (_, dropped) = told.split_once(" dropped=").expect("it says how many were dropped before");
+    assert!(!dropped.starts_with("0:"), "{told}");
+}
+
+#[test]
 fn json_has_an_object_for_each_request() {
     let routes = RoutesDir::new().with("script");
     let process = Process::start(&routes, &["--access-log", "json"]);

@@ -2,11 +2,10 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{RoutesDir, TestServer, compile_cache, host, run, text};
+use crate::support::{RoutesDir, TestServer, compile_cache, host, run, skip, text};
 
 const STYLES: [&str; 3] = ["yield", "write", "return"];
 
@@ -86,9 +85,7 @@ fn build_with_tools(language: &str, tool: &str) {
     let all = env::var_os("VIBRATO_LANGUAGES").is_some_and(|wanted| wanted == "all");
     let tools = tools().join(if language == "js" { "javascript" } else { language });
     if !all && !tools.join(tool).is_file() {
-        let missing = format!("SKIPPED: `host new --lang {language}`, for there is no {}", tools.join(tool).display());
-        // Not `eprintln!`, which a test that passes keeps to itself.
-        return writeln!(std::io::stderr(), "{missing}").expect("stderr can be written");
+        return skip(&format!("`host new --lang {language}`, for there is no {}", tools.join(tool).display()));
     }
     let folder = RoutesDir::new();
     for style in &STYLES[..if all { STYLES.len() } else { 1 }] {

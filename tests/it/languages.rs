@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Client, End, RoutesDir, TestServer, log, ok, typed};
+use crate::support::{Client, End, RoutesDir, TestServer, log, ok, skip, typed};
 
 const EXAMPLES: [&str; 3] = ["hello", "stream", "echo"];
 
@@ -134,7 +134,6 @@ fn built(language: &str) -> Option<Vec<PathBuf>> {
     }
     let missing = format!("handlers in {language} are not tested: `make guests-{language}` builds them");
     assert!(std::env::var_os("VIBRATO_LANGUAGES").is_none_or(|wanted| wanted != "all"), "{missing}");
-    // Not `eprintln!`, which a test that passes keeps to itself.
-    writeln!(std::io::stderr(), "SKIPPED: {missing}").expect("stderr can be written");
+    skip(&missing);
     None
 }

@@ -123,6 +123,45 @@ fn a_writer_that_is_held_up_holds_up_nobody_and_the_loss_is_counted() {
     assert_eq!(lines as u64 + dropped, 3 * QUEUE as u64);
 }
 
+/// A disk that is full in the middle of the first line, and has room again later.
+struct Full {
+    writes: usize,
+    came: Sender<Vec<u8>>,
+}
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        let taken = match self.writes {
+            1 => 10,
+            2 => return Err(io::ErrorKind::StorageFull.into()),
+            _ => bytes.len(),
+        };
+        self.came.send(bytes[..taken].to_vec()).map_err(io::Error::other)?;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_line_that_broke_off_is_no_part_of_the_next() {
+    let (sends, came) = channel();
+    let full = Full { writes: 0, came: sends };
+    let (log, writing) = AccessLog::start_with(Format::Text, Box::new(full), None).expect("a thread can be started");
+    log.log(Entry { request: 1, ..entry() });
+    // What is logged from here on is no longer written at once with it.
+    let begun = came.recv().expect("the writer writes");
+    log.log(Entry { request: 2, ..entry() });
+    drop(log);
+    writing.finish();
+    let written: Vec<u8> = begun.into_iter().chain(came.iter().flatten()).collect();
+    let expected = line_of(1)[..10].to_owned() + "\n" + &line_of(2);
+    assert_eq!(String::from_utf8_lossy(&written), expected);
+}
+
 #[test]
 fn a_file_is_appended_to_and_opened_anew() {
     let directory = tempfile::tempdir().expect("a directory can be made");

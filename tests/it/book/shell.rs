@@ -47,8 +47,9 @@ impl<'p> Reader<'p> {
         let folder = TempDir::new().expect("a temporary directory can be made");
         let place = folder.path().join("work");
         fs::create_dir(&place).expect("a folder can be made");
-        // As in a terminal, where curl shows no progress of what it prints; and no test waits for ever.
-        fs::write(folder.path().join(".curlrc"), "silent\nshow-error\nmax-time = 60\n").expect("a file can be written");
+        // As in a terminal, where curl shows no progress of what it prints; no test waits for ever, or asks a proxy.
+        let settings = "silent\nshow-error\nmax-time = 60\nnoproxy = *\n";
+        fs::write(folder.path().join(".curlrc"), settings).expect("a file can be written");
         Self { page, folder, place, server: None, status: 0 }
     }
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::skip;
+
 /// How long a browser may take for one answer: its first start reads a lot from disk.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,7 +47,7 @@ impl Browser {
         match Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
             Ok(status) if status.success() => Some(Self::of(program)),
             Ok(_) | Err(_) if named.is_err() => {
-                eprintln!("skipped: chromium is not installed; `make test-browser` installs it");
+                skip("pages in a browser: chromium is not installed; `make test-browser` installs it");
                 None
             }
             failed => panic!("{program} does not run: {failed:?}"),

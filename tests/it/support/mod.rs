@@ -15,6 +15,7 @@ mod server;
 mod usage;
 pub mod websocket;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -41,6 +42,12 @@ pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
         assert!(start.elapsed() < PATIENCE, "{what}");
         std::thread::yield_now();
     }
+}
+
+/// Says that a test tests nothing, and why.
+pub fn skip(why: &str) {
+    // Not `eprintln!`, which a test that passes keeps to itself; and at once, as other tests write too.
+    std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes()).expect("stderr can be written");
 }
 
 /// The compile cache that all servers of all tests share, so that each component is compiled once.
