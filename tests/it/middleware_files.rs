@@ -133,7 +133,7 @@ error: ROUTES/_middleware.wasm: it exports neither the function `on-request` nor
 error: ROUTES/in/_middleware.toml: line 1: a middleware has no `path`
   remedy: remove it: a middleware is for the routes below its directory, and for those that name it
 error: ROUTES/layer.wasm: it does not export the function `handle` of the world `vibrato:handler/handler@0.1.0`; it \
-exports `on-response`, `on-request`: a middleware, whose file's name begins with `_`
+exports `on-request`, `on-response`: a middleware, whose file's name begins with `_`
   remedy: build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function
 error: ROUTES/text.toml: line 1: `middleware` names `a/b`; expected names of letters, digits, `_` and `-`, each once \
 and 16 at most, as in [\"auth\"] for `_auth.wasm`

@@ -305,8 +305,10 @@ where
 
 /// What a component exports, in words.
 pub(super) fn exports(engine: &Engine, component: &Component) -> String {
-    let names: Vec<String> =
+    let mut names: Vec<String> =
         component.component_type().exports(engine.wasmtime()).map(|(name, _)| format!("`{name}`")).collect();
+    // Their order in the file is the linker's.
+    names.sort();
     if names.iter().any(|name| name.starts_with("`wasi:http/")) {
         return format!("it exports {}: a handler for `wasmtime serve`, not for this host", names.join(", "));
     }
