@@ -89,7 +89,12 @@ pub(crate) struct Loader {
 impl Candidate {
     /// Reads what lies beside a component that looks so.
     pub(super) fn read(file: PathBuf, look: Look) -> Self {
-        let route_file = read_route_file(&file.with_extension("toml"));
+        let beside = file.with_extension("toml");
+        // A file that is emptied to be written anew would else be read as one without middleware.
+        let route_file = read_route_file(&beside).and_then(|route_file| match Look::at(&file) {
+            Ok(now) if now == look => Ok(route_file),
+            Ok(_) | Err(_) => Err(Failure::changed(&beside)),
+        });
         Self { file, route_file, look }
     }
 
@@ -139,6 +144,12 @@ impl Failure {
             ReadError::NotRegular | ReadError::TooLarge(_) => Standing::Final,
         };
         Self { diagnostics: vec![error(file, reason, remedy)], standing }
+    }
+
+    /// A file is written while it is read.
+    fn changed(file: &Path) -> Self {
+        let (reason, remedy) = ("it changed while it was read", "wait: it is read again as soon as it rests");
+        Self { diagnostics: vec![error(file, reason, remedy)], standing: Standing::Passing }
     }
 
     /// Both of them: it passes where one does.
@@ -302,4 +313,25 @@ fn option_errors(component: &Path, route_file: &RouteFile, errors: &[OptionError
 pub(super) fn error(file: &Path, reason: impl ToString, remedy: impl ToString) -> Diagnostic {
     let (reason, remedy) = (reason.to_string(), remedy.to_string());
     Diagnostic { severity: Severity::Error, file: file.to_owned(), reason, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_route_file_that_changes_between_its_look_and_its_reading_is_not_believed() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let (component, route_file) = (directory.path().join("a.wasm"), directory.path().join("a.toml"));
+        fs::write(&component, "")?;
+        fs::write(&route_file, "middleware = ['auth']")?;
+        let look = Look::at(&component)?;
+        assert!(Candidate::read(component.clone(), look).route_file.is_ok());
+        fs::write(&route_file, "")?;
+        let failure = Candidate::read(component, look).route_file.err();
+        assert_eq!(failure.map(|failure| failure.standing), Some(Standing::Passing));
+        Ok(())
+    }
 }
