@@ -55,6 +55,7 @@ fn help_shows_every_default() {
         ("--log-format", "text"),
         ("--access-log", "off; text with --dev"),
         ("--workers", "one for each core"),
+        ("--idle-poll", "50"),
         ("--max-connections", "10000"),
         ("--max-invocations", "1000"),
         ("--max-parked", "10000"),
