@@ -1,4 +1,5 @@
-//! The engine: one for the process. Configures wasmtime, caches what it compiles, ticks the epoch, counts invocations.
+//! The engine: one for the process. Configures wasmtime, caches what it compiles, ticks the epoch and the clocks, counts
+//! invocations.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, 
 use super::imports;
 use super::shelf::MAX_WAITING;
 use super::state::{MAX_TABLE_ELEMENTS, State};
+use crate::clock;
 
 /// How often a running guest rests, so that what it wrote goes out and its time is checked.
 pub const TICK: Duration = Duration::from_millis(5);
@@ -212,7 +214,7 @@ impl HostConfig for Config {
     }
 }
 
-/// The thread that ticks the epoch until it is dropped.
+/// The thread that ticks the epoch and the clocks until it is dropped.
 struct Ticker {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -220,10 +222,12 @@ struct Ticker {
 
 impl Ticker {
     fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
+        clock::tick();
         let (stop, stopped) = channel::<()>();
         let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
             while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 engine.increment_epoch();
+                clock::tick();
             }
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
