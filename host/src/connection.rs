@@ -22,6 +22,7 @@ mod unloaded;
 mod websocket;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -90,8 +91,11 @@ impl Connection {
     }
 
     async fn serve_requests(&mut self) -> CloseReason {
+        let worker = self.worker.clone();
+        // Waited for once and for all: to join and leave those who wait, for each request, touches their memory.
+        let mut stopping = std::pin::pin!(worker.stopping().wait());
         loop {
-            let served = match self.next_head().await {
+            let served = match self.next_head(&worker, stopping.as_mut()).await {
                 Ok(Ok(head)) => Box::pin(self.serve_request(head)).await,
                 Ok(Err(error)) => Box::pin(self.refuse_head(&error)).await,
                 Err(CloseReason::HeadTimeout) => Box::pin(self.answer_head_timeout()).await,
@@ -109,8 +113,11 @@ impl Connection {
     }
 
     /// Waits for the head of the next request: one that can be served, or one that is refused.
-    async fn next_head(&mut self) -> Result<Result<RequestHead, HeadError>, CloseReason> {
-        let worker = self.worker.clone();
+    async fn next_head(
+        &mut self,
+        worker: &Worker,
+        mut stopping: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Result<RequestHead, HeadError>, CloseReason> {
         let timeouts = &worker.config().timeouts;
         let idle_until = clock::recent() + timeouts.idle;
         let mut head_until = None;
@@ -128,8 +135,9 @@ impl Connection {
             if !self.input.is_empty() && head_until.is_none() {
                 head_until = Some(Instant::now() + timeouts.head);
             }
-            let read = self.read_head(head_until.unwrap_or(idle_until), head_until.is_none()).await;
-            match read {
+            // A head that was begun is waited for, whoever stops.
+            let stopping = head_until.is_none().then_some(stopping.as_mut());
+            match self.read_head(head_until.unwrap_or(idle_until), stopping).await {
                 HeadRead::Some => {}
                 HeadRead::End => self.half_closed = true,
                 HeadRead::Gone => return Err(CloseReason::ClientGone),
@@ -140,10 +148,13 @@ impl Connection {
         }
     }
 
-    /// Reads some more of a head. An idle connection holds no buffer, and ends when the server stops.
-    async fn read_head(&mut self, until: Instant, idle: bool) -> HeadRead {
-        let (socket, timer, input, worker) = (&mut self.socket, &mut self.timer, &mut self.input, &self.worker);
-        let mut stopping = std::pin::pin!(worker.stopping().wait());
+    /// Reads some more of a head. An idle connection holds no buffer, and ends when the server is `stopping`.
+    async fn read_head(
+        &mut self,
+        until: Instant,
+        mut stopping: Option<Pin<&mut impl Future<Output = ()>>>,
+    ) -> HeadRead {
+        let (socket, timer, input) = (&mut self.socket, &mut self.timer, &mut self.input);
         std::future::poll_fn(|cx| {
             match scratch::poll_read(cx, socket, input) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
@@ -151,7 +162,7 @@ impl Connection {
                 Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
                 Poll::Pending => {}
             }
-            if idle {
+            if let Some(stopping) = &mut stopping {
                 if input.capacity() > 0 {
                     *input = BytesMut::new();
                 }
