@@ -112,7 +112,8 @@ package: wit target ## Build what is published: the WIT package, the SDK's crate
 		--no-deps --package guest-sdk
 
 bench: host routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
-	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example spin --example script
+	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests \
+		--example spin --example script --example stamps
 	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- \
 		--host $(HOST) --handlers $(HANDLERS)/$(WASM)/handler --built $(BENCH) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
