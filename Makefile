@@ -21,8 +21,8 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host target guests test test-languages test-browser chromium curl lint book wit package bench \
-	peers counts autobahn fuzz clean
+.PHONY: help run routes host dist target guests test test-languages test-browser chromium curl lint book wit package \
+	bench peers counts autobahn fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,11 +111,14 @@ package: wit target ## Build what is published: the WIT package, the SDK's crate
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
 		--no-deps --package guest-sdk
 
-bench: host routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
+dist: ## Build the server to install: dist/host in the target directory, optimised across crates, which takes longer
+	$(CARGO) build --locked --profile dist --package host
+
+bench: dist routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
 	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests \
 		--example spin --example script --example stamps
 	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- \
-		--host $(HOST) --handlers $(HANDLERS)/$(WASM)/handler --built $(BENCH) \
+		--host $(BUILD)/dist/host --handlers $(HANDLERS)/$(WASM)/handler --built $(BENCH) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
 	$(if $(ONLY),,$(CARGO) bench --locked --no-fail-fast --package host)
 

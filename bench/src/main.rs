@@ -48,7 +48,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     steady_seconds: u64,
     /// The host to measure
-    #[arg(long, default_value = "target/release/host")]
+    #[arg(long, default_value = "target/dist/host")]
     host: PathBuf,
     /// Where the components of the examples and of the guests `spin`, `script` and `stamps` were built
     #[arg(long, default_value = "target/handlers/wasm32-wasip2/handler")]

@@ -1,4 +1,4 @@
-//! Vibrato's host as a process: a folder of routes, and the release build that serves it with one worker.
+//! Vibrato's host as a process: a folder of routes, and the build that serves it with one worker.
 
 use std::fs;
 use std::path::Path;

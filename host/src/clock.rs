@@ -1,18 +1,48 @@
-//! The wall clock as the `Date` field shows it, formatted once a second on each thread.
+//! The clocks as they were at the last tick: reading them costs no call, which a request would make several times.
+//!
+//! It must not know who ticks.
 
 use std::cell::Cell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::http::response::Date;
+
+/// What the moments are counted from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// The last tick, in nanoseconds since then; 0 before the first.
+static TICKED: AtomicU64 = AtomicU64::new(0);
+/// The second of the wall clock at the last tick, since 1970; 0 before the first.
+static SECOND: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static LAST: Cell<(u64, Date)> = const { Cell::new((u64::MAX, [0; 29])) };
 }
 
-/// The current time as an IMF-fixdate (RFC 9110 section 5.6.7).
+/// Reads the clocks for all threads.
+pub fn tick() {
+    let ticked = u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    TICKED.store(ticked, Ordering::Relaxed);
+    SECOND.store(second(), Ordering::Relaxed);
+}
+
+/// The last tick: for what need not be known to some milliseconds. Now, where nobody ticks.
+#[must_use]
+pub fn recent() -> Instant {
+    match TICKED.load(Ordering::Relaxed) {
+        0 => Instant::now(),
+        ticked => *START + Duration::from_nanos(ticked),
+    }
+}
+
+/// The time of the last tick as an IMF-fixdate (RFC 9110 section 5.6.7), formatted once a second on each thread.
 #[must_use]
 pub fn date() -> Date {
-    let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let second = match SECOND.load(Ordering::Relaxed) {
+        0 => second(),
+        ticked => ticked,
+    };
     let (last, date) = LAST.get();
     if last == second {
         return date;
@@ -23,4 +53,8 @@ pub fn date() -> Date {
     date.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
     LAST.set((second, date));
     date
+}
+
+fn second() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

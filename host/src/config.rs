@@ -21,6 +21,9 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How many threads serve.
     pub workers: NonZeroUsize,
+    /// How long a thread that serves looks for the next request before it sleeps, where requests come that close; zero
+    /// sleeps at once.
+    pub idle_poll: Duration,
     /// Where compiled code is kept; none compiles at every start.
     pub cache_directory: Option<PathBuf>,
     /// Where each request is logged; none logs no requests, and measures none.
@@ -82,6 +85,7 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            idle_poll: Duration::from_micros(50),
             cache_directory: None,
             access_log: None,
             audience: Audience::Strangers,

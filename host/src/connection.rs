@@ -5,6 +5,7 @@
 
 mod account;
 mod buckets;
+mod call;
 mod chain;
 mod close;
 mod drive;
@@ -15,6 +16,7 @@ mod queue;
 mod refusal;
 mod reply;
 mod scratch;
+mod terms;
 mod timer;
 mod unloaded;
 mod websocket;
@@ -27,6 +29,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
+use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::http::head::{HeadError, HeadParser, RequestHead};
 use crate::worker::Worker;
@@ -109,7 +112,7 @@ impl Connection {
     async fn next_head(&mut self) -> Result<Result<RequestHead, HeadError>, CloseReason> {
         let worker = self.worker.clone();
         let timeouts = &worker.config().timeouts;
-        let idle_until = Instant::now() + timeouts.idle;
+        let idle_until = clock::recent() + timeouts.idle;
         let mut head_until = None;
         loop {
             if !self.input.is_empty() {

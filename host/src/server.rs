@@ -3,6 +3,7 @@
 //! Owns threads, the accept loops and the count of connections. It must not know HTTP.
 
 mod crew;
+mod idle_poll;
 #[cfg(test)]
 mod tests;
 

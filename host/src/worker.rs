@@ -63,7 +63,9 @@ impl Shared {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     stopping: Stopping,
-    next_id: AtomicU64,
+    number: u64,
+    /// The requests and messages so far.
+    asked: AtomicU64,
     /// The connections of this worker.
     pub(crate) load: AtomicUsize,
     /// The invocations of this worker.
@@ -79,7 +81,8 @@ impl Worker {
             hub: Arc::new(Hub::new(shared.topics.clone(), number)),
             shared,
             stopping: Stopping::default(),
-            next_id: AtomicU64::new(number as u64 + 1),
+            number: number as u64,
+            asked: AtomicU64::new(0),
             load: AtomicUsize::new(0),
             serving: AtomicUsize::new(0),
             closed: Closed::default(),
@@ -164,8 +167,19 @@ impl Worker {
         &self.stopping
     }
 
-    /// A number that no other request of this server has: the workers take turns in counting.
+    /// Counts a request, and gives it a number that no other of this server has: the workers take turns.
     pub(crate) fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(self.shared.config.workers.get() as u64, Ordering::Relaxed)
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        asked * self.shared.config.workers.get() as u64 + self.number + 1
+    }
+
+    /// Counts a message, which has the number of its connection's request.
+    pub(crate) fn note_message(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests and messages there were so far.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 }

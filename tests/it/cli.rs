@@ -55,6 +55,7 @@ fn help_shows_every_default() {
         ("--log-format", "text"),
         ("--access-log", "off; text with --dev"),
         ("--workers", "one for each core"),
+        ("--idle-poll", "50"),
         ("--max-connections", "10000"),
         ("--max-invocations", "1000"),
         ("--max-parked", "10000"),
@@ -110,7 +111,7 @@ fn every_mistake_is_told_before_it_listens() {
     let missing = routes.path().join("missing").display().to_string();
     let file = routes.path().join("file").display().to_string();
     let in_use = format!("error: cannot listen on {taken}: ");
-    let rows: [(&[&str], String); 15] = [
+    let rows: [(&[&str], String); 16] = [
         (
             &["--routes", &missing],
             format!("error: cannot read the routes directory {missing}; make it, or name another with --routes: "),
@@ -131,6 +132,10 @@ fn every_mistake_is_told_before_it_listens() {
         (
             &["--idle-timeout", "-1"],
             invalid("-1", "--idle-timeout <SECONDS>", "expected a number of seconds above 0, such as 30 or 0.5"),
+        ),
+        (
+            &["--idle-poll", "20000"],
+            invalid("20000", "--idle-poll <MICROSECONDS>", "expected a number of microseconds up to 10000"),
         ),
         (&["--max-invocations", "0"], invalid("0", "--max-invocations <N>", "0 is not in 1..=100000")),
         (&["--log-format", "xml"], "error: invalid value 'xml' for '--log-format <FORMAT>'\n".to_owned()),

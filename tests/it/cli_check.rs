@@ -38,7 +38,7 @@ fn what_is_wrong_with_several_files_is_told_at_once() {
         .with_bytes("text.wasm", b"Hello")
         .with_bytes("users/x[id].wasm", &component(PLAIN));
     let expected = "\
-error: ROUTES/bad_option.wasm: option `rate` is fast; expected a whole number, 0 or more; 0 is unlimited
+error: ROUTES/bad_option.wasm: option `rate` is \"fast\"; expected a whole number, 0 or more; 0 is unlimited
   remedy: declare what is expected in its place, and build it again
 error: ROUTES/cut.wasm: it cannot be compiled: failed to parse WebAssembly module: unexpected end-of-file (at offset 0x4)
   remedy: build or copy the file again: it is truncated, damaged, or newer than this host

@@ -220,7 +220,7 @@ fn a_component_that_cannot_describe_itself_is_told() {
     let expected = [
         error(
             "bad_option.wasm",
-            "option `rate` is fast; expected a whole number, 0 or more; 0 is unlimited",
+            "option `rate` is \"fast\"; expected a whole number, 0 or more; 0 is unlimited",
             "declare what is expected in its place, and build it again",
         ),
         error("describe_spins.wasm", "its `describe` failed: it took longer than 200ms", remedy),
@@ -284,8 +284,12 @@ fn a_route_file_with_mistakes_is_told_all_of_them() {
         error("both.toml", "line 2: both `path` and `paths` are there; expected one of them", "keep one of them"),
         error("bytes.toml", "it is not UTF-8", "make it a readable text file of TOML"),
         error("kind.toml", "line 3: option `chunked` is 1; expected true or false", write),
-        error("kind.toml", "line 2: option `rate` is fast; expected a whole number, 0 or more; 0 is unlimited", write),
-        error("kind.toml", "line 4: option `rate_scope` is route; expected \"client\" or \"connection\"", write),
+        error(
+            "kind.toml",
+            "line 2: option `rate` is \"fast\"; expected a whole number, 0 or more; 0 is unlimited",
+            write,
+        ),
+        error("kind.toml", "line 4: option `rate_scope` is \"route\"; expected \"client\" or \"connection\"", write),
         error(
             "kind.toml",
             "line 5: option `timeout` is 0; expected a number of seconds above 0 and up to 86400",

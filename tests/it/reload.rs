@@ -48,7 +48,7 @@ fn a_file_that_is_broken_leaves_the_version_before_it_until_it_is_mended() {
         ("mended.wasm", &whole[..whole.len() / 2], "mended.wasm: it cannot be compiled: "),
         ("mended.wasm", b"", "mended.wasm: it is not WebAssembly: "),
         ("mended.wasm", b"\0asm\x0d\0\x01\0", "mended.wasm: it does not export the function `handle`"),
-        ("mended.toml", b"status = 'many'", "mended.toml: line 1: option `status` is many"),
+        ("mended.toml", b"status = 'many'", "mended.toml: line 1: option `status` is \"many\""),
         ("mended.toml", b"status", "mended.toml: line 1: "),
     ] {
         server.routes().write(place, broken);

@@ -53,6 +53,12 @@ pub(super) struct Run {
     #[arg(long, value_name = "N", help_heading = "Server")]
     workers: Option<NonZeroUsize>,
 
+    /// How long a thread that serves looks for the next request before it sleeps, where requests come that close; 0
+    /// sleeps at once.
+    #[arg(long, value_name = "MICROSECONDS", default_value = Config::default().idle_poll.as_micros().to_string(),
+          value_parser = microseconds, help_heading = "Server")]
+    idle_poll: Duration,
+
     /// Load changed routes on SIGHUP alone, not as soon as their files change.
     #[arg(long, help_heading = "Server")]
     no_watch: bool,
@@ -194,6 +200,7 @@ impl Run {
                 drain: bounds.drain_timeout,
             },
             workers: self.workers.unwrap_or(Config::default().workers),
+            idle_poll: self.idle_poll,
             cache_directory: self.source.loading.cache_directory()?,
             access_log,
             audience: if self.dev { Audience::Developers } else { Audience::Strangers },
@@ -298,4 +305,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     let duration = Duration::try_from_secs_f64(seconds).map_err(|_| expected.to_owned())?;
     let longest = Duration::from_secs(365 * 86_400);
     if duration.is_zero() || duration > longest { Err(expected.to_owned()) } else { Ok(duration) }
+}
+
+fn microseconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse().ok().filter(|number| *number <= 10_000);
+    number.map(Duration::from_micros).ok_or_else(|| "expected a number of microseconds up to 10000".to_owned())
 }

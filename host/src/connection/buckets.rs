@@ -4,8 +4,14 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::reply::Direction;
 use crate::rate::TokenBucket;
+
+/// A way of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Download,
+    Upload,
+}
 
 /// Buckets by route and direction; as many at most as the tables of its time have routes.
 #[derive(Debug, Default)]

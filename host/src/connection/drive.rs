@@ -156,7 +156,9 @@ where
             return after;
         }
         if after.is_ok() && self.intake.abandon(self.wire.input) {
-            let drained = self.intake.drain(self.wire.socket, self.wire.input, self.wire.timeouts.body).await;
+            // In a box, as it is rare: it would be part of every exchange's future.
+            let drain = self.intake.drain(self.wire.socket, self.wire.input, self.wire.timeouts.body);
+            let drained = Box::pin(drain).await;
             return if drained { Ok(Served::Complete) } else { Err(CloseReason::BodyUnread) };
         }
         Err(CloseReason::BodyUnread)

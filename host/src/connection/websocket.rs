@@ -261,6 +261,7 @@ impl WebSocket {
                 return Err(CallError::Busy("too many requests are running".to_owned()));
             };
             let _serving = worker.serving();
+            worker.note_message();
             route.handler.deliver(invocation, message).await
         }));
     }

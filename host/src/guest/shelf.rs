@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use super::instance::Instance;
+use crate::clock;
 
 /// The most instances that wait for a thread.
 pub(super) const MAX_WAITING: u32 = 64;
@@ -49,7 +50,7 @@ pub(super) fn put(handler: u64, instance: Instance) {
     if instance.memory() > MAX_WAITING_BYTES {
         return end(instance);
     }
-    let since = Instant::now();
+    let since = clock::recent();
     SHELF.with_borrow_mut(|shelf| {
         shelf.bytes += instance.memory();
         shelf.waiting.push(Waiting { handler, instance, since });
@@ -67,7 +68,7 @@ pub(super) fn tidy() {
     ENDED.set(None);
     SHELF.with_borrow_mut(|shelf| {
         if !shelf.waiting.is_empty() {
-            let now = Instant::now();
+            let now = clock::recent();
             shelf.drop_where(|shelf| now.saturating_duration_since(shelf.waiting[0].since) > MAX_AGE);
         }
     });

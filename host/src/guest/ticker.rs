@@ -1,13 +1,16 @@
-//! Ticks the epoch of the engine, so that guests that run come to rest. It must not know what they do then.
+//! Ticks the epoch of the engine, so that guests that run come to rest, and the clocks. It must not know what is done
+//! then.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::clock;
+
 /// How often a running guest rests, so that what it wrote goes out and its time is checked.
 const TICK: Duration = Duration::from_millis(5);
 
-/// The thread that ticks the epoch until it is dropped.
+/// The thread that ticks the epoch and the clocks until it is dropped.
 pub(super) struct Ticker {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -19,11 +22,13 @@ impl Ticker {
     /// # Errors
     /// Why the thread did not start.
     pub(super) fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
+        clock::tick();
         let (stop, stopped) = channel::<()>();
         let start = Instant::now();
         let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
             while stopped.recv_timeout(until_next(start.elapsed())) == Err(RecvTimeoutError::Timeout) {
                 engine.increment_epoch();
+                clock::tick();
             }
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })

@@ -29,7 +29,7 @@ pub struct OptionError {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Fault {
     /// A value of another type than the option's, or out of its range.
-    #[error("is {}; expected {expected}", shown(&.found.to_string()))]
+    #[error("is {}; expected {expected}", quoted(.found))]
     Unexpected {
         /// The value it has.
         found: Value,
@@ -100,6 +100,20 @@ fn option(name: &str, value: &Value) -> Result<(), Fault> {
             Err(Fault::Unexpected { found: value.clone(), expected: builtin.expected() })
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+/// A value for a message: a text in quotation marks, as its file has it.
+fn quoted(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("\"{}\"", shown(text)),
+        Value::Boolean(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Booleans(_)
+        | Value::Integers(_)
+        | Value::Floats(_)
+        | Value::Texts(_) => shown(&value.to_string()),
     }
 }
 

@@ -204,17 +204,17 @@ fn unlimited_is_none_in_the_settings() {
 #[test]
 fn a_value_of_the_wrong_type_or_range_says_what_is_expected() {
     for (name, value, message) in [
-        ("rate", text("fast"), "option `rate` is fast; expected a whole number, 0 or more; 0 is unlimited"),
+        ("rate", text("fast"), "option `rate` is \"fast\"; expected a whole number, 0 or more; 0 is unlimited"),
         ("rate", Integer(-1), "option `rate` is -1; expected a whole number, 0 or more; 0 is unlimited"),
         ("rate", Float(1.5), "option `rate` is 1.5; expected a whole number, 0 or more; 0 is unlimited"),
         ("buffer_size", Integer(0), "option `buffer_size` is 0; expected a whole number from 1 to 1048576"),
         ("status", Integer(101), "option `status` is 101; expected a whole number from 200 to 599"),
         ("stream", Integer(1), "option `stream` is 1; expected true or false"),
-        ("rate_scope", text("route"), "option `rate_scope` is route; expected \"client\" or \"connection\""),
+        ("rate_scope", text("route"), "option `rate_scope` is \"route\"; expected \"client\" or \"connection\""),
         (
             "content_type",
             text("a\r\nb: c"),
-            "option `content_type` is a\\r\\nb: c; expected a field value: ASCII text, not empty, without control \
+            "option `content_type` is \"a\\r\\nb: c\"; expected a field value: ASCII text, not empty, without control \
              characters",
         ),
         ("timeout", Integer(0), "option `timeout` is 0; expected a number of seconds above 0 and up to 86400"),

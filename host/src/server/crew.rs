@@ -18,6 +18,8 @@ use crate::guest;
 use crate::push;
 use crate::worker::{Shared, Stopping, Worker};
 
+use super::idle_poll;
+
 /// Connections that are told that there is no room, at once; past them a connection is closed without an answer.
 const MAX_REFUSALS: usize = 128;
 
@@ -96,7 +98,7 @@ impl Crew {
         for number in 0..shared.config.workers.get() {
             let worker = Arc::new(Worker::new(shared.clone(), number));
             let (sender, arrivals) = unbounded_channel();
-            let runtime = Builder::new_current_thread().enable_all().on_thread_park(guest::when_idle).build()?;
+            let runtime = Builder::new_current_thread().enable_all().on_thread_park(before_sleep).build()?;
             desks.0.push(Desk { worker: worker.clone(), arrivals: sender });
             posts.push(Post { worker, arrivals, runtime, acceptors: Vec::new() });
         }
@@ -173,6 +175,7 @@ impl Post {
         let _stopped = Stopped(worker.stopping());
         let mut tasks = JoinSet::new();
         runtime.block_on(async {
+            tokio::spawn(idle_poll::keep(worker.clone()));
             for acceptor in acceptors {
                 tasks.spawn(acceptor.accept());
             }
@@ -183,6 +186,12 @@ impl Post {
         });
         guest::at_end();
     }
+}
+
+/// What a worker does once no task of it is ready.
+fn before_sleep() {
+    guest::when_idle();
+    idle_poll::before_sleep();
 }
 
 /// Says that a worker has stopped, however it did.

@@ -1,0 +1,234 @@
+//! A request that a route answers: whether there is room for it, its exchange, and the run of it.
+//!
+//! It must not know how the route was found.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Connection;
+use super::account::Account;
+use super::buckets::Direction;
+use super::chain::{self, Answerer};
+use super::drive::{Drive, RETRY, Served};
+use super::refusal::Refusal;
+use super::scratch;
+use super::terms::Terms;
+use super::websocket::Opening;
+use crate::close_reason::CloseReason;
+use crate::config::Audience;
+use crate::exchange::{Exchange, Measured, Request, Timing};
+use crate::guest::{self, Engine, Invocation};
+use crate::http::decode::BodyDecoder;
+use crate::http::framing::BodyFraming;
+use crate::http::head::RequestHead;
+use crate::http::response::{Response, ResponseOptions};
+use crate::intake::Intake;
+use crate::meter::Stage;
+use crate::options::{RateScope, Settings};
+use crate::pump::{Pacer, Pump};
+use crate::rate;
+use crate::routes::{self, Route};
+use crate::websocket::handshake::{self, Accept, HandshakeError};
+use crate::worker::Worker;
+
+/// A request that its route may answer.
+struct Admitted<'p> {
+    /// The answer to a valid handshake, where the route is of WebSockets.
+    accept: Option<Accept>,
+    decoder: BodyDecoder,
+    _places: Places<'p>,
+}
+
+/// The right to run a request: a place of the route's, and one or two of the engine's.
+type Places<'p> = (routes::Permit<'p>, [Option<guest::Permit<'p>>; 2]);
+
+/// All that an exchange needs beside its handler.
+struct Call {
+    exchange: Arc<Exchange>,
+    id: u64,
+    intake: Intake,
+    pump: Pump,
+    opening: Option<Box<Opening>>,
+    account: Option<Box<Account>>,
+}
+
+/// Finds out whether a route, or who answers in its handler's place, may answer a request; else what the host does.
+fn admit<'p>(
+    terms: &Terms,
+    route: &'p Route,
+    head: &RequestHead,
+    answerer: &Answerer<'_>,
+    worker: &'p Worker,
+) -> Result<Admitted<'p>, Refusal<'static>> {
+    let settings = &route.options.settings;
+    let opens = settings.websocket && matches!(answerer, Answerer::Handler);
+    let accept = opens.then(|| handshake::check(head, terms.framing)).transpose().map_err(of_handshake)?;
+    let decoder = BodyDecoder::new(terms.framing, settings.max_body);
+    if decoder.failure().is_some() {
+        return Err(Refusal::new(413, format!("the body is larger than {} bytes", settings.max_body)));
+    }
+    match places(route, worker.engine()) {
+        Some(places) => Ok(Admitted { accept, decoder, _places: places }),
+        None => Err(Refusal::new(503, "too many requests are running").with(RETRY)),
+    }
+}
+
+impl Connection {
+    /// Calls a route's chain and its handler, or who answers in its place; where there is no room, or the request is not
+    /// one for the route, answers so.
+    pub(super) async fn call(
+        &mut self,
+        terms: &Terms,
+        route: &Arc<Route>,
+        request: Request,
+        answerer: Answerer<'_>,
+    ) -> Result<Served, CloseReason> {
+        let worker = self.worker.clone();
+        let Admitted { accept, decoder, _places } = match admit(terms, route, &request.head, &answerer, &worker) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Box::pin(self.reply(terms, Some(&request.head), refusal)).await,
+        };
+        let _serving = worker.serving();
+        let Call { exchange, id, intake, pump, opening, account } = self.set_up(terms, route, request, decoder, accept);
+        let settings = &route.options.settings;
+        let invocation = Invocation {
+            exchange: exchange.clone(),
+            options: route.options.clone(),
+            route: route.mount.name.clone(),
+            id,
+        };
+        let wire = self.wire(&worker.config().timeouts);
+        let mut served = match answerer {
+            Answerer::Handler if route.chain.is_empty() => {
+                let handler = std::pin::pin!(Some(route.handler.call(invocation)));
+                let mut drive = Drive::new(wire, exchange.clone(), handler, intake, pump);
+                drive.name(&route.mount.name, id);
+                drive.may_park(&worker);
+                drive.may_upgrade(opening);
+                if settings.reuse == 1 && worker.gathers() {
+                    drive.gather();
+                }
+                drive.run().await
+            }
+            Answerer::Handler | Answerer::Host(_) => {
+                let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
+                let mut handler = Box::pin(Some(chain::on_request(route, invocation, answerer)));
+                let mut drive = Drive::new(wire, exchange.clone(), handler.as_mut(), intake, pump);
+                drive.name(&route.mount.name, id);
+                drive.may_park(&worker);
+                drive.may_upgrade(opening);
+                drive.hold(watchers);
+                Box::pin(drive.run()).await
+            }
+        };
+        match &mut served {
+            Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, account),
+            served => account.into_iter().for_each(|account| account.close(served)),
+        }
+        scratch::return_output(exchange.response(Response::take_buffer));
+        served
+    }
+
+    /// Makes the exchange of a request. Not part of [`Self::call`], whose future would hold what it is made of.
+    fn set_up(
+        &mut self,
+        terms: &Terms,
+        route: &Arc<Route>,
+        request: Request,
+        decoder: BodyDecoder,
+        accept: Option<Accept>,
+    ) -> Call {
+        let settings = &route.options.settings;
+        let (download, upload) = self.pacers(route);
+        let worker = &self.worker;
+        let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
+        let mut exchange = exchange(terms, settings, request, measured);
+        exchange.allow_push(worker.hub().clone(), settings.push);
+        let exchange = Arc::new(exchange);
+        let id = worker.next_id();
+        let account = terms.arrival.and_then(|_| {
+            let head = exchange.request().map(|request| &request.head);
+            self.account(&exchange, terms, head, Some(&route.mount.name), id)
+        });
+        // A handshake has no body, but messages come after it.
+        let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
+        let opening = accept.map(|accept| Box::new(Opening::new(accept, &exchange, route, worker, id, of_messages)));
+        let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
+        let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, &worker.config().timeouts);
+        Call { exchange, id, intake, pump: Pump::new(download), opening, account }
+    }
+
+    /// What measures an exchange from here on, whose head was complete at `arrival`.
+    fn measured(&self, arrival: Instant) -> Option<Measured> {
+        let meter = self.worker.meter()?;
+        meter.add(Stage::Queued, arrival.elapsed());
+        let timing = match self.worker.audience() {
+            Audience::Strangers => Timing::Untold,
+            Audience::Developers => Timing::Told,
+        };
+        Some(Measured { meter, timing })
+    }
+
+    /// The pacers of the two directions, where the route has rates.
+    fn pacers(&mut self, route: &Arc<Route>) -> (Option<Pacer>, Option<Pacer>) {
+        let settings = &route.options.settings;
+        let download = settings.rate.map(|rate| (rate, settings.burst, Direction::Download));
+        let upload = settings.upload_rate.map(|rate| (rate, settings.upload_burst, Direction::Upload));
+        let mut pacer = |(rate, burst, direction)| {
+            let now = Instant::now();
+            let clients = match direction {
+                Direction::Download => &route.download,
+                Direction::Upload => &route.upload,
+            };
+            let bucket = match (settings.rate_scope, clients) {
+                (RateScope::Client, Some(clients)) => clients.bucket(self.peer.ip(), now),
+                (RateScope::Connection, _) | (RateScope::Client, None) => {
+                    self.buckets.get(&route.mount.name, direction, (rate, burst), now)
+                }
+            };
+            Pacer::new(bucket, rate::piece(rate, burst))
+        };
+        (download.map(&mut pacer), upload.map(&mut pacer))
+    }
+}
+
+/// The answer to a request that opens no WebSocket where the route takes only those.
+fn of_handshake(error: HandshakeError) -> Refusal<'static> {
+    let refusal = Refusal::new(error.status(), error.to_string());
+    match error {
+        HandshakeError::Version => refusal.with(("Sec-WebSocket-Version", handshake::VERSION)),
+        HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => refusal,
+    }
+}
+
+/// The right to run a request, where there is room. While a chain sees a head the handler waits in its write: behind
+/// middleware a request takes two places.
+fn places<'p>(route: &'p Route, engine: &'p Engine) -> Option<Places<'p>> {
+    let (running, place) = (route.admit(), engine.permit());
+    let beside = if route.chain.is_empty() { None } else { Some(engine.permit()?) };
+    Some((running?, [Some(place?), beside]))
+}
+
+/// The exchange of a request that came now.
+fn exchange(terms: &Terms, settings: &Settings, request: Request, measured: Option<Measured>) -> Exchange {
+    let has_body = terms.framing != BodyFraming::None;
+    Exchange::new(request, response(terms, settings), has_body, Instant::now() + settings.timeout, measured)
+}
+
+/// The response as the route's options have it.
+fn response(terms: &Terms, settings: &Settings) -> Response {
+    let options = ResponseOptions {
+        version: terms.version,
+        head_only: terms.head_only,
+        keep_alive: terms.keep_alive,
+        chunked: settings.chunked.unwrap_or(true),
+        status: settings.status,
+        coalesce: if settings.stream { 0 } else { (settings.buffer_size / 2).max(1) },
+        buffer_size: settings.buffer_size,
+    };
+    let mut response = Response::new(options, settings.content_type.as_bytes(), scratch::take_output());
+    if terms.awaits_continue {
+        response.expect_continue();
+    }
+    response
+}
