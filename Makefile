@@ -115,7 +115,8 @@ dist: ## Build the server to install: dist/host in the target directory, optimis
 	$(CARGO) build --locked --profile dist --package host
 
 bench: dist routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
-	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example spin --example script
+	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests \
+		--example spin --example script --example stamps
 	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- \
 		--host $(BUILD)/dist/host --handlers $(HANDLERS)/$(WASM)/handler --built $(BENCH) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -1,6 +1,8 @@
 //! Clients for what wrk cannot ask: one whole answer, a stream that is only counted, a steady rate, connections that
 //! rest.
 
+mod ages;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -8,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Socket, Type};
+
+pub use ages::ages;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER_BYTES: usize = 1024 * 1024;

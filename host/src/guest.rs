@@ -17,6 +17,7 @@ mod missing;
 mod report;
 mod shelf;
 mod state;
+mod ticker;
 mod types;
 
 use std::sync::Arc;

@@ -1,4 +1,7 @@
-//! Long responses: large writes through the chunked coding, and how many small ones fit into a second.
+//! Long responses: large writes through the chunked coding, how many small ones fit into a second, and how long one is
+//! held back.
+
+mod held;
 
 use anyhow::Context as _;
 
@@ -40,7 +43,7 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     });
     let writes = series.into_iter().next().context("a series for each contender")?;
     report.amount("writes of 64 bytes, each a chunk", Unit::WritesASecond, writes.value()?, Demand::AtLeast(1e6));
-    Ok(())
+    held::measure(setup, report)
 }
 
 /// What each server sends in a second, in writes of [`LARGE_WRITE`] bytes.

@@ -1,12 +1,8 @@
-//! The engine: one for the process. Configures wasmtime, caches what it compiles, ticks the epoch and the clocks, counts
-//! invocations.
+//! The engine: one for the process. Configures wasmtime, caches what it compiles, counts invocations.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use thiserror::Error;
 use wasmtime::component::Linker;
@@ -15,10 +11,7 @@ use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, 
 use super::imports;
 use super::shelf::MAX_WAITING;
 use super::state::{MAX_TABLE_ELEMENTS, State};
-use crate::clock;
-
-/// How often a running guest rests, so that what it wrote goes out and its time is checked.
-pub const TICK: Duration = Duration::from_millis(5);
+use super::ticker::Ticker;
 
 /// What a component may be made of: a Python interpreter split by componentize-py has 38 core instances.
 const CORE_INSTANCES: u32 = 64;
@@ -211,35 +204,5 @@ impl HostConfig for Config {
         let mut config = Self::base(cache);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         config
-    }
-}
-
-/// The thread that ticks the epoch and the clocks until it is dropped.
-struct Ticker {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Ticker {
-    fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
-        clock::tick();
-        let (stop, stopped) = channel::<()>();
-        let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                engine.increment_epoch();
-                clock::tick();
-            }
-        })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // The thread only sleeps and counts: there is no panic to report.
-            let _ = thread.join();
-        }
     }
 }
