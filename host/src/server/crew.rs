@@ -26,10 +26,6 @@ const MAX_REFUSALS: usize = 128;
 /// Connections that are still accepted once the worker is to stop: there may be no end of them.
 const MAX_LAST: usize = 4096;
 
-/// How many sockets that are ready a worker hears of at once. Of a thousand, the core has forgotten the first again by
-/// the time that the last was looked at: with thousands of busy connections a request takes a tenth longer then.
-const READY_AT_ONCE: usize = 16;
-
 /// How long accepting rests after an error that does not pass by itself, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -102,9 +98,7 @@ impl Crew {
         for number in 0..shared.config.workers.get() {
             let worker = Arc::new(Worker::new(shared.clone(), number));
             let (sender, arrivals) = unbounded_channel();
-            let mut runtime = Builder::new_current_thread();
-            runtime.enable_all().max_io_events_per_tick(READY_AT_ONCE).on_thread_park(before_sleep);
-            let runtime = runtime.build()?;
+            let runtime = Builder::new_current_thread().enable_all().on_thread_park(before_sleep).build()?;
             desks.0.push(Desk { worker: worker.clone(), arrivals: sender });
             posts.push(Post { worker, arrivals, runtime, acceptors: Vec::new() });
         }
