@@ -23,11 +23,12 @@ thread_local! {
 /// Reads the clocks for all threads.
 pub fn tick() {
     let ticked = u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    TICKED.store(ticked, Ordering::Relaxed);
+    // Where several tick, none goes back.
+    TICKED.fetch_max(ticked, Ordering::Relaxed);
     SECOND.store(second(), Ordering::Relaxed);
 }
 
-/// The last tick: for what need not be known to some milliseconds. Now, where nobody ticks.
+/// The last tick: for what need not be known to some milliseconds. Now, before the first.
 #[must_use]
 pub fn recent() -> Instant {
     match TICKED.load(Ordering::Relaxed) {
@@ -57,4 +58,21 @@ pub fn date() -> Date {
 
 fn second() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clocks_are_read_at_a_tick() {
+        let (before, second_before) = (Instant::now(), second());
+        tick();
+        // Servers of other tests tick too, later.
+        assert!(recent() >= before && recent() <= Instant::now());
+        let date = date();
+        let shown = httpdate::parse_http_date(str::from_utf8(&date).expect("a date is ASCII")).expect("it is a date");
+        let shown = shown.duration_since(UNIX_EPOCH).expect("1970 is over").as_secs();
+        assert!((second_before..=second()).contains(&shown));
+    }
 }

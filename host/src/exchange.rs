@@ -35,6 +35,9 @@ pub use timing::{Measured, Timing};
 use passage::Passage;
 use push::Push;
 
+/// How long a handler that writes runs before it rests: less than a tick of the epoch.
+const LONGEST_RUN: Duration = Duration::from_millis(2);
+
 /// The request, all but its body.
 #[derive(Debug)]
 pub struct Request {
@@ -60,6 +63,8 @@ struct Inner {
     response: Response,
     body: Body,
     clock: Clock,
+    /// When the handler was last seen to rest, or to write first.
+    rested: Option<Instant>,
     closed_by_handler: bool,
     /// Why the handler gave up, where it did.
     failure: Option<String>,
@@ -106,6 +111,7 @@ impl Inner {
             response,
             body,
             clock,
+            rested: None,
             closed_by_handler: false,
             failure: None,
             subscriber: None,
@@ -220,6 +226,19 @@ impl Exchange {
                 return Ok(true);
             }
         }
+    }
+
+    /// Whether a handler that has just written is to rest, so that it goes out: it has run for a while since it last did.
+    /// It comes to rest by itself at the epoch too, where the system lets the thread that ticks run in time.
+    #[must_use]
+    pub fn is_to_rest(&self, now: Instant) -> bool {
+        let rested = &mut self.lock().rested;
+        let since = *rested.get_or_insert(now);
+        let is_to_rest = now.saturating_duration_since(since) >= LONGEST_RUN;
+        if is_to_rest {
+            *rested = Some(now);
+        }
+        is_to_rest
     }
 
     /// Waits until the head may be sent and the client took enough of what was written, or the response is over.

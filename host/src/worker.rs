@@ -75,7 +75,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// The worker of that number, from 0 on. It numbers its requests from there, in steps of the number of workers.
+    /// The worker of that number, from 0 on. It numbers its requests from there, in steps of the number of workers; messages count too.
     pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Self {
         Self {
             hub: Arc::new(Hub::new(shared.topics.clone(), number)),

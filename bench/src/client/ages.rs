@@ -1,7 +1,7 @@
 //! A client that asks how old each chunk of a response is when it comes.
 //!
-//! It goes by the time at which the system had the bytes for it. How long the system then takes to run the client says
-//! nothing of the server, and now and then is milliseconds.
+//! It goes by the time at which the system had the bytes for it: of what it reads at once, the last of them. How long the
+//! system then takes to run the client says nothing of the server, and now and then is milliseconds.
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpStream};

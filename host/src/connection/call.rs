@@ -43,7 +43,7 @@ struct Admitted<'p> {
 type Places<'p> = (routes::Permit<'p>, [Option<guest::Permit<'p>>; 2]);
 
 /// All that an exchange needs beside its handler.
-struct Call {
+struct Parts {
     exchange: Arc<Exchange>,
     id: u64,
     intake: Intake,
@@ -89,7 +89,8 @@ impl Connection {
             Err(refusal) => return Box::pin(self.reply(terms, Some(&request.head), refusal)).await,
         };
         let _serving = worker.serving();
-        let Call { exchange, id, intake, pump, opening, account } = self.set_up(terms, route, request, decoder, accept);
+        let Parts { exchange, id, intake, pump, opening, account } =
+            self.set_up(terms, route, request, decoder, accept);
         let settings = &route.options.settings;
         let invocation = Invocation {
             exchange: exchange.clone(),
@@ -137,7 +138,7 @@ impl Connection {
         request: Request,
         decoder: BodyDecoder,
         accept: Option<Accept>,
-    ) -> Call {
+    ) -> Parts {
         let settings = &route.options.settings;
         let (download, upload) = self.pacers(route);
         let worker = &self.worker;
@@ -155,7 +156,7 @@ impl Connection {
         let opening = accept.map(|accept| Box::new(Opening::new(accept, &exchange, route, worker, id, of_messages)));
         let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, &worker.config().timeouts);
-        Call { exchange, id, intake, pump: Pump::new(download), opening, account }
+        Parts { exchange, id, intake, pump: Pump::new(download), opening, account }
     }
 
     /// What measures an exchange from here on, whose head was complete at `arrival`.

@@ -1,4 +1,4 @@
-//! What is known of a request before it is answered.
+//! What a request's head says of its connection, its body and the framing of its answer.
 
 use std::time::Instant;
 

@@ -319,3 +319,13 @@ fn notes_are_bounded_in_number_names_and_bytes() {
     assert_eq!(other.set_note(&named(257), b"v"), Err(NoteError::TooLarge));
     assert_eq!(other.note("n"), None);
 }
+
+#[test]
+fn a_handler_that_writes_for_a_while_is_to_rest_after_a_write() {
+    let (exchange, begun, run) = (exchange(options()), Instant::now(), LONGEST_RUN);
+    assert!(!exchange.is_to_rest(begun));
+    assert!(!exchange.is_to_rest(begun + run - Duration::from_nanos(1)));
+    assert!(exchange.is_to_rest(begun + run));
+    assert!(!exchange.is_to_rest(begun + run + run / 2), "it has just rested");
+    assert!(exchange.is_to_rest(begun + 2 * run));
+}

@@ -6,6 +6,7 @@
 mod push;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, WasmList, WasmStr};
@@ -87,7 +88,12 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
             let mut written = 0;
             loop {
                 match exchange.write(chunk.as_le_slice(&store), &mut written) {
-                    Ok(true) => return Ok((Ok(()),)),
+                    Ok(true) => {
+                        if exchange.is_to_rest(Instant::now()) {
+                            tokio::task::yield_now().await;
+                        }
+                        return Ok((Ok(()),));
+                    }
                     Ok(false) => exchange.room().await,
                     Err(error) => return Ok((Err(GuestError::from(error)),)),
                 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::worker::Worker;
 
-/// After so many polls in vain, fewer hits aside, most chances to poll are let go: all but one in two to this power.
+/// Where [`IdlePoll::misses`] ends: then one chance to poll in two to this power is taken.
 const MOST_MISSES: u32 = 7;
 
 thread_local! {

@@ -20,7 +20,7 @@ const TICK: f64 = 0.005;
 /// writes: the longest of ten thousand is the machine's.
 pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let routes = Routes::new(setup)?;
-    routes.add("stamps", "examples/stamps", "")?;
+    routes.add("stamps", "examples/stamps", "timeout = 3600\n")?;
     let server = routes.serve()?;
     let never_rests = format!("/stamps?milliseconds={}", setup.run.as_millis());
     let rests = format!("{never_rests}&rests");
