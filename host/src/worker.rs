@@ -63,6 +63,7 @@ impl Shared {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     stopping: Stopping,
+    /// Which of the workers it is, from 0 on.
     number: u64,
     /// The requests and messages so far.
     asked: AtomicU64,
@@ -75,7 +76,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// The worker of that number, from 0 on. It numbers its requests from there, in steps of the number of workers; messages count too.
+    /// The worker of that number, from 0 on. It numbers its requests from there, in steps of the number of workers;
+    /// messages count too.
     pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Self {
         Self {
             hub: Arc::new(Hub::new(shared.topics.clone(), number)),

@@ -114,19 +114,11 @@ where
         }
     }
 
-    /// Says whose handler it is, for the log.
-    pub(super) fn name(&mut self, route: &'c str, id: u64) {
+    /// Says whose handler it is, for the log. It may leave its response open where `worker` has a place for one more, and
+    /// the connection becomes a WebSocket then where there is an `opening`.
+    pub(super) fn serve(&mut self, route: &'c str, id: u64, worker: &'c Worker, opening: Option<Box<Opening>>) {
         (self.route, self.id) = (route, id);
-    }
-
-    /// Lets the handler leave its response open, where the worker has a place for one more.
-    pub(super) fn may_park(&mut self, worker: &'c Worker) {
-        self.worker = Some(worker);
-    }
-
-    /// Makes a WebSocket of the connection where the handler leaves it open.
-    pub(super) fn may_upgrade(&mut self, opening: Option<Box<Opening>>) {
-        self.opening = opening;
+        (self.worker, self.opening) = (Some(worker), opening);
     }
 
     /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
