@@ -41,7 +41,7 @@ use timer::Timer;
 
 /// A connection to one client.
 pub struct Connection {
-    socket: TcpStream,
+    socket: Arc<TcpStream>,
     peer: SocketAddr,
     worker: Arc<Worker>,
     input: BytesMut,
@@ -60,7 +60,7 @@ impl Connection {
         // Small writes matter more than small packets; a socket that refuses is about to fail anyway.
         let _ = socket.set_nodelay(true);
         Self {
-            socket,
+            socket: Arc::new(socket),
             peer,
             worker,
             input: BytesMut::new(),
@@ -87,7 +87,7 @@ impl Connection {
     async fn close(mut self, reason: CloseReason) {
         tracing::debug!(peer = %self.peer, reason = reason.explain(), "connection closed");
         self.worker.closed().count(reason);
-        close::close(self.socket, &mut self.timer, reason, self.half_closed).await;
+        close::close(&self.socket, &mut self.timer, reason, self.half_closed).await;
     }
 
     async fn serve_requests(&mut self) -> CloseReason {
@@ -154,7 +154,7 @@ impl Connection {
         until: Instant,
         mut stopping: Option<Pin<&mut impl Future<Output = ()>>>,
     ) -> HeadRead {
-        let (socket, timer, input) = (&mut self.socket, &mut self.timer, &mut self.input);
+        let (socket, timer, input) = (&self.socket, &mut self.timer, &mut self.input);
         std::future::poll_fn(|cx| {
             match scratch::poll_read(cx, socket, input) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),

@@ -7,7 +7,7 @@
 
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -27,16 +27,16 @@ mod push;
 mod tests;
 mod timing;
 mod websocket;
+mod writing;
 
 pub use body_error::BodyError;
 pub use notes::NoteError;
 pub use timing::{Measured, Timing};
+pub use writing::Sink;
 
 use passage::Passage;
 use push::Push;
-
-/// How long a handler that writes runs before it rests: less than a tick of the epoch.
-const LONGEST_RUN: Duration = Duration::from_millis(2);
+use writing::Pace;
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub struct Exchange {
     request: Option<Request>,
     measured: Option<Measured>,
     push: Option<Push>,
+    /// The short way to a client that has no rate.
+    sink: Option<Arc<dyn Sink>>,
     inner: Mutex<Inner>,
 }
 
@@ -63,8 +65,7 @@ struct Inner {
     response: Response,
     body: Body,
     clock: Clock,
-    /// When the handler was last seen to rest, or to write first.
-    rested: Option<Instant>,
+    pace: Pace,
     closed_by_handler: bool,
     /// Why the handler gave up, where it did.
     failure: Option<String>,
@@ -111,7 +112,7 @@ impl Inner {
             response,
             body,
             clock,
-            rested: None,
+            pace: Pace::default(),
             closed_by_handler: false,
             failure: None,
             subscriber: None,
@@ -144,7 +145,13 @@ impl Exchange {
     ) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
         let clock = Clock { deadline, waiting: None };
-        Self { request: Some(request), measured, push: None, inner: Mutex::new(Inner::new(response, body, clock)) }
+        Self {
+            request: Some(request),
+            measured,
+            push: None,
+            sink: None,
+            inner: Mutex::new(Inner::new(response, body, clock)),
+        }
     }
 
     /// An exchange that no handler sees: the host has made the response.
@@ -152,7 +159,7 @@ impl Exchange {
     pub fn answered(response: Response) -> Self {
         let clock = Clock { deadline: Instant::now(), waiting: None };
         let inner = Mutex::new(Inner::new(response, Body::Over(Ok(())), clock));
-        Self { request: None, measured: None, push: None, inner }
+        Self { request: None, measured: None, push: None, sink: None, inner }
     }
 
     /// The request, where a handler answers it.
@@ -192,53 +199,6 @@ impl Exchange {
         ResponseError: From<E>,
     {
         Ok(change(self.lock().of_handler()?.fields()?)?)
-    }
-
-    /// Writes as much of `chunk` from `offset` on as there is room for, and moves `offset`. True once all is
-    /// written; otherwise [`Self::room`] waits for more. An empty chunk completes the response.
-    ///
-    /// # Errors
-    /// As [`Response::write`].
-    pub fn write(&self, chunk: &[u8], offset: &mut usize) -> Result<bool, ResponseError> {
-        let inner = &mut *self.lock();
-        let response = inner.of_handler()?;
-        // All of a chunk is refused or none of it.
-        if *offset == 0 && !response.admits(chunk.len() as u64) {
-            return Err(ResponseError::Invalid);
-        }
-        if !inner.may_send_head()? {
-            return Ok(false);
-        }
-        let response = &mut inner.response;
-        if self.measured.is_some() {
-            self.tell_timing(response);
-        }
-        loop {
-            let rest = &chunk[*offset..];
-            if !rest.is_empty() && !response.is_over() && !response.has_room() {
-                return Ok(false);
-            }
-            let piece = &rest[..rest.len().min(response.max_piece())];
-            response.write(piece, clock::date)?;
-            *offset += piece.len();
-            // A response without a body is over with its first piece: the rest of the chunk is dropped with it.
-            if *offset == chunk.len() || response.is_over() {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Whether a handler that has just written is to rest, so that it goes out: it has run for a while since it last did.
-    /// It comes to rest by itself at the epoch too, where the system lets the thread that ticks run in time.
-    #[must_use]
-    pub fn is_to_rest(&self, now: Instant) -> bool {
-        let rested = &mut self.lock().rested;
-        let since = *rested.get_or_insert(now);
-        let is_to_rest = now.saturating_duration_since(since) >= LONGEST_RUN;
-        if is_to_rest {
-            *rested = Some(now);
-        }
-        is_to_rest
     }
 
     /// Waits until the head may be sent and the client took enough of what was written, or the response is over.

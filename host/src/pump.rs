@@ -1,16 +1,16 @@
 //! Moves what a response has encoded to the socket, no faster than its rate.
 //!
-//! Owns pacing and the write-stall clock. It is the only place that writes to a client. It must not know where the
-//! bytes come from, nor Wasm.
+//! Owns pacing and the write-stall clock. All that waits for a client is sent here; what need not wait may go past it, as
+//! to a [`Sink`]. It must not know where the bytes come from, nor Wasm.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Sink};
 use crate::rate::TokenBucket;
 
 #[cfg(test)]
@@ -39,6 +39,12 @@ impl Output for &Exchange {
             response.advance(sent);
             Ok(sent)
         })
+    }
+}
+
+impl Sink for TcpStream {
+    fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.try_write_vectored(slices)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Hostile clients by the hundred and the thousand: what they cost the host in memory, descriptors and time is bounded.
 //! The host is a process of its own here, so that what it uses can be told from what the tests use.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
 
 use super::support::{Client, End, PATIENCE, Process, RoutesDir, compile_cache, host};
 
@@ -84,21 +84,13 @@ fn two_hundred_that_read_slowly_hold_little_of_the_host() {
 #[track_caller]
 fn slow_readers(host: &Process, path: &str) -> (usize, Vec<Client>) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\n\r\n");
-    let mut crowd: Vec<Client> = (0..200).map(|_| small_window(host.addresses()[0])).collect();
+    let mut crowd: Vec<Client> = (0..200).map(|_| Client::with_small_window(host.addresses()[0])).collect();
     crowd.iter_mut().for_each(|client| client.send(&request));
     crowd.iter_mut().for_each(|client| assert!(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 200 ")));
     // Each guest has had its turns by then.
     let mut other = host.connect();
     (0..100).for_each(|_| probe(&mut other));
     (host.memory(), crowd)
-}
-
-/// A client whose system takes little of what it does not read.
-fn small_window(address: SocketAddr) -> Client {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket can be made");
-    socket.set_recv_buffer_size(4096).expect("a buffer can be small");
-    socket.connect(&address.into()).expect("the server accepts");
-    Client::over(socket.into())
 }
 
 #[test]

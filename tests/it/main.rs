@@ -22,6 +22,7 @@ mod hostile_clients;
 mod hostile_crowds;
 mod keep_alive;
 mod languages;
+mod large;
 mod middleware;
 mod middleware_files;
 mod options;

@@ -141,6 +141,9 @@ impl Connection {
         let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
         let mut exchange = exchange(terms, settings, request, measured);
         exchange.allow_push(worker.hub().clone(), settings.push);
+        if download.is_none() {
+            exchange.send_through(self.socket.clone());
+        }
         let exchange = Arc::new(exchange);
         let id = worker.next_id();
         let account = terms.arrival.and_then(|_| {

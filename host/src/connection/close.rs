@@ -1,9 +1,10 @@
 //! How a connection ends: a client must get the last bytes it was sent.
 
+use std::net::Shutdown;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::scratch;
@@ -16,7 +17,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 
 /// Closes the connection. A client that is still sending would otherwise lose the last response to a reset, so the
 /// host ends its own side first and reads on within bounds (RFC 9112 section 9.6).
-pub(super) async fn close(mut socket: TcpStream, timer: &mut Timer, reason: CloseReason, half_closed: bool) {
+pub(super) async fn close(socket: &TcpStream, timer: &mut Timer, reason: CloseReason, half_closed: bool) {
     match reason {
         // What the system still holds for a client that stopped reading, or reads too slowly, goes too; it would look
         // like a whole response where the close delimits it.
@@ -39,14 +40,14 @@ pub(super) async fn close(mut socket: TcpStream, timer: &mut Timer, reason: Clos
         | CloseReason::Overloaded
         | CloseReason::Stopping => {}
     }
-    if socket.shutdown().await.is_err() || half_closed {
+    if SockRef::from(socket).shutdown(Shutdown::Write).is_err() || half_closed {
         return;
     }
     let until = Instant::now() + LINGER;
     let mut dropped = 0;
     std::future::poll_fn(|cx| {
         while dropped < LINGER_BYTES {
-            match scratch::poll_discard(cx, &mut socket) {
+            match scratch::poll_discard(cx, socket) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(read)) => dropped += read,
                 Poll::Pending => return timer.poll(cx, until),

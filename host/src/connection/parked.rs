@@ -73,7 +73,7 @@ enum Ending {
 
 /// What of a connection a response left open uses.
 struct Wire<'c> {
-    socket: &'c mut TcpStream,
+    socket: &'c TcpStream,
     timer: &'c mut Timer,
     write_timeout: Duration,
 }
@@ -150,7 +150,7 @@ impl Parked {
     }
 
     /// Notices a client that goes. What it sends is dropped, and with it the hope to find the next request.
-    fn watch_client(&mut self, cx: &mut Context<'_>, socket: &mut TcpStream) -> Result<(), CloseReason> {
+    fn watch_client(&mut self, cx: &mut Context<'_>, socket: &TcpStream) -> Result<(), CloseReason> {
         match scratch::poll_discard(cx, socket) {
             Poll::Ready(Ok(0)) => Err(CloseReason::ClientClosed),
             Poll::Ready(Ok(_)) => {
@@ -287,7 +287,7 @@ impl Connection {
             parked.response.forbid_keep_alive();
         }
         let write_timeout = self.worker.config().timeouts.write;
-        let mut wire = Wire { socket: &mut self.socket, timer: &mut self.timer, write_timeout };
+        let mut wire = Wire { socket: &self.socket, timer: &mut self.timer, write_timeout };
         let mut stopping = std::pin::pin!(self.worker.stopping().wait());
         let served = std::future::poll_fn(|cx| parked.poll(cx, &mut wire, stopping.as_mut())).await;
         parked.account();

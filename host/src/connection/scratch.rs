@@ -2,11 +2,10 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// How much is read at once while no head is known.
@@ -22,23 +21,37 @@ thread_local! {
 }
 
 /// Reads what is there and appends it to `input`, which takes no more memory than that.
-pub(super) fn poll_read(cx: &mut Context<'_>, socket: &mut TcpStream, input: &mut BytesMut) -> Poll<io::Result<usize>> {
+pub(super) fn poll_read(cx: &mut Context<'_>, socket: &TcpStream, input: &mut BytesMut) -> Poll<io::Result<usize>> {
     poll_with(cx, socket, |read| input.extend_from_slice(read))
 }
 
 /// Reads what is there and drops it.
-pub(super) fn poll_discard(cx: &mut Context<'_>, socket: &mut TcpStream) -> Poll<io::Result<usize>> {
+pub(super) fn poll_discard(cx: &mut Context<'_>, socket: &TcpStream) -> Poll<io::Result<usize>> {
     poll_with(cx, socket, |_| ())
 }
 
-/// Reads through `AsyncRead`, which knows that a short read has emptied the socket and saves the call that says so.
-fn poll_with(cx: &mut Context<'_>, socket: &mut TcpStream, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
+fn poll_with(cx: &mut Context<'_>, socket: &TcpStream, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
     READ.with_borrow_mut(|scratch| {
-        let mut read = ReadBuf::new(scratch);
-        ready!(Pin::new(socket).poll_read(cx, &mut read))?;
-        take(read.filled());
-        Poll::Ready(Ok(read.filled().len()))
+        loop {
+            ready!(socket.poll_read_ready(cx))?;
+            match socket.try_read(scratch) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(read) => {
+                    if (1..scratch.len()).contains(&read) {
+                        note_emptied(socket);
+                    }
+                    take(&scratch[..read]);
+                    return Poll::Ready(Ok(read));
+                }
+            }
+        }
     })
+}
+
+/// A short read has emptied the socket: saves the call that says so.
+fn note_emptied(socket: &TcpStream) {
+    let _: io::Result<()> = socket.try_io(Interest::READABLE, || Err(io::ErrorKind::WouldBlock.into()));
 }
 
 /// An empty buffer for a response.

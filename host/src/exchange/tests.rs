@@ -1,10 +1,15 @@
+use std::io::{self, IoSlice};
 use std::net::Ipv4Addr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
 use bytes::BytesMut;
 
+use super::writing::LONGEST_RUN;
 use super::*;
+use crate::http::decode::{BodyDecoder, Decoded};
+use crate::http::framing::BodyFraming;
 use crate::http::head::{HeadLimits, HeadParser, Version};
 use crate::http::response::ResponseOptions;
 
@@ -87,6 +92,90 @@ fn a_write_waits_for_room_and_goes_on_where_it_was() {
     let pieces: String = body.split("\r\n").enumerate().filter(|(at, _)| at % 2 == 1).map(|(_, piece)| piece).collect();
     assert_eq!(pieces.as_bytes(), chunk);
     assert!(waits > 10);
+}
+
+/// A client that takes `most` bytes at once, `left` times, and no more then.
+#[derive(Debug)]
+struct Client {
+    most: usize,
+    left: AtomicUsize,
+    received: Mutex<Vec<u8>>,
+}
+
+impl Client {
+    fn new(most: usize, times: usize) -> Arc<Self> {
+        Arc::new(Self { most, left: AtomicUsize::new(times), received: Mutex::default() })
+    }
+}
+
+impl Sink for Client {
+    fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let left = self.left.load(Ordering::Relaxed).checked_sub(1).ok_or(io::ErrorKind::WouldBlock)?;
+        self.left.store(left, Ordering::Relaxed);
+        let offered = slices.iter().flat_map(|slice| slice.to_vec());
+        let taken: Vec<u8> = offered.take(self.most).collect();
+        self.received.lock().expect("no test has panicked").extend_from_slice(&taken);
+        Ok(taken.len())
+    }
+}
+
+/// The bodies of chunks of these tests are larger than what goes out by way of the output.
+const LARGE: usize = 200_000;
+
+fn large(client: &Arc<Client>) -> Exchange {
+    let mut exchange = exchange(ResponseOptions { buffer_size: 16 * 1024, ..options() });
+    exchange.send_through(client.clone());
+    exchange
+}
+
+/// The body of the chunks in `coded`.
+fn decoded(coded: &[u8]) -> Vec<u8> {
+    let (mut decoder, mut coded) = (BodyDecoder::new(BodyFraming::Chunked, u64::MAX), BytesMut::from(coded));
+    let mut body = Vec::new();
+    while let Ok(Decoded::Piece(piece)) = decoder.decode(&mut coded, usize::MAX) {
+        body.extend_from_slice(&piece);
+    }
+    body
+}
+
+#[test]
+fn a_large_chunk_goes_past_the_output_to_a_client_that_takes_it() {
+    let client = Client::new(usize::MAX, usize::MAX);
+    let (exchange, chunk) = (large(&client), vec![b'x'; LARGE]);
+    let mut offset = 0;
+    while exchange.write(&chunk, &mut offset) == Ok(false) {
+        assert!(poll(pin!(exchange.room())).is_ready(), "the client would take more");
+    }
+    assert_eq!(offset, LARGE);
+    // What is left of the chunk in the end is not large.
+    assert!(exchange.response(|response| response.output().len()) < 32 * 1024);
+    let sent = client.received.lock().expect("no test has panicked").len();
+    assert!(sent > LARGE - 32 * 1024);
+    assert_eq!(exchange.response(|response| response.sent_bytes()), sent as u64);
+}
+
+#[test]
+fn a_large_chunk_goes_on_as_output_where_its_client_stops_to_take_it() {
+    for most in [0, 1, 100, 200, 16_384, 16_600, 50_000, 131_400] {
+        let client = Client::new(most, 1);
+        let exchange = large(&client);
+        let chunk: Vec<u8> = (0..LARGE).map(|at| (at % 251) as u8).collect();
+        let (mut offset, mut received) = (0, Vec::new());
+        loop {
+            let whole = exchange.write(&chunk, &mut offset) == Ok(true);
+            received.append(&mut client.received.lock().expect("no test has panicked"));
+            exchange.response(|response| {
+                assert!(response.output().len() < 64 * 1024 + 16 * 1024 + 300, "after {most} bytes");
+                received.extend_from_slice(response.output());
+                response.advance(response.output().len());
+            });
+            if whole {
+                break;
+            }
+        }
+        let head = received.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
+        assert_eq!(decoded(&received[head + 4..]), chunk, "after {most} bytes");
+    }
 }
 
 #[test]
@@ -323,9 +412,11 @@ fn notes_are_bounded_in_number_names_and_bytes() {
 #[test]
 fn a_handler_that_writes_for_a_while_is_to_rest_after_a_write() {
     let (exchange, begun, run) = (exchange(options()), Instant::now(), LONGEST_RUN);
-    assert!(!exchange.is_to_rest(begun));
-    assert!(!exchange.is_to_rest(begun + run - Duration::from_nanos(1)));
-    assert!(exchange.is_to_rest(begun + run));
-    assert!(!exchange.is_to_rest(begun + run + run / 2), "it has just rested");
-    assert!(exchange.is_to_rest(begun + 2 * run));
+    // The clock is read at one write in a few.
+    let is_to_rest = |now| (0..Pace::READ_EVERY).any(|_| exchange.is_to_rest(|| now));
+    assert!(!is_to_rest(begun));
+    assert!(!is_to_rest(begun + run - Duration::from_nanos(1)));
+    assert!(is_to_rest(begun + run));
+    assert!(!is_to_rest(begun + run + run / 2), "it has just rested");
+    assert!(is_to_rest(begun + 2 * run));
 }

@@ -88,13 +88,15 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
             let mut written = 0;
             loop {
                 match exchange.write(chunk.as_le_slice(&store), &mut written) {
-                    Ok(true) => {
-                        if exchange.is_to_rest(Instant::now()) {
+                    Ok(is_whole) => {
+                        if exchange.is_to_rest(Instant::now) {
                             tokio::task::yield_now().await;
                         }
-                        return Ok((Ok(()),));
+                        if is_whole {
+                            return Ok((Ok(()),));
+                        }
+                        exchange.room().await;
                     }
-                    Ok(false) => exchange.room().await,
                     Err(error) => return Ok((Err(GuestError::from(error)),)),
                 }
             }

@@ -18,6 +18,7 @@ mod open;
 mod sent;
 #[cfg(test)]
 mod tests;
+mod through;
 mod upgrade;
 
 use encode::Framing;

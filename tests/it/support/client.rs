@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use super::PATIENCE;
 use super::date::{dated_len, undated};
 
@@ -28,6 +30,14 @@ impl Client {
     /// Connects.
     pub fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).expect("the server accepts"))
+    }
+
+    /// A client whose system takes little of what it does not read.
+    pub fn with_small_window(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket can be made");
+        socket.set_recv_buffer_size(4096).expect("a buffer can be small");
+        socket.connect(&address.into()).expect("the server accepts");
+        Self::over(socket.into())
     }
 
     /// A client over a connection that a test made by itself.

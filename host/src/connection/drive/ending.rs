@@ -120,6 +120,13 @@ where
         }
         let tail = &mut self.tail;
         self.exchange.response(|response| {
+            if let Ok(sent @ 1..) = self.exchange.write_through(response, tail) {
+                tail.advance(sent);
+                if !tail.is_empty() && response.output().is_empty() {
+                    // The client may take more, once others had their turn.
+                    return;
+                }
+            }
             while !tail.is_empty() && response.has_room() {
                 let piece = tail.len().min(response.max_piece());
                 if response.write(&tail[..piece], clock::date).is_err() {

@@ -3,6 +3,7 @@
 //! It must not know what a response may be: it writes what it is told.
 
 use bytes::BytesMut;
+use smallvec::SmallVec;
 
 use super::Date;
 use crate::http::fields::Fields;
@@ -99,8 +100,7 @@ pub(in crate::http) fn piece(chunked: bool, bytes: &[u8], output: &mut BytesMut)
         return;
     }
     output.reserve(bytes.len() + CHUNK_BYTES);
-    push_hex(bytes.len(), output);
-    output.extend_from_slice(b"\r\n");
+    output.extend_from_slice(&size_line(bytes.len()));
     output.extend_from_slice(bytes);
     output.extend_from_slice(CHUNK_END);
 }
@@ -126,16 +126,18 @@ fn push_number(mut number: u64, output: &mut BytesMut) {
     output.extend_from_slice(&digits[at..]);
 }
 
-fn push_hex(mut number: usize, output: &mut BytesMut) {
-    let mut digits = [0; 16];
-    let mut at = digits.len();
+/// The line before the piece of a chunk: the digits of its size, and CRLF.
+pub(super) type SizeLine = SmallVec<[u8; 18]>;
+
+pub(super) fn size_line(mut size: usize) -> SizeLine {
+    let mut line = *b"0000000000000000\r\n";
+    let mut at = line.len() - CHUNK_END.len();
     loop {
         at -= 1;
-        digits[at] = b"0123456789abcdef"[number & 15];
-        number >>= 4;
-        if number == 0 {
-            break;
+        line[at] = b"0123456789abcdef"[size & 15];
+        size >>= 4;
+        if size == 0 {
+            return SmallVec::from_slice(&line[at..]);
         }
     }
-    output.extend_from_slice(&digits[at..]);
 }

@@ -1,5 +1,7 @@
 //! What was accepted is what a client decodes, in any order of calls.
 
+use std::io;
+
 use bytes::BytesMut;
 use proptest::prelude::*;
 
@@ -15,6 +17,8 @@ const CHUNK_BYTES: usize = 20;
 enum Step {
     /// So many bytes are written, if there is room and no more than one piece.
     Write(usize),
+    /// So many bytes are written past the output, where nothing waits before them, and the client takes so many at once.
+    Through(usize, usize),
     /// The client takes so many bytes.
     Take(usize),
     Flush,
@@ -26,6 +30,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         12 => (1..80_usize).prop_map(Step::Write),
         6 => (0..300_usize).prop_map(Step::Take),
+        4 => (1..400_usize, 0..700_usize).prop_map(|(bytes, taken)| Step::Through(bytes, taken)),
         1 => Just(Step::Flush),
         1 => Just(Step::Finish),
         1 => Just(Step::Cut),
@@ -62,14 +67,31 @@ impl Run {
         self.response.advance(taken);
     }
 
-    /// Writes the next bytes of a body in which each place has its own.
-    fn write(&mut self, bytes: usize) -> Result<(), ResponseError> {
+    /// The next bytes of a body in which each place has its own.
+    fn next(&self, bytes: usize) -> Vec<u8> {
         let from = self.accepted.len();
-        let piece: Vec<u8> = (from..from + bytes.min(self.response.max_piece())).map(|at| (at % 251) as u8).collect();
+        (from..from + bytes).map(|at| (at % 251) as u8).collect()
+    }
+
+    fn write(&mut self, bytes: usize) -> Result<(), ResponseError> {
+        let piece = self.next(bytes.min(self.response.max_piece()));
         self.response.write(&piece, date)?;
         if !self.response.is_over() {
             self.accepted.extend_from_slice(&piece);
         }
+        Ok(())
+    }
+
+    /// Writes past the output, to a client that takes `taken` bytes, or none as long as it takes no more.
+    fn write_through(&mut self, bytes: usize, taken: usize) -> Result<(), ResponseError> {
+        let (chunk, received) = (self.next(bytes), &mut self.received);
+        let accepted = self.response.write_through(&chunk, date, |slices| {
+            let all = slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<u8>>();
+            let taken = taken.min(all.len());
+            received.extend_from_slice(&all[..taken]);
+            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+        })?;
+        self.accepted.extend_from_slice(&chunk[..accepted]);
         Ok(())
     }
 
@@ -81,7 +103,14 @@ impl Run {
                 Err(ResponseError::Closed) => assert!(over),
                 Err(error) => assert_eq!(error, ResponseError::Invalid),
             },
-            Step::Write(_) => {}
+            Step::Through(bytes, taken) if self.response.output.is_empty() && self.response.held.is_empty() => {
+                match self.write_through(bytes, taken) {
+                    Ok(()) => assert!(!over),
+                    Err(ResponseError::Closed) => assert!(over),
+                    Err(error) => assert_eq!(error, ResponseError::Invalid),
+                }
+            }
+            Step::Write(_) | Step::Through(..) => {}
             Step::Take(bytes) => self.take(bytes),
             Step::Flush => self.response.flush_held(),
             Step::Finish => assert_eq!(self.response.finish(date).is_err(), over),
