@@ -155,6 +155,7 @@ impl Connection {
         mut stopping: Option<Pin<&mut impl Future<Output = ()>>>,
     ) -> HeadRead {
         let (socket, timer, input) = (&self.socket, &mut self.timer, &mut self.input);
+        let worker = &self.worker;
         std::future::poll_fn(|cx| {
             match scratch::poll_read(cx, socket, input) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
@@ -166,8 +167,13 @@ impl Connection {
                 if input.capacity() > 0 {
                     *input = BytesMut::new();
                 }
-                if stopping.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(HeadRead::Stopping);
+                // Its future is not to be polled once it was ready.
+                if worker.stopping().is_set() || stopping.as_mut().poll(cx).is_ready() {
+                    // A request that came before the stop may be with the system, and the runtime not know of it yet.
+                    return Poll::Ready(match scratch::read_untold(socket, input) {
+                        Ok(1..) => HeadRead::Some,
+                        Ok(0) | Err(_) => HeadRead::Stopping,
+                    });
                 }
             }
             timer.poll(cx, until).map(|()| HeadRead::TimedOut)

@@ -132,6 +132,28 @@ fn connections_from_just_before_a_stop_are_served_while_a_handler_spins() {
     server.join();
 }
 
+#[test]
+fn requests_from_just_before_a_stop_are_served_on_connections_that_rested_while_a_handler_spins() {
+    let routes = RoutesDir::new().with("hello").with("spin");
+    let server = TestServer::builder(routes).option("timeout", Value::Float(0.5)).start();
+    let mut spinning = server.connect();
+    let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    let rested = Instant::now() + Duration::from_millis(100);
+    // A stop waits for the first request of a connection that has just come: these have rested since.
+    while Instant::now() < rested {
+        for client in &mut clients {
+            client.send("GET /hello HTTP/1.1\r\nHost: it\r\n\r\n");
+            client.read_response();
+        }
+    }
+    spinning.send("GET /spin HTTP/1.1\r\nHost: it\r\n\r\n");
+    let request = "GET /hello HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
+    clients.iter_mut().for_each(|client| client.send(request));
+    server.stop();
+    clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), HELLO));
+    server.join();
+}
+
 /// The component `plain` with `code` in place of its core function.
 fn handler(code: &str) -> Vec<u8> {
     let text = include_str!("../guests/plain.wat");

@@ -1,10 +1,11 @@
 //! Buffers that belong to a thread, so that a connection that waits holds none.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Read as _};
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -46,6 +47,18 @@ fn poll_with(cx: &mut Context<'_>, socket: &TcpStream, take: impl FnOnce(&[u8]))
                 }
             }
         }
+    })
+}
+
+/// Reads what the system has, whether the runtime was told of it or not, and appends it to `input`.
+///
+/// # Errors
+/// What the system says: `WouldBlock` where it has nothing.
+pub(super) fn read_untold(socket: &TcpStream, input: &mut BytesMut) -> io::Result<usize> {
+    READ.with_borrow_mut(|scratch| {
+        let read = (&*SockRef::from(socket)).read(scratch)?;
+        input.extend_from_slice(&scratch[..read]);
+        Ok(read)
     })
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Add;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -98,7 +99,11 @@ impl Crew {
         for number in 0..shared.config.workers.get() {
             let worker = Arc::new(Worker::new(shared.clone(), number));
             let (sender, arrivals) = unbounded_channel();
-            let runtime = Builder::new_current_thread().enable_all().on_thread_park(before_sleep).build()?;
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .max_io_events_per_tick(guest::HEARD_AT_ONCE)
+                .on_thread_park(before_sleep)
+                .build()?;
             desks.0.push(Desk { worker: worker.clone(), arrivals: sender });
             posts.push(Post { worker, arrivals, runtime, acceptors: Vec::new() });
         }
@@ -211,7 +216,7 @@ async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<Arrival>, ta
             arrival = arrivals.recv() => match arrival {
                 Some(arrival) => {
                     last = Some(Instant::now());
-                    tasks.spawn(serve(arrival));
+                    tasks.spawn(in_turns(serve(arrival)));
                 }
                 None => break,
             },
@@ -230,6 +235,16 @@ async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<Arrival>, ta
     if tokio::time::timeout(worker.config().timeouts.drain, drained).await.is_err() {
         tracing::warn!("stopped with requests still running: the time to drain is over");
     }
+}
+
+/// Counts the turns of a connection.
+async fn in_turns(connection: impl Future<Output = ()>) {
+    let mut connection = pin!(connection);
+    std::future::poll_fn(|cx| {
+        guest::note_turn();
+        connection.as_mut().poll(cx)
+    })
+    .await;
 }
 
 async fn serve(arrival: Arrival) {
