@@ -96,7 +96,7 @@ impl Connection {
         let mut stopping = std::pin::pin!(worker.stopping().wait());
         loop {
             let served = match self.next_head(&worker, stopping.as_mut()).await {
-                Ok(Ok(head)) => Box::pin(self.serve_request(head)).await,
+                Ok(Ok(head)) => self.serve_request(head).await,
                 Ok(Err(error)) => Box::pin(self.refuse_head(&error)).await,
                 Err(CloseReason::HeadTimeout) => Box::pin(self.answer_head_timeout()).await,
                 Err(reason) => return reason,

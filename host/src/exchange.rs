@@ -52,7 +52,7 @@ pub struct Request {
 /// A request and its response while they are served.
 #[derive(Debug)]
 pub struct Exchange {
-    request: Option<Request>,
+    request: Option<Box<Request>>,
     measured: Option<Measured>,
     push: Option<Push>,
     /// The short way to a client that has no rate.
@@ -137,7 +137,7 @@ impl Exchange {
     /// where somebody wants to know.
     #[must_use]
     pub fn new(
-        request: Request,
+        request: Box<Request>,
         response: Response,
         has_body: bool,
         deadline: Instant,
@@ -165,7 +165,7 @@ impl Exchange {
     /// The request, where a handler answers it.
     #[must_use]
     pub fn request(&self) -> Option<&Request> {
-        self.request.as_ref()
+        self.request.as_deref()
     }
 
     /// Works on the response. Not for use across an await.

@@ -28,7 +28,8 @@ const MAX_AHEAD: usize = 16 * 1024;
 pub struct Intake {
     decoder: BodyDecoder,
     piece: usize,
-    pacer: Option<Pacer>,
+    /// In a box, as few bodies have one.
+    pacer: Option<Box<Pacer>>,
     /// Decoded, and held until the rate allows it.
     held: Option<Bytes>,
     /// The client waits for a `100 Continue`.
@@ -58,6 +59,7 @@ impl Intake {
     ) -> Self {
         let ended = decoder.is_done();
         let patience = Patience::new(timeouts.body, timeouts.least_body_rate);
+        let pacer = pacer.map(Box::new);
         Self { decoder, piece, pacer, held: None, awaits_continue, patience, ended }
     }
 
@@ -233,7 +235,7 @@ pub fn poll_read(
 }
 
 /// Charges a piece to the rate, once, and says whether its time has come.
-fn may_pass(pacer: &mut Option<Pacer>, bytes: usize) -> bool {
+fn may_pass(pacer: &mut Option<Box<Pacer>>, bytes: usize) -> bool {
     let Some(pacer) = pacer else { return true };
     match pacer.poll(bytes, Instant::now()) {
         Poll::Ready(allowed) => {

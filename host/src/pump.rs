@@ -54,7 +54,8 @@ const MAX_LATENESS: Duration = Duration::from_millis(100);
 /// The way of one response to its client.
 #[derive(Debug)]
 pub struct Pump {
-    pacer: Option<Pacer>,
+    /// In a box, as few responses have one.
+    pacer: Option<Box<Pacer>>,
     stalled_since: Option<Instant>,
 }
 
@@ -62,7 +63,7 @@ impl Pump {
     /// A pump for one response, paced where there is a pacer.
     #[must_use]
     pub fn new(pacer: Option<Pacer>) -> Self {
-        Self { pacer, stalled_since: None }
+        Self { pacer: pacer.map(Box::new), stalled_since: None }
     }
 
     /// Sends the output there is. Ready once there is none; to be polled again at [`Self::paced_until`], or when the

@@ -76,54 +76,57 @@ fn admit<'p>(
 impl Connection {
     /// Calls a route's chain and its handler, or who answers in its place; where there is no room, or the request is not
     /// one for the route, answers so.
-    pub(super) async fn call(
-        &mut self,
-        terms: &Terms,
-        route: &Arc<Route>,
-        request: Request,
-        answerer: Answerer<'_>,
-    ) -> Result<Served, CloseReason> {
-        let worker = self.worker.clone();
-        let Admitted { accept, decoder, _places } = match admit(terms, route, &request.head, &answerer, &worker) {
-            Ok(admitted) => admitted,
-            Err(refusal) => return Box::pin(self.reply(terms, Some(&request.head), refusal)).await,
-        };
-        let _serving = worker.serving();
-        let Parts { exchange, id, intake, pump, opening, account } =
-            self.set_up(terms, route, request, decoder, accept);
-        let settings = &route.options.settings;
-        let invocation = Invocation {
-            exchange: exchange.clone(),
-            options: route.options.clone(),
-            route: route.mount.name.clone(),
-            id,
-        };
-        let wire = self.wire(&worker.config().timeouts);
-        let mut served = match answerer {
-            Answerer::Handler if route.chain.is_empty() => {
-                let handler = std::pin::pin!(Some(route.handler.call(invocation)));
-                let mut drive = Drive::new(wire, exchange.clone(), handler, intake, pump);
-                drive.serve(&route.mount.name, id, &worker, opening);
-                if settings.reuse == 1 && worker.gathers() {
-                    drive.gather();
+    #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
+    pub(super) fn call<'c>(
+        &'c mut self,
+        terms: Terms,
+        route: Arc<Route>,
+        request: Box<Request>,
+        answerer: Answerer<'c>,
+    ) -> impl Future<Output = Result<Served, CloseReason>> + Send + 'c {
+        async move {
+            let worker = self.worker.clone();
+            let Admitted { accept, decoder, _places } = match admit(&terms, &route, &request.head, &answerer, &worker) {
+                Ok(admitted) => admitted,
+                Err(refusal) => return Box::pin(self.reply(&terms, Some(&request.head), refusal)).await,
+            };
+            let _serving = worker.serving();
+            let Parts { exchange, id, intake, pump, opening, account } =
+                self.set_up(&terms, &route, request, decoder, accept);
+            let settings = &route.options.settings;
+            let invocation = Invocation {
+                exchange: exchange.clone(),
+                options: route.options.clone(),
+                route: route.mount.name.clone(),
+                id,
+            };
+            let wire = self.wire(&worker.config().timeouts);
+            let mut served = match answerer {
+                Answerer::Handler if route.chain.is_empty() => {
+                    let handler = std::pin::pin!(Some(route.handler.call(invocation)));
+                    let mut drive = Drive::new(wire, exchange.clone(), handler, intake, pump);
+                    drive.serve(&route.mount.name, id, &worker, opening);
+                    if settings.reuse == 1 && worker.gathers() {
+                        drive.gather();
+                    }
+                    drive.run().await
                 }
-                drive.run().await
+                Answerer::Handler | Answerer::Host(_) => {
+                    let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
+                    let mut handler = Box::pin(Some(chain::on_request(&route, invocation, answerer)));
+                    let mut drive = Drive::new(wire, exchange.clone(), handler.as_mut(), intake, pump);
+                    drive.serve(&route.mount.name, id, &worker, opening);
+                    drive.hold(watchers);
+                    Box::pin(drive.run()).await
+                }
+            };
+            match &mut served {
+                Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, account),
+                served => account.into_iter().for_each(|account| account.close(served)),
             }
-            Answerer::Handler | Answerer::Host(_) => {
-                let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
-                let mut handler = Box::pin(Some(chain::on_request(route, invocation, answerer)));
-                let mut drive = Drive::new(wire, exchange.clone(), handler.as_mut(), intake, pump);
-                drive.serve(&route.mount.name, id, &worker, opening);
-                drive.hold(watchers);
-                Box::pin(drive.run()).await
-            }
-        };
-        match &mut served {
-            Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, account),
-            served => account.into_iter().for_each(|account| account.close(served)),
+            scratch::return_output(exchange.response(Response::take_buffer));
+            served
         }
-        scratch::return_output(exchange.response(Response::take_buffer));
-        served
     }
 
     /// Makes the exchange of a request. Not part of [`Self::call`], whose future would hold what it is made of.
@@ -131,7 +134,7 @@ impl Connection {
         &mut self,
         terms: &Terms,
         route: &Arc<Route>,
-        request: Request,
+        request: Box<Request>,
         decoder: BodyDecoder,
         accept: Option<Accept>,
     ) -> Parts {
@@ -210,7 +213,7 @@ fn places<'p>(route: &'p Route, engine: &'p Engine) -> Option<Places<'p>> {
 }
 
 /// The exchange of a request that came now.
-fn exchange(terms: &Terms, settings: &Settings, request: Request, measured: Option<Measured>) -> Exchange {
+fn exchange(terms: &Terms, settings: &Settings, request: Box<Request>, measured: Option<Measured>) -> Exchange {
     let has_body = terms.framing != BodyFraming::None;
     Exchange::new(request, response(terms, settings), has_body, Instant::now() + settings.timeout, measured)
 }

@@ -74,7 +74,7 @@ pub(super) fn find<'t>(
         Audience::Developers => explain(table, head),
         Audience::Strangers => String::new(),
     };
-    if head.path() == "*" {
+    if head.is_for_server() {
         return Err(Unanswered { refusal: Refusal::new(204, "").with(("Allow", table.allow_all())), first: None });
     }
     let refusal = match table.lookup(head.method(), head.path()) {

@@ -1,5 +1,6 @@
 //! What becomes of a request whose head is known: a route's handler, or an answer of the host's own.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,9 +25,12 @@ use crate::routes::Params;
 /// The size of a piece where no route says otherwise.
 const PIECE: usize = 16 * 1024;
 
+/// A request that is served.
+pub(super) type Serving<'c> = Pin<Box<dyn Future<Output = Result<Served, CloseReason>> + Send + 'c>>;
+
 impl Connection {
-    /// Serves one request.
-    pub(super) async fn serve_request(&mut self, head: RequestHead) -> Result<Served, CloseReason> {
+    /// Serves one request: in a future of its own, so that a connection that waits for the next has no room for it.
+    pub(super) fn serve_request(&mut self, head: RequestHead) -> Serving<'_> {
         let mut terms = Terms {
             version: head.version(),
             head_only: head.is_head(),
@@ -36,27 +40,40 @@ impl Connection {
             arrival: self.worker.measures().then(Instant::now),
         };
         if let Some(refusal) = self.check(&head, &mut terms) {
-            return Box::pin(self.reply(&terms, Some(&head), refusal)).await;
+            return Box::pin(async move { self.reply(&terms, Some(&head), refusal).await });
         }
+        let table = self.worker.routes();
+        match find(&table, &head, self.worker.audience()) {
+            Ok((route, params)) if table.is_complete() => {
+                let request = Box::new(Request { head, params, peer: self.peer.ip() });
+                Box::pin(self.call(terms, route, request, Answerer::Handler))
+            }
+            Ok(_) | Err(_) => Box::pin(self.serve_otherwise(terms, head)),
+        }
+    }
+
+    /// Serves a request that has to wait for its route, or has none.
+    async fn serve_otherwise(&mut self, mut terms: Terms, head: RequestHead) -> Result<Served, CloseReason> {
         let mut table = self.worker.routes();
         if !table.is_complete() {
-            table = Box::pin(self.wait_for_routes(&head)).await?;
+            table = self.wait_for_routes(&head).await?;
             terms.keep_alive &= !self.worker.stopping().is_set();
         }
+        let request = |head, params, peer| Box::new(Request { head, params, peer });
         match find(&table, &head, self.worker.audience()) {
             Ok((route, params)) => {
                 // The request keeps its route, and not the others with it.
                 drop(table);
-                let request = Request { head, params, peer: self.peer.ip() };
-                self.call(&terms, &route, request, Answerer::Handler).await
+                let request = request(head, params, self.peer.ip());
+                self.call(terms, route, request, Answerer::Handler).await
             }
             // Where there are routes and none of them answers, the chain of the first sees it.
             Err(Unanswered { refusal, first: Some(first) }) if !first.chain.is_empty() => {
                 let answerer = Answerer::Host(Box::new(refusal));
-                let request = Request { head, params: Params::new(), peer: self.peer.ip() };
-                Box::pin(self.call(&terms, first, request, answerer)).await
+                let request = request(head, Params::new(), self.peer.ip());
+                self.call(terms, first.clone(), request, answerer).await
             }
-            Err(Unanswered { refusal, first: _ }) => Box::pin(self.reply(&terms, Some(&head), refusal)).await,
+            Err(Unanswered { refusal, first: _ }) => self.reply(&terms, Some(&head), refusal).await,
         }
     }
 

@@ -20,7 +20,7 @@ impl Connection {
     pub(super) async fn wait_for_routes(&mut self, head: &RequestHead) -> Result<Guard<Arc<RouteTable>>, CloseReason> {
         let until = Instant::now() + self.worker.config().timeouts.load;
         let mut table = self.worker.routes();
-        while head.path() != "*" && matches!(table.lookup(head.method(), head.path()), Lookup::Awaited) {
+        while !head.is_for_server() && matches!(table.lookup(head.method(), head.path()), Lookup::Awaited) {
             match self.wait_for_others(&table, until).await? {
                 Waited::Others => table = self.worker.routes(),
                 Waited::Enough => break,

@@ -28,14 +28,14 @@ fn options() -> ResponseOptions {
     }
 }
 
-fn request() -> Request {
+fn request() -> Box<Request> {
     let mut input = BytesMut::from(&b"POST / HTTP/1.1\r\nHost: a\r\n\r\n"[..]);
     let head = HeadParser::default().parse(&mut input, &HeadLimits::default());
-    Request {
+    Box::new(Request {
         head: head.expect("a good head").expect("a whole head"),
         params: vec![],
         peer: Ipv4Addr::LOCALHOST.into(),
-    }
+    })
 }
 
 fn exchange(options: ResponseOptions) -> Exchange {

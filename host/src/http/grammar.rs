@@ -37,10 +37,9 @@ impl ByteClass {
     /// Whether `bytes` are all of this class or parts of a `%` with two hexadecimal digits (RFC 3986 section 2.1).
     pub(crate) fn spans_percent_encoded(&self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
-        while let [first, tail @ ..] = rest {
-            rest = match tail {
-                _ if self.has(*first) => tail,
-                [high, low, tail @ ..] if *first == b'%' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => tail,
+        while let Some(other) = rest.iter().position(|byte| !self.has(*byte)) {
+            rest = match &rest[other..] {
+                [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => tail,
                 _ => return false,
             };
         }

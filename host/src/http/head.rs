@@ -301,6 +301,11 @@ impl RequestHead {
         }
     }
 
+    /// Whether the target is `*`: the request is for the server as a whole (RFC 9112 section 3.2.4).
+    pub fn is_for_server(&self) -> bool {
+        matches!(self.request_line.parts.path, Path::Asterisk)
+    }
+
     /// The query of the target without its `?`, percent-encoding untouched; none where there is no `?`.
     pub fn query(&self) -> Option<&str> {
         self.request_line.parts.query.map(|query| text(query.of(self.target_bytes())))

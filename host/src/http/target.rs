@@ -176,8 +176,12 @@ fn is_authority(bytes: &[u8]) -> bool {
 
 /// Digits up to 65535, or nothing (RFC 3986 section 3.2.3).
 fn is_port(digits: &[u8]) -> bool {
-    // `u16::from_str` alone would take a plus sign.
-    digits.is_empty() || (digits.iter().all(u8::is_ascii_digit) && parses_as::<u16>(digits))
+    let mut digits = digits.iter();
+    let port = digits.try_fold(0_u32, |port, digit| match digit {
+        b'0'..=b'9' => Some(10 * port + u32::from(digit - b'0')).filter(|port| *port <= u16::MAX.into()),
+        _ => None,
+    });
+    port.is_some()
 }
 
 /// What stands between the brackets: an IPv6 address, or the `v1.name` of a future kind (RFC 3986 section 3.2.2).
