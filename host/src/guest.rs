@@ -30,7 +30,7 @@ use crate::options::Options;
 
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
-pub(crate) use idle::{HEARD_AT_ONCE, at_end, note_turn, spins, when_idle};
+pub(crate) use idle::{at_end, spins, when_idle};
 pub use message::Reply;
 pub use middleware::{Middleware, Step};
 

@@ -26,6 +26,7 @@ struct Times {
     four_connections: Vec<Duration>,
     with_burst: Duration,
     tiny_chunks: Duration,
+    large_writes: Duration,
     anew_each_time: Duration,
 }
 
@@ -74,6 +75,11 @@ fn the_framing_of_tiny_chunks_counts() {
 }
 
 #[test]
+fn large_writes_pass_no_faster_than_small_ones() {
+    assert_took(TIMES.large_writes, 4);
+}
+
+#[test]
 fn a_client_that_connects_anew_gains_no_new_burst() {
     assert_took(TIMES.anew_each_time, 4);
 }
@@ -103,6 +109,8 @@ fn routes() -> RoutesDir {
         .with_file("burst.toml", "path = '/burst'\nburst = 1_048_576")
         .with_as("tiny.wasm", "stream")
         .with_file("tiny.toml", "path = '/tiny'\nrate = 150_000\nburst = 1_500")
+        .with_as("large.wasm", "stream")
+        .with_file("large.toml", "path = '/large'\nrate = 2_097_152")
         .with_as("anew.wasm", "download")
         .with_file("anew.toml", "path = '/anew'\nrate = 262_144\nburst = 262_144")
 }
@@ -122,6 +130,7 @@ fn measure() -> Times {
         let with_burst = scope.spawn(|| timed(|| download(at, "/burst", 9 * MIB)));
         // Six bytes on the wire for each of the body, `1 CRLF x CRLF`: 600,000 at 150,000 a second.
         let tiny = scope.spawn(|| timed(|| get(at, "/tiny?chunks=100000&size=1", 100_000)));
+        let large = scope.spawn(|| timed(|| get(at, "/large?chunks=8&size=1048576", 8 * MIB)));
         // The burst, and 1 MiB at a quarter of it a second.
         let anew = scope.spawn(|| timed(|| (0..10).for_each(|_| download(at, "/anew", MIB / 8))));
         Times {
@@ -133,6 +142,7 @@ fn measure() -> Times {
             four_connections: connections.join().expect("four connections"),
             with_burst: with_burst.join().expect("with a burst"),
             tiny_chunks: tiny.join().expect("tiny chunks"),
+            large_writes: large.join().expect("large writes"),
             anew_each_time: anew.join().expect("anew each time"),
         }
     })

@@ -20,7 +20,7 @@ use crate::http::head::{HeadError, RequestHead};
 use crate::http::response::{Response, ResponseOptions};
 use crate::intake::Intake;
 use crate::pump::Pump;
-use crate::routes::Params;
+use crate::routes::{Lookup, Params};
 
 /// The size of a piece where no route says otherwise.
 const PIECE: usize = 16 * 1024;
@@ -43,13 +43,14 @@ impl Connection {
             return Box::pin(async move { self.reply(&terms, Some(&head), refusal).await });
         }
         let table = self.worker.routes();
-        match find(&table, &head, self.worker.audience()) {
-            Ok((route, params)) if table.is_complete() => {
-                let request = Box::new(Request { head, params, peer: self.peer.ip() });
-                Box::pin(self.call(terms, route, request, Answerer::Handler))
-            }
-            Ok(_) | Err(_) => Box::pin(self.serve_otherwise(terms, head)),
+        if table.is_complete()
+            && let Lookup::Found { route, params } = table.lookup(head.method(), head.path())
+        {
+            let request = Box::new(Request { head, params, peer: self.peer.ip() });
+            return Box::pin(self.call(terms, route.clone(), request, Answerer::Handler));
         }
+        drop(table);
+        Box::pin(self.serve_otherwise(terms, head))
     }
 
     /// Serves a request that has to wait for its route, or has none.

@@ -62,7 +62,8 @@ pub(super) fn read_untold(socket: &TcpStream, input: &mut BytesMut) -> io::Resul
     })
 }
 
-/// A short read has emptied the socket: saves the call that says so.
+/// A short read has emptied the socket: saves the call that says so. What comes from then on is not missed, since it is
+/// this thread that hears of it, later.
 fn note_emptied(socket: &TcpStream) {
     let _: io::Result<()> = socket.try_io(Interest::READABLE, || Err(io::ErrorKind::WouldBlock.into()));
 }

@@ -26,18 +26,19 @@ pub trait Sink: Debug + Send + Sync {
 /// For how long a handler has been writing.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
+    /// Its writes, as long as they are among the first.
     writes: u32,
-    /// When it was last seen to rest, or was looked at first.
+    /// When it was last seen to rest, or was timed first.
     rested: Option<Instant>,
 }
 
 impl Pace {
-    /// Every how many writes the clock is read: a response that is short needs none.
-    pub(super) const READ_EVERY: u32 = 4;
+    /// The first writes, of which the clock is not read: a response that is short needs none.
+    pub(super) const UNTIMED: u32 = 2;
 
     fn is_to_rest(&mut self, now: impl FnOnce() -> Instant) -> bool {
-        self.writes = self.writes.wrapping_add(1);
-        if !self.writes.is_multiple_of(Self::READ_EVERY) {
+        if self.writes < Self::UNTIMED {
+            self.writes += 1;
             return false;
         }
         let now = now();
@@ -77,7 +78,7 @@ impl Exchange {
         }
         let sent = self.write_through(response, &chunk[*offset..])?;
         *offset += sent;
-        // Where all that was accepted is sent, the client may take more, once others had their turn.
+        // Where all that was accepted is sent, the client may take more at once.
         if sent > 0 && (*offset == chunk.len() || response.output().is_empty()) {
             return Ok(*offset == chunk.len());
         }

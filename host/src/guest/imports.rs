@@ -12,9 +12,9 @@ use bytes::Bytes;
 use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
+use super::report;
 use super::state::State;
 use super::types::{GuestBodyError, GuestError, GuestValue, HttpVersion};
-use super::{idle, report};
 use crate::exchange::{Exchange, Request};
 use crate::http::fields::{FieldError, Fields};
 
@@ -90,7 +90,7 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
                 match exchange.write(chunk.as_le_slice(&store), &mut written) {
                     Ok(is_whole) => {
                         if exchange.is_to_rest(Instant::now) {
-                            idle::rest().await;
+                            tokio::task::yield_now().await;
                         }
                         if is_whole {
                             return Ok((Ok(()),));

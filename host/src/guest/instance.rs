@@ -91,7 +91,8 @@ pub(super) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
             return Err(Expired.into());
         }
         idle::note_spin();
-        Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(idle::rest())))
+        // Not plain `Yield`: tokio would run a guest that spins many times before it looks at the sockets again.
+        Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     store
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Add;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -29,6 +28,10 @@ const MAX_LAST: usize = 4096;
 
 /// How long accepting rests after an error that does not pass by itself, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The most sockets that a worker is to hear of at once while a task of it goes on, such as a guest that spins: all others
+/// have to wait until that rests again.
+const HEARD_WHILE_BUSY: usize = 1024;
 
 /// How often such an error is logged at most.
 const ACCEPT_REPORTS: Duration = Duration::from_secs(1);
@@ -101,7 +104,8 @@ impl Crew {
             let (sender, arrivals) = unbounded_channel();
             let runtime = Builder::new_current_thread()
                 .enable_all()
-                .max_io_events_per_tick(guest::HEARD_AT_ONCE)
+                .max_io_events_per_tick(idle_poll::HEARD_AT_ONCE)
+                .max_io_events_per_busy_tick(HEARD_WHILE_BUSY)
                 .on_thread_park(before_sleep)
                 .build()?;
             desks.0.push(Desk { worker: worker.clone(), arrivals: sender });
@@ -216,7 +220,7 @@ async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<Arrival>, ta
             arrival = arrivals.recv() => match arrival {
                 Some(arrival) => {
                     last = Some(Instant::now());
-                    tasks.spawn(in_turns(serve(arrival)));
+                    tasks.spawn(serve(arrival));
                 }
                 None => break,
             },
@@ -235,16 +239,6 @@ async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<Arrival>, ta
     if tokio::time::timeout(worker.config().timeouts.drain, drained).await.is_err() {
         tracing::warn!("stopped with requests still running: the time to drain is over");
     }
-}
-
-/// Counts the turns of a connection.
-async fn in_turns(connection: impl Future<Output = ()>) {
-    let mut connection = pin!(connection);
-    std::future::poll_fn(|cx| {
-        guest::note_turn();
-        connection.as_mut().poll(cx)
-    })
-    .await;
 }
 
 async fn serve(arrival: Arrival) {

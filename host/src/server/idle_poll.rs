@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::worker::Worker;
 
+/// The most sockets that a worker is to hear of at once, once it has nothing to do. Few: what was read to tell of a socket,
+/// and what its connection has in memory, is still in the caches of the core when its turn comes.
+pub(super) const HEARD_AT_ONCE: usize = 16;
+
 /// Where [`IdlePoll::misses`] ends: then one chance to poll in two to this power is taken.
 const MOST_MISSES: u32 = 7;
 
@@ -76,7 +80,13 @@ impl IdlePoll {
             return false;
         }
         if asked != self.asked {
+            let since_last = asked - self.asked;
             self.asked = asked;
+            // As many as it is told of at once: others wait to be told of, and to look for them is to be told of all.
+            if since_last >= HEARD_AT_ONCE as u64 {
+                self.since = None;
+                return false;
+            }
             if self.since.take().is_some() {
                 self.misses = self.misses.saturating_sub(1);
             }
@@ -109,8 +119,9 @@ mod tests {
     fn asked_every(gap: Duration, times: u64, poll: &mut IdlePoll) -> (u64, Duration) {
         let start = Instant::now();
         let (mut slept, mut polled) = (0, Duration::ZERO);
-        for asked in 1..=times {
-            let begin = start + gap * u32::try_from(asked).expect("a small number");
+        let before = poll.asked;
+        for time in 1..=times {
+            let (asked, begin) = (before + time, start + gap * u32::try_from(time).expect("a small number"));
             let mut at = Duration::ZERO;
             while at < gap && poll.goes_on(asked, || begin + at) {
                 at += Duration::from_micros(1);
@@ -143,6 +154,16 @@ mod tests {
         assert!(slept < 400, "slept {slept} times");
         let (slept, _) = asked_every(Duration::from_micros(30), 1000, &mut poll);
         assert_eq!(slept, 0);
+    }
+
+    #[test]
+    fn a_worker_that_is_asked_as_much_as_it_hears_of_does_not_poll() {
+        let (mut poll, now) = (IdlePoll::new(WINDOW), Instant::now());
+        let heard = HEARD_AT_ONCE as u64;
+        assert!(poll.goes_on(1, || now));
+        assert!(!poll.goes_on(1 + heard, || now));
+        assert!(!poll.goes_on(1 + heard, || now), "nothing was asked since");
+        assert!(poll.goes_on(2 * heard, || now), "it was asked less than that");
     }
 
     #[test]

@@ -123,7 +123,7 @@ where
             if let Ok(sent @ 1..) = self.exchange.write_through(response, tail) {
                 tail.advance(sent);
                 if !tail.is_empty() && response.output().is_empty() {
-                    // The client may take more, once others had their turn.
+                    // The client may take more at once.
                     return;
                 }
             }
