@@ -22,7 +22,7 @@ FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
 .PHONY: help run routes host dist target guests test test-languages test-browser chromium curl lint book wit package \
-	bench peers counts autobahn fuzz clean
+	bench peers train counts autobahn fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,8 +111,28 @@ package: wit target ## Build what is published: the WIT package, the SDK's crate
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
 		--no-deps --package guest-sdk
 
-dist: ## Build the server to install: dist/host in the target directory, optimised across crates, which takes longer
-	$(CARGO) build --locked --profile dist --package host
+# Of the machine that builds: what runs while the server is built is then built without the flags of the server.
+MACHINE   = $(shell rustc -vV | sed -n 's/^host: //p')
+TRAINING := $(abspath $(BUILD))/training
+PROFILE  := $(TRAINING)/host.profdata
+
+dist: $(PROFILE) ## Build the server to install: dist/host in the target directory, optimised for what it does most
+	RUSTFLAGS="$(RUSTFLAGS) -Cprofile-use=$(PROFILE)" $(CARGO) build --locked --profile dist --package host \
+		--target $(MACHINE)
+	@mkdir -p $(BUILD)/dist && ln -f $(BUILD)/$(MACHINE)/dist/host $(BUILD)/dist/host
+
+$(PROFILE): Cargo.toml Cargo.lock bench/src/training.rs
+	@$(MAKE) --no-print-directory train
+
+# By the names of functions, which are those of the server only where both are built with the same profile of cargo.
+train: target routes ## Find out anew what a host does most, for `make dist`: by a build that notes what it runs
+	@rustup component list --installed | grep -q ^llvm-tools || rustup component add llvm-tools
+	RUSTFLAGS="$(RUSTFLAGS) -Cprofile-generate=$(TRAINING)/raw" $(CARGO) build --locked --profile dist \
+		--package host --target $(MACHINE) --target-dir $(TRAINING)
+	@rm -rf $(TRAINING)/raw
+	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- --train \
+		--host $(TRAINING)/$(MACHINE)/dist/host --handlers $(HANDLERS)/$(WASM)/handler
+	"$$(rustc --print target-libdir)/../bin/llvm-profdata" merge -o $(PROFILE) $(TRAINING)/raw
 
 bench: dist routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
 	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests \

@@ -14,6 +14,7 @@ mod report;
 mod sections;
 mod server;
 mod setup;
+mod training;
 mod vibrato;
 mod wrk;
 
@@ -38,6 +39,9 @@ pub struct Arguments {
     /// What to measure, by commas [default: everything]; a part is printed, and nothing is written
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
+    /// Only run the host through what hosts do most, as `make dist` has it for a build that notes what it runs
+    #[arg(long)]
+    train: bool,
     /// Alternating runs of each contender; their median counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -76,6 +80,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let setup = Setup::new(arguments)?;
+    if arguments.train {
+        return training::run(&setup);
+    }
     let wanted = if arguments.only.is_empty() { Section::ALL } else { &arguments.only };
     let mut report = Report::default();
     for section in wanted {
