@@ -101,7 +101,7 @@ impl Exchange {
     ///
     /// # Errors
     /// As [`Response::write`].
-    pub fn write_through(&self, response: &mut Response, chunk: &[u8]) -> Result<usize, ResponseError> {
+    pub(crate) fn write_through(&self, response: &mut Response, chunk: &[u8]) -> Result<usize, ResponseError> {
         match &self.sink {
             Some(sink) if response.writes_through(chunk.len()) => {
                 response.write_through(chunk, clock::date, |slices| sink.send(slices))
