@@ -5,7 +5,6 @@
 //! routes, nor decode anything: percent-encoding stays as it was sent.
 
 use std::net::Ipv6Addr;
-use std::str::FromStr;
 
 use thiserror::Error;
 
@@ -195,10 +194,6 @@ fn is_ip_literal(literal: &[u8]) -> bool {
                 && !address.is_empty()
                 && address.iter().all(|byte| IP_FUTURE.has(*byte))
         }
-        _ => parses_as::<Ipv6Addr>(literal),
+        _ => str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok()),
     }
-}
-
-fn parses_as<T: FromStr>(bytes: &[u8]) -> bool {
-    str::from_utf8(bytes).is_ok_and(|text| text.parse::<T>().is_ok())
 }

@@ -29,12 +29,12 @@ const MAX_LAST: usize = 4096;
 /// How long accepting rests after an error that does not pass by itself, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often such an error is logged at most.
+const ACCEPT_REPORTS: Duration = Duration::from_secs(1);
+
 /// The most sockets that a worker is to hear of at once while a task of it goes on, such as a guest that spins: all others
 /// have to wait until that rests again.
 const HEARD_WHILE_BUSY: usize = 1024;
-
-/// How often such an error is logged at most.
-const ACCEPT_REPORTS: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for the first request of the connection that came last.
 const FIRST_REQUEST: Duration = Duration::from_millis(50);
