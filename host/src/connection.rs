@@ -22,9 +22,8 @@ mod unloaded;
 mod websocket;
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -33,152 +32,176 @@ use tokio::net::TcpStream;
 use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::http::head::{HeadError, HeadParser, RequestHead};
-use crate::worker::Worker;
+use crate::worker::{Wait, Worker};
 
 use buckets::Buckets;
 use drive::Served;
+use reply::Serving;
 use timer::Timer;
 
 /// A connection to one client.
+///
+/// Where there are many, each is cold in the caches when its next request comes: what that needs is together, in front.
+#[repr(C, align(64))]
 pub struct Connection {
     socket: Arc<TcpStream>,
-    peer: SocketAddr,
     worker: Arc<Worker>,
     input: BytesMut,
-    parser: HeadParser,
-    timer: Timer,
-    /// The buckets of routes whose `rate_scope` is `connection`.
-    buckets: Buckets,
+    /// What has read a head in part.
+    parser: Option<Box<HeadParser>>,
     /// Whether the client has sent its last byte.
     half_closed: bool,
+    /// Whether the next head was begun.
+    begun: bool,
+    /// Until when it is waited for: its first byte, or the rest once it was begun.
+    until: Instant,
+    timer: Timer,
+    peer: SocketAddr,
+    /// The buckets of routes whose `rate_scope` is `connection`.
+    buckets: Buckets,
 }
 
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(socket: TcpStream, peer: SocketAddr, worker: Arc<Worker>) -> Self {
+    pub fn new(socket: TcpStream, peer: SocketAddr, worker: Arc<Worker>) -> Box<Self> {
         // Small writes matter more than small packets; a socket that refuses is about to fail anyway.
         let _ = socket.set_nodelay(true);
-        Self {
+        Box::new(Self {
             socket: Arc::new(socket),
-            peer,
             worker,
             input: BytesMut::new(),
-            parser: HeadParser::default(),
-            timer: Timer::default(),
-            buckets: Buckets::default(),
+            parser: None,
             half_closed: false,
-        }
+            begun: false,
+            until: clock::recent(),
+            timer: Timer::default(),
+            peer,
+            buckets: Buckets::default(),
+        })
     }
 
     /// Serves the client until the connection ends, closes it, and says why.
-    pub async fn serve(mut self) -> CloseReason {
-        let reason = self.serve_requests().await;
-        self.close(reason).await;
-        reason
+    #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
+    pub fn serve(mut self: Box<Self>) -> impl Future<Output = CloseReason> + Send {
+        async move {
+            let reason = self.serve_requests().await;
+            Box::pin(self.close(reason)).await;
+            reason
+        }
     }
 
     /// Answers 503 in place of serving, because the host has no room for another connection.
-    pub async fn refuse(mut self) {
-        let reason = Box::pin(self.answer_overload()).await.err().unwrap_or(CloseReason::Overloaded);
+    pub async fn refuse(mut self: Box<Self>) {
+        let reason = self.answer_overload().await.err().unwrap_or(CloseReason::Overloaded);
         self.close(reason).await;
     }
 
-    async fn close(mut self, reason: CloseReason) {
+    async fn close(mut self: Box<Self>, reason: CloseReason) {
         tracing::debug!(peer = %self.peer, reason = reason.explain(), "connection closed");
         self.worker.closed().count(reason);
-        close::close(&self.socket, &mut self.timer, reason, self.half_closed).await;
+        let this = &mut *self;
+        close::close(&this.socket, &mut this.timer, reason, this.half_closed).await;
     }
 
-    async fn serve_requests(&mut self) -> CloseReason {
-        let worker = self.worker.clone();
-        // Waited for once and for all: to join and leave those who wait, for each request, touches their memory.
-        let mut stopping = std::pin::pin!(worker.stopping().wait());
-        loop {
-            let served = match self.next_head(&worker, stopping.as_mut()).await {
-                Ok(Ok(head)) => self.serve_request(head).await,
-                Ok(Err(error)) => Box::pin(self.refuse_head(&error)).await,
-                Err(CloseReason::HeadTimeout) => Box::pin(self.answer_head_timeout()).await,
-                Err(reason) => return reason,
-            };
-            let served = match served {
-                Ok(Served::LeftOpen(parked)) => self.serve_parked(parked).await,
-                Ok(Served::Upgraded(websocket)) => return self.serve_websocket(websocket).await,
-                served => served,
-            };
-            if let Err(reason) = served {
-                return reason;
-            }
-        }
-    }
-
-    /// Waits for the head of the next request: one that can be served, or one that is refused.
-    async fn next_head(
-        &mut self,
-        worker: &Worker,
-        mut stopping: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Result<RequestHead, HeadError>, CloseReason> {
-        let timeouts = &worker.config().timeouts;
-        let idle_until = clock::recent() + timeouts.idle;
-        let mut head_until = None;
-        loop {
-            if !self.input.is_empty() {
-                match self.parser.parse(&mut self.input, &worker.config().limits.head) {
-                    Ok(Some(head)) => return Ok(Ok(head)),
-                    Ok(None) => {}
-                    Err(error) => return Ok(Err(error)),
+    /// A small future, to be found in few cache lines: what is seldom needed is in boxes.
+    #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
+    fn serve_requests(&mut self) -> impl Future<Output = CloseReason> + Send {
+        async move {
+            let worker = self.worker.clone();
+            // Waited for once and for all: to join and leave those who wait, for each request, touches their memory.
+            let mut reached = Box::pin(worker.stopping().wait());
+            let mut stopping = Wait::new(worker.stopping(), reached.as_mut());
+            loop {
+                (self.begun, self.until) = (false, clock::recent() + worker.config().timeouts.idle);
+                let serving: Serving<'_> = match std::future::poll_fn(|cx| self.poll_head(cx, &mut stopping)).await {
+                    Ok(Ok(head)) => self.serve_request(head),
+                    Ok(Err(error)) => Box::pin(self.refuse_head(error)),
+                    Err(CloseReason::HeadTimeout) => Box::pin(self.answer_head_timeout()),
+                    Err(reason) => return reason,
+                };
+                let served = match serving.await {
+                    Ok(Served::LeftOpen(parked)) => Box::pin(self.serve_parked(parked)).await,
+                    Ok(Served::Upgraded(websocket)) => return Box::pin(self.serve_websocket(websocket)).await,
+                    served => served,
+                };
+                if let Err(reason) = served {
+                    return reason;
                 }
             }
+        }
+    }
+
+    /// Ready with the head of the next request: one that can be served, or one that is refused.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        stopping: &mut Wait<'_, impl Future<Output = ()>>,
+    ) -> Poll<Result<Result<RequestHead, HeadError>, CloseReason>> {
+        loop {
+            if let Some(parsed) = self.parse_head().transpose() {
+                return Poll::Ready(Ok(parsed));
+            }
             if self.half_closed {
-                return Err(CloseReason::ClientClosed);
+                return Poll::Ready(Err(CloseReason::ClientClosed));
             }
-            if !self.input.is_empty() && head_until.is_none() {
-                head_until = Some(Instant::now() + timeouts.head);
+            if !self.input.is_empty() && !self.begun {
+                (self.begun, self.until) = (true, Instant::now() + self.worker.config().timeouts.head);
             }
-            // A head that was begun is waited for, whoever stops.
-            let stopping = head_until.is_none().then_some(stopping.as_mut());
-            match self.read_head(head_until.unwrap_or(idle_until), stopping).await {
+            match ready!(self.poll_more(cx, stopping)) {
                 HeadRead::Some => {}
                 HeadRead::End => self.half_closed = true,
-                HeadRead::Gone => return Err(CloseReason::ClientGone),
-                HeadRead::Stopping => return Err(CloseReason::Stopping),
-                HeadRead::TimedOut if head_until.is_some() => return Err(CloseReason::HeadTimeout),
-                HeadRead::TimedOut => return Err(CloseReason::Idle),
+                HeadRead::Gone => return Poll::Ready(Err(CloseReason::ClientGone)),
+                HeadRead::Stopping => return Poll::Ready(Err(CloseReason::Stopping)),
+                HeadRead::TimedOut if self.begun => return Poll::Ready(Err(CloseReason::HeadTimeout)),
+                HeadRead::TimedOut => return Poll::Ready(Err(CloseReason::Idle)),
             }
         }
+    }
+
+    /// Reads a head in what has come; most are there at once, and need no parser that is kept.
+    fn parse_head(&mut self) -> Result<Option<RequestHead>, HeadError> {
+        if self.input.is_empty() {
+            return Ok(None);
+        }
+        let limits = &self.worker.config().limits.head;
+        let Some(parser) = &mut self.parser else {
+            let mut parser = HeadParser::default();
+            let parsed = parser.parse(&mut self.input, limits);
+            if !matches!(parsed, Ok(Some(_))) {
+                self.parser = Some(Box::new(parser));
+            }
+            return parsed;
+        };
+        let parsed = parser.parse(&mut self.input, limits);
+        if matches!(parsed, Ok(Some(_))) {
+            self.parser = None;
+        }
+        parsed
     }
 
     /// Reads some more of a head. An idle connection holds no buffer, and ends when the server is `stopping`.
-    async fn read_head(
-        &mut self,
-        until: Instant,
-        mut stopping: Option<Pin<&mut impl Future<Output = ()>>>,
-    ) -> HeadRead {
-        let (socket, timer, input) = (&self.socket, &mut self.timer, &mut self.input);
-        let worker = &self.worker;
-        std::future::poll_fn(|cx| {
-            match scratch::poll_read(cx, socket, input) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
-                Poll::Ready(Ok(_)) => return Poll::Ready(HeadRead::Some),
-                Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
-                Poll::Pending => {}
+    fn poll_more(&mut self, cx: &mut Context<'_>, stopping: &mut Wait<'_, impl Future<Output = ()>>) -> Poll<HeadRead> {
+        match scratch::poll_read(cx, &self.socket, &mut self.input) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
+            Poll::Ready(Ok(_)) => return Poll::Ready(HeadRead::Some),
+            Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
+            Poll::Pending => {}
+        }
+        // A head that was begun is waited for, whoever stops.
+        if !self.begun {
+            if self.input.capacity() > 0 {
+                self.input = BytesMut::new();
             }
-            if let Some(stopping) = &mut stopping {
-                if input.capacity() > 0 {
-                    *input = BytesMut::new();
-                }
-                // Its future is not to be polled once it was ready.
-                if worker.stopping().is_set() || stopping.as_mut().poll(cx).is_ready() {
-                    // A request that came before the stop may be with the system, and the runtime not know of it yet.
-                    return Poll::Ready(match scratch::read_untold(socket, input) {
-                        Ok(1..) => HeadRead::Some,
-                        Ok(0) | Err(_) => HeadRead::Stopping,
-                    });
-                }
+            if stopping.poll(cx) {
+                // A request that came before the stop may be with the system, and the runtime not know of it yet.
+                return Poll::Ready(match scratch::read_untold(&self.socket, &mut self.input) {
+                    Ok(1..) => HeadRead::Some,
+                    Ok(0) | Err(_) => HeadRead::Stopping,
+                });
             }
-            timer.poll(cx, until).map(|()| HeadRead::TimedOut)
-        })
-        .await
+        }
+        self.timer.poll(cx, self.until).map(|()| HeadRead::TimedOut)
     }
 }
 

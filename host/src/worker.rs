@@ -19,7 +19,7 @@ use crate::push::{Hub, Topics};
 use crate::routes::{Current, RouteTable};
 
 pub(crate) use parking::{Parking, Place};
-pub(crate) use stopping::Stopping;
+pub(crate) use stopping::{Stopping, Wait};
 
 /// The most invocations of a worker among which answers wait for each other.
 const MAX_GATHERED: usize = 64;

@@ -97,17 +97,22 @@ impl Connection {
     }
 
     /// Answers a head that cannot be read. What follows it cannot be read either.
-    pub(super) async fn refuse_head(&mut self, error: &HeadError) -> Result<Served, CloseReason> {
+    pub(super) async fn refuse_head(&mut self, error: HeadError) -> Result<Served, CloseReason> {
         tracing::debug!(peer = %self.peer, status = error.status(), "request refused: {error}");
-        let terms = Terms { head_only: self.parser.refused_head_request(), ..LAST };
-        self.reply(&terms, None, Refusal::of_wrong(error.status(), error)).await
+        let terms = Terms { head_only: self.refused_head_request(), ..LAST };
+        self.reply(&terms, None, Refusal::of_wrong(error.status(), &error)).await
     }
 
     /// Answers a head that was begun and did not come to its end in time (RFC 9110 section 15.5.9).
     pub(super) async fn answer_head_timeout(&mut self) -> Result<Served, CloseReason> {
-        let terms = Terms { head_only: self.parser.refused_head_request(), ..LAST };
+        let terms = Terms { head_only: self.refused_head_request(), ..LAST };
         let refusal = Refusal::new(408, CloseReason::HeadTimeout.explain()).last(CloseReason::HeadTimeout);
         self.reply(&terms, None, refusal).await
+    }
+
+    /// Whether the method of the head that cannot be read, or not in time, is HEAD.
+    fn refused_head_request(&self) -> bool {
+        self.parser.as_ref().is_some_and(|parser| parser.refused_head_request())
     }
 
     /// Answers a connection that there is no room for.

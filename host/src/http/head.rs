@@ -143,7 +143,7 @@ impl HeadParser {
         };
         let Some(end) = self.find_end(input, limits)? else { return Ok(None) };
         let fields = parse_fields(&input[..end], request_line.end(), self.field_lines)?;
-        let mut head = RequestHead { bytes: input.split_to(end).freeze(), request_line, fields };
+        let mut head = RequestHead { bytes: take(input, end).freeze(), request_line, fields };
         check_host(head.version(), head.values("host"))?;
         head.replace_host();
         *self = HeadParser::default();
@@ -202,6 +202,11 @@ impl HeadParser {
             }
         }
     }
+}
+
+/// Takes the first `count` bytes off `input`. Where that is all, it has nothing to share with what is left.
+fn take(input: &mut BytesMut, count: usize) -> BytesMut {
+    if count == input.len() { std::mem::take(input) } else { input.split_to(count) }
 }
 
 fn max_bytes(limits: &HeadLimits) -> usize {

@@ -220,7 +220,9 @@ async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<Arrival>, ta
             arrival = arrivals.recv() => match arrival {
                 Some(arrival) => {
                     last = Some(Instant::now());
-                    tasks.spawn(serve(arrival));
+                    if let Some((connection, place)) = open(arrival) {
+                        tasks.spawn(serve(connection, place));
+                    }
                 }
                 None => break,
             },
@@ -241,23 +243,33 @@ async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<Arrival>, ta
     }
 }
 
-async fn serve(arrival: Arrival) {
+/// The connection of an arrival. Not part of [`serve`], whose future would hold what it is made of.
+fn open(arrival: Arrival) -> Option<(Box<Connection>, Place)> {
     let Arrival { socket, peer, place } = arrival;
     let socket = match socket {
         Socket::OfThisWorker(socket) => Ok(socket),
         Socket::OfNone(socket) => TcpStream::from_std(socket),
     };
-    let socket = match socket {
-        Ok(socket) => socket,
-        Err(error) => return tracing::warn!(%peer, "cannot serve a connection: {error}"),
-    };
-    let connection = Connection::new(socket, peer, place.worker.clone());
-    if place.admitted {
-        connection.serve().await;
-    } else {
-        connection.refuse().await;
+    match socket {
+        Ok(socket) => Some((Connection::new(socket, peer, place.worker.clone()), place)),
+        Err(error) => {
+            tracing::warn!(%peer, "cannot serve a connection: {error}");
+            None
+        }
     }
-    drop(place);
+}
+
+/// The task of a connection.
+#[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
+fn serve(connection: Box<Connection>, place: Place) -> impl Future<Output = ()> + Send {
+    async move {
+        if place.admitted {
+            connection.serve().await;
+        } else {
+            Box::pin(connection.refuse()).await;
+        }
+        drop(place);
+    }
 }
 
 /// A panic is a defect of the host's: it costs its connection, and is told.

@@ -1,10 +1,13 @@
 //! How far a worker's stop has come, to be asked for and to be waited for.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Context;
 
 use tokio::sync::Notify;
 
-/// The stages after serving, which is 0.
+/// The stages.
+const SERVING: u8 = 0;
 const CLOSING: u8 = 1;
 const DRAINING: u8 = 2;
 const AT_ONCE: u8 = 3;
@@ -15,6 +18,33 @@ const STOPPED: u8 = 4;
 pub(crate) struct Stopping {
     stage: AtomicU8,
     moved: Notify,
+}
+
+/// How one task waits until connections are to end, again and again: its place among those who wait is in cold memory,
+/// and is not looked at while the worker serves.
+pub(crate) struct Wait<'s, F> {
+    stopping: &'s Stopping,
+    reached: Pin<&'s mut F>,
+    /// Whether it has taken its place.
+    is_placed: bool,
+}
+
+impl<'s, F: Future<Output = ()>> Wait<'s, F> {
+    /// `reached` is what [`Stopping::wait`] has returned.
+    pub(crate) fn new(stopping: &'s Stopping, reached: Pin<&'s mut F>) -> Self {
+        Self { stopping, reached, is_placed: false }
+    }
+
+    /// Whether connections are to end; if not yet, the task is woken then.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let stage = self.stopping.stage.load(Ordering::Acquire);
+        // Whoever moves the stage takes their places from all who wait, and wakes them, but after the stage is seen to move.
+        if stage == SERVING && self.is_placed {
+            return false;
+        }
+        self.is_placed = true;
+        stage >= DRAINING || self.reached.as_mut().poll(cx).is_ready()
+    }
 }
 
 impl Stopping {
@@ -75,6 +105,47 @@ impl Stopping {
                 return;
             }
             moved.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Wake, Waker};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_task_that_waits_is_woken_at_each_stage_until_connections_are_to_end() {
+        for waits_before in [false, true] {
+            let (stopping, wakes) = (Stopping::default(), Arc::new(Wakes::default()));
+            let waker = Waker::from(wakes.clone());
+            let mut cx = Context::from_waker(&waker);
+            let reached = std::pin::pin!(stopping.wait());
+            let mut wait = Wait::new(&stopping, reached);
+            if waits_before {
+                assert!(!wait.poll(&mut cx));
+            }
+            // As `close` does, with the task polled in between.
+            stopping.stage.fetch_max(CLOSING, Ordering::Release);
+            assert!(!wait.poll(&mut cx), "no more are accepted, and those that are go on");
+            stopping.moved.notify_waiters();
+            assert!(!wait.poll(&mut cx));
+            let woken = wakes.0.load(Ordering::Relaxed);
+            stopping.drain();
+            assert_eq!(wakes.0.load(Ordering::Relaxed), woken + 1, "waits before: {waits_before}");
+            assert!(wait.poll(&mut cx) && wait.poll(&mut cx));
         }
     }
 }
