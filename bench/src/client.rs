@@ -1,7 +1,7 @@
 //! Clients for what wrk cannot ask: one whole answer, a stream that is only counted, a steady rate, connections that
 //! rest.
 
-mod ages;
+mod stamped;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Socket, Type};
 
-pub use ages::ages;
+pub use stamped::{Chunk, Stamped, stamped};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER_BYTES: usize = 1024 * 1024;

@@ -91,6 +91,13 @@ impl Server {
         resident(&self.proc("status")?).context("the process has no VmRSS")
     }
 
+    /// The ids of its threads, as they are now.
+    pub fn threads(&self) -> anyhow::Result<Vec<String>> {
+        let path = format!("/proc/{}/task", self.process.id());
+        let threads = fs::read_dir(&path).with_context(|| format!("cannot read {path}"))?;
+        threads.map(|thread| Ok(thread?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
     /// What the kernel says of the process in `/proc/PID/FILE`.
     pub fn proc(&self, file: &str) -> anyhow::Result<String> {
         let path = format!("/proc/{}/{file}", self.process.id());
