@@ -2,8 +2,8 @@
 //!
 //! What serves has a core of its own, and so has what asks. Every number that is compared is a median of runs that
 //! alternate between the contenders, so that what else the machine does meets all of them. The ratios are the result:
-//! machines differ, and so do the numbers. Linux only: memory and cores are read from `/proc`, and what
-//! is sent from tracefs, which takes root.
+//! machines differ, and so do the numbers. Linux only: memory and cores are read from `/proc`, and what is sent from
+//! tracefs, which takes root.
 
 mod chart;
 mod client;
