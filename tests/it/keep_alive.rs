@@ -6,7 +6,7 @@ use std::time::Duration;
 use host::close_reason::CloseReason;
 
 use crate::support::Then::{Closes, Lives};
-use crate::support::{End, RoutesDir, TestServer, check, ok};
+use crate::support::{End, FAILED, RoutesDir, TestServer, check, log, ok};
 
 const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
 const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
@@ -259,6 +259,63 @@ fn a_server_that_stops_closes_idle_connections() {
     assert_eq!(fresh.read_to_end(), "");
     drop((fresh, used));
     server.join();
+}
+
+#[test]
+fn a_head_that_is_made_after_the_server_was_told_to_stop_says_that_it_is_the_last() {
+    let chunked = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let (head, http10) = (
+        ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", ""),
+        ok!("Content-Length: 5\r\nConnection: close\r\n", "Hello"),
+    );
+    let failed = FAILED.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    // The method, the version and a field of a request whose handler waits for its body, what it does then, and the
+    // response.
+    let cases = [
+        ("POST", "1.1", "", "body=Hello", chunked),
+        ("POST", "1.1", "", "write=Hello", chunked),
+        ("POST", "1.1", "Expect: 100-continue\r\n", "body=Hello", chunked),
+        ("HEAD", "1.1", "", "body=Hello", head),
+        ("POST", "1.1", "", "trap", &failed),
+        ("POST", "1.0", "Connection: keep-alive\r\n", "body=Hello", http10),
+    ];
+    for (number, (method, version, field, commands, response)) in cases.into_iter().enumerate() {
+        let server = TestServer::of("script");
+        let mut client = server.connect();
+        client.send(format!(
+            "{method} /script?stderr=in_flight_{number}&read-one=1&{commands} HTTP/{version}\r\nHost: test\r\n\
+             {field}Content-Length: 1\r\n\r\n"
+        ));
+        log().wait_for(&[&format!("in_flight_{number}")]);
+        if field.starts_with("Expect") {
+            client.expect(CONTINUE);
+        }
+        server.stop();
+        client.send("x");
+        assert_eq!(client.read_to_end(), response, "{method} {version} {field}{commands}");
+        drop(client);
+        server.join();
+    }
+}
+
+#[test]
+fn what_the_host_answers_after_it_was_told_to_stop_says_that_it_is_the_last() {
+    let cases = [
+        ("GET /none HTTP/1.1\r\nHost: test\r\n", "404"),
+        ("GET /none HTTP/1.0\r\nConnection: keep-alive\r\n", "404"),
+        ("OPTIONS * HTTP/1.1\r\nHost: test\r\n", "204"),
+        ("POST /script HTTP/1.1\r\nHost: test\r\nContent-Length: 100000000\r\n", "413"),
+    ];
+    for (begun, status) in cases {
+        let server = TestServer::of("script");
+        let mut client = server.connect();
+        client.send(begun);
+        server.stop();
+        client.send("\r\n");
+        let response = client.read_to_end();
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
+        assert!(response.contains("\r\nConnection: close\r\n"), "{response}");
+    }
 }
 
 #[test]

@@ -157,6 +157,11 @@ where
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Heads are encoded below, some time after the request began: the last response of a connection has to say so
+        // (RFC 9112 section 9.6).
+        if self.worker.is_some_and(|worker| worker.stopping().is_set()) {
+            self.exchange.response(Response::forbid_keep_alive_in_head);
+        }
         for _ in 0..MAX_TURNS {
             self.poll_guests(cx);
             let over = !self.is_running();

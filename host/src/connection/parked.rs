@@ -26,7 +26,7 @@ use crate::http::status;
 use crate::options::Settings;
 use crate::pump::{Output, Pump};
 use crate::push::{End, Next, Subscriber};
-use crate::worker::Place;
+use crate::worker::{Place, Stopping};
 
 /// The chunks that are taken from the queue at once, and the bytes past which no other is.
 const BATCH: usize = 16;
@@ -75,6 +75,7 @@ enum Ending {
 struct Wire<'c> {
     socket: &'c TcpStream,
     timer: &'c mut Timer,
+    stopping: &'c Stopping,
     write_timeout: Duration,
 }
 
@@ -124,6 +125,9 @@ impl Parked {
         if self.ending != Some(Ending::Stopping) && stopping.poll(cx).is_ready() {
             self.response.forbid_keep_alive();
             self.end(Ending::Stopping);
+        }
+        if wire.stopping.is_set() {
+            self.response.forbid_keep_alive_in_head();
         }
         self.watch_client(cx, wire.socket)?;
         for _ in 0..MAX_TURNS {
@@ -287,8 +291,9 @@ impl Connection {
             parked.response.forbid_keep_alive();
         }
         let write_timeout = self.worker.config().timeouts.write;
-        let mut wire = Wire { socket: &self.socket, timer: &mut self.timer, write_timeout };
-        let mut stopping = std::pin::pin!(self.worker.stopping().wait());
+        let stopping = self.worker.stopping();
+        let mut wire = Wire { socket: &self.socket, timer: &mut self.timer, stopping, write_timeout };
+        let mut stopping = std::pin::pin!(stopping.wait());
         let served = std::future::poll_fn(|cx| parked.poll(cx, &mut wire, stopping.as_mut())).await;
         parked.account();
         if let Some(account) = parked.account.take() {

@@ -171,6 +171,14 @@ impl Response {
     /// Ends the connection after this response; before the head it also says so there.
     pub fn forbid_keep_alive(&mut self) {
         self.keep_alive = false;
+        self.options.keep_alive = false;
+    }
+
+    /// The same where the head can still say so: what it has said stands.
+    pub fn forbid_keep_alive_in_head(&mut self) {
+        if self.is_building() {
+            self.forbid_keep_alive();
+        }
     }
 
     /// The encoded bytes that wait to be sent.

@@ -48,9 +48,9 @@ impl<'s, F: Future<Output = ()>> Wait<'s, F> {
 }
 
 impl Stopping {
-    /// Whether connections are to end, now or once their requests are served.
+    /// Whether the worker was told to stop: a response whose head is encoded from now on is the last of its connection.
     pub(crate) fn is_set(&self) -> bool {
-        self.stage.load(Ordering::Relaxed) >= DRAINING
+        self.stage.load(Ordering::Relaxed) >= CLOSING
     }
 
     /// Waits until connections are to end.

@@ -284,6 +284,29 @@ fn there_is_room_for_four_pieces_and_within_64_kib_unless_one_is_larger() {
 }
 
 #[test]
+fn keep_alive_that_is_forbidden_is_not_won_back_by_a_body_that_comes() {
+    type Come = fn(&mut Response);
+    for come in [Response::interim_continue as Come, Response::body_has_come as Come] {
+        let mut response = Response::new(options(), b"", BytesMut::new());
+        response.expect_continue();
+        response.forbid_keep_alive_in_head();
+        come(&mut response);
+        response.finish(date).expect("it is not over");
+        let head = String::from_utf8_lossy(response.output()).into_owned();
+        assert!(head.contains("\r\nConnection: close\r\n") && !response.keeps_alive(), "{head}");
+    }
+}
+
+#[test]
+fn keep_alive_stands_once_the_head_has_said_so() {
+    let mut response = Response::new(options(), b"", BytesMut::new());
+    response.write(b"Hello", date).expect("it is not over");
+    response.forbid_keep_alive_in_head();
+    response.finish(date).expect("it is not over");
+    assert!(response.keeps_alive());
+}
+
+#[test]
 fn a_buffer_that_is_emptied_in_part_does_not_grow_past_what_can_wait() {
     for (buffer_size, most) in [(16_384, 65_536 + 16_384), (100_000, 200_000), (1, 16)] {
         let mut response = made(&ResponseOptions { buffer_size, ..options() }, &[]);
