@@ -1,5 +1,5 @@
 //! The request target and the Host field (RFC 9112 section 3.2, RFC 9110 section 7.2), by the letter of RFC 3986 but
-//! for what browsers send raw in a query.
+//! for what browsers send raw in a path or a query: the URL Standard of the WHATWG says which characters they encode.
 //!
 //! It owns which forms of a target are served, where their parts are, and what an authority is. It must not know
 //! routes, nor decode anything: percent-encoding stays as it was sent.
@@ -19,10 +19,13 @@ mod tests;
 const REG_NAME: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=");
 /// RFC 3986 section 3.2.2: what follows the dot of an IPvFuture.
 const IP_FUTURE: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:");
-/// RFC 3986 section 3.3: pchar and the slash.
-const PATH: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:@/");
-/// RFC 3986 section 3.4, and what browsers send as it was typed (`?ids[]=1`): the query state of the WHATWG URL
+/// RFC 3986 section 3.3: pchar and the slash; and what browsers send as it was typed (`/wiki/A|B`): the path
+/// percent-encode set of the URL Standard leaves the last three alone, and a backslash, of which they make a slash.
+const PATH: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:@/[]|");
+/// RFC 3986 section 3.4, and what browsers send as it was typed (`?ids[]=1`): the query percent-encode set of the URL
 /// Standard leaves the last eight alone. None of them delimits anything on the request line.
+///
+/// A `%` without two digits is refused in both, though browsers send it: who decodes it does so in different ways.
 const QUERY: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:@/?[]{}|\\^`");
 
 /// Why a request's target or its Host is refused.
@@ -34,7 +37,7 @@ pub enum TargetError {
     /// CONNECT asks for a tunnel, and this is no proxy (RFC 9110 section 9.3.6).
     #[error("CONNECT is not served")]
     Connect,
-    /// The path has a character or a `%` that RFC 3986 section 3.3 does not know.
+    /// The path has a character that neither RFC 3986 section 3.3 nor a browser puts there, or a wrong `%`.
     #[error("the target's path has an invalid character")]
     Path,
     /// The query has a character that neither RFC 3986 section 3.4 nor a browser puts there, or a wrong `%`.

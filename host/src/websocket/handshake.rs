@@ -4,7 +4,8 @@
 //! connect (`Origin`) is theirs to say.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
@@ -22,6 +23,10 @@ pub const VERSION: &str = "13";
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The bytes of a decoded key.
 const KEY: usize = 16;
+/// What decodes a key. The last digit of one has four bits that encode nothing: the example of RFC 6455 section 4.1 sets
+/// one of them, and section 4.2.1 asks for no more than 16 bytes.
+const KEY_DECODER: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// The value of `Sec-WebSocket-Accept`, by which a client sees that its handshake was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +83,7 @@ pub fn check(head: &RequestHead, body: BodyFraming) -> Result<Accept, HandshakeE
         return Err(HandshakeError::Version);
     }
     let key = only(head, "sec-websocket-key").ok_or(HandshakeError::Key)?;
-    if !STANDARD.decode(key).is_ok_and(|decoded| decoded.len() == KEY) {
+    if !KEY_DECODER.decode(key).is_ok_and(|decoded| decoded.len() == KEY) {
         return Err(HandshakeError::Key);
     }
     match body {

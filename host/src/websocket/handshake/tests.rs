@@ -26,6 +26,16 @@ fn the_handshake_of_the_rfc_is_accepted_as_there() {
     assert_eq!(accepted.as_deref(), Ok("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
 }
 
+// RFC 6455 section 4.1, item 7, has the second of these: what decodes to 16 bytes is a key, whatever its unused bits.
+#[test]
+fn a_key_is_what_decodes_to_16_bytes() {
+    for last in ["EA==", "EC==", "EP==", "E/=="] {
+        let key = format!("Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4P{last}");
+        let accepted = accept("GET / HTTP/1.1", &[UPGRADE, CONNECTION, &key, VERSION]);
+        assert!(accepted.is_ok(), "{key} {accepted:?}");
+    }
+}
+
 // RFC 6455 section 4.2.1
 #[test]
 fn the_words_of_a_handshake_are_found_in_any_case_and_among_others() {
@@ -67,6 +77,10 @@ fn what_is_no_handshake_is_refused_with_what_is_wrong() {
         (get, &[UPGRADE, CONNECTION, VERSION, "Sec-WebSocket-Key: c2hvcnQ="], Key),
         (get, &[UPGRADE, CONNECTION, VERSION, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZSE="], Key),
         (get, &[UPGRADE, CONNECTION, VERSION, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25*ZQ=="], Key),
+        (get, &[UPGRADE, CONNECTION, VERSION, "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC="], Key),
+        (get, &[UPGRADE, CONNECTION, VERSION, "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC"], Key),
+        (get, &[UPGRADE, CONNECTION, VERSION, "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==="], Key),
+        (get, &[UPGRADE, CONNECTION, VERSION, "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4P_C=="], Key),
         (get, &[UPGRADE, CONNECTION, VERSION, KEY, KEY], Key),
         (get, &[UPGRADE, CONNECTION, VERSION, KEY, "Content-Length: 5"], Body),
         (get, &[UPGRADE, CONNECTION, VERSION, KEY, "Transfer-Encoding: chunked"], Body),
