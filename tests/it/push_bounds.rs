@@ -157,9 +157,43 @@ fn a_silent_event_stream_has_a_comment_at_each_heartbeat() {
     let by_field = serve("heartbeat = 1");
     for (server, head) in [(by_option, ""), (by_field, "set=content-type:text/event-stream&")] {
         let mut client = server.connect();
-        client.send(get(&format!("{head}write=one&manual")));
-        client.read_until("3\r\none\r\n");
+        client.send(get(&format!("{head}write=%0A%0A&manual")));
+        client.read_until("2\r\n\n\n\r\n");
         client.expect("3\r\n:\n\n\r\n3\r\n:\n\n\r\n");
+    }
+}
+
+#[test]
+fn an_event_stream_has_its_comments_between_events_alone() {
+    let server = serve("heartbeat = 1\ncontent_type = 'text/event-stream'");
+    // What the handler writes, what is published then and does not end the event, and what ends it.
+    let cases = [
+        ("data: Hel", "", "lo\n\n"),
+        ("data: one\n", "", "data: two\n\n"),
+        ("data: one\r\n", "", "\r\n"),
+        ("data: one\r", "\n", "\r"),
+        ("\n\n", "data: one\n", "\n"),
+        ("\n\n", "data: Hel", "lo\r\r"),
+    ];
+    let encoded = |text: &str| text.replace('\n', "%0A").replace('\r', "%0D").replace(' ', "%20");
+    let chunk = |text: &str| if text.is_empty() { String::new() } else { format!("{:x}\r\n{text}\r\n", text.len()) };
+    let mut clients = Vec::new();
+    for (number, (written, published, _)) in cases.into_iter().enumerate() {
+        let mut client = server.connect();
+        client.send(get(&format!("subscribe={number}&write={}&manual", encoded(written))));
+        client.read_until("\r\n\r\n");
+        client.expect(&chunk(written));
+        if !published.is_empty() {
+            wait_until("it is left open", || server.parked() > number);
+            publish(&server, &format!("publish={number}:{}", encoded(published)));
+            client.expect(&chunk(published));
+        }
+        clients.push(client);
+    }
+    clients[0].expect_silence(Duration::from_millis(1_500));
+    for (number, (client, (.., end))) in clients.iter_mut().zip(cases).enumerate() {
+        publish(&server, &format!("publish={number}:{}", encoded(end)));
+        client.expect(&(chunk(end) + &chunk(":\n\n")));
     }
 }
 

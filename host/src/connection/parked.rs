@@ -53,7 +53,7 @@ pub(super) struct Parked {
     fed: Instant,
     sent: Instant,
     park_timeout: Option<Duration>,
-    /// Whether a comment can be sent between chunks.
+    /// Whether comments can be sent, between its events.
     takes_comments: bool,
     /// How long it is silent before a comment is sent; none where the system probes, or nobody.
     comments: Option<Duration>,
@@ -275,12 +275,23 @@ impl Parked {
         }
         if passed(idle) {
             self.end(Ending::Idle);
-        } else if passed(silent)
-            && let Ok(comment) = self.response.write_shared(&COMMENT, clock::date)
-        {
-            self.chunks.push(comment);
+        } else if passed(silent) {
+            self.beat(wire.socket, now);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Shows a silent client that it is not forgotten, and finds out whether it is there. Within an event a comment would
+    /// be read as part of it, so the system probes then.
+    fn beat(&mut self, socket: &TcpStream, now: Instant) {
+        if self.response.is_between_events() {
+            if let Ok(comment) = self.response.write_shared(&COMMENT, clock::date) {
+                self.chunks.push(comment);
+            }
+        } else if let Some(every) = self.comments {
+            probe(socket, every);
+            self.sent = now;
+        }
     }
 }
 
@@ -323,7 +334,7 @@ impl Output for Shared<'_> {
     }
 }
 
-/// Whether a comment can be sent between chunks: the head is sent, says that it is an event stream, and declares no length
+/// Whether comments can be sent between events: the head is sent, says that it is an event stream, and declares no length
 /// that comments would take from the chunks.
 fn takes_comments(response: &Response) -> bool {
     let media_type = response.content_type().split(|byte| *byte == b';').next().unwrap_or_default();

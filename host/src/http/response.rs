@@ -15,6 +15,7 @@ mod answer;
 pub(super) mod encode;
 mod framing;
 mod open;
+mod rest;
 mod sent;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod through;
 mod upgrade;
 
 use encode::Framing;
+use rest::LastBytes;
 
 /// What the request and the route say about the response before a handler runs.
 #[derive(Debug, Clone)]
@@ -89,6 +91,7 @@ pub struct Response {
     body_bytes: u64,
     sent_bytes: u64,
     has_head: bool,
+    last_bytes: LastBytes,
 }
 
 impl Response {
@@ -107,6 +110,7 @@ impl Response {
             body_bytes: 0,
             sent_bytes: 0,
             has_head: false,
+            last_bytes: LastBytes::default(),
         }
     }
 
@@ -258,6 +262,7 @@ impl Response {
             State::Building | State::Complete | State::Cut { .. } => return Err(ResponseError::Closed),
         }
         self.body_bytes += piece.len() as u64;
+        self.last_bytes.follow(piece);
         if self.options.coalesce == 0 {
             self.encode(piece);
             return Ok(());

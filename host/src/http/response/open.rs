@@ -69,7 +69,14 @@ impl Response {
             State::Building | State::Complete | State::Cut { .. } => return Err(ResponseError::Closed),
         };
         self.body_bytes += length;
+        self.last_bytes.follow(&chunk.piece());
         Ok(bytes)
+    }
+
+    /// Whether the body is, as an event stream, between two events: a comment that is sent then is part of none.
+    #[must_use]
+    pub fn is_between_events(&self) -> bool {
+        self.last_bytes.are_between_events()
     }
 
     /// The content type as the head says it, or will.

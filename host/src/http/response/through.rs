@@ -82,6 +82,7 @@ impl Response {
                 break;
             }
             accepted += frame[1].len();
+            self.last_bytes.follow(frame[1]);
             for part in frame {
                 let of_part = left.min(part.len());
                 left -= of_part;
