@@ -15,6 +15,7 @@ mod dev;
 mod disk;
 mod examples;
 mod gone_clients;
+mod guards;
 mod hostile;
 mod hostile_calls;
 mod hostile_clients;

@@ -182,6 +182,7 @@ fn a_change_of_middleware_takes_effect_for_all_its_routes() {
     wait_for_trace(&server, "/text", Some("b"));
     assert_eq!(trace(&server, "/other").as_deref(), Some("b"), "all of them at once");
     server.routes().remove("_middleware.wasm");
+    server.reload();
     wait_for_trace(&server, "/text", None);
 }
 

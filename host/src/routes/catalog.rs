@@ -11,17 +11,19 @@ use std::time::{Duration, Instant};
 use super::awaited::Claim;
 use super::disk::Look;
 use super::layer::{Layer, is_layer, is_of_directory, may_mean};
-use super::load::{Loaded, Part, Standing};
+use super::load::{Loaded, Part, Standing, error};
 use super::route::Route;
 use super::table::RouteTable;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::guest::Handler;
 
 mod chains;
+mod guards;
 #[cfg(test)]
 mod tests;
 
-use chains::Mounted;
+use chains::{Mounted, lost};
+use guards::Guards;
 
 /// For how many times the rest of a file a route whose component is gone waits at most for others to come.
 const REMOVAL_RESTS: u32 = 10;
@@ -42,6 +44,10 @@ pub(super) struct Catalog<H = Handler> {
     unread: Vec<PathBuf>,
     /// The component that the operator asks for by itself, whatever it is.
     asked_for: Option<PathBuf>,
+    /// What routes were behind.
+    guards: Guards,
+    /// Whether the files that are found next are as they are meant to be: the operator says so.
+    confirming: bool,
 }
 
 /// What is known of one component.
@@ -50,6 +56,10 @@ struct Entry<H> {
     look: Look,
     /// When it was first seen to look so.
     since: Instant,
+    /// Whether the operator has said that it is meant to look so.
+    confirmed: bool,
+    /// How the version looked that could be loaded last.
+    loaded: Option<Look>,
     /// How it looked when it was last begun to load it; [`Look::GONE`] where it is to be removed.
     begun: Option<Look>,
     /// How it looked when loading it last ended.
@@ -80,8 +90,18 @@ pub(super) struct Findings {
 impl<H> Catalog<H> {
     /// One without components.
     pub(super) fn new() -> Self {
-        let (found, told, unread) = (Vec::new(), Vec::new(), Vec::new());
-        Self { entries: BTreeMap::new(), found, told, settled: None, resting: false, unread, asked_for: None }
+        Self {
+            entries: BTreeMap::new(),
+            found: Vec::new(),
+            told: Vec::new(),
+            settled: None,
+            resting: false,
+            unread: Vec::new(),
+            asked_for: None,
+            guards: Guards::default(),
+            // Who starts a host means what is there.
+            confirming: true,
+        }
     }
 
     /// One of a single component, which is loaded whatever it is.
@@ -105,12 +125,19 @@ impl<H> Catalog<H> {
         let mut findings = Findings::default();
         self.resting = false;
         self.unread = unread.to_vec();
+        let confirming = std::mem::take(&mut self.confirming);
+        if confirming {
+            self.guards.forget_removed();
+        }
         for (file, look) in looks {
-            let wanted = look.is_gone() || self.is_wanted(&file);
+            let wanted = self.is_wanted(&file);
+            let is_kept = wanted && is_layer(&file);
+            let wanted = wanted || look.is_gone();
             let entry = self.entries.entry(file.clone()).or_insert_with(|| Entry::new(look, now));
             if entry.look != look {
-                (entry.look, entry.since) = (look, now);
+                (entry.look, entry.since, entry.confirmed) = (look, now, false);
             }
+            entry.confirmed |= confirming;
             if entry.begun == Some(look) || !wanted {
                 continue;
             }
@@ -122,8 +149,11 @@ impl<H> Catalog<H> {
             }
             entry.begun = Some(look);
             if look.is_gone() {
-                entry.loading = None;
+                (entry.loading, entry.diagnostics) = (None, Vec::new());
+                // What is behind it goes on, and that is told.
+                findings.removed |= is_kept;
             } else {
+                self.guards.restore(&file);
                 findings.changed.push((file, look));
             }
         }
@@ -131,19 +161,44 @@ impl<H> Catalog<H> {
         findings
     }
 
+    /// The files that are found next are as they are meant to be: what they no longer guard is not to be guarded.
+    pub(super) fn confirm(&mut self) {
+        self.confirming = true;
+    }
+
+    /// Nothing can be found now: what is found later the operator has not seen.
+    pub(super) fn unconfirm(&mut self) {
+        self.confirming = false;
+    }
+
     /// Removes those that are gone, unless others are on their way: a route that is moved, a file at a time, must not be
     /// missing until it is back. So that they do not wait for ever they wait only for some rests.
     fn remove_leaving(&mut self, findings: &mut Findings, now: Instant, rest: Duration) {
         let awaited = self.is_unsettled() || !findings.changed.is_empty();
-        self.entries.retain(|_, entry| {
+        let mut removed = Vec::new();
+        for (file, entry) in self.entries.iter().filter(|(file, entry)| entry.is_leaving() && !self.is_kept(file)) {
             let until = entry.since + REMOVAL_RESTS * rest;
-            let stays = !entry.is_leaving() || (awaited && now < until);
-            if stays && entry.is_leaving() {
-                findings.look_again(until);
+            match awaited && now < until {
+                true => findings.look_again(until),
+                false => removed.push(file.clone()),
             }
-            findings.removed |= !stays;
-            stays
-        });
+        }
+        findings.removed |= !removed.is_empty();
+        removed.iter().for_each(|file| self.remove(file));
+    }
+
+    fn remove(&mut self, file: &Path) {
+        let Some(entry) = self.entries.remove(file) else { return };
+        match entry.confirmed {
+            true => self.guards.forget(file),
+            false => self.guards.remove(file),
+        }
+    }
+
+    /// Whether a component that is gone stays as it was: it is middleware, and nobody has said that it is meant to go.
+    fn is_kept(&self, file: &Path) -> bool {
+        let is_meant = self.entries.get(file).is_some_and(|entry| entry.confirmed);
+        is_layer(file) && !is_meant && self.is_wanted(file)
     }
 
     /// Takes in what is wrong with directories and names; whether that is something else than before.
@@ -175,14 +230,15 @@ impl<H> Catalog<H> {
     /// Whether a component is to be loaded: a route, or middleware that a route may have.
     fn is_wanted(&self, file: &Path) -> bool {
         let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, file));
-        !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file) || is_named()
+        let was_named = || self.guards.may_mean(file);
+        !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file) || is_named() || was_named()
     }
 
     /// A component that looked so was loaded, or cannot be: then the version before it goes on serving, and where that
     /// may pass the next look finds it anew. Of one that was changed or removed meanwhile nothing is kept.
     pub(super) fn end(&mut self, file: &Path, look: Look, loaded: Loaded<H>) {
         let Some(entry) = self.entries.get_mut(file).filter(|entry| entry.begun == Some(look)) else { return };
-        let failed = loaded.part.is_none();
+        let (failed, mut withheld) = (loaded.part.is_none(), None);
         entry.loading = None;
         match loaded.standing {
             Standing::Final => {}
@@ -195,10 +251,21 @@ impl<H> Catalog<H> {
                     None => *route,
                 }));
             }
-            Some(Part::Layer(layer)) => entry.layer = Some(layer),
+            Some(Part::Layer(layer)) => match entry.layer.as_ref().map(|before| lost(before, &layer)) {
+                Some(lost) if !lost.is_empty() && !entry.confirmed => withheld = Some(lost),
+                Some(_) | None => entry.layer = Some(layer),
+            },
             None => {}
         }
+        if !failed && withheld.is_none() {
+            entry.loaded = Some(look);
+        }
         entry.diagnostics = loaded.diagnostics;
+        if let Some(lost) = withheld {
+            let reason = format!("as middleware it has lost {lost}; the version before it still serves");
+            let remedy = "give it that again; if that is meant to go, reload with SIGHUP";
+            entry.diagnostics.push(error(file, reason, remedy));
+        }
         if failed && (entry.route.is_some() || entry.layer.is_some()) {
             for diagnostic in &mut entry.diagnostics {
                 diagnostic.reason += "; the version before it still serves";
@@ -224,7 +291,9 @@ impl<H> Catalog<H> {
     /// awaited only until all is loaded for the first time: later, a server that has an answer must not withhold it.
     pub(super) fn table(&mut self) -> (Arc<RouteTable<H>>, Vec<Diagnostic>) {
         if !self.is_unsettled() {
-            self.entries.retain(|_, entry| !entry.is_leaving());
+            let leaving = self.entries.iter().filter(|(file, entry)| entry.is_leaving() && !self.is_kept(file));
+            let leaving: Vec<PathBuf> = leaving.map(|(file, _)| file.clone()).collect();
+            leaving.iter().for_each(|file| self.remove(file));
         }
         let (awaited, unchained) = self.mount();
         let entries = || self.entries.values();
@@ -246,6 +315,7 @@ impl<H> Catalog<H> {
         let new = all.iter().filter(|diagnostic| !self.told.contains(diagnostic)).cloned().collect();
         self.told = all;
         let table = Arc::new(table);
+        self.guards.record(&table);
         if !self.is_loading() {
             self.settled = Some(table.clone());
         }
@@ -264,6 +334,8 @@ impl<H> Entry<H> {
         Self {
             look,
             since,
+            confirmed: false,
+            loaded: None,
             begun: None,
             tried: None,
             loading: None,
@@ -278,6 +350,11 @@ impl<H> Entry<H> {
     /// Whether it is to be removed.
     fn is_leaving(&self) -> bool {
         self.begun.is_some_and(Look::is_gone)
+    }
+
+    /// Whether the version that is loaded is one that the operator means.
+    fn is_confirmed(&self) -> bool {
+        self.confirmed && self.loaded == Some(self.look)
     }
 }
 

@@ -173,6 +173,12 @@ impl Look {
         self.component.is_none()
     }
 
+    /// Whether the component is the same file as the one that looked so, wherever it lies.
+    pub(super) fn is_same_component(self, other: Self) -> bool {
+        let bytes = |look: Self| look.component.map(|it| (it.device, it.inode, it.length, it.modified));
+        bytes(self).is_some() && bytes(self) == bytes(other)
+    }
+
     /// How a component looks now.
     ///
     /// # Errors

@@ -141,6 +141,23 @@ fn push_segment(pattern: &mut String, name: &str) -> Result<(), PatternError> {
     Ok(())
 }
 
+/// What a pattern matches, without the names of its captures: two patterns of one shape match the same paths.
+pub(super) fn shape(pattern: &str) -> String {
+    let mut shape = String::with_capacity(pattern.len());
+    let mut is_name = false;
+    for letter in pattern.chars() {
+        match letter {
+            '{' => is_name = true,
+            '}' => is_name = false,
+            '*' => {}
+            _ if is_name => continue,
+            _ => {}
+        }
+        shape.push(letter);
+    }
+    shape
+}
+
 /// Checks the patterns that a route declares.
 ///
 /// # Errors

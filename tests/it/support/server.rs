@@ -118,6 +118,11 @@ impl TestServer {
         self.running.pushed()
     }
 
+    /// Tells it to look at its directory, whose files are as they are meant to be.
+    pub fn reload(&self) {
+        self.running.reload();
+    }
+
     /// Tells it to stop; requests in flight may end.
     pub fn stop(&self) {
         self.running.stop();

@@ -3,15 +3,23 @@
 //! Owns that no route serves without middleware that is meant for it: where its chain cannot be had, it serves as it did
 //! before, or not at all.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Catalog;
-use crate::diagnostic::Diagnostic;
+use super::guards::replaces;
+use super::{Catalog, Entry};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::options::{Source, printable};
 use crate::routes::awaited::Claim;
-use crate::routes::layer::{ChainError, Found, Layer, chain};
+use crate::routes::layer::{ChainError, Found, Layer, chain, is_layer};
 use crate::routes::load::error;
 use crate::routes::route::Route;
+
+/// The most routes that are named where many are affected.
+const MOST_NAMED: usize = 5;
+
+/// How many middleware files that are gone, and that nothing is behind, are kept at most.
+const MAX_IDLE: usize = 100;
 
 /// A route with its chain.
 #[derive(Debug)]
@@ -20,6 +28,13 @@ pub(super) struct Mounted<H> {
     of: Arc<Route<H>>,
     /// What serves.
     pub(super) route: Arc<Route<H>>,
+}
+
+/// A chain, and what is told of it.
+struct Chained {
+    layers: Vec<Arc<Layer>>,
+    /// The middleware that the files no longer ask for.
+    kept: Vec<PathBuf>,
 }
 
 impl<H> Mounted<H> {
@@ -37,14 +52,19 @@ impl<H> Mounted<H> {
 
 impl<H> Catalog<H> {
     /// Mounts each loaded route behind its chain. What waits for middleware claims its patterns; what cannot have its
-    /// chain is told.
+    /// chain is told, and what has one that its files do not ask for any more.
     pub(super) fn mount(&mut self) -> (Vec<Claim>, Vec<Diagnostic>) {
+        for (file, _) in self.entries.iter().filter(|(_, entry)| entry.route.is_some() && entry.is_confirmed()) {
+            self.guards.forget(file);
+        }
         let (mut claims, mut diagnostics, mut mounted) = (Vec::new(), Vec::new(), Vec::new());
         for (file, entry) in &self.entries {
             let Some(route) = &entry.route else { continue };
-            match chain(file, &route.mount.middleware, |path| self.layer(path)) {
-                Ok(layers) => {
-                    let layers: Vec<Arc<Layer>> = layers.into_iter().map(|(_, layer)| layer).collect();
+            match self.chain(file, route) {
+                Ok(Chained { layers, kept }) => {
+                    if !kept.is_empty() {
+                        diagnostics.push(still_behind(file, &kept));
+                    }
                     if entry.mounted.as_ref().is_none_or(|mounted| !mounted.is(route, &layers)) {
                         mounted.push((file.clone(), Mounted::new(route, layers)));
                     }
@@ -65,7 +85,64 @@ impl<H> Catalog<H> {
                 entry.mounted = Some(mounted);
             }
         }
+        diagnostics.extend(self.missing());
         (claims, diagnostics)
+    }
+
+    /// The chain of a route: what its files ask for, and what they or those of another in its place once did.
+    fn chain(&self, file: &Path, route: &Route<H>) -> Result<Chained, ChainError> {
+        let named = &route.mount.middleware;
+        let names = self.guards.names(file, named);
+        let found = chain(file, &names, |path| self.layer(path))?;
+        let (files, mut layers): (Vec<PathBuf>, Vec<Arc<Layer>>) = found.into_iter().unzip();
+        let lost = files.iter().filter(|layer| {
+            let is_of = |name: &&String| layer.file_name().is_some_and(|file| file == &*format!("_{name}.wasm"));
+            names.iter().any(|name| is_of(&name)) && !named.iter().any(|name| is_of(&name))
+        });
+        let mut kept: Vec<PathBuf> = lost.cloned().collect();
+        let mut owed = Vec::new();
+        for layer in self.guards.owed(&route.mount) {
+            if files.iter().any(|file| replaces(file, &layer) || self.is_moved(&layer, file)) {
+                continue;
+            }
+            match self.layer(&layer) {
+                Found::Loaded(loaded) => owed.push(loaded),
+                Found::Awaited => return Err(ChainError::Awaited(layer)),
+                Found::Broken | Found::Nothing => return Err(ChainError::Broken(layer)),
+            }
+            kept.push(layer);
+        }
+        layers.splice(..0, owed);
+        Ok(Chained { layers, kept })
+    }
+
+    /// Whether a middleware that is gone lies somewhere else by now, with all of its options.
+    fn is_moved(&self, from: &Path, to: &Path) -> bool {
+        let (Some(from), Some(to)) = (self.entries.get(from), self.entries.get(to)) else { return false };
+        let same = from.loaded.zip(to.loaded).is_some_and(|(from, to)| from.is_same_component(to));
+        let layers = from.layer.as_ref().zip(to.layer.as_ref());
+        from.is_leaving() && same && layers.is_some_and(|(from, to)| lost(from, to).is_empty())
+    }
+
+    /// What is told of the middleware that is gone and still guards. Of that which guards nothing only the last are kept.
+    fn missing(&mut self) -> Vec<Diagnostic> {
+        let (mut diagnostics, mut idle) = (Vec::new(), Vec::new());
+        for (file, entry) in self.entries.iter().filter(|(file, entry)| is_layer(file) && entry.is_leaving()) {
+            let is_behind = |route: &Route<H>| route.chain.iter().any(|layer| layer.file == *file);
+            let behind = self.entries.values().filter_map(|entry| entry.mounted.as_ref());
+            let behind: Vec<&Route<H>> = behind.map(|mounted| &*mounted.route).filter(|it| is_behind(it)).collect();
+            if behind.is_empty() {
+                idle.push((entry.since, file.clone()));
+            }
+            if !behind.is_empty() || !self.entries.keys().any(|other| self.is_moved(file, other)) {
+                diagnostics.push(gone(file, entry, &behind));
+            }
+        }
+        idle.sort_unstable_by(|one, other| other.cmp(one));
+        for (_, file) in idle.into_iter().skip(MAX_IDLE) {
+            self.entries.remove(&file);
+        }
+        diagnostics
     }
 
     /// What is known of a file as middleware.
@@ -73,6 +150,7 @@ impl<H> Catalog<H> {
         match self.entries.get(file) {
             Some(entry) => match &entry.layer {
                 Some(layer) => Found::Loaded(layer.clone()),
+                None if entry.is_leaving() => Found::Broken,
                 None if entry.loading.is_some() || entry.tried.is_none() => Found::Awaited,
                 None => Found::Broken,
             },
@@ -80,4 +158,51 @@ impl<H> Catalog<H> {
             None => Found::Nothing,
         }
     }
+}
+
+/// What a version of a middleware guarded with and the next one does not have, as a list in words: options of its file,
+/// and that it sees requests. Empty where nothing is lost.
+pub(super) fn lost(before: &Layer, after: &Layer) -> String {
+    let of_file = |layer: &Layer| -> Vec<String> {
+        let entries = layer.options.all().iter().filter(|entry| entry.source == Source::File);
+        entries.map(|entry| entry.name.clone()).collect()
+    };
+    let kept = of_file(after);
+    let options = of_file(before).into_iter().filter(|name| !kept.contains(name));
+    let lost = options.map(|name| format!("its option `{name}`"));
+    let blind = before.component.sees_requests() && !after.component.sees_requests();
+    lost.chain(blind.then(|| "its export `on-request`".to_owned())).collect::<Vec<_>>().join(", ")
+}
+
+/// A middleware's file is gone.
+fn gone<H>(file: &Path, entry: &Entry<H>, behind: &[&Route<H>]) -> Diagnostic {
+    let named: Vec<String> = behind.iter().take(MOST_NAMED).map(|route| affected(route)).collect();
+    let more = match behind.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more routes"),
+    };
+    let (severity, result) = match (behind.is_empty(), &entry.layer) {
+        (false, _) => (Severity::Error, format!("it still guards {}{more}", named.join(", "))),
+        (true, Some(_)) => (Severity::Warning, "it guards no route now, and still would one that comes".to_owned()),
+        (true, None) => (Severity::Error, "what is to be behind it is not served".to_owned()),
+    };
+    Diagnostic {
+        severity,
+        file: file.to_owned(),
+        reason: format!("this middleware is gone; {result}"),
+        remedy: "put it there again; if it is meant to go, reload with SIGHUP".to_owned(),
+    }
+}
+
+fn affected<H>(route: &Route<H>) -> String {
+    let patterns = route.mount.patterns.iter().take(MOST_NAMED).map(|pattern| printable(pattern));
+    let patterns: Vec<_> = patterns.collect();
+    format!("{} of {}", patterns.join(", "), route.mount.file.display())
+}
+
+/// A route is behind middleware that its files do not ask for.
+fn still_behind(file: &Path, kept: &[PathBuf]) -> Diagnostic {
+    let kept: Vec<String> = kept.iter().take(MOST_NAMED).map(|layer| layer.display().to_string()).collect();
+    let reason = format!("it is still behind the middleware {}, which its files ask for no longer", kept.join(", "));
+    error(file, reason, "ask for it again; if the route is meant to be without it, reload with SIGHUP")
 }

@@ -324,6 +324,15 @@ fn a_route_waits_for_middleware_and_is_not_served_without_it() {
     ];
     assert_eq!(table(&mut catalog), (vec![], told.map(str::to_owned).into()));
     catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
+    let told = [
+        "_middleware.wasm: this middleware is gone; what is to be behind it is not served",
+        "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it",
+    ];
+    let (mounted, new) = table(&mut catalog);
+    assert_eq!((mounted, new), (vec![], vec![told[0].to_owned()]), "it may come again");
+    assert_eq!(catalog.diagnostics().len(), told.len());
+    catalog.confirm();
+    catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
     assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], vec![]), "the operator wants it so");
 }
 

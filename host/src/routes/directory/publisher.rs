@@ -190,7 +190,11 @@ impl Publisher {
                 files.diagnostics.extend(unwatched);
                 self.take_in(files, REST);
             }
-            Err(failed) => self.note_unreadable(&failed),
+            Err(failed) => {
+                // Nobody can mean what cannot be seen.
+                self.catalog.unconfirm();
+                self.note_unreadable(&failed);
+            }
         }
     }
 
@@ -278,6 +282,9 @@ impl Publisher {
     fn reload(&mut self) {
         tracing::info!("looking for changes of routes");
         self.catalog.retry();
+        // A middleware that is gone now is meant to be.
+        self.catalog.confirm();
+        self.publish_soon();
         self.look_by(Instant::now());
         // It may be another directory by now that the path leads to.
         if self.watcher.is_some() {

@@ -91,3 +91,12 @@ fn a_list_of_patterns_is_bounded() {
     assert_eq!(check_all(&patterns), Err(PatternError::TooMany));
     assert_eq!(check_all(&patterns[1..]), Ok(()));
 }
+
+#[test]
+fn patterns_that_match_the_same_paths_have_one_shape() {
+    for (pattern, expected) in
+        [("/", "/"), ("/a/{id}/b-{name}.txt", "/a/{}/b-{}.txt"), ("/a/{*rest}", "/a/{*}"), ("/*", "/*")]
+    {
+        assert_eq!(shape(pattern), expected, "{pattern}");
+    }
+}

@@ -1,0 +1,194 @@
+//! What the routes of a running host were behind, so that no change of files alone takes a guard away from them.
+//!
+//! Middleware is put before routes as soon as its file is there. It is taken away only when the operator says so: until
+//! then a route is behind what it named once, and behind what another route was that answered the same requests.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+
+use crate::routes::layer::{is_of_directory, may_mean};
+use crate::routes::method;
+use crate::routes::pattern::shape;
+use crate::routes::route::Mount;
+use crate::routes::table::RouteTable;
+
+/// The most removed route files of which it is remembered what they were behind.
+const MAX_REMOVED: usize = 1_000;
+
+/// What routes were behind since the operator last said that the files are as they are meant to be.
+#[derive(Debug, Default)]
+pub(super) struct Guards {
+    /// The names of middleware that a route's file had.
+    names: BTreeMap<PathBuf, Vec<String>>,
+    /// What has answered behind middleware, by the shape of the pattern.
+    answered: BTreeMap<String, Vec<Answered>>,
+    /// The route files that are gone, those that went first before the others.
+    removed: VecDeque<PathBuf>,
+}
+
+/// A route that has answered at a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Answered {
+    file: PathBuf,
+    methods: Vec<String>,
+    chain: Vec<PathBuf>,
+}
+
+impl Guards {
+    /// The middleware that a route is to have: what it names, and before that what it named once.
+    pub(super) fn names(&self, file: &Path, named: &[String]) -> Vec<String> {
+        let before = self.names.get(file).map_or(&[][..], Vec::as_slice);
+        let lost = before.iter().filter(|name| !named.contains(name));
+        lost.chain(named).cloned().collect()
+    }
+
+    /// Whether some route that named it once may mean that file.
+    pub(super) fn may_mean(&self, file: &Path) -> bool {
+        self.names.iter().any(|(route, names)| may_mean(route, names, file))
+    }
+
+    /// The middleware that routes were behind which answered what this one is to answer.
+    pub(super) fn owed(&self, mount: &Mount) -> Vec<PathBuf> {
+        let at_patterns = mount.patterns.iter().filter_map(|pattern| self.answered.get(&shape(pattern))).flatten();
+        let same = at_patterns.filter(|it| method::overlap(&it.methods, &mount.methods).is_some());
+        let mut owed: Vec<PathBuf> = Vec::new();
+        for layer in same.flat_map(|answered| &answered.chain) {
+            if !owed.contains(layer) {
+                owed.push(layer.clone());
+            }
+        }
+        owed
+    }
+
+    /// Takes in what a new table answers.
+    pub(super) fn record<H>(&mut self, table: &RouteTable<H>) {
+        for mounted in table.routes() {
+            let (mount, chain) = (&mounted.route.mount, &mounted.route.chain);
+            if !mount.middleware.is_empty() {
+                let names = self.names(&mount.file, &mount.middleware);
+                self.names.insert(mount.file.clone(), names);
+            }
+            for pattern in &mounted.patterns {
+                let answered = self.answered.entry(shape(pattern)).or_default();
+                answered.retain(|it| it.file != mount.file);
+                if !chain.is_empty() {
+                    let chain = chain.iter().map(|layer| layer.file.clone()).collect();
+                    answered.push(Answered { file: mount.file.clone(), methods: mount.methods.clone(), chain });
+                }
+            }
+        }
+        self.answered.retain(|_, answered| !answered.is_empty());
+    }
+
+    /// A route's file is gone. What it was behind is remembered, but of the last ones only.
+    pub(super) fn remove(&mut self, file: &Path) {
+        self.removed.retain(|it| it != file);
+        self.removed.push_back(file.to_owned());
+        if self.removed.len() > MAX_REMOVED
+            && let Some(first) = self.removed.pop_front()
+        {
+            self.forget(&first);
+        }
+    }
+
+    /// A route's file is there again.
+    pub(super) fn restore(&mut self, file: &Path) {
+        self.removed.retain(|it| it != file);
+    }
+
+    /// The operator says that a route's file, or that it is gone, is as it is meant to be.
+    pub(super) fn forget(&mut self, file: &Path) {
+        self.names.remove(file);
+        for answered in self.answered.values_mut() {
+            answered.retain(|it| it.file != file);
+        }
+        self.answered.retain(|_, answered| !answered.is_empty());
+    }
+
+    /// The route files that are gone, which the operator says they are meant to be.
+    pub(super) fn forget_removed(&mut self) {
+        for file in std::mem::take(&mut self.removed) {
+            self.forget(&file);
+        }
+    }
+}
+
+/// Whether a middleware takes the place of another by its name: a named one that is nearer.
+pub(super) fn replaces(one: &Path, other: &Path) -> bool {
+    one == other || (!is_of_directory(one) && one.file_name() == other.file_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::table::tests::route;
+
+    fn answered(shape: &str, file: &str, methods: &[&str], chain: &[&str]) -> (String, Vec<Answered>) {
+        let methods = methods.iter().map(|method| (*method).to_owned()).collect();
+        let answered = Answered { file: file.into(), methods, chain: chain.iter().map(PathBuf::from).collect() };
+        (shape.to_owned(), vec![answered])
+    }
+
+    #[test]
+    fn a_route_owes_what_was_before_the_same_requests_and_nothing_else() {
+        let answered = BTreeMap::from([
+            answered("/x", "a.wasm", &["GET"], &["_a.wasm"]),
+            answered("/u/{}", "u.wasm", &[], &["_u.wasm", "_a.wasm"]),
+        ]);
+        let guards = Guards { answered, ..Guards::default() };
+        for (patterns, methods, owed) in [
+            (&["/x"][..], &["GET"][..], &["_a.wasm"][..]),
+            (&["/x"], &["POST"], &[]),
+            (&["/x"], &["HEAD"], &["_a.wasm"]),
+            (&["/y", "/x"], &[], &["_a.wasm"]),
+            (&["/u/{name}", "/x"], &["GET"], &["_u.wasm", "_a.wasm"]),
+            (&["/u/{name}/x"], &[], &[]),
+        ] {
+            let route = route("new.wasm", patterns, methods);
+            let expected: Vec<PathBuf> = owed.iter().map(PathBuf::from).collect();
+            assert_eq!(guards.owed(&route.mount), expected, "{patterns:?} {methods:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_a_route_had_stay_until_they_are_meant_to_go() {
+        let names = BTreeMap::from([(PathBuf::from("a.wasm"), vec!["x".to_owned(), "y".to_owned()])]);
+        let mut guards = Guards { names, ..Guards::default() };
+        let file = Path::new("a.wasm");
+        assert_eq!(guards.names(file, &["y".to_owned(), "z".to_owned()]), ["x", "y", "z"]);
+        assert_eq!(guards.names(Path::new("b.wasm"), &[]), [""; 0]);
+        assert!(guards.may_mean(Path::new("_x.wasm")) && !guards.may_mean(Path::new("_z.wasm")));
+        guards.remove(file);
+        assert_eq!(guards.names(file, &[]), ["x", "y"]);
+        guards.restore(file);
+        guards.forget_removed();
+        assert_eq!(guards.names(file, &[]), ["x", "y"]);
+        guards.remove(file);
+        guards.forget_removed();
+        assert_eq!(guards.names(file, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_remembered_of_removed_files_is_bounded() {
+        let file = |number: usize| PathBuf::from(format!("{number}.wasm"));
+        let mut guards = Guards::default();
+        for number in 0..=MAX_REMOVED {
+            guards.names.insert(file(number), vec!["x".to_owned()]);
+            guards.remove(&file(number));
+        }
+        assert_eq!(guards.names.len(), MAX_REMOVED);
+        assert!(!guards.names.contains_key(&file(0)));
+    }
+
+    #[test]
+    fn only_a_named_one_is_replaced_by_another_of_its_name() {
+        for (one, other, expected) in [
+            ("in/_x.wasm", "_x.wasm", true),
+            ("_middleware.wasm", "_middleware.wasm", true),
+            ("in/_middleware.wasm", "_middleware.wasm", false),
+            ("_x.wasm", "_y.wasm", false),
+        ] {
+            assert_eq!(replaces(Path::new(one), Path::new(other)), expected, "{one} {other}");
+        }
+    }
+}

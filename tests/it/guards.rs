@@ -1,0 +1,273 @@
+//! A guard is never taken away by its file: what was behind middleware stays behind it until the operator says otherwise.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::support::{PATIENCE, Process, RoutesDir, TestServer, log};
+
+fn component(name: &str) -> Vec<u8> {
+    fs::read(artifacts::component(name)).expect("the component is built")
+}
+
+/// The middleware `layer` in a file, which leaves its name in each response.
+fn with_layer(routes: RoutesDir, place: &str, name: &str) -> RoutesDir {
+    routes.with_as(&format!("{place}.wasm"), "layer").with_file(&format!("{place}.toml"), &format!("name = '{name}'"))
+}
+
+/// A route at a path of its own, with what else its file says.
+fn with_route(routes: RoutesDir, place: &str, path: &str, more: &str) -> RoutesDir {
+    routes
+        .with_as(&format!("{place}.wasm"), "text")
+        .with_file(&format!("{place}.toml"), &format!("path = '{path}'\n{more}"))
+}
+
+/// Who has seen an answer; none where nobody has.
+fn traced(answer: &str) -> Option<String> {
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    answer.split_once("x-trace: ")?.1.lines().next().map(str::to_owned)
+}
+
+fn trace(server: &TestServer, path: &str) -> Option<String> {
+    traced(&server.get(path))
+}
+
+/// Asks until the answer at `path` has been seen by those.
+#[track_caller]
+fn wait_for_trace(server: &TestServer, path: &str, expected: Option<&str>) {
+    let start = Instant::now();
+    while trace(server, path).as_deref() != expected {
+        assert!(start.elapsed() < PATIENCE, "{path} is still seen by {:?}", trace(server, path));
+    }
+}
+
+/// The full path of a file of a server, as messages name it.
+fn place(server: &TestServer, place: &str) -> String {
+    server.routes().path().join(place).display().to_string()
+}
+
+/// Asks for `path` all the while until `change` has returned: each answer has been seen by `name`.
+#[track_caller]
+fn never_without(server: &TestServer, path: &str, name: &str, change: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let requests = scope.spawn(|| {
+            let going = || !over.load(Ordering::Relaxed);
+            std::iter::from_fn(|| going().then(|| server.get(path)))
+                .find(|answer| traced(answer).as_deref() != Some(name))
+        });
+        change();
+        over.store(true, Ordering::Relaxed);
+        let without = requests.join().expect("every answer is whole");
+        assert_eq!(without, None, "{path} was answered without {name}");
+    });
+    assert_eq!(trace(server, path).as_deref(), Some(name));
+}
+
+/// A watched server of `/guarded` in the directory `in`, behind its middleware `a`.
+fn guarded() -> TestServer {
+    let routes = with_layer(with_route(RoutesDir::new(), "in/route", "/guarded", ""), "in/_middleware", "a");
+    let server = TestServer::builder(routes).watched().start();
+    assert_eq!(trace(&server, "/guarded").as_deref(), Some("a"));
+    server
+}
+
+#[test]
+fn in_whatever_way_a_guard_goes_it_guards_on_and_is_told_missing() {
+    type Way = (&'static str, fn(&RoutesDir), &'static str);
+    let ways: [Way; 9] = [
+        ("removed", |routes| routes.remove("in/_middleware.wasm"), "_middleware.wasm: this middleware is gone"),
+        (
+            "renamed",
+            |routes| {
+                let file = |name| routes.path().join("in").join(name);
+                fs::rename(file("_middleware.wasm"), file("_guard.wasm")).expect("a file can be renamed");
+            },
+            "_middleware.wasm: this middleware is gone",
+        ),
+        ("emptied", |routes| routes.write("in/_middleware.wasm", b""), "_middleware.wasm: it is not WebAssembly"),
+        ("broken", |routes| routes.replace("in/_middleware.wasm", b"Hello"), "_middleware.wasm: it is not WebAssembly"),
+        (
+            "a handler",
+            |routes| routes.replace("in/_middleware.wasm", component("text")),
+            "_middleware.wasm: it exports neither",
+        ),
+        (
+            "options emptied",
+            |routes| routes.write("in/_middleware.toml", b""),
+            "as middleware it has lost its option `name`",
+        ),
+        (
+            "options removed",
+            |routes| routes.remove("in/_middleware.toml"),
+            "as middleware it has lost its option `name`",
+        ),
+        (
+            "one that sees only responses",
+            |routes| routes.replace("in/_middleware.wasm", component("access-header")),
+            "it has lost its export `on-request`",
+        ),
+        ("options broken", |routes| routes.write("in/_middleware.toml", b"name = "), "_middleware.toml: line 1"),
+    ];
+    for (way, change, told) in ways {
+        let server = guarded();
+        never_without(&server, "/guarded", "a", || {
+            change(server.routes());
+            log().wait_for(&["ERROR", &place(&server, "in/"), told]);
+        });
+        // A route that comes below it meanwhile is behind it too.
+        server.routes().write("in/new.toml", "path = '/new'");
+        server.routes().replace("in/new.wasm", component("text"));
+        server.wait_for("/new", "200");
+        assert_eq!(trace(&server, "/new").as_deref(), Some("a"), "{way}");
+    }
+}
+
+#[test]
+fn a_guard_that_is_gone_is_told_with_what_is_affected_and_goes_with_a_reload() {
+    let server = guarded();
+    server.routes().remove("in/_middleware.wasm");
+    let affected = format!("it still guards /guarded of {}", place(&server, "in/route.wasm"));
+    log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), &affected, "if it is meant to go, reload"]);
+    server.reload();
+    wait_for_trace(&server, "/guarded", None);
+}
+
+#[test]
+fn options_that_a_guard_is_meant_to_lose_go_with_a_reload() {
+    let server = guarded();
+    server.routes().write("in/_middleware.toml", "named = 'b'");
+    log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), "it has lost its option `name`"]);
+    server.routes().write("in/_middleware.toml", "name = 'b'");
+    wait_for_trace(&server, "/guarded", Some("b"));
+    server.routes().remove("in/_middleware.toml");
+    server.reload();
+    // It cannot do without, and would not be reached if the version before it served.
+    server.wait_for("/guarded", "500");
+}
+
+#[test]
+fn a_guard_that_comes_back_serves_in_its_new_version() {
+    let server = guarded();
+    server.routes().remove("in/_middleware.wasm");
+    log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), "is gone"]);
+    server.routes().write("in/_middleware.toml", "name = 'b'");
+    server.routes().replace("in/_middleware.wasm", component("layer"));
+    wait_for_trace(&server, "/guarded", Some("b"));
+}
+
+#[test]
+fn a_guard_that_never_could_be_loaded_opens_nothing_when_it_is_removed() {
+    let routes = with_route(RoutesDir::new(), "in/route", "/guarded", "").with_bytes("in/_middleware.wasm", b"Hello");
+    let server = TestServer::builder(routes).watched().start();
+    server.wait_for("/guarded", "404");
+    server.routes().remove("in/_middleware.wasm");
+    log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), "what is to be behind it is not served"]);
+    server.wait_for("/guarded", "404");
+    server.reload();
+    server.wait_for("/guarded", "200");
+}
+
+#[test]
+fn a_named_guard_stays_when_the_route_no_longer_names_it() {
+    type Way = (&'static str, fn(&TestServer));
+    let ways: [Way; 5] = [
+        ("emptied", |server| server.routes().write("text.toml", b"")),
+        ("without the line", |server| server.routes().write("text.toml", "status = 200")),
+        ("removed", |server| server.routes().remove("text.toml")),
+        ("without the guard", |server| server.routes().remove("_x.wasm")),
+        ("replaced, its file first", |server| {
+            server.routes().remove("text.wasm");
+            server.routes().remove("text.toml");
+            server.wait_for("/text", "404");
+            server.routes().replace("text.wasm", component("text"));
+            server.wait_for("/text", "200");
+        }),
+    ];
+    for (way, change) in ways {
+        let routes = with_layer(RoutesDir::new(), "_x", "a").with("text").with_file("text.toml", "middleware = ['x']");
+        let server = TestServer::builder(routes).watched().start();
+        assert_eq!(trace(&server, "/text").as_deref(), Some("a"));
+        change(&server);
+        log().wait_for(&["ERROR", &server.routes().path().display().to_string(), "/_x.wasm"]);
+        server.wait_for("/text", "200");
+        assert_eq!(trace(&server, "/text").as_deref(), Some("a"), "{way}");
+        server.reload();
+        match way {
+            "without the guard" => server.wait_for("/text", "200"),
+            _ => wait_for_trace(&server, "/text", None),
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_is_moved_with_its_guard_is_behind_it_all_the_while_and_once() {
+    let server = guarded();
+    let root = server.routes().path();
+    never_without(&server, "/guarded", "a", || {
+        fs::rename(root.join("in"), root.join("moved-with-guard")).expect("a directory can be renamed");
+        log().wait_for(&["+ /guarded  moved-with-guard/route.wasm"]);
+    });
+}
+
+#[test]
+fn a_route_that_takes_the_place_of_a_guarded_one_is_behind_the_guard() {
+    let server = guarded();
+    server.routes().write("out.toml", "path = '/guarded'");
+    server.routes().replace("out.wasm", component("text"));
+    log().wait_for(&["ERROR", &place(&server, "out.wasm"), "`GET /guarded` is claimed by"]);
+    never_without(&server, "/guarded", "a", || {
+        fs::remove_dir_all(server.routes().path().join("in")).expect("a directory can be removed");
+        log().wait_for(&["ERROR", &place(&server, "out.wasm"), "it is still behind", "in/_middleware.wasm"]);
+    });
+    server.reload();
+    wait_for_trace(&server, "/guarded", None);
+}
+
+#[test]
+fn a_link_that_leads_to_a_directory_without_the_guard_opens_nothing() {
+    let releases = TempDir::new().expect("a directory can be made");
+    let release = |name: &str, guard: bool| {
+        let release = releases.path().join(name);
+        fs::create_dir(&release).expect("a directory can be made");
+        fs::write(release.join("route.wasm"), component("text")).expect("a file can be written");
+        fs::write(release.join("route.toml"), "path = '/guarded'").expect("a file can be written");
+        if guard {
+            fs::write(release.join("_middleware.wasm"), component("layer")).expect("a file can be written");
+            fs::write(release.join("_middleware.toml"), "name = 'a'").expect("a file can be written");
+        }
+        release
+    };
+    let routes = RoutesDir::new();
+    let link = routes.path().join("in");
+    symlink(release("first", true), &link).expect("a link can be made");
+    let server = TestServer::builder(routes).watched().start();
+    let next = releases.path().join("link");
+    symlink(release("second", false), &next).expect("a link can be made");
+    never_without(&server, "/guarded", "a", || {
+        fs::rename(&next, &link).expect("a link can be replaced");
+        log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), "is gone; it still guards /guarded"]);
+    });
+}
+
+#[test]
+fn a_host_that_does_not_watch_takes_a_guard_away_at_the_hangup_that_follows() {
+    let routes = with_layer(with_route(RoutesDir::new(), "route", "/guarded", ""), "_middleware", "a");
+    let process = Process::start(&routes, &["--no-watch"]);
+    let get = || process.connect().exchange("GET /guarded HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+    assert_eq!(traced(&get()).as_deref(), Some("a"));
+    routes.replace("_middleware.wasm", b"Hello");
+    process.signal("HUP");
+    process.stderr().wait_for(&["ERROR", "_middleware.wasm", "the version before it still serves"]);
+    assert_eq!(traced(&get()).as_deref(), Some("a"), "what is broken is not meant");
+    routes.remove("_middleware.wasm");
+    assert_eq!(traced(&get()).as_deref(), Some("a"), "nobody has said so");
+    process.signal("HUP");
+    let start = Instant::now();
+    while traced(&get()).is_some() {
+        assert!(start.elapsed() < PATIENCE, "it is still guarded");
+    }
+}
