@@ -47,4 +47,5 @@ mod terminal;
 mod told;
 mod websocket;
 mod websocket_client;
+mod websocket_control;
 mod websocket_end;

@@ -13,41 +13,66 @@ const BATCH: usize = 17;
 
 /// Pieces in order.
 #[derive(Debug, Default)]
-pub(super) struct Queue(VecDeque<Bytes>);
+pub(super) struct Queue {
+    pieces: VecDeque<Bytes>,
+    /// Whether a part of the first piece was sent.
+    begun: bool,
+    /// A piece that goes before all that is not begun.
+    urgent: Option<Bytes>,
+}
 
 impl Queue {
     /// Adds a piece at the end.
     pub(super) fn push(&mut self, piece: Bytes) {
         if !piece.is_empty() {
-            self.0.push_back(piece);
+            self.pieces.push_back(piece);
         }
+    }
+
+    /// Has a piece sent before all that is not begun. It takes the place of another such piece that is not begun either.
+    pub(super) fn push_urgent(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.urgent = Some(piece);
+        }
+    }
+
+    /// Drops all that is not begun.
+    pub(super) fn drop_unbegun(&mut self) {
+        self.pieces.truncate(self.begun.into());
+        self.urgent = None;
     }
 
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pieces.is_empty() && self.urgent.is_none()
     }
 
     /// How many pieces wait.
     pub(super) fn pieces(&self) -> usize {
-        self.0.len()
+        self.pieces.len() + usize::from(self.urgent.is_some())
     }
 
     /// How many bytes wait.
     pub(super) fn bytes(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
+        self.in_order().map(Bytes::len).sum()
     }
 
     /// Gives back its memory after all was sent. True where it had some: there was something to send.
     pub(super) fn release(&mut self) -> bool {
-        std::mem::take(&mut self.0).capacity() > 0
+        std::mem::take(&mut self.pieces).capacity() > 0
+    }
+
+    /// What waits, as it is sent.
+    fn in_order(&self) -> impl Iterator<Item = &Bytes> {
+        let begun = usize::from(self.begun);
+        self.pieces.iter().take(begun).chain(&self.urgent).chain(self.pieces.iter().skip(begun))
     }
 
     /// Sends `first`, and then what waits here, `most` bytes at most, as far as the socket takes them at once. What it
     /// took of the queue is forgotten; of all it took, it says how much.
     pub(super) fn send_behind(&mut self, first: &[u8], socket: &TcpStream, most: usize) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); BATCH];
-        let pieces = std::iter::once(first).chain(self.0.iter().map(|piece| &piece[..]));
+        let pieces = std::iter::once(first).chain(self.in_order().map(|piece| &piece[..]));
         let (mut used, mut left) = (0, most);
         for (slice, piece) in slices.iter_mut().zip(pieces.filter(|piece| !piece.is_empty())) {
             if left == 0 {
@@ -63,12 +88,19 @@ impl Queue {
     }
 
     fn advance(&mut self, mut sent: usize) {
-        while let Some(first) = self.0.front_mut() {
-            if sent < first.len() {
+        while sent > 0 {
+            if !self.begun
+                && let Some(urgent) = self.urgent.take()
+            {
+                self.pieces.push_front(urgent);
+            }
+            let Some(first) = self.pieces.front_mut() else { return };
+            self.begun = sent < first.len();
+            if self.begun {
                 return first.advance(sent);
             }
             sent -= first.len();
-            self.0.pop_front();
+            self.pieces.pop_front();
         }
     }
 }
@@ -80,5 +112,58 @@ impl Output for &mut Queue {
 
     fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize> {
         self.send_behind(&[], socket, most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(queue: &Queue) -> String {
+        queue.in_order().map(|piece| String::from_utf8_lossy(piece)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn queue() -> Queue {
+        let mut queue = Queue::default();
+        for piece in ["one", "two"] {
+            queue.push(piece.into());
+        }
+        queue
+    }
+
+    #[test]
+    fn an_urgent_piece_goes_before_all_that_is_not_begun() {
+        for (sent, then) in [(0, "now one two"), (2, "e now two"), (3, "now two"), (6, "now")] {
+            let mut queue = queue();
+            queue.advance(sent);
+            queue.push_urgent("now".into());
+            assert_eq!(waiting(&queue), then, "after {sent}");
+            assert_eq!(queue.bytes(), 9 - sent, "after {sent}");
+            assert!(!queue.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_urgent_piece_that_is_begun_is_finished_and_one_that_is_not_is_replaced() {
+        let mut queue = queue();
+        queue.push_urgent("first".into());
+        queue.push_urgent("now".into());
+        assert_eq!(waiting(&queue), "now one two");
+        queue.advance(1);
+        queue.push_urgent("next".into());
+        assert_eq!((waiting(&queue), queue.pieces()), ("ow next one two".to_owned(), 4));
+        queue.advance(2 + 4 + 3 + 3);
+        assert!(queue.is_empty() && queue.release() && !queue.release());
+    }
+
+    #[test]
+    fn what_is_begun_is_finished_where_the_rest_is_dropped() {
+        for (sent, then) in [(0, ""), (2, "e"), (3, ""), (4, "wo")] {
+            let mut queue = queue();
+            queue.advance(sent);
+            queue.push_urgent("now".into());
+            queue.drop_unbegun();
+            assert_eq!(waiting(&queue), then, "after {sent}");
+        }
     }
 }

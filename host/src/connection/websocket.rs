@@ -1,18 +1,21 @@
 //! A connection that has become a WebSocket: messages come in and are answered, what is published goes out.
 //!
-//! Owns the order of things (one message at a time, and none while what was sent waits for the client), how long a
-//! WebSocket is kept, how a client that is gone is found out, and why it ends. It must not know what a frame is, nor
-//! topics. It keeps no buffer while nothing is sent or received.
+//! Owns the order of things (one message at a time, and none while what was sent waits for the client; control frames
+//! meanwhile), how long a WebSocket is kept, how a client that is gone is found out, and why it ends. It must not know
+//! what a frame is, nor topics. It keeps no buffer while nothing is sent or received.
 
+mod backlog;
 mod opening;
 mod upload;
 
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use socket2::SockRef;
 
 use super::Connection;
 use super::drive::Wire;
@@ -31,6 +34,7 @@ use crate::worker::{Place, Worker};
 
 pub(super) use opening::Opening;
 
+use backlog::Backlog;
 use upload::Upload;
 
 /// The published chunks that are taken from the queue at once.
@@ -52,6 +56,10 @@ pub(super) struct WebSocket {
     upload: Upload,
     /// The message that is being answered.
     call: Option<Call>,
+    /// Whether its turn has come: each time its task is woken it has one, however much its client sends meanwhile.
+    due: bool,
+    /// The messages behind it.
+    backlog: Backlog,
     /// When the last bytes came, the ping that was sent since, and when the last message came or went.
     heard: Instant,
     pinged: Option<Instant>,
@@ -61,8 +69,10 @@ pub(super) struct WebSocket {
     reason: Option<CloseReason>,
     /// Until when the client's close frame is waited for.
     close_by: Option<Instant>,
-    /// The client has gone; only the invocation is left.
+    /// The client has gone; only what it has sent before is left to be answered.
     gone: bool,
+    /// Until when that may take, once the client has gone or said that it goes.
+    grace: Option<Instant>,
     _place: Place,
 }
 
@@ -86,6 +96,7 @@ impl WebSocket {
         stopping: Pin<&mut impl Future<Output = ()>>,
     ) -> Poll<CloseReason> {
         self.stopping = self.stopping || stopping.poll(cx).is_ready();
+        self.due = true;
         for _ in 0..MAX_TURNS {
             match self.turn(cx, wire) {
                 Ok(true) => continue,
@@ -107,31 +118,62 @@ impl WebSocket {
     fn turn(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Result<bool, CloseReason> {
         let answered = self.poll_call(cx);
         if self.gone {
-            return if self.call.is_some() { Ok(false) } else { Err(self.reason()) };
+            let begun = self.begin_next();
+            return if self.call.is_some() { Ok(answered || begun) } else { Err(self.reason()) };
         }
         if self.stopping && self.call.is_none() {
             self.close(Some(CloseFrame::of_host(CloseFrame::AWAY, "the server stops")), CloseReason::Stopping);
         }
         let fed = self.feed(cx)?;
         let sent = self.send(cx, wire)?;
-        let heard = if self.call.is_none() && self.queue.is_empty() {
-            self.listen(cx, wire)?
-        } else {
+        let begun = self.begin_next();
+        let heard = if self.backlog.is_full() {
             self.watch(cx, wire)?;
             false
+        } else {
+            self.listen(cx, wire)?
         };
-        Ok(answered || fed || sent || heard)
+        Ok(answered || fed || sent || begun || heard)
+    }
+
+    /// Begins to answer the next of the messages that have come meanwhile, where nothing else is to be done first.
+    fn begin_next(&mut self) -> bool {
+        let next = if self.is_free() { self.backlog.pop() } else { None };
+        let begins = next.is_some();
+        next.into_iter().for_each(|message| self.begin(message));
+        begins
+    }
+
+    /// Whether the next message can be answered: a client that does not take the answers, is asked no more.
+    fn is_free(&self) -> bool {
+        self.call.is_none() && (self.gone || self.queue.is_empty())
     }
 
     /// The connection is at its end; but what runs is let run on for a while. Then there is no reason to end yet.
     fn lose(&mut self, reason: CloseReason, wire: &Wire<'_>) -> Option<CloseReason> {
-        if self.call.is_none() {
+        if self.protocol.is_closed() {
+            // Its close frame is answered. It need not wait for more, and what it has sent before is still heard.
+            let _ = SockRef::from(wire.socket).shutdown(Shutdown::Write);
+        } else {
+            self.backlog.clear();
+        }
+        if self.call.is_none() && self.backlog.is_empty() {
             return Some(reason);
         }
         self.gone = true;
         self.reason = Some(reason);
-        self.origin.exchange.client_gone(wire.timeouts.grace);
+        self.part(wire);
         None
+    }
+
+    /// The client has gone, or said that it goes: what it has sent before is to come to an end soon.
+    fn part(&mut self, wire: &Wire<'_>) {
+        if self.grace.is_none() {
+            self.grace = Some(Instant::now() + wire.timeouts.grace);
+            if self.call.is_some() {
+                self.origin.exchange.client_gone(wire.timeouts.grace);
+            }
+        }
     }
 
     fn reason(&self) -> CloseReason {
@@ -194,18 +236,31 @@ impl WebSocket {
         }
         let mut answer = Vec::new();
         let Some(event) = self.protocol.read(wire.input, &mut answer) else { return self.read(cx, wire) };
-        self.queue.push(answer.into());
         match event {
-            Event::Message(message) => self.begin(message),
-            Event::Heard => {}
-            Event::Closed => {}
+            Event::Message(message) if self.is_free() && self.backlog.is_empty() => self.begin(message),
+            Event::Message(message) => self.backlog.push(message),
+            // Of several pings that came while output waits, the last is answered (RFC 6455 section 5.5.3).
+            Event::Heard => self.queue.push_urgent(answer.into()),
+            Event::Closed => self.answer_end(answer, wire),
             Event::Broken(violation) => {
+                self.backlog.clear();
+                self.answer_end(answer, wire);
                 let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
                 tracing::debug!(route = name, request, "a client broke the protocol of its WebSocket: {violation}");
                 self.reason.get_or_insert(CloseReason::Violation);
             }
         }
         Ok(true)
+    }
+
+    /// Nothing is sent after the close frame of `answer`, and only what was begun before it. There is none where the host
+    /// has said before that it closes.
+    fn answer_end(&mut self, answer: Vec<u8>, wire: &Wire<'_>) {
+        if !answer.is_empty() {
+            self.queue.drop_unbegun();
+            self.queue.push(answer.into());
+        }
+        self.part(wire);
     }
 
     /// Reads some more. True where some came.
@@ -248,7 +303,8 @@ impl WebSocket {
     fn begin(&mut self, message: Message) {
         let Origin { exchange, route, worker, id } = &self.origin;
         self.talked = Instant::now();
-        exchange.begin_message(self.talked + route.options.settings.timeout);
+        let deadline = self.talked + route.options.settings.timeout;
+        exchange.begin_message(self.grace.map_or(deadline, |grace| grace.min(deadline)));
         let invocation = Invocation {
             exchange: exchange.clone(),
             options: route.options.clone(),
@@ -256,6 +312,7 @@ impl WebSocket {
             id: *id,
         };
         let (route, worker) = (route.clone(), worker.clone());
+        self.due = true;
         self.call = Some(Box::pin(async move {
             let (Some(_running), Some(_permit)) = (route.admit(), worker.engine().permit()) else {
                 return Err(CallError::Busy("too many requests are running".to_owned()));
@@ -266,9 +323,9 @@ impl WebSocket {
         }));
     }
 
-    /// Lets the invocation run. True once it has ended.
+    /// Lets the invocation run, where it is due. True once it has ended.
     fn poll_call(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(call) = &mut self.call else { return false };
+        let Some(call) = self.call.as_mut().filter(|_| std::mem::take(&mut self.due)) else { return false };
         let Poll::Ready(end) = call.as_mut().poll(cx) else { return false };
         self.call = None;
         self.settle(end);
@@ -294,6 +351,10 @@ impl WebSocket {
             }
             Ok(Reply::Message(_)) => {}
             Ok(Reply::Close(close)) => self.close(close, CloseReason::Handler),
+            Err(CallError::Deadline { .. }) if self.grace.is_some() => {
+                let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
+                tracing::info!(route = name, request, "handler {name} was ended: the client of its WebSocket has gone");
+            }
             Err(error) => {
                 let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
                 tracing::error!(route = name, request, "handler {name} {error}");
@@ -314,6 +375,7 @@ impl WebSocket {
             let mut frame = Vec::new();
             self.protocol.close(close, &mut frame);
             self.queue.push(frame.into());
+            self.backlog.clear();
             self.reason.get_or_insert(reason);
         }
     }
@@ -355,6 +417,7 @@ impl WebSocket {
 
     /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
     fn expire(&mut self, cx: &mut Context<'_>) {
+        self.due = true;
         if !self.poll_call(cx) {
             self.call = None;
             self.settle(Err(CallError::Deadline { backtrace: "; it was waiting in a call to the host".to_owned() }));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Origin, Upload, WebSocket};
+use super::{Backlog, Origin, Upload, WebSocket};
 use crate::clock;
 use crate::connection::queue::Queue;
 use crate::exchange::Exchange;
@@ -55,6 +55,8 @@ impl Opening {
             pump,
             upload: Upload::new(upload),
             call: None,
+            due: false,
+            backlog: Backlog::default(),
             heard: now,
             pinged: None,
             talked: now,
@@ -62,6 +64,7 @@ impl Opening {
             reason: None,
             close_by: None,
             gone: false,
+            grace: None,
             _place: place,
         }
     }
