@@ -1,6 +1,7 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once.
 
 mod access_log;
+mod advisories;
 mod book;
 mod browser;
 mod chat;
@@ -19,6 +20,7 @@ mod guards;
 mod hostile;
 mod hostile_calls;
 mod hostile_clients;
+mod hostile_components;
 #[cfg(target_os = "linux")]
 mod hostile_crowds;
 mod keep_alive;

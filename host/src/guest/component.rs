@@ -10,10 +10,11 @@ use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, I
 
 use super::engine::Engine;
 use super::imports::VERSION;
+use super::limits::Excess;
 use super::message::{GuestMessage, GuestReply};
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
-use super::{instance, missing, report};
+use super::{instance, limits, missing, proposals, report};
 use crate::options::Value;
 
 /// A loaded component, ready to be called.
@@ -47,9 +48,22 @@ pub enum LoadError {
     /// A core module.
     #[error("it is a core WebAssembly module, not a component")]
     CoreModule,
-    /// The binary is broken, or uses what this engine does not have.
+    /// The binary is broken.
     #[error("it cannot be compiled: {0}")]
     Broken(String),
+    /// It uses proposals that this host has off.
+    #[error("it uses what this host does not support: {0}")]
+    Proposal(String),
+    /// It has too much of something.
+    #[error("it has {has} {what}; {most} is the most that this host allows")]
+    Limit {
+        /// What it has too much of.
+        what: &'static str,
+        /// How much it has.
+        has: u64,
+        /// How much it may have.
+        most: u64,
+    },
     /// It needs what this host does not provide.
     #[error("it imports `{import}`, which this host does not provide{provided}")]
     Import {
@@ -109,6 +123,11 @@ impl LoadError {
                 "build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
             }
             Self::Broken(_) => "build or copy the file again: it is truncated, damaged, or newer than this host",
+            Self::Proposal(_) => {
+                "build it for `wasm32-wasip2` without these proposals of WebAssembly: leave out the flags of the compiler \
+                 that turn them on, and lift functions without `async`"
+            }
+            Self::Limit { .. } => "make the component smaller, or of fewer parts: this limit is fixed",
             Self::Import { .. } | Self::ImportType(_) => {
                 "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's \
                  cli, clocks, filesystem, io, random and sockets"
@@ -201,7 +220,16 @@ impl From<GuestDeclaration> for Declaration {
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Vec<LoadError>> {
     check_preamble(bytes).map_err(|error| vec![error])?;
     let component = Component::from_binary(engine.wasmtime(), bytes);
-    component.map_err(|error| vec![LoadError::Broken(report::chain(&error))])
+    component.map_err(|error| vec![refused(bytes, &error)])
+}
+
+/// Why a component cannot be compiled.
+fn refused(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
+    let said = report::chain(error);
+    if let Some(Excess { what, has, most }) = limits::excess(&said) {
+        return LoadError::Limit { what, has, most };
+    }
+    proposals::refused(bytes).map_or(LoadError::Broken(said), LoadError::Proposal)
 }
 
 /// Gives a component what it imports.

@@ -8,16 +8,12 @@ use thiserror::Error;
 use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::imports;
+use super::limits::{CORE_INSTANCES, INSTANCE_BYTES, MEMORIES, MEMORY_BYTES, TABLES};
 use super::shelf::MAX_WAITING;
 use super::state::{MAX_TABLE_ELEMENTS, State};
 use super::ticker::Ticker;
+use super::{imports, proposals};
 
-/// What a component may be made of: a Python interpreter split by componentize-py has 38 core instances.
-const CORE_INSTANCES: u32 = 64;
-const TABLES: u32 = 16;
-/// componentize-qjs makes three where it stubs WASI.
-const MEMORIES: u32 = 4;
 /// What there is for each place, on average: address space for four in each is more than a machine has.
 const MEMORIES_OF_A_PLACE: u32 = 2;
 
@@ -174,6 +170,7 @@ trait HostConfig {
 impl HostConfig for Config {
     fn base(cache: Option<Cache>) -> Self {
         let mut config = Self::new();
+        proposals::restrict(&mut config);
         config.cache(cache);
         config.epoch_interruption(true);
         config.max_wasm_stack(WASM_STACK);
@@ -192,11 +189,13 @@ impl HostConfig for Config {
         pool.max_core_instances_per_component(CORE_INSTANCES);
         pool.max_memories_per_component(MEMORIES);
         pool.max_tables_per_component(TABLES);
-        pool.max_component_instance_size(4 * 1024 * 1024);
-        pool.max_core_instance_size(4 * 1024 * 1024);
+        pool.max_memories_per_module(MEMORIES);
+        pool.max_tables_per_module(TABLES);
+        pool.max_component_instance_size(INSTANCE_BYTES);
+        pool.max_core_instance_size(INSTANCE_BYTES);
         pool.table_elements(MAX_TABLE_ELEMENTS);
         // The bound of an instance is its route's `memory`, which a limiter counts over all its memories.
-        pool.max_memory_size(usize::try_from(1_u64 << 32).unwrap_or(usize::MAX));
+        pool.max_memory_size(usize::try_from(MEMORY_BYTES).unwrap_or(usize::MAX));
         pool.linear_memory_keep_resident(MEMORY_KEEP_RESIDENT);
         pool.table_keep_resident(TABLE_KEEP_RESIDENT);
         pool.async_stack_keep_resident(STACK_KEEP_RESIDENT);

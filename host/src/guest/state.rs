@@ -12,8 +12,9 @@ use super::log::GuestLog;
 use crate::exchange::Exchange;
 use crate::options::Options;
 
-/// The most elements of one table: an interpreter compiled to Wasm has some thousands of functions.
-pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
+/// The most elements of one table: an interpreter compiled to Wasm has some thousands of functions, the runtime of .NET and
+/// large JavaScript engines some tens of thousands.
+pub(super) const MAX_TABLE_ELEMENTS: usize = 100_000;
 
 /// The most streams, pollables and the like that a guest holds at once.
 const MAX_RESOURCES: usize = 4096;
