@@ -7,7 +7,7 @@
 //! routes/_auth.wasm        Layer                `layer`: which of them are a route's chain
 //!                     all of them               `directory`: finds, loads in threads, publishes what `catalog` knows
 //!                 Vec<Route> -> RouteTable      `table`, without what `conflict` drops; `awaited`: what is to come
-//!               method, path -> Lookup          `table`, over `path`'s decoding
+//!               method, path -> Lookup          `table`, over `path`'s decoding and `matcher`
 //! ```
 //!
 //! A [`RouteTable`] never changes: [`Current`] swaps it for another, and requests in flight keep theirs. It must not know of
@@ -23,11 +23,13 @@ mod disk;
 pub mod file;
 mod layer;
 mod load;
+mod matcher;
 pub mod method;
 mod near;
 mod path;
 pub mod pattern;
 mod route;
+mod segment;
 mod table;
 mod watch;
 

@@ -242,8 +242,6 @@ fn routes_at_one_path_are_both_told_and_neither_answers() {
         .with_file("users/[id].toml", "path = '/users/{id}'")
         .with_as("users/[name].wasm", "nothing")
         .with_file("users/[name].toml", "path = '/users/{name}'");
-    let one_name = "give both captures one name where they are the same path, or set the paths apart; neither is there \
-                    now";
     let expected = [
         error(
             "sub/other.wasm",
@@ -252,8 +250,8 @@ fn routes_at_one_path_are_both_told_and_neither_answers() {
         ),
         error(
             "users/[name].wasm",
-            "path `/users/{name}` cannot be told from `/users/{id}` of ROUTES/users/[id].wasm",
-            one_name,
+            "`GET /users/{name}` is claimed by ROUTES/users/[id].wasm too",
+            "give one of the two another path or other methods; neither is at `/users/{name}` now",
         ),
     ];
     let server = assert_reports(routes, &[], &expected);

@@ -34,6 +34,7 @@ mod outcomes_failed;
 mod outcomes_http10;
 mod outcomes_manual;
 mod pages;
+mod precedence;
 mod push;
 mod push_bounds;
 mod rate;

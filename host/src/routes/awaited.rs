@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use matchit::Router;
-
-use super::path::comparable_pattern;
-use super::table::{Lookup, at};
+use super::matcher::Matcher;
+use super::pattern::shape;
+use super::table::Lookup;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +25,7 @@ pub enum Claim {
 #[derive(Debug)]
 pub(super) struct Awaited {
     /// The patterns of the loaded ones too, since the most specific of all is what answers.
-    router: Router<Known>,
+    patterns: Matcher<Known>,
     anywhere: bool,
 }
 
@@ -38,42 +37,39 @@ struct Known {
 }
 
 impl Awaited {
-    /// None where nothing is awaited. A pattern that conflicts with another is as good as unknown: it is not mounted.
+    /// None where nothing is awaited. The loaded patterns are given by their shapes.
     pub(super) fn new<'p>(loaded: impl Iterator<Item = &'p String>, claims: Vec<Claim>) -> Option<Self> {
         if claims.is_empty() {
             return None;
         }
-        let mut patterns: BTreeMap<String, Known> = BTreeMap::new();
-        for pattern in loaded {
-            patterns.entry(pattern.clone()).or_default().loaded = true;
+        let mut known: BTreeMap<String, Known> = BTreeMap::new();
+        for shape in loaded {
+            known.entry(shape.clone()).or_default().loaded = true;
         }
         let mut anywhere = false;
         for claim in claims {
-            let known = match claim {
+            let patterns = match claim {
                 Claim::At(patterns) => patterns,
                 Claim::Anywhere(place) => {
                     anywhere = true;
                     place.into_iter().collect()
                 }
             };
-            known.into_iter().for_each(|pattern| patterns.entry(pattern).or_default().awaited = true);
+            patterns.iter().for_each(|pattern| known.entry(shape(pattern)).or_default().awaited = true);
         }
-        let mut router = Router::new();
-        let (loaded, others): (Vec<_>, Vec<_>) = patterns.into_iter().partition(|(_, known)| known.loaded);
-        for (pattern, known) in loaded.into_iter().chain(others) {
-            let _ = router.insert(comparable_pattern(&pattern), known);
-        }
-        Some(Self { router, anywhere })
+        let mut patterns = Matcher::new();
+        known.into_iter().for_each(|(shape, known)| patterns.insert(&shape, known));
+        Some(Self { patterns, anywhere })
     }
 
     /// Whether what the loaded routes say of a comparable path may be said otherwise once all are loaded. A route that
     /// has the very path, without captures, is final: nothing is more specific.
     pub(super) fn may_change<H>(&self, lookup: &Lookup<'_, H>, path: &str) -> bool {
-        let known = || at(&self.router, path).map(|matched| *matched.value).unwrap_or_default();
+        let known = || self.patterns.find(path).map(|(known, _)| *known).unwrap_or_default();
         match lookup {
             Lookup::Found { .. } => {
                 let Known { loaded, awaited } = known();
-                let exact = || self.router.at(path).is_ok_and(|matched| matched.params.is_empty());
+                let exact = || self.patterns.find(path).is_some_and(|(_, captured)| captured.is_empty());
                 (awaited && !loaded) || (self.anywhere && !exact())
             }
             Lookup::NotFound | Lookup::MethodNotAllowed { .. } | Lookup::Options { .. } | Lookup::NotImplemented => {

@@ -5,8 +5,6 @@
 
 use std::path::{Component, Path};
 
-use matchit::{InsertError, Router};
-
 use crate::options::is_name;
 
 #[cfg(test)]
@@ -190,12 +188,17 @@ pub fn check(pattern: &str) -> Result<(), PatternError> {
         return Err(PatternError::Encoded);
     }
     check_captures(pattern)?;
-    // A router has the last word on what it accepts; in an empty one there is nothing to conflict with.
-    Router::new().insert(pattern, ()).map_err(|error| match error {
-        InsertError::InvalidParamSegment => PatternError::TwoInSegment,
-        InsertError::InvalidCatchAll => PatternError::RestNotLast,
-        _ => PatternError::Braces,
-    })
+    let mut segments = pattern.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        if segment.find("{*").is_some_and(|rest| !is_last || !segment[rest..].ends_with('}')) {
+            return Err(PatternError::RestNotLast);
+        }
+        if segment.matches('{').count() > 1 {
+            return Err(PatternError::TwoInSegment);
+        }
+    }
+    Ok(())
 }
 
 fn has_encoded(pattern: &str) -> bool {

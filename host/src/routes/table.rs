@@ -2,15 +2,16 @@
 //!
 //! It must not know how routes are loaded, nor do any work per request that could be done once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-
-use matchit::{Match, Router};
 
 use super::awaited::{Awaited, Claim};
 use super::conflict::settle;
+use super::matcher::Matcher;
 use super::method::{self, STANDARD};
 use super::path::{comparable, plain};
 use super::route::Route;
+use super::segment::capture_names;
 use crate::diagnostic::Diagnostic;
 use crate::guest::Handler;
 
@@ -20,9 +21,7 @@ pub(super) mod tests;
 /// An immutable table of routes.
 #[derive(Debug)]
 pub struct RouteTable<H = Handler> {
-    /// Finds a place in `endpoints`.
-    router: Router<usize>,
-    endpoints: Vec<Endpoint<H>>,
+    endpoints: Matcher<Endpoint<H>>,
     mounted: Vec<Mounted<H>>,
     /// The methods that some route declares and that are not standard.
     extensions: Vec<String>,
@@ -77,10 +76,11 @@ pub enum Lookup<'t, H = Handler> {
 /// The captured pieces of a path by name, percent-decoded, in the order of the pattern.
 pub type Params = Vec<(String, String)>;
 
-/// The routes at one pattern. No two of them take the same method.
+/// The routes at patterns of one shape. No two of them take the same method.
 #[derive(Debug)]
 struct Endpoint<H> {
-    routes: Vec<Arc<Route<H>>>,
+    /// Each with the names of what its pattern captures.
+    routes: Vec<(Arc<Route<H>>, Vec<String>)>,
     /// The value of `Allow`.
     allow: String,
 }
@@ -90,8 +90,7 @@ impl<H> RouteTable<H> {
     #[must_use]
     pub fn empty() -> Self {
         Self {
-            router: Router::new(),
-            endpoints: Vec::new(),
+            endpoints: Matcher::new(),
             mounted: Vec::new(),
             extensions: Vec::new(),
             allow: method::allow(std::iter::empty()),
@@ -105,19 +104,24 @@ impl<H> RouteTable<H> {
     pub fn build(mut routes: Vec<Arc<Route<H>>>, claims: Vec<Claim>, before: &Self) -> (Self, Vec<Diagnostic>) {
         routes.sort_by(|one, other| one.mount.file.cmp(&other.mount.file));
         let settled = settle(&routes, before.routes());
-        let held = |index: usize, pattern: &String| settled.claims.get(pattern).is_some_and(|all| all.contains(&index));
+        let held: BTreeSet<(usize, &str)> =
+            settled.claims.values().flatten().map(|claim| (claim.index, claim.pattern.as_str())).collect();
         let mounted = |(index, route): (usize, &Arc<Route<H>>)| {
-            let patterns: Vec<String> = route.mount.patterns.iter().filter(|it| held(index, it)).cloned().collect();
+            let is_held = |pattern: &&String| held.contains(&(index, pattern.as_str()));
+            let patterns: Vec<String> = route.mount.patterns.iter().filter(is_held).cloned().collect();
             (!patterns.is_empty()).then(|| Mounted { route: route.clone(), patterns })
         };
         let mounted: Vec<Mounted<H>> = routes.iter().enumerate().filter_map(mounted).collect();
-        let at_pattern = |all: &Vec<usize>| Endpoint::new(all.iter().map(|index| routes[*index].clone()).collect());
+        let mut endpoints = Matcher::new();
+        for (shape, claims) in &settled.claims {
+            let at_shape = claims.iter().map(|claim| (routes[claim.index].clone(), capture_names(&claim.pattern)));
+            endpoints.insert(shape, Endpoint::new(at_shape.collect()));
+        }
         let table = Self {
-            endpoints: settled.claims.values().map(at_pattern).collect(),
+            endpoints,
             extensions: method::extensions(declarations(mounted_routes(&mounted))).map(str::to_owned).collect(),
             allow: method::allow(declarations(mounted_routes(&mounted))),
             awaited: Awaited::new(settled.claims.keys(), claims),
-            router: settled.router,
             mounted,
         };
         (table, settled.diagnostics)
@@ -125,8 +129,8 @@ impl<H> RouteTable<H> {
 
     /// Finds what answers a request: `path` as it was sent, ASCII and percent-encoded, without its query.
     ///
-    /// A trailing slash is passed over where no route has it. Nothing is allocated where nothing is captured and the
-    /// path has no `%`.
+    /// A slash at the end is a part of the path as any other. Nothing is allocated where nothing is captured and the path
+    /// has no `%`.
     pub fn lookup(&self, method: &str, path: &str) -> Lookup<'_, H> {
         let Ok(path) = comparable(path) else { return Lookup::BadPath };
         let lookup = self.lookup_loaded(method, &path);
@@ -140,12 +144,11 @@ impl<H> RouteTable<H> {
         if !STANDARD.contains(&method) && !self.extensions.iter().any(|known| known == method) {
             return Lookup::NotImplemented;
         }
-        let Some(matched) = at(&self.router, path) else { return Lookup::NotFound };
-        let endpoint = &self.endpoints[*matched.value];
-        let [first, ..] = endpoint.routes.as_slice() else { return Lookup::NotFound };
-        match endpoint.routes.iter().find(|route| method::covers(&route.mount.methods, method)) {
-            Some(route) => {
-                let params = matched.params.iter().map(|(name, value)| (name.to_owned(), plain(value)));
+        let Some((endpoint, captured)) = self.endpoints.find(path) else { return Lookup::NotFound };
+        let [(first, _), ..] = endpoint.routes.as_slice() else { return Lookup::NotFound };
+        match endpoint.routes.iter().find(|(route, _)| method::covers(&route.mount.methods, method)) {
+            Some((route, names)) => {
+                let params = names.iter().zip(captured).map(|(name, value)| (name.clone(), plain(value)));
                 Lookup::Found { route, params: params.collect() }
             }
             None if method == "OPTIONS" => Lookup::Options { allow: &endpoint.allow, first },
@@ -178,14 +181,9 @@ impl<H> RouteTable<H> {
 }
 
 impl<H> Endpoint<H> {
-    fn new(routes: Vec<Arc<Route<H>>>) -> Self {
-        Self { allow: method::allow(declarations(routes.iter())), routes }
+    fn new(routes: Vec<(Arc<Route<H>>, Vec<String>)>) -> Self {
+        Self { allow: method::allow(declarations(routes.iter().map(|(route, _)| route))), routes }
     }
-}
-
-/// What a router has for a comparable path; where it has nothing, for the path without its trailing slash.
-pub(super) fn at<'r, 'p, T>(router: &'r Router<T>, path: &'p str) -> Option<Match<'r, 'p, &'r T>> {
-    router.at(path).ok().or_else(|| router.at(path.strip_suffix('/')?).ok())
 }
 
 fn mounted_routes<H>(mounted: &[Mounted<H>]) -> impl Iterator<Item = &Arc<Route<H>>> + Clone {

@@ -15,12 +15,10 @@ fn routes(rows: &[Row]) -> Vec<Arc<Route<()>>> {
 fn settled(claims: &[Row], before: &[Row]) -> (Vec<String>, Vec<String>) {
     let mounted = routes(before).into_iter().map(|route| Mounted { patterns: route.mount.patterns.clone(), route });
     let settled = settle(&routes(claims), &mounted.collect::<Vec<_>>());
-    for (place, pattern) in settled.claims.keys().enumerate() {
-        let literal = pattern.replace(['{', '}', '*'], "");
-        assert_eq!(settled.router.at(&literal).map(|found| *found.value), Ok(place), "{pattern}");
-    }
     let reports = settled.diagnostics.iter().map(|it| format!("{}: {}", it.file.display(), it.reason)).collect();
-    (settled.claims.into_keys().collect(), reports)
+    let mut left: Vec<String> = settled.claims.into_values().flatten().map(|claimant| claimant.pattern).collect();
+    left.dedup();
+    (left, reports)
 }
 
 #[test]
@@ -39,19 +37,28 @@ fn claims_that_cannot_be_told_apart_are_dropped_and_both_files_named() {
                 "c: `GET /x` is claimed by b too",
             ],
         ),
+        // The names of captures are no matter.
         (
-            vec![("a", &["/u/{id}", "/z"][..], "GET"), ("b", &["/u/{name}"], "POST")],
+            vec![("a", &["/u/{id}", "/z"][..], "GET"), ("b", &["/u/{name}"], "")],
             vec!["/z"],
-            vec!["b: path `/u/{name}` cannot be told from `/u/{id}` of a"],
+            vec!["b: `GET /u/{name}` is claimed by a too"],
         ),
         (
-            vec![("a", &["/{id}"][..], ""), ("b", &["/{*rest}"], ""), ("c", &["/{name}"], ""), ("d", &["/z/{id}"], "")],
-            vec!["/z/{id}"],
+            vec![("a", &["/u/{id}", "/z"][..], "GET"), ("b", &["/u/{name}"], "POST")],
+            vec!["/u/{id}", "/u/{name}", "/z"],
+            vec![],
+        ),
+        (vec![("a", &["/u/{id}", "/u/{name}"][..], "GET")], vec!["/u/{id}"], vec![]),
+        // Of those that differ the most specific answers.
+        (
             vec![
-                "a: path `/{id}` cannot be told from `/{*rest}` of b",
-                "a: path `/{id}` cannot be told from `/{name}` of c",
-                "c: path `/{name}` cannot be told from `/{*rest}` of b",
+                ("a", &["/{id}"][..], ""),
+                ("b", &["/{*rest}"], ""),
+                ("c", &["/{id}/posts"], ""),
+                ("d", &["/p-{id}"], ""),
             ],
+            vec!["/p-{id}", "/{*rest}", "/{id}", "/{id}/posts"],
+            vec![],
         ),
         (
             vec![("a", &["/z"][..], ""), ("b", &["/{id}"], ""), ("c", &["/z/{*rest}"], "")],
@@ -103,9 +110,9 @@ fn who_answered_before_goes_on_and_the_other_is_told_so() {
             vec![("a", &["/u/{a}"][..], ""), ("b", &["/u/{id}"], ""), ("c", &["/u/{c}", "/c"], "")],
             vec!["/c", "/u/{id}"],
             vec![
-                "a: path `/u/{a}` cannot be told from `/u/{c}` of c",
-                "a: path `/u/{a}` cannot be told from `/u/{id}` of b, which answers already",
-                "c: path `/u/{c}` cannot be told from `/u/{id}` of b, which answers already",
+                "a: `GET /u/{a}` is claimed by b, which answers there already",
+                "c: `GET /u/{c}` is claimed by a too",
+                "c: `GET /u/{c}` is claimed by b, which answers there already",
             ],
         ),
     ] {
