@@ -15,6 +15,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub(crate) use logging::print_error;
+
 /// An HTTP/1.x server whose route handlers are WebAssembly components.
 #[derive(Debug, Parser)]
 #[command(name = "host", version, max_term_width = 100)]

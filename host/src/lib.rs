@@ -40,6 +40,8 @@ mod exchange;
 pub mod guest;
 pub mod http;
 mod intake;
+pub mod line_writer;
+pub mod log_quota;
 pub mod meter;
 pub mod options;
 mod pump;

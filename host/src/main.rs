@@ -9,7 +9,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     cli::run().unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        cli::print_error(&error);
         ExitCode::from(2)
     })
 }

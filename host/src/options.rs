@@ -6,6 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::log_quota::LogQuota;
 
 mod builtin;
 mod check;
@@ -19,13 +23,15 @@ pub use builtin::{BUILTINS, Builtin, Kind, Limit, Preset, find};
 pub use check::{Fault, MAX_NAME_BYTES, MAX_OPTIONS, OptionError, is_name};
 pub use limit::Lowered;
 pub use settings::{RateScope, Settings};
-pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError, printable};
+pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError, is_plain, printable};
 
 /// The resolved options of one route.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The host's own options, typed.
     pub settings: Settings,
+    /// What the route may still log.
+    pub log: Arc<LogQuota>,
     entries: Vec<Entry>,
     lowered: Vec<Lowered>,
 }
@@ -55,7 +61,7 @@ pub enum Source {
 }
 
 /// What a middleware has of the host's own options.
-const OF_MIDDLEWARE: [&str; 2] = ["memory", "timeout"];
+const OF_MIDDLEWARE: [&str; 3] = ["log_rate", "memory", "timeout"];
 
 /// Options by name while they are being resolved.
 type Entries = BTreeMap<String, Entry>;
@@ -84,15 +90,17 @@ impl Options {
         if let Some(error) = check::total(&entries) {
             return Err(vec![error]);
         }
+        let settings = Settings::new(&entries, limit::burst_rule(&operator));
         Ok(Self {
-            settings: Settings::new(&entries, limit::burst_rule(&operator)),
+            log: Arc::new(LogQuota::new(settings.log_rate, Instant::now())),
+            settings,
             entries: entries.into_values().collect(),
             lowered,
         })
     }
 
-    /// Resolves the options of a middleware: of the host's own it has `memory` and `timeout`; all else of these is its
-    /// routes' matter.
+    /// Resolves the options of a middleware: of the host's own it has `log_rate`, `memory` and `timeout`; all else
+    /// of these is its routes' matter.
     ///
     /// # Errors
     /// As [`Self::resolve`], and for the host's options that a middleware does not have.

@@ -73,6 +73,7 @@ fn help_shows_every_default() {
         ("--buffer-size", "16384"),
         ("--concurrency", "0"),
         ("--content-type", "text/html; charset=utf-8"),
+        ("--log-rate", "131072"),
         ("--max-body", "67108864"),
         ("--max-message", "65536"),
         ("--memory", "134217728"),
@@ -251,6 +252,7 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
            buffer_size = 16384\n  \
            concurrency = 0\n  \
            content_type = text/html; charset=utf-8\n  \
+           log_rate = 131072\n  \
            max_body = 67108864\n  \
            max_message = 65536\n  \
            memory = 134217728\n  \

@@ -333,6 +333,54 @@ fn a_log_that_is_flooded_is_cut() {
 }
 
 #[test]
+fn a_route_that_floods_the_log_again_and_again_is_held_to_its_rate_and_the_loss_is_told() {
+    let routes = RoutesDir::new().with_as("drowning.wasm", "log_flood").with_file("drowning.toml", "path = '/flood'");
+    let server = TestServer::builder(routes).option("log_rate", Value::Integer(1)).start();
+    for _ in 0..6 {
+        assert!(server.get("/flood").ends_with("\r\n7\r\nflooded\r\n0\r\n\r\n"));
+    }
+    // What is to be told in ten seconds is told at the end.
+    server.stop();
+    server.join();
+    let lines = log().with(&["INFO guest: ", " route=\"drowning\" "]);
+    let bytes: usize = lines.iter().map(|line| line.matches('x').count()).sum();
+    assert!((100_000..=131_072).contains(&bytes), "what may come at once is 128 KiB: {bytes}");
+    let told = log().with(&["WARN ", "handler drowning logs more than its `log_rate` allows: lines were dropped"]);
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+#[test]
+fn a_handler_that_fails_again_and_again_is_told_in_full_a_few_times_and_then_counted() {
+    let routes = ["crashing", "looping", "refusing"];
+    let server = TestServer::builder(
+        RoutesDir::new()
+            .with_as("crashing.wasm", "trap")
+            .with_file("crashing.toml", "path = '/crashing'")
+            .with_as("looping.wasm", "spin")
+            .with_file("looping.toml", "path = '/looping'\ntimeout = 0.01")
+            .with_as("refusing.wasm", "fails")
+            .with_file("refusing.toml", "path = '/refusing'"),
+    )
+    .start();
+    for route in routes {
+        for _ in 0..25 {
+            assert!(server.get(&format!("/{route}")).starts_with("HTTP/1.1 50"), "{route}");
+        }
+    }
+    server.stop();
+    server.join();
+    for route in routes {
+        let field = format!(" route=\"{route}\"");
+        let last =
+            log().with(&["ERROR ", &format!("handler {route} failed again and again; the last time it "), &field]);
+        let [last] = &last[..] else { panic!("{last:?}") };
+        assert!(last.contains(" failures=20 "), "{last}");
+        let told = log().with(&["ERROR ", &format!("handler {route} "), &field]);
+        assert_eq!(told.len(), 6, "{told:?}");
+    }
+}
+
+#[test]
 fn a_route_with_one_place_answers_503_until_it_is_free() {
     let routes = RoutesDir::new().with("script").with_file("script.toml", "concurrency = 1").with("hello");
     let server = TestServer::start(routes);

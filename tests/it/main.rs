@@ -26,6 +26,7 @@ mod hostile_crowds;
 mod keep_alive;
 mod languages;
 mod large;
+mod log_stalled;
 mod middleware;
 mod middleware_files;
 mod options;

@@ -13,6 +13,7 @@ const DECLARED: &str = "\
     chunked: Value::Boolean(false)\n\
     concurrency: Value::Integer(8)\n\
     content_type: Value::Text(\"text/plain\")\n\
+    log_rate: Value::Integer(131072)\n\
     max_body: Value::Integer(1000000)\n\
     max_message: Value::Integer(65536)\n\
     memory: Value::Integer(33554432)\n\
@@ -187,6 +188,7 @@ fn flags_hold_where_nobody_says_otherwise() {
         ("concurrency", Value::Integer(3)),
         ("content_type", Value::Text("text/css".to_owned())),
         ("heartbeat", Value::Integer(15)),
+        ("log_rate", Value::Integer(1_000)),
         ("max_body", Value::Integer(4)),
         ("max_message", Value::Integer(5)),
         ("memory", Value::Integer(8_388_608)),

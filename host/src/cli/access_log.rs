@@ -1,10 +1,23 @@
 //! The flags of the access log, and its start.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use host::access_log::{AccessLog, Destination, Format, Writing};
+use host::access_log::{AccessLog, Format, Line};
+use host::line_writer::{Destination, LineWriter};
+
+/// How long the last lines may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// An access log that is written.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) log: AccessLog,
+    pub(super) destination: Destination,
+    writer: LineWriter<Line>,
+}
 
 /// Whether and how requests are logged.
 #[derive(Debug, Args)]
@@ -31,7 +44,7 @@ enum Choice {
 
 impl AccessLogFlags {
     /// Starts the log that the flags ask for; where they say nothing, as `preset` has it.
-    pub(super) fn start(&self, preset: Option<Format>) -> anyhow::Result<Option<(AccessLog, Writing)>> {
+    pub(super) fn start(&self, preset: Option<Format>) -> anyhow::Result<Option<Started>> {
         let format = match (self.access_log, &self.access_log_file) {
             (Some(Choice::Off), _) => None,
             (Some(Choice::Text), _) | (None, Some(_)) => Some(Format::Text),
@@ -40,11 +53,17 @@ impl AccessLogFlags {
         };
         let Some(format) = format else { return Ok(None) };
         let destination = self.access_log_file.clone().map_or(Destination::Stdout, Destination::File);
-        let named = match &destination {
-            Destination::Stdout => "stdout".to_owned(),
-            Destination::File(path) => path.display().to_string(),
-        };
-        let started = AccessLog::start(format, destination);
-        Ok(Some(started.with_context(|| format!("cannot write the access log to {named}"))?))
+        let started = AccessLog::start(format, destination.clone());
+        let (log, writer) = started.with_context(|| format!("cannot write the access log to {destination}"))?;
+        Ok(Some(Started { log, destination, writer }))
+    }
+}
+
+impl Started {
+    /// Waits until the last lines are written; not for ever where nobody takes them.
+    pub(super) fn finish(self) {
+        if let Err(dropped) = self.writer.finish(LAST_LINES) {
+            tracing::warn!(dropped, "the last lines of the access log could not be written");
+        }
     }
 }

@@ -70,8 +70,10 @@ impl Call {
             anyhow::ensure!(told, "{} is middleware; call a handler, or serve one behind it", self.file.display());
             return Ok(ExitCode::FAILURE);
         };
-        logging::start_untimed()?;
+        let logging = logging::start_untimed()?;
         let called = self.call(server, mount)?;
+        // What the handler has printed stands before what it cost.
+        drop(logging);
         called.report(&mut io::stderr().lock())?;
         Ok(if called.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -1,6 +1,6 @@
 //! `host run`: serve a directory until a signal comes.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
@@ -11,11 +11,12 @@ use clap::Args;
 use host::access_log::{AccessLog, Format};
 use host::config::{Audience, Config, Limits, Timeouts};
 use host::http::head::HeadLimits;
+use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
 use host::server::{Running, Server};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::access_log::AccessLogFlags;
+use super::access_log::{AccessLogFlags, Started};
 use super::descriptors;
 use super::logging::{self, LogFormat};
 use super::options::Source;
@@ -139,7 +140,7 @@ impl Run {
         if self.dev {
             refuse_strangers(&listeners)?;
         }
-        logging::start(self.log_format)?;
+        let _logging = logging::start(self.log_format)?;
         descriptors::warn_below(self.bounds.max_connections);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // From here on no signal kills.
@@ -149,9 +150,9 @@ impl Run {
                 "--dev: whoever connects sees the routes and why and where handlers fail; not for strangers"
             );
         }
-        let (access_log, writing) = self.access_log.start(self.dev.then_some(Format::Text))?.unzip();
-        signals.access_log = access_log.clone();
-        let server = Server::open(self.config(access_log)?)?;
+        let access_log = self.access_log.start(self.dev.then_some(Format::Text))?;
+        signals.access_log = access_log.as_ref().map(|started| started.log.clone());
+        let server = Server::open(self.config(signals.access_log.clone())?)?;
         if !self.no_watch
             && let Err(error) = server.watch()
         {
@@ -159,18 +160,14 @@ impl Run {
         }
         server.wait(PATIENCE);
         let running = server.start(listeners)?;
-        let mut stdout = std::io::stdout().lock();
-        for address in running.addresses() {
-            writeln!(stdout, "listening on http://{address}")?;
-        }
-        stdout.flush()?;
-        drop(stdout);
+        let announcement = announce(running.addresses(), access_log.as_ref())?;
         runtime.block_on(signals.stop(&running));
         running.join();
-        drop(signals);
-        if let Some(writing) = writing {
-            writing.finish();
+        if let Some(announcement) = announcement {
+            // Nobody has read it since the host was started: nobody will.
+            let _ = announcement.finish(Duration::ZERO);
         }
+        access_log.into_iter().for_each(Started::finish);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -206,6 +203,26 @@ impl Run {
             audience: if self.dev { Audience::Developers } else { Audience::Strangers },
         })
     }
+}
+
+/// Says on stdout where it is listened on. A reader that takes no line, or an access log there that nobody reads, holds
+/// up no signal.
+fn announce(addresses: &[SocketAddr], access_log: Option<&Started>) -> std::io::Result<Option<LineWriter<String>>> {
+    let lines: String = addresses.iter().map(|address| format!("listening on http://{address}\n")).collect();
+    if let Some(Started { log, destination: Destination::Stdout, .. }) = access_log {
+        log.line(lines);
+        return Ok(None);
+    }
+    let capacity = Capacity { records: 1, bytes: lines.len() };
+    let (queue, writer) = LineQueue::start("stdout", Destination::Stdout, capacity, |trouble| {
+        if let Trouble::Failing(error) = trouble {
+            tracing::warn!("the addresses cannot be written to stdout: {error}");
+        }
+        None
+    })?;
+    queue.push(lines);
+    writer.close();
+    Ok(Some(writer))
 }
 
 struct Signals {

@@ -105,7 +105,7 @@ impl Connection {
                 Answerer::Handler if route.chain.is_empty() => {
                     let handler = std::pin::pin!(Some(route.handler.call(invocation)));
                     let mut drive = Drive::new(wire, exchange.clone(), handler, intake, pump);
-                    drive.serve(&route.mount.name, id, &worker, opening);
+                    drive.serve(&route, id, &worker, opening);
                     if settings.reuse == 1 && worker.gathers() {
                         drive.gather();
                     }
@@ -115,7 +115,7 @@ impl Connection {
                     let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
                     let mut handler = Box::pin(Some(chain::on_request(&route, invocation, answerer)));
                     let mut drive = Drive::new(wire, exchange.clone(), handler.as_mut(), intake, pump);
-                    drive.serve(&route.mount.name, id, &worker, opening);
+                    drive.serve(&route, id, &worker, opening);
                     drive.hold(watchers);
                     Box::pin(drive.run()).await
                 }

@@ -57,7 +57,7 @@ pub(super) async fn on_response(
     for layer in route.chain.iter().rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
         if let Err(error) = layer.component.on_response(called(layer, &exchange, id)).await {
-            tell(&route.mount.name, id, &exchange, &error);
+            tell(&route.mount.name, &route.options.log, audience, id, &exchange, &error);
             let details = explain(audience, &route.mount.name, &exchange, &error);
             failed = Some(substitute(&exchange, id, error.status(), &details));
         }

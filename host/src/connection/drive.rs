@@ -24,7 +24,9 @@ use crate::exchange::Exchange;
 use crate::guest::{self, CallError, Outcome};
 use crate::http::response::Response;
 use crate::intake::{Ahead, Intake, poll_ahead};
+use crate::log_quota::LogQuota;
 use crate::pump::Pump;
+use crate::routes::Route;
 use crate::worker::{Place, Worker};
 
 pub(super) use ending::{explain, tell};
@@ -67,6 +69,8 @@ pub(super) struct Drive<'c, G> {
     /// The handler's name and the request's number, for the log.
     route: &'c str,
     id: u64,
+    /// What of the log the route may take.
+    quota: Option<&'c Arc<LogQuota>>,
     intake: Intake,
     pump: Pump,
     /// What the handler returned and is not encoded yet.
@@ -102,6 +106,7 @@ where
             handler,
             route: "",
             id: 0,
+            quota: None,
             intake,
             pump,
             tail: Bytes::new(),
@@ -114,10 +119,10 @@ where
         }
     }
 
-    /// Says whose handler it is, for the log. It may leave its response open where `worker` has a place for one more, and
+    /// Says of which route it is, for the log. It may leave its response open where `worker` has a place for one more, and
     /// the connection becomes a WebSocket then where there is an `opening`.
-    pub(super) fn serve(&mut self, route: &'c str, id: u64, worker: &'c Worker, opening: Option<Box<Opening>>) {
-        (self.route, self.id) = (route, id);
+    pub(super) fn serve(&mut self, route: &'c Route, id: u64, worker: &'c Worker, opening: Option<Box<Opening>>) {
+        (self.route, self.id, self.quota) = (&route.mount.name, id, Some(&route.options.log));
         (self.worker, self.opening) = (Some(worker), opening);
     }
 

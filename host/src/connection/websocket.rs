@@ -18,7 +18,7 @@ use bytes::BytesMut;
 use socket2::SockRef;
 
 use super::Connection;
-use super::drive::Wire;
+use super::drive::{Wire, tell};
 use super::queue::Queue;
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
@@ -356,8 +356,8 @@ impl WebSocket {
                 tracing::info!(route = name, request, "handler {name} was ended: the client of its WebSocket has gone");
             }
             Err(error) => {
-                let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
-                tracing::error!(route = name, request, "handler {name} {error}");
+                let Origin { exchange, route, worker, id } = &self.origin;
+                tell(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, &error);
                 let (code, reason, ended) = match error {
                     CallError::Busy(_) => (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded),
                     CallError::Deadline { .. } | CallError::Trap { .. } | CallError::Failed(_) => {

@@ -1,7 +1,8 @@
 //! What a guest prints, line by line into the log, with the route and the request it belongs to.
 //!
 //! Owns the bounds that keep a stranger's prints from filling a disk: a line is cut at 4 KiB, and an invocation has
-//! 64 KiB for both its streams together, of which a line takes at least 128 bytes. Empty lines are left out.
+//! 64 KiB for both its streams together, of which a line takes at least 128 bytes. Empty lines are left out. What all
+//! invocations of a route print in a time is bounded by its [`LogQuota`].
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,9 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::log_quota::LogQuota;
+use crate::options::is_plain;
 
 #[cfg(test)]
 mod tests;
@@ -29,8 +33,9 @@ pub(super) struct GuestLog {
 }
 
 impl GuestLog {
-    pub(super) fn new(route: Arc<str>, request: Option<u64>) -> Self {
-        let log = Arc::new(Mutex::new(Log { route, request, left: Some(MAX_BYTES) }));
+    /// Of an invocation for a request, or of one for none. Without a `quota` only the invocation itself is bounded.
+    pub(super) fn new(route: Arc<str>, request: Option<u64>, quota: Option<Arc<LogQuota>>) -> Self {
+        let log = Arc::new(Mutex::new(Log { route, request, quota, left: Some(MAX_BYTES) }));
         let stream = |name| {
             let lines = Lines { name, partial: Vec::new(), log: log.clone() };
             Stream(Arc::new(Mutex::new(lines)))
@@ -47,11 +52,12 @@ impl GuestLog {
     }
 
     /// What is printed from now on belongs to this request, which has the whole bound again.
-    pub(super) fn begin(&self, request: u64) {
+    pub(super) fn begin(&self, request: u64, quota: &Arc<LogQuota>) {
         self.finish();
         let lines = self.stdout.lines();
         let mut log = lines.log();
         (log.request, log.left) = (Some(request), Some(MAX_BYTES));
+        log.quota = Some(quota.clone());
     }
 
     /// Logs what is left of a line that was not ended.
@@ -91,16 +97,19 @@ impl Lines {
         while !rest.is_empty() {
             let (piece, behind) = rest.split_at(rest.len().min(MAX_LINE_BYTES - self.partial.len()));
             self.partial.extend_from_slice(piece);
-            if self.partial.ends_with(b"\n") || self.partial.len() == MAX_LINE_BYTES {
+            if self.partial.ends_with(b"\n") {
                 self.finish();
+            } else if self.partial.len() == MAX_LINE_BYTES {
+                let begun = self.partial.split_off(whole_characters(&self.partial));
+                self.finish();
+                self.partial = begun;
             }
             rest = behind;
         }
     }
 
     fn finish(&mut self) {
-        let line = String::from_utf8_lossy(&self.partial);
-        self.log().line(self.name, line.trim_end_matches(['\n', '\r']));
+        self.log().line(self.name, &self.partial);
         self.partial.clear();
     }
 
@@ -115,22 +124,42 @@ impl Drop for Lines {
     }
 }
 
+/// The bytes of all characters that are whole: of one that was only begun the rest is still to come.
+fn whole_characters(bytes: &[u8]) -> usize {
+    for behind in 1..=bytes.len().min(3) {
+        let at = bytes.len() - behind;
+        let length = match bytes[at] {
+            0x80..=0xbf => continue,
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 1,
+        };
+        return if length > behind { at } else { bytes.len() };
+    }
+    bytes.len()
+}
+
 /// What both streams share.
 struct Log {
     route: Arc<str>,
     request: Option<u64>,
+    quota: Option<Arc<LogQuota>>,
     /// The bytes that are still logged; none once it was said that no more are.
     left: Option<usize>,
 }
 
 impl Log {
-    fn line(&mut self, stream: &'static str, line: &str) {
+    fn line(&mut self, stream: &'static str, line: &[u8]) {
         let Some(left) = self.left else { return };
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim_end_matches(['\n', '\r']);
         if line.is_empty() {
             return;
         }
-        // A guest's line may hold anything; control characters could forge lines of the log or drive a terminal.
-        let line: String = line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+        // A guest's line may hold anything: control characters could forge lines of the log, drive a terminal, or show
+        // the line in another order than it was printed.
+        let line: String = line.chars().map(|c| if is_plain(c) || c == '\t' { c } else { '\u{fffd}' }).collect();
         self.left = left.checked_sub(line.len().max(MIN_LINE_COST));
         match self.left {
             Some(_) => self.tell(stream, &line),
@@ -143,6 +172,9 @@ impl Log {
 
     fn tell(&self, stream: &'static str, line: &str) {
         let route = &*self.route;
+        if self.quota.as_ref().is_some_and(|quota| !quota.admit(route, line.len().max(MIN_LINE_COST))) {
+            return;
+        }
         match self.request {
             Some(request) => tracing::info!(target: "guest", route, request, stream, "{line}"),
             None => tracing::info!(target: "guest", route, stream, "{line}"),

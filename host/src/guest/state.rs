@@ -64,7 +64,7 @@ impl State {
         self.memory.limit = memory;
         self.memory.refused = false;
         if let Some(wasi) = &self.wasi {
-            wasi.log.begin(invocation.id);
+            wasi.log.begin(invocation.id, &invocation.options.log);
         }
         self.role = Role::Invocation(invocation);
     }
@@ -111,8 +111,10 @@ impl State {
 
     fn make_wasi(&self) -> Box<Wasi> {
         let log = match &self.role {
-            Role::Invocation(invocation) => GuestLog::new(invocation.route.clone(), Some(invocation.id)),
-            Role::Alone { route, .. } => GuestLog::new(route.clone(), None),
+            Role::Invocation(Invocation { route, id, options, .. }) => {
+                GuestLog::new(route.clone(), Some(*id), Some(options.log.clone()))
+            }
+            Role::Alone { route, .. } => GuestLog::new(route.clone(), None, None),
         };
         // Nothing is granted: no files, no environment, no arguments, no network, no name look-up.
         let ctx = WasiCtxBuilder::new()

@@ -72,7 +72,7 @@ pub enum Limit {
 const NON_NEGATIVE: Kind = Kind::Integer { least: 0, most: i64::MAX };
 
 /// The host's own options, sorted by name.
-pub static BUILTINS: [Builtin; 20] = [
+pub static BUILTINS: [Builtin; 21] = [
     Builtin {
         name: "buffer_size",
         kind: Kind::Integer { least: 1, most: 1_048_576 },
@@ -114,6 +114,13 @@ pub static BUILTINS: [Builtin; 20] = [
         default: None,
         limit: Limit::No,
         help: "seconds of silence after which the client of a response left open is probed; absent: never",
+    },
+    Builtin {
+        name: "log_rate",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(131_072)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "bytes a second that the log takes of what a route's handlers print and of the host's lines about them",
     },
     Builtin {
         name: "max_body",

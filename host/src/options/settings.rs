@@ -38,6 +38,8 @@ pub struct Settings {
     pub memory: usize,
     /// The most invocations at a time.
     pub concurrency: Option<NonZeroU32>,
+    /// Bytes a second that the log takes of the route's handlers; 0 is unlimited.
+    pub log_rate: u64,
     /// How many invocations an instance serves, at least 1.
     pub reuse: u32,
     /// Who shares a rate.
@@ -95,6 +97,7 @@ impl Settings {
             timeout: seconds(value(entries, "timeout")).expect("a timeout was checked to be seconds"),
             memory: size(entries, "memory"),
             concurrency: concurrency(integer(entries, "concurrency")),
+            log_rate: integer(entries, "log_rate").unsigned_abs(),
             reuse: u32::try_from(integer(entries, "reuse")).expect("a reuse fits"),
             rate_scope: match text(entries, "rate_scope") {
                 "connection" => RateScope::Connection,

@@ -41,6 +41,7 @@ fn without_any_source_every_built_in_has_its_default() {
         max_message: 65_536,
         timeout: Duration::from_secs(30),
         memory: 134_217_728,
+        log_rate: 131_072,
         concurrency: None,
         reuse: 1,
         rate_scope: RateScope::Client,

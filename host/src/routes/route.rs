@@ -86,9 +86,12 @@ impl<H> Route<H> {
     }
 
     /// The same route, as another version of `before`: what clients have used up of their rate, where that has not
-    /// changed, and the invocations that run count on.
+    /// changed, and the invocations that run count on. So does what it has logged.
     #[must_use]
-    pub fn succeeding(self, before: &Self) -> Self {
+    pub fn succeeding(mut self, before: &Self) -> Self {
+        if self.options.log.allows_like(&before.options.log) {
+            Arc::make_mut(&mut self.options).log = before.options.log.clone();
+        }
         Self {
             download: succeeding(self.download, before.download.as_ref()),
             upload: succeeding(self.upload, before.upload.as_ref()),

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug, Write};
 
+use host::options::is_plain;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -70,12 +71,12 @@ impl Visit for Parts {
         // A text grows as it has to.
         let _ = write!(shown, "{value:?}");
         // Whatever the system or a library says: nothing drives the terminal.
-        let is_plain = |char: &char| !char.is_control() || matches!(char, '\n' | '\t');
+        let is_line = |char: &char| is_plain(*char) || matches!(char, '\n' | '\t');
         match field.name() {
-            "message" => self.message.extend(shown.chars().filter(is_plain)),
+            "message" => self.message.extend(shown.chars().filter(is_line)),
             "log.target" => self.target = Some(shown.trim_matches('"').to_owned()),
             name if name.starts_with("log.") => {}
-            name => self.fields.extend(format!(" {name}={shown}").chars().filter(|char| !char.is_control())),
+            name => self.fields.extend(format!(" {name}={shown}").chars().filter(|char| is_plain(*char))),
         }
     }
 }

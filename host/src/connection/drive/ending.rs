@@ -2,6 +2,8 @@
 //!
 //! It must not know how bytes are moved.
 
+use std::sync::Arc;
+
 use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
 
@@ -12,6 +14,10 @@ use crate::connection::page::Page;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Outcome};
 use crate::http::status;
+use crate::log_quota::LogQuota;
+
+/// What a line about a handler takes of the log, about.
+const LINE: usize = 128;
 
 /// How the handler's end ends the response.
 #[derive(Debug)]
@@ -35,6 +41,18 @@ where
         }
     }
 
+    /// Whether the log may take another line about the route.
+    pub(super) fn may_tell(&self) -> bool {
+        self.quota.is_none_or(|quota| quota.admit(self.route, LINE))
+    }
+
+    /// Tells the log why a guest gave no outcome.
+    pub(super) fn tell(&self, error: &CallError) {
+        if let Some(quota) = self.quota {
+            tell(self.route, quota, self.wire.audience, self.id, &self.exchange, error);
+        }
+    }
+
     /// What the handler's end comes to. Its failure is told.
     fn judge(&self, end: Result<Outcome, CallError>) -> Ending {
         let building = self.exchange.response(|response| response.is_building());
@@ -48,11 +66,13 @@ where
                 // The client is at fault: what the handler made of it is no news.
                 Some(failed) => {
                     let (route, request) = (self.route, self.id);
-                    tracing::info!(route, request, "handler {route} ended without its request: {failed}");
+                    if self.may_tell() {
+                        tracing::info!(route, request, "handler {route} ended without its request: {failed}");
+                    }
                     Ending::Failed(failed.status(), String::new())
                 }
                 None => {
-                    tell(self.route, self.id, &self.exchange, &error);
+                    self.tell(&error);
                     let details = explain(self.wire.audience, self.route, &self.exchange, &error);
                     Ending::Failed(error.status(), details)
                 }
@@ -85,7 +105,9 @@ where
         let length = body.len() as u64;
         if self.exchange.response(|response| response.contradicts(length)) {
             let (route, request) = (self.route, self.id);
-            tracing::error!(route, request, "handler {route} returned {length} bytes against its content-length");
+            if self.may_tell() {
+                tracing::error!(route, request, "handler {route} returned {length} bytes against its content-length");
+            }
             let details = match self.wire.audience {
                 Audience::Strangers => String::new(),
                 Audience::Developers => format!("handler {route} returned {length} bytes against its content-length"),
@@ -165,8 +187,19 @@ where
     }
 }
 
-/// Tells the log why a guest gave no outcome, with its backtrace.
-pub(in crate::connection) fn tell(route: &str, request: u64, exchange: &Exchange, error: &CallError) {
+/// Tells the log why a guest gave no outcome, with its backtrace; where that has come again and again, later, and only how
+/// often. Those who develop are told each time.
+pub(in crate::connection) fn tell(
+    route: &str,
+    quota: &Arc<LogQuota>,
+    audience: Audience,
+    request: u64,
+    exchange: &Exchange,
+    error: &CallError,
+) {
+    if audience == Audience::Strangers && !quota.admit_failure(route, request, error) {
+        return;
+    }
     match exchange.middleware() {
         Some(middleware) => {
             tracing::error!(route, %middleware, request, "middleware {middleware} of {route} {error}");

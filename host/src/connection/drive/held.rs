@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::ending::{Ending, explain, tell};
+use super::ending::{Ending, explain};
 use super::{Drive, RETRY};
 use crate::connection::page::Page;
 use crate::exchange::Exchange;
@@ -75,7 +75,7 @@ where
 
     /// The time of those who see the head is up while one of them waits.
     pub(super) fn give_up_watching(&mut self, error: &CallError) {
-        tell(self.route, self.id, &self.exchange, error);
+        self.tell(error);
         let details = explain(self.wire.audience, self.route, &self.exchange, error);
         let body = substitute(&self.exchange, self.id, error.status(), &details);
         self.release(Some(body));

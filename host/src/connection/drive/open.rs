@@ -22,27 +22,33 @@ where
         match opening.map(|opening| opening.answer()) {
             Some(Ok(())) => {}
             Some(Err(_)) => {
-                tracing::error!(
-                    route = name,
-                    request,
-                    "handler {name} wrote before it left its connection to be a WebSocket"
-                );
+                if self.may_tell() {
+                    tracing::error!(
+                        route = name,
+                        request,
+                        "handler {name} wrote before it left its connection to be a WebSocket"
+                    );
+                }
                 self.left_open = None;
                 self.fail(500, "");
             }
             None if is_over || self.left_open.is_some() => {
-                tracing::info!(
-                    route = name,
-                    request,
-                    "handler {name} has exited with the connection possibly left open"
-                );
+                if self.may_tell() {
+                    tracing::info!(
+                        route = name,
+                        request,
+                        "handler {name} has exited with the connection possibly left open"
+                    );
+                }
             }
             None => {
-                tracing::warn!(
-                    route = name,
-                    request,
-                    "handler {name} cannot leave its connection open: as many as --max-parked allows are open"
-                );
+                if self.may_tell() {
+                    tracing::warn!(
+                        route = name,
+                        request,
+                        "handler {name} cannot leave its connection open: as many as --max-parked allows are open"
+                    );
+                }
                 self.fail(503, "");
             }
         }

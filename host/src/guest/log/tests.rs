@@ -32,7 +32,7 @@ fn logged(request: Option<u64>, print: impl FnOnce(&GuestLog)) -> Vec<String> {
     let logged = Logged::default();
     let format = tracing_subscriber::fmt().without_time().with_level(false).with_ansi(false);
     tracing::subscriber::with_default(format.with_max_level(Level::INFO).with_writer(logged.clone()).finish(), || {
-        let log = GuestLog::new("hello".into(), request);
+        let log = GuestLog::new("hello".into(), request, None);
         print(&log);
         log.finish();
     });
@@ -87,6 +87,36 @@ fn a_line_is_cut_at_its_bound_however_it_is_written() {
     for at in [1, 1000, MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1] {
         assert_eq!(lines(&[&line[..at], &line[at..]]), [whole.as_str(), &rest], "{at}");
     }
+}
+
+#[test]
+fn a_line_is_never_cut_inside_a_character() {
+    for character in ["\u{e9}", "\u{20ac}", "\u{1f980}"] {
+        for before in 0..4 {
+            let line = "x".repeat(before) + &character.repeat(MAX_LINE_BYTES);
+            for at in [1, MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1] {
+                let pieces = lines(&[&line.as_bytes()[..at], &line.as_bytes()[at..], b"\n"]);
+                assert_eq!(pieces.concat(), line, "{before} bytes before {character}, written in pieces from {at}");
+                assert!(pieces.iter().all(|piece| piece.len() <= MAX_LINE_BYTES));
+            }
+        }
+    }
+    // What is no character is cut anywhere.
+    let broken = [[0x80; MAX_LINE_BYTES].as_slice(), &[0x80]].concat();
+    assert_eq!(lines(&[&broken]), ["\u{fffd}".repeat(MAX_LINE_BYTES), "\u{fffd}".to_owned()]);
+}
+
+#[test]
+fn a_line_is_shown_in_the_order_in_which_it_was_printed() {
+    let controls = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+    assert_eq!(lines(&[controls.as_bytes(), b"a\n"]), ["\u{fffd}".repeat(12) + "a"]);
+    // These end a line where a program shows it.
+    assert_eq!(lines(&["a\u{85}b\u{2028}c\u{2029}d\n".as_bytes()]), ["a\u{fffd}b\u{fffd}c\u{fffd}d"]);
+    // Text that is written from right to left is text.
+    assert_eq!(
+        lines(&["\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1f468}\u{200d}\u{1f469}\n".as_bytes()]),
+        ["\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1f468}\u{200d}\u{1f469}"]
+    );
 }
 
 const TOLD: &str = "printed more than 65536 bytes, 128 a line at least; the rest is dropped";

@@ -1,0 +1,169 @@
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::*;
+
+const CAPACITY: Capacity = Capacity { records: 100, bytes: 100_000 };
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Takes a write only when it is told to, and then says what came.
+struct Slow {
+    go: Receiver<()>,
+    came: Sender<String>,
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.go.recv().map_err(io::Error::other)?;
+        self.came.send(String::from_utf8_lossy(bytes).into_owned()).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Answers each write with what is next in the list, and says what it took.
+struct Scripted {
+    answers: Vec<io::Result<usize>>,
+    came: Sender<Vec<u8>>,
+}
+
+impl Write for Scripted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = if self.answers.is_empty() { bytes.len() } else { self.answers.remove(0)?.min(bytes.len()) };
+        self.came.send(bytes[..taken].to_vec()).map_err(io::Error::other)?;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn tell_nothing(_: Trouble<'_>) -> Option<String> {
+    None
+}
+
+fn tell_losses(trouble: Trouble<'_>) -> Option<String> {
+    match trouble {
+        Trouble::Dropped(records) => Some(format!("{records} are lost\n")),
+        Trouble::Failing(_) | Trouble::NotReopened(..) => None,
+    }
+}
+
+fn slow(capacity: Capacity) -> (LineQueue<String>, LineWriter<String>, Sender<()>, Receiver<String>) {
+    let (go, waits) = channel();
+    let (sends, came) = channel();
+    let slow = Box::new(Slow { go: waits, came: sends });
+    let (queue, writer) =
+        LineQueue::start_with("slow", slow, None, capacity, tell_losses).expect("a thread can be started");
+    (queue, writer, go, came)
+}
+
+fn scripted(answers: Vec<io::Result<usize>>) -> (LineQueue<String>, LineWriter<String>, Receiver<Vec<u8>>) {
+    let (sends, came) = channel();
+    let scripted = Box::new(Scripted { answers, came: sends });
+    let (queue, writer) =
+        LineQueue::start_with("scripted", scripted, None, CAPACITY, tell_nothing).expect("a thread can be started");
+    (queue, writer, came)
+}
+
+#[test]
+fn a_writer_that_is_held_up_holds_up_nobody_and_the_loss_is_told_once_there_is_room() {
+    let (queue, writer, go, came) = slow(CAPACITY);
+    for number in 0..3 * CAPACITY.records {
+        queue.push(format!("line {number}\n"));
+    }
+    // As many writes as there may be: the first lines, those that waited behind them, and the loss.
+    for _ in 0..4 {
+        go.send(()).expect("the writer waits");
+    }
+    assert_eq!(writer.finish(PATIENCE), Ok(()));
+    drop(queue);
+    let came: String = came.iter().collect();
+    let lines: String = (0..CAPACITY.records).map(|number| format!("line {number}\n")).collect();
+    assert_eq!(came, lines + &format!("{} are lost\n", 2 * CAPACITY.records));
+}
+
+#[test]
+fn bytes_are_bounded_as_lines_are() {
+    let (queue, writer, go, came) = slow(Capacity { records: 100, bytes: 10 });
+    for line in ["12345\n", "123\n", "1\n"] {
+        queue.push(line.to_owned());
+    }
+    for _ in 0..4 {
+        go.send(()).expect("the writer waits");
+    }
+    assert_eq!(writer.finish(PATIENCE), Ok(()));
+    assert_eq!(came.iter().collect::<String>(), "12345\n123\n1 are lost\n");
+}
+
+#[test]
+fn who_may_take_a_part_of_the_room_leaves_the_rest_to_others() {
+    let (queue, writer, go, came) = slow(Capacity { records: 4, bytes: 1000 });
+    for line in ["a\n", "b\n", "c\n"] {
+        queue.push_within(line.to_owned(), 2);
+    }
+    queue.push("d\n".to_owned());
+    for _ in 0..4 {
+        go.send(()).expect("the writer waits");
+    }
+    assert_eq!(writer.finish(PATIENCE), Ok(()));
+    assert_eq!(came.iter().collect::<String>(), "a\nb\nd\n1 are lost\n");
+}
+
+#[test]
+fn the_end_waits_for_the_last_lines_and_not_for_ever() {
+    let (queue, writer, go, came) = slow(CAPACITY);
+    queue.push("one\n".to_owned());
+    queue.push("two\n".to_owned());
+    assert!(!queue.flush(Duration::from_millis(1)), "nothing is written yet");
+    assert_eq!(writer.finish(Duration::from_millis(1)), Err(2));
+    queue.push("behind the end\n".to_owned());
+    for _ in 0..3 {
+        go.send(()).expect("the writer waits");
+    }
+    assert!(queue.flush(PATIENCE), "all is written");
+    assert_eq!(came.iter().collect::<String>().replace("1 are lost\n", ""), "one\ntwo\n");
+}
+
+#[test]
+fn a_line_that_broke_off_is_no_part_of_the_next() {
+    // A disk that is full in the middle of the first line, and has room again later.
+    let (queue, writer, came) = scripted(vec![Ok(3), Err(io::ErrorKind::StorageFull.into())]);
+    queue.push("first\n".to_owned());
+    // What is queued from here on is no longer written at once with it.
+    let begun = came.recv().expect("the writer writes");
+    queue.push("second\n".to_owned());
+    assert_eq!(writer.finish(PATIENCE), Ok(()));
+    let written: Vec<u8> = begun.into_iter().chain(came.iter().flatten()).collect();
+    assert_eq!(String::from_utf8_lossy(&written), "fir\nsecond\n");
+}
+
+#[test]
+fn an_output_that_does_not_block_is_written_to_once_it_has_room() {
+    let would_block = || Err(io::ErrorKind::WouldBlock.into());
+    let (queue, writer, came) = scripted(vec![would_block(), Ok(2), would_block(), would_block()]);
+    queue.push("first\n".to_owned());
+    assert_eq!(writer.finish(PATIENCE), Ok(()));
+    assert_eq!(String::from_utf8_lossy(&came.iter().flatten().collect::<Vec<u8>>()), "first\n");
+}
+
+#[test]
+fn a_file_is_appended_to_and_opened_anew() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let (path, kept) = (directory.path().join("lines"), directory.path().join("lines.1"));
+    std::fs::write(&path, "before\n").expect("a file can be written");
+    let (queue, writer) = LineQueue::start("file", Destination::File(path.clone()), CAPACITY, tell_nothing)
+        .expect("the file can be opened");
+    std::fs::rename(&path, &kept).expect("a file can be renamed");
+    queue.push("one\n".to_owned());
+    queue.reopen();
+    queue.push("two\n".to_owned());
+    assert_eq!(writer.finish(PATIENCE), Ok(()));
+    let lines = |path| std::fs::read_to_string(path).expect("it is there");
+    assert_eq!(lines(&kept), "before\none\n");
+    assert_eq!(lines(&path), "two\n");
+}
