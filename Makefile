@@ -21,7 +21,8 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host dist target guests test test-languages test-browser chromium curl lint book wit package \
+.PHONY: help run routes host dist target guests test test-languages test-browser test-proxies chromium curl \
+	proxies lint book wit package \
 	bench peers train counts autobahn fuzz clean
 
 help: ## Print this list
@@ -62,7 +63,7 @@ endef
 $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 
 # In two runs: together, features that only tests need would build wasmtime a second time.
-test: target curl $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
+test: target curl proxies $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
 	$(CARGO) test --locked --release --package host
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package wit-package
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
@@ -80,6 +81,19 @@ chromium curl: # What tests show pages in, and what the book's commands ask with
 	@$@ --version >/dev/null 2>&1 || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES_$@) >/dev/null; } || \
 		{ echo "$@ is not installed: apt-get install $(PACKAGES_$@), as root, does it" >&2; exit 1; }
+
+PROXIES := nginx caddy haproxy
+# Where systemd runs, Debian's packages start what they install: there it is for the machine's owner to say.
+proxies: # What the book has recipes for; the tests of those that are not installed are skipped
+	@missing=; for proxy in $(PROXIES); do \
+		PATH="$$PATH:/usr/sbin" command -v $$proxy >/dev/null || missing="$$missing $$proxy"; \
+	done; \
+	[ -z "$$missing" ] || { [ ! -d /run/systemd/system ] && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || \
+		echo "not installed:$$missing; apt-get install$$missing, as root, does it" >&2
+
+test-proxies: target proxies ## Test the book's recipes for proxies, installing nginx, Caddy and HAProxy of Debian
+	VIBRATO_PROXIES=all $(CARGO) test --locked --release --package host --test it -- book::proxies
 
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check

@@ -8,6 +8,7 @@ mod generated;
 mod links;
 mod messages;
 mod page;
+mod proxies;
 mod shell;
 
 use std::collections::BTreeSet;
@@ -43,6 +44,7 @@ pages! {
     middleware_does_what_it_shows: "docs/src/middleware.md",
     the_languages_do_what_they_show: "docs/src/languages.md",
     operating_does_what_it_shows: "docs/src/operating.md",
+    what_a_component_can_do_is_what_it_shows: "docs/src/security.md",
     what_you_see_is_what_it_shows: "docs/src/seen.md",
     the_errors_do_what_they_show: "docs/src/errors.md",
     the_differences_do_what_they_show: "docs/src/tremolo.md",

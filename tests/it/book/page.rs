@@ -49,6 +49,8 @@ pub enum Act {
     Log(String),
     /// The text is part of the contract.
     Wit(String),
+    /// What to write into the configuration of a program that stands before the host.
+    Recipe { program: String, text: String },
     /// It cannot be run here, for a reason.
     NotRun(String),
 }
@@ -142,6 +144,7 @@ fn act(language: &str, marker: Option<(&str, &str)>, text: String) -> Result<Act
     match (word, language) {
         ("not run", _) => Ok(Act::NotRun(place)),
         ("copy", _) => Ok(Act::Copy { place, text }),
+        ("recipe", _) => Ok(Act::Recipe { program: place, text }),
         ("handler", "rust") => Ok(Act::Handler { place, text }),
         ("file", _) => Ok(Act::File { place, text }),
         ("broken file", "toml") => Ok(Act::BrokenFile { place, text }),

@@ -12,7 +12,7 @@ use super::page::{Act, Page, Step};
 use crate::support::{Process, host, run, text};
 
 /// The address that pages show, in place of the free port that the server of a test has.
-const SHOWN: &str = "127.0.0.1:8000";
+pub const SHOWN: &str = "127.0.0.1:8000";
 
 /// Where files are that a server takes in.
 const ROUTES: &str = "routes/";
@@ -89,8 +89,8 @@ impl<'p> Reader<'p> {
                 assert_eq!(self.status, 0, "{at}: `{line}` fails");
             }),
             Act::Log(lines) => lines.lines().for_each(|line| self.logged(at, line)),
-            // These are compared without running anything.
-            Act::Copy { .. } | Act::Wit(_) | Act::NotRun(_) => {}
+            // These are compared without running anything, or run apart: see `proxies`.
+            Act::Copy { .. } | Act::Wit(_) | Act::Recipe { .. } | Act::NotRun(_) => {}
         }
     }
 

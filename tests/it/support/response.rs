@@ -8,7 +8,9 @@ impl Client {
     #[track_caller]
     pub fn read_response(&mut self) -> String {
         let head = self.read_until("\r\n\r\n");
-        if head.contains("\r\nTransfer-Encoding: chunked\r\n") {
+        // A proxy may write the names of fields otherwise.
+        let fields = head.to_ascii_lowercase();
+        if fields.contains("\r\ntransfer-encoding: chunked\r\n") {
             let mut response = head;
             loop {
                 let size = self.read_until("\r\n");
@@ -20,7 +22,7 @@ impl Client {
                 }
             }
         }
-        let length = head.split("\r\n").find_map(|line| line.strip_prefix("Content-Length: "));
+        let length = fields.split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
         let length = length.map_or(0, |length| length.parse().expect("a length is a number"));
         head + &String::from_utf8_lossy(&self.read_exactly(length))
     }
