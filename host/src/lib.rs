@@ -49,5 +49,6 @@ pub mod push;
 pub mod rate;
 pub mod routes;
 pub mod server;
+pub mod share;
 pub mod websocket;
 mod worker;

@@ -2,6 +2,7 @@
 //!
 //! It must not know its connections, nor how it is run.
 
+mod admission;
 mod parking;
 mod stopping;
 
@@ -16,9 +17,10 @@ use crate::config::{Audience, Config};
 use crate::guest::Engine;
 use crate::meter::Meter;
 use crate::push::{Hub, Topics};
-use crate::routes::{Current, RouteTable};
+use crate::routes::{Current, Route, RouteTable};
 
-pub(crate) use parking::{Parking, Place};
+pub(crate) use admission::Admission;
+pub(crate) use parking::{Parking, Place, Unparked};
 pub(crate) use stopping::{Stopping, Wait};
 
 /// The most invocations of a worker among which answers wait for each other.
@@ -159,9 +161,18 @@ impl Worker {
         &self.hub
     }
 
-    /// A place for a connection that is left open; none where as many as the configuration says have one.
-    pub(crate) fn park(&self) -> Option<Place> {
-        Place::take(&self.shared.parking)
+    /// The right to run a request of a route that takes as many places; none where they are not left, or would be more
+    /// than the route may have.
+    pub(crate) fn admit<'w>(&'w self, route: &'w Route, places: u32) -> Option<Admission<'w>> {
+        Admission::ask(self.engine(), route, places)
+    }
+
+    /// A place for a connection of a route that is left open.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn park(&self, route: &Route) -> Result<Place, Unparked> {
+        Place::take(&self.shared.parking, &route.usage, route.options.settings.share)
     }
 
     /// Whether the worker is to stop.

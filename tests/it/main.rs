@@ -45,6 +45,7 @@ mod reuse;
 mod rfc9110;
 mod rfc9112;
 mod rfc9112_body;
+mod shares;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;

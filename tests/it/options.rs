@@ -198,6 +198,7 @@ fn flags_hold_where_nobody_says_otherwise() {
         ("rate", Value::Integer(50_000_000)),
         ("rate_scope", Value::Text("connection".to_owned())),
         ("reuse", Value::Integer(3)),
+        ("share", Value::Integer(40)),
         ("status", Value::Integer(202)),
         ("stream", Value::Boolean(false)),
         ("timeout", Value::Float(2.5)),

@@ -17,7 +17,7 @@ use super::websocket::Opening;
 use crate::close_reason::CloseReason;
 use crate::config::Audience;
 use crate::exchange::{Exchange, Measured, Request, Timing};
-use crate::guest::{self, Engine, Invocation};
+use crate::guest::Invocation;
 use crate::http::decode::BodyDecoder;
 use crate::http::framing::BodyFraming;
 use crate::http::head::RequestHead;
@@ -27,20 +27,17 @@ use crate::meter::Stage;
 use crate::options::{RateScope, Settings};
 use crate::pump::{Pacer, Pump};
 use crate::rate;
-use crate::routes::{self, Route};
+use crate::routes::Route;
 use crate::websocket::handshake::{self, Accept, HandshakeError};
-use crate::worker::Worker;
+use crate::worker::{Admission, Worker};
 
 /// A request that its route may answer.
 struct Admitted<'p> {
     /// The answer to a valid handshake, where the route is of WebSockets.
     accept: Option<Accept>,
     decoder: BodyDecoder,
-    _places: Places<'p>,
+    _admission: Admission<'p>,
 }
-
-/// The right to run a request: a place of the route's, and one or two of the engine's.
-type Places<'p> = (routes::Permit<'p>, [Option<guest::Permit<'p>>; 2]);
 
 /// All that an exchange needs beside its handler.
 struct Parts {
@@ -67,8 +64,9 @@ fn admit<'p>(
     if decoder.failure().is_some() {
         return Err(Refusal::new(413, format!("the body is larger than {} bytes", settings.max_body)));
     }
-    match places(route, worker.engine()) {
-        Some(places) => Ok(Admitted { accept, decoder, _places: places }),
+    // While a chain sees a head the handler waits in its write: behind middleware a request takes two places.
+    match worker.admit(route, if route.chain.is_empty() { 1 } else { 2 }) {
+        Some(admission) => Ok(Admitted { accept, decoder, _admission: admission }),
         None => Err(Refusal::new(503, "too many requests are running").with(RETRY)),
     }
 }
@@ -86,10 +84,11 @@ impl Connection {
     ) -> impl Future<Output = Result<Served, CloseReason>> + Send + 'c {
         async move {
             let worker = self.worker.clone();
-            let Admitted { accept, decoder, _places } = match admit(&terms, &route, &request.head, &answerer, &worker) {
-                Ok(admitted) => admitted,
-                Err(refusal) => return Box::pin(self.reply(&terms, Some(&request.head), refusal)).await,
-            };
+            let Admitted { accept, decoder, _admission } =
+                match admit(&terms, &route, &request.head, &answerer, &worker) {
+                    Ok(admitted) => admitted,
+                    Err(refusal) => return Box::pin(self.reply(&terms, Some(&request.head), refusal)).await,
+                };
             let _serving = worker.serving();
             let Parts { exchange, id, intake, pump, opening, account } =
                 self.set_up(&terms, &route, request, decoder, accept);
@@ -202,14 +201,6 @@ fn of_handshake(error: HandshakeError) -> Refusal<'static> {
         HandshakeError::Version => refusal.with(("Sec-WebSocket-Version", handshake::VERSION)),
         HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => refusal,
     }
-}
-
-/// The right to run a request, where there is room. While a chain sees a head the handler waits in its write: behind
-/// middleware a request takes two places.
-fn places<'p>(route: &'p Route, engine: &'p Engine) -> Option<Places<'p>> {
-    let (running, place) = (route.admit(), engine.permit());
-    let beside = if route.chain.is_empty() { None } else { Some(engine.permit()?) };
-    Some((running?, [Some(place?), beside]))
 }
 
 /// The exchange of a request that came now.

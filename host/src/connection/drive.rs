@@ -75,8 +75,8 @@ pub(super) struct Drive<'c, G> {
     pump: Pump,
     /// What the handler returned and is not encoded yet.
     tail: Bytes,
-    /// Where connections that are left open are counted.
-    worker: Option<&'c Worker>,
+    /// Where connections that are left open are counted, and for which route.
+    parking: Option<(&'c Worker, &'c Route)>,
     /// The place of this one, where its handler has left it open.
     left_open: Option<Place>,
     /// The WebSocket that it becomes then, where its request asks for one.
@@ -110,7 +110,7 @@ where
             intake,
             pump,
             tail: Bytes::new(),
-            worker: None,
+            parking: None,
             left_open: None,
             opening: None,
             gathers: false,
@@ -123,7 +123,7 @@ where
     /// the connection becomes a WebSocket then where there is an `opening`.
     pub(super) fn serve(&mut self, route: &'c Route, id: u64, worker: &'c Worker, opening: Option<Box<Opening>>) {
         (self.route, self.id, self.quota) = (&route.mount.name, id, Some(&route.options.log));
-        (self.worker, self.opening) = (Some(worker), opening);
+        (self.parking, self.opening) = (Some((worker, route)), opening);
     }
 
     /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
@@ -164,7 +164,7 @@ where
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // Heads are encoded below, some time after the request began: the last response of a connection has to say so
         // (RFC 9112 section 9.6).
-        if self.worker.is_some_and(|worker| worker.stopping().is_set()) {
+        if self.parking.is_some_and(|(worker, _)| worker.stopping().is_set()) {
             self.exchange.response(Response::forbid_keep_alive_in_head);
         }
         for _ in 0..MAX_TURNS {

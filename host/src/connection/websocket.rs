@@ -314,7 +314,7 @@ impl WebSocket {
         let (route, worker) = (route.clone(), worker.clone());
         self.due = true;
         self.call = Some(Box::pin(async move {
-            let (Some(_running), Some(_permit)) = (route.admit(), worker.engine().permit()) else {
+            let Some(_admission) = worker.admit(&route, 1) else {
                 return Err(CallError::Busy("too many requests are running".to_owned()));
             };
             let _serving = worker.serving();

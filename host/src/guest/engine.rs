@@ -118,12 +118,18 @@ impl Engine {
         })
     }
 
-    /// Takes one of the places for invocations; none where all are taken.
+    /// Takes as many of the places for invocations; none where fewer are left.
     #[must_use]
-    pub fn permit(&self) -> Option<Permit<'_>> {
-        let taken = self.shared.running.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit { running: &self.shared.running };
-        (taken < self.shared.max_invocations).then_some(permit)
+    pub fn permit(&self, places: u32) -> Option<Permit<'_>> {
+        let taken = self.shared.running.fetch_add(places, Ordering::Relaxed).saturating_add(places);
+        let permit = Permit { running: &self.shared.running, places, taken };
+        (taken <= self.shared.max_invocations).then_some(permit)
+    }
+
+    /// The most places for invocations.
+    #[must_use]
+    pub fn max_invocations(&self) -> u32 {
+        self.shared.max_invocations
     }
 
     /// How many components came out of the cache, and how many had to be compiled.
@@ -141,15 +147,25 @@ impl Engine {
     }
 }
 
-/// A place for one invocation, given back when dropped.
+/// Places for invocations, given back when dropped.
 #[derive(Debug)]
 pub struct Permit<'e> {
     running: &'e AtomicU32,
+    places: u32,
+    taken: u32,
+}
+
+impl Permit<'_> {
+    /// How many places were taken in all once these were.
+    #[must_use]
+    pub fn taken(&self) -> u32 {
+        self.taken
+    }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        self.running.fetch_sub(self.places, Ordering::Relaxed);
     }
 }
 

@@ -72,7 +72,7 @@ pub enum Limit {
 const NON_NEGATIVE: Kind = Kind::Integer { least: 0, most: i64::MAX };
 
 /// The host's own options, sorted by name.
-pub static BUILTINS: [Builtin; 21] = [
+pub static BUILTINS: [Builtin; 22] = [
     Builtin {
         name: "buffer_size",
         kind: Kind::Integer { least: 1, most: 1_048_576 },
@@ -184,6 +184,13 @@ pub static BUILTINS: [Builtin; 21] = [
         default: Some(Preset::Integer(1)),
         limit: Limit::Yes,
         help: "requests that one instance serves, one after the other; above 1 they see what earlier ones left in it",
+    },
+    Builtin {
+        name: "share",
+        kind: Kind::Integer { least: 1, most: 100 },
+        default: None,
+        limit: Limit::Yes,
+        help: "per cent of what all routes share that the route may take alone, and of what others leave; absent: 50",
     },
     Builtin {
         name: "status",

@@ -7,6 +7,7 @@ use std::fmt;
 use super::builtin::{Limit, find, seconds};
 use super::settings::{BurstRule, integer, whole};
 use super::{Entries, Entry, Source, Value};
+use crate::share::Share;
 
 /// A value that a component declared, and what it was held to.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +69,11 @@ fn ceiling(operator: &Entries, name: &str, asked: &Value) -> Ceiling {
         (Limit::No, held, "burst") if has_rate(operator) => {
             let most = held.map_or_else(|| usual_burst(operator), |held| held.value.clone());
             exceeds(asked, &most).then_some(most)
+        }
+        // Without a word of the operator's it is the usual one, which is none that a component is free to raise.
+        (Limit::Yes, None, "share") => {
+            let usual = Value::Integer(Share::USUAL.percent().into());
+            exceeds(asked, &usual).then_some(usual)
         }
         (Limit::No, ..) | (_, None, _) => None,
         (Limit::Yes, Some(held), _) => exceeds(asked, &held.value).then(|| held.value.clone()),

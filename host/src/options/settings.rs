@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::builtin::{find, seconds};
 use super::{Entries, Source, Value};
 use crate::push::{Bounds, Overflow};
+use crate::share::Share;
 
 /// The host's own options of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Settings {
     pub concurrency: Option<NonZeroU32>,
     /// Bytes a second that the log takes of the route's handlers; 0 is unlimited.
     pub log_rate: u64,
+    /// The part of what all routes share that the route may take.
+    pub share: Share,
     /// How many invocations an instance serves, at least 1.
     pub reuse: u32,
     /// Who shares a rate.
@@ -98,6 +101,7 @@ impl Settings {
             memory: size(entries, "memory"),
             concurrency: concurrency(integer(entries, "concurrency")),
             log_rate: integer(entries, "log_rate").unsigned_abs(),
+            share: whole(entries, "share").map_or(Share::USUAL, Share::new),
             reuse: u32::try_from(integer(entries, "reuse")).expect("a reuse fits"),
             rate_scope: match text(entries, "rate_scope") {
                 "connection" => RateScope::Connection,

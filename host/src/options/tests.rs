@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::push::{Bounds, Overflow};
+use crate::share::Share;
 
 type Given<'a> = &'a [(&'a str, Value)];
 
@@ -43,6 +44,7 @@ fn without_any_source_every_built_in_has_its_default() {
         memory: 134_217_728,
         log_rate: 131_072,
         concurrency: None,
+        share: Share::USUAL,
         reuse: 1,
         rate_scope: RateScope::Client,
         burst: 16_384,
@@ -106,6 +108,8 @@ fn a_component_lowers_the_operators_limits_and_never_raises_them() {
         ("timeout", Integer(2), Float(2.5), Integer(2)),
         ("timeout", Float(2.5), Integer(2), Integer(2)),
         ("timeout", Float(0.5), Integer(1), Float(0.5)),
+        ("share", Integer(20), Integer(30), Integer(20)),
+        ("share", Integer(80), Integer(60), Integer(60)),
     ] {
         let options = resolved(&[(name, flag.clone())], &[(name, asked.clone())], &[]);
         assert_eq!(options.get(name), Some(&granted), "{name}: {flag} by flag, {asked} by the component");
@@ -123,6 +127,9 @@ fn a_component_is_held_to_the_defaults_too() {
     assert_eq!(options.settings.timeout, Duration::from_secs(30));
     let note = "option `timeout` is 60 in the component and is held to the operator's 30";
     assert_eq!(options.lowered()[0].to_string(), note);
+    let options = resolved(&[], &[("share", Integer(51))], &[]);
+    assert_eq!((options.settings.share, options.lowered().len()), (Share::USUAL, 1));
+    assert_eq!(resolved(&[], &[("share", Integer(20))], &[]).settings.share, Share::new(20));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::layer::Layer;
 use crate::guest::Handler;
 use crate::options::{Options, RateScope};
 use crate::rate::Clients;
+use crate::share::Usage;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,8 @@ pub struct Route<H = Handler> {
     pub upload: Option<Arc<Clients>>,
     /// The invocations that run, of all its versions, where it has a `concurrency`.
     running: Arc<AtomicU32>,
+    /// What all its versions take of what all routes share.
+    pub usage: Arc<Usage>,
 }
 
 /// Where a route is mounted.
@@ -64,6 +67,7 @@ impl<H> Route<H> {
             download: rate.map(|rate| Arc::new(Clients::new(rate, settings.burst))),
             upload: upload_rate.map(|rate| Arc::new(Clients::new(rate, settings.upload_burst))),
             running: Arc::default(),
+            usage: Arc::default(),
             mount,
             options: Arc::new(options),
             handler,
@@ -82,11 +86,12 @@ impl<H> Route<H> {
             download: self.download.clone(),
             upload: self.upload.clone(),
             running: self.running.clone(),
+            usage: self.usage.clone(),
         }
     }
 
     /// The same route, as another version of `before`: what clients have used up of their rate, where that has not
-    /// changed, and the invocations that run count on. So does what it has logged.
+    /// changed, and what runs or was left open counts on. So does what it has logged.
     #[must_use]
     pub fn succeeding(mut self, before: &Self) -> Self {
         if self.options.log.allows_like(&before.options.log) {
@@ -96,6 +101,7 @@ impl<H> Route<H> {
             download: succeeding(self.download, before.download.as_ref()),
             upload: succeeding(self.upload, before.upload.as_ref()),
             running: before.running.clone(),
+            usage: before.usage.clone(),
             ..self
         }
     }

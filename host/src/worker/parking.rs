@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::share::{Resource, Share, Usage};
+
 /// The connections of all workers that handlers have left open.
 #[derive(Debug)]
 pub(crate) struct Parking {
@@ -12,7 +14,20 @@ pub(crate) struct Parking {
 
 /// The place of one of them, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Parking>);
+pub(crate) struct Place {
+    parking: Arc<Parking>,
+    /// Of its route.
+    usage: Arc<Usage>,
+}
+
+/// Why there is no place for another connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unparked {
+    /// As many as may be are left open.
+    Full,
+    /// The route has as many as it may.
+    Share,
+}
 
 impl Parking {
     /// Room for so many.
@@ -27,16 +42,23 @@ impl Parking {
 }
 
 impl Place {
-    /// Another place; none where all are taken.
-    pub(super) fn take(parking: &Arc<Parking>) -> Option<Self> {
-        let one_more = |parked: usize| (parked < parking.most).then_some(parked + 1);
-        parking.parked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Self(parking.clone()))
+    /// Another place for a route that has taken `usage` so far, and may take a `share`.
+    pub(super) fn take(parking: &Arc<Parking>, usage: &Arc<Usage>, share: Share) -> Result<Self, Unparked> {
+        let most = parking.most;
+        let one_more = |parked: usize| (parked < most).then_some(parked + 1);
+        let before = parking.parked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        let taken = before.map_err(|_| Unparked::Full)? + 1;
+        usage.add(Resource::Parked, 1);
+        let place = Self { parking: parking.clone(), usage: usage.clone() };
+        let own = || usage.sum(Resource::Parked);
+        // Whatever others take, a route that has left nothing open may do so once.
+        if share.allows(own, taken, most - taken) || own() <= 1 { Ok(place) } else { Err(Unparked::Share) }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.parked.fetch_sub(1, Ordering::Relaxed);
+        self.parking.parked.fetch_sub(1, Ordering::Relaxed);
+        self.usage.subtract(Resource::Parked, 1);
     }
 }

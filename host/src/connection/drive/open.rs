@@ -4,7 +4,7 @@ use super::{Drive, Served};
 use crate::connection::parked::Parked;
 use crate::guest::{CallError, Outcome};
 use crate::pump::Pump;
-use crate::worker::{Place, Worker};
+use crate::worker::{Place, Unparked};
 
 impl<G> Drive<'_, G>
 where
@@ -17,7 +17,9 @@ where
             response.flush_held();
             response.is_over()
         });
-        self.left_open = self.worker.filter(|_| !is_over).and_then(Worker::park);
+        let parked = self.parking.filter(|_| !is_over).map(|(worker, route)| worker.park(route)).transpose();
+        let unparked = parked.as_ref().err().copied();
+        self.left_open = parked.ok().flatten();
         let opening = self.opening.as_ref().filter(|_| self.left_open.is_some());
         match opening.map(|opening| opening.answer()) {
             Some(Ok(())) => {}
@@ -43,10 +45,14 @@ where
             }
             None => {
                 if self.may_tell() {
+                    let bound = match unparked {
+                        Some(Unparked::Share) => "its route's `share` of --max-parked",
+                        Some(Unparked::Full) | None => "--max-parked",
+                    };
                     tracing::warn!(
                         route = name,
                         request,
-                        "handler {name} cannot leave its connection open: as many as --max-parked allows are open"
+                        "handler {name} cannot leave its connection open: as many as {bound} allows are open"
                     );
                 }
                 self.fail(503, "");

@@ -42,3 +42,11 @@ fn clients_share_a_rate_unless_its_scope_is_the_connection() {
         assert_eq!((route.download.is_some(), route.upload.is_some()), shared, "{options:?}");
     }
 }
+
+#[test]
+fn a_version_of_a_route_counts_on_from_the_one_before() {
+    let before = route(&[]);
+    before.usage.add(crate::share::Resource::Invocations, 3);
+    let after = Arc::into_inner(route(&[])).expect("nobody else has it").succeeding(&before).behind(Vec::new());
+    assert_eq!(after.usage.sum(crate::share::Resource::Invocations), 3);
+}

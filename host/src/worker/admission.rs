@@ -1,0 +1,47 @@
+//! Whether there is room to run a request: among all, and in its route's share.
+
+use crate::guest::{self, Engine};
+use crate::routes::{self, Route};
+use crate::share::{Resource, Usage};
+
+/// The right to run a request of a route, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Admission<'w> {
+    _route: routes::Permit<'w>,
+    _places: guest::Permit<'w>,
+    _own: Own<'w>,
+}
+
+/// What of the route's places a request has.
+#[derive(Debug)]
+struct Own<'w> {
+    usage: &'w Usage,
+    places: usize,
+}
+
+impl<'w> Admission<'w> {
+    /// The right to run a request that takes as many places at once, which its route may have too.
+    pub(super) fn ask(engine: &'w Engine, route: &'w Route, places: u32) -> Option<Self> {
+        let _route = route.admit()?;
+        let permit = engine.permit(places)?;
+        let (taken, free) = (permit.taken() as usize, (engine.max_invocations() - permit.taken()) as usize);
+        let own = Own::take(&route.usage, places as usize);
+        let sum = || route.usage.sum(Resource::Invocations);
+        // Whatever others take, a route that runs nothing may run one request.
+        let allowed = route.options.settings.share.allows(sum, taken, free) || sum() <= own.places;
+        allowed.then_some(Self { _route, _places: permit, _own: own })
+    }
+}
+
+impl<'w> Own<'w> {
+    fn take(usage: &'w Usage, places: usize) -> Self {
+        usage.add(Resource::Invocations, places);
+        Self { usage, places }
+    }
+}
+
+impl Drop for Own<'_> {
+    fn drop(&mut self) {
+        self.usage.subtract(Resource::Invocations, self.places);
+    }
+}
