@@ -5,6 +5,9 @@ use std::fmt;
 use crate::bindings::vibrato::handler::response;
 use crate::bindings::vibrato::handler::types::Error as Refusal;
 
+/// The most bytes that one call to the host hands over.
+const MAX_WRITE_BYTES: usize = 64 * 1024 * 1024;
+
 /// The response of this invocation. Status and fields can be set until the first [`write`](Self::write); none is
 /// needed.
 ///
@@ -93,15 +96,23 @@ impl Response {
     /// Writes one chunk of the body, after the head where it is the first. It returns once the chunk is on its way,
     /// which takes as long as the client and its `rate` take to make room.
     ///
-    /// An empty chunk completes the response, as [`finish`](Self::finish) says.
+    /// An empty chunk completes the response, as [`finish`](Self::finish) says. More than 64 MiB are written in several
+    /// calls to the host, which takes no more in one.
     ///
     /// # Errors
     ///
     /// [`Error::Closed`] once the response is complete or the client has gone, and for every write after the first to
     /// a response without a body (`HEAD`, 204, 304). [`Error::Invalid`] past the declared `content-length`.
     pub fn write(&self, chunk: impl AsRef<[u8]>) -> Result<&Self, Error> {
-        response::write(chunk.as_ref())?;
-        Ok(self)
+        let mut rest = chunk.as_ref();
+        loop {
+            let (piece, behind) = rest.split_at(rest.len().min(MAX_WRITE_BYTES));
+            response::write(piece)?;
+            if behind.is_empty() {
+                return Ok(self);
+            }
+            rest = behind;
+        }
     }
 
     /// Completes the response properly: later writes are refused, and the connection lives on where keep-alive

@@ -37,6 +37,12 @@ pub fn recent() -> Instant {
     }
 }
 
+/// The last tick, as the time since some moment that stays the same; zero before the first.
+#[must_use]
+pub fn ticked() -> Duration {
+    Duration::from_nanos(TICKED.load(Ordering::Relaxed))
+}
+
 /// The time of the last tick as an IMF-fixdate (RFC 9110 section 5.6.7), formatted once a second on each thread.
 #[must_use]
 pub fn date() -> Date {

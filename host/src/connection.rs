@@ -31,6 +31,7 @@ use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::close_reason::CloseReason;
+use crate::guest::scheduler::{NO_ROUTE, NextSlice, SHORT_SLICE};
 use crate::http::head::{HeadError, HeadParser, RequestHead};
 use crate::worker::{Wait, Worker};
 
@@ -112,9 +113,28 @@ impl Connection {
             // Waited for once and for all: to join and leave those who wait, for each request, touches their memory.
             let mut reached = Box::pin(worker.stopping().wait());
             let mut stopping = Wait::new(worker.stopping(), reached.as_mut());
+            // Since when the client has had the worker to itself, with requests that it sent ahead.
+            let mut busy_since = None;
             loop {
                 (self.begun, self.until) = (false, clock::recent() + worker.config().timeouts.idle);
-                let serving: Serving<'_> = match std::future::poll_fn(|cx| self.poll_head(cx, &mut stopping)).await {
+                let mut waits = false;
+                let head = std::future::poll_fn(|cx| {
+                    let head = self.poll_head(cx, &mut stopping);
+                    waits |= head.is_pending();
+                    head
+                });
+                let head = head.await;
+                if waits {
+                    busy_since = None;
+                } else {
+                    let since = *busy_since.get_or_insert_with(Instant::now);
+                    let used = since.elapsed();
+                    if used >= SHORT_SLICE {
+                        Box::pin(NextSlice::after(NO_ROUTE, used, None)).await;
+                        busy_since = None;
+                    }
+                }
+                let serving: Serving<'_> = match head {
                     Ok(Ok(head)) => self.serve_request(head),
                     Ok(Err(error)) => Box::pin(self.refuse_head(error)),
                     Err(CloseReason::HeadTimeout) => Box::pin(self.answer_head_timeout()),

@@ -32,6 +32,7 @@ mod writing;
 pub use body_error::BodyError;
 pub use notes::NoteError;
 pub use timing::{Measured, Timing};
+pub(crate) use writing::LONGEST_RUN;
 pub use writing::Sink;
 
 use passage::Passage;

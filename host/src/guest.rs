@@ -17,12 +17,14 @@ mod middleware;
 mod missing;
 mod proposals;
 mod report;
+pub(crate) mod scheduler;
 mod shelf;
 mod state;
 mod ticker;
 mod types;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -38,6 +40,9 @@ pub use middleware::{Middleware, Step};
 
 use instance::Instance;
 use state::State;
+
+/// The bytes of a returned body past which its instance does not outlive the call.
+const LARGE_BODY: usize = 1024 * 1024;
 
 /// How an invocation ended (see `outcome` in `wit/world.wit`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +64,8 @@ pub struct Invocation {
     pub options: Arc<Options>,
     /// The name of one or the other, for the log.
     pub route: Arc<str>,
+    /// The number of the handler whose request it is ([`Handler::number`]): it gets its share of the processor.
+    pub handler: u64,
     /// The request's number, for the log.
     pub id: u64,
 }
@@ -73,6 +80,14 @@ pub enum CallError {
     #[error("passed its timeout{backtrace}")]
     Deadline {
         /// Where it was, in lines, or nothing.
+        backtrace: String,
+    },
+    /// The handler used up its processor time, with the backtrace.
+    #[error("used up its cpu of {limit:?}{backtrace}")]
+    ProcessorTime {
+        /// The option `cpu`.
+        limit: Duration,
+        /// Where it was, in lines.
         backtrace: String,
     },
     /// The handler trapped, with the memory limit where it had hit that.
@@ -94,7 +109,7 @@ impl CallError {
     pub fn status(&self) -> u16 {
         match self {
             Self::Busy(_) => 503,
-            Self::Deadline { .. } => 504,
+            Self::Deadline { .. } | Self::ProcessorTime { .. } => 504,
             Self::Trap { .. } | Self::Failed(_) => 500,
         }
     }
@@ -114,7 +129,11 @@ impl Handler {
         let reuse = invocation.options.settings.reuse;
         let mut instance = self.instance(invocation).await?;
         let outcome = instance.call().await?;
-        self.keep(instance, reuse);
+        match &outcome {
+            // Until the instance ends, its memory has the body too.
+            Outcome::Body(body) if reuse == 1 && body.len() > LARGE_BODY => drop(instance),
+            Outcome::Body(_) | Outcome::Close | Outcome::Manual => self.keep(instance, reuse),
+        }
         Ok(outcome)
     }
 
@@ -122,6 +141,9 @@ impl Handler {
     async fn instance(&self, invocation: Invocation) -> Result<Instance, CallError> {
         let settings = &invocation.options.settings;
         let (memory, reuse) = (settings.memory, settings.reuse);
+        if let Some(slice) = scheduler::start(invocation.handler, &invocation.exchange) {
+            wait_to_start(slice, &invocation.exchange).await?;
+        }
         let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;
         let waiting = if reuse > 1 { shelf::take(self.number()).filter(fits) } else { None };
         match waiting {
@@ -142,4 +164,13 @@ impl Handler {
             shelf::end(instance);
         }
     }
+}
+
+/// Waits for the slice in which an invocation starts.
+async fn wait_to_start(slice: scheduler::NextSlice, exchange: &Exchange) -> Result<(), CallError> {
+    Box::pin(slice).await;
+    if exchange.is_expired(Instant::now()) {
+        return Err(CallError::Deadline { backtrace: "; it was waiting for its first time slice".to_owned() });
+    }
+    Ok(())
 }

@@ -89,3 +89,22 @@ fn a_handler_finds_no_files_no_network_and_no_environment() {
     let found = "arguments: 0\nvariables: 0\nfiles: refused\nnetwork: PermissionDenied\n";
     assert_eq!(body, format!("{:x}\r\n{found}\r\n0\r\n\r\n", found.len()));
 }
+
+#[test]
+fn more_than_64_mib_in_one_call_is_refused_before_anything_is_copied() {
+    let routes = RoutesDir::new().with_as("hands_over.wasm", "script");
+    let options = "path = '/hands_over'\nmemory = 268_435_456\nchunked = false";
+    let server = TestServer::start(routes.with_file("hands_over.toml", options));
+    for target in ["/hands_over?body-bytes=67108865", "/hands_over?field-of=67108865"] {
+        let response = server.get(target);
+        assert!(response.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{target}: {response}");
+        log().wait_for(&["handler hands_over handed over more than 67108864 bytes in one call"]);
+    }
+    // As much as that is taken, and the SDK writes more in several calls.
+    for (target, length) in [("body-bytes=67108864", 67_108_864), ("write-bytes=67108865", 67_108_865)] {
+        let response = server.get(&format!("/hands_over?{target}"));
+        let (head, body) = response.split_once("\r\n\r\n").expect("a response has a head");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{target}: {head}");
+        assert_eq!(body.len(), length, "{target}");
+    }
+}

@@ -15,6 +15,7 @@ mod descriptors;
 mod dev;
 mod disk;
 mod examples;
+mod fairness;
 mod gone_clients;
 mod guards;
 mod hostile;

@@ -13,6 +13,7 @@ const DECLARED: &str = "\
     chunked: Value::Boolean(false)\n\
     concurrency: Value::Integer(8)\n\
     content_type: Value::Text(\"text/plain\")\n\
+    cpu: Value::Integer(10000)\n\
     log_rate: Value::Integer(131072)\n\
     max_body: Value::Integer(1000000)\n\
     max_message: Value::Integer(65536)\n\
@@ -187,6 +188,7 @@ fn flags_hold_where_nobody_says_otherwise() {
         ("chunked", Value::Boolean(true)),
         ("concurrency", Value::Integer(3)),
         ("content_type", Value::Text("text/css".to_owned())),
+        ("cpu", Value::Integer(6_000)),
         ("heartbeat", Value::Integer(15)),
         ("log_rate", Value::Integer(1_000)),
         ("max_body", Value::Integer(4)),

@@ -38,6 +38,7 @@ fn expected(name: &str) -> Option<Expected> {
         "push_queue" => Expected::Integer(1..=67_108_864),
         "push_overflow" => Expected::OneOf(&["disconnect", "drop-oldest"]),
         "park_timeout" => Expected::Seconds(31_536_000.0),
+        "cpu" => Expected::Integer(1..=86_400_000),
         "heartbeat" => Expected::Integer(1..=86_400),
         "buffer_size" => Expected::Integer(1..=1_048_576),
         "reuse" => Expected::Integer(1..=4_294_967_295),

@@ -97,6 +97,7 @@ impl Connection {
                 exchange: exchange.clone(),
                 options: route.options.clone(),
                 route: route.mount.name.clone(),
+                handler: route.handler.number(),
                 id,
             };
             let wire = self.wire(&worker.config().timeouts);

@@ -31,7 +31,7 @@ pub(super) async fn on_request(
     let exchange = invocation.exchange.clone();
     for layer in route.chain.iter().filter(|layer| layer.component.sees_requests()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
-        let step = layer.component.on_request(called(layer, &exchange, invocation.id)).await?;
+        let step = layer.component.on_request(called(layer, &exchange, invocation.handler, invocation.id)).await?;
         exchange.leave();
         match step {
             Step::End(outcome) => return Ok(outcome),
@@ -56,7 +56,7 @@ pub(super) async fn on_response(
     let mut failed = None;
     for layer in route.chain.iter().rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
-        if let Err(error) = layer.component.on_response(called(layer, &exchange, id)).await {
+        if let Err(error) = layer.component.on_response(called(layer, &exchange, route.handler.number(), id)).await {
             tell(&route.mount.name, &route.options.log, audience, id, &exchange, &error);
             let details = explain(audience, &route.mount.name, &exchange, &error);
             failed = Some(substitute(&exchange, id, error.status(), &details));
@@ -69,8 +69,9 @@ pub(super) async fn on_response(
     failed
 }
 
-fn called(layer: &Layer, exchange: &Arc<Exchange>, id: u64) -> Invocation {
-    Invocation { exchange: exchange.clone(), options: layer.options.clone(), route: layer.name.clone(), id }
+/// The call of a middleware for a request of the route whose handler has that number.
+fn called(layer: &Layer, exchange: &Arc<Exchange>, handler: u64, id: u64) -> Invocation {
+    Invocation { exchange: exchange.clone(), options: layer.options.clone(), route: layer.name.clone(), handler, id }
 }
 
 /// The host's answer, beside what the chain has set.

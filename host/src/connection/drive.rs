@@ -21,6 +21,7 @@ use super::websocket::{Opening, WebSocket};
 use crate::close_reason::CloseReason;
 use crate::config::{Audience, Timeouts};
 use crate::exchange::Exchange;
+use crate::guest::scheduler::{NO_ROUTE, NextSlice, SHORT_SLICE, note_poll};
 use crate::guest::{self, CallError, Outcome};
 use crate::http::response::Response;
 use crate::intake::{Ahead, Intake, poll_ahead};
@@ -71,6 +72,10 @@ pub(super) struct Drive<'c, G> {
     id: u64,
     /// What of the log the route may take.
     quota: Option<&'c Arc<LogQuota>>,
+    /// The handler's number, by which it has its share of the processor.
+    number: u64,
+    /// Its task has had its turn, and waits for the next.
+    slice: Option<Box<NextSlice>>,
     intake: Intake,
     pump: Pump,
     /// What the handler returned and is not encoded yet.
@@ -107,6 +112,8 @@ where
             route: "",
             id: 0,
             quota: None,
+            number: NO_ROUTE,
+            slice: None,
             intake,
             pump,
             tail: Bytes::new(),
@@ -119,10 +126,11 @@ where
         }
     }
 
-    /// Says of which route it is, for the log. It may leave its response open where `worker` has a place for one more, and
+    /// Says of which route it is, for the log and the scheduler. It may leave its response open where `worker` has a place for one more, and
     /// the connection becomes a WebSocket then where there is an `opening`.
     pub(super) fn serve(&mut self, route: &'c Route, id: u64, worker: &'c Worker, opening: Option<Box<Opening>>) {
         (self.route, self.id, self.quota) = (&route.mount.name, id, Some(&route.options.log));
+        self.number = route.handler.number();
         (self.parking, self.opening) = (Some((worker, route)), opening);
     }
 
@@ -162,6 +170,11 @@ where
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(slice) = &mut self.slice {
+            ready!(Pin::new(slice).poll(cx));
+            self.slice = None;
+        }
+        note_poll();
         // Heads are encoded below, some time after the request began: the last response of a connection has to say so
         // (RFC 9112 section 9.6).
         if self.parking.is_some_and(|(worker, _)| worker.stopping().is_set()) {
@@ -202,7 +215,10 @@ where
             }
             ready!(self.poll_deadlines(cx));
         }
-        cx.waker().wake_by_ref();
+        let mut slice = Box::new(NextSlice::after(self.number, SHORT_SLICE, Some(self.exchange.clone())));
+        // It takes its place among those that wait.
+        let _ = Pin::new(&mut slice).poll(cx);
+        self.slice = Some(slice);
         Poll::Pending
     }
 

@@ -22,6 +22,7 @@ use super::drive::{Wire, tell};
 use super::queue::Queue;
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
+use crate::guest::scheduler::{NextSlice, SHORT_SLICE, note_poll};
 use crate::guest::{CallError, Invocation, Reply};
 use crate::intake::{Ahead, poll_ahead, poll_read};
 use crate::options::Settings;
@@ -73,6 +74,8 @@ pub(super) struct WebSocket {
     gone: bool,
     /// Until when that may take, once the client has gone or said that it goes.
     grace: Option<Instant>,
+    /// Its task has had its turn, and waits for the next.
+    slice: Option<NextSlice>,
     _place: Place,
 }
 
@@ -95,6 +98,11 @@ impl WebSocket {
         wire: &mut Wire<'_>,
         stopping: Pin<&mut impl Future<Output = ()>>,
     ) -> Poll<CloseReason> {
+        if let Some(slice) = &mut self.slice {
+            ready!(Pin::new(slice).poll(cx));
+            self.slice = None;
+        }
+        note_poll();
         self.stopping = self.stopping || stopping.poll(cx).is_ready();
         self.due = true;
         for _ in 0..MAX_TURNS {
@@ -110,7 +118,10 @@ impl WebSocket {
                 return Poll::Ready(reason);
             }
         }
-        cx.waker().wake_by_ref();
+        let number = self.origin.route.handler.number();
+        let slice = self.slice.insert(NextSlice::after(number, SHORT_SLICE, None));
+        // It takes its place among those that wait.
+        let _ = Pin::new(slice).poll(cx);
         Poll::Pending
     }
 
@@ -309,6 +320,7 @@ impl WebSocket {
             exchange: exchange.clone(),
             options: route.options.clone(),
             route: route.mount.name.clone(),
+            handler: route.handler.number(),
             id: *id,
         };
         let (route, worker) = (route.clone(), worker.clone());
@@ -360,9 +372,10 @@ impl WebSocket {
                 tell(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, &error);
                 let (code, reason, ended) = match error {
                     CallError::Busy(_) => (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded),
-                    CallError::Deadline { .. } | CallError::Trap { .. } | CallError::Failed(_) => {
-                        (CloseFrame::FAILED, "the handler failed", CloseReason::Failed)
-                    }
+                    CallError::Deadline { .. }
+                    | CallError::ProcessorTime { .. }
+                    | CallError::Trap { .. }
+                    | CallError::Failed(_) => (CloseFrame::FAILED, "the handler failed", CloseReason::Failed),
                 };
                 self.close(Some(CloseFrame::of_host(code, reason)), ended);
             }

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::http::response::{Response, ResponseError};
 
 /// How long a handler that writes runs before it rests: less than a tick of the epoch.
-pub(super) const LONGEST_RUN: Duration = Duration::from_millis(2);
+pub(crate) const LONGEST_RUN: Duration = Duration::from_millis(2);
 
 /// A client to whom what is written may go at once: it has no rate.
 pub trait Sink: Debug + Send + Sync {

@@ -195,7 +195,9 @@ impl Handler {
         self.on_message.as_ref()
     }
 
-    pub(super) fn number(&self) -> u64 {
+    /// Its number. No other handler of the process has it.
+    #[must_use]
+    pub fn number(&self) -> u64 {
         self.number
     }
 }

@@ -13,9 +13,10 @@ use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lowe
 use wasmtime::{Result, StoreContextMut};
 
 use super::report;
+use super::scheduler::NextSlice;
 use super::state::State;
 use super::types::{GuestBodyError, GuestError, GuestValue, HttpVersion};
-use crate::exchange::{Exchange, Request};
+use crate::exchange::{Exchange, LONGEST_RUN, Request};
 use crate::http::fields::{FieldError, Fields};
 
 /// The version of the package that this host provides.
@@ -90,7 +91,7 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
                 match exchange.write(chunk.as_le_slice(&store), &mut written) {
                     Ok(is_whole) => {
                         if exchange.is_to_rest(Instant::now) {
-                            tokio::task::yield_now().await;
+                            NextSlice::after(store.data().handler(), LONGEST_RUN, Some(exchange.clone())).await;
                         }
                         if is_whole {
                             return Ok((Ok(()),));

@@ -2,13 +2,20 @@
 
 use std::time::Instant;
 
-use wasmtime::Store;
 use wasmtime::component::{self, ComponentExportIndex, TypedFunc};
+use wasmtime::{Store, UpdateDeadline};
 
 use super::message::{GuestMessage, GuestReply};
-use super::state::{Expired, State};
+use super::state::{Expired, ProcessorTimeUsed, State};
 use super::types::Returned;
-use super::{CallError, Handler, Invocation, Outcome, idle, report};
+use super::{CallError, Handler, Invocation, Outcome, idle, report, scheduler};
+
+/// The most bytes that a guest hands over in one call, or returns: they are copied at once, and nothing else runs on the
+/// thread meanwhile. As many as a body may have by default.
+const MAX_HANDED_OVER: usize = 64 * 1024 * 1024;
+
+/// What wasmtime says if a guest hands over more. Its type is private.
+const HANDED_OVER_TOO_MUCH: &str = "too much data is being copied between the host and the guest";
 
 /// An instance in a store of its own.
 pub(super) struct Instance {
@@ -86,21 +93,25 @@ pub(super) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
     allow(&mut store);
-    store.epoch_deadline_callback(|store| {
-        if store.data().is_expired(Instant::now()) {
+    store.epoch_deadline_callback(|mut store| {
+        let state = store.data_mut();
+        if state.is_expired(Instant::now()) {
             return Err(Expired.into());
         }
+        let Some(ran) = scheduler::ran_for() else { return Ok(UpdateDeadline::Continue(1)) };
+        state.use_processor(ran)?;
         idle::note_spin();
-        // Not plain `Yield`: tokio would run a guest that spins many times before it looks at the sockets again.
-        Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        let exchange = state.exchange().cloned();
+        // It is asked again as soon as it goes on: its time may be up by then.
+        Ok(UpdateDeadline::YieldCustom(0, Box::pin(scheduler::interrupted(state.handler(), ran, exchange))))
     });
     store
 }
 
 /// What a call may take until it is looked at again.
 fn allow(store: &mut Store<State>) {
-    // What a guest hands over at once is copied once: never more than it can have itself.
-    store.set_hostcall_fuel(store.data().memory.limit());
+    // Checked before anything is copied.
+    store.set_hostcall_fuel(store.data().memory.limit().min(MAX_HANDED_OVER));
     store.set_epoch_deadline(1);
 }
 
@@ -114,6 +125,14 @@ pub(super) fn explain(error: &wasmtime::Error, store: &mut Store<State>) -> Call
     if error.is::<Expired>() {
         return CallError::Deadline { backtrace };
     }
+    if let Some(&ProcessorTimeUsed { limit }) = error.downcast_ref() {
+        return CallError::ProcessorTime { limit, backtrace };
+    }
     let limit = store.data().memory.explain().unwrap_or_default();
-    CallError::Trap { limit, report: report::cause(error) + &backtrace }
+    let cause = report::cause(error);
+    if cause.starts_with(HANDED_OVER_TOO_MUCH) {
+        let report = format!("handed over more than {} bytes in one call{backtrace}", store.hostcall_fuel());
+        return CallError::Trap { limit, report };
+    }
+    CallError::Trap { limit, report: cause + &backtrace }
 }

@@ -10,7 +10,7 @@ use super::instance::{explain, store};
 use super::meter::timed;
 use super::state::State;
 use super::types::GuestStep;
-use super::{CallError, Invocation, LoadError, Outcome, missing};
+use super::{CallError, Invocation, LoadError, Outcome, missing, scheduler, wait_to_start};
 use crate::meter::Stage;
 
 /// A loaded middleware, ready to be called.
@@ -83,6 +83,9 @@ impl Middleware {
     {
         let exchange = invocation.exchange.clone();
         let memory = invocation.options.settings.memory;
+        if let Some(slice) = scheduler::start(invocation.handler, &exchange) {
+            wait_to_start(slice, &exchange).await?;
+        }
         let mut store = store(self.engine.wasmtime(), State::new(invocation, memory));
         let called = async {
             let made = self.pre.instantiate_async(&mut store);

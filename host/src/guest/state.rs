@@ -9,6 +9,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 
 use super::Invocation;
 use super::log::GuestLog;
+use super::scheduler::NO_ROUTE;
 use crate::exchange::Exchange;
 use crate::options::Options;
 
@@ -27,9 +28,18 @@ const MAX_RANDOM_BYTES: u64 = 64 * 1024;
 #[error("the timeout has passed")]
 pub(super) struct Expired;
 
+/// The guest used up its processor time.
+#[derive(Debug, Clone, Copy, Error)]
+#[error("the processor time is used up")]
+pub(super) struct ProcessorTimeUsed {
+    pub(super) limit: Duration,
+}
+
 /// The data of a store.
 pub(super) struct State {
     role: Role,
+    /// The processor time of the invocation so far, counted in ticks of the epoch.
+    ran: Duration,
     pub(super) memory: MemoryLimit,
     wasi: Option<Box<Wasi>>,
 }
@@ -50,19 +60,20 @@ struct Wasi {
 impl State {
     /// For an invocation whose memories may take `memory` bytes together.
     pub(super) fn new(invocation: Invocation, memory: usize) -> Self {
-        Self { role: Role::Invocation(invocation), memory: MemoryLimit::new(memory), wasi: None }
+        Self { role: Role::Invocation(invocation), ran: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
     }
 
     /// For what is to be done without a request, within `timeout`.
     pub(super) fn alone(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
         let role = Role::Alone { route, deadline: Some(Instant::now() + timeout) };
-        Self { role, memory: MemoryLimit::new(memory), wasi: None }
+        Self { role, ran: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
     }
 
     /// Takes up an invocation, whose memories may take `memory` bytes together.
     pub(super) fn begin(&mut self, invocation: Invocation, memory: usize) {
         self.memory.limit = memory;
         self.memory.refused = false;
+        self.ran = Duration::ZERO;
         if let Some(wasi) = &self.wasi {
             wasi.log.begin(invocation.id, &invocation.options.log);
         }
@@ -91,6 +102,28 @@ impl State {
         match &self.role {
             Role::Invocation(invocation) => Some(&invocation.options),
             Role::Alone { .. } => None,
+        }
+    }
+
+    /// The number of the handler whose share of the processor it uses.
+    pub(super) fn handler(&self) -> u64 {
+        match &self.role {
+            Role::Invocation(invocation) => invocation.handler,
+            Role::Alone { .. } => NO_ROUTE,
+        }
+    }
+
+    /// Counts processor time.
+    ///
+    /// # Errors
+    /// Where the invocation has used up what its option `cpu` allows.
+    pub(super) fn use_processor(&mut self, ran: Duration) -> Result<(), ProcessorTimeUsed> {
+        self.ran += ran;
+        match &self.role {
+            Role::Invocation(invocation) if self.ran > invocation.options.settings.cpu => {
+                Err(ProcessorTimeUsed { limit: invocation.options.settings.cpu })
+            }
+            Role::Invocation(_) | Role::Alone { .. } => Ok(()),
         }
     }
 

@@ -27,8 +27,9 @@ impl Ticker {
         let start = Instant::now();
         let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
             while stopped.recv_timeout(until_next(start.elapsed())) == Err(RecvTimeoutError::Timeout) {
-                engine.increment_epoch();
+                // The clock first: a guest that is interrupted finds out by it that a tick has come.
                 clock::tick();
+                engine.increment_epoch();
             }
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })

@@ -72,7 +72,7 @@ pub enum Limit {
 const NON_NEGATIVE: Kind = Kind::Integer { least: 0, most: i64::MAX };
 
 /// The host's own options, sorted by name.
-pub static BUILTINS: [Builtin; 22] = [
+pub static BUILTINS: [Builtin; 23] = [
     Builtin {
         name: "buffer_size",
         kind: Kind::Integer { least: 1, most: 1_048_576 },
@@ -107,6 +107,13 @@ pub static BUILTINS: [Builtin; 22] = [
         default: Some(Preset::Text("text/html; charset=utf-8")),
         limit: Limit::No,
         help: "the content-type of a response whose handler sets none",
+    },
+    Builtin {
+        name: "cpu",
+        kind: Kind::Integer { least: 1, most: 86_400_000 },
+        default: Some(Preset::Integer(10_000)),
+        limit: Limit::Yes,
+        help: "milliseconds of processor time that an invocation may use; it is counted in steps of 5",
     },
     Builtin {
         name: "heartbeat",

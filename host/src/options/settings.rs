@@ -35,6 +35,8 @@ pub struct Settings {
     pub max_message: usize,
     /// The longest that an invocation may take.
     pub timeout: Duration,
+    /// The most processor time that an invocation may use.
+    pub cpu: Duration,
     /// The most bytes in all memories of an invocation together.
     pub memory: usize,
     /// The most invocations at a time.
@@ -98,6 +100,7 @@ impl Settings {
             websocket: *value(entries, "websocket") == Value::Boolean(true),
             max_message: size(entries, "max_message"),
             timeout: seconds(value(entries, "timeout")).expect("a timeout was checked to be seconds"),
+            cpu: Duration::from_millis(integer(entries, "cpu").unsigned_abs()),
             memory: size(entries, "memory"),
             concurrency: concurrency(integer(entries, "concurrency")),
             log_rate: integer(entries, "log_rate").unsigned_abs(),

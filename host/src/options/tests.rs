@@ -41,6 +41,7 @@ fn without_any_source_every_built_in_has_its_default() {
         websocket: false,
         max_message: 65_536,
         timeout: Duration::from_secs(30),
+        cpu: Duration::from_secs(10),
         memory: 134_217_728,
         log_rate: 131_072,
         concurrency: None,

@@ -185,6 +185,7 @@ impl Post {
         let mut tasks = JoinSet::new();
         runtime.block_on(async {
             tokio::spawn(idle_poll::keep(worker.clone()));
+            tokio::spawn(guest::scheduler::run());
             for acceptor in acceptors {
                 tasks.spawn(acceptor.accept());
             }

@@ -10,6 +10,7 @@
 //! | `count` | reads the whole body, then writes its length |
 //! | `read-one=MAX` | reads one piece of the body, and reports its length or `end` |
 //! | `ask=method`, `ask=field:NAME`, ... | asks the request or the options, and reports the answer: see `ask` |
+//! | `field-of=N` | asks for the request's field whose name is N times `x` |
 //! | `subscribe=TOPIC`, `publish=TOPIC:TEXT`, `publish-bytes=TOPIC:N`, `finish=TOPIC` | `push`; the report has how many were reached |
 //! | `close-now`, `fail=REASON` | `response.close()`, `response.fail(REASON)` |
 //! | `allocate=BYTES` | reserves and touches memory, and reports `ok` or `refused` |
@@ -57,6 +58,7 @@ impl Script {
             "spin" => loop {
                 hint::spin_loop();
             },
+            "field-of" => drop(self.request.field(&"x".repeat(number(argument)))),
             "trap" => process::abort(),
             "panic" => panic!("{argument}"),
             "sleep" => thread::sleep(Duration::from_millis(number(argument))),

@@ -27,6 +27,7 @@ const UNSEEN: [&str; 16] = [
     "the percent-decoded path is not UTF-8",
     "the response is complete",
     "the timeout has passed",
+    "the processor time is used up",
     "too many or too large fields",
     "too many or too large notes",
 ];

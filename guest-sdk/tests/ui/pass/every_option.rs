@@ -15,6 +15,7 @@ use guest_sdk::{Close, handler};
     content_type = "text/plain",
     max_body = 0x1000,
     timeout = 0.5,
+    cpu = 500,
     memory = 4_294_967_296,
     concurrency = 8,
     max_message = 1_024,

@@ -65,6 +65,7 @@ impl Opening {
             close_by: None,
             gone: false,
             grace: None,
+            slice: None,
             _place: place,
         }
     }
