@@ -162,14 +162,15 @@ impl WebSocket {
 
     /// The connection is at its end; but what runs is let run on for a while. Then there is no reason to end yet.
     fn lose(&mut self, reason: CloseReason, wire: &Wire<'_>) -> Option<CloseReason> {
-        if self.protocol.is_closed() {
-            // Its close frame is answered. It need not wait for more, and what it has sent before is still heard.
-            let _ = SockRef::from(wire.socket).shutdown(Shutdown::Write);
-        } else {
+        if !self.protocol.is_closed() {
             self.backlog.clear();
         }
         if self.call.is_none() && self.backlog.is_empty() {
             return Some(reason);
+        }
+        if self.protocol.is_closed() {
+            // Its close frame is answered. It need not wait for more, and what it has sent before is still heard.
+            let _ = SockRef::from(wire.socket).shutdown(Shutdown::Write);
         }
         self.gone = true;
         self.reason = Some(reason);

@@ -12,7 +12,7 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 16] = [
+const UNSEEN: [&str; 17] = [
     "a `%` in the path is not followed by two hexadecimal digits",
     "a chunk of more than … bytes",
     "a line is too long",
