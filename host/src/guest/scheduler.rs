@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxBuildHasher;
+
 use crate::clock;
 use crate::exchange::Exchange;
 
@@ -57,7 +59,8 @@ struct Scheduler {
     is_run: bool,
     /// Wakes that task, while it waits for the first that waits.
     idle: Option<Waker>,
-    routes: HashMap<u64, Share>,
+    /// Every request looks its route up. The numbers are the host's own, so the hash need not withstand an attacker.
+    routes: HashMap<u64, Share, FxBuildHasher>,
     /// The routes of which something waits, by what they have used.
     waiting: BTreeSet<(Duration, u64)>,
     /// What the route had used that went on last.
