@@ -71,6 +71,10 @@ pub struct Timeouts {
     pub load: Duration,
     /// For a client to take some of what is sent.
     pub write: Duration,
+    /// The bytes a second that win back the time in which a client took nothing; without, each wait has all of `write`.
+    pub least_write_rate: Option<NonZeroU64>,
+    /// For a handler that writes nothing, once its client has sent its last byte.
+    pub half_close: Duration,
     /// For a handler to end after its client has gone.
     pub grace: Duration,
     /// For requests in flight once the server is told to stop.
@@ -108,6 +112,8 @@ impl Default for Timeouts {
             idle: Duration::from_secs(60),
             load: Duration::from_secs(10),
             write: Duration::from_secs(30),
+            least_write_rate: NonZeroU64::new(256),
+            half_close: Duration::from_secs(10),
             grace: Duration::from_secs(5),
             drain: Duration::from_secs(30),
         }

@@ -76,6 +76,19 @@ struct Inner {
     passage: Option<Box<Passage>>,
     /// The response was the handshake of a WebSocket, and is over.
     is_websocket: bool,
+    /// What has become of the client, where that has cut the handler's time short.
+    lost: Option<Lost>,
+}
+
+/// What has become of a client whose handler is not let run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// It has reset the connection.
+    Gone,
+    /// It has stopped reading for good.
+    StoppedReading,
+    /// It has sent its last byte, and was sent nothing for too long since then.
+    HalfClosed,
 }
 
 /// Where the request's body stands between the two sides: at most one piece at a time.
@@ -119,6 +132,7 @@ impl Inner {
             subscriber: None,
             passage: None,
             is_websocket: false,
+            lost: None,
         }
     }
 
@@ -318,6 +332,19 @@ impl Exchange {
             *since = now;
         }
         clock.deadline = clock.deadline.min(now + grace);
+    }
+
+    /// The handler has no more time than until `end`, if it has that much, and why.
+    pub fn cut_short(&self, end: Instant, lost: Lost) {
+        let inner = &mut *self.lock();
+        inner.clock.deadline = inner.clock.deadline.min(end);
+        inner.lost = Some(lost);
+    }
+
+    /// Why the handler's time was cut short, where it was.
+    #[must_use]
+    pub fn lost(&self) -> Option<Lost> {
+        self.lock().lost
     }
 
     /// When the handler's time is used up; none while it waits for its client.

@@ -2,8 +2,6 @@
 //!
 //! Owns reading and decoding the body, its rate, its time-out, and the `100 Continue`. It must not know who asks.
 
-mod patience;
-
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -14,8 +12,8 @@ use tokio::net::TcpStream;
 use crate::config::Timeouts;
 use crate::exchange::{BodyError, Exchange};
 use crate::http::decode::{BodyDecoder, DecodeError, Decoded};
+use crate::patience::Patience;
 use crate::pump::Pacer;
-use patience::Patience;
 
 /// The most of an unread body that is read and dropped to keep a connection.
 pub const MAX_DRAIN: u64 = 256 * 1024;
@@ -213,6 +211,12 @@ pub fn poll_ahead(cx: &mut Context<'_>, socket: &TcpStream, input: &mut BytesMut
         }
     }
     Poll::Pending
+}
+
+/// Whether as much as may be has been read ahead, so that the client's end cannot be read.
+#[must_use]
+pub fn is_full(input: &BytesMut) -> bool {
+    input.len() >= MAX_AHEAD
 }
 
 /// Reads at most `max` bytes into `input`; none at the client's end.

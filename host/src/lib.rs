@@ -44,6 +44,7 @@ pub mod line_writer;
 pub mod log_quota;
 pub mod meter;
 pub mod options;
+mod patience;
 mod pump;
 pub mod push;
 pub mod rate;

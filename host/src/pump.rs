@@ -1,6 +1,6 @@
 //! Moves what a response has encoded to the socket, no faster than its rate.
 //!
-//! Owns pacing and the write-stall clock. All that waits for a client is sent here; what need not wait may go past it, as
+//! Owns pacing and how long a client may take nothing. All that waits for a client is sent here; what need not wait may go past it, as
 //! to a [`Sink`]. It must not know where the bytes come from, nor Wasm.
 
 use std::io::{self, IoSlice};
@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
+use crate::config::Timeouts;
 use crate::exchange::{Exchange, Sink};
+use crate::patience::Patience;
 use crate::rate::TokenBucket;
 
 #[cfg(test)]
@@ -56,14 +58,22 @@ const MAX_LATENESS: Duration = Duration::from_millis(100);
 pub struct Pump {
     /// In a box, as few responses have one.
     pacer: Option<Box<Pacer>>,
-    stalled_since: Option<Instant>,
+    patience: Patience,
 }
 
 impl Pump {
-    /// A pump for one response, paced where there is a pacer.
+    /// A pump for one response, paced where there is a pacer, which waits for its client as `timeouts` say.
     #[must_use]
-    pub fn new(pacer: Option<Pacer>) -> Self {
-        Self { pacer: pacer.map(Box::new), stalled_since: None }
+    pub fn new(pacer: Option<Pacer>, timeouts: &Timeouts) -> Self {
+        let patience = Patience::new(timeouts.write, timeouts.least_write_rate);
+        Self { pacer: pacer.map(Box::new), patience }
+    }
+
+    /// The pump, for who goes on with the response; what stays sends nothing.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let left = Self { pacer: None, patience: self.patience.clone() };
+        std::mem::replace(self, left)
     }
 
     /// Sends the output there is. Ready once there is none; to be polled again at [`Self::paced_until`], or when the
@@ -75,7 +85,7 @@ impl Pump {
         loop {
             let waiting = output.waiting();
             if waiting == 0 {
-                self.stalled_since = None;
+                self.patience.end(0, Instant::now);
                 return Poll::Ready(Ok(()));
             }
             let allowed = match &mut self.pacer {
@@ -84,14 +94,14 @@ impl Pump {
             };
             match output.send(socket, allowed) {
                 Ok(sent) => {
-                    self.stalled_since = None;
+                    self.patience.end(sent, Instant::now);
                     if let Some(pacer) = &mut self.pacer {
                         pacer.spend(sent);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if socket.poll_write_ready(cx)?.is_pending() {
-                        self.stalled_since.get_or_insert_with(Instant::now);
+                        self.patience.wait(Instant::now);
                         self.rest();
                         return Poll::Pending;
                     }
@@ -108,10 +118,16 @@ impl Pump {
         self.pacer.as_ref()?.waiting_until()
     }
 
-    /// Since when the client has taken nothing of what waits for it.
+    /// Whether the client takes nothing of what waits for it.
     #[must_use]
-    pub fn stalled_since(&self) -> Option<Instant> {
-        self.stalled_since
+    pub fn is_stalled(&self) -> bool {
+        self.patience.is_waiting()
+    }
+
+    /// When the client has taken nothing, or too little, of what waits for it for too long.
+    #[must_use]
+    pub fn stalled_until(&self) -> Option<Instant> {
+        self.patience.until()
     }
 
     /// The pump waits for something else than its rate: time that passes now is not made up for.

@@ -76,6 +76,118 @@ fn what_a_handler_makes_of_its_clients_fault_is_no_error_in_the_log() {
     assert_eq!(super::support::log().with(&["ERROR", "clients_fault"]), [""; 0]);
 }
 
+#[test]
+fn the_log_says_of_a_handler_whose_client_resets_that_it_has_gone() {
+    let routes = RoutesDir::new().with_as("left_alone.wasm", "script");
+    let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.grace = SHORT).start();
+    for commands in ["write=in&sleep=3600000", "write=in&spin"] {
+        go_after(&server, &format!("GET /script?{commands} HTTP/1.1\r\nHost: it\r\n\r\n"), "in\r\n");
+    }
+    let lines = ["INFO", "handler left_alone was ended: its client has gone"];
+    super::support::log().wait_for(&lines);
+    super::support::wait_until("both are told", || super::support::log().with(&lines).len() == 2);
+    assert_eq!(super::support::log().with(&["handler left_alone passed its timeout"]), [""; 0]);
+}
+
+/// The same place, where a client that sends its end is waited for only shortly.
+fn one_place_half_closed() -> TestServer {
+    TestServer::builder(RoutesDir::new().with_as("half_closed.wasm", "script"))
+        .option("timeout", Value::Integer(3600))
+        .timeouts(|timeouts| {
+            (timeouts.write, timeouts.body, timeouts.idle) = (LONG, LONG, LONG);
+            (timeouts.grace, timeouts.half_close) = (SHORT, SHORT);
+        })
+        .limits(|limits| limits.max_invocations = 1)
+        .start()
+}
+
+#[test]
+fn a_handler_that_writes_nothing_for_a_client_that_has_sent_its_end_is_ended() {
+    let server = one_place_half_closed();
+    for (commands, head) in
+        [("sleep=3600000", "HTTP/1.1 504 "), ("spin", "HTTP/1.1 504 "), ("write=in&spin", "HTTP/1.1 200 ")]
+    {
+        let mut client = server.connect();
+        client.send(format!("GET /script?{commands} HTTP/1.1\r\nHost: it\r\n\r\n"));
+        client.half_close();
+        // It may still read: it is told so.
+        let response = client.read_to_end();
+        assert!(response.starts_with(head) && !response.ends_with("0\r\n\r\n"), "{commands}: {response}");
+        the_place_is_free_again(&server);
+    }
+    super::support::log().wait_for(&["INFO", "handler half_closed was ended: its client has sent its last byte"]);
+}
+
+#[test]
+fn a_client_that_has_closed_both_ways_holds_its_place_no_longer() {
+    let server = one_place_half_closed();
+    let mut client = server.connect();
+    client.send("GET /script?sleep=3600000 HTTP/1.1\r\nHost: it\r\n\r\n");
+    drop(client);
+    the_place_is_free_again(&server);
+}
+
+#[test]
+fn a_client_that_has_sent_its_end_is_served_while_something_is_sent_to_it() {
+    let server = one_place_half_closed();
+    let commands = "write=x&sleep=150&".repeat(8);
+    let mut client = server.connect();
+    client.send(format!("GET /script?{commands}body=end HTTP/1.1\r\nHost: it\r\n\r\n"));
+    client.half_close();
+    let response = client.read_to_end();
+    assert!(response.ends_with(&("1\r\nx\r\n".repeat(8) + "3\r\nend\r\n0\r\n\r\n")), "{response}");
+}
+
+#[test]
+fn a_client_that_reads_slowly_after_its_end_is_served_to_the_last_byte() {
+    let server = one_place_half_closed();
+    let mut client = Client::with_small_window(server.address());
+    client.send("GET /script?write-bytes=3000000&sleep=1&body=end HTTP/1.1\r\nHost: it\r\n\r\n");
+    client.half_close();
+    client.read_until("\r\n\r\n");
+    let start = Instant::now();
+    let mut other = server.connect();
+    // The pace is another's, until it has taken longer than a silent handler has.
+    while start.elapsed() < 3 * SHORT {
+        other.send("GET /none HTTP/1.1\r\nHost: it\r\n\r\n");
+        other.read_until("there is no route at /none\n");
+    }
+    assert!(client.read_to_end().ends_with("3\r\nend\r\n0\r\n\r\n"));
+}
+
+#[test]
+fn a_client_that_resets_unseen_is_noticed_at_once() {
+    // Nothing else ends a handler here but its grace.
+    let server = one_place(SHORT);
+    let ahead = "GET /script?body=next HTTP/1.1\r\nHost: it\r\n\r\n".repeat(1000);
+    for (half_closes, ahead) in [(true, ""), (false, &*ahead), (true, &*ahead)] {
+        let socket = TcpStream::connect(server.address()).expect("the server accepts");
+        SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
+        let mut client = Client::over(socket);
+        client.send(format!("GET /script?write=in&sleep=3600000 HTTP/1.1\r\nHost: it\r\n\r\n{ahead}"));
+        client.read_until("in\r\n");
+        if half_closes {
+            client.half_close();
+            // Others are served meanwhile, so that the end is seen before the reset.
+            for _ in 0..20 {
+                server.get("/none");
+            }
+        }
+        drop(client);
+        the_place_is_free_again(&server);
+    }
+}
+
+#[test]
+fn an_end_behind_more_than_is_read_ahead_is_seen_in_time() {
+    let server = one_place_half_closed();
+    let ahead = "GET /script?body=next HTTP/1.1\r\nHost: it\r\n\r\n".repeat(1000);
+    let mut client = server.connect();
+    client.send(format!("GET /script?sleep=3600000 HTTP/1.1\r\nHost: it\r\n\r\n{ahead}"));
+    client.half_close();
+    assert!(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 504 "));
+}
+
 /// A handler that sleeps on after its client stopped reading must cost no more than one that sleeps.
 #[test]
 #[cfg(target_os = "linux")]

@@ -134,6 +134,36 @@ fn a_client_that_stops_reading_is_closed_at_the_write_time_out() {
 }
 
 #[test]
+fn a_client_that_takes_less_than_the_least_rate_is_cut_after_the_time_out_in_all() {
+    let server = TestServer::builder(hello().with("endless")).timeouts(|timeouts| {
+        (timeouts.write, timeouts.least_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
+    });
+    let (server, mut other) = (server.start(), None);
+    let mut client = Client::with_small_window(server.address());
+    client.send("GET /endless HTTP/1.1\r\nHost: it\r\n\r\n");
+    client.read_until("\r\n\r\n");
+    let start = Instant::now();
+    // It takes some as often as another is served: no wait comes near the time-out.
+    while matches!(client.read_some(), Ok(1..)) {
+        let other = other.get_or_insert_with(|| server.connect());
+        other.send(HELLO);
+        other.expect(HELLO_RESPONSE);
+        assert!(start.elapsed() < PATIENCE, "it is still served");
+    }
+    assert!(start.elapsed() >= SHORT, "cut after {:?}", start.elapsed());
+}
+
+#[test]
+fn the_rate_of_a_route_is_not_held_against_its_clients() {
+    let routes = RoutesDir::new().with("script").with_file("script.toml", "rate = 1000\nburst = 1\nbuffer_size = 100");
+    let server = TestServer::builder(routes).timeouts(|timeouts| {
+        (timeouts.write, timeouts.least_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
+    });
+    let response = server.start().get("/script?write-bytes=800&body=end");
+    assert!(response.ends_with("3\r\nend\r\n0\r\n\r\n"), "{response}");
+}
+
+#[test]
 fn a_connection_too_many_is_answered_503_until_one_ends() {
     let server = TestServer::builder(hello()).limits(|limits| limits.max_connections = 2).start();
     let mut first = server.connect();

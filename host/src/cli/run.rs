@@ -121,6 +121,14 @@ struct Bounds {
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().write), value_parser = duration)]
     write_timeout: Duration,
 
+    /// Bytes a second below which the waits for a client to take what is sent add up to --write-timeout; 0 has none.
+    #[arg(long, value_name = "BYTES", default_value_t = Timeouts::default().least_write_rate.map_or(0, NonZeroU64::get))]
+    min_write_rate: u64,
+
+    /// For a handler that writes nothing, once its client has sent its last byte; past it: 504.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().half_close), value_parser = duration)]
+    half_close_timeout: Duration,
+
     /// For a handler to end after its client has reset the connection or stopped reading for good.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().grace), value_parser = duration)]
     grace: Duration,
@@ -193,6 +201,8 @@ impl Run {
                 idle: bounds.idle_timeout,
                 load: bounds.load_timeout,
                 write: bounds.write_timeout,
+                least_write_rate: NonZeroU64::new(bounds.min_write_rate),
+                half_close: bounds.half_close_timeout,
                 grace: bounds.grace,
                 drain: bounds.drain_timeout,
             },

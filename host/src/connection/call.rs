@@ -158,7 +158,7 @@ impl Connection {
         let opening = accept.map(|accept| Box::new(Opening::new(accept, &exchange, route, worker, id, of_messages)));
         let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
         let intake = Intake::new(decoder, piece, upload, terms.awaits_continue, &worker.config().timeouts);
-        Parts { exchange, id, intake, pump: Pump::new(download), opening, account }
+        Parts { exchange, id, intake, pump: Pump::new(download, &worker.config().timeouts), opening, account }
     }
 
     /// What measures an exchange from here on, whose head was complete at `arrival`.

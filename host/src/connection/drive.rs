@@ -2,6 +2,7 @@
 //!
 //! All three live in one task and take turns in one `poll`. Whenever the handler rests, what it wrote goes out.
 
+mod absent;
 mod ending;
 mod held;
 mod measured;
@@ -20,7 +21,7 @@ use super::timer::Timer;
 use super::websocket::{Opening, WebSocket};
 use crate::close_reason::CloseReason;
 use crate::config::{Audience, Timeouts};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Lost};
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, SHORT_SLICE, note_poll};
 use crate::guest::{self, CallError, Outcome};
 use crate::http::response::Response;
@@ -33,6 +34,7 @@ use crate::worker::{Place, Worker};
 pub(super) use ending::{explain, tell};
 pub(super) use held::substitute;
 
+use absent::Absent;
 use held::Held;
 
 /// How often the three take turns before other connections get theirs.
@@ -89,6 +91,8 @@ pub(super) struct Drive<'c, G> {
     /// The answer waits, once, for the other handlers that are ready.
     gathers: bool,
     gone: Option<CloseReason>,
+    /// Where the client may have gone without a sign.
+    absent: Option<Box<Absent<'c>>>,
     /// Where the head waits for middleware to see it.
     held: Option<Box<Held<'c>>>,
 }
@@ -122,6 +126,7 @@ where
             opening: None,
             gathers: false,
             gone: None,
+            absent: None,
             held: None,
         }
     }
@@ -269,21 +274,25 @@ where
 
     /// Notices a client that goes while nothing is read from it.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) {
-        if *self.wire.half_closed {
-            return;
-        }
-        match poll_ahead(cx, self.wire.socket, self.wire.input) {
-            Poll::Ready(Ahead::HalfClosed) => *self.wire.half_closed = true,
-            Poll::Ready(Ahead::Gone) => {
-                self.lose_client(CloseReason::ClientGone);
-                cx.waker().wake_by_ref();
+        if !*self.wire.half_closed {
+            match poll_ahead(cx, self.wire.socket, self.wire.input) {
+                Poll::Ready(Ahead::HalfClosed) => *self.wire.half_closed = true,
+                Poll::Ready(Ahead::Gone) => {
+                    self.lose_client(CloseReason::ClientGone);
+                    cx.waker().wake_by_ref();
+                    return;
+                }
+                Poll::Pending => {}
             }
-            Poll::Pending => {}
         }
+        self.watch_absent(cx);
     }
 
     fn lose_client(&mut self, reason: CloseReason) {
-        self.exchange.client_gone(self.wire.timeouts.grace);
+        let (grace, now) = (self.wire.timeouts.grace, Instant::now());
+        self.exchange.client_gone(grace);
+        let lost = if reason == CloseReason::WriteTimeout { Lost::StoppedReading } else { Lost::Gone };
+        self.exchange.cut_short(now + grace, lost);
         self.tail.clear();
         self.gone = Some(reason);
     }
@@ -293,11 +302,13 @@ where
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timeouts = self.wire.timeouts;
         let (pump, intake, here) = (&self.pump, &self.intake, self.gone.is_none());
-        let stalled = pump.stalled_since().filter(|_| here).map(|since| since + timeouts.write);
+        let stalled = pump.stalled_until().filter(|_| here);
         let silent = intake.waits_until().filter(|_| here);
         let paced = [pump.paced_until(), intake.paced_until()].into_iter().flatten().filter(|_| here);
         let expired = if self.is_running() { self.exchange.deadline() } else { None };
-        let Some(next) = paced.chain([stalled, silent, expired].into_iter().flatten()).min() else {
+        let absent = self.absent.as_ref().filter(|_| here && self.is_running());
+        let absent = absent.map(|absent| absent.until(timeouts.half_close));
+        let Some(next) = paced.chain([stalled, silent, expired, absent].into_iter().flatten()).min() else {
             return Poll::Pending;
         };
         ready!(self.wire.timer.poll(cx, next));
@@ -311,6 +322,8 @@ where
         }
         if passed(expired) {
             self.expire(cx);
+        } else if passed(absent) {
+            self.give_up_absent(cx);
         }
         Poll::Ready(())
     }

@@ -76,7 +76,6 @@ struct Wire<'c> {
     socket: &'c TcpStream,
     timer: &'c mut Timer,
     stopping: &'c Stopping,
-    write_timeout: Duration,
 }
 
 impl Parked {
@@ -262,7 +261,7 @@ impl Parked {
     /// Pending until the next deadline; ready where one has passed and was dealt with.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Poll<Result<(), CloseReason>> {
         let quiet = self.waiting() == 0 && self.ending.is_none();
-        let stalled = self.pump.stalled_since().map(|since| since + wire.write_timeout);
+        let stalled = self.pump.stalled_until();
         let idle = self.park_timeout.filter(|_| quiet).map(|timeout| self.fed + timeout);
         let silent = self.comments.filter(|_| quiet).map(|every| self.sent + every);
         let deadlines = [self.pump.paced_until(), stalled, idle, silent];
@@ -301,9 +300,8 @@ impl Connection {
         if !std::mem::take(&mut self.input).is_empty() {
             parked.response.forbid_keep_alive();
         }
-        let write_timeout = self.worker.config().timeouts.write;
         let stopping = self.worker.stopping();
-        let mut wire = Wire { socket: &self.socket, timer: &mut self.timer, stopping, write_timeout };
+        let mut wire = Wire { socket: &self.socket, timer: &mut self.timer, stopping };
         let mut stopping = std::pin::pin!(stopping.wait());
         let served = std::future::poll_fn(|cx| parked.poll(cx, &mut wire, stopping.as_mut())).await;
         parked.account();

@@ -149,7 +149,7 @@ impl Connection {
         let account = self.account(&exchange, terms, head, None, id);
         let wire = self.wire(timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
-        let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None));
+        let mut drive = Drive::new(wire, exchange, handler, intake, Pump::new(None, timeouts));
         let served = drive.run().await;
         if let Some(account) = account {
             account.close(&served);

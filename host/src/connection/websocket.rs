@@ -404,7 +404,7 @@ impl WebSocket {
         let settings = self.settings();
         let silent = settings.heartbeat.filter(|_| quiet).map(|every| self.pinged.unwrap_or(self.heard) + every);
         let idle = settings.park_timeout.filter(|_| quiet).map(|timeout| self.talked + timeout);
-        let stalled = self.pump.stalled_since().filter(|_| here).map(|since| since + wire.timeouts.write);
+        let stalled = self.pump.stalled_until().filter(|_| here);
         let paced = [self.pump.paced_until(), self.upload.paced_until()].map(|at| at.filter(|_| here));
         let deadlines = [expired, silent, idle, stalled, self.close_by];
         let Some(next) = deadlines.into_iter().chain(paced).flatten().min() else { return Poll::Pending };

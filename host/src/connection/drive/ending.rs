@@ -11,7 +11,7 @@ use super::{Drive, RETRY};
 use crate::clock;
 use crate::config::Audience;
 use crate::connection::page::Page;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Lost};
 use crate::guest::{CallError, Outcome};
 use crate::http::status;
 use crate::log_quota::LogQuota;
@@ -197,6 +197,12 @@ pub(in crate::connection) fn tell(
     exchange: &Exchange,
     error: &CallError,
 ) {
+    if let (CallError::Deadline { backtrace }, Some(lost)) = (error, exchange.lost()) {
+        if quota.admit(route, LINE) {
+            tell_lost(route, request, lost, backtrace);
+        }
+        return;
+    }
     if audience == Audience::Strangers && !quota.admit_failure(route, request, error) {
         return;
     }
@@ -205,6 +211,30 @@ pub(in crate::connection) fn tell(
             tracing::error!(route, %middleware, request, "middleware {middleware} of {route} {error}");
         }
         None => tracing::error!(route, request, "handler {route} {error}"),
+    }
+}
+
+/// Tells the log that a guest had no more time because of its client: that is no failure of its own.
+fn tell_lost(route: &str, request: u64, lost: Lost, backtrace: &str) {
+    match lost {
+        Lost::Gone => {
+            tracing::info!(route, request, "handler {route} was ended: its client has gone{backtrace}");
+        }
+        Lost::StoppedReading => {
+            tracing::info!(
+                route,
+                request,
+                "handler {route} passed its timeout after its client had stopped reading{backtrace}"
+            );
+        }
+        Lost::HalfClosed => {
+            tracing::info!(
+                route,
+                request,
+                "handler {route} was ended: its client has sent its last byte, and was sent nothing within \
+                 --half-close-timeout{backtrace}"
+            );
+        }
     }
 }
 

@@ -25,7 +25,7 @@ where
     fn waits_for_client(&self) -> bool {
         let (pump, intake) = (&self.pump, &self.intake);
         let handler_rests = !self.is_running() || self.exchange.deadline().is_none();
-        let pump_waits = pump.stalled_since().is_some() || pump.paced_until().is_some();
+        let pump_waits = pump.is_stalled() || pump.paced_until().is_some();
         let intake_waits = intake.waits_until().is_some() || intake.paced_until().is_some();
         self.gone.is_none() && handler_rests && (pump_waits || intake_waits)
     }

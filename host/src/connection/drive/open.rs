@@ -3,7 +3,6 @@
 use super::{Drive, Served};
 use crate::connection::parked::Parked;
 use crate::guest::{CallError, Outcome};
-use crate::pump::Pump;
 use crate::worker::{Place, Unparked};
 
 impl<G> Drive<'_, G>
@@ -63,10 +62,7 @@ where
     /// What the connection is kept as.
     pub(super) fn kept(&mut self, place: Place) -> Served {
         match self.opening.take() {
-            Some(opening) => {
-                let pump = std::mem::replace(&mut self.pump, Pump::new(None));
-                Served::Upgraded(Box::new(opening.open(pump, place)))
-            }
+            Some(opening) => Served::Upgraded(Box::new(opening.open(self.pump.take(), place))),
             None => Served::LeftOpen(Box::new(self.park(place))),
         }
     }
@@ -78,6 +74,6 @@ where
         if !is_read {
             response.forbid_keep_alive();
         }
-        Parked::new(response, subscriber, std::mem::replace(&mut self.pump, Pump::new(None)), place)
+        Parked::new(response, subscriber, self.pump.take(), place)
     }
 }

@@ -1,17 +1,17 @@
-//! How long a client that sends a body is waited for: a time-out, which is won back at the least rate.
+//! How long a client is waited for that sends a body, or takes a response: a time-out, which is won back at the least rate.
 //!
 //! Owns the sum of the waits. It reads no clock and must not know sockets.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// The patience with one body.
+/// The patience with one body, or with one who takes what is sent.
 ///
 /// Each wait takes from the time-out, and what comes gives back the time that it takes at the least rate: so a client
 /// that keeps above that rate is waited for at most the time-out at once, and one that trickles below it for little
 /// more than the time-out in all.
-#[derive(Debug)]
-pub(super) struct Patience {
+#[derive(Debug, Clone)]
+pub struct Patience {
     timeout: Duration,
     /// Bytes a second.
     least_rate: Option<NonZeroU64>,
@@ -21,17 +21,20 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn new(timeout: Duration, least_rate: Option<NonZeroU64>) -> Self {
+    /// A wait may take the `timeout`; what comes gives back the time that it takes at `least_rate`, in bytes a second, or
+    /// all of it where there is none.
+    #[must_use]
+    pub fn new(timeout: Duration, least_rate: Option<NonZeroU64>) -> Self {
         Self { timeout, least_rate, since: None, spent: Duration::ZERO }
     }
 
     /// The client is waited for from now on, if it is not already.
-    pub(super) fn wait(&mut self, now: impl FnOnce() -> Instant) {
+    pub fn wait(&mut self, now: impl FnOnce() -> Instant) {
         self.since.get_or_insert_with(now);
     }
 
     /// The wait, if there is one, has ended with so many bytes.
-    pub(super) fn end(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
+    pub fn end(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
         if let Some(since) = self.since.take() {
             self.spent += now().saturating_duration_since(since);
         }
@@ -41,8 +44,15 @@ impl Patience {
         };
     }
 
+    /// Whether the client is waited for.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// When the wait that goes on becomes too long.
-    pub(super) fn until(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn until(&self) -> Option<Instant> {
         Some(self.since? + self.timeout.saturating_sub(self.spent))
     }
 }
