@@ -1829,12 +1829,17 @@ pub mod vibrato {
             }
         }
         /// Responses that stay open, and what is sent to them later. A handler that returns `manual` leaves its response and
-        /// connection open; other invocations, of any route, publish to it by the topics it was subscribed to. No instance waits
-        /// meanwhile.
+        /// connection open; other invocations, of this and other routes, publish to it by the topics it was subscribed to. No
+        /// instance waits meanwhile.
         ///
         /// A topic is a name of 1 to 128 bytes without control characters; any other is `invalid`. It exists as long as a
-        /// connection is subscribed to it, and belongs to the whole host: every route can publish to it, subscribe to it and
-        /// finish it. A handler that takes a topic from its client decides who may listen and who may speak.
+        /// connection is subscribed to it, and belongs to the routes of one directory: each of them can publish to it, subscribe
+        /// to it and finish it, and no other route. The operator can name a scope that routes of several directories share, with
+        /// `topics` in their files; a component cannot. A handler that takes a topic from its client decides who may listen and
+        /// who may speak.
+        ///
+        /// A route may take so much of the topics: past `max_topics` and `max_subscribers` a subscription is `too-large`, past
+        /// `publish_rate` a chunk is.
         ///
         /// What waits for a client is bounded: `push_queue` bytes, each chunk counting for at least 128, besides what is on its
         /// way. A client that reads too slowly is disconnected past it, or loses the oldest chunks, as `push_overflow` says; so

@@ -30,9 +30,10 @@
 //! # fn main() {}
 //! ```
 //!
-//! A topic is a name of 1 to 128 bytes without control characters. Topics are the whole host's: every route can publish
-//! to each of them, subscribe to it and finish it. A handler that takes a topic from its client, as these do, decides who
-//! may listen and who may speak; a prefix of its own, such as `room/`, keeps it out of the topics of others.
+//! A topic is a name of 1 to 128 bytes without control characters. Topics belong to the routes of one
+//! directory: each of them can publish to them, subscribe to them and finish them. A handler that takes a topic from its
+//! client, as these do, decides who may listen and who may speak; a prefix of its own, such as `room/`, keeps it out of the
+//! topics of its neighbours.
 
 use crate::Error;
 use crate::bindings::vibrato::handler::push;
@@ -42,7 +43,8 @@ use crate::bindings::vibrato::handler::push;
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] for what is no topic, [`Error::TooLarge`] for a 33rd topic, [`Error::Closed`] once the response is
+/// [`Error::Invalid`] for what is no topic, [`Error::TooLarge`] for a 33rd topic and past the quotas of the route,
+/// [`Error::Closed`] once the response is
 /// complete or its client has gone.
 pub fn subscribe(topic: &str) -> Result<(), Error> {
     Ok(push::subscribe(topic)?)

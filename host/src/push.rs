@@ -7,17 +7,21 @@
 //! Owns names, queues, their bounds and what happens past them. It must not know sockets, Wasm, or how a chunk is sent.
 //! The rest of the host sees a [`Hub`] and a [`Subscriber`]: topics that several hosts share would come in behind them.
 //!
+//! Topics belong to a scope, the routes of one directory as a rule: a route ([`Tenant`]) finds none but those of its own.
+//!
 //! Publishing takes no lock that others publishing elsewhere wait for: a topic is found in one of many shards, which are
 //! locked for reading, and cores meet at the topic's own lists. A chunk is encoded once, and queued by reference.
 
 mod inbox;
 mod subscriber;
+mod tenant;
 #[cfg(test)]
 mod tests;
 mod topics;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use thiserror::Error;
 
@@ -25,6 +29,7 @@ use crate::http::chunk::Chunk;
 
 pub use inbox::{Bounds, End, Next, Overflow};
 pub use subscriber::Subscriber;
+pub use tenant::{Quotas, Scope, Tenant};
 pub use topics::Topics;
 
 use inbox::Delivery;
@@ -56,6 +61,15 @@ pub enum PushError {
     /// The subscriber has [`MAX_TOPICS`] already.
     #[error("more than {MAX_TOPICS} topics")]
     TooManyTopics,
+    /// The route has as many topics as it may.
+    #[error("the topics of the route are as many as `max_topics` allows")]
+    TopicQuota,
+    /// The route has as many subscribers as it may.
+    #[error("the subscribers of the route are as many as `max_subscribers` allows")]
+    SubscriberQuota,
+    /// The route publishes faster than it may.
+    #[error("the route publishes faster than `publish_rate` allows")]
+    PublishRate,
     /// There is no response that chunks could reach.
     #[error("the response is complete")]
     Closed,
@@ -75,7 +89,8 @@ pub struct Hub {
 pub struct Counts {
     /// Chunks that were queued.
     pub reached: u64,
-    /// Chunks that were dropped for a client that reads too slowly, where `push_overflow` says so.
+    /// Chunks that were dropped for a client that reads too slowly, where `push_overflow` says so, or where they were of a
+    /// route of another directory than the client's.
     pub dropped: u64,
 }
 
@@ -93,28 +108,32 @@ impl Hub {
         Self { topics, worker, next_subscriber: AtomicU64::new(0), counts: Counters::default() }
     }
 
-    /// A subscriber without a topic.
-    #[must_use]
-    pub fn subscriber(self: &Arc<Self>, bounds: Bounds) -> Subscriber {
-        let number = self.next_subscriber.fetch_add(1, Ordering::Relaxed);
-        Subscriber::new(self.clone(), number, bounds)
-    }
-
-    /// Queues a chunk for every subscriber of a topic, and says how many they are.
+    /// A subscriber without a topic, of this route.
     ///
     /// # Errors
-    /// [`PushError::Topic`], [`PushError::Empty`], [`PushError::LargeChunk`].
-    pub fn publish(&self, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
+    /// [`PushError::SubscriberQuota`].
+    pub fn subscriber(self: &Arc<Self>, tenant: &Arc<Tenant>, bounds: Bounds) -> Result<Subscriber, PushError> {
+        let share = tenant.take_subscriber()?;
+        let number = self.next_subscriber.fetch_add(1, Ordering::Relaxed);
+        Ok(Subscriber::new(self.clone(), tenant.clone(), share, number, bounds))
+    }
+
+    /// Queues a chunk for every subscriber of a topic of the route's scope, and says how many they are.
+    ///
+    /// # Errors
+    /// [`PushError::Topic`], [`PushError::Empty`], [`PushError::LargeChunk`], [`PushError::PublishRate`].
+    pub fn publish(&self, tenant: &Tenant, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
         check_topic(topic)?;
         match chunk.len() {
             0 => return Err(PushError::Empty),
             1..=MAX_CHUNK_BYTES => {}
             _ => return Err(PushError::LargeChunk),
         }
-        let Some(topic) = self.topics.find(topic) else { return Ok(0) };
+        tenant.charge(chunk.len(), Instant::now)?;
+        let Some(topic) = self.topics.find(tenant.scope(), topic) else { return Ok(0) };
         let chunk = Arc::new(Chunk::new(chunk));
         let mut reached = 0;
-        topic.each(|inbox| match inbox.deliver(&chunk) {
+        topic.each(|inbox| match inbox.deliver(&chunk, tenant) {
             Delivery::Queued { dropped } => {
                 reached += 1;
                 self.counts.dropped.fetch_add(dropped, Ordering::Relaxed);
@@ -128,14 +147,15 @@ impl Hub {
         Ok(reached)
     }
 
-    /// Ends the responses of every subscriber of a topic, after what has queued, and says how many they are.
+    /// Ends the responses of every subscriber of a topic of the route's scope, after what has queued, and says how many
+    /// they are.
     ///
     /// # Errors
     /// [`PushError::Topic`].
-    pub fn finish(&self, topic: &str) -> Result<u32, PushError> {
+    pub fn finish(&self, tenant: &Tenant, topic: &str) -> Result<u32, PushError> {
         check_topic(topic)?;
         let mut finished = 0;
-        if let Some(topic) = self.topics.find(topic) {
+        if let Some(topic) = self.topics.find(tenant.scope(), topic) {
             topic.each(|inbox| finished += u32::from(inbox.finish()));
         }
         Ok(finished)
@@ -159,7 +179,13 @@ impl std::ops::Add for Counts {
     }
 }
 
+/// Whether it can be the name of a topic, or of those who share topics: 1 to [`MAX_TOPIC_BYTES`] bytes without control
+/// characters.
+#[must_use]
+pub fn is_topic(name: &str) -> bool {
+    (1..=MAX_TOPIC_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
 fn check_topic(topic: &str) -> Result<(), PushError> {
-    let fits = (1..=MAX_TOPIC_BYTES).contains(&topic.len());
-    if fits && !topic.chars().any(char::is_control) { Ok(()) } else { Err(PushError::Topic) }
+    if is_topic(topic) { Ok(()) } else { Err(PushError::Topic) }
 }

@@ -247,15 +247,20 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
          GET      /page/{{id}}   {place}/page.wasm\n           \
            status = 201 (flag)\n\
          *        /users/{{id}}  {place}/users/[id].wasm\n           \
+           topics of users/\n           \
            status = 201 (flag)\n\
          Every other option has its default:\n  \
            buffer_size = 16384\n  \
            concurrency = 0\n  \
            content_type = text/html; charset=utf-8\n  \
+           cpu = 10000\n  \
            log_rate = 131072\n  \
            max_body = 67108864\n  \
            max_message = 65536\n  \
+           max_subscribers = 0\n  \
+           max_topics = 10000\n  \
            memory = 134217728\n  \
+           publish_rate = 16777216\n  \
            push_overflow = disconnect\n  \
            push_queue = 65536\n  \
            rate = 0\n  \
@@ -283,6 +288,7 @@ fn routes_prints_json() {
         "paths": ["/page/{id}"],
         "file": routes.path().join("page.wasm").display().to_string(),
         "middleware": [],
+        "topics": { "directory": "" },
         "options": null,
     }] });
     assert_eq!(table, expected);
@@ -296,6 +302,20 @@ fn routes_prints_json() {
     for (name, entry) in rows {
         assert_eq!(options[name].take(), entry, "{name}");
     }
+}
+
+#[test]
+fn routes_says_whose_topics_a_route_shares() {
+    let routes = RoutesDir::new().with_as("a/one.wasm", "hello").with_as("a/two.wasm", "page");
+    let routes = routes.with_file("a/two.toml", "topics = 'chat'");
+    let output = run(&mut over("routes", &routes, &[]));
+    let printed = text(&output.stdout);
+    assert!(printed.contains("/a/one.wasm\n           topics of a/\n"), "{printed}");
+    assert!(printed.contains("/a/two.wasm\n           topics = chat (file)\n"), "{printed}");
+    let output = run(&mut over("routes", &routes, &["--json"]));
+    let table: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let topics = [0, 1].map(|route| &table["routes"][route]["topics"]);
+    assert_eq!(topics, [&serde_json::json!({ "directory": "a" }), &serde_json::json!({ "name": "chat" })]);
 }
 
 #[test]

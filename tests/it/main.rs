@@ -51,6 +51,7 @@ mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod told;
+mod topics;
 mod websocket;
 mod websocket_client;
 mod websocket_control;

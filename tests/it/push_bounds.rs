@@ -165,7 +165,7 @@ fn a_silent_event_stream_has_a_comment_at_each_heartbeat() {
 
 #[test]
 fn an_event_stream_has_its_comments_between_events_alone() {
-    let server = serve("heartbeat = 1\ncontent_type = 'text/event-stream'");
+    let server = serve_two("heartbeat = 1\ncontent_type = 'text/event-stream'");
     // What the handler writes, what is published then and does not end the event, and what ends it.
     let cases = [
         ("data: Hel", "", "lo\n\n"),

@@ -29,7 +29,7 @@ fn say(text: String, request: Request) -> Result<(), Error> {
     Ok(())
 }
 
-/// Topics are the whole host's: this one is of this chat, and of one room.
+/// Topics are shared with the routes beside it: this one is of this chat, and of one room.
 fn topic(request: &Request) -> String {
     format!("chat-ws/{}", request.param("room").unwrap_or_default())
 }

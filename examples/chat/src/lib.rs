@@ -53,7 +53,7 @@ fn refuse(response: Response, status: u16, reason: &str) -> Answer {
     Ok(Outcome::Body(reason.as_bytes().to_vec()))
 }
 
-/// Topics are the whole host's: this one is of this chat, and of one room.
+/// Topics are shared with the routes beside it: this one is of this chat, and of one room.
 fn topic(request: &Request) -> String {
     format!("chat/{}", request.param("room").unwrap_or_default())
 }

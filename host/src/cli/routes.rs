@@ -50,6 +50,15 @@ fn methods(route: &Route) -> String {
     if route.mount.methods.is_empty() { "*".to_owned() } else { route.mount.methods.join(",") }
 }
 
+/// Whose topics a route shares, where it is not the routes directory's.
+fn topics(route: &Route) -> Option<String> {
+    match &route.mount.topics {
+        Some(name) => Some(format!("topics = {} (file)", Value::Text(name.clone()))),
+        None if route.mount.directory.as_os_str().is_empty() => None,
+        None => Some(format!("topics of {}/", printable(&route.mount.directory.display().to_string()))),
+    }
+}
+
 /// A line for each path, with the options that differ from the defaults below it; the defaults once at the end.
 fn text(table: &RouteTable) -> String {
     let longest = |lengths: &mut dyn Iterator<Item = usize>, header: &str| lengths.fold(header.len(), usize::max);
@@ -65,6 +74,9 @@ fn text(table: &RouteTable) -> String {
         if !route.chain.is_empty() {
             let chain: Vec<&str> = route.chain.iter().map(|layer| &*layer.name).collect();
             text += &format!("{:methods_width$}    behind {}\n", "", chain.join(", "));
+        }
+        if let Some(topics) = topics(route) {
+            text += &format!("{:methods_width$}    {topics}\n", "");
         }
         for entry in route.options.all().iter().filter(|entry| entry.source != ValueSource::Default) {
             text += &format!("{:methods_width$}    {} = {} ({})\n", "", entry.name, entry.value, entry.source);
@@ -91,6 +103,10 @@ fn json(table: &RouteTable) -> String {
             "paths": patterns,
             "file": route.mount.file.display().to_string(),
             "middleware": route.chain.iter().map(|layer| layer.file.display().to_string()).collect::<Vec<_>>(),
+            "topics": match &route.mount.topics {
+                Some(name) => json!({ "name": name }),
+                None => json!({ "directory": route.mount.directory.display().to_string() }),
+            },
             "options": options.collect::<serde_json::Map<_, _>>(),
         })
     };

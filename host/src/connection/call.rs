@@ -143,7 +143,7 @@ impl Connection {
         let worker = &self.worker;
         let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
         let mut exchange = exchange(terms, settings, request, measured);
-        exchange.allow_push(worker.hub().clone(), settings.push);
+        exchange.allow_push(worker.hub().clone(), route.tenant.clone(), settings.push);
         if download.is_none() {
             exchange.send_through(self.socket.clone());
         }

@@ -4,39 +4,54 @@ use std::sync::Arc;
 
 use super::Exchange;
 use crate::http::response::Response;
-use crate::push::{Bounds, Hub, PushError, Subscriber};
+use crate::push::{Bounds, Hub, PushError, Subscriber, Tenant};
 
 /// Where a handler publishes, and what its connection is given if it subscribes.
 #[derive(Debug)]
 pub(super) struct Push {
     hub: Arc<Hub>,
+    tenant: Arc<Tenant>,
     bounds: Bounds,
 }
 
 impl Exchange {
-    /// Gives the handler a `hub` to publish to, and to subscribe to within `bounds`.
-    pub fn allow_push(&mut self, hub: Arc<Hub>, bounds: Bounds) {
-        self.push = Some(Push { hub, bounds });
+    /// Gives the handler of the route `tenant` a `hub` to publish to, and to subscribe to within `bounds`.
+    pub fn allow_push(&mut self, hub: Arc<Hub>, tenant: Arc<Tenant>, bounds: Bounds) {
+        self.push = Some(Push { hub, tenant, bounds });
     }
 
     /// Subscribes the connection to a topic, for the time after the handler.
     ///
     /// # Errors
-    /// [`PushError::Closed`] where the response is over and no WebSocket, and as [`Subscriber::subscribe`].
+    /// [`PushError::Closed`] where the response is over and no WebSocket, and as [`Hub::subscriber`] and
+    /// [`Subscriber::subscribe`].
     pub fn subscribe(&self, topic: &str) -> Result<(), PushError> {
         let inner = &mut *self.lock();
         let is_open = inner.is_websocket || !inner.response.is_over();
         let push = self.push.as_ref().filter(|_| is_open && inner.failure.is_none());
-        let Push { hub, bounds } = push.ok_or(PushError::Closed)?;
-        inner.subscriber.get_or_insert_with(|| hub.subscriber(*bounds)).subscribe(topic)
+        let Push { hub, tenant, bounds } = push.ok_or(PushError::Closed)?;
+        if inner.subscriber.is_none() {
+            inner.subscriber = Some(hub.subscriber(tenant, *bounds)?);
+        }
+        inner.subscriber.as_mut().map_or(Err(PushError::Closed), |subscriber| subscriber.subscribe(topic))
     }
 
-    /// Where the handler publishes.
+    /// Publishes a chunk, and says how many connections it has reached.
     ///
     /// # Errors
-    /// [`PushError::Closed`] where nobody can be reached.
-    pub fn hub(&self) -> Result<&Hub, PushError> {
-        Ok(&self.push.as_ref().ok_or(PushError::Closed)?.hub)
+    /// [`PushError::Closed`] where nobody can be reached, and as [`Hub::publish`].
+    pub fn publish(&self, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
+        let Push { hub, tenant, .. } = self.push.as_ref().ok_or(PushError::Closed)?;
+        hub.publish(tenant, topic, chunk)
+    }
+
+    /// Ends the responses of the subscribers of a topic, and says how many they are.
+    ///
+    /// # Errors
+    /// [`PushError::Closed`] where nobody can be reached, and as [`Hub::finish`].
+    pub fn finish_topic(&self, topic: &str) -> Result<u32, PushError> {
+        let Push { hub, tenant, .. } = self.push.as_ref().ok_or(PushError::Closed)?;
+        hub.finish(tenant, topic)
     }
 
     /// Takes the response that the handler has left open, and the subscriber that it made of the connection.

@@ -91,7 +91,11 @@ impl From<PushError> for GuestError {
     fn from(error: PushError) -> Self {
         match error {
             PushError::Topic | PushError::Empty => Self::Invalid,
-            PushError::LargeChunk | PushError::TooManyTopics => Self::TooLarge,
+            PushError::LargeChunk
+            | PushError::TooManyTopics
+            | PushError::TopicQuota
+            | PushError::SubscriberQuota
+            | PushError::PublishRate => Self::TooLarge,
             PushError::Closed => Self::Closed,
         }
     }

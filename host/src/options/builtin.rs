@@ -72,7 +72,7 @@ pub enum Limit {
 const NON_NEGATIVE: Kind = Kind::Integer { least: 0, most: i64::MAX };
 
 /// The host's own options, sorted by name.
-pub static BUILTINS: [Builtin; 23] = [
+pub static BUILTINS: [Builtin; 26] = [
     Builtin {
         name: "buffer_size",
         kind: Kind::Integer { least: 1, most: 1_048_576 },
@@ -144,6 +144,20 @@ pub static BUILTINS: [Builtin; 23] = [
         help: "bytes that a message of a WebSocket's client may have",
     },
     Builtin {
+        name: "max_subscribers",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(0)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "connections of the route that may be subscribed to topics at once",
+    },
+    Builtin {
+        name: "max_topics",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(10_000)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "topics that may be there because connections of the route have subscribed to them",
+    },
+    Builtin {
         name: "memory",
         kind: Kind::Integer { least: 65_536, most: 4_294_967_296 },
         default: Some(Preset::Integer(134_217_728)),
@@ -156,6 +170,13 @@ pub static BUILTINS: [Builtin; 23] = [
         default: None,
         limit: Limit::Yes,
         help: "seconds without a published chunk after which a response left open is ended; absent: never",
+    },
+    Builtin {
+        name: "publish_rate",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(16_777_216)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "bytes a second that the route may publish, each chunk counting for at least 128; a second's worth at once",
     },
     Builtin {
         name: "push_overflow",

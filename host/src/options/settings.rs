@@ -2,12 +2,12 @@
 //!
 //! It must not know where a value came from, but for the burst of a rate that the operator set.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use super::builtin::{find, seconds};
 use super::{Entries, Source, Value};
-use crate::push::{Bounds, Overflow};
+use crate::push::{Bounds, Overflow, Quotas};
 use crate::share::Share;
 
 /// The host's own options of a route.
@@ -55,6 +55,8 @@ pub struct Settings {
     pub upload_burst: u64,
     /// What may queue for a response that was left open.
     pub push: Bounds,
+    /// What the route may take of the topics.
+    pub push_quotas: Quotas,
     /// How long a response that was left open waits for a chunk before it is ended.
     pub park_timeout: Option<Duration>,
     /// How long a response that was left open is silent before its client is probed: whole seconds.
@@ -118,6 +120,11 @@ impl Settings {
                     "drop-oldest" => Overflow::DropOldest,
                     _ => Overflow::Disconnect,
                 },
+            },
+            push_quotas: Quotas {
+                topics: NonZeroUsize::new(size(entries, "max_topics")),
+                subscribers: NonZeroUsize::new(size(entries, "max_subscribers")),
+                publish_rate: NonZeroU64::new(integer(entries, "publish_rate").unsigned_abs()),
             },
             park_timeout: entries.get("park_timeout").and_then(|entry| seconds(&entry.value)),
             heartbeat: whole(entries, "heartbeat").map(Duration::from_secs),

@@ -1,10 +1,10 @@
 //! What each source may say, and which of them has the last word.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use super::*;
-use crate::push::{Bounds, Overflow};
+use crate::push::{Bounds, Overflow, Quotas};
 use crate::share::Share;
 
 type Given<'a> = &'a [(&'a str, Value)];
@@ -51,6 +51,11 @@ fn without_any_source_every_built_in_has_its_default() {
         burst: 16_384,
         upload_burst: 16_384,
         push: Bounds { bytes: 65_536, overflow: Overflow::Disconnect },
+        push_quotas: Quotas {
+            topics: NonZeroUsize::new(10_000),
+            subscribers: None,
+            publish_rate: NonZeroU64::new(16_777_216),
+        },
         park_timeout: None,
         heartbeat: None,
     };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::LEAST_CHUNK_COST;
+use super::tenant::Tenant;
 use crate::http::chunk::Chunk;
 
 /// What may queue for a subscriber.
@@ -12,7 +13,8 @@ use crate::http::chunk::Chunk;
 pub struct Bounds {
     /// The most bytes that queue, each chunk counting for at least [`LEAST_CHUNK_COST`].
     pub bytes: usize,
-    /// What happens past them.
+    /// What happens past them, where routes of the subscriber's own directory publish. What others publish may take half
+    /// of the bytes, gives way, and is dropped past that: they disconnect nobody.
     pub overflow: Overflow,
 }
 
@@ -57,6 +59,8 @@ pub(super) enum Delivery {
 /// A queue between those who publish, on any core, and one connection.
 #[derive(Debug)]
 pub(super) struct Inbox {
+    /// The route whose connection it is.
+    tenant: Arc<Tenant>,
     bounds: Bounds,
     state: Mutex<State>,
 }
@@ -64,10 +68,20 @@ pub(super) struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     /// Without memory while it is empty.
-    queue: VecDeque<Arc<Chunk>>,
+    queue: VecDeque<QueuedChunk>,
     bytes: usize,
+    /// How many of them are of others.
+    bytes_of_others: usize,
     end: Option<End>,
     waker: Option<(Wants, Waker)>,
+}
+
+/// A chunk that waits.
+#[derive(Debug)]
+struct QueuedChunk {
+    chunk: Arc<Chunk>,
+    /// Whether a route of another directory has published it.
+    is_of_others: bool,
 }
 
 /// What a subscriber waits for.
@@ -80,18 +94,25 @@ enum Wants {
 }
 
 impl Inbox {
-    pub(super) fn new(bounds: Bounds) -> Self {
-        Self { bounds, state: Mutex::default() }
+    pub(super) fn new(tenant: Arc<Tenant>, bounds: Bounds) -> Self {
+        Self { tenant, bounds, state: Mutex::default() }
     }
 
-    /// Queues a chunk, or does what is to be done with one too many.
-    pub(super) fn deliver(&self, chunk: &Arc<Chunk>) -> Delivery {
+    /// Queues a chunk that `publisher` has published, or does what is to be done with one too many.
+    pub(super) fn deliver(&self, chunk: &Arc<Chunk>, publisher: &Tenant) -> Delivery {
         let state = &mut *self.lock();
         if state.end.is_some() {
             return Delivery::Ended;
         }
         let (cost, most) = (cost(chunk), self.bounds.bytes);
+        let is_of_others = !self.tenant.is_at_home_with(publisher);
+        if is_of_others && (state.bytes_of_others + cost > most / 2 || state.bytes + cost > most) {
+            return Delivery::Dropped;
+        }
         let mut dropped = 0;
+        while state.bytes + cost > most && state.drop_of_others() {
+            dropped += 1;
+        }
         if state.bytes + cost > most {
             match self.bounds.overflow {
                 Overflow::Disconnect => {
@@ -106,8 +127,7 @@ impl Inbox {
                 }
             }
         }
-        state.queue.push_back(chunk.clone());
-        state.bytes += cost;
+        state.push(chunk.clone(), is_of_others);
         state.wake(Wants::Next);
         Delivery::Queued { dropped }
     }
@@ -156,15 +176,39 @@ impl Inbox {
 }
 
 impl State {
+    fn push(&mut self, chunk: Arc<Chunk>, is_of_others: bool) {
+        self.count(&chunk, is_of_others, usize::wrapping_add);
+        self.queue.push_back(QueuedChunk { chunk, is_of_others });
+    }
+
     fn pop(&mut self) -> Option<Arc<Chunk>> {
-        let chunk = self.queue.pop_front()?;
-        self.bytes -= cost(&chunk);
+        let QueuedChunk { chunk, is_of_others } = self.queue.pop_front()?;
+        self.count(&chunk, is_of_others, usize::wrapping_sub);
         Some(chunk)
+    }
+
+    /// Drops the oldest chunk that others have published; false where there is none.
+    fn drop_of_others(&mut self) -> bool {
+        if self.bytes_of_others == 0 {
+            return false;
+        }
+        let at = self.queue.iter().position(|queued| queued.is_of_others);
+        let Some(QueuedChunk { chunk, is_of_others }) = at.and_then(|at| self.queue.remove(at)) else { return false };
+        self.count(&chunk, is_of_others, usize::wrapping_sub);
+        true
+    }
+
+    /// Counts the bytes of a chunk that comes or goes.
+    fn count(&mut self, chunk: &Chunk, is_of_others: bool, change: fn(usize, usize) -> usize) {
+        self.bytes = change(self.bytes, cost(chunk));
+        if is_of_others {
+            self.bytes_of_others = change(self.bytes_of_others, cost(chunk));
+        }
     }
 
     fn stop(&mut self, end: End) {
         self.queue = VecDeque::new();
-        self.bytes = 0;
+        (self.bytes, self.bytes_of_others) = (0, 0);
         self.end = Some(end);
         self.wake(Wants::Lag);
     }

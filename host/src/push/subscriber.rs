@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::inbox::{Bounds, Inbox, Next};
+use super::tenant::{Counted, Tenant};
 use super::topics::Topic;
 use super::{Hub, MAX_TOPICS, PushError, check_topic};
 
@@ -11,6 +12,9 @@ use super::{Hub, MAX_TOPICS, PushError, check_topic};
 #[derive(Debug)]
 pub struct Subscriber {
     hub: Arc<Hub>,
+    /// The route that it is of, and its place among the subscribers of that.
+    tenant: Arc<Tenant>,
+    _share: Counted,
     /// No other subscriber of its worker has it.
     number: u64,
     inbox: Arc<Inbox>,
@@ -18,25 +22,27 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    pub(super) fn new(hub: Arc<Hub>, number: u64, bounds: Bounds) -> Self {
-        Self { hub, number, inbox: Arc::new(Inbox::new(bounds)), topics: Vec::new() }
+    pub(super) fn new(hub: Arc<Hub>, tenant: Arc<Tenant>, share: Counted, number: u64, bounds: Bounds) -> Self {
+        let inbox = Arc::new(Inbox::new(tenant.clone(), bounds));
+        Self { hub, tenant, _share: share, number, inbox, topics: Vec::new() }
     }
 
     /// Subscribes to a topic too. A second time does nothing.
     ///
     /// # Errors
-    /// [`PushError::Topic`], [`PushError::TooManyTopics`].
+    /// [`PushError::Topic`], [`PushError::TooManyTopics`], [`PushError::TopicQuota`].
     pub fn subscribe(&mut self, topic: &str) -> Result<(), PushError> {
         check_topic(topic)?;
-        if self.topics.iter().any(|of_before| of_before.name() == topic) {
+        if self.topics.iter().any(|of_before| of_before.is(self.tenant.scope(), topic)) {
             return Ok(());
         }
         if self.topics.len() == MAX_TOPICS {
             return Err(PushError::TooManyTopics);
         }
+        let topic = self.hub.topics.add(&self.tenant, topic, self.hub.worker, self.number, &self.inbox)?;
         // A handler subscribes to one topic or to few.
         self.topics.reserve_exact(1);
-        self.topics.push(self.hub.topics.add(topic, self.hub.worker, self.number, &self.inbox));
+        self.topics.push(topic);
         Ok(())
     }
 

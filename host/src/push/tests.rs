@@ -1,8 +1,11 @@
 //! Queues and topics, without sockets: what a subscriber gets, what it is spared, and what is left when it goes.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::ops::Deref;
+use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -10,12 +13,47 @@ use super::*;
 
 const ROOMY: Bounds = Bounds { bytes: 1024 * 1024, overflow: Overflow::Disconnect };
 
-fn hubs<const N: usize>() -> [Arc<Hub>; N] {
-    let topics = Arc::new(Topics::new(NonZeroUsize::new(N).expect("the tests have workers")));
-    std::array::from_fn(|worker| Arc::new(Hub::new(topics.clone(), worker)))
+/// A hub as one route sees it.
+#[derive(Debug)]
+struct RouteHub {
+    hub: Arc<Hub>,
+    tenant: Arc<Tenant>,
 }
 
-fn subscribed(hub: &Arc<Hub>, bounds: Bounds, topics: &[&str]) -> Subscriber {
+impl Deref for RouteHub {
+    type Target = Hub;
+
+    fn deref(&self) -> &Hub {
+        &self.hub
+    }
+}
+
+impl RouteHub {
+    /// The same hub, as another route sees it.
+    fn of(&self, directory: &str, named: Option<&str>, quotas: Quotas) -> Self {
+        Self { hub: self.hub.clone(), tenant: Arc::new(Tenant::new(Path::new(directory), named, quotas)) }
+    }
+
+    fn publish(&self, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
+        self.hub.publish(&self.tenant, topic, chunk)
+    }
+
+    fn finish(&self, topic: &str) -> Result<u32, PushError> {
+        self.hub.finish(&self.tenant, topic)
+    }
+
+    fn subscriber(&self, bounds: Bounds) -> Subscriber {
+        self.hub.subscriber(&self.tenant, bounds).expect("there is room for a subscriber")
+    }
+}
+
+fn hubs<const N: usize>() -> [RouteHub; N] {
+    let topics = Arc::new(Topics::new(NonZeroUsize::new(N).expect("the tests have workers")));
+    let tenant = Arc::new(Tenant::new(Path::new(""), None, Quotas::default()));
+    std::array::from_fn(|worker| RouteHub { hub: Arc::new(Hub::new(topics.clone(), worker)), tenant: tenant.clone() })
+}
+
+fn subscribed(hub: &RouteHub, bounds: Bounds, topics: &[&str]) -> Subscriber {
     let mut subscriber = hub.subscriber(bounds);
     topics.iter().for_each(|topic| subscriber.subscribe(topic).expect("the tests have few topics"));
     subscriber
@@ -186,6 +224,83 @@ fn subscribers_that_come_and_go_on_many_threads_leave_nothing_and_miss_nothing()
         }
     });
     assert_eq!(hubs[0].topics.len(), 0);
+}
+
+#[test]
+fn routes_share_the_topics_of_their_directory_or_of_the_scope_that_is_named() {
+    let [root] = hubs();
+    let other = |directory: &str, named: Option<&str>| root.of(directory, named, Quotas::default());
+    // The same directory, others, a name that looks like one, and a name that two directories share.
+    let routes = [("", None), ("a", None), ("a/b", None), ("", Some("a")), ("c", Some("chat")), ("d", Some("chat"))];
+    let routes = routes.map(|(directory, named)| other(directory, named));
+    let mut subscribers = routes.each_ref().map(|route| subscribed(route, ROOMY, &["topic"]));
+    let reached = routes.each_ref().map(|route| route.publish("topic", b"x"));
+    assert_eq!(reached, [Ok(1), Ok(1), Ok(1), Ok(1), Ok(2), Ok(2)]);
+    assert_eq!(root.publish("topic", b"x"), Ok(1), "a sibling in the same directory");
+    let taken = subscribers.each_mut().map(|subscriber| taken(subscriber).0.len());
+    assert_eq!(taken, [2, 1, 1, 1, 2, 2]);
+    assert_eq!(routes.each_ref().map(|route| route.finish("topic")), [Ok(1), Ok(1), Ok(1), Ok(1), Ok(2), Ok(0)]);
+    drop(subscribers);
+    assert_eq!(root.topics.len(), 0);
+}
+
+#[test]
+fn what_another_directory_publishes_disconnects_nobody_and_gives_way() {
+    let [root] = hubs();
+    let [home, flood] = ["home", "flood"].map(|directory| root.of(directory, Some("chat"), Quotas::default()));
+    for overflow in [Overflow::Disconnect, Overflow::DropOldest] {
+        let bounds = Bounds { bytes: 4 * LEAST_CHUNK_COST, overflow };
+        let mut subscriber = subscribed(&home, bounds, &["a"]);
+        let flooded = [(); 100].map(|()| flood.publish("a", b"flood").expect("it may"));
+        assert_eq!(flooded.iter().sum::<u32>(), 2, "half of the queue");
+        // What is published at home has all of the queue, as if the flood were not there.
+        let published = ["1", "2", "3", "4"].map(|text| home.publish("a", text.as_bytes()));
+        assert_eq!(published, [Ok(1); 4]);
+        assert_eq!(flood.publish("a", b"flood"), Ok(0));
+        assert_eq!(taken(&mut subscriber), (["1", "2", "3", "4"].map(str::to_owned).to_vec(), None));
+        assert_eq!(flood.publish("a", b"once more"), Ok(1));
+        assert_eq!(taken(&mut subscriber), (vec!["once more".to_owned()], None));
+    }
+}
+
+#[test]
+fn a_route_has_so_many_topics_and_subscribers_and_what_is_given_back_can_be_taken_again() {
+    let [root] = hubs();
+    let two = NonZeroUsize::new(2);
+    let route = root.of("", None, Quotas { topics: two, subscribers: two, publish_rate: None });
+    let mut first = subscribed(&route, ROOMY, &["a", "b"]);
+    assert_eq!(first.subscribe("c"), Err(PushError::TopicQuota));
+    let mut other = subscribed(&root, ROOMY, &["c"]);
+    assert_eq!((first.subscribe("c"), first.subscribe("a")), (Ok(()), Ok(())), "they are there already");
+    let second = subscribed(&route, ROOMY, &["b"]);
+    let third = route.hub.subscriber(&route.tenant, ROOMY).map(drop);
+    assert_eq!((third, other.subscribe("d")), (Err(PushError::SubscriberQuota), Ok(())));
+    drop(first);
+    let mut third = subscribed(&route, ROOMY, &["e"]);
+    assert_eq!(third.subscribe("f"), Err(PushError::TopicQuota), "`b` is still there");
+    drop(second);
+    assert_eq!(third.subscribe("f"), Ok(()));
+}
+
+#[test]
+fn a_route_publishes_as_fast_as_it_may_and_a_new_version_of_it_no_faster() {
+    let quotas = |rate| Quotas { publish_rate: NonZeroU64::new(rate), ..Quotas::default() };
+    let tenant = |rate| Tenant::new(Path::new(""), None, quotas(rate));
+    let before = tenant(100_000);
+    let now = Instant::now() + Duration::from_secs(1);
+    let charge = |tenant: &Tenant, length, after| tenant.charge(length, || now + Duration::from_millis(after));
+    assert_eq!((charge(&before, 50_000, 0), charge(&before, 50_000, 0)), (Ok(()), Ok(())));
+    assert_eq!(charge(&before, 1, 0), Err(PushError::PublishRate));
+    // A small chunk counts for 128 bytes, and what was refused for none.
+    assert_eq!(charge(&before, 1, 1), Err(PushError::PublishRate));
+    assert_eq!(charge(&before, 1, 2), Ok(()));
+    let same = tenant(100_000).succeeding(&before);
+    assert_eq!(charge(&same, 1_000, 2), Err(PushError::PublishRate));
+    assert_eq!(charge(&tenant(200_000).succeeding(&before), 1_000, 2), Ok(()));
+    // The largest chunk can be published at any rate, once in a while.
+    let slow = tenant(1);
+    assert_eq!(charge(&slow, MAX_CHUNK_BYTES, 0), Ok(()));
+    assert_eq!(charge(&slow, 1, 0), Err(PushError::PublishRate));
 }
 
 /// A step of somebody who publishes, or of the subscriber.

@@ -5,7 +5,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use smallvec::SmallVec;
+
 use super::inbox::Inbox;
+use super::tenant::{Counted, Scope, Tenant};
+use super::{MAX_TOPIC_BYTES, PushError};
 
 /// Enough that the threads of one machine seldom meet.
 const SHARDS: usize = 64;
@@ -19,12 +23,17 @@ pub struct Topics {
     shards: [RwLock<Shard>; SHARDS],
 }
 
-type Shard = HashMap<Arc<str>, Arc<Topic>>;
+type Shard = HashMap<Arc<[u8]>, Arc<Topic>>;
+
+/// How a topic is found: its scope, and its name.
+type Key = SmallVec<[u8; MAX_TOPIC_BYTES + size_of::<Scope>()]>;
 
 /// One topic.
 #[derive(Debug)]
 pub(super) struct Topic {
-    name: Arc<str>,
+    key: Arc<[u8]>,
+    /// Counts for the route whose connection was the first to subscribe.
+    _share: Counted,
     /// The subscribers of each worker by their numbers, so that connections that come and go meet only their like.
     lists: Box<[Mutex<List>]>,
 }
@@ -39,23 +48,39 @@ impl Topics {
     }
 
     /// The topic of that name, where somebody is subscribed to it.
-    pub(super) fn find(&self, name: &str) -> Option<Arc<Topic>> {
-        read(self.shard(name)).get(name).cloned()
+    pub(super) fn find(&self, scope: Scope, name: &str) -> Option<Arc<Topic>> {
+        let key = key(scope, name);
+        read(self.shard(&key)).get(&*key).cloned()
     }
 
-    /// Adds a subscriber to a topic.
-    pub(super) fn add(&self, name: &str, worker: usize, number: u64, inbox: &Arc<Inbox>) -> Arc<Topic> {
-        let shard = self.shard(name);
+    /// Adds a subscriber of `tenant` to a topic.
+    pub(super) fn add(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        worker: usize,
+        number: u64,
+        inbox: &Arc<Inbox>,
+    ) -> Result<Arc<Topic>, PushError> {
+        let key = key(tenant.scope(), name);
+        let shard = self.shard(&key);
         // Added while the shard is locked: only under the other kind of lock is an empty topic removed.
-        if let Some(topic) = read(shard).get(name) {
+        if let Some(topic) = read(shard).get(&*key) {
             topic.add(worker, number, inbox);
-            return topic.clone();
+            return Ok(topic.clone());
         }
         let mut topics = write(shard);
-        let name: Arc<str> = name.into();
-        let topic = topics.entry(name.clone()).or_insert_with(|| Arc::new(Topic::new(name, self.workers)));
+        let topic = match topics.get(&*key) {
+            Some(topic) => topic.clone(),
+            None => {
+                let key: Arc<[u8]> = (&*key).into();
+                let topic = Arc::new(Topic::new(key.clone(), tenant.take_topic()?, self.workers));
+                topics.insert(key, topic.clone());
+                topic
+            }
+        };
         topic.add(worker, number, inbox);
-        topic.clone()
+        Ok(topic)
     }
 
     /// Takes a subscriber from a topic, and the topic away where it was the last.
@@ -67,10 +92,10 @@ impl Topics {
         if left != Some(0) || !topic.is_empty() {
             return;
         }
-        let mut topics = write(self.shard(&topic.name));
+        let mut topics = write(self.shard(&topic.key));
         // Another may have come meanwhile, or another topic of this name.
-        if topics.get(&topic.name).is_some_and(|topic| topic.is_empty()) {
-            topics.remove(&topic.name);
+        if topics.get(&topic.key).is_some_and(|topic| topic.is_empty()) {
+            topics.remove(&topic.key);
             if topics.capacity() > 4 * topics.len() {
                 topics.shrink_to_fit();
             }
@@ -83,18 +108,19 @@ impl Topics {
         self.shards.iter().map(|shard| read(shard).len()).sum()
     }
 
-    fn shard(&self, name: &str) -> &RwLock<Shard> {
-        &self.shards[self.hasher.hash_one(name) as usize % SHARDS]
+    fn shard(&self, key: &[u8]) -> &RwLock<Shard> {
+        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 }
 
 impl Topic {
-    fn new(name: Arc<str>, workers: NonZeroUsize) -> Self {
-        Self { name, lists: (0..workers.get()).map(|_| Mutex::default()).collect() }
+    fn new(key: Arc<[u8]>, share: Counted, workers: NonZeroUsize) -> Self {
+        Self { key, _share: share, lists: (0..workers.get()).map(|_| Mutex::default()).collect() }
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    /// Whether it is the topic of that name.
+    pub(super) fn is(&self, scope: Scope, name: &str) -> bool {
+        *self.key == *key(scope, name)
     }
 
     /// Gives every subscriber to `give`.
@@ -118,6 +144,12 @@ impl Topic {
     fn list(&self, worker: usize) -> Option<MutexGuard<'_, List>> {
         self.lists.get(worker).map(locked)
     }
+}
+
+fn key(scope: Scope, name: &str) -> Key {
+    let mut key = Key::from_slice(&scope.to_bytes());
+    key.extend_from_slice(name.as_bytes());
+    key
 }
 
 /// A panic elsewhere cannot leave a list or a shard half changed: there is nothing in them to repair.

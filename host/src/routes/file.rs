@@ -11,6 +11,7 @@ use super::layer::MAX_NAMES;
 use super::method::{self, MethodError};
 use super::pattern::{self, PatternError};
 use crate::options::{Value, ValueError, is_name, printable};
+use crate::push;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,8 @@ pub struct RouteFile {
     pub methods: Option<Vec<String>>,
     /// `middleware`: names, checked and distinct.
     pub middleware: Vec<String>,
+    /// `topics`: the scope of topics, checked; none where the file has no such key.
+    pub topics: Option<String>,
     /// Every other key, sorted by name, its name and range as yet unchecked.
     pub options: Vec<(String, Value)>,
     lines: BTreeMap<String, usize>,
@@ -40,7 +43,7 @@ pub enum RouteFileError {
         /// What the parser says about it.
         reason: String,
     },
-    /// A path or method key with a value of another type.
+    /// A key of the file's own with a value of another type.
     #[error("line {line}: `{key}` is something else; expected {expected}")]
     Type {
         /// Where the value is.
@@ -140,6 +143,9 @@ const METHODS: Keys = Keys {
 
 const MIDDLEWARE: &str = "middleware";
 
+/// The key that a component cannot set either: whose topics the route shares.
+pub(super) const TOPICS: &str = "topics";
+
 /// The keys of a file with their values and where these are.
 type Table = BTreeMap<String, Spanned<toml::Value>>;
 
@@ -155,9 +161,10 @@ impl RouteFile {
         let paths = reading.paths(&mut table);
         let methods = reading.methods(&mut table);
         let middleware = reading.middleware(&mut table);
+        let topics = reading.topics(&mut table);
         let options = reading.options(&table);
         match reading.errors.is_empty() {
-            true => Ok(Self { paths, methods, middleware, options, lines: reading.lines }),
+            true => Ok(Self { paths, methods, middleware, topics, options, lines: reading.lines }),
             false => Err(reading.errors),
         }
     }
@@ -165,7 +172,7 @@ impl RouteFile {
     /// The first key that says where a handler answers or behind what, and its line.
     #[must_use]
     pub fn mounting(&self) -> Option<(&'static str, usize)> {
-        let keys = [PATHS.one, PATHS.many, METHODS.one, METHODS.many, MIDDLEWARE];
+        let keys = [PATHS.one, PATHS.many, METHODS.one, METHODS.many, MIDDLEWARE, TOPICS];
         keys.into_iter().filter_map(|key| Some((key, self.line(key)?))).min_by_key(|(_, line)| *line)
     }
 
@@ -219,6 +226,16 @@ impl Reading {
             self.errors.push(RouteFileError::Middleware { line, name: names[at].clone() });
         }
         names
+    }
+
+    fn topics(&mut self, table: &mut Table) -> Option<String> {
+        let value = table.remove(TOPICS)?;
+        let name = text(value.into_inner()).filter(|name| push::is_topic(name));
+        if name.is_none() {
+            let expected = "a name of 1 to 128 bytes without control characters, as in \"chat\"";
+            self.errors.push(RouteFileError::Type { line: self.lines[TOPICS], key: TOPICS, expected });
+        }
+        name
     }
 
     fn options(&mut self, table: &Table) -> Vec<(String, Value)> {

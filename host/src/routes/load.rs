@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::awaited::Claim;
 use super::disk::{Look, ReadError};
-use super::file::{RouteFile, RouteFileError};
+use super::file::{RouteFile, RouteFileError, TOPICS};
 use super::layer::{Layer, is_layer};
 use super::{Mount, Route, disk, method, pattern};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -238,7 +238,9 @@ impl Loader {
         if let Err(fault) = method::check(&declared.methods) {
             wrong.push(error(file, format!("its declaration: {fault}"), "declare methods that clients send"));
         }
-        let options = Options::resolve(&self.flags, &declared.options, &route_file.options);
+        let (topics, declared_options): (Vec<_>, Vec<_>) =
+            declared.options.iter().cloned().partition(|(name, _)| name == TOPICS);
+        let options = Options::resolve(&self.flags, &declared_options, &route_file.options);
         let options = options.map_err(|errors| wrong.extend(option_errors(file, route_file, &errors)));
         if options.as_ref().is_ok_and(|options| options.settings.websocket) && !handler.takes_messages() {
             let reason = "it has the option `websocket`, and does not export `on-message` of the world `websocket`";
@@ -255,16 +257,20 @@ impl Loader {
             return Failure::lasting(wrong).into();
         };
         let methods = route_file.methods.clone().unwrap_or_else(|| declared.methods.clone());
-        let diagnostics = options.lowered().iter().map(|lowered| Diagnostic {
+        let refused =
+            topics.iter().map(|_| "its declaration says whose topics it shares, which is not its to say".into());
+        let diagnostics = options.lowered().iter().map(ToString::to_string).chain(refused).map(|reason| Diagnostic {
             severity: Severity::Warning,
             file: file.to_owned(),
-            reason: lowered.to_string(),
+            reason,
             remedy: format!("to allow it, set it in {}", file.with_extension("toml").display()),
         });
         let diagnostics = diagnostics.collect();
+        let directory = place(&self.directory, file).parent().unwrap_or(Path::new("")).to_owned();
         // A component that is served alone has nobody beside it that could be its middleware.
         let middleware = if file == self.directory { Vec::new() } else { route_file.middleware.clone() };
-        let mount = Mount { name, patterns, methods, file: file.to_owned(), middleware };
+        let topics = route_file.topics.clone();
+        let mount = Mount { name, patterns, methods, file: file.to_owned(), middleware, directory, topics };
         let route = Box::new(Route::new(mount, options, Arc::new(handler)));
         Loaded { part: Some(Part::Route(route)), diagnostics, standing: Standing::Final }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::layer::Layer;
 use crate::guest::Handler;
 use crate::options::{Options, RateScope};
+use crate::push::Tenant;
 use crate::rate::Clients;
 use crate::share::Usage;
 
@@ -30,6 +31,8 @@ pub struct Route<H = Handler> {
     pub download: Option<Arc<Clients>>,
     /// The clients that share its `upload_rate`; none where it has no such rate or its scope is the connection.
     pub upload: Option<Arc<Clients>>,
+    /// What it is among the topics.
+    pub tenant: Arc<Tenant>,
     /// The invocations that run, of all its versions, where it has a `concurrency`.
     running: Arc<AtomicU32>,
     /// What all its versions take of what all routes share.
@@ -49,6 +52,10 @@ pub struct Mount {
     pub file: PathBuf,
     /// The names of the middleware that it asks for beside that of its directories, checked.
     pub middleware: Vec<String>,
+    /// The directory of the component, as it is named from the routes directory on: its routes share topics.
+    pub directory: PathBuf,
+    /// The scope of topics that the operator has named instead.
+    pub topics: Option<String>,
 }
 
 /// The right to run one invocation of a route, until it is dropped.
@@ -68,6 +75,7 @@ impl<H> Route<H> {
             upload: upload_rate.map(|rate| Arc::new(Clients::new(rate, settings.upload_burst))),
             running: Arc::default(),
             usage: Arc::default(),
+            tenant: Arc::new(Tenant::new(&mount.directory, mount.topics.as_deref(), settings.push_quotas)),
             mount,
             options: Arc::new(options),
             handler,
@@ -85,6 +93,7 @@ impl<H> Route<H> {
             chain,
             download: self.download.clone(),
             upload: self.upload.clone(),
+            tenant: self.tenant.clone(),
             running: self.running.clone(),
             usage: self.usage.clone(),
         }
@@ -100,6 +109,7 @@ impl<H> Route<H> {
         Self {
             download: succeeding(self.download, before.download.as_ref()),
             upload: succeeding(self.upload, before.upload.as_ref()),
+            tenant: Arc::new(self.tenant.succeeding(&before.tenant)),
             running: before.running.clone(),
             usage: before.usage.clone(),
             ..self

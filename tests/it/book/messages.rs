@@ -12,7 +12,7 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 17] = [
+const UNSEEN: [&str; 20] = [
     "a `%` in the path is not followed by two hexadecimal digits",
     "a chunk of more than … bytes",
     "a line is too long",
@@ -26,6 +26,9 @@ const UNSEEN: [&str; 17] = [
     "the percent-decoded path holds a NUL",
     "the percent-decoded path is not UTF-8",
     "the response is complete",
+    "the route publishes faster than `publish_rate` allows",
+    "the subscribers of the route are as many as `max_subscribers` allows",
+    "the topics of the route are as many as `max_topics` allows",
     "the timeout has passed",
     "the processor time is used up",
     "too many or too large fields",

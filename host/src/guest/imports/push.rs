@@ -19,11 +19,11 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
     linker.func_wrap("publish", |store: StoreContextMut<'_, State>, (topic, chunk): (WasmStr, WasmList<u8>)| {
         let topic = topic.to_str(&store)?;
         let chunk = chunk.as_le_slice(&store);
-        Ok((with_exchange(&store, |exchange| exchange.hub()?.publish(&topic, chunk)),))
+        Ok((with_exchange(&store, |exchange| exchange.publish(&topic, chunk)),))
     })?;
     linker.func_wrap("finish", |store: StoreContextMut<'_, State>, (topic,): (WasmStr,)| {
         let topic = topic.to_str(&store)?;
-        Ok((with_exchange(&store, |exchange| exchange.hub()?.finish(&topic)),))
+        Ok((with_exchange(&store, |exchange| exchange.finish_topic(&topic)),))
     })
 }
 

@@ -10,14 +10,17 @@ use crate::routes::Mount;
 pub(crate) fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     let (patterns, methods) = (owned(patterns), owned(methods));
-    mounted(Mount { name: file.into(), patterns, methods, file: file.into(), middleware: vec![] }, &[])
+    mounted(mount(file, patterns, methods), &[])
 }
 
 /// A route with options, at `/`.
 pub(crate) fn route_with(options: &[(String, Value)]) -> Arc<Route<()>> {
-    let patterns = vec!["/".to_owned()];
-    let mount = Mount { name: "it".into(), patterns, methods: vec![], file: "it".into(), middleware: vec![] };
-    mounted(mount, options)
+    mounted(mount("it", vec!["/".to_owned()], vec![]), options)
+}
+
+fn mount(file: &str, patterns: Vec<String>, methods: Vec<String>) -> Mount {
+    let (middleware, directory) = (vec![], "".into());
+    Mount { name: file.into(), patterns, methods, file: file.into(), middleware, directory, topics: None }
 }
 
 fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route<()>> {
