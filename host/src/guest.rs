@@ -19,6 +19,7 @@ mod proposals;
 mod report;
 pub(crate) mod scheduler;
 mod shelf;
+mod snapshot;
 mod state;
 mod ticker;
 mod types;

@@ -126,3 +126,22 @@ fn what_is_not_there_cannot_be_checked() {
     assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)));
     assert!(!Path::new(&missing).exists());
 }
+
+#[test]
+fn javascript_whose_random_numbers_were_drawn_when_it_was_built_is_warned_of() {
+    // A custom section: what it is named, and what stands for the runtime and the source that it keeps.
+    let section = |names: &str| [&[0, 1 + names.len() as u8, 0][..], names.as_bytes()].concat();
+    let made = |names: &str| [component(PLAIN), section(names)].concat();
+    let routes = RoutesDir::new()
+        .with_bytes("frozen.wasm", &made("componentize_qjs_runtime.wasm Math.random()"))
+        .with_bytes("mended.wasm", &made("componentize_qjs_runtime.wasm Math.random() wasi:random/random@0.2.12"))
+        .with_bytes("none.wasm", &made("componentize_qjs_runtime.wasm"))
+        .with_bytes("other.wasm", &made("Math.random()"));
+    let expected = "\
+warning: ROUTES/frozen.wasm: its JavaScript calls `Math.random`, which returns the same numbers in every instance: QuickJS \
+has drawn them when it was built
+  remedy: build it as `host new --lang js` does, with `random.js`, which takes them from the host
+4 routes; 0 errors, 1 warning
+";
+    assert_checked(&routes, "", &[], expected, 0);
+}

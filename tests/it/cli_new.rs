@@ -11,8 +11,18 @@ const STYLES: [&str; 3] = ["yield", "write", "return"];
 
 /// Makes a project, and its component with the one command that its README names.
 fn build(folder: &RoutesDir, name: &str, arguments: &[&str], command: &mut Command, component: &Path) -> Vec<u8> {
+    make(folder, name, arguments);
+    built(folder, name, command, component)
+}
+
+/// Makes a project.
+fn make(folder: &RoutesDir, name: &str, arguments: &[&str]) {
     let made = run(host(&["new", name]).args(arguments).current_dir(folder.path()));
     assert!(made.status.success(), "{made:?}");
+}
+
+/// The component of a project.
+fn built(folder: &RoutesDir, name: &str, command: &mut Command, component: &Path) -> Vec<u8> {
     let output = run(command.current_dir(folder.path().join(name)));
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(!text(&output.stderr).contains("warning"), "{}", text(&output.stderr));
@@ -79,27 +89,94 @@ fn each_style_in_go_builds_is_good_and_answers() {
     build_with_tools("go", "bin/go");
 }
 
+/// What comes of two requests to the handler `source`, in place of the template's: each in an instance of its own.
+fn answers_of(language: &str, tool: &str, place: &str, source: &str) -> Option<[String; 2]> {
+    let mut command = with_tools(language, tool)?;
+    let folder = RoutesDir::new();
+    make(&folder, "own", &["--lang", language]);
+    folder.write(&format!("own/{place}"), source);
+    let bytes = built(&folder, "own", &mut command, Path::new("own.wasm"));
+    let server = TestServer::start(RoutesDir::new().with_bytes("own.wasm", &bytes));
+    assert_eq!(server.diagnostics(), []);
+    Some([server.get("/own"), server.get("/own")].map(|answer| answer.split("\r\n\r\n").skip(1).collect()))
+}
+
+#[test]
+fn random_numbers_in_javascript_are_not_those_of_another_request() {
+    const SOURCE: &str = "
+        const texts = [() => Math.random(), () => crypto.randomUUID(), () => crypto.getRandomValues(new Uint32Array(2))];
+        export function handle() {
+          const text = texts.map((text) => `${text()}`).join(' ');
+          return { tag: 'body', val: Uint8Array.from(text, (character) => character.charCodeAt(0)) };
+        }
+        // What a library does when it is read must not spoil what comes later.
+        export const early = Math.random();";
+    let Some([one, other]) = answers_of("js", "node_modules/.bin/componentize-qjs", "app.js", SOURCE) else { return };
+    assert!(one.contains('-') && one.split(' ').count() == 3, "{one:?}");
+    assert!(one.split(' ').zip(other.split(' ')).all(|(one, other)| one != other), "{one:?} and {other:?}");
+}
+
+#[test]
+fn what_python_imports_where_it_is_used_is_there() {
+    const SOURCE: &str = "
+import base64, datetime, email.message, json, random, secrets, uuid
+import wit_world
+from wit_world.imports.types import Outcome, Outcome_Body
+
+class WitWorld(wit_world.WitWorld):
+    def handle(self) -> Outcome:
+        late = [
+            datetime.datetime.strptime('2026-01-02', '%Y-%m-%d').year,
+            'b\u{fc}cher.example'.encode('idna'), '\u{20ac}'.encode('cp1252'), b'a'.hex(), base64.a85encode(b'a'),
+            '\u{6f22}'.encode('shift_jis'), '\u{fc}'.encode('punycode'), own_late(),
+        ]
+        print(json.dumps(repr(late)))
+        mail = email.message.EmailMessage()
+        mail.set_content('caf\u{e9}')
+        drawn = [random.random(), secrets.token_hex(8), uuid.uuid4()]
+        return Outcome_Body('|'.join(map(str, [*drawn, late, len(mail.as_bytes()) > 0])).encode())
+
+def own_late():
+    import textwrap
+    return textwrap.shorten('a b', 10)
+";
+    let Some([one, other]) = answers_of("python", "bin/componentize-py", "app.py", SOURCE) else { return };
+    let late = "[2026, b'xn--bcher-kva.example', b'\\x80', '61', b'@/', b'\\x8a\\xbf', b'tda', 'a b']|True";
+    assert!(one.contains(late) && other.contains(late), "{one:?}");
+    assert!(one.split('|').zip(other.split('|')).take(3).all(|(one, other)| one != other), "{one:?} and {other:?}");
+}
+
 /// Where `VIBRATO_LANGUAGES` is `all`, the project installs its tools; else those of `make guests-LANG` build it, in the
 /// first style alone.
 fn build_with_tools(language: &str, tool: &str) {
-    let all = env::var_os("VIBRATO_LANGUAGES").is_some_and(|wanted| wanted == "all");
-    let tools = tools().join(if language == "js" { "javascript" } else { language });
-    if !all && !tools.join(tool).is_file() {
-        return skip(&format!("`host new --lang {language}`, for there is no {}", tools.join(tool).display()));
-    }
     let folder = RoutesDir::new();
-    for style in &STYLES[..if all { STYLES.len() } else { 1 }] {
+    for style in &STYLES[..if all_languages() { STYLES.len() } else { 1 }] {
         let name = format!("my-{style}_1");
-        let mut command = Command::new("./build");
-        if tools.join(tool).is_file() {
-            command.env("TOOLS", &tools);
-        }
+        let Some(mut command) = with_tools(language, tool) else { return };
         let component = Path::new(&name).with_extension("wasm");
         let bytes = build(&folder, &name, &["--lang", language, "--style", style], &mut command, &component);
         let file = fs::read_to_string(folder.path().join(&name).join(format!("{name}.toml"))).expect("it has one");
         let routes = RoutesDir::new().with_bytes("any.wasm", &bytes).with_file("any.toml", &file);
         assert_good(routes, &name, style);
     }
+}
+
+/// The command that builds a project, with the tools of `make guests-LANG`, or none where it would have to install them.
+fn with_tools(language: &str, tool: &str) -> Option<Command> {
+    let tools = tools().join(if language == "js" { "javascript" } else { language });
+    let mut command = Command::new("./build");
+    if tools.join(tool).is_file() {
+        command.env("TOOLS", &tools);
+    } else if !all_languages() {
+        skip(&format!("`host new --lang {language}`, for there is no {}", tools.join(tool).display()));
+        return None;
+    }
+    Some(command)
+}
+
+/// Whether a test fails where a language's tools are not there.
+fn all_languages() -> bool {
+    env::var_os("VIBRATO_LANGUAGES").is_some_and(|wanted| wanted == "all")
 }
 
 /// Where the Makefile installs what builds handlers in other languages.

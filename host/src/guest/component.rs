@@ -14,7 +14,7 @@ use super::limits::Excess;
 use super::message::{GuestMessage, GuestReply};
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
-use super::{instance, limits, missing, proposals, report};
+use super::{instance, limits, missing, proposals, report, snapshot};
 use crate::options::Value;
 
 /// A loaded component, ready to be called.
@@ -24,6 +24,7 @@ pub struct Handler {
     handle: ComponentExportIndex,
     on_message: Option<ComponentExportIndex>,
     declaration: Option<Declaration>,
+    has_frozen_random: bool,
     /// No other handler of the process has it.
     number: u64,
 }
@@ -170,7 +171,14 @@ impl Handler {
         let state = State::alone(name.clone(), memory, timeout);
         let declaration = describe.map(|export| self::describe(engine, &pre, &export, state, timeout));
         let declaration = declaration.transpose().map_err(|error| vec![error])?;
-        Ok(Self { engine: engine.clone(), pre, handle, on_message, declaration, number })
+        let has_frozen_random = snapshot::has_frozen_random(bytes);
+        Ok(Self { engine: engine.clone(), pre, handle, on_message, declaration, has_frozen_random, number })
+    }
+
+    /// Whether its random numbers are those of its build, the same in every instance.
+    #[must_use]
+    pub fn has_frozen_random(&self) -> bool {
+        self.has_frozen_random
     }
 
     /// What the component says of its route, if it does.

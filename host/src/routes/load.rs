@@ -265,7 +265,8 @@ impl Loader {
             reason,
             remedy: format!("to allow it, set it in {}", file.with_extension("toml").display()),
         });
-        let diagnostics = diagnostics.collect();
+        let mut diagnostics: Vec<Diagnostic> = diagnostics.collect();
+        diagnostics.extend(handler.has_frozen_random().then(|| frozen_random(file)));
         let directory = place(&self.directory, file).parent().unwrap_or(Path::new("")).to_owned();
         // A component that is served alone has nobody beside it that could be its middleware.
         let middleware = if file == self.directory { Vec::new() } else { route_file.middleware.clone() };
@@ -314,6 +315,19 @@ fn option_errors(component: &Path, route_file: &RouteFile, errors: &[OptionError
         Source::Default | Source::Flag => error(component, mistake, "correct the flag on the command line"),
     };
     errors.iter().map(report).collect()
+}
+
+/// It is served: the numbers may be none that have to differ.
+fn frozen_random(file: &Path) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Warning,
+        file: file.to_owned(),
+        reason:
+            "its JavaScript calls `Math.random`, which returns the same numbers in every instance: QuickJS has drawn \
+                 them when it was built"
+                .to_owned(),
+        remedy: "build it as `host new --lang js` does, with `random.js`, which takes them from the host".to_owned(),
+    }
 }
 
 pub(super) fn error(file: &Path, reason: impl ToString, remedy: impl ToString) -> Diagnostic {

@@ -39,7 +39,10 @@ pub(super) fn python(style: Style) -> Script {
         },
         build: include_str!("../../../templates/python/build"),
         ignore: IGNORE,
-        others: &[],
+        others: &[
+            ("main.py", include_str!("../../../templates/python/main.py")),
+            ("late.py", include_str!("../../../../examples/python/late.py")),
+        ],
         bindings: &[],
         needs: "with Python 3.10 or newer and its venv",
     }
@@ -55,7 +58,12 @@ pub(super) fn javascript(style: Style) -> Script {
         },
         build: include_str!("../../../templates/javascript/build"),
         ignore: IGNORE,
-        others: &[],
+        others: &[
+            ("main.js", include_str!("../../../templates/javascript/main.js")),
+            ("random.js", include_str!("../../../../examples/javascript/random.js")),
+            ("wit/javascript.wit", include_str!("../../../../examples/javascript/wit/javascript.wit")),
+            ("wit/deps/random.wit", include_str!("../../../../examples/javascript/wit/deps/random.wit")),
+        ],
         bindings: &[],
         needs: "with npm",
     }
