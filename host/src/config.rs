@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::access_log::AccessLog;
 use crate::http::head::HeadLimits;
 use crate::options::Value;
+use crate::routes::Declare;
 
 /// The configuration of a server.
 #[derive(Debug, Clone)]
@@ -15,6 +16,10 @@ pub struct Config {
     pub routes: PathBuf,
     /// The operator's values for built-in options, as the flags give them: for a limit, no component gets above them.
     pub options: Vec<(String, Value)>,
+    /// Which paths components may declare, where their route files do not say.
+    pub declare: Declare,
+    /// Whether it is remembered after this server who holds which path.
+    pub remember: Remember,
     /// Bounds on what clients can take together.
     pub limits: Limits,
     /// How long clients are waited for.
@@ -30,6 +35,16 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// Who sees the answers of the host's own.
     pub audience: Audience,
+}
+
+/// What becomes of the memory of who holds which path, where there is a cache directory to keep it in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Remember {
+    /// It is read: for who only looks.
+    #[default]
+    Read,
+    /// It is read, and written as routes come and go.
+    Write,
 }
 
 /// Who sees the answers of the host's own, and so what these may say.
@@ -86,6 +101,8 @@ impl Default for Config {
         Self {
             routes: PathBuf::from("routes"),
             options: Vec::new(),
+            declare: Declare::default(),
+            remember: Remember::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),

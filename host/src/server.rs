@@ -17,12 +17,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::close_reason::CloseReason;
-use crate::config::Config;
+use crate::config::{Config, Remember};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::meter::Meter;
 use crate::push;
-use crate::routes::{Directory, RouteTable, WatchError};
+use crate::routes::{Directory, Memory, RouteTable, Setup, WatchError};
 use crate::worker::Shared;
 
 use crew::Crew;
@@ -83,7 +83,11 @@ impl Server {
             workers: u32::try_from(config.workers.get()).unwrap_or(u32::MAX),
             cache_directory: config.cache_directory.clone(),
         })?;
-        let directory = Directory::open(&config.routes, &config.options, &engine);
+        let memory = config.cache_directory.as_ref();
+        let memory =
+            memory.map(|cache| Memory { directory: cache.join("holders"), writes: config.remember == Remember::Write });
+        let setup = Setup { flags: config.options.clone(), declare: config.declare, memory };
+        let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
         Ok(Self::of(config, engine, directory))
     }
@@ -104,7 +108,7 @@ impl Server {
     /// Loads routes from now on as soon as their files change.
     ///
     /// # Errors
-    /// Where the system does not tell of changes.
+    /// Where the system does not tell of changes: then what has changed is looked for each second.
     pub fn watch(&self) -> Result<(), WatchError> {
         self.directory.watch()
     }

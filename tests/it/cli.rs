@@ -51,6 +51,7 @@ fn help_shows_every_default() {
     let defaults = [
         ("--routes", "routes"),
         ("--cache-dir", "the user's cache directory"),
+        ("--declare", "below"),
         ("--listen", "127.0.0.1:8000"),
         ("--log-format", "text"),
         ("--access-log", "off; text with --dev"),

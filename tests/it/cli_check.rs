@@ -34,6 +34,7 @@ fn what_is_wrong_with_several_files_is_told_at_once() {
         .with_bytes("module.wasm", &component("(module)"))
         .with("hello")
         .with_as("sub/other.wasm", "hello")
+        .with_file("sub/other.toml", "declare = 'any'")
         .with_file("orphan.toml", "")
         .with_bytes("text.wasm", b"Hello")
         .with_bytes("users/x[id].wasm", &component(PLAIN));

@@ -238,6 +238,7 @@ fn routes_at_one_path_are_both_told_and_neither_answers() {
     let routes = RoutesDir::new()
         .with("hello")
         .with_as("sub/other.wasm", "hello")
+        .with_file("sub/other.toml", "declare = 'any'")
         .with_as("users/[id].wasm", "nothing")
         .with_file("users/[id].toml", "path = '/users/{id}'")
         .with_as("users/[name].wasm", "nothing")

@@ -17,6 +17,7 @@ mod disk;
 mod examples;
 mod fairness;
 mod gone_clients;
+mod guard_paths;
 mod guards;
 mod hostile;
 mod hostile_calls;
@@ -48,10 +49,13 @@ mod rfc9112;
 mod rfc9112_body;
 mod shares;
 mod support;
+mod taken_paths;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod told;
 mod topics;
+#[cfg(target_os = "linux")]
+mod watch_limits;
 mod websocket;
 mod websocket_client;
 mod websocket_control;

@@ -130,8 +130,8 @@ or one of its own
 error: ROUTES/_middleware.wasm: it exports neither the function `on-request` nor `on-response` of the world \
 `vibrato:handler/middleware@0.1.0`; it exports `describe`, `handle`
   remedy: AGAINST
-error: ROUTES/in/_middleware.toml: line 1: a middleware has no `path`
-  remedy: remove it: a middleware is for the routes below its directory, and for those that name it
+error: ROUTES/in/_middleware.toml: line 2: a middleware has no `middleware`
+  remedy: remove it: a middleware is for the routes below its directory, for its `paths`, and for those that name it
 error: ROUTES/layer.wasm: it does not export the function `handle` of the world `vibrato:handler/handler@0.1.0`; it \
 exports `on-request`, `on-response`: a middleware, whose file's name begins with `_`
   remedy: build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function

@@ -7,6 +7,7 @@ use super::support::{Process, RoutesDir};
 #[test]
 fn routes_are_told_at_the_start_and_as_they_change() {
     let routes = RoutesDir::new().with("script").with_as("users/[id].wasm", "page");
+    let routes = routes.with_file("users/[id].toml", "declare = 'any'");
     let process = Process::start(&routes, &[]);
     let told = process.stderr();
     told.wait_for(&[" INFO routes: + /script  script.wasm\n"]);

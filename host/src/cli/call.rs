@@ -56,6 +56,7 @@ impl Call {
         let config = Config {
             routes: self.file.clone(),
             options: self.loading.options.0.clone(),
+            declare: self.loading.declare,
             cache_directory: self.loading.cache_directory()?,
             workers: NonZeroUsize::MIN,
             ..Config::default()

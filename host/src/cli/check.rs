@@ -29,6 +29,7 @@ impl Check {
         let config = Config {
             routes: self.path,
             options: self.loading.options.0.clone(),
+            declare: self.loading.declare,
             cache_directory: self.loading.cache_directory()?,
             ..Config::default()
         };

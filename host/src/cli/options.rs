@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use host::options::{BUILTINS, Builtin, Value};
+use host::routes::Declare;
 
 /// What is served, and how it is loaded.
 #[derive(Debug, Args)]
@@ -24,9 +25,13 @@ pub(super) struct Loading {
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache_dir: Option<PathBuf>,
 
-    /// Compile at every start.
+    /// Compile at every start, and remember nothing of the routes.
     #[arg(long)]
     no_cache: bool,
+
+    /// Which paths components may declare: nothing, below their directory, or any. NAME.toml can say otherwise.
+    #[arg(long, value_name = "WHICH", default_value = "below")]
+    pub(super) declare: Declare,
 
     #[command(flatten)]
     pub(super) options: OptionFlags,

@@ -7,7 +7,7 @@ use clap::Args;
 use host::config::Config;
 use host::diagnostic::Severity;
 use host::options::{BUILTINS, Source as ValueSource, Value, printable};
-use host::routes::{Mounted, Route, RouteTable};
+use host::routes::{Link, Mounted, Route, RouteTable};
 use host::server::Server;
 use serde_json::json;
 
@@ -31,6 +31,7 @@ impl Routes {
         let config = Config {
             routes: self.source.routes.clone(),
             options: self.source.loading.options.0.clone(),
+            declare: self.source.loading.declare,
             cache_directory: self.source.loading.cache_directory()?,
             ..Config::default()
         };
@@ -72,7 +73,7 @@ fn text(table: &RouteTable) -> String {
             text += &format!("{:methods_width$}  {pattern:pattern_width$}  {file}\n", methods(route));
         }
         if !route.chain.is_empty() {
-            let chain: Vec<&str> = route.chain.iter().map(|layer| &*layer.name).collect();
+            let chain: Vec<String> = route.chain.iter().map(name).collect();
             text += &format!("{:methods_width$}    behind {}\n", "", chain.join(", "));
         }
         if let Some(topics) = topics(route) {
@@ -91,6 +92,11 @@ fn text(table: &RouteTable) -> String {
     text
 }
 
+/// The name of a middleware, and whether it is not for all paths of its route.
+fn name(link: &Link) -> String {
+    format!("{}{}", link.layer.name, if link.is_partial() { " at some of them" } else { "" })
+}
+
 fn json(table: &RouteTable) -> String {
     let route = |Mounted { route, patterns }: &Mounted| {
         let options = route.options.all().iter().map(|entry| {
@@ -102,7 +108,7 @@ fn json(table: &RouteTable) -> String {
             "methods": route.mount.methods,
             "paths": patterns,
             "file": route.mount.file.display().to_string(),
-            "middleware": route.chain.iter().map(|layer| layer.file.display().to_string()).collect::<Vec<_>>(),
+            "middleware": route.chain.iter().map(|link| link.layer.file.display().to_string()).collect::<Vec<_>>(),
             "topics": match &route.mount.topics {
                 Some(name) => json!({ "name": name }),
                 None => json!({ "directory": route.mount.directory.display().to_string() }),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use host::access_log::{AccessLog, Format};
-use host::config::{Audience, Config, Limits, Timeouts};
+use host::config::{Audience, Config, Limits, Remember, Timeouts};
 use host::http::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
 use host::server::{Running, Server};
@@ -161,10 +161,9 @@ impl Run {
         let access_log = self.access_log.start(self.dev.then_some(Format::Text))?;
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
         let server = Server::open(self.config(signals.access_log.clone())?)?;
-        if !self.no_watch
-            && let Err(error) = server.watch()
-        {
-            tracing::warn!("{error}");
+        if !self.no_watch {
+            // Where the system does not tell of changes the log says so, as soon as the directory is looked at.
+            let _ = server.watch();
         }
         server.wait(PATIENCE);
         let running = server.start(listeners)?;
@@ -184,6 +183,8 @@ impl Run {
         Ok(Config {
             routes: self.source.routes.clone(),
             options: self.source.loading.options.0.clone(),
+            declare: self.source.loading.declare,
+            remember: Remember::Write,
             limits: Limits {
                 max_connections: bounds.max_connections,
                 max_invocations: bounds.max_invocations,

@@ -36,6 +36,8 @@ struct Admitted<'p> {
     /// The answer to a valid handshake, where the route is of WebSockets.
     accept: Option<Accept>,
     decoder: BodyDecoder,
+    /// Whether middleware is for the request's path.
+    guarded: bool,
     _admission: Admission<'p>,
 }
 
@@ -65,8 +67,9 @@ fn admit<'p>(
         return Err(Refusal::new(413, format!("the body is larger than {} bytes", settings.max_body)));
     }
     // While a chain sees a head the handler waits in its write: behind middleware a request takes two places.
-    match worker.admit(route, if route.chain.is_empty() { 1 } else { 2 }) {
-        Some(admission) => Ok(Admitted { accept, decoder, _admission: admission }),
+    let guarded = route.is_guarded_at(head.path());
+    match worker.admit(route, if guarded { 2 } else { 1 }) {
+        Some(admission) => Ok(Admitted { accept, decoder, guarded, _admission: admission }),
         None => Err(Refusal::new(503, "too many requests are running").with(RETRY)),
     }
 }
@@ -84,7 +87,7 @@ impl Connection {
     ) -> impl Future<Output = Result<Served, CloseReason>> + Send + 'c {
         async move {
             let worker = self.worker.clone();
-            let Admitted { accept, decoder, _admission } =
+            let Admitted { accept, decoder, guarded, _admission } =
                 match admit(&terms, &route, &request.head, &answerer, &worker) {
                     Ok(admitted) => admitted,
                     Err(refusal) => return Box::pin(self.reply(&terms, Some(&request.head), refusal)).await,
@@ -102,7 +105,7 @@ impl Connection {
             };
             let wire = self.wire(&worker.config().timeouts);
             let mut served = match answerer {
-                Answerer::Handler if route.chain.is_empty() => {
+                Answerer::Handler if !guarded => {
                     let handler = std::pin::pin!(Some(route.handler.call(invocation)));
                     let mut drive = Drive::new(wire, exchange.clone(), handler, intake, pump);
                     drive.serve(&route, id, &worker, opening);

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use crate::config::Audience;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Invocation, Outcome, Step};
-use crate::routes::{Layer, Route};
+use crate::routes::{Layer, Link, Route};
 
 /// Who answers, where all of the chain goes on.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) async fn on_request(
     answerer: Answerer<'_>,
 ) -> Result<Outcome, CallError> {
     let exchange = invocation.exchange.clone();
-    for layer in route.chain.iter().filter(|layer| layer.component.sees_requests()) {
+    for layer in layers(route, &exchange).filter(|layer| layer.component.sees_requests()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
         let step = layer.component.on_request(called(layer, &exchange, invocation.handler, invocation.id)).await?;
         exchange.leave();
@@ -54,7 +54,7 @@ pub(super) async fn on_response(
     audience: Audience,
 ) -> Option<Bytes> {
     let mut failed = None;
-    for layer in route.chain.iter().rev().filter(|layer| layer.component.sees_responses()) {
+    for layer in layers(&route, &exchange).rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
         if let Err(error) = layer.component.on_response(called(layer, &exchange, route.handler.number(), id)).await {
             tell(&route.mount.name, &route.options.log, audience, id, &exchange, &error);
@@ -67,6 +67,13 @@ pub(super) async fn on_response(
         }
     }
     failed
+}
+
+/// The middleware of a route that is for the path of the request, the outermost first.
+fn layers<'r>(route: &'r Route, exchange: &'r Exchange) -> impl DoubleEndedIterator<Item = &'r Layer> {
+    let path = exchange.request().map(|request| request.head.path());
+    let is_for = move |link: &&Link| path.is_none_or(|path| link.is_for(path));
+    route.chain.iter().filter(is_for).map(|link| &*link.layer)
 }
 
 /// The call of a middleware for a request of the route whose handler has that number.

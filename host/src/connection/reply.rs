@@ -69,7 +69,7 @@ impl Connection {
                 self.call(terms, route, request, Answerer::Handler).await
             }
             // Where there are routes and none of them answers, the chain of the first sees it.
-            Err(Unanswered { refusal, first: Some(first) }) if !first.chain.is_empty() => {
+            Err(Unanswered { refusal, first: Some(first) }) if first.is_guarded_at(head.path()) => {
                 let answerer = Answerer::Host(Box::new(refusal));
                 let request = request(head, Params::new(), self.peer.ip());
                 self.call(terms, first.clone(), request, answerer).await

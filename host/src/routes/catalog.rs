@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::awaited::Claim;
+use super::cover::Cover;
 use super::disk::Look;
+use super::holders::{Authority, Holders, Record};
 use super::layer::{Layer, is_layer, is_of_directory, may_mean};
 use super::load::{Loaded, Part, Standing, error};
 use super::route::Route;
@@ -36,8 +38,16 @@ pub(super) struct Catalog<H = Handler> {
     found: Vec<Diagnostic>,
     /// What was told already.
     told: Vec<Diagnostic>,
-    /// The last table that nothing was missing from, if there was one: who answers there goes on answering there.
-    settled: Option<Arc<RouteTable<H>>>,
+    /// Whether there was a table that nothing was missing from.
+    settled: bool,
+    /// Who answers where, and goes on answering there.
+    holders: Holders,
+    /// Whether some of them are from another run, and not looked for yet.
+    recalled: bool,
+    /// Whether a route waits for the claim of one that is gone.
+    waits: bool,
+    /// When it was last looked.
+    looked_at: Option<Instant>,
     /// Whether some component was changed too lately to be whole, when it was last looked.
     resting: bool,
     /// What the system did not show when it was last looked.
@@ -65,6 +75,8 @@ struct Entry<H> {
     /// How it looked when loading it last ended.
     tried: Option<Look>,
     loading: Option<Claim>,
+    /// What was known of it when it was last begun to load it.
+    claim: Option<Claim>,
     /// The last version that could be loaded, of a route.
     route: Option<Arc<Route<H>>>,
     /// The same, with its chain: it is what serves.
@@ -73,6 +85,10 @@ struct Entry<H> {
     layer: Option<Arc<Layer>>,
     /// The middleware that the route's file asks for.
     names: Vec<String>,
+    /// What it is to guard by its path, of middleware.
+    covers: Arc<[Cover]>,
+    /// How it looked, of middleware that nobody asks for and that guards no path.
+    passed_over: Option<Look>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -94,7 +110,11 @@ impl<H> Catalog<H> {
             entries: BTreeMap::new(),
             found: Vec::new(),
             told: Vec::new(),
-            settled: None,
+            settled: false,
+            holders: Holders::default(),
+            recalled: false,
+            waits: false,
+            looked_at: None,
             resting: false,
             unread: Vec::new(),
             asked_for: None,
@@ -107,6 +127,17 @@ impl<H> Catalog<H> {
     /// One of a single component, which is loaded whatever it is.
     pub(super) fn of(component: &Path) -> Self {
         Self { asked_for: Some(component.to_owned()), ..Self::new() }
+    }
+
+    /// Takes in who held what in another run.
+    pub(super) fn recall(&mut self, records: Vec<Record>) {
+        self.holders = Holders::of(records);
+        self.recalled = true;
+    }
+
+    /// Who holds what, once all was loaded.
+    pub(super) fn records(&self) -> Option<Vec<Record>> {
+        (self.settled && !self.is_unsettled()).then(|| self.holders.records())
     }
 
     /// Takes in which components there are at `now`. Of those below `unread` nothing is known: they stay as they are. A
@@ -123,17 +154,33 @@ impl<H> Catalog<H> {
         let mut looks: BTreeMap<PathBuf, Look> = known.map(|file| (file.clone(), Look::GONE)).collect();
         looks.extend(files);
         let mut findings = Findings::default();
+        self.looked_at = Some(now);
+        if std::mem::take(&mut self.recalled) {
+            let is_unread = |file: &Path| unread.iter().any(|path| file.starts_with(path));
+            let gone = self.holders.files().into_iter().filter(|file| !looks.contains_key(file) && !is_unread(file));
+            gone.for_each(|file| self.holders.leave(&file, None, now));
+        }
+        findings.removed |= self.holders.lapse(now) && self.waits;
         self.resting = false;
         self.unread = unread.to_vec();
         let confirming = std::mem::take(&mut self.confirming);
         if confirming {
             self.guards.forget_removed();
+            if self.settled {
+                self.holders.release_away();
+            }
         }
         for (file, look) in looks {
             let wanted = self.is_wanted(&file);
             let is_kept = wanted && is_layer(&file);
-            let wanted = wanted || look.is_gone();
-            let entry = self.entries.entry(file.clone()).or_insert_with(|| Entry::new(look, now));
+            // Whether it guards a path its file says.
+            let unknown =
+                look.has_route_file() && self.entries.get(&file).is_none_or(|it| it.passed_over != Some(look));
+            let wanted = wanted || unknown || look.is_gone();
+            let entry = self.entries.entry(file.clone()).or_insert_with(|| {
+                self.holders.come(&file);
+                Entry::new(look, now)
+            });
             if entry.look != look {
                 (entry.look, entry.since, entry.confirmed) = (look, now, false);
             }
@@ -189,9 +236,15 @@ impl<H> Catalog<H> {
 
     fn remove(&mut self, file: &Path) {
         let Some(entry) = self.entries.remove(file) else { return };
-        match entry.confirmed {
-            true => self.guards.forget(file),
-            false => self.guards.remove(file),
+        match (entry.confirmed, self.looked_at) {
+            (true, _) => {
+                self.guards.forget(file);
+                self.holders.release(file);
+            }
+            (false, now) => {
+                self.guards.remove(file);
+                now.into_iter().for_each(|now| self.holders.leave(file, entry.loaded, now));
+            }
         }
     }
 
@@ -220,18 +273,35 @@ impl<H> Catalog<H> {
     /// where some may be wanted by that.
     pub(super) fn begin(&mut self, file: &Path, claim: Claim, names: Option<&[String]>) -> bool {
         let Some(entry) = self.entries.get_mut(file) else { return false };
-        entry.loading = Some(claim);
+        (entry.loading, entry.claim) = (Some(claim.clone()), Some(claim));
         if let Some(names) = names {
             entry.names = names.to_vec();
         }
         !entry.names.is_empty()
     }
 
+    /// A middleware that looks so guards this by its path, or may, where its file cannot be read.
+    pub(super) fn cover(&mut self, file: &Path, covers: Vec<Cover>) {
+        if let Some(entry) = self.entries.get_mut(file) {
+            (entry.covers, entry.passed_over) = (covers.into(), None);
+        }
+    }
+
+    /// A middleware that looks so guards no path, and is loaded only once a route names it.
+    pub(super) fn pass_over(&mut self, file: &Path, look: Look) {
+        if let Some(entry) = self.entries.get_mut(file) {
+            (entry.begun, entry.covers, entry.passed_over) = (None, Arc::new([]), Some(look));
+        }
+    }
+
     /// Whether a component is to be loaded: a route, or middleware that a route may have.
-    fn is_wanted(&self, file: &Path) -> bool {
+    pub(super) fn is_wanted(&self, file: &Path) -> bool {
         let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, file));
         let was_named = || self.guards.may_mean(file);
-        !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file) || is_named() || was_named()
+        let is_loaded = |entry: &Entry<H>| entry.layer.as_ref().is_some_and(|layer| !layer.covers.is_empty());
+        let guards = || self.entries.get(file).is_some_and(|entry| is_loaded(entry) || !entry.covers.is_empty());
+        let is_asked_for = !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file);
+        is_asked_for || is_named() || was_named() || guards()
     }
 
     /// A component that looked so was loaded, or cannot be: then the version before it goes on serving, and where that
@@ -299,14 +369,23 @@ impl<H> Catalog<H> {
         let entries = || self.entries.values();
         let routes = entries().filter_map(|entry| Some(entry.mounted.as_ref()?.route.clone())).collect();
         let claims = match self.settled {
-            None => {
+            false => {
                 let loading = entries().filter(|it| it.route.is_none()).filter_map(|it| it.loading.clone());
                 loading.chain(awaited).collect()
             }
-            Some(_) => Vec::new(),
+            true => Vec::new(),
         };
-        let nothing = RouteTable::empty();
-        let (table, conflicts) = RouteTable::build(routes, claims, self.settled.as_deref().unwrap_or(&nothing));
+        let set: Vec<(PathBuf, String, Authority)> = self.set().collect();
+        self.holders.set(set.into_iter());
+        let moved = |look: Look| {
+            let is =
+                |entry: &&Entry<H>| entry.route.is_some() && entry.loaded.is_some_and(|it| it.is_same_component(look));
+            let found = self.entries.iter().find(|(_, entry)| is(entry));
+            found.map(|(file, _)| file.clone())
+        };
+        self.holders.follow(moved);
+        let (table, conflicts) = RouteTable::build(routes, claims, &self.holders);
+        self.waits = table.waits();
         let wanted = self.entries.iter().filter(|(file, _)| self.is_wanted(file));
         let loaded = wanted.flat_map(|(_, entry)| &entry.diagnostics);
         let mut all: Vec<Diagnostic> =
@@ -317,9 +396,34 @@ impl<H> Catalog<H> {
         let table = Arc::new(table);
         self.guards.record(&table);
         if !self.is_loading() {
-            self.settled = Some(table.clone());
+            self.settled = true;
+            let is_served = |file: &Path| self.entries.get(file).is_some_and(|entry| entry.mounted.is_some());
+            self.holders.record(&table, is_served);
         }
         (table, new)
+    }
+
+    /// What the operator says of routes that do not serve: by their files and their places. While one is loaded anew
+    /// nobody loses a path to it, but at first it is waited for.
+    fn set(&self) -> impl Iterator<Item = (PathBuf, String, Authority)> {
+        let is_to_come = |entry: &&Entry<H>| entry.mounted.is_none() && !entry.is_leaving();
+        let is_awaited = |entry: &Entry<H>| entry.loading.is_some() && self.settled;
+        let entries = self.entries.iter().filter(|(file, _)| !is_layer(file));
+        let entries = entries.filter(move |(_, entry)| is_to_come(entry) && !is_awaited(entry));
+        entries.flat_map(|(file, entry)| {
+            let (patterns, authority) = match (&entry.route, &entry.claim) {
+                (Some(route), _) => (route.mount.patterns.clone(), route.mount.authority),
+                (None, Some(Claim::At(patterns))) => (patterns.clone(), Authority::RouteFile),
+                (None, Some(Claim::Anywhere(place))) => (place.iter().cloned().collect(), Authority::Place),
+                (None, None) => (Vec::new(), Authority::Declared),
+            };
+            patterns.into_iter().map(move |pattern| (file.clone(), pattern, authority))
+        })
+    }
+
+    /// When a claim that a route waits for lapses, if one does.
+    pub(super) fn lapses_at(&self) -> Option<Instant> {
+        self.holders.lapses_at().filter(|_| self.waits)
     }
 
     /// All that is wrong, by file, as of the last table.
@@ -339,10 +443,13 @@ impl<H> Entry<H> {
             begun: None,
             tried: None,
             loading: None,
+            claim: None,
             route: None,
             mounted,
             layer: None,
             names,
+            covers: Arc::new([]),
+            passed_over: None,
             diagnostics,
         }
     }

@@ -1,18 +1,18 @@
-//! Routes that claim the same requests: none is answered by the wrong one of two. Who answered before goes on; where
-//! none did, neither is mounted there.
+//! Routes that claim the same requests: none is answered by the wrong one of two. What the operator says goes before what
+//! a component declares; who answered before goes on; where that settles nothing, neither is mounted there.
 //!
 //! Owns the reports about it. Patterns that differ are no matter here: the most specific answers. It must not know of
 //! options or handlers.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::holders::{Authority, CLAIM_KEPT, Holders, Reserved, ReservedBy};
 use super::method;
 use super::pattern::shape;
 use super::route::Route;
-use super::table::Mounted;
 use crate::diagnostic::{Diagnostic, Severity};
 
 #[cfg(test)]
@@ -24,6 +24,8 @@ pub(super) struct Settled {
     pub(super) claims: Claims,
     /// What was dropped, and why.
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// Whether some claim waits for that of a file which is gone to lapse.
+    pub(super) waits: bool,
 }
 
 /// Those who claim the patterns of a shape.
@@ -49,24 +51,20 @@ enum Tenure {
     Held,
 }
 
-/// All routes, and where they answered before: by the shape of the pattern.
+/// All routes, and who answered where before.
 struct Claimants<'r, H> {
     routes: &'r [Arc<Route<H>>],
-    before: BTreeMap<(&'r Path, String), &'r [String]>,
+    holders: &'r Holders,
 }
 
-/// Settles who answers at which pattern, those being mounted `before` who were.
-pub(super) fn settle<H>(routes: &[Arc<Route<H>>], before: &[Mounted<H>]) -> Settled {
-    let claimants = Claimants { routes, before: before.iter().flat_map(held).collect() };
+/// Settles who answers at which pattern.
+pub(super) fn settle<H>(routes: &[Arc<Route<H>>], holders: &Holders) -> Settled {
+    let claimants = Claimants { routes, holders };
     let mut claims = claims(routes);
-    let diagnostics = claimants.drop_overlaps(&mut claims);
-    Settled { claims, diagnostics }
-}
-
-/// Where a route answered, and to which methods.
-fn held<H>(mounted: &Mounted<H>) -> impl Iterator<Item = ((&Path, String), &[String])> {
-    let mount = &mounted.route.mount;
-    mounted.patterns.iter().map(|pattern| ((mount.file.as_path(), shape(pattern)), mount.methods.as_slice()))
+    let mut diagnostics = claimants.drop_overlaps(&mut claims);
+    let waits = claimants.drop_reserved(&mut claims, &mut diagnostics);
+    claims.retain(|_, claimants| !claimants.is_empty());
+    Settled { claims, diagnostics, waits }
 }
 
 fn claims<H>(routes: &[Arc<Route<H>>]) -> Claims {
@@ -83,13 +81,14 @@ fn claims<H>(routes: &[Arc<Route<H>>]) -> Claims {
 }
 
 impl<H> Claimants<'_, H> {
-    fn tenure(&self, claimant: &Claimant, shape: &str) -> Tenure {
+    fn standing(&self, claimant: &Claimant, shape: &str) -> (Authority, Tenure) {
         let mount = &self.routes[claimant.index].mount;
-        match self.before.get(&(mount.file.as_path(), shape.to_owned())) {
+        let tenure = match self.holders.methods(shape, &mount.file) {
             None => Tenure::New,
             Some(methods) if *methods == mount.methods => Tenure::Held,
             Some(_) => Tenure::Changed,
-        }
+        };
+        (mount.authority, tenure)
     }
 
     /// Drops the claims to patterns of one shape whose methods overlap.
@@ -100,19 +99,50 @@ impl<H> Claimants<'_, H> {
             for (one, other) in pairs(claimants) {
                 let methods = |claimant: &Claimant| &self.routes[claimant.index].mount.methods;
                 let Some(method) = method::overlap(methods(one), methods(other)) else { continue };
-                let (loser, rival, losers) = match self.tenure(one, shape).cmp(&self.tenure(other, shape)) {
+                let (standing, other_standing) = (self.standing(one, shape), self.standing(other, shape));
+                let (loser, rival, losers) = match standing.cmp(&other_standing) {
                     Ordering::Equal => (other, one, vec![one.index, other.index]),
                     Ordering::Greater => (other, one, vec![other.index]),
                     Ordering::Less => (one, other, vec![one.index]),
                 };
+                let left = match (losers.as_slice(), standing.0.cmp(&other_standing.0)) {
+                    ([_], Ordering::Equal) => Left::Former,
+                    ([_], _) => Left::Of(standing.0.max(other_standing.0)),
+                    _ => Left::Neither,
+                };
                 let file = |claimant: &Claimant| &self.routes[claimant.index].mount.file;
-                diagnostics.push(overlapping(file(loser), method, &loser.pattern, file(rival), Left::of(&losers)));
+                diagnostics.push(overlapping(file(loser), method, &loser.pattern, file(rival), left));
                 dropped.extend(losers);
             }
             claimants.retain(|claimant| !dropped.contains(&claimant.index));
         }
-        claims.retain(|_, claimants| !claimants.is_empty());
         diagnostics
+    }
+
+    /// Drops the claims to what is kept for a route that does not serve now. True where one of these lapses.
+    fn drop_reserved(&self, claims: &mut Claims, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let served: BTreeSet<&Path> = self.routes.iter().map(|route| route.mount.file.as_path()).collect();
+        let mut waits = false;
+        for (shape, claimants) in claims.iter_mut() {
+            let reserved = self.holders.reserved(shape, |file| served.contains(file));
+            claimants.retain(|claimant| {
+                let mount = &self.routes[claimant.index].mount;
+                let is_before = |reserved: &&Reserved<'_>| match reserved.by {
+                    ReservedBy::Operator(authority) => authority > mount.authority,
+                    ReservedBy::Held | ReservedBy::Away => mount.authority == Authority::Declared,
+                };
+                let method = |reserved: &Reserved<'_>| {
+                    let method = method::overlap(reserved.methods, &mount.methods)?;
+                    Some(kept(&mount.file, method, &claimant.pattern, reserved))
+                };
+                let first = reserved.iter().filter(is_before).find_map(|it| Some((it.by, method(it)?)));
+                let Some((by, diagnostic)) = first else { return true };
+                waits |= by == ReservedBy::Away;
+                diagnostics.push(diagnostic);
+                false
+            });
+        }
+        waits
     }
 }
 
@@ -120,14 +150,10 @@ impl<H> Claimants<'_, H> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
     /// The one that answered before.
-    One,
+    Former,
+    /// The one that has it by more.
+    Of(Authority),
     Neither,
-}
-
-impl Left {
-    fn of(losers: &[usize]) -> Self {
-        if losers.len() == 1 { Self::One } else { Self::Neither }
-    }
 }
 
 /// Every two of `items`, in order.
@@ -137,16 +163,56 @@ fn pairs<T>(items: &[T]) -> impl Iterator<Item = (&T, &T)> {
 
 fn overlapping(file: &Path, method: &str, pattern: &str, rival: &Path, left: Left) -> Diagnostic {
     let rival = rival.display();
-    let (claimed, result) = match left {
-        Left::One => {
-            (format!("by {rival}, which answers there already"), format!("this one is not at `{pattern}` now"))
-        }
-        Left::Neither => (format!("by {rival} too"), format!("neither is at `{pattern}` now")),
+    let claimed = match left {
+        Left::Former => format!("by {rival}, which answers there already"),
+        Left::Of(Authority::RouteFile) => format!("by {rival}, whose route file sets it"),
+        Left::Of(Authority::Place | Authority::Declared) => format!("by {rival}, whose place it is"),
+        Left::Neither => format!("by {rival} too"),
     };
+    let result = match left {
+        Left::Former | Left::Of(_) => format!("this one is not at `{pattern}` now"),
+        Left::Neither => format!("neither is at `{pattern}` now"),
+    };
+    claimed_otherwise(
+        file,
+        method,
+        pattern,
+        &claimed,
+        &format!("give one of the two another path or other methods; {result}"),
+    )
+}
+
+/// A route claims what is kept for another.
+fn kept(file: &Path, method: &str, pattern: &str, reserved: &Reserved<'_>) -> Diagnostic {
+    let rival = reserved.file.display();
+    let (claimed, remedy) = match reserved.by {
+        ReservedBy::Operator(Authority::RouteFile) => {
+            (format!("by {rival}, whose route file sets it"), "mend that one, or take the path out of its route file")
+        }
+        ReservedBy::Operator(_) => {
+            (format!("by {rival}, whose place it is"), "mend that one, or give this one another path")
+        }
+        ReservedBy::Held => {
+            (format!("by {rival}, which answered there and is not served now"), "mend that one, or remove it")
+        }
+        ReservedBy::Away => {
+            let claimed = format!("by {rival}, which answered there and is gone");
+            let seconds = CLAIM_KEPT.as_secs();
+            let remedy = format!(
+                "wait {seconds} s for it to come back; if it is meant to go, reload with SIGHUP; this one is not at \
+                 `{pattern}` now"
+            );
+            return claimed_otherwise(file, method, pattern, &claimed, &remedy);
+        }
+    };
+    claimed_otherwise(file, method, pattern, &claimed, &format!("{remedy}; this one is not at `{pattern}` now"))
+}
+
+fn claimed_otherwise(file: &Path, method: &str, pattern: &str, claimed: &str, remedy: &str) -> Diagnostic {
     Diagnostic {
         severity: Severity::Error,
         file: file.to_owned(),
         reason: format!("`{method} {pattern}` is claimed {claimed}"),
-        remedy: format!("give one of the two another path or other methods; {result}"),
+        remedy: remedy.to_owned(),
     }
 }

@@ -16,8 +16,10 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::current::Current;
+use super::declare::Declare;
 use super::disk::Files;
 use super::load::{Load, Loader};
+use super::memory::{Memory, Store};
 use super::watch::WatchError;
 use crate::diagnostic::Diagnostic;
 use crate::guest::Engine;
@@ -36,21 +38,36 @@ pub struct Directory {
     thread: Option<JoinHandle<()>>,
 }
 
+/// How the routes of a directory are loaded.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// The operator's values for built-in options.
+    pub flags: Vec<(String, Value)>,
+    /// Which paths components may declare, where their route files do not say.
+    pub declare: Declare,
+    /// Where it is remembered who held which path, if it is.
+    pub memory: Option<Memory>,
+}
+
 impl Directory {
     /// Finds the components below `root`, or takes it for the only one, and begins to load them, on all cores.
     ///
     /// # Errors
     /// Where `root` itself cannot be read, or a thread cannot be started. All else is a diagnostic.
-    pub fn open(root: &Path, flags: &[(String, Value)], engine: &Engine) -> io::Result<Self> {
-        let loader = Loader { directory: root.to_owned(), flags: flags.to_owned(), engine: engine.clone() };
-        Self::load_with(root, Arc::new(loader))
+    pub fn open(root: &Path, setup: Setup, engine: &Engine) -> io::Result<Self> {
+        let Setup { flags, declare, memory } = setup;
+        let loader = Loader { directory: root.to_owned(), flags, declare, engine: engine.clone() };
+        Self::load_with(root, memory.as_ref(), Arc::new(loader))
     }
 
     /// The same, with another way to load a component.
-    pub(crate) fn load_with(root: &Path, load: Arc<dyn Load>) -> io::Result<Self> {
+    pub(crate) fn load_with(root: &Path, memory: Option<&Memory>, load: Arc<dyn Load>) -> io::Result<Self> {
         let (events, received) = channel();
         let first = Arc::new(FirstLoad::default());
-        let publisher = Publisher::new(root, load, events.clone(), first.clone(), Files::find(root)?);
+        let files = Files::find(root)?;
+        // A component that is served alone has nobody beside it.
+        let store = memory.filter(|_| root.is_dir()).map(|memory| Store::new(memory, root));
+        let publisher = Publisher::new(root, load, events.clone(), first.clone(), files, store);
         let current = publisher.current();
         let thread = Builder::new().name("routes".to_owned()).spawn(move || publisher.run(&received))?;
         Ok(Self { root: root.to_owned(), current, events, first, thread: Some(thread) })
@@ -72,10 +89,14 @@ impl Directory {
     /// Loads from now on what changes as soon as it does.
     ///
     /// # Errors
-    /// Where the system does not tell of changes.
+    /// Where the system does not tell of changes: then what has changed is looked for each second.
     pub fn watch(&self) -> Result<(), WatchError> {
-        self.tell(Event::Watched(publisher::watch(&self.root, &self.events)?));
-        Ok(())
+        let (watcher, watched) = match publisher::watch(&self.root, &self.events) {
+            Ok(watcher) => (Some(watcher), Ok(())),
+            Err(failed) => (None, Err(failed)),
+        };
+        self.tell(Event::Watched(watcher));
+        watched
     }
 
     /// Loads what has changed, and again what could not be loaded.

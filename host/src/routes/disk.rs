@@ -26,6 +26,8 @@ const MAX_DEPTH: usize = 16;
 pub(super) struct Files {
     /// Every `.wasm` and how it looks, sorted.
     pub(super) components: Vec<(PathBuf, Look)>,
+    /// The directories that were looked into, and the root whatever it is.
+    pub(super) directories: Vec<PathBuf>,
     /// What the system refused to show: of these, and of all below them, nothing is known.
     pub(super) unread: Vec<PathBuf>,
     /// What is wrong with directories and names.
@@ -77,7 +79,7 @@ impl Files {
     /// # Errors
     /// Where the root itself cannot be read.
     pub(super) fn find(root: &Path) -> io::Result<Self> {
-        let mut files = Self::default();
+        let mut files = Self { directories: vec![root.to_owned()], ..Self::default() };
         if !fs::metadata(root)?.is_dir() {
             files.components.push((root.to_owned(), Look::at(root)?));
             return Ok(files);
@@ -118,6 +120,7 @@ impl Files {
     }
 
     fn descend(&mut self, directory: &Path, way: &mut Vec<PathBuf>) {
+        self.directories.push(directory.to_owned());
         let read = || Ok::<_, io::Error>((fs::canonicalize(directory)?, entries(directory)?));
         let (real, entries) = match read() {
             Ok(read) => read,
@@ -171,6 +174,11 @@ impl Look {
     /// Whether there is no component.
     pub(super) fn is_gone(self) -> bool {
         self.component.is_none()
+    }
+
+    /// Whether there is a file beside the component.
+    pub(super) fn has_route_file(self) -> bool {
+        self.route_file.is_some()
     }
 
     /// Whether the component is the same file as the one that looked so, wherever it lies.

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::declare::Declare;
 use super::layer::MAX_NAMES;
 use super::method::{self, MethodError};
 use super::pattern::{self, PatternError};
@@ -27,6 +28,8 @@ pub struct RouteFile {
     pub middleware: Vec<String>,
     /// `topics`: the scope of topics, checked; none where the file has no such key.
     pub topics: Option<String>,
+    /// `declare`: which paths the component may declare; none where the file does not say.
+    pub declare: Option<Declare>,
     /// Every other key, sorted by name, its name and range as yet unchecked.
     pub options: Vec<(String, Value)>,
     lines: BTreeMap<String, usize>,
@@ -145,6 +148,7 @@ const MIDDLEWARE: &str = "middleware";
 
 /// The key that a component cannot set either: whose topics the route shares.
 pub(super) const TOPICS: &str = "topics";
+const DECLARE: &str = "declare";
 
 /// The keys of a file with their values and where these are.
 type Table = BTreeMap<String, Spanned<toml::Value>>;
@@ -162,17 +166,18 @@ impl RouteFile {
         let methods = reading.methods(&mut table);
         let middleware = reading.middleware(&mut table);
         let topics = reading.topics(&mut table);
+        let declare = reading.declare(&mut table);
         let options = reading.options(&table);
         match reading.errors.is_empty() {
-            true => Ok(Self { paths, methods, middleware, topics, options, lines: reading.lines }),
+            true => Ok(Self { paths, methods, middleware, topics, declare, options, lines: reading.lines }),
             false => Err(reading.errors),
         }
     }
 
-    /// The first key that says where a handler answers or behind what, and its line.
+    /// The first key that says how a handler is mounted and means nothing of a middleware, and its line.
     #[must_use]
-    pub fn mounting(&self) -> Option<(&'static str, usize)> {
-        let keys = [PATHS.one, PATHS.many, METHODS.one, METHODS.many, MIDDLEWARE, TOPICS];
+    pub fn of_handler(&self) -> Option<(&'static str, usize)> {
+        let keys = [METHODS.one, METHODS.many, MIDDLEWARE, TOPICS, DECLARE];
         keys.into_iter().filter_map(|key| Some((key, self.line(key)?))).min_by_key(|(_, line)| *line)
     }
 
@@ -236,6 +241,16 @@ impl Reading {
             self.errors.push(RouteFileError::Type { line: self.lines[TOPICS], key: TOPICS, expected });
         }
         name
+    }
+
+    fn declare(&mut self, table: &mut Table) -> Option<Declare> {
+        let value = table.remove(DECLARE)?;
+        let declare = text(value.into_inner()).and_then(|text| text.parse().ok());
+        if declare.is_none() {
+            let expected = "\"nothing\", \"below\" or \"any\"";
+            self.errors.push(RouteFileError::Type { line: self.lines[DECLARE], key: DECLARE, expected });
+        }
+        declare
     }
 
     fn options(&mut self, table: &Table) -> Vec<(String, Value)> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::cover::{self, Cover};
 use crate::guest::Middleware;
 use crate::options::Options;
 
@@ -29,8 +30,47 @@ pub struct Layer {
     pub file: PathBuf,
     /// Its own options.
     pub options: Arc<Options>,
+    /// The path patterns that its file says it guards, checked.
+    pub paths: Vec<String>,
+    /// All that it guards by its path.
+    pub covers: Arc<[Cover]>,
     /// The component.
     pub component: Middleware,
+}
+
+/// A middleware in the chain of a route.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// The middleware.
+    pub layer: Arc<Layer>,
+    /// The paths of the route that it is for; none where it is for all of them.
+    pub(super) only: Option<Arc<[Cover]>>,
+}
+
+impl Link {
+    /// Whether it is for some paths of the route alone.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.only.is_some()
+    }
+
+    /// Whether it is for a path, as it was sent.
+    #[must_use]
+    pub fn is_for(&self, path: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| cover::covers(only, path))
+    }
+
+    /// Whether it is the same middleware, for the same paths.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.layer, &other.layer) && self.only == other.only
+    }
+}
+
+/// What a middleware of the routes directory `root` guards by its path: what its file says, and for that of a directory
+/// what lies below the directory's path.
+pub(super) fn covers(root: &Path, file: &Path, paths: &[String]) -> Vec<Cover> {
+    let directory = file.strip_prefix(root).ok().and_then(Path::parent).filter(|_| is_of_directory(file));
+    directory.and_then(Cover::of_directory).into_iter().chain(paths.iter().map(|path| Cover::new(path))).collect()
 }
 
 /// What is known of a file that may be middleware. `L` is a loaded one.

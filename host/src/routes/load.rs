@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::awaited::Claim;
+use super::declare::Declare;
 use super::disk::{Look, ReadError};
 use super::file::{RouteFile, RouteFileError, TOPICS};
-use super::layer::{Layer, is_layer};
+use super::holders::Authority;
+use super::layer::{Layer, covers, is_layer};
 use super::{Mount, Route, disk, method, pattern};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::guest::{Declaration, Engine, Handler, LoadError, Middleware};
@@ -83,6 +85,8 @@ pub(crate) enum Standing {
 pub(crate) struct Loader {
     pub(crate) directory: PathBuf,
     pub(crate) flags: Vec<(String, Value)>,
+    /// Which paths components may declare, where their route files do not say.
+    pub(crate) declare: Declare,
     pub(crate) engine: Engine,
 }
 
@@ -208,23 +212,52 @@ impl Loader {
     fn layer(&self, candidate: &Candidate, name: Arc<str>) -> Result<Loaded, Failure> {
         let file = &candidate.file;
         let options = candidate.route_file.as_ref().map_err(Clone::clone).and_then(|beside| {
-            if let Some((key, line)) = beside.mounting() {
+            if let Some((key, line)) = beside.of_handler() {
                 let remedy =
-                    "remove it: a middleware is for the routes below its directory, and for those that name it";
+                    "remove it: a middleware is for the routes below its directory, for its `paths`, and for those that name it";
                 let reason = format!("line {line}: a middleware has no `{key}`");
                 return Err(Failure::lasting(vec![error(&file.with_extension("toml"), reason, remedy)]));
             }
             let options = Options::resolve_middleware(&self.flags, &beside.options);
-            options.map_err(|errors| Failure::lasting(option_errors(file, beside, &errors)))
+            let options = options.map_err(|errors| Failure::lasting(option_errors(file, beside, &errors)))?;
+            Ok((options, beside.paths.clone()))
         });
         // What is wrong with both is told at once.
-        let (options, component) = match (options, component(file, |bytes| Middleware::load(&self.engine, bytes))) {
-            (Ok(options), Ok(component)) => (Arc::new(options), component),
-            (Err(one), Err(other)) => return Err(one.and(other)),
-            (Err(failure), Ok(_)) | (Ok(_), Err(failure)) => return Err(failure),
-        };
-        let layer = Arc::new(Layer { name, file: file.clone(), options, component });
+        let ((options, paths), component) =
+            match (options, component(file, |bytes| Middleware::load(&self.engine, bytes))) {
+                (Ok(options), Ok(component)) => (options, component),
+                (Err(one), Err(other)) => return Err(one.and(other)),
+                (Err(failure), Ok(_)) | (Ok(_), Err(failure)) => return Err(failure),
+            };
+        let covers = covers(&self.directory, file, &paths).into();
+        let layer = Arc::new(Layer { name, file: file.clone(), options: Arc::new(options), paths, covers, component });
         Ok(Loaded { part: Some(Part::Layer(layer)), diagnostics: Vec::new(), standing: Standing::Final })
+    }
+
+    /// The paths that a component may declare of those that it does, and what is told of the others.
+    fn admit(&self, file: &Path, route_file: &RouteFile, paths: &[String]) -> (Vec<String>, Option<Diagnostic>) {
+        let declare = route_file.declare.unwrap_or(self.declare);
+        let place = place(&self.directory, file);
+        let (admitted, refused): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| declare.allows(place, path));
+        if refused.is_empty() || !route_file.paths.is_empty() {
+            return (admitted, None);
+        }
+        let more = if refused.len() > 1 { format!(" and {} more", refused.len() - 1) } else { String::new() };
+        let rule = match declare {
+            Declare::Nothing => "and components declare no paths here",
+            Declare::Below | Declare::Any => "and a component declares paths of its directory and below",
+        };
+        let result = if admitted.is_empty() { "it answers at its place" } else { "it is not there" };
+        let diagnostic = Diagnostic {
+            severity: Severity::Warning,
+            file: file.to_owned(),
+            reason: format!("it declares the path `{}`{more}, {rule}; {result}", printable(&refused[0])),
+            remedy: format!(
+                "to allow it, write its path or `declare = \"any\"` into {}",
+                file.with_extension("toml").display()
+            ),
+        };
+        (admitted, Some(diagnostic))
     }
 
     /// Puts together what the file's place, the component and the route file say.
@@ -247,10 +280,14 @@ impl Loader {
             let remedy = "export it (in Rust, put `#[on_message]` of guest-sdk on a function), or leave the option out";
             wrong.push(error(file, reason, remedy));
         }
-        let patterns = match (route_file.paths.is_empty(), declared.paths.is_empty()) {
-            (false, _) => Ok(route_file.paths.clone()),
-            (true, false) => Ok(declared.paths.clone()),
-            (true, true) => pattern::from_place(place(&self.directory, file)).map(|pattern| vec![pattern]),
+        let (admitted, outside) = self.admit(file, route_file, &declared.paths);
+        let (patterns, authority) = match (route_file.paths.is_empty(), admitted.is_empty()) {
+            (false, _) => (Ok(route_file.paths.clone()), Authority::RouteFile),
+            (true, false) => (Ok(admitted), Authority::Declared),
+            (true, true) => {
+                let place = pattern::from_place(place(&self.directory, file));
+                (place.map(|pattern| vec![pattern]), Authority::Place)
+            }
         };
         let patterns = patterns.map_err(|fault| wrong.push(error(file, fault, fault.remedy())));
         let (Ok(options), Ok(patterns), true) = (options, patterns, wrong.is_empty()) else {
@@ -265,13 +302,13 @@ impl Loader {
             reason,
             remedy: format!("to allow it, set it in {}", file.with_extension("toml").display()),
         });
-        let mut diagnostics: Vec<Diagnostic> = diagnostics.collect();
+        let mut diagnostics: Vec<Diagnostic> = diagnostics.chain(outside).collect();
         diagnostics.extend(handler.has_frozen_random().then(|| frozen_random(file)));
         let directory = place(&self.directory, file).parent().unwrap_or(Path::new("")).to_owned();
         // A component that is served alone has nobody beside it that could be its middleware.
         let middleware = if file == self.directory { Vec::new() } else { route_file.middleware.clone() };
         let topics = route_file.topics.clone();
-        let mount = Mount { name, patterns, methods, file: file.to_owned(), middleware, directory, topics };
+        let mount = Mount { name, patterns, methods, file: file.to_owned(), middleware, directory, topics, authority };
         let route = Box::new(Route::new(mount, options, Arc::new(handler)));
         Loaded { part: Some(Part::Route(route)), diagnostics, standing: Standing::Final }
     }

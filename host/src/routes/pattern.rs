@@ -100,22 +100,26 @@ pub fn from_place(place: &Path) -> Result<String, PatternError> {
     let (Some(name), Some(parent)) = (place.file_stem(), place.parent()) else {
         return Err(PatternError::Outside);
     };
-    let mut pattern = String::new();
-    for component in parent.components() {
-        match component {
-            Component::CurDir => {}
-            Component::Normal(directory) => {
-                push_segment(&mut pattern, directory.to_str().ok_or(PatternError::NotUtf8)?)?;
-            }
-            Component::Prefix(_) | Component::RootDir | Component::ParentDir => return Err(PatternError::Outside),
-        }
-    }
+    let mut pattern = of_directory(parent)?;
     match name.to_str().ok_or(PatternError::NotUtf8)? {
         "index" if pattern.is_empty() => pattern.push('/'),
         "index" => {}
         name => push_segment(&mut pattern, name)?,
     }
     check(&pattern)?;
+    Ok(pattern)
+}
+
+/// The pattern of a directory, given relative to the routes directory; of that itself it is empty.
+pub(super) fn of_directory(directory: &Path) -> Result<String, PatternError> {
+    let mut pattern = String::new();
+    for component in directory.components() {
+        match component {
+            Component::CurDir => {}
+            Component::Normal(name) => push_segment(&mut pattern, name.to_str().ok_or(PatternError::NotUtf8)?)?,
+            Component::Prefix(_) | Component::RootDir | Component::ParentDir => return Err(PatternError::Outside),
+        }
+    }
     Ok(pattern)
 }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::layer::Layer;
+use super::holders::Authority;
+use super::layer::Link;
 use crate::guest::Handler;
 use crate::options::{Options, RateScope};
 use crate::push::Tenant;
@@ -26,7 +27,7 @@ pub struct Route<H = Handler> {
     /// What answers its requests.
     pub handler: Arc<H>,
     /// The middleware around its handler, the outermost first.
-    pub chain: Vec<Arc<Layer>>,
+    pub chain: Vec<Link>,
     /// The clients that share its `rate`; none where it has no rate or its scope is the connection.
     pub download: Option<Arc<Clients>>,
     /// The clients that share its `upload_rate`; none where it has no such rate or its scope is the connection.
@@ -46,6 +47,8 @@ pub struct Mount {
     pub name: Arc<str>,
     /// Its path patterns, checked.
     pub patterns: Vec<String>,
+    /// Who says that it has these.
+    pub authority: Authority,
     /// The methods that it declares, checked; empty is every standard one.
     pub methods: Vec<String>,
     /// The component's file.
@@ -85,7 +88,7 @@ impl<H> Route<H> {
 
     /// The same route behind middleware. Both count the same invocations, and share what clients have used up.
     #[must_use]
-    pub fn behind(&self, chain: Vec<Arc<Layer>>) -> Self {
+    pub fn behind(&self, chain: Vec<Link>) -> Self {
         Self {
             mount: self.mount.clone(),
             options: self.options.clone(),
@@ -97,6 +100,11 @@ impl<H> Route<H> {
             running: self.running.clone(),
             usage: self.usage.clone(),
         }
+    }
+
+    /// Whether some middleware is for a path of this route, as it was sent.
+    pub fn is_guarded_at(&self, path: &str) -> bool {
+        self.chain.iter().any(|link| link.is_for(path))
     }
 
     /// The same route, as another version of `before`: what clients have used up of their rate, where that has not

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::awaited::{Awaited, Claim};
 use super::conflict::settle;
+use super::holders::Holders;
 use super::matcher::Matcher;
 use super::method::{self, STANDARD};
 use super::path::{comparable, plain};
@@ -28,6 +29,8 @@ pub struct RouteTable<H = Handler> {
     allow: String,
     /// What may answer once it is loaded; none in a table that is complete.
     awaited: Option<Awaited>,
+    /// Whether some route waits for a claim to lapse.
+    waits: bool,
 }
 
 /// A route of a table.
@@ -95,15 +98,16 @@ impl<H> RouteTable<H> {
             extensions: Vec::new(),
             allow: method::allow(std::iter::empty()),
             awaited: None,
+            waits: false,
         }
     }
 
-    /// Makes a table, and reports the conflicts. Where routes conflict at a pattern, the one that answered there in the
-    /// table `before` goes on answering, and else none of them does; a route that is left without any is not in the
-    /// table. `claims` are those of routes that are still being loaded.
-    pub fn build(mut routes: Vec<Arc<Route<H>>>, claims: Vec<Claim>, before: &Self) -> (Self, Vec<Diagnostic>) {
+    /// Makes a table, and reports the conflicts. Where routes conflict at a pattern, the one to which the operator gives
+    /// it answers, else the one that holds it already, and else none of them; a route that is left without any is not in
+    /// the table. `claims` are those of routes that are still being loaded.
+    pub fn build(mut routes: Vec<Arc<Route<H>>>, claims: Vec<Claim>, holders: &Holders) -> (Self, Vec<Diagnostic>) {
         routes.sort_by(|one, other| one.mount.file.cmp(&other.mount.file));
-        let settled = settle(&routes, before.routes());
+        let settled = settle(&routes, holders);
         let held: BTreeSet<(usize, &str)> =
             settled.claims.values().flatten().map(|claim| (claim.index, claim.pattern.as_str())).collect();
         let mounted = |(index, route): (usize, &Arc<Route<H>>)| {
@@ -122,6 +126,7 @@ impl<H> RouteTable<H> {
             extensions: method::extensions(declarations(mounted_routes(&mounted))).map(str::to_owned).collect(),
             allow: method::allow(declarations(mounted_routes(&mounted))),
             awaited: Awaited::new(settled.claims.keys(), claims),
+            waits: settled.waits,
             mounted,
         };
         (table, settled.diagnostics)
@@ -172,6 +177,11 @@ impl<H> RouteTable<H> {
             Arc::ptr_eq(&one.route, &other.route) && one.patterns == other.patterns
         };
         self.mounted.len() == other.mounted.len() && self.mounted.iter().zip(&other.mounted).all(same)
+    }
+
+    /// Whether some route would be at more of its patterns if the claim of a file that is gone had lapsed.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
     }
 
     /// Whether no route is being loaded that is not in it.

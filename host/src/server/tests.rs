@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Timeouts;
-use crate::routes::{Candidate, Load, Loaded, Loader};
+use crate::routes::{Candidate, Declare, Load, Loaded, Loader};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -90,10 +90,15 @@ impl Gateway {
             cache_directory: config.cache_directory.clone(),
         });
         let engine = engine.expect("there is an engine");
-        let loader = Loader { directory: config.routes.clone(), flags: Vec::new(), engine: engine.clone() };
+        let loader = Loader {
+            directory: config.routes.clone(),
+            flags: Vec::new(),
+            declare: Declare::Any,
+            engine: engine.clone(),
+        };
         let gate = Arc::new(Gate::default());
         let gated = Gated { loader, late: config.routes.join(place), gate: gate.clone() };
-        let directory = Directory::load_with(&config.routes, Arc::new(gated)).expect("the directory is there");
+        let directory = Directory::load_with(&config.routes, None, Arc::new(gated)).expect("the directory is there");
         let server = Server::of(config, engine, directory);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         Self { running: server.start(vec![listener]).expect("a server can be started"), gate, _routes: routes }
@@ -131,7 +136,7 @@ fn expect_answer(mut socket: TcpStream, status: &str) -> String {
 #[test]
 fn a_request_waits_for_its_route_and_others_are_served_meanwhile() {
     let gateway = Gateway::start(&plain(), LONG);
-    let waiting = [gateway.ask("/late"), gateway.ask("/late/")];
+    let waiting = [gateway.ask("/late"), gateway.ask("/late?again")];
     gateway.expect_answer("/plain", "200");
     gateway.expect_answer("/absent", "404");
     for socket in &waiting {

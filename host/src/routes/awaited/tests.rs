@@ -1,6 +1,7 @@
 //! Which requests wait for routes that are not loaded.
 
 use super::*;
+use crate::routes::holders::Holders;
 use crate::routes::table::RouteTable;
 use crate::routes::table::tests::route;
 
@@ -47,7 +48,7 @@ fn only_a_request_that_an_awaited_route_may_answer_waits() {
             let methods: Vec<&str> = methods.split_whitespace().collect();
             route(file, &[pattern], &methods)
         });
-        let (table, _) = RouteTable::build(routes.into(), claims.clone(), &RouteTable::empty());
+        let (table, _) = RouteTable::build(routes.into(), claims.clone(), &Holders::default());
         assert_eq!(table.is_complete(), claims.is_empty());
         let waited = matches!(table.lookup(method, path), Lookup::Awaited);
         assert_eq!(waited, waits, "{method} {path} with {claims:?}");

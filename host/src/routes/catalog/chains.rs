@@ -11,7 +11,8 @@ use super::{Catalog, Entry};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::options::{Source, printable};
 use crate::routes::awaited::Claim;
-use crate::routes::layer::{ChainError, Found, Layer, chain, is_layer};
+use crate::routes::cover::{Cover, Extent};
+use crate::routes::layer::{ChainError, Found, Layer, Link, chain, is_layer, is_of_directory};
 use crate::routes::load::error;
 use crate::routes::route::Route;
 
@@ -32,19 +33,19 @@ pub(super) struct Mounted<H> {
 
 /// A chain, and what is told of it.
 struct Chained {
-    layers: Vec<Arc<Layer>>,
+    links: Vec<Link>,
     /// The middleware that the files no longer ask for.
     kept: Vec<PathBuf>,
 }
 
 impl<H> Mounted<H> {
-    fn new(of: &Arc<Route<H>>, chain: Vec<Arc<Layer>>) -> Self {
+    fn new(of: &Arc<Route<H>>, chain: Vec<Link>) -> Self {
         let route = if chain.is_empty() { of.clone() } else { Arc::new(of.behind(chain)) };
         Self { of: of.clone(), route }
     }
 
-    fn is(&self, of: &Arc<Route<H>>, chain: &[Arc<Layer>]) -> bool {
-        let same = |(one, other): (&Arc<Layer>, &Arc<Layer>)| Arc::ptr_eq(one, other);
+    fn is(&self, of: &Arc<Route<H>>, chain: &[Link]) -> bool {
+        let same = |(one, other): (&Link, &Link)| one.is(other);
         let same_chain = self.route.chain.len() == chain.len() && self.route.chain.iter().zip(chain).all(same);
         Arc::ptr_eq(&self.of, of) && same_chain
     }
@@ -57,16 +58,17 @@ impl<H> Catalog<H> {
         for (file, _) in self.entries.iter().filter(|(_, entry)| entry.route.is_some() && entry.is_confirmed()) {
             self.guards.forget(file);
         }
+        let covering = self.covering();
         let (mut claims, mut diagnostics, mut mounted) = (Vec::new(), Vec::new(), Vec::new());
         for (file, entry) in &self.entries {
             let Some(route) = &entry.route else { continue };
-            match self.chain(file, route) {
-                Ok(Chained { layers, kept }) => {
+            match self.chain(file, route, &covering) {
+                Ok(Chained { links, kept }) => {
                     if !kept.is_empty() {
                         diagnostics.push(still_behind(file, &kept));
                     }
-                    if entry.mounted.as_ref().is_none_or(|mounted| !mounted.is(route, &layers)) {
-                        mounted.push((file.clone(), Mounted::new(route, layers)));
+                    if entry.mounted.as_ref().is_none_or(|mounted| !mounted.is(route, &links)) {
+                        mounted.push((file.clone(), Mounted::new(route, links)));
                     }
                 }
                 Err(ChainError::Awaited(_)) if entry.mounted.is_some() => {}
@@ -89,31 +91,69 @@ impl<H> Catalog<H> {
         (claims, diagnostics)
     }
 
-    /// The chain of a route: what its files ask for, and what they or those of another in its place once did.
-    fn chain(&self, file: &Path, route: &Route<H>) -> Result<Chained, ChainError> {
+    /// What guards by its path.
+    fn covering(&self) -> Vec<(PathBuf, Arc<[Cover]>)> {
+        let layers = self.entries.iter().filter(|(file, _)| is_layer(file));
+        let covering = layers.map(|(file, entry)| match &entry.layer {
+            Some(layer) => (file.clone(), layer.covers.clone()),
+            None => (file.clone(), entry.covers.clone()),
+        });
+        covering.filter(|(_, covers)| !covers.is_empty()).collect()
+    }
+
+    /// The chain of a route: what its files ask for, what guards its paths, and what its files or those of another in
+    /// its place once asked for.
+    fn chain(
+        &self,
+        file: &Path,
+        route: &Route<H>,
+        covering: &[(PathBuf, Arc<[Cover]>)],
+    ) -> Result<Chained, ChainError> {
         let named = &route.mount.middleware;
         let names = self.guards.names(file, named);
         let found = chain(file, &names, |path| self.layer(path))?;
-        let (files, mut layers): (Vec<PathBuf>, Vec<Arc<Layer>>) = found.into_iter().unzip();
+        let (files, layers): (Vec<PathBuf>, Vec<Arc<Layer>>) = found.into_iter().unzip();
+        let mut links: Vec<Link> = layers.into_iter().map(|layer| Link { layer, only: None }).collect();
+        let is_of =
+            |layer: &Path, name: &String| layer.file_name().is_some_and(|file| file == &*format!("_{name}.wasm"));
         let lost = files.iter().filter(|layer| {
-            let is_of = |name: &&String| layer.file_name().is_some_and(|file| file == &*format!("_{name}.wasm"));
-            names.iter().any(|name| is_of(&name)) && !named.iter().any(|name| is_of(&name))
+            names.iter().any(|name| is_of(layer, name)) && !named.iter().any(|name| is_of(layer, name))
         });
         let mut kept: Vec<PathBuf> = lost.cloned().collect();
+        let of_directories = files.iter().take_while(|layer| is_of_directory(layer)).count();
+        let mut covered = Vec::new();
+        for (layer, covers) in covering.iter().filter(|(layer, _)| !files.contains(layer)) {
+            let only = match extent(covers, &route.mount.patterns) {
+                Extent::None => continue,
+                Extent::Some => Some(covers.clone()),
+                Extent::All => None,
+            };
+            covered.push(Link { layer: self.loaded(layer)?, only });
+        }
+        links.splice(of_directories..of_directories, covered);
         let mut owed = Vec::new();
         for layer in self.guards.owed(&route.mount) {
-            if files.iter().any(|file| replaces(file, &layer) || self.is_moved(&layer, file)) {
+            let is_there = |link: &Link| {
+                let file = &link.layer.file;
+                !link.is_partial() && (replaces(file, &layer) || self.is_moved(&layer, file))
+            };
+            if links.iter().any(is_there) {
                 continue;
             }
-            match self.layer(&layer) {
-                Found::Loaded(loaded) => owed.push(loaded),
-                Found::Awaited => return Err(ChainError::Awaited(layer)),
-                Found::Broken | Found::Nothing => return Err(ChainError::Broken(layer)),
-            }
+            owed.push(Link { layer: self.loaded(&layer)?, only: None });
             kept.push(layer);
         }
-        layers.splice(..0, owed);
-        Ok(Chained { layers, kept })
+        links.splice(..0, owed);
+        Ok(Chained { links, kept })
+    }
+
+    /// A middleware that there must be.
+    fn loaded(&self, file: &Path) -> Result<Arc<Layer>, ChainError> {
+        match self.layer(file) {
+            Found::Loaded(layer) => Ok(layer),
+            Found::Awaited => Err(ChainError::Awaited(file.to_owned())),
+            Found::Broken | Found::Nothing => Err(ChainError::Broken(file.to_owned())),
+        }
     }
 
     /// Whether a middleware that is gone lies somewhere else by now, with all of its options.
@@ -128,7 +168,7 @@ impl<H> Catalog<H> {
     fn missing(&mut self) -> Vec<Diagnostic> {
         let (mut diagnostics, mut idle) = (Vec::new(), Vec::new());
         for (file, entry) in self.entries.iter().filter(|(file, entry)| is_layer(file) && entry.is_leaving()) {
-            let is_behind = |route: &Route<H>| route.chain.iter().any(|layer| layer.file == *file);
+            let is_behind = |route: &Route<H>| route.chain.iter().any(|link| link.layer.file == *file);
             let behind = self.entries.values().filter_map(|entry| entry.mounted.as_ref());
             let behind: Vec<&Route<H>> = behind.map(|mounted| &*mounted.route).filter(|it| is_behind(it)).collect();
             if behind.is_empty() {
@@ -170,8 +210,18 @@ pub(super) fn lost(before: &Layer, after: &Layer) -> String {
     let kept = of_file(after);
     let options = of_file(before).into_iter().filter(|name| !kept.contains(name));
     let lost = options.map(|name| format!("its option `{name}`"));
+    let paths = before.paths.iter().filter(|path| !after.paths.contains(path));
+    let lost = lost.chain(paths.map(|path| format!("its path `{}`", printable(path))));
     let blind = before.component.sees_requests() && !after.component.sees_requests();
     lost.chain(blind.then(|| "its export `on-request`".to_owned())).collect::<Vec<_>>().join(", ")
+}
+
+/// How much of what a route answers is covered.
+fn extent(covers: &[Cover], patterns: &[String]) -> Extent {
+    let of = |pattern: &String| covers.iter().map(|cover| cover.of(pattern)).max().unwrap_or(Extent::None);
+    let (least, most) =
+        patterns.iter().map(of).fold((Extent::All, Extent::None), |(least, most), it| (least.min(it), most.max(it)));
+    if least == most { least } else { Extent::Some }
 }
 
 /// A middleware's file is gone.

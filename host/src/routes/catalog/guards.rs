@@ -71,8 +71,10 @@ impl Guards {
             for pattern in &mounted.patterns {
                 let answered = self.answered.entry(shape(pattern)).or_default();
                 answered.retain(|it| it.file != mount.file);
+                // What is for some of its paths alone says for itself where.
+                let whole = chain.iter().filter(|link| !link.is_partial());
+                let chain: Vec<PathBuf> = whole.map(|link| link.layer.file.clone()).collect();
                 if !chain.is_empty() {
-                    let chain = chain.iter().map(|layer| layer.file.clone()).collect();
                     answered.push(Answered { file: mount.file.clone(), methods: mount.methods.clone(), chain });
                 }
             }

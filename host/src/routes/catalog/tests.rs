@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use super::*;
 use crate::options::Value;
 use crate::rate::Clients;
-use crate::routes::table::tests::{route, route_with};
+use crate::routes::holders::CLAIM_KEPT;
+use crate::routes::table::tests::{declared, route, route_with};
 
 const REST: Duration = Duration::from_millis(200);
 
@@ -300,6 +301,112 @@ fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
     assert_eq!(table(&mut catalog), (["a.wasm /x", "b.wasm /b", "c.wasm /c"].map(str::to_owned).into(), yields));
     catalog.find(looks(2).split_off(1), &[], at(0), Duration::ZERO);
     assert_eq!(table(&mut catalog), (["b.wasm /b", "c.wasm /x /c"].map(str::to_owned).into(), vec![]));
+}
+
+/// Ends the loading of a component that declares its patterns.
+fn end_declared(catalog: &mut Catalog<()>, file: &str, number: u64, patterns: &[&str]) {
+    catalog.end(Path::new(file), Look::numbered(number), loaded(declared(file, patterns, &["GET"])));
+}
+
+#[test]
+fn in_a_gap_nobody_takes_over_what_another_declares_until_some_time_has_passed() {
+    let kept = u64::try_from(CLAIM_KEPT.as_millis()).expect("it is no age");
+    let mut catalog = Catalog::<()>::new();
+    let (both, one) = (|look| files(&[("a.wasm", look), ("b.wasm", 2)]), || files(&[("b.wasm", 2)]));
+    catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
+    end_declared(&mut catalog, "a.wasm", 1, &["/x"]);
+    catalog.table();
+    catalog.find(both(1), &[], at(0), Duration::ZERO);
+    end_declared(&mut catalog, "b.wasm", 2, &["/x", "/b"]);
+    let told = |why: &str| vec![format!("b.wasm: `GET /x` is claimed by a.wasm, {why}")];
+    let mounted = |mounted: &[&str]| mounted.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    assert_eq!(table(&mut catalog), (mounted(&["a.wasm /x", "b.wasm /b"]), told("which answers there already")));
+    // A copy that removes the file before it writes it anew.
+    assert!(catalog.find(one(), &[], at(1000), Duration::ZERO).removed);
+    assert_eq!(table(&mut catalog), (mounted(&["b.wasm /b"]), told("which answered there and is gone")));
+    catalog.find(both(3), &[], at(2000), Duration::ZERO);
+    catalog.begin(Path::new("a.wasm"), Claim::Anywhere(None), Some(&[]));
+    assert_eq!(table(&mut catalog), (mounted(&["b.wasm /b"]), told("which answered there and is not served now")));
+    end_declared(&mut catalog, "a.wasm", 3, &["/x"]);
+    assert_eq!(table(&mut catalog).0, ["a.wasm /x", "b.wasm /b"]);
+    // One that is gone for good.
+    catalog.find(one(), &[], at(10_000), Duration::ZERO);
+    assert_eq!(table(&mut catalog).0, ["b.wasm /b"]);
+    assert_eq!(catalog.lapses_at(), Some(at(10_000 + kept)));
+    assert!(!catalog.find(one(), &[], at(10_000 + kept - 1), Duration::ZERO).removed);
+    assert!(catalog.find(one(), &[], at(10_000 + kept), Duration::ZERO).removed);
+    assert_eq!((table(&mut catalog), catalog.lapses_at()), ((mounted(&["b.wasm /x /b"]), vec![]), None));
+}
+
+#[test]
+fn what_is_meant_to_go_keeps_nothing_and_what_was_moved_keeps_all() {
+    for confirms in [true, false] {
+        let mut catalog = Catalog::<()>::new();
+        catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
+        end_declared(&mut catalog, "a.wasm", 1, &["/x"]);
+        end_declared(&mut catalog, "b.wasm", 2, &["/b"]);
+        catalog.table();
+        catalog.find(files(&[("b.wasm", 3)]), &[], at(1000), Duration::ZERO);
+        end_declared(&mut catalog, "b.wasm", 3, &["/x"]);
+        assert_eq!(table(&mut catalog).0, Vec::<String>::new());
+        let files = if confirms {
+            catalog.confirm();
+            files(&[("b.wasm", 3)])
+        } else {
+            files(&[("b.wasm", 3), ("c.wasm", 1)])
+        };
+        catalog.find(files, &[], at(2000), Duration::ZERO);
+        if !confirms {
+            end_declared(&mut catalog, "c.wasm", 1, &["/x"]);
+        }
+        assert_eq!(table(&mut catalog).0, [if confirms { "b.wasm /x" } else { "c.wasm /x" }]);
+    }
+}
+
+#[test]
+fn who_held_a_path_in_another_run_has_it_before_others_whichever_is_loaded_first() {
+    let record = |file: &str| Record { shape: "/x".to_owned(), file: file.into(), methods: vec!["GET".to_owned()] };
+    for (order, held, expected) in [
+        (["a.wasm", "b.wasm"], "a.wasm", vec!["a.wasm /x"]),
+        (["b.wasm", "a.wasm"], "a.wasm", vec!["a.wasm /x"]),
+        // It is gone, and may come back.
+        (["a.wasm", "b.wasm"], "c.wasm", vec![]),
+        // Of those that are in an other table nobody knows.
+        (["a.wasm", "b.wasm"], "a.toml", vec![]),
+    ] {
+        let mut catalog = Catalog::<()>::new();
+        catalog.recall(vec![record(held)]);
+        catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
+        let number = |file: &str| if file == "a.wasm" { 1 } else { 2 };
+        order.iter().for_each(|file| {
+            catalog.begin(Path::new(file), Claim::Anywhere(None), Some(&[]));
+        });
+        end_declared(&mut catalog, order[0], number(order[0]), &["/x"]);
+        let first = catalog.table().0;
+        let serves = first.routes().iter().map(|it| &*it.route.mount.name).collect::<Vec<_>>();
+        assert_eq!(serves, if order[0] == held { vec![held] } else { vec![] }, "{order:?} {held}");
+        end_declared(&mut catalog, order[1], number(order[1]), &["/x"]);
+        assert_eq!(table(&mut catalog).0, expected, "{order:?} {held}");
+    }
+}
+
+#[test]
+fn what_the_operator_sets_is_nobody_elses_while_it_is_loaded_first_nor_where_it_cannot_be() {
+    for (claim, patterns) in [
+        (Claim::At(vec!["/x".to_owned()]), &["/x"][..]),
+        (Claim::At(vec!["/x".to_owned()]), &[]),
+        (Claim::Anywhere(Some("/x".to_owned())), &[]),
+    ] {
+        let mut catalog = Catalog::<()>::new();
+        catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
+        catalog.begin(Path::new("a.wasm"), claim, Some(&[]));
+        catalog.begin(Path::new("b.wasm"), Claim::Anywhere(None), Some(&[]));
+        end_declared(&mut catalog, "b.wasm", 2, &["/x"]);
+        assert!(catalog.table().0.routes().is_empty(), "it may be another's");
+        end(&mut catalog, "a.wasm", 1, patterns);
+        let expected: Vec<String> = patterns.iter().map(|pattern| format!("a.wasm {pattern}")).collect();
+        assert_eq!(table(&mut catalog).0, expected);
+    }
 }
 
 /// A catalog of `a.wasm`, loaded, beside a middleware that is not.

@@ -18,10 +18,12 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::routes::catalog::{Catalog, Findings};
 use crate::routes::current::Current;
 use crate::routes::disk::{Files, Look};
+use crate::routes::layer::{covers, is_layer};
 use crate::routes::load::{Candidate, Load, Loaded, Standing, error};
+use crate::routes::memory::Store;
 use crate::routes::route::Route;
 use crate::routes::table::RouteTable;
-use crate::routes::watch::{WatchError, Watcher};
+use crate::routes::watch::{WatchError, Watched, Watcher};
 
 /// How long a route that is loaded waits at most for others, to be published with them.
 const PUBLISH_AFTER: Duration = Duration::from_millis(20);
@@ -41,8 +43,8 @@ const CHECK_AFTER: Duration = Duration::from_secs(1);
 pub(super) enum Event {
     /// A component that looked so was loaded, or cannot be.
     Loaded(PathBuf, Look, Loaded),
-    /// Changes are noticed from now on.
-    Watched(Watcher),
+    /// Changes are to be noticed from now on; there is no watcher where the system tells of none.
+    Watched(Option<Watcher>),
     /// Something in the directory has changed.
     Changed,
     /// The operator asks for a look at everything.
@@ -58,6 +60,8 @@ pub(super) struct Publisher {
     catalog: Catalog,
     current: Arc<Current>,
     watcher: Option<Watcher>,
+    /// Whether changes are to be noticed of which the system does not tell.
+    polls: bool,
     /// For the threads that load.
     events: Sender<Event>,
     queue: VecDeque<Candidate>,
@@ -81,6 +85,8 @@ pub(super) struct Publisher {
     /// Routes that were replaced, kept until no request has them: to unmap a handler is not for a thread that serves.
     replaced: Vec<Arc<Route>>,
     first: Arc<FirstLoad>,
+    /// Where it is written who holds which path.
+    store: Option<Store>,
 }
 
 impl Publisher {
@@ -91,6 +97,7 @@ impl Publisher {
         events: Sender<Event>,
         first: Arc<FirstLoad>,
         files: Files,
+        mut store: Option<Store>,
     ) -> Self {
         let mut publisher = Self {
             root: root.to_owned(),
@@ -98,6 +105,7 @@ impl Publisher {
             catalog: if root.is_dir() { Catalog::new() } else { Catalog::of(root) },
             current: Arc::new(Current::new(Arc::new(RouteTable::empty()))),
             watcher: None,
+            polls: false,
             events,
             queue: VecDeque::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -112,7 +120,14 @@ impl Publisher {
             check_at: None,
             replaced: Vec::new(),
             first,
+            store: None,
         };
+        match store.as_mut().map(Store::read) {
+            Some(Ok(records)) => publisher.catalog.recall(records),
+            Some(Err(error)) => tracing::warn!("{error}"),
+            None => {}
+        }
+        publisher.store = store;
         publisher.take_in(files, Duration::ZERO);
         // From the first request on it is known what is to come.
         publisher.publish();
@@ -159,7 +174,8 @@ impl Publisher {
                     self.end(&file, look, loaded);
                 }
                 Ok(Event::Watched(watcher)) => {
-                    self.watcher = Some(watcher);
+                    self.polls = watcher.is_none();
+                    self.watcher = watcher;
                     self.check_at = Some(now + CHECK_AFTER);
                     self.look_by(now);
                 }
@@ -180,14 +196,13 @@ impl Publisher {
         // A directory that is new is watched only after its creation was told: what came into it between is found then.
         self.look_at = self.changed_at.take().map(|at| at + REST);
         self.refused = false;
-        let unwatched = self.follow();
         if let Some(watcher) = &self.watcher {
             watcher.seen();
         }
         match Files::find(&self.root) {
             Ok(mut files) => {
                 self.unreadable_since = None;
-                files.diagnostics.extend(unwatched);
+                files.diagnostics.extend(self.watch(&files.directories));
                 self.take_in(files, REST);
             }
             Err(failed) => {
@@ -198,23 +213,42 @@ impl Publisher {
         }
     }
 
-    /// Watches the directory that the path leads to by now, where it is another than the one that is watched.
-    fn follow(&mut self) -> Option<Diagnostic> {
-        if self.watcher.as_ref().is_none_or(|watcher| watcher.watches(&self.root)) {
+    /// Watches the directories that there are by now. Where the system does not let all of them be watched they are looked
+    /// at as time passes, until it does.
+    fn watch(&mut self, directories: &[PathBuf]) -> Option<Diagnostic> {
+        if self.watcher.is_none() && !self.polls {
             return None;
         }
-        match watch(&self.root, &self.events) {
-            Ok(watcher) => {
-                self.watcher = Some(watcher);
+        if self.watcher.as_ref().is_none_or(Watcher::has_failed) {
+            self.watcher = match watch(&self.root, &self.events) {
+                Ok(watcher) => Some(watcher),
+                Err(failed) => return self.note_unwatched(failed),
+            };
+        }
+        let Watched { more, failed } = self.watcher.as_mut()?.watch(&self.root, directories);
+        if more {
+            // What came into them before they were watched.
+            self.look_by(self.looked_at + LOOK_AFTER);
+        }
+        match failed {
+            Some(failed) => self.note_unwatched(failed),
+            None => {
+                if std::mem::take(&mut self.polls) {
+                    tracing::info!("changes in {} are noticed again", self.root.display());
+                }
                 None
             }
-            Err(failed) => Some(Diagnostic {
-                severity: Severity::Warning,
-                file: self.root.clone(),
-                reason: failed.to_string(),
-                remedy: format!("meanwhile it is looked at every {} s", CHECK_AFTER.as_secs()),
-            }),
         }
+    }
+
+    fn note_unwatched(&mut self, failed: WatchError) -> Option<Diagnostic> {
+        self.polls = true;
+        Some(Diagnostic {
+            severity: Severity::Warning,
+            file: self.root.clone(),
+            reason: failed.to_string(),
+            remedy: "let the system watch more directories (fs.inotify.max_user_watches)".to_owned(),
+        })
     }
 
     /// The directory cannot be read: that is worth telling once it has lasted longer than it takes to replace one.
@@ -234,10 +268,12 @@ impl Publisher {
     fn check(&mut self) {
         let now = Instant::now();
         self.replaced.retain(|route| Arc::strong_count(route) > 1);
-        if self.watcher.as_ref().is_some_and(|watcher| self.refused || !watcher.watches(&self.root)) {
+        let is_stale = |watcher: &Watcher| self.refused || watcher.has_failed() || watcher.is_stale();
+        if self.polls || self.watcher.as_ref().is_some_and(is_stale) {
             self.look_by(now);
         }
-        self.check_at = (self.watcher.is_some() || !self.replaced.is_empty()).then(|| now + CHECK_AFTER);
+        let watches = self.polls || self.watcher.is_some();
+        self.check_at = (watches || !self.replaced.is_empty()).then(|| now + CHECK_AFTER);
     }
 
     fn look_by(&mut self, at: Instant) {
@@ -272,11 +308,27 @@ impl Publisher {
         for (file, look) in changed {
             self.queue.retain(|candidate| candidate.file != file);
             let candidate = Candidate::read(file, look);
+            if is_layer(&candidate.file) && !self.guards(&candidate) {
+                self.catalog.pass_over(&candidate.file, look);
+                continue;
+            }
             let names = candidate.route_file.as_ref().ok().map(|route_file| route_file.middleware.as_slice());
             asks |= self.catalog.begin(&candidate.file, candidate.claim(&self.root), names);
             self.queue.push_back(candidate);
         }
         asks
+    }
+
+    /// Takes in what a middleware guards by its path; whether it is to be loaded.
+    fn guards(&mut self, candidate: &Candidate) -> bool {
+        let file = &candidate.file;
+        match &candidate.route_file {
+            Ok(beside) => self.catalog.cover(file, covers(&self.root, file, &beside.paths)),
+            // What cannot be read is loaded, so that it is told.
+            Err(_) if !self.catalog.is_wanted(file) => return true,
+            Err(_) => self.catalog.cover(file, covers(&self.root, file, &[])),
+        }
+        self.catalog.is_wanted(file)
     }
 
     fn reload(&mut self) {
@@ -286,13 +338,6 @@ impl Publisher {
         self.catalog.confirm();
         self.publish_soon();
         self.look_by(Instant::now());
-        // It may be another directory by now that the path leads to.
-        if self.watcher.is_some() {
-            match watch(&self.root, &self.events) {
-                Ok(watcher) => self.watcher = Some(watcher),
-                Err(error) => tracing::warn!("{error}"),
-            }
-        }
     }
 
     fn start_loading(&mut self) {
@@ -354,6 +399,14 @@ impl Publisher {
             tracing::info!(routes, cached, compiled, "routes loaded");
         } else if changed && self.first.is_over() {
             tracing::info!(routes, "routes reloaded");
+        }
+        if let Some(at) = self.catalog.lapses_at() {
+            self.look_by(at);
+        }
+        if let Some((store, records)) = self.store.as_mut().zip(self.catalog.records())
+            && let Err(error) = store.write(records)
+        {
+            tracing::warn!("{error}");
         }
     }
 

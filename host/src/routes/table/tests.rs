@@ -5,22 +5,32 @@ use proptest::prelude::*;
 use super::*;
 use crate::options::{Options, Value};
 use crate::routes::Mount;
+use crate::routes::holders::Authority;
 
 /// A route named by its file.
 pub(crate) fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
+    by(Authority::RouteFile, file, patterns, methods)
+}
+
+/// A route whose component declares its patterns.
+pub(crate) fn declared(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
+    by(Authority::Declared, file, patterns, methods)
+}
+
+/// A route that has its patterns by this.
+pub(crate) fn by(authority: Authority, file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let (patterns, methods) = (owned(patterns), owned(methods));
-    mounted(mount(file, patterns, methods), &[])
+    mounted(mount(file, owned(patterns), owned(methods), authority), &[])
 }
 
 /// A route with options, at `/`.
 pub(crate) fn route_with(options: &[(String, Value)]) -> Arc<Route<()>> {
-    mounted(mount("it", vec!["/".to_owned()], vec![]), options)
+    mounted(mount("it", vec!["/".to_owned()], vec![], Authority::RouteFile), options)
 }
 
-fn mount(file: &str, patterns: Vec<String>, methods: Vec<String>) -> Mount {
+fn mount(file: &str, patterns: Vec<String>, methods: Vec<String>, authority: Authority) -> Mount {
     let (middleware, directory) = (vec![], "".into());
-    Mount { name: file.into(), patterns, methods, file: file.into(), middleware, directory, topics: None }
+    Mount { name: file.into(), patterns, methods, file: file.into(), middleware, directory, topics: None, authority }
 }
 
 fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route<()>> {
@@ -29,7 +39,7 @@ fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route<()>> {
 }
 
 fn table(routes: Vec<Arc<Route<()>>>) -> RouteTable<()> {
-    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &RouteTable::empty());
+    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &Holders::default());
     assert_eq!(diagnostics, []);
     table
 }
@@ -177,7 +187,7 @@ fn a_table_lists_its_routes_by_file() {
 fn a_table_whose_routes_have_other_patterns_than_before_differs() {
     let (one, other) = (route("a.wasm", &["/x", "/a"], &[]), route("b.wasm", &["/x"], &[]));
     let alone = table(vec![one.clone()]);
-    let (beside, _) = RouteTable::build(vec![one, other], Vec::new(), &RouteTable::empty());
+    let (beside, _) = RouteTable::build(vec![one, other], Vec::new(), &Holders::default());
     assert!(alone.has_routes_of(&alone));
     assert_eq!(beside.routes().len(), 1);
     assert!(!alone.has_routes_of(&beside) && !beside.has_routes_of(&alone));
@@ -197,7 +207,7 @@ fn a_conflicting_pattern_is_not_found_and_the_routes_other_patterns_are() {
         route("b.wasm", &["/hello"], &["GET", "POST"]),
         route("c.wasm", &["/hello"], &["PUT"]),
     ];
-    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &RouteTable::empty());
+    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &Holders::default());
     assert_eq!(diagnostics.len(), 1);
     for (method, path, expected) in [
         ("GET", "/hello", "405 PUT, OPTIONS"),
@@ -241,7 +251,7 @@ proptest! {
     ) {
         let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
         let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
-        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &RouteTable::empty());
+        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &Holders::default());
         for path in &paths {
             prop_assert_ne!(found(&table, "GET", path), "501");
         }
@@ -256,7 +266,7 @@ proptest! {
     ) {
         let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
         let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
-        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &RouteTable::empty());
+        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &Holders::default());
         for Mounted { route, patterns } in table.routes() {
             let paths = with_captures(&patterns[0], "%01");
             let finds = |path: &String| found(&table, "GET", path).split(' ').next() == Some(&*route.mount.name);

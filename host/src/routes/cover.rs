@@ -1,0 +1,118 @@
+//! The paths that a middleware guards, whatever file answers there.
+//!
+//! A covered path is so with and without a slash at its end, and `/account/{*rest}` covers `/account` too: where there is
+//! doubt a guard is asked.
+
+use std::path::Path;
+
+use super::path::comparable;
+use super::pattern::of_directory;
+use super::segment::{Segment, captured, segments};
+
+#[cfg(test)]
+mod tests;
+
+/// The paths of one pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cover {
+    segments: Vec<Segment>,
+    /// Whether all paths below are covered too.
+    below: bool,
+}
+
+/// How much of what a pattern matches is covered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extent {
+    None,
+    Some,
+    All,
+}
+
+impl Cover {
+    /// That of a pattern.
+    pub(super) fn new(pattern: &str) -> Self {
+        let (mut segments, mut below) = (segments(pattern), false);
+        match segments.last() {
+            Some(Segment::Rest { prefix }) => {
+                below = true;
+                if prefix.is_empty() {
+                    segments.pop();
+                }
+            }
+            Some(Segment::Literal(text)) if text.is_empty() => drop(segments.pop()),
+            Some(_) | None => {}
+        }
+        Self { segments, below }
+    }
+
+    /// That of a directory, given relative to the routes directory: its path and all below. None where its name captures
+    /// something, as what is more specific answers there, or makes no pattern.
+    pub(super) fn of_directory(directory: &Path) -> Option<Self> {
+        let pattern = of_directory(directory).ok().filter(|pattern| !pattern.contains('{'))?;
+        Some(Self::new(&format!("{pattern}/{{*rest}}")))
+    }
+
+    /// Whether a comparable path is covered.
+    fn covers(&self, path: &str) -> bool {
+        let mut pieces: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        if pieces.last() == Some(&"") {
+            pieces.pop();
+        }
+        let reaches =
+            if self.below { pieces.len() >= self.segments.len() } else { pieces.len() == self.segments.len() };
+        reaches && self.segments.iter().zip(pieces).all(|(segment, piece)| is_within(segment, piece))
+    }
+
+    /// How much of what a pattern matches is covered.
+    pub(super) fn of(&self, pattern: &str) -> Extent {
+        let mut matched = segments(pattern);
+        if matched.last() == Some(&Segment::Literal(String::new())) {
+            matched.pop();
+        }
+        let mut extent = Extent::All;
+        let mut matched = matched.iter();
+        for segment in &self.segments {
+            extent = extent.min(match matched.next() {
+                // Nothing of it is as long.
+                None => Extent::None,
+                // It goes on with whatever comes.
+                Some(Segment::Rest { .. }) => return extent.min(Extent::Some),
+                Some(Segment::Literal(text)) if is_within(segment, text) => Extent::All,
+                Some(Segment::Literal(_)) => Extent::None,
+                Some(Segment::Capture { prefix, suffix }) => of_capture(segment, prefix, suffix),
+            });
+        }
+        match matched.next() {
+            Some(_) if !self.below => Extent::None,
+            Some(_) | None => extent,
+        }
+    }
+}
+
+/// Whether a piece of a path is what a segment says.
+fn is_within(segment: &Segment, piece: &str) -> bool {
+    match segment {
+        Segment::Literal(text) => text == piece,
+        Segment::Capture { prefix, suffix } => captured(piece, prefix, suffix).is_some(),
+        Segment::Rest { prefix } => piece.strip_prefix(prefix.as_str()).is_some_and(|rest| !rest.is_empty()),
+    }
+}
+
+/// How much of what a capture of a pattern matches is what a segment says.
+fn of_capture(segment: &Segment, prefix: &str, suffix: &str) -> Extent {
+    let is_all = match segment {
+        Segment::Literal(text) => {
+            return if captured(text, prefix, suffix).is_some() { Extent::Some } else { Extent::None };
+        }
+        Segment::Capture { prefix: wanted, suffix: end } => {
+            prefix.starts_with(wanted.as_str()) && suffix.ends_with(end.as_str())
+        }
+        Segment::Rest { prefix: wanted } => prefix.starts_with(wanted.as_str()),
+    };
+    if is_all { Extent::All } else { Extent::Some }
+}
+
+/// Whether one of several covers a path as it was sent. One that is not properly encoded is covered by all.
+pub(super) fn covers(covers: &[Cover], path: &str) -> bool {
+    comparable(path).map_or(true, |path| covers.iter().any(|cover| cover.covers(&path)))
+}
