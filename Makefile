@@ -150,7 +150,7 @@ train: target routes ## Find out anew what a host does most, for `make dist`: by
 
 bench: dist routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
 	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests \
-		--example spin --example script --example stamps
+		--example spin --example script --example stamps --example ws_echo
 	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- \
 		--host $(BUILD)/dist/host --handlers $(HANDLERS)/$(WASM)/handler --built $(BENCH) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -1,6 +1,7 @@
 //! Clients for what wrk cannot ask: one whole answer, a stream that is only counted, a steady rate, connections that
-//! rest.
+//! rest, and those that others suffer from.
 
+mod crowd;
 mod stamped;
 
 use std::io::{self, Read, Write};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Socket, Type};
 
+pub use crowd::{Flood, Persistent, asking};
 pub use stamped::{Chunk, Stamped, stamped};
 
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -56,7 +56,7 @@ pub struct Arguments {
     /// The host to measure
     #[arg(long, default_value = "target/dist/host")]
     host: PathBuf,
-    /// Where the components of the examples and of the guests `spin`, `script` and `stamps` were built
+    /// Where the components of the examples and of the guests `spin`, `script`, `stamps` and `ws_echo` were built
     #[arg(long, default_value = "target/handlers/wasm32-wasip2/handler")]
     handlers: PathBuf,
     /// The target directory that the peers in Rust were built in

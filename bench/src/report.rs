@@ -22,6 +22,8 @@ pub enum Unit {
     Bytes,
     /// Seconds.
     Seconds,
+    /// A part of all.
+    Share,
 }
 
 /// What is asked of a ratio, or of a number by itself.
@@ -73,6 +75,7 @@ impl Unit {
             Self::Bytes => format!("{:.1} KiB", value / KIB),
             Self::Seconds if value < 0.1 => format!("{:.2} ms", value * 1000.0),
             Self::Seconds => format!("{value:.2} s"),
+            Self::Share => format!("{:.0} %", value * 100.0),
         }
     }
 }
@@ -226,6 +229,7 @@ mod tests {
         assert_eq!(Unit::Bytes.show(1536.0), "1.5 KiB");
         assert_eq!(Unit::Seconds.show(0.0123), "12.30 ms");
         assert_eq!(Unit::Seconds.show(0.3), "0.30 s");
+        assert_eq!(Unit::Share.show(0.97), "97 %");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is measured, a module for each part of the table.
 
+mod fair;
 mod hello;
 mod memory;
 mod parked;
@@ -24,6 +25,8 @@ pub enum Section {
     Stream,
     /// What routes, connections and options cost, and a handler that spins
     Scale,
+    /// What a client waits while others do their worst
+    Fair,
     /// What rests in memory
     Memory,
     /// Responses that stay open, and what reaches them
@@ -35,7 +38,7 @@ pub enum Section {
 impl Section {
     /// Every one, in the order of the table.
     pub const ALL: &[Self] =
-        &[Self::Hello, Self::Reuse, Self::Stream, Self::Scale, Self::Memory, Self::Parked, Self::Start];
+        &[Self::Hello, Self::Reuse, Self::Stream, Self::Scale, Self::Fair, Self::Memory, Self::Parked, Self::Start];
 
     /// Measures it, and adds its rows to the report.
     pub fn measure(self, setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
@@ -44,6 +47,7 @@ impl Section {
             Self::Reuse => reuse::measure(setup, report),
             Self::Stream => stream::measure(setup, report),
             Self::Scale => scale::measure(setup, report),
+            Self::Fair => fair::measure(setup, report),
             Self::Memory => memory::measure(setup, report),
             Self::Parked => parked::measure(setup, report),
             Self::Start => start::measure(setup, report),
