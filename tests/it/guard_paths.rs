@@ -107,3 +107,54 @@ fn a_middleware_that_comes_to_guard_a_path_does_so_at_once() {
         assert!(start.elapsed() < crate::support::PATIENCE, "it is not guarded");
     }
 }
+
+#[test]
+fn a_guard_of_paths_that_is_moved_guards_on_and_once() {
+    let routes = with_layer(RoutesDir::new(), "_auth", "a", "paths = ['/account/{*rest}']");
+    let server = TestServer::builder(with_route(routes, "in", "path = '/account/x'")).watched().start();
+    let place = |name: &str| server.routes().path().join(name);
+    std::fs::create_dir(place("guards")).expect("a directory can be made");
+    for file in ["_auth.toml", "_auth.wasm"] {
+        std::fs::rename(place(file), place("guards").join(file)).expect("a file can be renamed");
+    }
+    // What comes with the change is served once it is.
+    server.routes().write("also.toml", "path = '/account/also'");
+    server.routes().write("also.wasm", std::fs::read(place("in.wasm")).expect("it is there"));
+    server.wait_for("/account/also", "200");
+    expect(&server, &[("/account/x", Some("a")), ("/account/also", Some("a"))]);
+}
+
+#[test]
+fn a_guard_that_never_could_be_loaded_opens_none_of_its_paths_when_it_is_spoiled_or_goes() {
+    type Way = fn(&RoutesDir);
+    let ways: [Way; 3] = [
+        |routes| routes.write("_auth.toml", ""),
+        |routes| routes.remove("_auth.toml"),
+        |routes| routes.remove("_auth.wasm"),
+    ];
+    for change in ways {
+        let routes = RoutesDir::new().with_bytes("_auth.wasm", b"Hello").with_file("_auth.toml", "path = '/account/x'");
+        let server = TestServer::builder(with_route(routes, "in", "path = '/account/x'")).watched().start();
+        server.wait_for("/account/x", "404");
+        change(server.routes());
+        server.routes().write("also.toml", "path = '/also'");
+        server.routes().write("also.wasm", std::fs::read(server.routes().path().join("in.wasm")).expect("it is there"));
+        server.wait_for("/also", "200");
+        server.wait_for("/account/x", "404");
+        server.reload();
+        server.wait_for("/account/x", "200");
+    }
+}
+
+#[test]
+fn a_middleware_whose_file_cannot_be_read_is_told_though_nobody_names_it() {
+    let routes = with_layer(RoutesDir::new(), "_auth", "a", "paths = '/account/x'");
+    let server = TestServer::start(with_route(routes, "in", "path = '/account/x'"));
+    let told: Vec<String> = server.diagnostics().iter().map(|it| it.reason.clone()).collect();
+    assert_eq!(
+        told,
+        [
+            "line 2: `paths` is something else; expected a list of texts that is not empty, as in [\"/hello\", \"/page/{id}\"]"
+        ]
+    );
+}

@@ -87,6 +87,8 @@ struct Entry<H> {
     names: Vec<String>,
     /// What it is to guard by its path, of middleware.
     covers: Arc<[Cover]>,
+    /// Whether it cannot be read which paths it guards, of middleware.
+    suspect: bool,
     /// How it looked, of middleware that nobody asks for and that guards no path.
     passed_over: Option<Look>,
     diagnostics: Vec<Diagnostic>,
@@ -280,17 +282,28 @@ impl<H> Catalog<H> {
         !entry.names.is_empty()
     }
 
-    /// A middleware that looks so guards this by its path, or may, where its file cannot be read.
-    pub(super) fn cover(&mut self, file: &Path, covers: Vec<Cover>) {
+    /// A middleware guards this by its path. What it was to guard before it is to guard on, unless the operator means that
+    /// it does not.
+    pub(super) fn cover(&mut self, file: &Path, mut covers: Vec<Cover>) {
+        let Some(entry) = self.entries.get_mut(file) else { return };
+        if !entry.confirmed {
+            let lost: Vec<Cover> = entry.covers.iter().filter(|cover| !covers.contains(cover)).cloned().collect();
+            covers.extend(lost);
+        }
+        (entry.covers, entry.passed_over, entry.suspect) = (covers.into(), None, false);
+    }
+
+    /// Which paths a middleware guards cannot be read: it is loaded, so that this is told.
+    pub(super) fn suspect(&mut self, file: &Path) {
         if let Some(entry) = self.entries.get_mut(file) {
-            (entry.covers, entry.passed_over) = (covers.into(), None);
+            entry.suspect = true;
         }
     }
 
     /// A middleware that looks so guards no path, and is loaded only once a route names it.
     pub(super) fn pass_over(&mut self, file: &Path, look: Look) {
         if let Some(entry) = self.entries.get_mut(file) {
-            (entry.begun, entry.covers, entry.passed_over) = (None, Arc::new([]), Some(look));
+            (entry.begun, entry.passed_over) = (None, Some(look));
         }
     }
 
@@ -299,7 +312,8 @@ impl<H> Catalog<H> {
         let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, file));
         let was_named = || self.guards.may_mean(file);
         let is_loaded = |entry: &Entry<H>| entry.layer.as_ref().is_some_and(|layer| !layer.covers.is_empty());
-        let guards = || self.entries.get(file).is_some_and(|entry| is_loaded(entry) || !entry.covers.is_empty());
+        let may_guard = |entry: &Entry<H>| is_loaded(entry) || !entry.covers.is_empty() || entry.suspect;
+        let guards = || self.entries.get(file).is_some_and(may_guard);
         let is_asked_for = !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file);
         is_asked_for || is_named() || was_named() || guards()
     }
@@ -386,6 +400,8 @@ impl<H> Catalog<H> {
         self.holders.follow(moved);
         let (table, conflicts) = RouteTable::build(routes, claims, &self.holders);
         self.waits = table.waits();
+        // Who conflicts with whom is known once all is loaded.
+        let conflicts = if self.settled || !self.is_loading() { conflicts } else { Vec::new() };
         let wanted = self.entries.iter().filter(|(file, _)| self.is_wanted(file));
         let loaded = wanted.flat_map(|(_, entry)| &entry.diagnostics);
         let mut all: Vec<Diagnostic> =
@@ -449,6 +465,7 @@ impl<H> Entry<H> {
             layer: None,
             names,
             covers: Arc::new([]),
+            suspect: false,
             passed_over: None,
             diagnostics,
         }

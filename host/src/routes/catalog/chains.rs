@@ -122,7 +122,13 @@ impl<H> Catalog<H> {
         let mut kept: Vec<PathBuf> = lost.cloned().collect();
         let of_directories = files.iter().take_while(|layer| is_of_directory(layer)).count();
         let mut covered = Vec::new();
-        for (layer, covers) in covering.iter().filter(|(layer, _)| !files.contains(layer)) {
+        let is_elsewhere = |(layer, covers): &(PathBuf, Arc<[Cover]>)| {
+            let is_same = |(other, others): &&(PathBuf, Arc<[Cover]>)| {
+                self.is_moved(layer, other) && covers.iter().all(|cover| others.contains(cover))
+            };
+            covering.iter().any(|other| is_same(&other))
+        };
+        for (layer, covers) in covering.iter().filter(|it| !files.contains(&it.0) && !is_elsewhere(it)) {
             let only = match extent(covers, &route.mount.patterns) {
                 Extent::None => continue,
                 Extent::Some => Some(covers.clone()),
@@ -161,7 +167,7 @@ impl<H> Catalog<H> {
         let (Some(from), Some(to)) = (self.entries.get(from), self.entries.get(to)) else { return false };
         let same = from.loaded.zip(to.loaded).is_some_and(|(from, to)| from.is_same_component(to));
         let layers = from.layer.as_ref().zip(to.layer.as_ref());
-        from.is_leaving() && same && layers.is_some_and(|(from, to)| lost(from, to).is_empty())
+        from.is_leaving() && !to.is_leaving() && same && layers.is_some_and(|(from, to)| lost(from, to).is_empty())
     }
 
     /// What is told of the middleware that is gone and still guards. Of that which guards nothing only the last are kept.

@@ -324,9 +324,10 @@ impl Publisher {
         let file = &candidate.file;
         match &candidate.route_file {
             Ok(beside) => self.catalog.cover(file, covers(&self.root, file, &beside.paths)),
-            // What cannot be read is loaded, so that it is told.
-            Err(_) if !self.catalog.is_wanted(file) => return true,
-            Err(_) => self.catalog.cover(file, covers(&self.root, file, &[])),
+            Err(_) => {
+                self.catalog.cover(file, covers(&self.root, file, &[]));
+                self.catalog.suspect(file);
+            }
         }
         self.catalog.is_wanted(file)
     }
