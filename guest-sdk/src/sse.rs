@@ -33,8 +33,8 @@ use std::time::Duration;
 
 use crate::{Error, Request, Response};
 
-/// Begins a stream of events: says that it is one, that no cache may keep it, and sends the head, so that the client
-/// knows at once that it is connected.
+/// Begins a stream of events: says that it is one, that no cache may keep it and no proxy may hold it back
+/// (`x-accel-buffering: no`), and sends the head, so that the client knows at once that it is connected.
 ///
 /// Where the host holds as many open responses as it may, the client is therefore not told 503 but cut, which browsers
 /// answer by connecting again.
@@ -44,6 +44,8 @@ use crate::{Error, Request, Response};
 /// [`Error::HeadAlreadySent`] after a write, [`Error::Closed`] once the response is complete or its client has gone.
 pub fn open(response: &Response) -> Result<(), Error> {
     response.set_field("content-type", "text/event-stream")?.set_field("cache-control", "no-store")?;
+    // nginx, and what follows it, would keep events back until a buffer is full.
+    response.set_field("x-accel-buffering", "no")?;
     // A comment, which clients skip: the head goes with the first chunk.
     response.write(":\n\n")?;
     Ok(())

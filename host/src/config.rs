@@ -35,6 +35,9 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// Who sees the answers of the host's own.
     pub audience: Audience,
+    /// Hosts, without ports, that are served to those who develop beside the names of loopback. Under any other name a
+    /// page of another site could read what is theirs alone.
+    pub dev_hosts: Vec<String>,
 }
 
 /// What becomes of the memory of who holds which path, where there is a cache directory to keep it in.
@@ -110,6 +113,7 @@ impl Default for Config {
             cache_directory: None,
             access_log: None,
             audience: Audience::Strangers,
+            dev_hosts: Vec::new(),
         }
     }
 }
@@ -126,7 +130,9 @@ impl Default for Timeouts {
             head: Duration::from_secs(30),
             body: Duration::from_secs(30),
             least_body_rate: NonZeroU64::new(256),
-            idle: Duration::from_secs(60),
+            // Longer than the 60 s of common load balancers and proxies: of two that may close an idle connection, the
+            // one that sends requests must do it first, or a request meets the end of its connection.
+            idle: Duration::from_secs(75),
             load: Duration::from_secs(10),
             write: Duration::from_secs(30),
             least_write_rate: NonZeroU64::new(256),

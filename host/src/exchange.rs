@@ -22,6 +22,7 @@ use crate::push::Subscriber;
 mod body_error;
 mod notes;
 mod passage;
+mod printed;
 mod push;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub(crate) use writing::LONGEST_RUN;
 pub use writing::Sink;
 
 use passage::Passage;
+use printed::Printed;
 use push::Push;
 use writing::Pace;
 
@@ -76,6 +78,8 @@ struct Inner {
     passage: Option<Box<Passage>>,
     /// The response was the handshake of a WebSocket, and is over.
     is_websocket: bool,
+    /// What those who develop are shown beside a failure.
+    printed: Option<Box<Printed>>,
     /// What has become of the client, where that has cut the handler's time short.
     lost: Option<Lost>,
 }
@@ -133,6 +137,7 @@ impl Inner {
             passage: None,
             is_websocket: false,
             lost: None,
+            printed: None,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod framing;
 pub(crate) mod grammar;
 pub mod head;
 pub(crate) mod line;
+pub mod loopback;
 pub mod response;
 pub mod status;
 pub mod target;

@@ -2,7 +2,7 @@
 
 use crate::support::{Client, RoutesDir, TestServer};
 
-const HEAD: &str = "HTTP/1.1 200 OK\r\nDate: <date>\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\n\
+const HEAD: &str = "HTTP/1.1 200 OK\r\nDate: <date>\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\nx-accel-buffering: no\r\n\
     Transfer-Encoding: chunked\r\n";
 const SAID: &str = "HTTP/1.1 204 No Content\r\nDate: <date>\r\nConnection: close\r\n\r\n";
 

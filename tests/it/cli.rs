@@ -66,7 +66,7 @@ fn help_shows_every_default() {
         ("--head-timeout", "30"),
         ("--body-timeout", "30"),
         ("--min-body-rate", "256"),
-        ("--idle-timeout", "60"),
+        ("--idle-timeout", "75"),
         ("--load-timeout", "10"),
         ("--write-timeout", "30"),
         ("--grace", "5"),

@@ -56,6 +56,67 @@ fn a_failure_shows_why_and_where_in_readable_names() {
 }
 
 #[test]
+fn a_failure_shows_what_was_printed_before_it() {
+    let server = server(RoutesDir::new().with("panics").with("log_flood").with("trap"));
+    let answer = server.get("/panics");
+    let shown =
+        |answer: &str| answer.contains("It had printed:\n") && answer.contains("\n  this handler always panics\n");
+    assert!(shown(&answer), "{answer}");
+    let page = "GET /panics HTTP/1.1\r\nHost: it\r\nAccept: text/html\r\nConnection: close\r\n\r\n";
+    assert!(shown(&server.exchange(page)));
+    // What another request has printed is not its.
+    assert!(!server.get("/trap").contains("It had printed"));
+}
+
+const HELLO: &str = "HTTP/1.1 200 OK\r\n";
+const MISDIRECTED: &str = "HTTP/1.1 421 Misdirected Request\r\n";
+
+/// What a request with these lines gets.
+fn named(process: &Process, lines: &str) -> String {
+    process.connect().exchange(format!("{lines}Connection: close\r\n\r\n"))
+}
+
+#[test]
+fn it_is_read_under_names_of_loopback_alone() {
+    let process = Process::start(&RoutesDir::new().with("hello"), &["--dev", "--dev-host", "Dev.Example"]);
+    let port = process.addresses()[0].port();
+    for host in ["localhost", "LOCALHOST:1", "a.localhost:80", "127.0.0.1", "127.1.2.3:80", "[::1]", "dev.example:99"] {
+        let answer = named(&process, &format!("GET /hello HTTP/1.1\r\nHost: {host}\r\n"));
+        assert!(answer.starts_with(HELLO), "{host}: {answer}");
+    }
+    for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "sub.dev.example"] {
+        for target in ["/hello", "/helo", "/"] {
+            let answer = named(&process, &format!("GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\n"));
+            assert!(answer.starts_with(MISDIRECTED), "{host}: {answer}");
+            let told =
+                format!("--dev serves names of loopback alone, and not {host}; for that, say --dev-host {host}\n");
+            assert!(answer.contains(&told), "{answer}");
+            assert!(!answer.contains("/hello ("), "no route is named: {answer}");
+        }
+    }
+    // It is the name of the target that counts (RFC 9112 section 3.2.2).
+    let absolute = named(&process, "GET http://evil.example/hello HTTP/1.1\r\nHost: localhost\r\n");
+    assert!(absolute.starts_with(MISDIRECTED), "{absolute}");
+    let mut client = process.connect();
+    client.send(format!("GET /hello HTTP/1.1\r\nHost: evil.example\r\n{}\r\n", super::support::websocket::HANDSHAKE));
+    client.read_until(MISDIRECTED);
+    // No browser asks without a name.
+    assert!(named(&process, "GET /hello HTTP/1.0\r\n").starts_with(HELLO));
+}
+
+#[test]
+fn without_it_any_name_is_served() {
+    let process = Process::start(&RoutesDir::new().with("hello"), &[]);
+    assert!(named(&process, "GET /hello HTTP/1.1\r\nHost: evil.example\r\n").starts_with(HELLO));
+    for arguments in
+        [&["--dev-host", "a.example"][..], &["--dev", "--dev-host", "a.example:80"], &["--dev", "--dev-host", ""]]
+    {
+        let mut command = host(&["run"]);
+        assert_eq!(run(command.args(arguments)).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
 fn strangers_are_shown_neither_reasons_nor_routes_nor_times() {
     let server = TestServer::start(RoutesDir::new().with("script").with("trap").with("hello"));
     for target in ["/trap", "/script?fail=tea", "/helo", "/script?body=a", "/script?write=a"] {
@@ -87,7 +148,7 @@ fn every_answer_of_a_handler_says_what_it_cost_until_its_head() {
 
 #[test]
 fn it_warns_at_its_start_and_logs_requests() {
-    let process = Process::start(&RoutesDir::new().with("script"), &["--dev"]);
+    let process = Process::start(&RoutesDir::new().with("script"), &["--dev", "--dev-host", "it"]);
     process.stderr().wait_for(&[" WARN ", "--dev: whoever connects sees", "not for strangers"]);
     process.connect().exchange("GET /script HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
     process.signal("TERM");

@@ -16,6 +16,7 @@ mod dev;
 mod disk;
 mod examples;
 mod fairness;
+mod few_threads;
 mod gone_clients;
 mod guard_paths;
 mod guards;

@@ -11,6 +11,7 @@ use clap::Args;
 use host::access_log::{AccessLog, Format};
 use host::config::{Audience, Config, Limits, Remember, Timeouts};
 use host::http::head::HeadLimits;
+use host::http::loopback;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
 use host::server::{Running, Server};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -49,6 +50,11 @@ pub(super) struct Run {
     /// handler has a Server-Timing. Not for strangers, so all listeners must be loopback addresses.
     #[arg(long, help_heading = "Server")]
     dev: bool,
+
+    /// Another host by whose name --dev serves, without its port; can be given several times. Else it serves localhost,
+    /// the names below it, and loopback addresses alone, so that no page of another site can read it.
+    #[arg(long, value_name = "NAME", requires = "dev", value_parser = host_name, help_heading = "Server")]
+    dev_host: Vec<String>,
 
     /// Threads that serve [default: one for each core].
     #[arg(long, value_name = "N", help_heading = "Server")]
@@ -212,6 +218,7 @@ impl Run {
             cache_directory: self.source.loading.cache_directory()?,
             access_log,
             audience: if self.dev { Audience::Developers } else { Audience::Strangers },
+            dev_hosts: self.dev_host.clone(),
         })
     }
 }
@@ -321,6 +328,11 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty() && loopback::host(text) == text && !text.contains(['/', '@']);
+    if is_name { Ok(text.to_owned()) } else { Err("expected a host without a port, such as dev.example".to_owned()) }
 }
 
 fn seconds(duration: Duration) -> String {

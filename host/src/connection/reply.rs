@@ -12,11 +12,13 @@ use super::terms::{LAST, Terms};
 use super::{Connection, scratch};
 use crate::access_log::Asked;
 use crate::close_reason::CloseReason;
+use crate::config::Audience;
 use crate::exchange::{Exchange, Request};
 use crate::guest::{CallError, Outcome};
 use crate::http::decode::{BodyDecoder, check_begun};
 use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use crate::http::head::{HeadError, RequestHead};
+use crate::http::loopback;
 use crate::http::response::{Response, ResponseOptions};
 use crate::intake::Intake;
 use crate::pump::Pump;
@@ -24,6 +26,9 @@ use crate::routes::{Lookup, Params};
 
 /// The size of a piece where no route says otherwise.
 const PIECE: usize = 16 * 1024;
+
+/// The most characters of a host's name that an answer repeats.
+const MAX_NAME: usize = 255;
 
 /// A request that is served.
 pub(super) type Serving<'c> = Pin<Box<dyn Future<Output = Result<Served, CloseReason>> + Send + 'c>>;
@@ -93,7 +98,24 @@ impl Connection {
             terms.framing = BodyFraming::None;
             return Some(Refusal::of_wrong(error.status(), &error));
         }
-        None
+        match self.worker.audience() {
+            Audience::Developers => self.check_name(head),
+            Audience::Strangers => None,
+        }
+    }
+
+    /// Refuses a request under a name that is not of this machine: what those who develop see, a page of another site must
+    /// not, and a name that its owner lets lead here makes the two one site for a browser.
+    fn check_name(&self, head: &RequestHead) -> Option<Refusal<'static>> {
+        let authority = String::from_utf8_lossy(head.values("host").next()?);
+        let host = loopback::host(&authority);
+        let mut served = self.worker.config().dev_hosts.iter();
+        if loopback::is_loopback(host) || served.any(|served| served.eq_ignore_ascii_case(host)) {
+            return None;
+        }
+        let host: String = host.chars().take(MAX_NAME).collect();
+        let text = format!("--dev serves names of loopback alone, and not {host}; for that, say --dev-host {host}");
+        Some(Refusal::new(421, text))
     }
 
     /// Answers a head that cannot be read. What follows it cannot be read either.

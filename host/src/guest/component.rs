@@ -14,7 +14,7 @@ use super::limits::Excess;
 use super::message::{GuestMessage, GuestReply};
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
-use super::{instance, limits, missing, proposals, report, snapshot};
+use super::{compile_threads, instance, limits, missing, proposals, report, snapshot};
 use crate::options::Value;
 
 /// A loaded component, ready to be called.
@@ -52,6 +52,9 @@ pub enum LoadError {
     /// The binary is broken.
     #[error("it cannot be compiled: {0}")]
     Broken(String),
+    /// The system lets no thread be started to compile it by.
+    #[error("no thread can be started to compile it: {0}")]
+    Threads(String),
     /// It uses proposals that this host has off.
     #[error("it uses what this host does not support: {0}")]
     Proposal(String),
@@ -115,6 +118,12 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether it may be gone without a change of the file.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Threads(_))
+    }
+
     /// What the author or the operator can do.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
@@ -124,6 +133,7 @@ impl LoadError {
                 "build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
             }
             Self::Broken(_) => "build or copy the file again: it is truncated, damaged, or newer than this host",
+            Self::Threads(_) => "let the host start more threads (`ulimit -u`, or `pids.max` of its cgroup)",
             Self::Proposal(_) => {
                 "build it for `wasm32-wasip2` without these proposals of WebAssembly: leave out the flags of the compiler \
                  that turn them on, and lift functions without `async`"
@@ -229,6 +239,7 @@ impl From<GuestDeclaration> for Declaration {
 /// Compiles a component.
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Vec<LoadError>> {
     check_preamble(bytes).map_err(|error| vec![error])?;
+    compile_threads::prepare().map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let component = Component::from_binary(engine.wasmtime(), bytes);
     component.map_err(|error| vec![refused(bytes, &error)])
 }

@@ -5,7 +5,7 @@
 //! invocations of a route print in a time is bounded by its [`LogQuota`].
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,6 +13,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use super::Invocation;
+use crate::exchange::Exchange;
 use crate::log_quota::LogQuota;
 use crate::options::is_plain;
 
@@ -35,7 +37,7 @@ pub(super) struct GuestLog {
 impl GuestLog {
     /// Of an invocation for a request, or of one for none. Without a `quota` only the invocation itself is bounded.
     pub(super) fn new(route: Arc<str>, request: Option<u64>, quota: Option<Arc<LogQuota>>) -> Self {
-        let log = Arc::new(Mutex::new(Log { route, request, quota, left: Some(MAX_BYTES) }));
+        let log = Arc::new(Mutex::new(Log { route, request, quota, left: Some(MAX_BYTES), shown: Weak::new() }));
         let stream = |name| {
             let lines = Lines { name, partial: Vec::new(), log: log.clone() };
             Stream(Arc::new(Mutex::new(lines)))
@@ -51,13 +53,22 @@ impl GuestLog {
         self.stderr.clone()
     }
 
+    /// Of an invocation.
+    pub(super) fn of(invocation: &Invocation) -> Self {
+        let Invocation { exchange, options, route, id, .. } = invocation;
+        let log = Self::new(route.clone(), Some(*id), Some(options.log.clone()));
+        log.stdout.lines().log().shown = shown(exchange);
+        log
+    }
+
     /// What is printed from now on belongs to this request, which has the whole bound again.
-    pub(super) fn begin(&self, request: u64, quota: &Arc<LogQuota>) {
+    pub(super) fn begin(&self, invocation: &Invocation) {
         self.finish();
         let lines = self.stdout.lines();
         let mut log = lines.log();
-        (log.request, log.left) = (Some(request), Some(MAX_BYTES));
-        log.quota = Some(quota.clone());
+        (log.request, log.left) = (Some(invocation.id), Some(MAX_BYTES));
+        log.quota = Some(invocation.options.log.clone());
+        log.shown = shown(&invocation.exchange);
     }
 
     /// Logs what is left of a line that was not ended.
@@ -147,6 +158,13 @@ struct Log {
     quota: Option<Arc<LogQuota>>,
     /// The bytes that are still logged; none once it was said that no more are.
     left: Option<usize>,
+    /// The exchange whose answer shows what is printed, where one does.
+    shown: Weak<Exchange>,
+}
+
+/// An exchange, where its answer is to show what is printed.
+fn shown(exchange: &Arc<Exchange>) -> Weak<Exchange> {
+    if exchange.is_for_developers() { Arc::downgrade(exchange) } else { Weak::new() }
 }
 
 impl Log {
@@ -160,6 +178,9 @@ impl Log {
         // A guest's line may hold anything: control characters could forge lines of the log, drive a terminal, or show
         // the line in another order than it was printed.
         let line: String = line.chars().map(|c| if is_plain(c) || c == '\t' { c } else { '\u{fffd}' }).collect();
+        if let Some(exchange) = self.shown.upgrade() {
+            exchange.note_printed(&line);
+        }
         self.left = left.checked_sub(line.len().max(MIN_LINE_COST));
         match self.left {
             Some(_) => self.tell(stream, &line),

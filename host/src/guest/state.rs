@@ -75,7 +75,7 @@ impl State {
         self.memory.refused = false;
         self.ran = Duration::ZERO;
         if let Some(wasi) = &self.wasi {
-            wasi.log.begin(invocation.id, &invocation.options.log);
+            wasi.log.begin(&invocation);
         }
         self.role = Role::Invocation(invocation);
     }
@@ -144,9 +144,7 @@ impl State {
 
     fn make_wasi(&self) -> Box<Wasi> {
         let log = match &self.role {
-            Role::Invocation(Invocation { route, id, options, .. }) => {
-                GuestLog::new(route.clone(), Some(*id), Some(options.log.clone()))
-            }
+            Role::Invocation(invocation) => GuestLog::of(invocation),
             Role::Alone { route, .. } => GuestLog::new(route.clone(), None, None),
         };
         // Nothing is granted: no files, no environment, no arguments, no network, no name look-up.

@@ -69,7 +69,10 @@ impl Directory {
         let store = memory.filter(|_| root.is_dir()).map(|memory| Store::new(memory, root));
         let publisher = Publisher::new(root, load, events.clone(), first.clone(), files, store);
         let current = publisher.current();
-        let thread = Builder::new().name("routes".to_owned()).spawn(move || publisher.run(&received))?;
+        let thread = Builder::new().name("routes".to_owned()).spawn(move || publisher.run(&received));
+        let refused =
+            |error: io::Error| io::Error::new(error.kind(), format!("no thread can be started to load them: {error}"));
+        let thread = thread.map_err(refused)?;
         Ok(Self { root: root.to_owned(), current, events, first, thread: Some(thread) })
     }
 

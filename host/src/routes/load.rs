@@ -337,7 +337,11 @@ fn component<C>(file: &Path, load: impl FnOnce(&[u8]) -> Result<C, Vec<LoadError
     let bytes = disk::read(file, MAX_COMPONENT_BYTES)
         .map_err(|reason| Failure::unread(file, &reason, "make it a readable file of a component"))?;
     let report = |errors: Vec<LoadError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
-    load(&bytes).map_err(|errors| Failure::lasting(report(errors)))
+    load(&bytes).map_err(|errors| {
+        let passes = errors.iter().any(LoadError::is_passing);
+        let standing = if passes { Standing::Passing } else { Standing::Final };
+        Failure { diagnostics: report(errors), standing }
+    })
 }
 
 /// Each mistake at the file that makes it.

@@ -198,7 +198,7 @@ pub(in crate::connection) fn tell(
     error: &CallError,
 ) {
     if let (CallError::Deadline { backtrace }, Some(lost)) = (error, exchange.lost()) {
-        if quota.admit(route, LINE) {
+        if quota.admit(route, LINE + backtrace.len()) {
             tell_lost(route, request, lost, backtrace);
         }
         return;
@@ -238,16 +238,21 @@ fn tell_lost(route: &str, request: u64, lost: Lost, backtrace: &str) {
     }
 }
 
-/// The same for the page of those who develop; nothing for all others.
+/// The same for the page of those who develop, with what was printed last; nothing for all others.
 pub(in crate::connection) fn explain(
     audience: Audience,
     route: &str,
     exchange: &Exchange,
     error: &CallError,
 ) -> String {
-    match (audience, exchange.middleware()) {
-        (Audience::Strangers, _) => String::new(),
+    let told = match (audience, exchange.middleware()) {
+        (Audience::Strangers, _) => return String::new(),
         (Audience::Developers, Some(middleware)) => format!("middleware {middleware} of {route} {error}"),
         (Audience::Developers, None) => format!("handler {route} {error}"),
+    };
+    let printed = exchange.printed();
+    if printed.is_empty() {
+        return told;
     }
+    format!("{told}\n\nIt had printed:\n  {}", printed.join("\n  "))
 }
