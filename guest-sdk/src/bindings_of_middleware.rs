@@ -15,3 +15,10 @@ pub mod on_request;
 #[doc(hidden)]
 #[rustfmt::skip]
 pub mod on_response;
+#[allow(missing_docs, reason = "generated")]
+#[allow(unsafe_code, reason = "the canonical ABI passes pointers")]
+#[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
+#[allow(clippy::unwrap_used, unused_qualifications, reason = "generated")]
+#[doc(hidden)]
+#[rustfmt::skip]
+pub mod seals;

@@ -11,6 +11,7 @@
 
 use crate::Error;
 use crate::bindings::vibrato::handler::context as host;
+use crate::bindings_of_middleware::seals::vibrato::handler::seal as seals;
 
 /// The bytes that were set last under this name in this request; none where none were.
 #[must_use]
@@ -22,7 +23,25 @@ pub fn get(name: &str) -> Option<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] past 64 names, 256 bytes in a name, or 64 KiB of names and values in all.
+/// [`Error::TooLarge`] past 64 names, 256 bytes in a name, or 64 KiB of names and values in all; [`Error::Forbidden`] for
+/// a name that was sealed.
 pub fn set(name: &str, value: impl AsRef<[u8]>) -> Result<(), Error> {
     Ok(host::set(name, value.as_ref())?)
+}
+
+/// Seals a name as it stands, whether or not it has bytes: nobody sets it any more in this request, neither other
+/// middleware nor the handler. For `#[on_request]` alone.
+///
+/// # Errors
+///
+/// [`Error::Forbidden`] anywhere else, [`Error::TooLarge`] as [`set`].
+pub fn seal(name: &str) -> Result<(), Error> {
+    Ok(seals::context(name)?)
+}
+
+/// The bytes of a name that was sealed, and so of a middleware, whatever the handler has tried; none where it was not
+/// sealed, or has none.
+#[must_use]
+pub fn sealed(name: &str) -> Option<Vec<u8>> {
+    seals::sealed(name)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::bindings::vibrato::handler::response;
 use crate::bindings::vibrato::handler::types::Error as Refusal;
+use crate::bindings_of_middleware::seals::vibrato::handler::seal as seals;
 
 /// The most bytes that one call to the host hands over.
 const MAX_WRITE_BYTES: usize = 64 * 1024 * 1024;
@@ -50,6 +51,18 @@ impl Response {
     /// connection, [`Error::HeadAlreadySent`] after a write, [`Error::Closed`].
     pub fn set_field(&self, name: &str, value: impl AsRef<[u8]>) -> Result<&Self, Error> {
         response::set_field(name, value.as_ref())?;
+        Ok(self)
+    }
+
+    /// Seals a field as it stands, by its name in any case and whether or not it is set: neither other middleware nor the
+    /// handler changes it any more, until `#[on_response]` of the chain sees the response. For `#[on_request]` alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] anywhere else, [`Error::Invalid`] and [`Error::TooLarge`] for what is no field's name or one
+    /// too many.
+    pub fn seal_field(&self, name: &str) -> Result<&Self, Error> {
+        seals::field(name)?;
         Ok(self)
     }
 

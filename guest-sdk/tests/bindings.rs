@@ -13,6 +13,9 @@ use wit_bindgen_rust::{Opts, WithOption};
 /// The interfaces that all worlds share: the first file has them.
 const SHARED: [&str; 6] = ["types", "request", "response", "options", "push", "context"];
 
+/// Where the bindings of what middleware imports alone are.
+const SEAL: &str = "crate::bindings_of_middleware::seals::vibrato::handler::seal";
+
 /// The export of the world `websocket` alone: a handler has it beside those of `handler-described`, or has it not.
 const ON_MESSAGE: &str = "
     package vibrato:guest-sdk;
@@ -20,6 +23,15 @@ const ON_MESSAGE: &str = "
     world on-message {
         use vibrato:handler/messages@0.1.0.{message, reply};
         export on-message: func(message: message) -> reply;
+    }
+";
+
+/// What middleware imports alone: the worlds of `on-request` and `on-response` share it.
+const SEALS: &str = "
+    package vibrato:guest-sdk;
+
+    world seals {
+        import vibrato:handler/seal@0.1.0;
     }
 ";
 
@@ -39,7 +51,8 @@ fn bindings_are_what_the_generator_makes_of_the_worlds() -> Result<(), Box<dyn E
             let path = format!("crate::bindings::vibrato::handler::{name}");
             (format!("vibrato:handler/{name}@0.1.0"), WithOption::Path(path))
         };
-        let with = SHARED.iter().map(shared).collect();
+        let seal = ("vibrato:handler/seal@0.1.0".to_owned(), WithOption::Path(SEAL.to_owned()));
+        let with = SHARED.iter().map(shared).chain([seal]).collect();
         let of_middleware = Opts { with, ..options(&format!("guest_sdk::bindings_of_middleware::{module}")) };
         let name = module.replace("on_", "middleware-");
         let (resolve, package) = world()?;
@@ -47,6 +60,21 @@ fn bindings_are_what_the_generator_makes_of_the_worlds() -> Result<(), Box<dyn E
         check(&path, &generate(resolve, package, &name, of_middleware)?)?;
     }
     Ok(())
+}
+
+#[test]
+fn bindings_of_seals_are_what_the_generator_makes_of_their_world() -> Result<(), Box<dyn Error>> {
+    let (mut resolve, _) = world()?;
+    let package = resolve.push_str("seals.wit", SEALS)?;
+    let types = WithOption::Path("crate::bindings::vibrato::handler::types".to_owned());
+    let with = [("vibrato:handler/types@0.1.0".to_owned(), types)];
+    // The interface is of another package than the world.
+    let options = Opts {
+        generate_all: true,
+        with: with.into_iter().collect(),
+        ..options("guest_sdk::bindings_of_middleware::seals")
+    };
+    check("src/bindings_of_middleware/seals.rs", &generate(resolve, package, "seals", options)?)
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::clock;
-use crate::http::fields::Fields;
+use crate::http::fields::{FieldError, Fields};
 use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseError};
 use crate::push::Subscriber;
@@ -210,15 +210,19 @@ impl Exchange {
         self.lock().of_handler()?.set_status(code)
     }
 
-    /// Changes the fields of the response.
+    /// Changes a field of the response.
     ///
     /// # Errors
-    /// As [`Response::fields`], or what the change says.
-    pub fn fields<E>(&self, change: impl FnOnce(&mut Fields) -> Result<(), E>) -> Result<(), ResponseError>
-    where
-        ResponseError: From<E>,
-    {
-        Ok(change(self.lock().of_handler()?.fields()?)?)
+    /// As [`Response::fields`], what the change says, or that middleware has sealed the field.
+    pub fn change_field(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Fields) -> Result<(), FieldError>,
+    ) -> Result<(), ResponseError> {
+        let inner = &mut *self.lock();
+        let may_change = inner.may_change(name);
+        let fields = inner.of_handler()?.fields()?;
+        if may_change { Ok(change(fields)?) } else { Err(FieldError::Forbidden.into()) }
     }
 
     /// Waits until the head may be sent and the client took enough of what was written, or the response is over.

@@ -4,6 +4,7 @@
 //! Owns everything of wasmtime: the engine, compiling and linking, the host functions of `wit/world.wit`, the limits
 //! of an invocation. It must not know sockets, routes or options' origin: a handler sees an exchange.
 
+mod clocks;
 mod compile_threads;
 mod component;
 mod engine;

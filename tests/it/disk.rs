@@ -187,7 +187,7 @@ fn a_component_with_an_import_too_many_is_told_which_and_what_there_is() {
         error(
             "interface.wasm",
             "it imports `vibrato:handler/elsewhere@0.1.0`, which this host does not provide: `vibrato:handler@0.1.0` has \
-             types, request, response, options, push, context, messages",
+             types, request, response, options, push, context, seal, messages",
             BUILD_AGAINST,
         ),
         error("package.wasm", "it imports `acme:store/get@1.0.0`, which this host does not provide", BUILD_AGAINST),

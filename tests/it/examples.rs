@@ -259,7 +259,7 @@ fn a_guest_that_cannot_fail_imports_nothing_but_what_it_calls() {
         expected.sort();
         assert_eq!(imports(name), expected, "{name}");
     }
-    let called = ["context@0.1.0 get", "response@0.1.0 fail", "response@0.1.0 set-field"];
+    let called = ["response@0.1.0 fail", "response@0.1.0 set-field", "seal@0.1.0 sealed"];
     assert_eq!(imports("access-header"), called.map(|function| format!("vibrato:handler/{function}")));
 }
 

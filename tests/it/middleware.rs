@@ -275,3 +275,72 @@ fn there_is_no_chain_where_there_is_no_route() {
     let beside = server.get("/script?body=Hi");
     assert!(beside.starts_with(ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "2\r\nHi\r\n")), "{beside}");
 }
+
+#[test]
+fn what_a_middleware_seals_nobody_changes_before_the_response_is_made() {
+    let server = serve_as("seals", "");
+    let sealed = |report: &str| {
+        let body = format!("{:x}\r\n{report}\r\n0\r\n\r\n", report.len());
+        traced!("x-a: 1\r\n", "").to_owned() + &body
+    };
+    let refused = |commands: &str, report: &str| {
+        let query = format!("a=seal:x-a=1&{commands}&report");
+        check(&server, GET, &[(&query, &*sealed(report), Lives)]);
+    };
+    refused("set=x-a:2", "set: forbidden\n");
+    refused("set=X-A:2", "set: forbidden\n");
+    refused("append=x-A:2", "append: forbidden\n");
+    refused("remove=x-a", "remove: forbidden\n");
+    let cases = [
+        // Another name is as free as before.
+        ("a=seal:x-a=1&set=x-ab:2&body=Hi", traced!("x-a: 1\r\nx-ab: 2\r\n", "2\r\nHi\r\n0\r\n\r\n"), Lives),
+        // What is not there is sealed as such.
+        ("a=seal:x-a&set=x-a:2&body=Hi", HI, Lives),
+        // The chain changes it still when it sees the response.
+        ("a=seal:x-a=1&b-response=set:x-a=3&body=Hi", traced!("x-a: 3\r\n", "2\r\nHi\r\n0\r\n\r\n"), Lives),
+    ];
+    check(&server, GET, &cases);
+    // It stands where a later middleware fails of it, and where the handler fails in order to lose it.
+    let lost = |query: &str| {
+        let answer = server.get(&format!("/in?{query}"));
+        assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("\r\nx-a: 1\r\n"), "{query}: {answer}");
+        assert!(!answer.contains("x-b"), "{query}: {answer}");
+    };
+    lost("a=seal:x-a=1&b=set:x-a=2");
+    lost("a=seal:x-a=1&set=x-b:1&trap");
+    lost("a=seal:x-a=1&set=x-b:1&fail=why");
+    lost("a=seal:x-a=1&set=x-b:1&set=content-length:9&body=short");
+    // What describes the handler's body is not true of the host's.
+    for name in ["content-type", "content-length", "content-encoding"] {
+        let value = if name == "content-length" { "9" } else { "x/y" };
+        let answer = server.get(&format!("/in?a=seal:{name}={value}&trap"));
+        assert!(answer.ends_with("Content-Length: 22\r\nConnection: close\r\n\r\nInternal Server Error\n"), "{answer}");
+        assert!(!answer.contains("x/y"), "{answer}");
+    }
+}
+
+#[test]
+fn what_is_sealed_in_the_context_is_a_middlewares_word() {
+    let server = serve_as("vouches", "");
+    let says = |query: &str, sealed: &str, report: &str| {
+        let answer = server.get(&format!("/in?{query}&c-response=sealed:user&report"));
+        assert!(answer.contains(&format!("\r\nx-sealed: {sealed}\r\n")), "{query}: {answer}");
+        assert!(answer.contains(&format!("\r\n{report}\r\n0\r\n")), "{query}: {answer}");
+    };
+    says("a=vouch:user=Ada&leave=user:Eve&ask=context:user", "Ada", "leave: forbidden\ncontext:user: Ada\n");
+    // Sealed without bytes, nobody leaves any.
+    says("a=vouch:user&leave=user:Eve&ask=context:user", "nothing", "leave: forbidden\ncontext:user: none\n");
+    // What the handler leaves is for its own eyes.
+    says("leave=user:Eve&ask=context:user", "nothing", "leave: ok\ncontext:user: Eve\n");
+}
+
+#[test]
+fn only_a_middleware_that_sees_a_request_seals() {
+    let server = serve_as("sealers", "");
+    for path in ["/in", "/script"] {
+        let answer = server.get(&format!("{path}?seal=x-a&set=x-a:1&report"));
+        assert!(answer.contains("\r\nx-a: 1\r\n") && answer.contains("seal: forbidden\nset: ok\n"), "{answer}");
+    }
+    let answer = server.get("/in?a-response=try-seal&body=Hi");
+    assert!(answer.contains("\r\nx-tried: forbidden forbidden\r\n"), "{answer}");
+}

@@ -4,7 +4,8 @@ use guest_sdk::{Error, Response, context, on_response};
 
 #[on_response]
 fn access_header(response: Response) -> Result<(), Error> {
-    match context::get("user") {
+    // What the handler itself may have left there is no middleware's word.
+    match context::sealed("user") {
         Some(user) => response.set_field("x-access", user)?,
         None => response.set_field("x-access", "nobody")?,
     };

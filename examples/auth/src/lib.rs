@@ -8,6 +8,8 @@ use guest_sdk::{Error, Options, Outcome, Request, Response, Value, context, on_r
 fn auth(request: Request, response: Response, options: Options) -> Result<Option<Outcome>, Error> {
     if let Some(name) = user(request, options) {
         context::set("user", name)?;
+        // The handler does not change whose request it is.
+        context::seal("user")?;
         return Ok(None);
     }
     response.set_status(401)?.set_field("www-authenticate", "Bearer realm=\"vibrato\"")?;

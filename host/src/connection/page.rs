@@ -56,6 +56,16 @@ impl Written<'_> {
         debug_assert_eq!(replaced, Ok(()));
     }
 
+    /// Answers with it beside the fields that are set. The head is not sent yet.
+    pub(super) fn answer(mut self, response: &mut Response) {
+        if self.varies {
+            self.fields.push(VARY);
+        }
+        // The callers have checked that the head is not sent, and the fields are the host's own.
+        let answered = response.answer(self.status, &self.fields, &self.text, clock::date);
+        debug_assert_eq!(answered, Ok(()));
+    }
+
     /// Describes it beside the fields that are set: its text is to be the body.
     ///
     /// # Errors

@@ -17,6 +17,9 @@ const MAX_BYTES: usize = 64 * 1024;
 /// Why a note cannot be left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NoteError {
+    /// A middleware has sealed the name, or only a middleware may seal one.
+    #[error("the note is sealed")]
+    Forbidden,
     /// Past 64 names, 256 bytes of a name, or 64 KiB in all.
     #[error("too many or too large notes")]
     TooLarge,
@@ -25,28 +28,69 @@ pub enum NoteError {
 /// Named bytes: so few that looking at each is the quickest way to find one.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    notes: Vec<(String, Bytes)>,
+    notes: Vec<Note>,
+}
+
+#[derive(Debug)]
+struct Note {
+    name: String,
+    /// None where the name was sealed without bytes.
+    value: Option<Bytes>,
+    is_sealed: bool,
+}
+
+impl Note {
+    fn bytes(&self) -> usize {
+        self.name.len() + self.value.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 impl Notes {
     /// The bytes of a name.
     pub(super) fn get(&self, name: &str) -> Option<Bytes> {
-        self.notes.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        self.find(name)?.value.clone()
+    }
+
+    /// The bytes of a name that was sealed.
+    pub(super) fn sealed(&self, name: &str) -> Option<Bytes> {
+        self.find(name).filter(|note| note.is_sealed)?.value.clone()
     }
 
     /// Sets the bytes of a name, in place of what it had.
     pub(super) fn set(&mut self, name: &str, value: &[u8]) -> Result<(), NoteError> {
-        let others = || self.notes.iter().filter(|(known, _)| known != name);
-        let bytes: usize = others().map(|(name, value)| name.len() + value.len()).sum();
+        if self.find(name).is_some_and(|note| note.is_sealed) {
+            return Err(NoteError::Forbidden);
+        }
+        self.check_room(name, value.len())?;
+        self.notes.retain(|note| note.name != name);
+        let value = Some(Bytes::copy_from_slice(value));
+        self.notes.push(Note { name: name.to_owned(), value, is_sealed: false });
+        Ok(())
+    }
+
+    /// Lets nobody set the bytes of a name any more.
+    pub(super) fn seal(&mut self, name: &str) -> Result<(), NoteError> {
+        if let Some(note) = self.notes.iter_mut().find(|note| note.name == name) {
+            note.is_sealed = true;
+            return Ok(());
+        }
+        self.check_room(name, 0)?;
+        self.notes.push(Note { name: name.to_owned(), value: None, is_sealed: true });
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Option<&Note> {
+        self.notes.iter().find(|note| note.name == name)
+    }
+
+    /// Whether there is room for so many bytes under a name, in place of what it has.
+    fn check_room(&self, name: &str, length: usize) -> Result<(), NoteError> {
+        let others = || self.notes.iter().filter(|note| note.name != name);
+        let bytes: usize = others().map(Note::bytes).sum();
         let fits = name.len() <= MAX_NAME_BYTES
             && others().count() < MAX_NOTES
-            && value.len() <= MAX_BYTES
-            && bytes + name.len() + value.len() <= MAX_BYTES;
-        if !fits {
-            return Err(NoteError::TooLarge);
-        }
-        self.notes.retain(|(known, _)| known != name);
-        self.notes.push((name.to_owned(), Bytes::copy_from_slice(value)));
-        Ok(())
+            && length <= MAX_BYTES
+            && bytes + name.len() + length <= MAX_BYTES;
+        if fits { Ok(()) } else { Err(NoteError::TooLarge) }
     }
 }

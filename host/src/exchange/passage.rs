@@ -11,13 +11,19 @@ use bytes::Bytes;
 
 use super::notes::Notes;
 use super::{Exchange, Inner, NoteError};
+use crate::http::fields::{self, FieldError};
 use crate::http::response::ResponseError;
+
+/// Fields that are true of one body alone.
+const OF_THE_BODY: [&str; 4] = ["content-encoding", "content-length", "content-range", "content-type"];
 
 /// What only a request with middleware has, or one that leaves notes.
 #[derive(Debug, Default)]
 pub(super) struct Passage {
     gate: Gate,
     notes: Notes,
+    /// The fields that nobody changes before the chain sees the head, in lower case.
+    sealed: Vec<String>,
     /// The middleware that is called at the moment.
     middleware: Option<Arc<str>>,
     /// When the time of that one is used up.
@@ -69,6 +75,18 @@ impl Inner {
 
     fn passage(&mut self) -> &mut Passage {
         self.passage.get_or_insert_default()
+    }
+
+    /// Whether a field may be changed now, for all that middleware has sealed.
+    pub(super) fn may_change(&self, field: &str) -> bool {
+        let Some(passage) = &self.passage else { return true };
+        passage.gate == Gate::Watched || !passage.sealed.iter().any(|sealed| sealed.eq_ignore_ascii_case(field))
+    }
+
+    /// Whether a middleware sees the request now.
+    fn may_seal(&self) -> bool {
+        let is_called = |passage: &Passage| passage.middleware.is_some() && passage.gate != Gate::Watched;
+        self.passage.as_deref().is_some_and(is_called)
     }
 
     fn gate(&self) -> Gate {
@@ -156,5 +174,54 @@ impl Exchange {
     /// Past a bound: see [`NoteError`].
     pub fn set_note(&self, name: &str, value: &[u8]) -> Result<(), NoteError> {
         self.lock().passage().notes.set(name, value)
+    }
+
+    /// The bytes that were left under a name that a middleware has sealed.
+    #[must_use]
+    pub fn sealed_note(&self, name: &str) -> Option<Bytes> {
+        self.lock().passage.as_ref()?.notes.sealed(name)
+    }
+
+    /// Lets nobody leave other bytes under a name. Only for a middleware that sees a request.
+    ///
+    /// # Errors
+    /// See [`NoteError`].
+    pub fn seal_note(&self, name: &str) -> Result<(), NoteError> {
+        let inner = &mut *self.lock();
+        if inner.may_seal() { inner.passage().notes.seal(name) } else { Err(NoteError::Forbidden) }
+    }
+
+    /// Lets nobody change a field of the response until the chain sees its head. Only for a middleware that sees a
+    /// request.
+    ///
+    /// # Errors
+    /// [`FieldError::Forbidden`] for anybody else, and for what is no name or one too many.
+    pub fn seal_field(&self, name: &str) -> Result<(), FieldError> {
+        let inner = &mut *self.lock();
+        if !inner.may_seal() {
+            return Err(FieldError::Forbidden);
+        }
+        fields::check_name(name)?;
+        let sealed = &mut inner.passage().sealed;
+        if sealed.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        if sealed.len() >= fields::MAX_FIELDS {
+            return Err(FieldError::TooLarge);
+        }
+        sealed.push(name.to_ascii_lowercase());
+        Ok(())
+    }
+
+    /// Forgets all fields of the response but those that were sealed, for an answer of the host's own: what describes a
+    /// body would not be true of it.
+    pub fn clear_unsealed(&self) {
+        let inner = &mut *self.lock();
+        let sealed = inner.passage.as_deref().map_or(&[][..], |passage| &passage.sealed);
+        if let Ok(fields) = inner.response.fields() {
+            let is = |name: &str, other: &&str| name.eq_ignore_ascii_case(other);
+            let describes_body = |name: &str| OF_THE_BODY.iter().any(|other| is(name, other));
+            fields.retain(|name| !describes_body(name) && sealed.iter().any(|sealed| is(name, &sealed.as_str())));
+        }
     }
 }

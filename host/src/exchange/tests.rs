@@ -194,7 +194,7 @@ fn the_first_write_to_a_response_without_a_body_is_taken_whatever_its_size() {
 #[test]
 fn a_chunk_that_is_longer_than_declared_is_refused_as_a_whole() {
     let exchange = exchange(options());
-    assert_eq!(exchange.fields(|fields| fields.set("content-length", b"100")), Ok(()));
+    assert_eq!(exchange.change_field("content-length", |fields| fields.set("content-length", b"100")), Ok(()));
     let mut offset = 0;
     assert_eq!(exchange.write(&[b'x'; 101], &mut offset), Err(ResponseError::Invalid));
     assert_eq!((offset, exchange.response(|response| response.is_building())), (0, true));
@@ -246,7 +246,7 @@ fn a_handler_that_gave_up_changes_nothing_more_and_says_why_once() {
     assert_eq!(exchange.fail(|| Ok::<_, ()>("first".to_owned())), Ok(()));
     assert_eq!(exchange.fail(|| Err("no text")), Ok(()));
     assert_eq!(exchange.set_status(202), Err(ResponseError::Closed));
-    assert_eq!(exchange.fields(|fields| fields.set("a", b"b")), Err(ResponseError::Closed));
+    assert_eq!(exchange.change_field("a", |fields| fields.set("a", b"b")), Err(ResponseError::Closed));
     for chunk in [&b"a"[..], b""] {
         assert_eq!(exchange.write(chunk, &mut 0), Err(ResponseError::Closed));
     }

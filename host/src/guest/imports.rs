@@ -4,6 +4,7 @@
 //! piece by piece as there is room, names and values without a copy before they are known to be good.
 
 mod push;
+mod seal;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +24,8 @@ use crate::http::fields::{FieldError, Fields};
 pub(super) const VERSION: &str = "0.1.0";
 
 /// The interfaces of the package `vibrato:handler`.
-pub(super) const INTERFACES: [&str; 7] = ["types", "request", "response", "options", "push", "context", "messages"];
+pub(super) const INTERFACES: [&str; 8] =
+    ["types", "request", "response", "options", "push", "context", "seal", "messages"];
 
 type GuestResult = std::result::Result<(), GuestError>;
 
@@ -40,7 +42,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     interface("response", add_response)?;
     interface("options", add_options)?;
     interface("push", push::add)?;
-    interface("context", add_context)
+    interface("context", add_context)?;
+    interface("seal", seal::add)
 }
 
 fn add_request(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
@@ -81,7 +84,7 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
             fields.remove(&name);
             Ok(())
         };
-        Ok((fields(&store, remove),))
+        Ok((change_field(&store, &name, remove),))
     })?;
     linker.func_wrap_async("write", |store: StoreContextMut<'_, State>, (chunk,): (WasmList<u8>,)| {
         Box::new(async move {
@@ -177,16 +180,17 @@ where
     linker.func_wrap(name, move |store: StoreContextMut<'_, State>, (name, value): (WasmStr, WasmList<u8>)| {
         let name = name.to_str(&store)?;
         let value = value.as_le_slice(&store);
-        Ok((fields(&store, |fields| set(fields, &name, value)),))
+        Ok((change_field(&store, &name, |fields| set(fields, &name, value)),))
     })
 }
 
-fn fields(
+fn change_field(
     store: &StoreContextMut<'_, State>,
+    name: &str,
     change: impl FnOnce(&mut Fields) -> std::result::Result<(), FieldError>,
 ) -> GuestResult {
     let exchange = store.data().exchange().ok_or(GuestError::Closed)?;
-    exchange.fields(change).map_err(GuestError::from)
+    exchange.change_field(name, change).map_err(GuestError::from)
 }
 
 fn exchange<'s>(store: &'s StoreContextMut<'_, State>) -> Result<&'s Arc<Exchange>> {

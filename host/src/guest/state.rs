@@ -8,6 +8,7 @@ use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::Invocation;
+use super::clocks::{Monotonic, Wall};
 use super::log::GuestLog;
 use super::scheduler::NO_ROUTE;
 use crate::exchange::Exchange;
@@ -55,6 +56,8 @@ struct Wasi {
     ctx: WasiCtx,
     table: ResourceTable,
     log: GuestLog,
+    /// Since when its clock runs.
+    made: Instant,
 }
 
 impl State {
@@ -74,8 +77,10 @@ impl State {
         self.memory.limit = memory;
         self.memory.refused = false;
         self.ran = Duration::ZERO;
-        if let Some(wasi) = &self.wasi {
+        if let Some(wasi) = &mut self.wasi {
             wasi.log.begin(&invocation);
+            // Random numbers are no other request's.
+            wasi.ctx = context(&wasi.log, wasi.made);
         }
         self.role = Role::Invocation(invocation);
     }
@@ -147,19 +152,26 @@ impl State {
             Role::Invocation(invocation) => GuestLog::of(invocation),
             Role::Alone { route, .. } => GuestLog::new(route.clone(), None, None),
         };
-        // Nothing is granted: no files, no environment, no arguments, no network, no name look-up.
-        let ctx = WasiCtxBuilder::new()
-            .stdout(log.stdout())
-            .stderr(log.stderr())
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false)
-            .max_random_size(MAX_RANDOM_BYTES)
-            .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Box::new(Wasi { ctx, table, log })
+        let made = Instant::now();
+        Box::new(Wasi { ctx: context(&log, made), table, log, made })
     }
+}
+
+/// What a guest is granted: no files, no environment, no arguments, no network, no name look-up. Its random numbers, those
+/// for hash tables included, are its own.
+fn context(log: &GuestLog, made: Instant) -> WasiCtx {
+    WasiCtxBuilder::new()
+        .stdout(log.stdout())
+        .stderr(log.stderr())
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(MAX_RANDOM_BYTES)
+        .monotonic_clock(Monotonic(made))
+        .wall_clock(Wall)
+        .build()
 }
 
 impl WasiView for State {

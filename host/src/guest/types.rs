@@ -104,6 +104,7 @@ impl From<PushError> for GuestError {
 impl From<NoteError> for GuestError {
     fn from(error: NoteError) -> Self {
         match error {
+            NoteError::Forbidden => Self::Forbidden,
             NoteError::TooLarge => Self::TooLarge,
         }
     }

@@ -98,9 +98,16 @@ impl Fields {
 
     /// Forgets all fields and keeps the memory.
     pub fn clear(&mut self) {
-        self.lines.clear();
-        self.bytes = 0;
-        self.content_length = None;
+        self.retain(|_| false);
+    }
+
+    /// Forgets all fields but those whose name `keeps` wants, and keeps the memory.
+    pub fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
+        self.lines.retain(|(name, _)| keeps(name));
+        self.bytes = self.lines.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if !self.contains("content-length") {
+            self.content_length = None;
+        }
     }
 
     /// Whether a line of that name is there.
@@ -144,6 +151,17 @@ impl Fields {
         self.bytes += name.len() + value.len();
         self.lines.push((name.to_owned(), value.to_owned()));
     }
+}
+
+/// Checks a name by itself.
+///
+/// # Errors
+/// [`FieldError::TooLarge`] and [`FieldError::Invalid`].
+pub fn check_name(name: &str) -> Result<(), FieldError> {
+    if name.len() > MAX_NAME_BYTES {
+        return Err(FieldError::TooLarge);
+    }
+    if is_token(name.as_bytes()) { Ok(()) } else { Err(FieldError::Invalid) }
 }
 
 /// Checks a field by itself; gives the length that a `content-length` declares.

@@ -9,12 +9,15 @@
 //! | `write:TEXT`, `end`, `close-now` | one call to the response, then `next` |
 //! | `set:NAME=VALUE`, `status:N` | the same |
 //! | `leave:BYTES` | leaves a note of that many bytes, and says in the field `x-left` what became of it |
+//! | `seal:NAME=VALUE`, `vouch:NAME=VALUE` | sets a field, or a name of the context, and seals it; without `=VALUE` seals it |
 //! | `read` | reads one piece of the body |
 //!
 //! | for a response | does |
 //! |---|---|
 //! | `set:NAME=VALUE`, `status:N`, `close-now` | one call to the response |
 //! | `write:TEXT` | says in the field `x-wrote` what became of it |
+//! | `sealed:NAME` | says in the field `x-sealed` what is sealed under a name of the context |
+//! | `try-seal` | says in the field `x-tried` what becomes of sealing there |
 //! | `see` | says in the field `x-seen` which status and fields there are |
 //! | `length:N` | declares that length |
 //!
@@ -45,6 +48,18 @@ fn request(request: Request, response: Response, options: Options) -> Result<Opt
             let left = context::set("left", vec![0; number(argument)]);
             response.set_field("x-left", said(&left))?;
         }
+        "seal" => {
+            if let Some((name, value)) = argument.split_once('=') {
+                response.set_field(name, value)?;
+            }
+            response.seal_field(argument.split('=').next().unwrap_or_default())?;
+        }
+        "vouch" => {
+            if let Some((name, value)) = argument.split_once('=') {
+                context::set(name, value)?;
+            }
+            context::seal(argument.split('=').next().unwrap_or_default())?;
+        }
         _ => both(command, argument, response)?,
     }
     Ok(None)
@@ -61,6 +76,14 @@ fn response(request: Request, response: Response, options: Options) -> Result<()
     match command {
         "write" => drop(response.set_field("x-wrote", said(&response.write(argument)))?),
         "length" => drop(response.set_field("content-length", argument)?),
+        "sealed" => {
+            let sealed = context::sealed(argument).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            response.set_field("x-sealed", sealed.as_deref().unwrap_or("nothing"))?;
+        }
+        "try-seal" => {
+            let tried = [response.seal_field("x-a").map(drop), context::seal("a")];
+            response.set_field("x-tried", tried.map(|tried| said(&tried)).join(" "))?;
+        }
         "see" => {
             let lines = response.fields().into_iter();
             let lines: String = lines.map(|(name, value)| format!(" {name}={}", value.escape_ascii())).collect();

@@ -4,6 +4,7 @@
 //! | command | does |
 //! |---|---|
 //! | `status=N`, `set=NAME:VALUE`, `append=NAME:VALUE`, `remove=NAME` | the head |
+//! | `leave=NAME:VALUE`, `seal=NAME` | sets a name of the context; seals the field and the name |
 //! | `write=TEXT`, `write-bytes=N` | one write, of a text or of N times `x` |
 //! | `end` | the empty write |
 //! | `read` | reads the whole body, then writes it back in one write |
@@ -91,6 +92,8 @@ impl Script {
             "set" => response.set_field(field(argument).0, field(argument).1).map(drop),
             "append" => response.append_field(field(argument).0, field(argument).1).map(drop),
             "remove" => response.remove_field(argument).map(drop),
+            "leave" => context::set(field(argument).0, field(argument).1),
+            "seal" => response.seal_field(argument).map(drop).and(context::seal(argument)),
             "write" => response.write(argument).map(drop),
             "write-bytes" => response.write(vec![b'x'; number(argument)]).map(drop),
             "end" => response.finish(),

@@ -12,7 +12,7 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 20] = [
+const UNSEEN: [&str; 21] = [
     "a `%` in the path is not followed by two hexadecimal digits",
     "a chunk of more than … bytes",
     "a line is too long",
@@ -23,6 +23,7 @@ const UNSEEN: [&str; 20] = [
     "not possible in this response",
     "the field belongs to the host",
     "the head is sent",
+    "the note is sealed",
     "the percent-decoded path holds a NUL",
     "the percent-decoded path is not UTF-8",
     "the response is complete",

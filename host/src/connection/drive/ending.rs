@@ -170,6 +170,7 @@ where
     pub(super) fn fail(&mut self, code: u16, details: &str) {
         let timing = self.exchange.server_timing();
         let drains = self.intake.abandon(self.wire.input);
+        self.exchange.clear_unsealed();
         self.exchange.response(|response| {
             if !response.is_building() {
                 return response.cut();
@@ -182,7 +183,7 @@ where
             let fields: SmallVec<[(&str, &str); 2]> = retry.into_iter().chain(timing).collect();
             let asked = self.exchange.request().map(|request| request.head.values("accept"));
             let page = Page { status: code, text: status::reason(code), details, request: Some(self.id) };
-            page.write(asked, &fields).replace(response);
+            page.write(asked, &fields).answer(response);
         });
     }
 }

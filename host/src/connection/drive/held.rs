@@ -111,9 +111,9 @@ pub(in crate::connection) fn substitute(exchange: &Exchange, request: u64, code:
     let asked = exchange.request().map(|request| request.head.values("accept"));
     let page = Page { status: code, text: status::reason(code), details, request: Some(request) };
     let written = page.write(asked, fields);
+    exchange.clear_unsealed();
     exchange.response(|response| {
-        if let Ok(set) = response.fields() {
-            set.clear();
+        if response.fields().is_ok() {
             // The head is not sent, and the fields are the host's own.
             let _ = written.describe(response);
         }

@@ -22,6 +22,20 @@ impl Response {
         date: fn() -> Date,
     ) -> Result<(), ResponseError> {
         self.fields()?.clear();
+        self.answer(status, fields, text, date)
+    }
+
+    /// Answers `text`, with its length, beside the fields that are set. Only before the head is decided.
+    ///
+    /// # Errors
+    /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
+    pub fn answer(
+        &mut self,
+        status: u16,
+        fields: &[(&str, &str)],
+        text: &str,
+        date: fn() -> Date,
+    ) -> Result<(), ResponseError> {
         self.describe(status, fields, text)?;
         self.begin(Some(text.len() as u64), date)?;
         if !text.is_empty() {
