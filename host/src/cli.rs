@@ -4,6 +4,7 @@ mod access_log;
 mod call;
 mod check;
 mod descriptors;
+mod listen;
 mod logging;
 mod manual;
 mod new;

@@ -69,6 +69,8 @@ pub struct Limits {
     pub max_invocations: u32,
     /// Responses left open at once; past it a handler that leaves another open is answered 503.
     pub max_parked: usize,
+    /// Bytes that a client may go on sending after the last response.
+    pub linger_bytes: u64,
     /// The bounds of a head.
     pub head: HeadLimits,
 }
@@ -95,8 +97,13 @@ pub struct Timeouts {
     pub half_close: Duration,
     /// For a handler to end after its client has gone.
     pub grace: Duration,
+    /// For a client that goes on sending after the last response: what it sends is dropped. One that is silent is waited
+    /// for 2 seconds at most.
+    pub linger: Duration,
     /// For requests in flight once the server is told to stop.
     pub drain: Duration,
+    /// For the rest of a request that has not come whole by then, and for a client that goes on sending.
+    pub drain_request: Duration,
 }
 
 impl Default for Config {
@@ -120,7 +127,13 @@ impl Default for Config {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_connections: 10_000, max_invocations: 1_000, max_parked: 10_000, head: HeadLimits::default() }
+        Self {
+            max_connections: 10_000,
+            max_invocations: 1_000,
+            max_parked: 10_000,
+            linger_bytes: 64 * 1024 * 1024,
+            head: HeadLimits::default(),
+        }
     }
 }
 
@@ -138,7 +151,9 @@ impl Default for Timeouts {
             least_write_rate: NonZeroU64::new(256),
             half_close: Duration::from_secs(10),
             grace: Duration::from_secs(5),
+            linger: Duration::from_secs(30),
             drain: Duration::from_secs(30),
+            drain_request: Duration::from_secs(3),
         }
     }
 }

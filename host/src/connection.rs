@@ -102,7 +102,7 @@ impl Connection {
         tracing::debug!(peer = %self.peer, reason = reason.explain(), "connection closed");
         self.worker.closed().count(reason);
         let this = &mut *self;
-        close::close(&this.socket, &mut this.timer, reason, this.half_closed).await;
+        close::close(&this.socket, &mut this.timer, &this.worker, reason, this.half_closed).await;
     }
 
     /// A small future, to be found in few cache lines: what is seldom needed is in boxes.
@@ -208,8 +208,12 @@ impl Connection {
             Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
             Poll::Pending => {}
         }
-        // A head that was begun is waited for, whoever stops.
-        if !self.begun {
+        if self.begun {
+            if stopping.poll(cx) {
+                // The rest is waited for, but not for long.
+                self.until = self.until.min(Instant::now() + self.worker.config().timeouts.drain_request);
+            }
+        } else {
             if self.input.capacity() > 0 {
                 self.input = BytesMut::new();
             }

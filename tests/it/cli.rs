@@ -1,7 +1,7 @@
 //! What a person sees of the binary: its lines, its errors, its signals.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::Command;
 
 use serde_json::Value;
@@ -39,9 +39,39 @@ fn each_listener_is_printed_once_it_accepts() {
 #[test]
 fn it_listens_on_names_and_on_ipv6() {
     let routes = RoutesDir::new().with("hello");
-    let process = Process::spawn(over("run", &routes, &["--listen", "localhost:0", "--listen", "[::1]:0"]), 2);
-    assert!(process.addresses().iter().all(|address| address.ip().is_loopback()));
-    assert_eq!(Client::connect(process.addresses()[1]).exchange(GET), HELLO);
+    let mut of_localhost: Vec<IpAddr> =
+        "localhost:0".to_socket_addrs().expect("there is a localhost").map(|address| address.ip()).collect();
+    of_localhost.sort_unstable();
+    of_localhost.dedup();
+    let arguments = ["--listen", "localhost:0", "--listen", "[::1]:0"];
+    let process = Process::spawn(over("run", &routes, &arguments), of_localhost.len() + 1);
+    let (of_name, alone) = process.addresses().split_at(of_localhost.len());
+    let mut listened: Vec<IpAddr> = of_name.iter().map(SocketAddr::ip).collect();
+    listened.sort_unstable();
+    assert_eq!(listened, of_localhost);
+    assert!(of_name.iter().all(|address| address.port() == of_name[0].port()), "{of_name:?}");
+    for address in [of_name, alone].concat() {
+        assert_eq!(Client::connect(address).exchange(GET), HELLO);
+    }
+}
+
+#[test]
+fn it_listens_on_all_addresses_of_ipv4_and_of_ipv6_with_one_port() {
+    let routes = RoutesDir::new().with("hello");
+    for order in [["0.0.0.0", "[::]"], ["[::]", "0.0.0.0"], ["127.0.0.1", "[::]"]] {
+        let free = TcpListener::bind("[::]:0").and_then(|listener| listener.local_addr()).expect("a port is free");
+        let [one, other] = order.map(|host| format!("{host}:{}", free.port()));
+        let process = Process::spawn(over("run", &routes, &["--listen", &one, "--listen", &other]), 2);
+        for host in ["127.0.0.1", "[::1]"] {
+            let address = format!("{host}:{}", free.port()).parse().expect("it is an address");
+            assert_eq!(Client::connect(address).exchange(GET), HELLO, "{order:?}");
+        }
+        drop(process);
+    }
+    // Alone it takes both.
+    let process = Process::spawn(over("run", &routes, &["--listen", "[::]:0"]), 1);
+    let address = SocketAddr::from(([127, 0, 0, 1], process.addresses()[0].port()));
+    assert_eq!(Client::connect(address).exchange(GET), HELLO);
 }
 
 #[test]
@@ -70,9 +100,12 @@ fn help_shows_every_default() {
         ("--idle-timeout", "75"),
         ("--load-timeout", "10"),
         ("--write-timeout", "30"),
-        ("--grace", "5"),
         ("--half-close-timeout", "10"),
+        ("--grace", "5"),
+        ("--linger-timeout", "30"),
+        ("--linger-bytes", "67108864"),
         ("--drain-timeout", "30"),
+        ("--drain-request-timeout", "3"),
         ("--buffer-size", "16384"),
         ("--concurrency", "0"),
         ("--content-type", "text/html; charset=utf-8"),
@@ -80,7 +113,10 @@ fn help_shows_every_default() {
         ("--log-rate", "131072"),
         ("--max-body", "67108864"),
         ("--max-message", "65536"),
+        ("--max-subscribers", "0"),
+        ("--max-topics", "10000"),
         ("--memory", "134217728"),
+        ("--publish-rate", "16777216"),
         ("--push-overflow", "disconnect"),
         ("--push-queue", "65536"),
         ("--rate", "0"),

@@ -29,6 +29,7 @@ mod hostile_crowds;
 mod keep_alive;
 mod languages;
 mod large;
+mod lingering;
 mod log_stalled;
 mod middleware;
 mod middleware_files;
@@ -49,6 +50,7 @@ mod rfc9110;
 mod rfc9112;
 mod rfc9112_body;
 mod shares;
+mod stopping;
 mod support;
 mod taken_paths;
 #[cfg(target_os = "linux")]

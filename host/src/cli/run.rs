@@ -1,12 +1,11 @@
 //! `host run`: serve a directory until a signal comes.
 
 use std::io::IsTerminal;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use host::access_log::{AccessLog, Format};
 use host::config::{Audience, Config, Limits, Remember, Timeouts};
@@ -14,16 +13,13 @@ use host::http::head::HeadLimits;
 use host::http::loopback;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
 use host::server::{Running, Server};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access_log::{AccessLogFlags, Started};
 use super::descriptors;
+use super::listen;
 use super::logging::{self, LogFormat};
 use super::options::Source;
-
-/// Connections that the system keeps until they are accepted.
-const BACKLOG: i32 = 4096;
 
 /// How long routes are waited for before it listens: those that are in the compile cache need no longer.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -35,7 +31,7 @@ pub(super) struct Run {
     #[command(flatten)]
     source: Source,
 
-    /// The address to listen on; can be given several times. Port 0 takes a free one.
+    /// The address to listen on, or a name with all of its addresses; can be given several times. Port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", help_heading = "Server")]
     listen: Vec<String>,
 
@@ -139,9 +135,22 @@ struct Bounds {
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().grace), value_parser = duration)]
     grace: Duration,
 
+    /// For a client that goes on sending after the last response on its connection: it is read on, so that it gets the
+    /// response. A silent one is waited for 2 seconds at most.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().linger), value_parser = duration)]
+    linger_timeout: Duration,
+
+    /// Bytes that such a client may go on sending; 0 reads none.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().linger_bytes)]
+    linger_bytes: u64,
+
     /// For requests in flight once the server is told to stop.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().drain), value_parser = duration)]
     drain_timeout: Duration,
+
+    /// For the rest of a request that has not come whole once the server is told to stop.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().drain_request), value_parser = duration)]
+    drain_request_timeout: Duration,
 }
 
 impl Run {
@@ -150,7 +159,7 @@ impl Run {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         descriptors::raise();
-        let listeners = self.listen.iter().map(|address| bind(address)).collect::<anyhow::Result<Vec<_>>>()?;
+        let listeners = listen::bind(&self.listen)?;
         if self.dev {
             refuse_strangers(&listeners)?;
         }
@@ -195,6 +204,7 @@ impl Run {
                 max_connections: bounds.max_connections,
                 max_invocations: bounds.max_invocations,
                 max_parked: bounds.max_parked,
+                linger_bytes: bounds.linger_bytes,
                 head: HeadLimits {
                     max_bytes: bounds.max_head,
                     max_fields: bounds.max_fields,
@@ -211,7 +221,9 @@ impl Run {
                 least_write_rate: NonZeroU64::new(bounds.min_write_rate),
                 half_close: bounds.half_close_timeout,
                 grace: bounds.grace,
+                linger: bounds.linger_timeout,
                 drain: bounds.drain_timeout,
+                drain_request: bounds.drain_request_timeout,
             },
             workers: self.workers.unwrap_or(Config::default().workers),
             idle_poll: self.idle_poll,
@@ -311,23 +323,6 @@ fn refuse_strangers(listeners: &[TcpListener]) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-fn bind(address: &str) -> anyhow::Result<TcpListener> {
-    let resolved = address.to_socket_addrs().map(|mut addresses| addresses.next());
-    let resolved = resolved.ok().flatten();
-    let resolved = resolved
-        .with_context(|| format!("`--listen {address}` is no address; write host:port, as in 127.0.0.1:8000"))?;
-    listen(resolved).with_context(|| format!("cannot listen on {address}"))
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the connections of the server before it.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 fn host_name(text: &str) -> Result<String, String> {

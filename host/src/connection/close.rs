@@ -10,14 +10,23 @@ use tokio::net::TcpStream;
 use super::scratch;
 use super::timer::Timer;
 use crate::close_reason::CloseReason;
+use crate::worker::Worker;
 
-/// How long, and for how many bytes, a client may go on sending after the host's last byte.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1024 * 1024;
+/// How long a client may be silent that was sent the host's last byte.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// How many bytes a client may go on sending, for as long, that was not answered early.
+const BYTES_OF_OTHERS: u64 = 1024 * 1024;
 
 /// Closes the connection. A client that is still sending would otherwise lose the last response to a reset, so the
 /// host ends its own side first and reads on within bounds (RFC 9112 section 9.6).
-pub(super) async fn close(socket: &TcpStream, timer: &mut Timer, reason: CloseReason, half_closed: bool) {
+pub(super) async fn close(
+    socket: &TcpStream,
+    timer: &mut Timer,
+    worker: &Worker,
+    reason: CloseReason,
+    half_closed: bool,
+) {
     match reason {
         // What the system still holds for a client that stopped reading, or reads too slowly, goes too; it would look
         // like a whole response where the close delimits it.
@@ -43,17 +52,53 @@ pub(super) async fn close(socket: &TcpStream, timer: &mut Timer, reason: CloseRe
     if SockRef::from(socket).shutdown(Shutdown::Write).is_err() || half_closed {
         return;
     }
-    let until = Instant::now() + LINGER;
-    let mut dropped = 0;
+    linger(socket, timer, worker, reason).await;
+}
+
+/// Reads and drops what the client goes on sending, until it ends its side too, is silent, or is past the bounds.
+async fn linger(socket: &TcpStream, timer: &mut Timer, worker: &Worker, reason: CloseReason) {
+    let config = worker.config();
+    let (mut longest, mut left) = (config.timeouts.linger, config.limits.linger_bytes);
+    if !answers_early(reason) {
+        (longest, left) = (longest.min(SILENCE), left.min(BYTES_OF_OTHERS));
+    }
+    let start = Instant::now();
+    let (mut until, mut silent_until) = (start + longest, start + SILENCE);
+    let mut stopping = std::pin::pin!(worker.stopping().wait());
+    let mut stops = false;
     std::future::poll_fn(|cx| {
-        while dropped < LINGER_BYTES {
+        if !stops && stopping.as_mut().poll(cx).is_ready() {
+            stops = true;
+            until = until.min(Instant::now() + config.timeouts.drain_request);
+        }
+        while left > 0 {
             match scratch::poll_discard(cx, socket) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(read)) => dropped += read,
-                Poll::Pending => return timer.poll(cx, until),
+                Poll::Ready(Ok(read)) => {
+                    left = left.saturating_sub(read as u64);
+                    let now = Instant::now();
+                    silent_until = now + SILENCE;
+                    if now >= until {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Pending => return timer.poll(cx, until.min(silent_until)),
             }
         }
         Poll::Ready(())
     })
     .await;
+}
+
+/// Whether the client may be amid a request that was answered before it had come whole. One that was too slow, broke the
+/// protocol or found no room is owed less.
+fn answers_early(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::NotPersistent
+            | CloseReason::BodyUnread
+            | CloseReason::Refused
+            | CloseReason::Truncated
+            | CloseReason::Handler
+    )
 }

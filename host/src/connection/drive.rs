@@ -5,6 +5,7 @@
 mod absent;
 mod ending;
 mod held;
+mod hurry;
 mod measured;
 mod open;
 
@@ -29,13 +30,14 @@ use crate::intake::{Ahead, Intake, poll_ahead};
 use crate::log_quota::LogQuota;
 use crate::pump::Pump;
 use crate::routes::Route;
-use crate::worker::{Place, Worker};
+use crate::worker::{Place, Stopping, Worker};
 
 pub(super) use ending::{explain, tell};
 pub(super) use held::substitute;
 
 use absent::Absent;
 use held::Held;
+use hurry::Hurry;
 
 /// How often the three take turns before other connections get theirs.
 const MAX_TURNS: usize = 32;
@@ -60,6 +62,7 @@ pub(super) struct Wire<'c> {
     pub(super) timer: &'c mut Timer,
     pub(super) half_closed: &'c mut bool,
     pub(super) timeouts: &'c Timeouts,
+    pub(super) stopping: &'c Stopping,
     pub(super) audience: Audience,
 }
 
@@ -93,6 +96,8 @@ pub(super) struct Drive<'c, G> {
     gone: Option<CloseReason>,
     /// Where the client may have gone without a sign.
     absent: Option<Box<Absent<'c>>>,
+    /// Where the body was waited for.
+    hurry: Option<Box<Hurry<'c>>>,
     /// Where the head waits for middleware to see it.
     held: Option<Box<Held<'c>>>,
 }
@@ -127,6 +132,7 @@ where
             gathers: false,
             gone: None,
             absent: None,
+            hurry: None,
             held: None,
         }
     }
@@ -167,8 +173,16 @@ where
         }
         if after.is_ok() && self.intake.abandon(self.wire.input) {
             // In a box, as it is rare: it would be part of every exchange's future.
+            let stopping = self.wire.stopping;
             let drain = self.intake.drain(self.wire.socket, self.wire.input, self.wire.timeouts.body);
-            let drained = Box::pin(drain).await;
+            let drained = Box::pin(async {
+                tokio::select! {
+                    biased;
+                    drained = drain => drained,
+                    () = stopping.wait() => false,
+                }
+            });
+            let drained = drained.await;
             return if drained { Ok(Served::Complete) } else { Err(CloseReason::BodyUnread) };
         }
         Err(CloseReason::BodyUnread)
@@ -300,10 +314,11 @@ where
     /// Pending until the next deadline; ready where one has passed and was dealt with. A client that is gone is not
     /// waited for.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let silent = self.intake.waits_until().filter(|_| self.gone.is_none());
+        let silent = silent.map(|until| self.body_until(cx, until));
         let timeouts = self.wire.timeouts;
         let (pump, intake, here) = (&self.pump, &self.intake, self.gone.is_none());
         let stalled = pump.stalled_until().filter(|_| here);
-        let silent = intake.waits_until().filter(|_| here);
         let paced = [pump.paced_until(), intake.paced_until()].into_iter().flatten().filter(|_| here);
         let expired = if self.is_running() { self.exchange.deadline() } else { None };
         let absent = self.absent.as_ref().filter(|_| here && self.is_running());

@@ -204,6 +204,7 @@ impl Connection {
             timer: &mut self.timer,
             half_closed: &mut self.half_closed,
             timeouts,
+            stopping: self.worker.stopping(),
             audience: self.worker.audience(),
         }
     }

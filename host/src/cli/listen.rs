@@ -1,0 +1,154 @@
+//! The sockets that `--listen` asks for.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+
+use anyhow::Context;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// How often a port that is free on one address of a name is tried on the others, before each has one of its own.
+const ATTEMPTS: usize = 16;
+
+/// Listens on every address of every name. Port 0 takes a free one, the same on all addresses of a name where it can be
+/// had.
+///
+/// # Errors
+/// A name that is no address, and what the system says of one that cannot be listened on. An address that this machine
+/// does not have is left out where the name has others.
+pub(super) fn bind(names: &[String]) -> anyhow::Result<Vec<TcpListener>> {
+    let resolved = names.iter().map(|name| resolve(name)).collect::<anyhow::Result<Vec<_>>>()?;
+    let all: Vec<SocketAddr> = resolved.concat();
+    let mut listeners = Vec::new();
+    for (name, addresses) in names.iter().zip(&resolved) {
+        let bound = bind_each(addresses, &all).with_context(|| format!("cannot listen on {name}"))?;
+        listeners.extend(bound);
+    }
+    Ok(listeners)
+}
+
+/// The addresses of a name, each once.
+fn resolve(name: &str) -> anyhow::Result<Vec<SocketAddr>> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in name.to_socket_addrs().into_iter().flatten() {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    anyhow::ensure!(!addresses.is_empty(), "`--listen {name}` is no address; write host:port, as in 127.0.0.1:8000");
+    Ok(addresses)
+}
+
+/// Listens on the addresses of one name, which is one of those of `all`.
+fn bind_each(addresses: &[SocketAddr], all: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    for _ in 0..ATTEMPTS {
+        match bind_to_one_port(addresses, all) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && addresses.iter().all(|it| it.port() == 0) => {}
+            bound => return bound,
+        }
+    }
+    let each = addresses.iter().map(|address| listen(*address, all));
+    each.collect()
+}
+
+fn bind_to_one_port(addresses: &[SocketAddr], all: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let mut bound: Vec<TcpListener> = Vec::new();
+    let mut unavailable = None;
+    for address in addresses {
+        let mut address = *address;
+        if let Some(first) = bound.first() {
+            address.set_port(first.local_addr()?.port());
+        }
+        match listen(address, all) {
+            Ok(listener) => bound.push(listener),
+            Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
+                return Err(error);
+            }
+            // `localhost` is both ::1 and 127.0.0.1 where there is no IPv6, too.
+            Err(error) => unavailable = unavailable.or(Some(error)),
+        }
+    }
+    match unavailable {
+        Some(error) if bound.is_empty() => Err(error),
+        Some(_) | None => Ok(bound),
+    }
+}
+
+fn listen(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the connections of the server before it.
+    socket.set_reuse_address(true)?;
+    if takes_ipv4(address) && all.iter().any(|other| other.is_ipv4() && is_same_port(*other, address)) {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether the system may give it the connections over IPv4 too.
+fn takes_ipv4(address: SocketAddr) -> bool {
+    address.is_ipv6() && address.ip().is_unspecified()
+}
+
+/// A free port may turn out to be any.
+fn is_same_port(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() || one.port() == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().expect("it is an address")).collect()
+    }
+
+    /// None where this machine has no IPv6.
+    fn bound(texts: &[&str]) -> Option<Vec<SocketAddr>> {
+        TcpListener::bind("[::1]:0").ok()?;
+        let addresses = addresses(texts);
+        let listeners = bind_each(&addresses, &addresses).expect("they can be listened on");
+        Some(listeners.iter().map(|listener| listener.local_addr().expect("it listens")).collect())
+    }
+
+    #[test]
+    fn the_addresses_of_a_name_have_the_same_free_port() {
+        for texts in
+            [["127.0.0.1:0", "[::1]:0"], ["[::1]:0", "127.0.0.1:0"], ["0.0.0.0:0", "[::]:0"], ["[::]:0", "0.0.0.0:0"]]
+        {
+            let Some(bound) = bound(&texts) else { return };
+            assert_eq!(bound.len(), 2, "{texts:?}");
+            assert_eq!(bound[0].port(), bound[1].port(), "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_this_machine_does_not_have_is_left_out_where_there_is_another() {
+        // Of a network for documentation (RFC 5737).
+        let all = addresses(&["192.0.2.1:0", "127.0.0.1:0"]);
+        let listeners = bind_each(&all, &all).expect("one of them can be listened on");
+        assert_eq!(listeners.len(), 1);
+        assert!(bind_each(&all[..1], &all[..1]).is_err());
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_an_error() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let all = [taken.local_addr().expect("it listens")];
+        assert_eq!(bind_each(&all, &all).map_err(|error| error.kind()).err(), Some(ErrorKind::AddrInUse));
+    }
+
+    #[test]
+    fn a_name_is_all_of_its_addresses_each_once() {
+        let mut expected: Vec<SocketAddr> = "localhost:7".to_socket_addrs().expect("there is a localhost").collect();
+        expected.sort_unstable();
+        expected.dedup();
+        let mut resolved = resolve("localhost:7").expect("there is a localhost");
+        resolved.sort_unstable();
+        assert_eq!(resolved, expected);
+        assert!(resolve("nonsense").is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! What a server that was told to stop waits for, and for how long.
+
+use std::time::{Duration, Instant};
+
+use host::close_reason::CloseReason;
+
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, log, ok};
+
+/// A server that waits for the rest of a request for a tenth of a second once it stops, and for half a minute before.
+fn serve() -> TestServer {
+    let server = TestServer::builder(RoutesDir::new().with("script"));
+    server.timeouts(|timeouts| timeouts.drain_request = Duration::from_millis(100)).start()
+}
+
+/// Stops the server: it has stopped long before the time for requests in flight is over.
+#[track_caller]
+fn join(server: TestServer, client: Client) {
+    drop(client);
+    let start = Instant::now();
+    server.join();
+    assert!(start.elapsed() < PATIENCE);
+}
+
+#[test]
+fn the_rest_of_a_head_is_waited_for_no_longer_than_a_moment() {
+    for begun in ["G", "GET /script HTTP/1.1\r\nHost: te", "GET /script HTTP/1.1\r\nHost: test\r\n"] {
+        let server = serve();
+        let mut client = server.connect();
+        client.send(begun);
+        server.stop();
+        let answer = client.read_to_end();
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\r\nConnection: close\r\n"), "{answer}");
+        assert_eq!(server.closed(CloseReason::HeadTimeout), 1);
+        join(server, client);
+    }
+}
+
+#[test]
+fn the_rest_of_a_body_is_waited_for_no_longer_than_a_moment() {
+    let bodies = [("Content-Length: 10", "Hello"), ("Transfer-Encoding: chunked", "5\r\nHello\r\n3\r\nWo")];
+    for (number, (framing, body)) in bodies.into_iter().enumerate() {
+        let server = serve();
+        let mut client = server.connect();
+        client.send(format!(
+            "POST /script?stderr=half_a_body_{number}&read HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n{body}"
+        ));
+        log().wait_for(&[&format!("half_a_body_{number}")]);
+        server.stop();
+        let answer = client.read_to_end();
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\r\nConnection: close\r\n"), "{answer}");
+        join(server, client);
+    }
+}
+
+#[test]
+fn a_body_that_trickles_is_waited_for_no_longer_either() {
+    let server = serve();
+    let mut client = server.connect();
+    client.send("POST /script?stderr=it_trickles&read HTTP/1.1\r\nHost: test\r\nContent-Length: 50000000\r\n\r\n");
+    log().wait_for(&["it_trickles"]);
+    server.stop();
+    let start = Instant::now();
+    // It is heard of as soon as the host has ended its side and lingered.
+    while client.try_send("x").is_ok() {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    join(server, client);
+}
+
+#[test]
+fn a_body_that_nobody_reads_is_not_waited_for() {
+    let server = serve();
+    let mut client = server.connect();
+    client.send("POST /script?body=Hello HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nHello");
+    client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n"));
+    server.stop();
+    assert_eq!(client.read_to_end(), "");
+    join(server, client);
+}
+
+#[test]
+fn a_request_that_has_come_whole_has_its_time() {
+    let server = serve();
+    let mut client = server.connect();
+    client.send("POST /script?stderr=it_is_whole&read-one=9&sleep=500&body=Hello HTTP/1.1\r\nHost: test\r\n");
+    client.send("Content-Length: 1\r\n\r\nx");
+    log().wait_for(&["it_is_whole"]);
+    server.stop();
+    let answer = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    assert_eq!(client.read_to_end(), answer);
+    join(server, client);
+}
