@@ -10,6 +10,7 @@ mod messages;
 mod page;
 mod proxies;
 mod shell;
+mod units;
 
 use std::collections::BTreeSet;
 use std::io::Write;
