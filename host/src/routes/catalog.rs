@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::awaited::Claim;
 use super::cover::Cover;
@@ -20,15 +20,13 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::guest::Handler;
 
 mod chains;
+mod finding;
 mod guards;
 #[cfg(test)]
 mod tests;
 
 use chains::{Mounted, lost};
 use guards::Guards;
-
-/// For how many times the rest of a file a route whose component is gone waits at most for others to come.
-const REMOVAL_RESTS: u32 = 10;
 
 /// All components of a directory.
 #[derive(Debug)]
@@ -140,120 +138,6 @@ impl<H> Catalog<H> {
     /// Who holds what, once all was loaded.
     pub(super) fn records(&self) -> Option<Vec<Record>> {
         (self.settled && !self.is_unsettled()).then(|| self.holders.records())
-    }
-
-    /// Takes in which components there are at `now`. Of those below `unread` nothing is known: they stay as they are. A
-    /// change is one only once it has rested for `rest`: before, it may be half of a copy, or the moment between a
-    /// removal and a file of the same name.
-    pub(super) fn find(
-        &mut self,
-        files: Vec<(PathBuf, Look)>,
-        unread: &[PathBuf],
-        now: Instant,
-        rest: Duration,
-    ) -> Findings {
-        let known = self.entries.keys().filter(|file| !unread.iter().any(|path| file.starts_with(path)));
-        let mut looks: BTreeMap<PathBuf, Look> = known.map(|file| (file.clone(), Look::GONE)).collect();
-        looks.extend(files);
-        let mut findings = Findings::default();
-        self.looked_at = Some(now);
-        if std::mem::take(&mut self.recalled) {
-            let is_unread = |file: &Path| unread.iter().any(|path| file.starts_with(path));
-            let gone = self.holders.files().into_iter().filter(|file| !looks.contains_key(file) && !is_unread(file));
-            gone.for_each(|file| self.holders.leave(&file, None, now));
-        }
-        findings.removed |= self.holders.lapse(now) && self.waits;
-        self.resting = false;
-        self.unread = unread.to_vec();
-        let confirming = std::mem::take(&mut self.confirming);
-        if confirming {
-            self.guards.forget_removed();
-            if self.settled {
-                self.holders.release_away();
-            }
-        }
-        for (file, look) in looks {
-            let wanted = self.is_wanted(&file);
-            let is_kept = wanted && is_layer(&file);
-            // Whether it guards a path its file says.
-            let unknown =
-                look.has_route_file() && self.entries.get(&file).is_none_or(|it| it.passed_over != Some(look));
-            let wanted = wanted || unknown || look.is_gone();
-            let entry = self.entries.entry(file.clone()).or_insert_with(|| {
-                self.holders.come(&file);
-                Entry::new(look, now)
-            });
-            if entry.look != look {
-                (entry.look, entry.since, entry.confirmed) = (look, now, false);
-            }
-            entry.confirmed |= confirming;
-            if entry.begun == Some(look) || !wanted {
-                continue;
-            }
-            let rested = entry.since + rest;
-            if now < rested {
-                self.resting |= !look.is_gone();
-                findings.look_again(rested);
-                continue;
-            }
-            entry.begun = Some(look);
-            if look.is_gone() {
-                (entry.loading, entry.diagnostics) = (None, Vec::new());
-                // What is behind it goes on, and that is told.
-                findings.removed |= is_kept;
-            } else {
-                self.guards.restore(&file);
-                findings.changed.push((file, look));
-            }
-        }
-        self.remove_leaving(&mut findings, now, rest);
-        findings
-    }
-
-    /// The files that are found next are as they are meant to be: what they no longer guard is not to be guarded.
-    pub(super) fn confirm(&mut self) {
-        self.confirming = true;
-    }
-
-    /// Nothing can be found now: what is found later the operator has not seen.
-    pub(super) fn unconfirm(&mut self) {
-        self.confirming = false;
-    }
-
-    /// Removes those that are gone, unless others are on their way: a route that is moved, a file at a time, must not be
-    /// missing until it is back. So that they do not wait for ever they wait only for some rests.
-    fn remove_leaving(&mut self, findings: &mut Findings, now: Instant, rest: Duration) {
-        let awaited = self.is_unsettled() || !findings.changed.is_empty();
-        let mut removed = Vec::new();
-        for (file, entry) in self.entries.iter().filter(|(file, entry)| entry.is_leaving() && !self.is_kept(file)) {
-            let until = entry.since + REMOVAL_RESTS * rest;
-            match awaited && now < until {
-                true => findings.look_again(until),
-                false => removed.push(file.clone()),
-            }
-        }
-        findings.removed |= !removed.is_empty();
-        removed.iter().for_each(|file| self.remove(file));
-    }
-
-    fn remove(&mut self, file: &Path) {
-        let Some(entry) = self.entries.remove(file) else { return };
-        match (entry.confirmed, self.looked_at) {
-            (true, _) => {
-                self.guards.forget(file);
-                self.holders.release(file);
-            }
-            (false, now) => {
-                self.guards.remove(file);
-                now.into_iter().for_each(|now| self.holders.leave(file, entry.loaded, now));
-            }
-        }
-    }
-
-    /// Whether a component that is gone stays as it was: it is middleware, and nobody has said that it is meant to go.
-    fn is_kept(&self, file: &Path) -> bool {
-        let is_meant = self.entries.get(file).is_some_and(|entry| entry.confirmed);
-        is_layer(file) && !is_meant && self.is_wanted(file)
     }
 
     /// Takes in what is wrong with directories and names; whether that is something else than before.

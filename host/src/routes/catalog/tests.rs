@@ -1,6 +1,7 @@
 //! What is loaded when, and which version serves. The moments are the tests' own.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use super::*;
 use crate::options::Value;

@@ -3,7 +3,6 @@
 //! Owns when the directory is looked at, what is logged about it, and the threads that load.
 
 use std::collections::VecDeque;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,16 +13,15 @@ use std::time::{Duration, Instant};
 use super::first_load::FirstLoad;
 use super::progress::Progress;
 use super::told;
-use crate::diagnostic::{Diagnostic, Severity};
 use crate::routes::catalog::{Catalog, Findings};
 use crate::routes::current::Current;
 use crate::routes::disk::{Files, Look};
 use crate::routes::layer::{covers, is_layer};
-use crate::routes::load::{Candidate, Load, Loaded, Standing, error};
+use crate::routes::load::{Candidate, Load, Loaded, Standing};
 use crate::routes::memory::Store;
 use crate::routes::route::Route;
 use crate::routes::table::RouteTable;
-use crate::routes::watch::{WatchError, Watched, Watcher};
+use crate::routes::watch::Watcher;
 
 /// How long a route that is loaded waits at most for others, to be published with them.
 const PUBLISH_AFTER: Duration = Duration::from_millis(20);
@@ -37,6 +35,10 @@ const LOOK_AFTER: Duration = Duration::from_millis(50);
 /// How long what the system tells nothing of goes unnoticed: that the path leads to another directory, that what it
 /// refused can be had again, that the last request of a route that was replaced is over.
 const CHECK_AFTER: Duration = Duration::from_secs(1);
+
+mod watching;
+
+pub(super) use watching::watch;
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -213,69 +215,6 @@ impl Publisher {
         }
     }
 
-    /// Watches the directories that there are by now. Where the system does not let all of them be watched they are looked
-    /// at as time passes, until it does.
-    fn watch(&mut self, directories: &[PathBuf]) -> Option<Diagnostic> {
-        if self.watcher.is_none() && !self.polls {
-            return None;
-        }
-        if self.watcher.as_ref().is_none_or(Watcher::has_failed) {
-            self.watcher = match watch(&self.root, &self.events) {
-                Ok(watcher) => Some(watcher),
-                Err(failed) => return self.note_unwatched(failed),
-            };
-        }
-        let Watched { more, failed } = self.watcher.as_mut()?.watch(&self.root, directories);
-        if more {
-            // What came into them before they were watched.
-            self.look_by(self.looked_at + LOOK_AFTER);
-        }
-        match failed {
-            Some(failed) => self.note_unwatched(failed),
-            None => {
-                if std::mem::take(&mut self.polls) {
-                    tracing::info!("changes in {} are noticed again", self.root.display());
-                }
-                None
-            }
-        }
-    }
-
-    fn note_unwatched(&mut self, failed: WatchError) -> Option<Diagnostic> {
-        self.polls = true;
-        Some(Diagnostic {
-            severity: Severity::Warning,
-            file: self.root.clone(),
-            reason: failed.to_string(),
-            remedy: "let the system watch more directories (fs.inotify.max_user_watches)".to_owned(),
-        })
-    }
-
-    /// The directory cannot be read: that is worth telling once it has lasted longer than it takes to replace one.
-    fn note_unreadable(&mut self, failed: &io::Error) {
-        self.refused = true;
-        let tell_at = *self.unreadable_since.get_or_insert(self.looked_at) + REST;
-        if self.looked_at < tell_at {
-            return self.look_by(tell_at);
-        }
-        let remedy = "put a readable directory there; what was loaded serves on";
-        if self.catalog.found(vec![error(&self.root, format!("it cannot be read: {failed}"), remedy)]) {
-            self.publish_soon();
-        }
-    }
-
-    /// Sees to what the system tells nothing of.
-    fn check(&mut self) {
-        let now = Instant::now();
-        self.replaced.retain(|route| Arc::strong_count(route) > 1);
-        let is_stale = |watcher: &Watcher| self.refused || watcher.has_failed() || watcher.is_stale();
-        if self.polls || self.watcher.as_ref().is_some_and(is_stale) {
-            self.look_by(now);
-        }
-        let watches = self.polls || self.watcher.is_some();
-        self.check_at = (watches || !self.replaced.is_empty()).then(|| now + CHECK_AFTER);
-    }
-
     fn look_by(&mut self, at: Instant) {
         self.look_at = Some(self.look_at.map_or(at, |set| set.min(at)));
     }
@@ -429,15 +368,6 @@ impl Drop for Publisher {
         // However the thread ends: nobody waits for it in vain.
         self.first.end(self.catalog.diagnostics());
     }
-}
-
-/// Tells of changes through `events`.
-pub(super) fn watch(root: &Path, events: &Sender<Event>) -> Result<Watcher, WatchError> {
-    let events = events.clone();
-    Watcher::start(root, move || {
-        // Nobody looks where the directory is dropped.
-        let _ = events.send(Event::Changed);
-    })
 }
 
 /// Loads a component. A panic, though a defect of the host's or of the compiler's, costs only the one.

@@ -1,0 +1,87 @@
+//! What the publisher does so that no change goes unnoticed: it watches the directories, and looks at what the system tells
+//! nothing of.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use super::{CHECK_AFTER, Event, LOOK_AFTER, Publisher, REST};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::routes::load::error;
+use crate::routes::watch::{WatchError, Watched, Watcher};
+
+impl Publisher {
+    /// Watches the directories that there are by now. Where the system does not let all of them be watched they are looked
+    /// at as time passes, until it does.
+    pub(super) fn watch(&mut self, directories: &[PathBuf]) -> Option<Diagnostic> {
+        if self.watcher.is_none() && !self.polls {
+            return None;
+        }
+        if self.watcher.as_ref().is_none_or(Watcher::has_failed) {
+            self.watcher = match watch(&self.root, &self.events) {
+                Ok(watcher) => Some(watcher),
+                Err(failed) => return self.note_unwatched(failed),
+            };
+        }
+        let Watched { more, failed } = self.watcher.as_mut()?.watch(&self.root, directories);
+        if more {
+            // What came into them before they were watched.
+            self.look_by(self.looked_at + LOOK_AFTER);
+        }
+        match failed {
+            Some(failed) => self.note_unwatched(failed),
+            None => {
+                if std::mem::take(&mut self.polls) {
+                    tracing::info!("changes in {} are noticed again", self.root.display());
+                }
+                None
+            }
+        }
+    }
+
+    fn note_unwatched(&mut self, failed: WatchError) -> Option<Diagnostic> {
+        self.polls = true;
+        Some(Diagnostic {
+            severity: Severity::Warning,
+            file: self.root.clone(),
+            reason: failed.to_string(),
+            remedy: "let the system watch more directories (fs.inotify.max_user_watches)".to_owned(),
+        })
+    }
+
+    /// The directory cannot be read: that is worth telling once it has lasted longer than it takes to replace one.
+    pub(super) fn note_unreadable(&mut self, failed: &io::Error) {
+        self.refused = true;
+        let tell_at = *self.unreadable_since.get_or_insert(self.looked_at) + REST;
+        if self.looked_at < tell_at {
+            return self.look_by(tell_at);
+        }
+        let remedy = "put a readable directory there; what was loaded serves on";
+        if self.catalog.found(vec![error(&self.root, format!("it cannot be read: {failed}"), remedy)]) {
+            self.publish_soon();
+        }
+    }
+
+    /// Sees to what the system tells nothing of.
+    pub(super) fn check(&mut self) {
+        let now = Instant::now();
+        self.replaced.retain(|route| Arc::strong_count(route) > 1);
+        let is_stale = |watcher: &Watcher| self.refused || watcher.has_failed() || watcher.is_stale();
+        if self.polls || self.watcher.as_ref().is_some_and(is_stale) {
+            self.look_by(now);
+        }
+        let watches = self.polls || self.watcher.is_some();
+        self.check_at = (watches || !self.replaced.is_empty()).then(|| now + CHECK_AFTER);
+    }
+}
+
+/// Tells of changes through `events`.
+pub(in crate::routes::directory) fn watch(root: &Path, events: &Sender<Event>) -> Result<Watcher, WatchError> {
+    let events = events.clone();
+    Watcher::start(root, move || {
+        // Nobody looks where the directory is dropped.
+        let _ = events.send(Event::Changed);
+    })
+}
