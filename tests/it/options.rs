@@ -17,6 +17,8 @@ const DECLARED: &str = "\
     log_rate: Value::Integer(131072)\n\
     max_body: Value::Integer(1000000)\n\
     max_message: Value::Integer(65536)\n\
+    max_subscribers: Value::Integer(0)\n\
+    max_topics: Value::Integer(10000)\n\
     memory: Value::Integer(33554432)\n\
     my_boolean: Value::Boolean(true)\n\
     my_booleans: Value::Booleans([true, false])\n\
@@ -26,6 +28,7 @@ const DECLARED: &str = "\
     my_integers: Value::Integers([1, 2])\n\
     my_text: Value::Text(\"1\")\n\
     my_texts: Value::Texts([\"one\", \"two\"])\n\
+    publish_rate: Value::Integer(16777216)\n\
     push_overflow: Value::Text(\"disconnect\")\n\
     push_queue: Value::Integer(65536)\n\
     rate: Value::Integer(1000000)\n\
@@ -193,8 +196,11 @@ fn flags_hold_where_nobody_says_otherwise() {
         ("log_rate", Value::Integer(1_000)),
         ("max_body", Value::Integer(4)),
         ("max_message", Value::Integer(5)),
+        ("max_subscribers", Value::Integer(6)),
+        ("max_topics", Value::Integer(7)),
         ("memory", Value::Integer(8_388_608)),
         ("park_timeout", Value::Float(0.5)),
+        ("publish_rate", Value::Integer(8_000_000)),
         ("push_overflow", Value::Text("drop-oldest".to_owned())),
         ("push_queue", Value::Integer(1_024)),
         ("rate", Value::Integer(50_000_000)),

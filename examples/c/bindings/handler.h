@@ -72,7 +72,8 @@ typedef uint8_t vibrato_handler_types_error_t;
 // token, a field value with a control character, more bytes than the declared `content-length`.
 #define VIBRATO_HANDLER_TYPES_ERROR_INVALID 2
 // The field belongs to the host: `connection`, `keep-alive`, `proxy-connection`, `te`, `trailer`,
-// `transfer-encoding` and `upgrade` describe the connection, which the host manages.
+// `transfer-encoding` and `upgrade` describe the connection, which the host manages. Or a middleware has sealed
+// the field or the name (`seal`).
 #define VIBRATO_HANDLER_TYPES_ERROR_FORBIDDEN 3
 // Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
 // published chunk; of the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
