@@ -3,6 +3,7 @@
 mod access_log;
 mod call;
 mod check;
+mod compile;
 mod descriptors;
 mod listen;
 mod logging;
@@ -36,6 +37,9 @@ enum Command {
     Check(Box<check::Check>),
     /// Send one request to one handler, and print the response, the log and what it cost.
     Call(Box<call::Call>),
+    /// Compile one component for a host that runs.
+    #[command(hide = true)]
+    Compile(compile::Compile),
     /// Write a small project of a handler that builds with one command.
     New(new::New),
     /// Print a shell's completions, as in `host completions bash > ~/.local/share/bash-completion/completions/host`.
@@ -51,6 +55,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Routes(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Call(command) => command.run(),
+        Command::Compile(command) => command.run(),
         Command::New(command) => command.run(),
         Command::Completions(command) => command.run(Cli::command()),
         Command::Man(command) => command.run(Cli::command()),

@@ -31,6 +31,8 @@ pub struct Config {
     pub idle_poll: Duration,
     /// Where compiled code is kept; none compiles at every start.
     pub cache_directory: Option<PathBuf>,
+    /// How components are compiled.
+    pub compiling: Compiling,
     /// Where each request is logged; none logs no requests, and measures none.
     pub access_log: Option<AccessLog>,
     /// Who sees the answers of the host's own.
@@ -73,6 +75,28 @@ pub struct Limits {
     pub linger_bytes: u64,
     /// The bounds of a head.
     pub head: HeadLimits,
+}
+
+/// How components are compiled and asked for their routes, which is the work of a stranger's file: in a process of its own,
+/// that may fail without harm.
+#[derive(Debug, Clone)]
+pub struct Compiling {
+    /// The program of that process: the host's own, which is `host`. Without it all is done in this process and without
+    /// these limits, which is for components that are trusted.
+    pub program: Option<PathBuf>,
+    /// The bytes of memory that compiling one component may take; past it the component is not loaded.
+    pub memory: u64,
+    /// The time of processors that it may take together.
+    pub cpu: Duration,
+    /// The time that it may take.
+    pub timeout: Duration,
+}
+
+impl Default for Compiling {
+    fn default() -> Self {
+        let (cpu, timeout) = (Duration::from_secs(120), Duration::from_secs(120));
+        Self { program: None, memory: 2 << 30, cpu, timeout }
+    }
 }
 
 /// How long clients are waited for.
@@ -118,6 +142,7 @@ impl Default for Config {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             idle_poll: Duration::from_micros(50),
             cache_directory: None,
+            compiling: Compiling::default(),
             access_log: None,
             audience: Audience::Strangers,
             dev_hosts: Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! Owns the form of a report. It must not know who makes one or where it is printed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -9,6 +10,9 @@ use crate::options::printable;
 
 #[cfg(test)]
 mod tests;
+
+/// The most bytes of a file's name, of a reason and of a remedy: they quote what strangers have written.
+const MAX_PART_BYTES: usize = 4096;
 
 /// A finding about one file: what is wrong with it, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +41,17 @@ impl Diagnostic {
     /// may have, are escaped.
     pub fn unlabelled(&self) -> impl fmt::Display {
         let Self { severity: _, file, reason, remedy } = self;
-        format!("{}: {}\n  remedy: {}", printable(&file.display().to_string()), printable(reason), printable(remedy))
+        let part = |text: &str| printable(&excerpt(text, MAX_PART_BYTES));
+        format!("{}: {}\n  remedy: {}", part(&file.display().to_string()), part(reason), part(remedy))
+    }
+}
+
+/// The beginning of a text that a stranger has made: at most so many bytes, and `...` where there were more.
+#[must_use]
+pub fn excerpt(text: &str, most: usize) -> Cow<'_, str> {
+    match text.len() <= most {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(format!("{}...", &text[..text.floor_char_boundary(most)])),
     }
 }
 

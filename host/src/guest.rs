@@ -4,10 +4,14 @@
 //! Owns everything of wasmtime: the engine, compiling and linking, the host functions of `wit/world.wit`, the limits
 //! of an invocation. It must not know sockets, routes or options' origin: a handler sees an exchange.
 
+mod attempt;
+mod cache;
 mod clocks;
+mod compile_process;
 mod compile_threads;
 mod component;
 mod engine;
+mod facts;
 mod idle;
 mod imports;
 mod instance;
@@ -17,11 +21,14 @@ mod message;
 mod meter;
 mod middleware;
 mod missing;
+mod native;
+mod prepare;
 mod proposals;
 mod report;
 pub(crate) mod scheduler;
 mod shelf;
 mod snapshot;
+mod space;
 mod state;
 mod ticker;
 mod types;
@@ -35,11 +42,14 @@ use thiserror::Error;
 use crate::exchange::Exchange;
 use crate::options::Options;
 
+pub use attempt::{Attempt, Effort};
+pub use compile_process::child::compile_for;
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, Permit};
 pub(crate) use idle::{at_end, spins, when_idle};
 pub use message::Reply;
 pub use middleware::{Middleware, Step};
+pub use prepare::NotLoaded;
 
 use instance::Instance;
 use state::State;
@@ -76,7 +86,7 @@ pub struct Invocation {
 /// Why an invocation gave no outcome. The texts are for the log, not for the client.
 #[derive(Debug, Error)]
 pub enum CallError {
-    /// The engine's pool has no place for another instance.
+    /// The engine's pool has no place for another instance, or the system no memory for it.
     #[error("no instance is free: {0}")]
     Busy(String),
     /// The handler used up its time; with the backtrace where it was running Wasm.

@@ -46,7 +46,7 @@ pub use file::{RouteFile, RouteFileError};
 pub use holders::{Authority, CLAIM_KEPT, Holders};
 pub use layer::{Layer, Link};
 #[cfg(test)]
-pub(crate) use load::{Candidate, Load, Loaded, Loader};
+pub(crate) use load::{Candidate, Load, Loaded, Loader, Unfinished};
 pub use memory::{Memory, MemoryError};
 pub use method::MethodError;
 pub use near::{Nearness, near};

@@ -82,6 +82,7 @@ impl Server {
             max_invocations: config.limits.max_invocations,
             workers: u32::try_from(config.workers.get()).unwrap_or(u32::MAX),
             cache_directory: config.cache_directory.clone(),
+            compiling: config.compiling.clone(),
         })?;
         let memory = config.cache_directory.as_ref();
         let memory =

@@ -166,3 +166,88 @@ fn a_component_with_too_much_of_something_is_told_what_it_has_and_what_it_may_ha
         assert_refused(&[("other", bytes)], expected);
     }
 }
+
+/// A handler that asks for the path of its request, for which the host calls its `realloc`, and whose `post-return` runs
+/// behind its answer.
+fn allocating(realloc: &str, post_return: &str) -> Vec<u8> {
+    component(&format!(
+        "(component
+          (import \"vibrato:handler/types@0.1.0\" (instance $types
+            (type $outcome (variant (case \"body\" (list u8)) (case \"close\") (case \"manual\")))
+            (export \"outcome\" (type (eq $outcome)))))
+          (alias export $types \"outcome\" (type $outcome))
+          (import \"vibrato:handler/request@0.1.0\" (instance $request (export \"path\" (func (result string)))))
+          (core module $libc
+            (memory (export \"memory\") 1)
+            (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) {realloc}))
+          (core instance $libc (instantiate $libc))
+          (core func $path (canon lower (func $request \"path\")
+            (memory (core memory $libc \"memory\")) (realloc (core func $libc \"realloc\"))))
+          (core module $code
+            (import \"libc\" \"memory\" (memory 1))
+            (import \"request\" \"path\" (func $path (param i32)))
+            (data (i32.const 0) \"\\00\\00\\00\\00\\10\\00\\00\\00\\05\\00\\00\\00\")
+            (data (i32.const 16) \"plain\")
+            (func (export \"handle\") (result i32) (call $path (i32.const 64)) (i32.const 0))
+            (func (export \"post\") (param i32) {post_return}))
+          (core instance $code (instantiate $code
+            (with \"libc\" (instance $libc)) (with \"request\" (instance (export \"path\" (func $path))))))
+          (func (export \"handle\") (result $outcome)
+            (canon lift (core func $code \"handle\") (memory (core memory $libc \"memory\"))
+              (post-return (core func $code \"post\")))))"
+    ))
+}
+
+#[test]
+fn a_realloc_or_a_post_return_that_loops_or_traps_ends_by_the_time_limit_and_leaves_its_place() {
+    let cases = [
+        ("good", "(i32.const 1024)", "", "200"),
+        ("realloc-loops", "(loop (br 0)) unreachable", "", "504"),
+        ("realloc-traps", "unreachable", "", "500"),
+        ("realloc-lies", "(i32.const -8)", "", "500"),
+        ("post-loops", "(i32.const 1024)", "(loop (br 0))", "504"),
+        ("post-traps", "(i32.const 1024)", "unreachable", "500"),
+    ];
+    let routes = cases.iter().fold(RoutesDir::new().with("hello"), |routes, (name, realloc, post_return, _)| {
+        routes.with_bytes(&format!("{name}.wasm"), &allocating(realloc, post_return))
+    });
+    let server = TestServer::builder(routes)
+        .option("timeout", host::options::Value::Float(0.3))
+        .limits(|limits| limits.max_invocations = 1)
+        .start();
+    assert_eq!(server.diagnostics(), []);
+    for (name, .., status) in cases {
+        for _ in 0..3 {
+            let answer = server.get(&format!("/{name}"));
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer}");
+            assert!(server.get("/hello").starts_with("HTTP/1.1 200 "), "after {name}");
+        }
+    }
+}
+
+#[test]
+fn what_a_component_has_named_is_quoted_in_part() {
+    let name = |number: usize| format!("n{number}-{}", "x".repeat(90_000));
+    let exports: String = (0..200)
+        .map(|number| format!("(func (export \"{}\") (canon lift (core func $i \"f\")))", name(number)))
+        .collect();
+    let many =
+        format!("(component (core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) {exports})");
+    let imports: String = (0..200).map(|number| format!("(import \"{}\" (func))", name(number))).collect();
+    let server = TestServer::start(
+        RoutesDir::new()
+            .with_bytes("exports.wasm", &component(&many))
+            .with_bytes("imports.wasm", &component(&PLAIN.replacen("(component", &format!("(component {imports}"), 1)))
+            .with_file("long.toml", &format!("path = '/{}'", "x".repeat(900_000)))
+            .with_bytes("long.wasm", &component(PLAIN))
+            .with_file("key.toml", &format!("rate = '{}'", "x".repeat(900_000)))
+            .with_bytes("key.wasm", &component(PLAIN)),
+    );
+    assert!(!server.diagnostics().is_empty());
+    for diagnostic in server.diagnostics() {
+        let printed = diagnostic.to_string();
+        assert!(printed.len() < 13_000, "{} bytes: {}", printed.len(), &printed[..200]);
+    }
+    let told = |file: &str| server.diagnostics().iter().filter(|it| it.file.ends_with(file)).count();
+    assert_eq!((told("exports.wasm"), told("imports.wasm")), (1, 32));
+}

@@ -11,6 +11,8 @@ mod cli_check;
 mod cli_manual;
 mod cli_new;
 mod compatibility;
+#[cfg(target_os = "linux")]
+mod compile_cache;
 mod descriptors;
 mod dev;
 mod disk;
@@ -23,6 +25,7 @@ mod guards;
 mod hostile;
 mod hostile_calls;
 mod hostile_clients;
+mod hostile_compiling;
 mod hostile_components;
 #[cfg(target_os = "linux")]
 mod hostile_crowds;

@@ -58,6 +58,7 @@ impl Call {
             options: self.loading.options.0.clone(),
             declare: self.loading.declare,
             cache_directory: self.loading.cache_directory()?,
+            compiling: self.loading.compiling(),
             workers: NonZeroUsize::MIN,
             ..Config::default()
         };

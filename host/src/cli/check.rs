@@ -31,6 +31,7 @@ impl Check {
             options: self.loading.options.0.clone(),
             declare: self.loading.declare,
             cache_directory: self.loading.cache_directory()?,
+            compiling: self.loading.compiling(),
             ..Config::default()
         };
         let (server, diagnostics) = Server::new(config)?;

@@ -40,7 +40,8 @@ impl Man {
         host.build();
         let page = match &self.command {
             Some(name) => host.find_subcommand(name).with_context(|| {
-                let names: Vec<&str> = host.get_subcommands().map(Command::get_name).collect();
+                let names: Vec<&str> =
+                    host.get_subcommands().filter(|it| !it.is_hide_set()).map(Command::get_name).collect();
                 format!("`{name}` is no command of host; write one of {}", names.join(", "))
             })?,
             None => &host,

@@ -1,9 +1,11 @@
 //! The flags that commands share: the routes directory, the cache, and one flag for each built-in option.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use host::config::Compiling;
 use host::options::{BUILTINS, Builtin, Value};
 use host::routes::Declare;
 
@@ -33,6 +35,21 @@ pub(super) struct Loading {
     #[arg(long, value_name = "WHICH", default_value = "below")]
     pub(super) declare: Declare,
 
+    /// Bytes of memory that compiling one component may take; past it the component is not loaded.
+    #[arg(long, value_name = "BYTES", default_value_t = Compiling::default().memory,
+          value_parser = clap::value_parser!(u64).range(16 << 20..))]
+    compile_memory: u64,
+
+    /// Seconds of processors' time that compiling one component may take, of all cores together.
+    #[arg(long, value_name = "SECONDS", default_value_t = Compiling::default().cpu.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    compile_cpu: u64,
+
+    /// Seconds that compiling one component may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = Compiling::default().timeout.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    compile_timeout: u64,
+
     #[command(flatten)]
     pub(super) options: OptionFlags,
 }
@@ -50,6 +67,16 @@ impl Source {
 }
 
 impl Loading {
+    /// How components are compiled: by this program.
+    pub(super) fn compiling(&self) -> Compiling {
+        Compiling {
+            program: Some(program()),
+            memory: self.compile_memory,
+            cpu: Duration::from_secs(self.compile_cpu),
+            timeout: Duration::from_secs(self.compile_timeout),
+        }
+    }
+
     /// The directory for compiled code, if any.
     pub(super) fn cache_directory(&self) -> anyhow::Result<Option<PathBuf>> {
         if self.no_cache {
@@ -61,6 +88,13 @@ impl Loading {
         let absolute = std::path::absolute(&directory);
         Ok(Some(absolute.with_context(|| format!("cannot use {} for compiled code", directory.display()))?))
     }
+}
+
+/// This program, also where another has been put in its place since.
+fn program() -> PathBuf {
+    let this = PathBuf::from("/proc/self/exe");
+    // Where there is no /proc, by its name.
+    if this.exists() { this } else { std::env::current_exe().unwrap_or_else(|_| PathBuf::from("host")) }
 }
 
 /// `$XDG_CACHE_HOME/vibrato`, or `~/.cache/vibrato`.

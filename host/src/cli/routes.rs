@@ -33,6 +33,7 @@ impl Routes {
             options: self.source.loading.options.0.clone(),
             declare: self.source.loading.declare,
             cache_directory: self.source.loading.cache_directory()?,
+            compiling: self.source.loading.compiling(),
             ..Config::default()
         };
         let (server, diagnostics) = Server::new(config)?;

@@ -228,6 +228,7 @@ impl Run {
             workers: self.workers.unwrap_or(Config::default().workers),
             idle_poll: self.idle_poll,
             cache_directory: self.source.loading.cache_directory()?,
+            compiling: self.source.loading.compiling(),
             access_log,
             audience: if self.dev { Audience::Developers } else { Audience::Strangers },
             dev_hosts: self.dev_host.clone(),

@@ -23,6 +23,9 @@ pub(super) fn prepare() -> io::Result<()> {
 
 fn start() -> io::Result<()> {
     let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    // What a process that compiles is told by the one that has started it.
+    let told = std::env::var("RAYON_NUM_THREADS").ok().and_then(|told| told.parse::<usize>().ok());
+    let cores = told.map_or(cores, |told| told.clamp(1, cores));
     // Each waits for its part in the pool: to make the pool can be tried only once, and then it must not fail.
     let mut waiting = Vec::new();
     for number in 0..cores {

@@ -1,20 +1,25 @@
 //! From the bytes of a `.wasm` to a [`Handler`]: compile, compare with the world, link, ask it to describe itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use thiserror::Error;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
+use super::attempt::Effort;
 use super::engine::Engine;
-use super::imports::VERSION;
+use super::facts::Facts;
+use super::imports::{NoRequest, VERSION};
 use super::limits::Excess;
 use super::message::{GuestMessage, GuestReply};
+use super::prepare::{Asked, NotLoaded};
 use super::state::{Expired, State};
 use super::types::{GuestDeclaration, Returned};
-use super::{compile_threads, instance, limits, missing, proposals, report, snapshot};
+use super::{compile_threads, instance, limits, missing, prepare, proposals, report, snapshot};
 use crate::options::Value;
 
 /// A loaded component, ready to be called.
@@ -25,6 +30,7 @@ pub struct Handler {
     on_message: Option<ComponentExportIndex>,
     declaration: Option<Declaration>,
     has_frozen_random: bool,
+    start_memory: usize,
     /// No other handler of the process has it.
     number: u64,
 }
@@ -112,6 +118,26 @@ pub enum LoadError {
         /// How it differs.
         reason: String,
     },
+    /// Compiling it passed a limit of the operator's.
+    #[error("compiling it takes more than {limit}")]
+    Costly {
+        /// The limit, in words.
+        limit: String,
+        /// The flag that sets it.
+        flag: &'static str,
+    },
+    /// The process that compiled it has ended.
+    #[error("compiling it has ended the process that does it: {0}")]
+    Crashed(String),
+    /// No process can be started.
+    #[error("no process can be started to compile it: {0}")]
+    NoProcess(String),
+    /// What runs of it before anything is called trapped, took too long, or asked for more than it may have.
+    #[error("it cannot be started: {0}")]
+    Start(String),
+    /// The process in which it started has ended.
+    #[error("starting it has ended the process that does it: {0}")]
+    StartCrashed(String),
     /// `describe` trapped or took too long.
     #[error("its `describe` failed: {0}")]
     Describe(String),
@@ -121,13 +147,17 @@ impl LoadError {
     /// Whether it may be gone without a change of the file.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Threads(_))
+        matches!(self, Self::Threads(_) | Self::NoProcess(_))
     }
 
     /// What the author or the operator can do.
     #[must_use]
-    pub fn remedy(&self) -> &'static str {
-        match self {
+    pub fn remedy(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Costly { flag, .. } => {
+                return format!("make it smaller or simpler; if the host is to spend more on it, raise `{flag}`")
+                    .into();
+            }
             Self::NotWasm => "put only components into the routes directory; was the file copied or built completely?",
             Self::CoreModule => {
                 "build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
@@ -154,41 +184,60 @@ impl LoadError {
                 "build it against the `wit/world.wit` of this host; in Rust, put `#[on_request]` or `#[on_response]` of \
                  guest-sdk on a function; a handler's file has a name without `_`"
             }
+            Self::Crashed(_) | Self::StartCrashed(_) => {
+                "report it as a defect of the host, with this file; nothing else is affected by it"
+            }
+            Self::NoProcess(_) => "let the host start more processes; it is tried again",
+            Self::Start(_) => {
+                "what runs before `handle` must end by itself, within the route's `timeout` and `memory`: raise them in \
+                 `NAME.toml`, or let the component begin with less"
+            }
             Self::Describe(_) => "`describe` must return at once and need nothing of a request",
-        }
+        })
     }
 }
 
 impl Handler {
-    /// Loads a component. `name` is for its log lines; `memory` and `timeout` bound its `describe`.
+    /// Loads a component, with `effort`. `name` is for its log lines; `memory` and `timeout` bound its start and its
+    /// `describe`.
     ///
-    /// This compiles, and so takes from milliseconds to many seconds: not for a thread that serves.
+    /// This may compile, and so takes from milliseconds to many seconds: not for a thread that serves.
     ///
     /// # Errors
-    /// Everything that is wrong with it: see [`LoadError`].
+    /// Everything that is wrong with it: see [`LoadError`]; or that it was not to be compiled, or was stopped.
     pub fn load(
         engine: &Engine,
         name: &Arc<str>,
-        bytes: &[u8],
+        bytes: &Bytes,
         memory: usize,
         timeout: Duration,
-    ) -> Result<Self, Vec<LoadError>> {
-        let component = compile(engine, bytes)?;
-        let Exports { handle, describe, on_message } = Exports::of(engine, &component)?;
-        let pre = link(engine, &component)?;
+        effort: &Effort,
+    ) -> Result<Self, NotLoaded> {
+        let asked = Asked { name, is_handler: true, memory, timeout };
+        let loaded = prepare::prepare(engine, bytes, asked, effort, |component| {
+            let exports = Exports::of(engine, component)?;
+            let pre = link(engine, component)?;
+            let describe = exports.describe;
+            Ok(((pre.clone(), exports), pre, describe))
+        })?;
+        let ((pre, Exports { handle, on_message, .. }), Facts { declaration, memory }) = loaded;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let state = State::alone(name.clone(), memory, timeout);
-        let declaration = describe.map(|export| self::describe(engine, &pre, &export, state, timeout));
-        let declaration = declaration.transpose().map_err(|error| vec![error])?;
         let has_frozen_random = snapshot::has_frozen_random(bytes);
-        Ok(Self { engine: engine.clone(), pre, handle, on_message, declaration, has_frozen_random, number })
+        let engine = engine.clone();
+        Ok(Self { engine, pre, handle, on_message, declaration, has_frozen_random, start_memory: memory, number })
     }
 
     /// Whether its random numbers are those of its build, the same in every instance.
     #[must_use]
     pub fn has_frozen_random(&self) -> bool {
         self.has_frozen_random
+    }
+
+    /// The bytes that its memories take once it has started; a route with less `memory` cannot serve.
+    #[must_use]
+    pub fn start_memory(&self) -> usize {
+        self.start_memory
     }
 
     /// What the component says of its route, if it does.
@@ -238,14 +287,13 @@ impl From<GuestDeclaration> for Declaration {
 
 /// Compiles a component.
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Vec<LoadError>> {
-    check_preamble(bytes).map_err(|error| vec![error])?;
     compile_threads::prepare().map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let component = Component::from_binary(engine.wasmtime(), bytes);
     component.map_err(|error| vec![refused(bytes, &error)])
 }
 
-/// Why a component cannot be compiled.
-fn refused(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
+/// Why a component cannot be compiled, or the engine has no room for it.
+pub(super) fn refused(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
     let said = report::chain(error);
     if let Some(Excess { what, has, most }) = limits::excess(&said) {
         return LoadError::Limit { what, has, most };
@@ -258,33 +306,54 @@ pub(super) fn link(engine: &Engine, component: &Component) -> Result<InstancePre
     engine.linker().instantiate_pre(component).map_err(|error| missing::explain(engine, component, &error))
 }
 
-/// Asks a component to describe itself.
-pub(super) fn describe(
+/// Starts an instance of a component, and asks it to describe itself where it can. Past `wall` it is given up; `timeout` is
+/// what its state allows it.
+pub(super) fn start(
     engine: &Engine,
     pre: &InstancePre<State>,
-    export: &ComponentExportIndex,
+    describe: Option<&ComponentExportIndex>,
     state: State,
     timeout: Duration,
-) -> Result<Declaration, LoadError> {
+    wall: Duration,
+) -> Result<Facts, LoadError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let runtime = runtime.map_err(|error| LoadError::Describe(error.to_string()))?;
+    let runtime = runtime.map_err(|error| LoadError::Start(error.to_string()))?;
     let mut store = instance::store(engine.wasmtime(), state);
+    let mut memory = None;
     let called = runtime.block_on(async {
         let call = async {
             let instance = pre.instantiate_async(&mut store).await?;
-            let describe = instance.get_typed_func::<(), (GuestDeclaration,)>(&mut store, export)?;
-            describe.call_async(&mut store, ()).await
+            memory = Some(store.data().memory.used());
+            let Some(describe) = describe else { return Ok(None) };
+            let describe = instance.get_typed_func::<(), (GuestDeclaration,)>(&mut store, describe)?;
+            Ok(Some(describe.call_async(&mut store, ()).await?.0))
         };
-        tokio::time::timeout(timeout, call).await.unwrap_or_else(|_| Err(Expired.into()))
+        tokio::time::timeout(wall, call).await.unwrap_or_else(|_| Err(Expired.into()))
     });
-    match called {
-        Ok((declaration,)) => Ok(declaration.into()),
-        Err(error) if error.is::<Expired>() => Err(LoadError::Describe(format!("it took longer than {timeout:?}"))),
-        Err(error) => {
-            let limit = store.data().memory.explain().unwrap_or_default();
-            Err(LoadError::Describe(limit + &report::cause(&error)))
+    let error: wasmtime::Error = match called {
+        Ok(declaration) => {
+            return Ok(Facts { declaration: declaration.map(Declaration::from), memory: memory.unwrap_or_default() });
         }
+        Err(error) => error,
+    };
+    // A start that asks for the request finds one where there is one: what it takes is not known.
+    if memory.is_none() && describe.is_none() && error.is::<NoRequest>() {
+        return Ok(Facts::default());
     }
+    let reason = match error.is::<Expired>() {
+        true => format!("it took longer than {timeout:?}"),
+        false => store.data().memory.explain().unwrap_or_default() + &report::cause(&error),
+    };
+    store.data_mut().finish_log();
+    Err(if memory.is_some() { LoadError::Describe(reason) } else { LoadError::Start(reason) })
+}
+
+/// The `describe` of a handler, if it has one.
+pub(super) fn describe_index(
+    engine: &Engine,
+    component: &Component,
+) -> Result<Option<ComponentExportIndex>, Vec<LoadError>> {
+    Exports::of(engine, component).map(|exports| exports.describe)
 }
 
 /// The exports that a host calls.
@@ -324,7 +393,7 @@ impl Exports {
 }
 
 /// A core module and a component differ in the version that follows the magic number.
-fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
+pub(super) fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     match bytes.strip_prefix(b"\0asm") {
         None => Err(LoadError::NotWasm),
         Some([1, 0, 0, 0, ..]) => Err(LoadError::CoreModule),
@@ -352,17 +421,31 @@ where
     Ok(Some(index))
 }
 
+/// The most exports that are named.
+const MAX_NAMED: usize = 16;
+
 /// What a component exports, in words.
 pub(super) fn exports(engine: &Engine, component: &Component) -> String {
-    let mut names: Vec<String> =
-        component.component_type().exports(engine.wasmtime()).map(|(name, _)| format!("`{name}`")).collect();
+    let component = component.component_type();
+    let mut names: Vec<&str> = component.exports(engine.wasmtime()).map(|(name, _)| name).collect();
     // Their order in the file is the linker's.
-    names.sort();
-    if names.iter().any(|name| name.starts_with("`wasi:http/")) {
-        return format!("it exports {}: a handler for `wasmtime serve`, not for this host", names.join(", "));
+    names.sort_unstable();
+    let is = |wanted: fn(&str) -> bool| names.iter().any(|name| wanted(name));
+    let kind = if is(|name| name.starts_with("wasi:http/")) {
+        ": a handler for `wasmtime serve`, not for this host"
+    } else if is(|name| ["on-request", "on-response"].contains(&name)) {
+        ": a middleware, whose file's name begins with `_`"
+    } else {
+        ""
+    };
+    let named: Vec<String> = names.iter().take(MAX_NAMED).map(|name| format!("`{}`", report::quoted(name))).collect();
+    let more = match names.len().saturating_sub(MAX_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if names.is_empty() {
+        "it exports nothing".to_owned()
+    } else {
+        format!("it exports {}{more}{kind}", named.join(", "))
     }
-    if names.iter().any(|name| ["`on-request`", "`on-response`"].contains(&name.as_str())) {
-        return format!("it exports {}: a middleware, whose file's name begins with `_`", names.join(", "));
-    }
-    if names.is_empty() { "it exports nothing".to_owned() } else { format!("it exports {}", names.join(", ")) }
 }

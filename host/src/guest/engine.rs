@@ -1,21 +1,22 @@
-//! The engine: one for the process. Configures wasmtime, caches what it compiles, counts invocations.
+//! The engine: one for the process. Configures wasmtime, has what compiles and the cache of it, counts invocations.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use thiserror::Error;
 use wasmtime::component::Linker;
-use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::cache::CompileCache;
+use super::compile_process::CompileProcess;
 use super::limits::{CORE_INSTANCES, INSTANCE_BYTES, MEMORIES, MEMORY_BYTES, TABLES};
 use super::shelf::MAX_WAITING;
+use super::space::{self, MEMORIES_OF_A_PLACE, Plan, SCARCE_GUARD_BYTES};
 use super::state::{MAX_TABLE_ELEMENTS, State};
 use super::ticker::Ticker;
 use super::{imports, proposals};
-
-/// What there is for each place, on average: address space for four in each is more than a machine has.
-const MEMORIES_OF_A_PLACE: u32 = 2;
+use crate::config::Compiling;
 
 /// An instance's pages that stay with its slot, so that the next instance finds them without a page fault: 1 MiB of
 /// stack that a Rust guest has by default, and its data.
@@ -39,27 +40,22 @@ pub struct EngineOptions {
     pub workers: u32,
     /// Where compiled code is kept; none compiles at every start.
     pub cache_directory: Option<PathBuf>,
+    /// How components are compiled.
+    pub compiling: Compiling,
 }
 
 impl EngineOptions {
     /// Instances at once: beside those that are called, some wait for each thread, one comes to its end there, and
-    /// some describe themselves.
+    /// some describe themselves, where this process has them do that.
     fn places(&self) -> u32 {
-        self.workers.saturating_mul(MAX_WAITING + 1).saturating_add(self.max_invocations).saturating_add(DESCRIBING)
+        let describing = if self.compiling.program.is_some() { 0 } else { DESCRIBING };
+        self.workers.saturating_mul(MAX_WAITING + 1).saturating_add(self.max_invocations).saturating_add(describing)
     }
 }
 
 /// Why no engine could be made.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// The cache's directory cannot be used.
-    #[error("cannot use {} for compiled code: {reason}", .directory.display())]
-    Cache {
-        /// The directory.
-        directory: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
     /// wasmtime refuses its configuration on this machine.
     #[error("cannot set up the WebAssembly engine: {0}")]
     Engine(String),
@@ -76,8 +72,12 @@ pub struct Engine {
 
 struct Shared {
     engine: wasmtime::Engine,
+    reservation: u64,
     linker: Linker<State>,
-    cache: Option<Cache>,
+    cache: Option<CompileCache>,
+    compile_process: Option<CompileProcess>,
+    cached: AtomicUsize,
+    compiled: AtomicUsize,
     running: AtomicU32,
     max_invocations: u32,
     _ticker: Ticker,
@@ -95,24 +95,39 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`].
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
-        let cache = options.cache_directory.as_deref().map(open_cache).transpose()?;
-        let refused = |error: wasmtime::Error| EngineError::Engine(format!("{error:#}"));
-        let pooled = Config::with_pool(options.places(), cache.clone());
-        let engine = wasmtime::Engine::new(&pooled).or_else(|error| {
-            tracing::warn!("instances are not pooled, which costs speed: {error:#}");
-            wasmtime::Engine::new(&Config::base(cache.clone()))
-        });
-        let engine = engine.map_err(refused)?;
+        let (engine, plan) = pooled(options.places())?;
+        let cache = options.cache_directory.as_deref().and_then(open_cache);
+        let process = options.compiling.program.is_some().then(|| CompileProcess::new(options.compiling.clone()));
+        Self::of(engine, plan.memory, cache, process, options.max_invocations.min(plan.places))
+    }
+
+    /// Makes the engine of a process that compiles for another, which has `reservation` bytes of address space for each
+    /// memory.
+    pub(super) fn for_compiling(reservation: u64) -> Result<Self, EngineError> {
+        Self::of(wasmtime::Engine::new(&Config::base(reservation)).map_err(refused)?, reservation, None, None, 1)
+    }
+
+    fn of(
+        engine: wasmtime::Engine,
+        reservation: u64,
+        cache: Option<CompileCache>,
+        compile_process: Option<CompileProcess>,
+        max_invocations: u32,
+    ) -> Result<Self, EngineError> {
         let mut linker = Linker::new(&engine);
         imports::add_to_linker(&mut linker).map_err(refused)?;
         let ticker = Ticker::start(engine.clone())?;
         Ok(Self {
             shared: Arc::new(Shared {
                 engine,
+                reservation,
                 linker,
                 cache,
+                compile_process,
+                cached: AtomicUsize::new(0),
+                compiled: AtomicUsize::new(0),
                 running: AtomicU32::new(0),
-                max_invocations: options.max_invocations,
+                max_invocations,
                 _ticker: ticker,
             }),
         })
@@ -135,7 +150,29 @@ impl Engine {
     /// How many components came out of the cache, and how many had to be compiled.
     #[must_use]
     pub fn cache_hits_and_misses(&self) -> (usize, usize) {
-        self.shared.cache.as_ref().map_or((0, 0), |cache| (cache.cache_hits(), cache.cache_misses()))
+        (self.shared.cached.load(Ordering::Relaxed), self.shared.compiled.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn note_cached(&self) {
+        self.shared.cached.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_compiled(&self) {
+        self.shared.compiled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn cache(&self) -> Option<&CompileCache> {
+        self.shared.cache.as_ref()
+    }
+
+    /// What compiles; none where this process does.
+    pub(super) fn compile_process(&self) -> Option<&CompileProcess> {
+        self.shared.compile_process.as_ref()
+    }
+
+    /// The bytes of address space for each memory.
+    pub(super) fn reservation(&self) -> u64 {
+        self.shared.reservation
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -169,25 +206,66 @@ impl Drop for Permit<'_> {
     }
 }
 
-fn open_cache(directory: &Path) -> Result<Cache, EngineError> {
-    let mut config = CacheConfig::new();
-    // A folder of its own: wasmtime clears what it does not know out of the directory it is given.
-    config.with_directory(directory.join("compiled"));
-    Cache::new(config)
-        .map_err(|error| EngineError::Cache { directory: directory.to_owned(), reason: format!("{error:#}") })
+/// An engine with a pool, as large as the system has address space for it.
+fn pooled(places: u32) -> Result<(wasmtime::Engine, Plan), EngineError> {
+    let full = Plan::full(places);
+    let limit = space::limit();
+    let why = match limit {
+        Some(limit) if !full.fits(limit) => format!("it has {limit} bytes of address space (`ulimit -v`)"),
+        _ => match wasmtime::Engine::new(&Config::with_pool(full)) {
+            Ok(engine) => return Ok((engine, full)),
+            Err(error) => format!("{error:#}"),
+        },
+    };
+    // What a machine without a limit has refused all the same it may have in parts.
+    let spaces = limit.into_iter().chain([1 << 40, 1 << 36, 1 << 33]);
+    for plan in spaces.map(|space| Plan::scarce(places, space)) {
+        if let Ok(engine) = wasmtime::Engine::new(&Config::with_pool(plan)) {
+            let Plan { places, memory } = plan;
+            tracing::warn!(
+                "the host runs with little address space: {places} instances at once at most, past that requests get \
+                 503; no memory of a handler grows past {memory} bytes; and handlers run slower: {why}"
+            );
+            return Ok((engine, plan));
+        }
+    }
+    tracing::warn!("instances are not pooled, which costs speed: {why}");
+    let plan = Plan::scarce(places, limit.unwrap_or(u64::MAX));
+    Ok((wasmtime::Engine::new(&Config::base(plan.memory)).map_err(refused)?, plan))
+}
+
+fn refused(error: wasmtime::Error) -> EngineError {
+    EngineError::Engine(format!("{error:#}"))
+}
+
+/// Opens the cache; without one all is compiled at every start, which is told.
+fn open_cache(directory: &Path) -> Option<CompileCache> {
+    let opened = CompileCache::open(directory);
+    let told = |reason: &String| {
+        let directory = directory.display();
+        tracing::warn!(
+            "{directory} is not used for compiled code, and components are compiled at every start: {reason}"
+        );
+    };
+    opened.inspect_err(told).ok()
 }
 
 /// The two configurations of wasmtime.
 trait HostConfig {
-    fn base(cache: Option<Cache>) -> Self;
-    fn with_pool(places: u32, cache: Option<Cache>) -> Self;
+    fn base(memory: u64) -> Self;
+    fn with_pool(plan: Plan) -> Self;
 }
 
 impl HostConfig for Config {
-    fn base(cache: Option<Cache>) -> Self {
+    /// For memories of so many bytes of address space.
+    fn base(memory: u64) -> Self {
         let mut config = Self::new();
         proposals::restrict(&mut config);
-        config.cache(cache);
+        if memory < MEMORY_BYTES {
+            config.memory_reservation(memory);
+            config.memory_guard_size(SCARCE_GUARD_BYTES);
+            config.memory_reservation_for_growth(0);
+        }
         config.epoch_interruption(true);
         config.max_wasm_stack(WASM_STACK);
         config.async_stack_size(FIBER_STACK);
@@ -195,7 +273,8 @@ impl HostConfig for Config {
         config
     }
 
-    fn with_pool(places: u32, cache: Option<Cache>) -> Self {
+    fn with_pool(plan: Plan) -> Self {
+        let places = plan.places;
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(places);
         pool.total_core_instances(places.saturating_mul(CORE_INSTANCES));
@@ -211,12 +290,12 @@ impl HostConfig for Config {
         pool.max_core_instance_size(INSTANCE_BYTES);
         pool.table_elements(MAX_TABLE_ELEMENTS);
         // The bound of an instance is its route's `memory`, which a limiter counts over all its memories.
-        pool.max_memory_size(usize::try_from(MEMORY_BYTES).unwrap_or(usize::MAX));
+        pool.max_memory_size(usize::try_from(plan.memory).unwrap_or(usize::MAX));
         pool.linear_memory_keep_resident(MEMORY_KEEP_RESIDENT);
         pool.table_keep_resident(TABLE_KEEP_RESIDENT);
         pool.async_stack_keep_resident(STACK_KEEP_RESIDENT);
         pool.pagemap_scan(Enabled::Auto);
-        let mut config = Self::base(cache);
+        let mut config = Self::base(plan.memory);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         config
     }

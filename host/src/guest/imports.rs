@@ -202,8 +202,13 @@ fn request<'s>(store: &'s StoreContextMut<'_, State>) -> Result<&'s Request> {
 }
 
 fn no_request() -> wasmtime::Error {
-    wasmtime::Error::msg("there is no request while a route describes itself")
+    NoRequest.into()
 }
+
+/// A component asks for its request while it starts or describes itself.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no request while a route describes itself")]
+pub(super) struct NoRequest;
 
 /// The value of a field, its lines combined (RFC 9110 section 5.3; for `cookie`, RFC 6265 section 5.4).
 fn combined(request: &Request, name: &str) -> Option<Bytes> {

@@ -118,7 +118,7 @@ fn allow(store: &mut Store<State>) {
 /// Why an instance could not be made, or its call gave nothing.
 pub(super) fn explain(error: &wasmtime::Error, store: &mut Store<State>) -> CallError {
     store.data_mut().finish_log();
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() || report::is_out_of_memory(error) {
         return CallError::Busy(report::chain(error));
     }
     let backtrace = report::backtrace(error);

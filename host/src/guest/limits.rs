@@ -38,6 +38,9 @@ pub(super) fn excess(said: &str) -> Option<Excess> {
     SAYINGS.iter().find_map(|(before, after, what, most)| {
         let (number, _) = said.split_once(before)?.1.split_once(after)?;
         let has = number.parse().ok()?;
-        (has > *most).then_some(Excess { what, has, most: *most })
+        // Where address space is scarce a memory has less than it could.
+        let said = said.rsplit_once("exceeds the limit of ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        let most = said.filter(|said| said < most).unwrap_or(*most);
+        (has > most).then_some(Excess { what, has, most })
     })
 }

@@ -2,15 +2,21 @@
 //!
 //! Each call has an instance of its own. It must not know of a chain: who is called when is another's to decide.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift};
 
-use super::component::{check_export, compile, exports, link};
+use super::attempt::Effort;
+use super::component::{check_export, exports, link};
 use super::engine::Engine;
 use super::instance::{explain, store};
 use super::meter::timed;
+use super::prepare::{Asked, NotLoaded};
 use super::state::State;
 use super::types::GuestStep;
-use super::{CallError, Invocation, LoadError, Outcome, missing, scheduler, wait_to_start};
+use super::{CallError, Invocation, LoadError, Outcome, missing, prepare, scheduler, wait_to_start};
 use crate::meter::Stage;
 
 /// A loaded middleware, ready to be called.
@@ -18,6 +24,7 @@ pub struct Middleware {
     engine: Engine,
     pre: InstancePre<State>,
     exports: Exports,
+    start_memory: usize,
 }
 
 /// How `on-request` ended (see `step` in `wit/world.wit`).
@@ -30,17 +37,34 @@ pub enum Step {
 }
 
 impl Middleware {
-    /// Loads a middleware.
+    /// Loads a middleware, with `effort`. `name` is for its log lines; `memory` and `timeout` bound its start.
     ///
-    /// This compiles, and so takes from milliseconds to many seconds: not for a thread that serves.
+    /// This may compile, and so takes from milliseconds to many seconds: not for a thread that serves.
     ///
     /// # Errors
-    /// Everything that is wrong with it: see [`LoadError`].
-    pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, Vec<LoadError>> {
-        let component = compile(engine, bytes)?;
-        let exports = Exports::of(engine, &component)?;
-        let pre = link(engine, &component)?;
-        Ok(Self { engine: engine.clone(), pre, exports })
+    /// Everything that is wrong with it: see [`LoadError`]; or that it was not to be compiled, or was stopped.
+    pub fn load(
+        engine: &Engine,
+        name: &Arc<str>,
+        bytes: &Bytes,
+        memory: usize,
+        timeout: Duration,
+        effort: &Effort,
+    ) -> Result<Self, NotLoaded> {
+        let asked = Asked { name, is_handler: false, memory, timeout };
+        let loaded = prepare::prepare(engine, bytes, asked, effort, |component| {
+            let exports = Exports::of(engine, component)?;
+            let pre = link(engine, component)?;
+            Ok(((pre.clone(), exports), pre, None))
+        })?;
+        let ((pre, exports), facts) = loaded;
+        Ok(Self { engine: engine.clone(), pre, exports, start_memory: facts.memory })
+    }
+
+    /// The bytes that its memories take once it has started; with less `memory` it cannot serve.
+    #[must_use]
+    pub fn start_memory(&self) -> usize {
+        self.start_memory
     }
 
     /// Whether it sees requests.
@@ -106,6 +130,11 @@ impl std::fmt::Debug for Middleware {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Middleware").finish_non_exhaustive()
     }
+}
+
+/// Whether a component is middleware.
+pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Vec<LoadError>> {
+    Exports::of(engine, component).map(|_| ())
 }
 
 /// The exports that a host calls.

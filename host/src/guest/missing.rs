@@ -24,7 +24,7 @@ pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<LoadError> 
     let component = component.component_type();
     let missing =
         component.imports(engine.wasmtime()).flat_map(|(import, item)| match (not_provided(import), item.ty) {
-            (Some(provided), _) => vec![LoadError::Import { import: import.to_owned(), provided }],
+            (Some(provided), _) => vec![LoadError::Import { import: report::quoted(import), provided }],
             (None, ComponentItem::ComponentInstance(instance)) => functions(engine, import, &instance),
             (None, _) => Vec::new(),
         });
@@ -67,8 +67,8 @@ fn functions(engine: &Engine, interface: &str, wanted: &ComponentInstance) -> Ve
     let functions = wanted.filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
     let missing = functions.filter(|(function, _)| provided.func_new(function, |_, _, _, _| Ok(())).is_ok());
     let named = |(function, _): (&str, _)| LoadError::Function {
-        function: function.to_owned(),
-        interface: interface.to_owned(),
+        function: report::quoted(function),
+        interface: report::quoted(interface),
     };
     missing.take(MAX_REPORTED).map(named).collect()
 }

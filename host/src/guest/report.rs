@@ -14,12 +14,25 @@ mod tests;
 /// The most bytes of a name in a backtrace.
 const MAX_NAME_BYTES: usize = 256;
 
+/// The most bytes of a line that a guest prints.
+const MAX_LINE_BYTES: usize = 4 * 1024;
+
 /// The most bytes of an error's text.
 const MAX_REASON_BYTES: usize = 2048;
 
 /// Where an error came from, in one line.
 pub(super) fn cause(error: &wasmtime::Error) -> String {
     bounded(error.root_cause(), MAX_REASON_BYTES)
+}
+
+/// A name that a component has given something.
+pub(super) fn quoted(name: &str) -> String {
+    bounded(name, MAX_NAME_BYTES)
+}
+
+/// A line that a guest has printed, as another process tells it.
+pub(super) fn line(text: &str) -> String {
+    bounded(text, MAX_LINE_BYTES)
 }
 
 /// Why a handler gave up, in its own words, in one line.
@@ -30,6 +43,16 @@ pub(super) fn reason(text: &str) -> String {
 /// An error and all that led to it, in one line.
 pub(super) fn chain(error: &wasmtime::Error) -> String {
     bounded(format_args!("{error:#}"), MAX_REASON_BYTES)
+}
+
+/// Whether it was the system that had no memory, or no address space.
+pub(super) fn is_out_of_memory(error: &wasmtime::Error) -> bool {
+    let of_system = |cause: &(dyn std::error::Error + 'static)| {
+        let errno = cause.downcast_ref::<rustix::io::Errno>().map(|errno| errno.raw_os_error());
+        let code = errno.or_else(|| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
+        code == Some(rustix::io::Errno::NOMEM.raw_os_error())
+    };
+    error.chain().any(of_system)
 }
 
 /// Where an error's guest was: a line for each frame, each after a line break; nothing where it ran no Wasm.

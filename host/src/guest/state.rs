@@ -49,7 +49,7 @@ enum Role {
     /// Answers a request.
     Invocation(Invocation),
     /// Has no request: it describes its route or starts, until the moment given, or rests, and does nothing.
-    Alone { route: Arc<str>, deadline: Option<Instant> },
+    Alone { route: Arc<str>, deadline: Option<Instant>, cpu: Option<Duration> },
 }
 
 struct Wasi {
@@ -68,7 +68,13 @@ impl State {
 
     /// For what is to be done without a request, within `timeout`.
     pub(super) fn alone(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
-        let role = Role::Alone { route, deadline: Some(Instant::now() + timeout) };
+        let role = Role::Alone { route, deadline: Some(Instant::now() + timeout), cpu: None };
+        Self { role, ran: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
+    }
+
+    /// The same in a process that may be kept waiting for a processor: its time is that of processors, and `wall` bounds it.
+    pub(super) fn alone_in_process(route: Arc<str>, memory: usize, timeout: Duration, wall: Duration) -> Self {
+        let role = Role::Alone { route, deadline: Some(Instant::now() + wall), cpu: Some(cpu_time() + timeout) };
         Self { role, ran: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
     }
 
@@ -90,7 +96,7 @@ impl State {
         if let Role::Invocation(invocation) = &self.role {
             let route = invocation.route.clone();
             self.finish_log();
-            self.role = Role::Alone { route, deadline: None };
+            self.role = Role::Alone { route, deadline: None, cpu: None };
         }
     }
 
@@ -136,7 +142,9 @@ impl State {
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         match &self.role {
             Role::Invocation(invocation) => invocation.exchange.is_expired(now),
-            Role::Alone { deadline, .. } => deadline.is_none_or(|deadline| now >= deadline),
+            Role::Alone { deadline, cpu, .. } => {
+                deadline.is_none_or(|deadline| now >= deadline) || cpu.is_some_and(|cpu| cpu_time() >= cpu)
+            }
         }
     }
 
@@ -172,6 +180,12 @@ fn context(log: &GuestLog, made: Instant) -> WasiCtx {
         .monotonic_clock(Monotonic(made))
         .wall_clock(Wall)
         .build()
+}
+
+/// The time of processors that this process has used.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 impl WasiView for State {

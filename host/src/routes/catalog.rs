@@ -245,6 +245,11 @@ impl<H> Catalog<H> {
         }
     }
 
+    /// Whether a component that looked so is still the one to load.
+    pub(super) fn is_begun(&self, file: &Path, look: Look) -> bool {
+        self.entries.get(file).is_some_and(|entry| entry.begun == Some(look))
+    }
+
     /// Whether a component is being loaded.
     pub(super) fn is_loading(&self) -> bool {
         self.entries.values().any(|entry| entry.loading.is_some())

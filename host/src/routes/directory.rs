@@ -4,6 +4,7 @@
 //! Owns these threads. It must not know who reads the tables.
 
 mod first_load;
+mod loads;
 mod progress;
 mod publisher;
 mod told;

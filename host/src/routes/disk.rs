@@ -171,6 +171,11 @@ impl Look {
     /// The look of a component that is not there, nor anything beside it.
     pub(super) const GONE: Self = Self { component: None, route_file: None };
 
+    /// The bytes of the component; none where there is none.
+    pub(super) fn length(self) -> u64 {
+        self.component.map_or(0, |stamp| stamp.length)
+    }
+
     /// Whether there is no component.
     pub(super) fn is_gone(self) -> bool {
         self.component.is_none()

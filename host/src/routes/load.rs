@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::awaited::Claim;
 use super::declare::Declare;
 use super::disk::{Look, ReadError};
@@ -14,8 +16,8 @@ use super::file::{RouteFile, RouteFileError, TOPICS};
 use super::holders::Authority;
 use super::layer::{Layer, covers, is_layer};
 use super::{Mount, Route, disk, method, pattern};
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::guest::{Declaration, Engine, Handler, LoadError, Middleware};
+use crate::diagnostic::{Diagnostic, Severity, excerpt};
+use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded};
 use crate::options::{OptionError, Options, Settings, Source, Value, printable};
 
 /// The largest files that are read.
@@ -27,11 +29,32 @@ const MAX_DESCRIBE: Duration = Duration::from_secs(5);
 
 /// What turns candidates into routes, from several threads at once.
 pub(crate) trait Load: Send + Sync {
-    /// Loads one component. This compiles: it may take many seconds.
-    fn load(&self, candidate: &Candidate) -> Loaded;
+    /// Loads one component, with `effort`: where it compiles it may take many seconds.
+    fn load(&self, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished>;
 
     /// How many components came out of the compile cache, and how many had to be compiled.
     fn cache_hits_and_misses(&self) -> (usize, usize);
+}
+
+/// Why it is not known what becomes of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// It has to be compiled, which was not wanted.
+    Uncached,
+    /// The attempt was stopped.
+    Stopped,
+}
+
+/// Why a component was not loaded.
+enum Halt {
+    Failed(Failure),
+    Unfinished(Unfinished),
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 /// A component that was found and is not loaded.
@@ -165,25 +188,17 @@ impl Failure {
 }
 
 impl Load for Loader {
-    fn load(&self, candidate: &Candidate) -> Loaded {
+    fn load(&self, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished> {
         let file = &candidate.file;
         let name: Arc<str> = printable(&place(&self.directory, file).with_extension("").to_string_lossy()).into();
-        if is_layer(file) {
-            return self.layer(candidate, name).unwrap_or_else(Loaded::from);
-        }
-        match self.operator(candidate) {
-            Ok((route_file, settings)) => match self.handler(file, &name, &settings) {
-                Ok(handler) => self.mount(file, route_file, name, handler),
-                Err(failure) => failure.into(),
-            },
-            Err(failure) => match Options::resolve(&self.flags, &[], &[]) {
-                // What is wrong with the component too is told at once.
-                Ok(options) => match self.handler(file, &name, &options.settings) {
-                    Ok(_) => failure.into(),
-                    Err(other) => failure.and(other).into(),
-                },
-                Err(_) => failure.into(),
-            },
+        let loaded = match is_layer(file) {
+            true => self.layer(candidate, name, effort),
+            false => self.route(candidate, name, effort),
+        };
+        match loaded {
+            Ok(loaded) => Ok(loaded),
+            Err(Halt::Failed(failure)) => Ok(failure.into()),
+            Err(Halt::Unfinished(unfinished)) => Err(unfinished),
         }
     }
 
@@ -202,14 +217,33 @@ impl Loader {
         Ok((route_file, options.settings))
     }
 
+    fn route(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, Halt> {
+        let file = &candidate.file;
+        match self.operator(candidate) {
+            Ok((route_file, settings)) => {
+                let handler = self.handler(file, &name, &settings, effort)?;
+                Ok(self.mount(file, route_file, name, handler))
+            }
+            Err(failure) => match Options::resolve(&self.flags, &[], &[]) {
+                // What is wrong with the component too is told at once.
+                Ok(options) => match self.handler(file, &name, &options.settings, effort) {
+                    Ok(_) => Err(failure.into()),
+                    Err(Halt::Failed(other)) => Err(failure.and(other).into()),
+                    Err(unfinished) => Err(unfinished),
+                },
+                Err(_) => Err(failure.into()),
+            },
+        }
+    }
+
     /// The component itself.
-    fn handler(&self, file: &Path, name: &Arc<str>, settings: &Settings) -> Result<Handler, Failure> {
+    fn handler(&self, file: &Path, name: &Arc<str>, settings: &Settings, effort: &Effort) -> Result<Handler, Halt> {
         let timeout = settings.timeout.min(MAX_DESCRIBE);
-        component(file, |bytes| Handler::load(&self.engine, name, bytes, settings.memory, timeout))
+        component(file, |bytes| Handler::load(&self.engine, name, bytes, settings.memory, timeout, effort))
     }
 
     /// A middleware, whose file beside it has options alone.
-    fn layer(&self, candidate: &Candidate, name: Arc<str>) -> Result<Loaded, Failure> {
+    fn layer(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, Halt> {
         let file = &candidate.file;
         let options = candidate.route_file.as_ref().map_err(Clone::clone).and_then(|beside| {
             if let Some((key, line)) = beside.of_handler() {
@@ -223,12 +257,19 @@ impl Loader {
             Ok((options, beside.paths.clone()))
         });
         // What is wrong with both is told at once.
-        let ((options, paths), component) =
-            match (options, component(file, |bytes| Middleware::load(&self.engine, bytes))) {
-                (Ok(options), Ok(component)) => (options, component),
-                (Err(one), Err(other)) => return Err(one.and(other)),
-                (Err(failure), Ok(_)) | (Ok(_), Err(failure)) => return Err(failure),
-            };
+        let defaults = || Options::resolve_middleware(&self.flags, &[]).ok().map(|options| options.settings);
+        let settings = options.as_ref().ok().map(|(options, _)| options.settings.clone()).or_else(defaults);
+        let (memory, timeout) = settings.map_or((0, MAX_DESCRIBE), |it| (it.memory, it.timeout.min(MAX_DESCRIBE)));
+        let load = |bytes: &Bytes| Middleware::load(&self.engine, &name, bytes, memory, timeout, effort);
+        let ((options, paths), component) = match (options, component(file, load)) {
+            (_, Err(Halt::Unfinished(unfinished))) => return Err(Halt::Unfinished(unfinished)),
+            (Ok(options), Ok(component)) => (options, component),
+            (Err(one), Err(Halt::Failed(other))) => return Err(one.and(other).into()),
+            (Err(failure), Ok(_)) | (Ok(_), Err(Halt::Failed(failure))) => return Err(failure.into()),
+        };
+        if let Some(wrong) = too_small(file, component.start_memory(), options.settings.memory) {
+            return Err(Failure::lasting(vec![wrong]).into());
+        }
         let covers = covers(&self.directory, file, &paths).into();
         let layer = Arc::new(Layer { name, file: file.clone(), options: Arc::new(options), paths, covers, component });
         Ok(Loaded { part: Some(Part::Layer(layer)), diagnostics: Vec::new(), standing: Standing::Final })
@@ -280,6 +321,9 @@ impl Loader {
             let remedy = "export it (in Rust, put `#[on_message]` of guest-sdk on a function), or leave the option out";
             wrong.push(error(file, reason, remedy));
         }
+        if let Ok(options) = &options {
+            wrong.extend(too_small(file, handler.start_memory(), options.settings.memory));
+        }
         let (admitted, outside) = self.admit(file, route_file, &declared.paths);
         let (patterns, authority) = match (route_file.paths.is_empty(), admitted.is_empty()) {
             (false, _) => (Ok(route_file.paths.clone()), Authority::RouteFile),
@@ -299,7 +343,7 @@ impl Loader {
         let diagnostics = options.lowered().iter().map(ToString::to_string).chain(refused).map(|reason| Diagnostic {
             severity: Severity::Warning,
             file: file.to_owned(),
-            reason,
+            reason: bounded(reason),
             remedy: format!("to allow it, set it in {}", file.with_extension("toml").display()),
         });
         let mut diagnostics: Vec<Diagnostic> = diagnostics.chain(outside).collect();
@@ -333,15 +377,27 @@ fn read_route_file(file: &Path) -> Result<RouteFile, Failure> {
 }
 
 /// Reads and loads a component.
-fn component<C>(file: &Path, load: impl FnOnce(&[u8]) -> Result<C, Vec<LoadError>>) -> Result<C, Failure> {
+fn component<C>(file: &Path, load: impl FnOnce(&Bytes) -> Result<C, NotLoaded>) -> Result<C, Halt> {
     let bytes = disk::read(file, MAX_COMPONENT_BYTES)
         .map_err(|reason| Failure::unread(file, &reason, "make it a readable file of a component"))?;
-    let report = |errors: Vec<LoadError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
-    load(&bytes).map_err(|errors| {
-        let passes = errors.iter().any(LoadError::is_passing);
-        let standing = if passes { Standing::Passing } else { Standing::Final };
-        Failure { diagnostics: report(errors), standing }
+    load(&bytes.into()).map_err(|reason| match reason {
+        NotLoaded::Refused(errors) => {
+            let passes = errors.iter().any(LoadError::is_passing);
+            let diagnostics = errors.iter().map(|it| error(file, it, it.remedy())).collect();
+            let standing = if passes { Standing::Passing } else { Standing::Final };
+            Halt::Failed(Failure { diagnostics, standing })
+        }
+        NotLoaded::Uncached => Halt::Unfinished(Unfinished::Uncached),
+        NotLoaded::Stopped => Halt::Unfinished(Unfinished::Stopped),
     })
+}
+
+/// What is wrong with a component that cannot start within its `memory`.
+fn too_small(file: &Path, start: usize, memory: usize) -> Option<Diagnostic> {
+    let reason = format!("its memories take {start} bytes when it starts, and its option `memory` is {memory}");
+    let remedy =
+        format!("raise `memory` in {}, or let the component begin with less", file.with_extension("toml").display());
+    (start > memory).then(|| error(file, reason, remedy))
 }
 
 /// Each mistake at the file that makes it.
@@ -371,8 +427,15 @@ fn frozen_random(file: &Path) -> Diagnostic {
     }
 }
 
+/// The most bytes that are kept of what is wrong with a file.
+const MAX_REASON_BYTES: usize = 4096;
+
+fn bounded(text: impl ToString) -> String {
+    excerpt(&text.to_string(), MAX_REASON_BYTES).into_owned()
+}
+
 pub(super) fn error(file: &Path, reason: impl ToString, remedy: impl ToString) -> Diagnostic {
-    let (reason, remedy) = (reason.to_string(), remedy.to_string());
+    let (reason, remedy) = (bounded(reason), bounded(remedy));
     Diagnostic { severity: Severity::Error, file: file.to_owned(), reason, remedy }
 }
 

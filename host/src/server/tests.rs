@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Timeouts;
-use crate::routes::{Candidate, Declare, Load, Loaded, Loader};
+use crate::guest::Effort;
+use crate::routes::{Candidate, Declare, Load, Loaded, Loader, Unfinished};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -39,13 +40,13 @@ impl Gate {
 }
 
 impl Load for Gated {
-    fn load(&self, candidate: &Candidate) -> Loaded {
+    fn load(&self, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished> {
         assert!(!candidate.file.ends_with("panics.wasm"), "as the test wants it");
         if candidate.file == self.late {
             let open = self.gate.open.lock().expect("no thread panics here");
             drop(self.gate.opened.wait_timeout_while(open, PATIENCE, |open| !*open));
         }
-        self.loader.load(candidate)
+        self.loader.load(candidate, effort)
     }
 
     fn cache_hits_and_misses(&self) -> (usize, usize) {
@@ -88,6 +89,7 @@ impl Gateway {
             max_invocations: 10,
             workers: 1,
             cache_directory: config.cache_directory.clone(),
+            compiling: config.compiling.clone(),
         });
         let engine = engine.expect("there is an engine");
         let loader = Loader {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use host::close_reason::CloseReason;
-use host::config::{Audience, Config, Limits, Timeouts};
+use host::config::{Audience, Compiling, Config, Limits, Timeouts};
 use host::diagnostic::Diagnostic;
 use host::options::Value;
 use host::push::Counts;
@@ -53,6 +53,7 @@ impl TestServer {
             routes: routes.path().to_owned(),
             workers: NonZeroUsize::MIN,
             cache_directory: Some(compile_cache().to_owned()),
+            compiling: Compiling { program: Some(env!("CARGO_BIN_EXE_host").into()), ..Compiling::default() },
             ..Config::default()
         };
         Builder { config, routes, reload: Reload::Never }
@@ -150,6 +151,13 @@ impl Builder {
     /// Other limits.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.config.limits);
+        self
+    }
+
+    /// Compiles in another way, and keeps nothing of it.
+    pub fn compiling(mut self, change: impl FnOnce(&mut Compiling)) -> Self {
+        self.config.cache_directory = None;
+        change(&mut self.config.compiling);
         self
     }
 

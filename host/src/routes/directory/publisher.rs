@@ -2,7 +2,6 @@
 //!
 //! Owns when the directory is looked at, what is logged about it, and the threads that load.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +10,15 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use super::first_load::FirstLoad;
+use super::loads::{Begin, Loads};
 use super::progress::Progress;
 use super::told;
+use crate::guest::{Attempt, Effort};
 use crate::routes::catalog::{Catalog, Findings};
 use crate::routes::current::Current;
 use crate::routes::disk::{Files, Look};
 use crate::routes::layer::{covers, is_layer};
-use crate::routes::load::{Candidate, Load, Loaded, Standing};
+use crate::routes::load::{Candidate, Load, Loaded, Standing, Unfinished};
 use crate::routes::memory::Store;
 use crate::routes::route::Route;
 use crate::routes::table::RouteTable;
@@ -43,8 +44,12 @@ pub(super) use watching::watch;
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A component that looked so was loaded, or cannot be.
-    Loaded(PathBuf, Look, Loaded),
+    /// A component was looked up in the compile cache.
+    LookedUp(Candidate, Result<Loaded, Unfinished>),
+    /// What has this number is compiled, and starts.
+    Compiled(u64),
+    /// What has this number was loaded, or cannot be, or was stopped.
+    Loaded(u64, Candidate, Result<Loaded, Unfinished>),
     /// Changes are to be noticed from now on; there is no watcher where the system tells of none.
     Watched(Option<Watcher>),
     /// Something in the directory has changed.
@@ -66,11 +71,7 @@ pub(super) struct Publisher {
     polls: bool,
     /// For the threads that load.
     events: Sender<Event>,
-    queue: VecDeque<Candidate>,
-    /// How many threads may load.
-    threads: usize,
-    /// The file of each thread that loads, also where another version of it has come meanwhile.
-    busy: Vec<PathBuf>,
+    loads: Loads,
     progress: Progress,
     /// When what is new is to be published, if anything is.
     publish_at: Option<Instant>,
@@ -109,9 +110,7 @@ impl Publisher {
             watcher: None,
             polls: false,
             events,
-            queue: VecDeque::new(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
-            busy: Vec::new(),
+            loads: Loads::new(std::thread::available_parallelism().map_or(1, usize::from)),
             progress: Progress::default(),
             publish_at: None,
             look_at: None,
@@ -159,21 +158,24 @@ impl Publisher {
                 continue;
             }
             if self.progress.tell_at().is_some_and(|at| at <= now) {
-                told::progress(&self.progress.tell(&self.busy, self.queue.len(), now));
+                told::progress(&self.progress.tell(&self.loads.files(), self.loads.waiting(), now));
                 continue;
             }
-            let next = [self.publish_at, self.look_at, self.check_at, self.progress.tell_at()];
+            let turn_at = self.loads.end_turns(now);
+            let next = [self.publish_at, self.look_at, self.check_at, self.progress.tell_at(), turn_at];
             let event = match next.into_iter().flatten().min() {
                 Some(at) => events.recv_timeout(at.saturating_duration_since(now)),
                 None => events.recv().map_err(RecvTimeoutError::from),
             };
             match event {
-                Ok(Event::Loaded(file, look, loaded)) => {
-                    if let Some(index) = self.busy.iter().position(|it| *it == file) {
-                        self.busy.swap_remove(index);
-                        self.progress.end(self.busy.len() + self.queue.len());
-                    }
-                    self.end(&file, look, loaded);
+                Ok(Event::LookedUp(candidate, loaded)) => {
+                    self.loads.looked_up(&candidate.file);
+                    self.end(candidate, loaded, 0);
+                }
+                Ok(Event::Compiled(number)) => self.loads.compiled(number),
+                Ok(Event::Loaded(number, candidate, loaded)) => {
+                    let turns = self.loads.end(number);
+                    self.end(candidate, loaded, turns);
                 }
                 Ok(Event::Watched(watcher)) => {
                     self.polls = watcher.is_none();
@@ -223,6 +225,8 @@ impl Publisher {
     fn take_in(&mut self, files: Files, rest: Duration) {
         let Files { components, unread, diagnostics, .. } = files;
         self.refused |= !unread.is_empty();
+        let is_unread = |file: &Path| unread.iter().any(|path| file.starts_with(path));
+        self.loads.stop_unless(|file| is_unread(file) || components.iter().any(|(found, _)| found == file));
         let (now, mut asks) = (Instant::now(), true);
         // What route files ask for is known once they are read, and may be among the files.
         while std::mem::take(&mut asks) {
@@ -245,7 +249,6 @@ impl Publisher {
         }
         let mut asks = false;
         for (file, look) in changed {
-            self.queue.retain(|candidate| candidate.file != file);
             let candidate = Candidate::read(file, look);
             if is_layer(&candidate.file) && !self.guards(&candidate) {
                 self.catalog.pass_over(&candidate.file, look);
@@ -253,7 +256,7 @@ impl Publisher {
             }
             let names = candidate.route_file.as_ref().ok().map(|route_file| route_file.middleware.as_slice());
             asks |= self.catalog.begin(&candidate.file, candidate.claim(&self.root), names);
-            self.queue.push_back(candidate);
+            self.loads.add(candidate);
         }
         asks
     }
@@ -281,43 +284,62 @@ impl Publisher {
     }
 
     fn start_loading(&mut self) {
-        while let Some(candidate) = self.next_candidate() {
+        while let Some(begin) = self.loads.next() {
             let (load, events) = (self.load.clone(), self.events.clone());
-            let (file, look) = (candidate.file.clone(), candidate.look());
-            let work = move || {
-                let loaded = load_one(&*load, &candidate);
-                // Nobody waits for it where the directory is dropped.
-                let _ = events.send(Event::Loaded(candidate.file, look, loaded));
-            };
-            match Builder::new().name("load".to_owned()).spawn(work) {
-                Ok(_) => {
-                    self.progress.begin(Instant::now());
-                    self.busy.push(file);
+            // Nobody waits for what is sent where the directory is dropped.
+            let (candidate, started) = match begin {
+                Begin::LookUp(candidate) => {
+                    let work = candidate.clone();
+                    let started = Builder::new().name("load".to_owned()).spawn(move || {
+                        let loaded = load_one(&*load, &work, &Effort::Cached);
+                        let _ = events.send(Event::LookedUp(work, loaded));
+                    });
+                    let started = started.inspect_err(|_| self.loads.looked_up(&candidate.file));
+                    (candidate, started)
                 }
+                Begin::Compile(number, candidate, turns) => {
+                    let (work, compiled) = (candidate.clone(), events.clone());
+                    let attempt = Attempt::new(move || drop(compiled.send(Event::Compiled(number))));
+                    self.loads.begin(number, &candidate, turns, attempt.clone(), Instant::now());
+                    let started = Builder::new().name("load".to_owned()).spawn(move || {
+                        let loaded = load_one(&*load, &work, &Effort::Full(attempt));
+                        let _ = events.send(Event::Loaded(number, work, loaded));
+                    });
+                    (candidate, started.inspect_err(|_| _ = self.loads.end(number)))
+                }
+            };
+            match started {
+                Ok(_) => self.progress.begin(Instant::now()),
                 Err(error) => {
                     let reason = format!("no thread can be started to load it: {error}");
-                    let failed = Loaded::failed(&file, reason, "let the host start more threads");
-                    self.end(&file, look, Loaded { standing: Standing::Passing, ..failed });
+                    let failed = Loaded::failed(&candidate.file, reason, "let the host start more threads");
+                    self.end(candidate, Ok(Loaded { standing: Standing::Passing, ..failed }), 0);
                 }
             }
         }
     }
 
-    /// The next to load, where a thread is free. The last one is for no file that another loads, a version of it that
-    /// was overtaken: nothing stops a compile, and one file that changes often must not hold up all others.
-    fn next_candidate(&mut self) -> Option<Candidate> {
-        let fresh = |candidate: &Candidate| !self.busy.contains(&candidate.file);
-        match self.threads.saturating_sub(self.busy.len()) {
-            0 => None,
-            1 => self.queue.iter().position(fresh).and_then(|index| self.queue.remove(index)),
-            2.. => self.queue.pop_front(),
-        }
+    /// A component was loaded, or goes on waiting for it: it has had its turn so often.
+    fn end(&mut self, candidate: Candidate, loaded: Result<Loaded, Unfinished>, turns: u32) {
+        let (file, look) = (candidate.file.clone(), candidate.look());
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            // Another version of it has come meanwhile, which has its own turn.
+            Err(_) if !self.catalog.is_begun(&file, look) => return self.note_end(),
+            // Before it is known that it is gone for good.
+            Err(Unfinished::Stopped) if Look::at(&file).ok() != Some(look) => {
+                Loaded { part: None, diagnostics: Vec::new(), standing: Standing::Passing }
+            }
+            Err(Unfinished::Uncached | Unfinished::Stopped) => return self.loads.add_uncached(candidate, turns),
+        };
+        self.note_end();
+        self.refused |= loaded.standing == Standing::Passing;
+        self.catalog.end(&file, look, loaded);
+        self.publish_soon();
     }
 
-    fn end(&mut self, file: &Path, look: Look, loaded: Loaded) {
-        self.refused |= loaded.standing == Standing::Passing;
-        self.catalog.end(file, look, loaded);
-        self.publish_soon();
+    fn note_end(&mut self) {
+        self.progress.end(self.loads.left());
     }
 
     fn publish_soon(&mut self) {
@@ -371,9 +393,9 @@ impl Drop for Publisher {
 }
 
 /// Loads a component. A panic, though a defect of the host's or of the compiler's, costs only the one.
-fn load_one(load: &dyn Load, candidate: &Candidate) -> Loaded {
-    catch_unwind(AssertUnwindSafe(|| load.load(candidate))).unwrap_or_else(|_| {
+fn load_one(load: &dyn Load, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished> {
+    catch_unwind(AssertUnwindSafe(|| load.load(candidate, effort))).unwrap_or_else(|_| {
         let remedy = "report it as a defect of the host, with this file";
-        Loaded::failed(&candidate.file, "loading it has made the host panic", remedy)
+        Ok(Loaded::failed(&candidate.file, "loading it has made the host panic", remedy))
     })
 }

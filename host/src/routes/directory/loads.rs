@@ -1,0 +1,203 @@
+//! Which component is loaded when: those of the compile cache first, then small ones before large ones, and what takes long
+//! is put off until those that take less are done.
+//!
+//! It starts no thread and reads no clock.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::guest::Attempt;
+use crate::routes::load::Candidate;
+
+#[cfg(test)]
+mod tests;
+
+/// How long a component may be compiled before another that waits has its turn; each time it comes again it has four times
+/// as long.
+const TURN: Duration = Duration::from_secs(1);
+
+/// How many components may start and describe themselves beside those that are compiled: that takes time, and little else.
+const DESCRIBING: usize = 32;
+
+/// Components that are to be loaded, and those that are being loaded.
+#[derive(Debug)]
+pub(super) struct Loads {
+    /// As many as this are compiled at once, and as many are looked up in the cache.
+    slots: usize,
+    /// Of these it is not known whether the cache has them.
+    unknown: VecDeque<Candidate>,
+    /// These have to be compiled.
+    uncached: Vec<ToCompile>,
+    looking_up: Vec<PathBuf>,
+    compiling: Vec<Compile>,
+    number: u64,
+}
+
+#[derive(Debug)]
+struct ToCompile {
+    candidate: Candidate,
+    /// How often it has had its turn.
+    turns: u32,
+}
+
+#[derive(Debug)]
+struct Compile {
+    number: u64,
+    file: PathBuf,
+    attempt: Attempt,
+    turns: u32,
+    turn_ends: Instant,
+    /// Whether it starts and describes itself by now.
+    is_compiled: bool,
+    is_stopped: bool,
+}
+
+/// What is to be begun.
+#[derive(Debug)]
+pub(super) enum Begin {
+    /// To look a component up in the cache.
+    LookUp(Candidate),
+    /// To compile it: a number that no other has.
+    Compile(u64, Candidate, u32),
+}
+
+impl Loads {
+    pub(super) fn new(slots: usize) -> Self {
+        let (unknown, uncached, looking_up, compiling) = Default::default();
+        Self { slots, unknown, uncached, looking_up, compiling, number: 0 }
+    }
+
+    /// Takes in a component, in the place of any other version of it.
+    pub(super) fn add(&mut self, candidate: Candidate) {
+        self.forget(&candidate.file);
+        self.unknown.push_back(candidate);
+    }
+
+    /// Takes in a component that has to be compiled.
+    pub(super) fn add_uncached(&mut self, candidate: Candidate, turns: u32) {
+        self.uncached.push(ToCompile { candidate, turns });
+    }
+
+    /// Forgets a component that waits, and stops compiling it.
+    pub(super) fn forget(&mut self, file: &Path) {
+        self.unknown.retain(|candidate| candidate.file != file);
+        self.uncached.retain(|uncached| uncached.candidate.file != file);
+        for compiling in self.compiling.iter_mut().filter(|it| it.file == file) {
+            compiling.stop();
+        }
+    }
+
+    /// Stops what is compiled and is not as it was found any more.
+    pub(super) fn stop_unless(&mut self, is_there: impl Fn(&Path) -> bool) {
+        self.compiling.iter_mut().filter(|it| !is_there(&it.file)).for_each(Compile::stop);
+    }
+
+    /// What can be begun now, if anything.
+    pub(super) fn next(&mut self) -> Option<Begin> {
+        if self.looking_up.len() < self.slots
+            && let Some(candidate) = self.unknown.pop_front()
+        {
+            self.looking_up.push(candidate.file.clone());
+            return Some(Begin::LookUp(candidate));
+        }
+        if !self.can_compile() {
+            return None;
+        }
+        let (index, _) = self.first_uncached()?;
+        let ToCompile { candidate, turns } = self.uncached.swap_remove(index);
+        self.number += 1;
+        Some(Begin::Compile(self.number, candidate, turns))
+    }
+
+    /// Something was begun to be compiled.
+    pub(super) fn begin(&mut self, number: u64, candidate: &Candidate, turns: u32, attempt: Attempt, now: Instant) {
+        self.compiling.push(Compile {
+            number,
+            file: candidate.file.clone(),
+            attempt,
+            turns,
+            turn_ends: now + TURN * 4_u32.saturating_pow(turns.min(8)),
+            is_compiled: false,
+            is_stopped: false,
+        });
+    }
+
+    /// A look into the cache has ended.
+    pub(super) fn looked_up(&mut self, file: &Path) {
+        if let Some(index) = self.looking_up.iter().position(|it| it == file) {
+            self.looking_up.swap_remove(index);
+        }
+    }
+
+    /// A component is compiled, and starts.
+    pub(super) fn compiled(&mut self, number: u64) {
+        if let Some(compiling) = self.compiling.iter_mut().find(|it| it.number == number) {
+            compiling.is_compiled = true;
+        }
+    }
+
+    /// Compiling has ended: how often that component has had its turn, this one included.
+    pub(super) fn end(&mut self, number: u64) -> u32 {
+        let Some(index) = self.compiling.iter().position(|it| it.number == number) else { return 0 };
+        self.compiling.swap_remove(index).turns.saturating_add(1)
+    }
+
+    /// Stops those whose turn is over, where others wait that have had less, and says when to ask again.
+    pub(super) fn end_turns(&mut self, now: Instant) -> Option<Instant> {
+        let waiting = self.first_uncached()?.1;
+        if self.can_compile() {
+            return None;
+        }
+        let others = self.compiling.iter_mut().filter(|it| !it.is_compiled && !it.is_stopped && it.turns >= waiting);
+        let first = others.min_by_key(|it| it.turn_ends)?;
+        if first.turn_ends > now {
+            return Some(first.turn_ends);
+        }
+        first.stop();
+        None
+    }
+
+    /// The files that are being loaded.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.looking_up.iter().chain(self.compiling.iter().map(|it| &it.file)).cloned().collect()
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.unknown.len() + self.uncached.len()
+    }
+
+    /// How many are being loaded or wait.
+    pub(super) fn left(&self) -> usize {
+        self.looking_up.len() + self.compiling.len() + self.waiting()
+    }
+
+    fn can_compile(&self) -> bool {
+        let busy = self.compiling.iter().filter(|it| !it.is_compiled).count();
+        // What the cache may have is first, but for a file that the system takes long to read.
+        let knows_most = self.unknown.is_empty() && self.looking_up.len() < self.slots;
+        knows_most && busy < self.slots && self.compiling.len() < self.slots + DESCRIBING
+    }
+
+    /// Which of the uncached is next, and how often it has had its turn.
+    fn first_uncached(&self) -> Option<(usize, u32)> {
+        let order = |uncached: &ToCompile| (uncached.turns, uncached.candidate.look().length());
+        let (index, first) = self.uncached.iter().enumerate().min_by_key(|(_, it)| order(it))?;
+        Some((index, first.turns))
+    }
+}
+
+impl Compile {
+    fn stop(&mut self) {
+        if !std::mem::replace(&mut self.is_stopped, true) {
+            self.attempt.stop();
+        }
+    }
+}
+
+impl Drop for Loads {
+    fn drop(&mut self) {
+        self.compiling.iter_mut().for_each(Compile::stop);
+    }
+}

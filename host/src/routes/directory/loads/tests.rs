@@ -1,0 +1,117 @@
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// Components of so many bytes, by name.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(TempDir::new().expect("a directory can be made"))
+    }
+
+    fn candidate(&self, name: &str, bytes: usize) -> Candidate {
+        let file = self.0.path().join(name);
+        fs::write(&file, vec![0; bytes]).expect("a file can be written");
+        let look = crate::routes::disk::Look::at(&file).expect("the file is there");
+        Candidate::read(file, look)
+    }
+}
+
+fn name(candidate: &Candidate) -> String {
+    candidate.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Begins what can be begun, and says what that is.
+fn begin_all(loads: &mut Loads, now: Instant) -> Vec<(String, Option<u64>)> {
+    let mut begun = Vec::new();
+    while let Some(begin) = loads.next() {
+        begun.push(match begin {
+            Begin::LookUp(candidate) => (name(&candidate), None),
+            Begin::Compile(number, candidate, turns) => {
+                loads.begin(number, &candidate, turns, Attempt::new(|| ()), now);
+                (name(&candidate), Some(number))
+            }
+        });
+    }
+    begun
+}
+
+fn look_up(name: &str) -> (String, Option<u64>) {
+    (name.to_owned(), None)
+}
+
+fn compile(name: &str, number: u64) -> (String, Option<u64>) {
+    (name.to_owned(), Some(number))
+}
+
+#[test]
+fn nothing_is_compiled_before_all_is_looked_up_in_the_cache_and_then_small_files_go_first() {
+    let (files, mut loads, now) = (Files::new(), Loads::new(1), Instant::now());
+    let all = [("large", 30), ("small", 10), ("cached", 20)].map(|(name, bytes)| files.candidate(name, bytes));
+    all.iter().for_each(|candidate| loads.add(candidate.clone()));
+    for candidate in &all {
+        assert_eq!(begin_all(&mut loads, now), [look_up(&name(candidate))]);
+        loads.looked_up(&candidate.file);
+        if name(candidate) != "cached" {
+            loads.add_uncached(candidate.clone(), 0);
+        }
+    }
+    assert_eq!(begin_all(&mut loads, now), [compile("small", 1)]);
+    assert_eq!(loads.end(1), 1);
+    assert_eq!(begin_all(&mut loads, now), [compile("large", 2)]);
+    assert_eq!(loads.left(), 1);
+}
+
+#[test]
+fn what_takes_long_is_put_off_when_another_waits_that_has_had_less() {
+    let (files, mut loads, now) = (Files::new(), Loads::new(1), Instant::now());
+    let (slow, quick) = (files.candidate("slow", 1), files.candidate("quick", 2));
+    loads.add_uncached(slow.clone(), 0);
+    assert_eq!(begin_all(&mut loads, now), [compile("slow", 1)]);
+    assert_eq!(loads.end_turns(now + 10 * TURN), None, "nobody waits");
+    loads.add_uncached(quick, 0);
+    assert_eq!(loads.end_turns(now), Some(now + TURN));
+    assert_eq!(loads.end_turns(now + TURN), None);
+    assert!(loads.compiling[0].is_stopped);
+    loads.add_uncached(slow, loads.compiling[0].turns + 1);
+    assert_eq!(loads.end(1), 1);
+    assert_eq!(begin_all(&mut loads, now + TURN), [compile("quick", 2)]);
+    assert_eq!(loads.end_turns(now + 9 * TURN), None, "the one that waits has had more");
+    loads.end(2);
+    assert_eq!(begin_all(&mut loads, now + TURN), [compile("slow", 3)]);
+    assert_eq!(loads.compiling[0].turn_ends, now + TURN + 4 * TURN);
+}
+
+#[test]
+fn what_describes_itself_holds_up_no_other() {
+    let (files, mut loads, now) = (Files::new(), Loads::new(1), Instant::now());
+    for number in 0..40 {
+        loads.add_uncached(files.candidate(&format!("{number:02}"), 1), 0);
+    }
+    for number in 1..=32 {
+        assert_eq!(begin_all(&mut loads, now).len(), 1);
+        loads.compiled(number);
+    }
+    assert_eq!(begin_all(&mut loads, now).len(), 1, "the last has the only slot");
+    loads.compiled(33);
+    assert_eq!(begin_all(&mut loads, now).len(), 0, "so many are bounded too");
+    loads.end(1);
+    assert_eq!(begin_all(&mut loads, now).len(), 1);
+}
+
+#[test]
+fn what_is_gone_or_has_changed_is_stopped() {
+    let (files, mut loads, now) = (Files::new(), Loads::new(2), Instant::now());
+    let (gone, changed) = (files.candidate("gone", 1), files.candidate("changed", 2));
+    loads.add_uncached(gone.clone(), 0);
+    loads.add_uncached(changed.clone(), 0);
+    assert_eq!(begin_all(&mut loads, now).len(), 2);
+    loads.stop_unless(|file| *file != *gone.file);
+    assert_eq!(loads.compiling.iter().map(|it| it.is_stopped).collect::<Vec<_>>(), [true, false]);
+    loads.add(changed);
+    assert!(loads.compiling[1].is_stopped);
+    assert_eq!(begin_all(&mut loads, now), [look_up("changed")]);
+}
