@@ -48,6 +48,8 @@ fn past_the_limit_the_log_says_so_once_a_second_and_serving_recovers() {
     const TOLD: &str = "cannot accept a connection: Too many open files";
     let start = Instant::now();
     let process = Process::spawn(limited("-n 64", &RoutesDir::new().with("hello"), &["--workers", "1"]), 1);
+    // What compiles needs some of them too.
+    process.stderr().wait_for(&["routes loaded"]);
     let mut clients: Vec<Client> = (0..100).map(|_| process.connect()).collect();
     while process.stderr().with(&[TOLD]).len() < 3 {
         probe(&mut clients[0]);

@@ -87,7 +87,11 @@ fn a_process_that_ends_or_answers_wrongly_costs_only_its_component() {
     }
     let missing =
         TestServer::builder(only(&component(PLAIN))).compiling(|it| it.program = Some("/nowhere/host".into())).start();
-    assert!(reason(&missing).starts_with("no process can be started to compile it: "), "{}", reason(&missing));
+    assert!(
+        reason(&missing).starts_with("no process or thread can be started to compile it: "),
+        "{}",
+        reason(&missing)
+    );
 }
 
 #[test]

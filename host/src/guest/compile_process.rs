@@ -201,10 +201,13 @@ impl CompileProcess {
         request: &Request,
     ) -> LoadError {
         let signal = status.as_ref().ok().and_then(ExitStatusExt::signal);
-        let out_of_memory = ["memory allocation of", "os error 12", "os error 11", "Cannot allocate memory"];
+        let out_of_memory = ["memory allocation of", "os error 12", "Cannot allocate memory"];
         if out_of_memory.iter().any(|said| stderr.contains(said)) {
             let bytes = self.limits.memory;
             return LoadError::Costly { limit: format!("{bytes} bytes of memory"), flag: "--compile-memory" };
+        }
+        if stderr.contains("os error 11") {
+            return LoadError::NoProcess(report::reason(stderr.lines().next().unwrap_or_default()));
         }
         if signal == Some(SIGXCPU) {
             if is_compiled {

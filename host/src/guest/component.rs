@@ -130,7 +130,7 @@ pub enum LoadError {
     #[error("compiling it has ended the process that does it: {0}")]
     Crashed(String),
     /// No process can be started.
-    #[error("no process can be started to compile it: {0}")]
+    #[error("no process or thread can be started to compile it: {0}")]
     NoProcess(String),
     /// What runs of it before anything is called trapped, took too long, or asked for more than it may have.
     #[error("it cannot be started: {0}")]

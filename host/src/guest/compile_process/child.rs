@@ -73,7 +73,7 @@ impl Frames {
 
 fn compile(request: &Request, bytes: &[u8], frames: &Frames) -> Result<Facts, Vec<LoadError>> {
     let engine = Engine::for_compiling(request.reservation);
-    let engine = engine.map_err(|error| vec![LoadError::Broken(error.to_string())])?;
+    let engine = engine.map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let compiled = component::compile(&engine, bytes)?;
     let code = compiled.serialize().map_err(|error| vec![LoadError::Broken(format!("{error:#}"))])?;
     // All of it has left this process before anything of the component runs.
