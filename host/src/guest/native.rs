@@ -35,6 +35,9 @@ impl NativeCode {
         // SAFETY: `Component::deserialize` asks for bytes that come, unaltered, from `Component::serialize` or
         // `Engine::precompile_component`. Both constructors promise that, and nothing changes them in between: they are
         // in memory that this process alone has.
-        unsafe { Component::deserialize(engine, &self.0) }
+        let component = unsafe { Component::deserialize(engine, &self.0) }?;
+        // Else the first request makes them, and may find no file descriptor left.
+        component.initialize_copy_on_write_image()?;
+        Ok(component)
     }
 }
