@@ -170,14 +170,12 @@ impl CompileCache {
             let Ok(metadata) = file.metadata() else { continue };
             let (path, used) = (file.path(), metadata.modified().unwrap_or(now));
             let name = file.file_name();
-            match name.as_encoded_bytes() {
-                name if name.starts_with(b".new-") => {
-                    if now.duration_since(used).is_ok_and(|age| age > UNFINISHED_AFTER) {
-                        let _ = fs::remove_file(path);
-                    }
-                }
-                name if name.len() == 64 => entries.push((used, metadata.len(), path)),
-                _ => {}
+            let name = name.as_encoded_bytes();
+            if name.starts_with(b".new-") && now.duration_since(used).is_ok_and(|age| age > UNFINISHED_AFTER) {
+                // What cannot be removed is tried again the next time.
+                let _ = fs::remove_file(path);
+            } else if name.len() == 64 {
+                entries.push((used, metadata.len(), path));
             }
         }
         let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
