@@ -57,6 +57,9 @@ impl Served {
     }
 }
 
+/// Puts something in the place of an entry, of which there is a copy.
+type Replace = fn(&Path, &Path);
+
 const HIT: &str = "1 compiled=0";
 const MISS: &str = "0 compiled=1";
 
@@ -118,7 +121,7 @@ fn what_lies_in_the_place_of_an_entry_is_neither_followed_nor_waited_for() {
     let entry = served.entry();
     let kept = served.cache.path().join("kept");
     fs::copy(&entry, &kept).expect("a file can be copied");
-    let replaced: [(&str, fn(&Path, &Path)); 3] = [
+    let replaced: [(&str, Replace); 3] = [
         ("a link", |entry, kept| symlink(kept, entry).expect("a link can be made")),
         ("a pipe", |entry, _| {
             let made = Command::new("mkfifo").arg(entry).status().expect("there is a mkfifo command");

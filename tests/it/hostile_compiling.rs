@@ -8,9 +8,6 @@ use std::time::{Duration, Instant};
 
 use super::support::{PATIENCE, PLAIN, Process, RoutesDir, TestServer, component, host, run, text, wait_until};
 
-/// The answer of [`PLAIN`].
-const PLAIN_BODY: &str = "\r\n\r\n5\r\nplain\r\n0\r\n\r\n";
-
 /// [`PLAIN`] with loops in each other: each costs the compiler as much as all around it together.
 fn nested(loops: usize) -> Vec<u8> {
     let step = |number: usize| {
