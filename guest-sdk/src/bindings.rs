@@ -99,7 +99,7 @@ pub mod vibrato {
                 /// Send these bytes and end the response properly; the connection lives on where keep-alive allows it.
                 ///
                 /// With nothing written before, they are the whole body. After writes they are its last piece, and may be
-                /// empty. After the response is complete they are ignored.
+                /// empty. After the response is complete they are ignored. At most 64 MiB, as everything that is handed over.
                 Body(_rt::Vec<u8>),
                 /// Force the connection closed. With nothing written before, not one byte is sent, not even a head. After
                 /// writes, what was written is flushed and its framing finished first. After an empty write the response
@@ -1313,6 +1313,9 @@ pub mod vibrato {
             #[allow(unused_unsafe, clippy::all)]
             /// Writes one chunk of the body, after the head where it is the first. It returns once the chunk is on its way,
             /// which takes as long as the client and its `rate` take to make room: a handler is slowed, never queued.
+            ///
+            /// A chunk has at most 64 MiB, and at most `memory` if that is less: more is a trap, before anything is copied. That
+            /// holds for all that is handed over in one call.
             ///
             /// An empty chunk completes the response: later writes say `closed`. So does every write after the first to a
             /// response that has no body (`HEAD`, 204, 205, 304).

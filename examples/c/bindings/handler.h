@@ -30,7 +30,7 @@ typedef struct vibrato_handler_types_outcome_t {
 // Send these bytes and end the response properly; the connection lives on where keep-alive allows it.
 // 
 // With nothing written before, they are the whole body. After writes they are its last piece, and may be
-// empty. After the response is complete they are ignored.
+// empty. After the response is complete they are ignored. At most 64 MiB, as everything that is handed over.
 #define VIBRATO_HANDLER_TYPES_OUTCOME_BODY 0
 // Force the connection closed. With nothing written before, not one byte is sent, not even a head. After
 // writes, what was written is flushed and its framing finished first. After an empty write the response
@@ -327,6 +327,9 @@ extern bool vibrato_handler_response_field(handler_string_t *name, handler_list_
 extern bool vibrato_handler_response_remove_field(handler_string_t *name, vibrato_handler_response_error_t *err);
 // Writes one chunk of the body, after the head where it is the first. It returns once the chunk is on its way,
 // which takes as long as the client and its `rate` take to make room: a handler is slowed, never queued.
+// 
+// A chunk has at most 64 MiB, and at most `memory` if that is less: more is a trap, before anything is copied. That
+// holds for all that is handed over in one call.
 // 
 // An empty chunk completes the response: later writes say `closed`. So does every write after the first to a
 // response that has no body (`HEAD`, 204, 205, 304).

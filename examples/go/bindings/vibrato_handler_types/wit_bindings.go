@@ -13,7 +13,7 @@ const (
 	// Send these bytes and end the response properly; the connection lives on where keep-alive allows it.
 	//
 	// With nothing written before, they are the whole body. After writes they are its last piece, and may be
-	// empty. After the response is complete they are ignored.
+	// empty. After the response is complete they are ignored. At most 64 MiB, as everything that is handed over.
 	Outcome_Body uint8 = 0
 	// Force the connection closed. With nothing written before, not one byte is sent, not even a head. After
 	// writes, what was written is flushed and its framing finished first. After an empty write the response
