@@ -122,6 +122,8 @@ fn two_thousand_resets_leave_no_descriptor_behind() {
     let host = Process::start(&routes, &["--max-invocations", "8"]);
     let mut other = host.connect();
     probe(&mut other);
+    // What compiles has descriptors of its own.
+    host.stderr().wait_for(&["routes loaded"]);
     let before = host.descriptors();
     // What is sent, and what is waited for before the reset.
     let exchanges = [
