@@ -65,6 +65,8 @@ impl Host {
         command.arg(format!("--callgrind-out-file={}", directory.path().join("counts").display()));
         command.arg(format!("--log-file={}", directory.path().join("valgrind").display()));
         command.arg(env!("CARGO_BIN_EXE_host")).args(["run", "--listen", "127.0.0.1:0", "--no-cache"]);
+        // The process that compiles would be valgrind's own program.
+        command.arg("--compile-in-process");
         // Polls while idle are as many as time allows.
         command.args(["--workers", "1", "--idle-poll", "0", "--max-invocations", "4", "--routes"]).arg(&routes);
         command.env("RUST_LOG", "warn").env("GLIBC_TUNABLES", WITHOUT_REP);

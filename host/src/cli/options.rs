@@ -50,6 +50,10 @@ pub(super) struct Loading {
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     compile_timeout: u64,
 
+    /// Compile in this process, without limits: for a debugger or a profiler, under which no other process can be started.
+    #[arg(long, hide = true)]
+    compile_in_process: bool,
+
     #[command(flatten)]
     pub(super) options: OptionFlags,
 }
@@ -67,10 +71,10 @@ impl Source {
 }
 
 impl Loading {
-    /// How components are compiled: by this program.
+    /// How components are compiled: by this program, in a process of its own.
     pub(super) fn compiling(&self) -> Compiling {
         Compiling {
-            program: Some(program()),
+            program: (!self.compile_in_process).then(program),
             memory: self.compile_memory,
             cpu: Duration::from_secs(self.compile_cpu),
             timeout: Duration::from_secs(self.compile_timeout),
