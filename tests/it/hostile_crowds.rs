@@ -145,7 +145,8 @@ fn two_thousand_resets_leave_no_descriptor_behind() {
             awaited.map(|start| client.read_until(start));
         }
     }
-    until(|| host.descriptors() == before);
+    // Fewer is well: a descriptor of the loading may still have been open when they were counted.
+    until(|| host.descriptors() <= before);
     probe(&mut other);
     // No invocation is left either: the one place is free.
     until(|| {
