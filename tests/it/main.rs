@@ -1,68 +1,104 @@
-//! Tests of the whole server, over sockets, in one binary so that it is linked once.
+//! Tests of the whole server, over sockets, in one binary so that it is linked once. A module for each subject.
 
-mod access_log;
-mod advisories;
 mod book;
-mod browser;
-mod chat;
-mod cli;
-mod cli_call;
-mod cli_check;
-mod cli_manual;
-mod cli_new;
-mod compatibility;
-#[cfg(target_os = "linux")]
-mod compile_cache;
-mod descriptors;
-mod dev;
-mod disk;
-mod examples;
-mod fairness;
-mod few_threads;
-mod gone_clients;
-mod guard_paths;
-mod guards;
-mod hostile;
-mod hostile_calls;
-mod hostile_clients;
-mod hostile_compiling;
-mod hostile_components;
-#[cfg(target_os = "linux")]
-mod hostile_crowds;
-mod keep_alive;
-mod languages;
-mod large;
-mod lingering;
-mod log_stalled;
-mod middleware;
-mod middleware_files;
-mod options;
-mod outcomes;
-mod outcomes_failed;
-mod outcomes_http10;
-mod outcomes_manual;
-mod pages;
-mod precedence;
-mod push;
-mod push_bounds;
-mod rate;
-mod reload;
-mod reload_directory;
-mod reuse;
-mod rfc9110;
-mod rfc9112;
-mod rfc9112_body;
-mod shares;
-mod stopping;
 mod support;
-mod taken_paths;
-#[cfg(target_os = "linux")]
-mod terminal;
-mod told;
-mod topics;
-#[cfg(target_os = "linux")]
-mod watch_limits;
-mod websocket;
-mod websocket_client;
-mod websocket_control;
-mod websocket_end;
+
+/// HTTP/1.x as bytes: what is refused, how connections live and end, and what clients may cost.
+mod http {
+    mod client_disconnects;
+    mod error_pages;
+    mod hostile_clients;
+    #[cfg(target_os = "linux")]
+    mod hostile_crowds;
+    mod keep_alive;
+    mod large_bodies;
+    mod lingering_close;
+    mod rate_limits;
+    mod rfc9110;
+    mod rfc9112;
+    mod rfc9112_body;
+}
+
+/// What a client gets of a handler, whatever the handler does.
+mod handler {
+    mod fairness;
+    mod hostile_handlers;
+    mod instance_reuse;
+    mod middleware;
+    mod outcomes;
+    mod outcomes_failed;
+    mod outcomes_http10;
+    mod outcomes_manual;
+    mod refused_calls;
+    mod route_shares;
+}
+
+/// Components before they serve: what is refused, what compiling may take, and the compile cache.
+mod component {
+    #[cfg(target_os = "linux")]
+    mod compile_cache;
+    mod compile_limits;
+    mod refused_components;
+    mod wit_compatibility;
+}
+
+/// The routes directory: which file answers which path, its options, and what a change of it does.
+mod routes {
+    mod directory_contents;
+    mod guarded_paths;
+    mod middleware_files;
+    mod missing_guards;
+    mod options;
+    mod path_ownership;
+    mod precedence;
+    mod reload;
+    mod reload_directory;
+    mod route_log;
+    #[cfg(target_os = "linux")]
+    mod watch_limits;
+}
+
+/// What handlers publish, and the responses that stay open for it.
+mod push {
+    mod limits;
+    mod publish;
+    mod topic_scopes;
+}
+
+/// WebSockets.
+mod websocket {
+    mod closing;
+    mod control_frames;
+    mod messages;
+    mod python_client;
+}
+
+/// The commands of the binary: what each prints, and its exit code.
+mod cli {
+    mod call;
+    mod check;
+    mod completions_and_man;
+    mod new;
+    mod run;
+}
+
+/// A host in operation: its logs, its limits, its end.
+mod operations {
+    mod access_log;
+    mod advisories;
+    #[cfg(target_os = "linux")]
+    mod closed_terminal;
+    mod descriptor_limit;
+    mod dev_mode;
+    mod shutdown;
+    mod stalled_log;
+    mod thread_limit;
+}
+
+/// Each example of this repository, and what it answers.
+mod examples {
+    mod browser;
+    mod chat;
+    mod other_languages;
+    mod rust;
+}

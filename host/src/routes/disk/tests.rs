@@ -1,4 +1,4 @@
-//! What cannot be read, and what is too large. The rest needs a whole directory: `tests/it/disk.rs`.
+//! What cannot be read, and what is too large. The rest needs a whole directory: `tests/it/routes/directory_contents.rs`.
 
 use super::*;
 
