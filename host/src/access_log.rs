@@ -1,7 +1,7 @@
 //! The access log: a line for each request, written by a thread of its own.
 //!
 //! Owns what a line says and how it is written; that logging holds nobody up is [`crate::line_writer`]'s. It must not know
-//! how requests are served. What a line says is in [`Entry`]; the durations are those of [`crate::meter`].
+//! how requests are served. What a line says is in [`EndedRequest`]; the durations are those of [`crate::meter`].
 
 mod entry;
 mod format;
@@ -10,10 +10,10 @@ mod tests;
 
 use std::io;
 
-pub use entry::{Asked, End, Entry};
+pub use entry::{EndedRequest, LoggedRequestLine, ResponseEnd};
 pub use format::Format;
 
-use crate::line_writer::{Capacity, Destination, LineQueue, LineWriter, Record, Trouble};
+use crate::line_writer::{Capacity, Destination, LineQueue, LineWriter, LogRecord, Trouble};
 
 /// What may wait for the writer.
 const CAPACITY: Capacity = Capacity { records: 4096, bytes: 16 * 1024 * 1024 };
@@ -22,14 +22,14 @@ const CAPACITY: Capacity = Capacity { records: 4096, bytes: 16 * 1024 * 1024 };
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     format: Format,
-    queue: LineQueue<Line>,
+    queue: LineQueue<AccessLogLine>,
 }
 
 /// What is written to an access log.
 #[derive(Debug)]
-pub enum Line {
+pub enum AccessLogLine {
     /// A request.
-    Entry(Format, Box<Entry>),
+    Entry(Format, Box<EndedRequest>),
     /// Something else, with the end of its line.
     Text(String),
 }
@@ -39,19 +39,19 @@ impl AccessLog {
     ///
     /// # Errors
     /// Where the file cannot be opened, or the thread not be started.
-    pub fn start(format: Format, destination: Destination) -> io::Result<(Self, LineWriter<Line>)> {
+    pub fn start(format: Format, destination: Destination) -> io::Result<(Self, LineWriter<AccessLogLine>)> {
         let (queue, writer) = LineQueue::start("access-log", destination, CAPACITY, tell)?;
         Ok((Self { format, queue }, writer))
     }
 
     /// Logs a request. It never waits: where the writer is behind by as many lines as it may, this one is dropped.
-    pub fn log(&self, entry: Entry) {
-        self.queue.push(Line::Entry(self.format, Box::new(entry)));
+    pub fn log(&self, entry: EndedRequest) {
+        self.queue.push(AccessLogLine::Entry(self.format, Box::new(entry)));
     }
 
     /// Writes another line in its turn, which ends in a line break.
     pub fn line(&self, line: String) {
-        self.queue.push(Line::Text(line));
+        self.queue.push(AccessLogLine::Text(line));
     }
 
     /// Opens the file anew, for who has renamed it to keep it.
@@ -60,10 +60,12 @@ impl AccessLog {
     }
 }
 
-impl Record for Line {
+impl LogRecord for AccessLogLine {
     fn size(&self) -> usize {
         match self {
-            Self::Entry(_, entry) => size_of::<Entry>() + entry.asked.as_ref().map_or(0, |asked| asked.target.len()),
+            Self::Entry(_, entry) => {
+                size_of::<EndedRequest>() + entry.asked.as_ref().map_or(0, |asked| asked.target.len())
+            }
             Self::Text(text) => text.len(),
         }
     }
@@ -80,13 +82,13 @@ impl Record for Line {
 fn tell(trouble: Trouble<'_>) -> Option<String> {
     match trouble {
         Trouble::Dropped(lines) => {
-            tracing::warn!(lines, "lines of the access log were dropped: they could not be written fast enough");
+            tracing::warn!(target: "access_log", lines, "lines of the access log were dropped: they could not be written fast enough");
         }
         Trouble::Failing(error) => {
-            tracing::error!("the access log cannot be written, and lines are lost until it can: {error}");
+            tracing::error!(target: "access_log", "the access log cannot be written, and lines are lost until it can: {error}");
         }
         Trouble::NotReopened(path, error) => {
-            tracing::error!("the access log goes on into the file before it: {}: {error}", path.display());
+            tracing::error!(target: "access_log", "the access log goes on into the file before it: {}: {error}", path.display());
         }
     }
     None

@@ -4,10 +4,10 @@ mod access_log;
 mod call;
 mod check;
 mod compile;
-mod descriptors;
+mod fd_limit;
 mod listen;
 mod logging;
-mod manual;
+mod man;
 mod new;
 mod options;
 mod routes;
@@ -36,16 +36,16 @@ enum Command {
     /// Say all that is wrong with a directory or a file, and what to do about it. Exits with 1 where there is an error.
     Check(Box<check::Check>),
     /// Send one request to one handler, and print the response, the log and what it cost.
-    Call(Box<call::Call>),
+    Call(Box<call::CallCommand>),
     /// Compile one component for a host that runs.
     #[command(hide = true)]
-    Compile(compile::Compile),
+    Compile(compile::CompileCommand),
     /// Write a small project of a handler that builds with one command.
     New(new::New),
     /// Print a shell's completions, as in `host completions bash > ~/.local/share/bash-completion/completions/host`.
-    Completions(manual::Completions),
+    Completions(man::Completions),
     /// Print a page of the manual, as in `host man run | man -l -`.
-    Man(manual::Man),
+    Man(man::Man),
 }
 
 /// Runs the command that was typed.

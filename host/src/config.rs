@@ -19,7 +19,7 @@ pub struct Config {
     /// Which paths components may declare, where their route files do not say.
     pub declare: Declare,
     /// Whether it is remembered after this server who holds which path.
-    pub remember: Remember,
+    pub remember: HolderStore,
     /// Bounds on what clients can take together.
     pub limits: Limits,
     /// How long clients are waited for.
@@ -36,7 +36,7 @@ pub struct Config {
     /// Where each request is logged; none logs no requests, and measures none.
     pub access_log: Option<AccessLog>,
     /// Who sees the answers of the host's own.
-    pub audience: Audience,
+    pub audience: ErrorDetail,
     /// Hosts, without ports, that are served to those who develop beside the names of loopback. Under any other name a
     /// page of another site could read what is theirs alone.
     pub dev_hosts: Vec<String>,
@@ -44,7 +44,7 @@ pub struct Config {
 
 /// What becomes of the memory of who holds which path, where there is a cache directory to keep it in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Remember {
+pub enum HolderStore {
     /// It is read: for who only looks.
     #[default]
     Read,
@@ -54,12 +54,12 @@ pub enum Remember {
 
 /// Who sees the answers of the host's own, and so what these may say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Audience {
+pub enum ErrorDetail {
     /// Anybody: they are told what they can do something about.
     #[default]
-    Strangers,
+    Public,
     /// Those who write the handlers: they are told of near routes, why a handler failed and where, and what answers cost.
-    Developers,
+    Development,
 }
 
 /// Bounds on what clients can take together.
@@ -136,7 +136,7 @@ impl Default for Config {
             routes: PathBuf::from("routes"),
             options: Vec::new(),
             declare: Declare::default(),
-            remember: Remember::default(),
+            remember: HolderStore::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -144,7 +144,7 @@ impl Default for Config {
             cache_directory: None,
             compiling: Compiling::default(),
             access_log: None,
-            audience: Audience::Strangers,
+            audience: ErrorDetail::Public,
             dev_hosts: Vec::new(),
         }
     }

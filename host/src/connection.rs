@@ -3,22 +3,22 @@
 //! Owns the keep-alive loop and every reason to end it ([`CloseReason`]). It must not know Wasm, nor how a response
 //! is framed.
 
-mod account;
 mod buckets;
-mod call;
+mod buffers;
 mod chain;
+mod chunk_queue;
 mod close;
-mod drive;
-mod near;
-mod page;
+mod dispatch;
+mod error_page;
+mod exchange_loop;
+mod host_response;
+mod invoke;
 mod parked;
-mod queue;
-mod refusal;
-mod reply;
-mod scratch;
-mod terms;
+mod request_framing;
+mod request_log;
+mod suggestions;
 mod timer;
-mod unloaded;
+mod wait_for_route;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -31,13 +31,13 @@ use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::close_reason::CloseReason;
-use crate::guest::scheduler::{NO_ROUTE, NextSlice, SHORT_SLICE};
+use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::head::{HeadError, HeadParser, RequestHead};
-use crate::worker::{Wait, Worker};
+use crate::worker::{ShutdownWaiter, Worker};
 
-use buckets::Buckets;
-use drive::Served;
-use reply::Serving;
+use buckets::ConnectionBuckets;
+use dispatch::RequestFuture;
+use exchange_loop::Served;
 use timer::Timer;
 
 /// A connection to one client.
@@ -59,7 +59,7 @@ pub struct Connection {
     timer: Timer,
     peer: SocketAddr,
     /// The buckets of routes whose `rate_scope` is `connection`.
-    buckets: Buckets,
+    buckets: ConnectionBuckets,
 }
 
 impl Connection {
@@ -78,7 +78,7 @@ impl Connection {
             until: clock::recent(),
             timer: Timer::default(),
             peer,
-            buckets: Buckets::default(),
+            buckets: ConnectionBuckets::default(),
         })
     }
 
@@ -99,7 +99,7 @@ impl Connection {
     }
 
     async fn close(mut self: Box<Self>, reason: CloseReason) {
-        tracing::debug!(peer = %self.peer, reason = reason.explain(), "connection closed");
+        tracing::debug!(target: "connection", peer = %self.peer, reason = reason.explain(), "connection closed");
         self.worker.closed().count(reason);
         let this = &mut *self;
         close::close(&this.socket, &mut this.timer, &this.worker, reason, this.half_closed).await;
@@ -112,7 +112,7 @@ impl Connection {
             let worker = self.worker.clone();
             // Waited for once and for all: to join and leave those who wait, for each request, touches their memory.
             let mut reached = Box::pin(worker.stopping().wait());
-            let mut stopping = Wait::new(worker.stopping(), reached.as_mut());
+            let mut stopping = ShutdownWaiter::new(worker.stopping(), reached.as_mut());
             // Since when the client has had the worker to itself, with requests that it sent ahead.
             let mut busy_since = None;
             loop {
@@ -129,12 +129,12 @@ impl Connection {
                 } else {
                     let since = *busy_since.get_or_insert_with(Instant::now);
                     let used = since.elapsed();
-                    if used >= SHORT_SLICE {
+                    if used >= TIME_SLICE {
                         Box::pin(NextSlice::after(NO_ROUTE, used, None)).await;
                         busy_since = None;
                     }
                 }
-                let serving: Serving<'_> = match head {
+                let serving: RequestFuture<'_> = match head {
                     Ok(Ok(head)) => self.serve_request(head),
                     Ok(Err(error)) => Box::pin(self.refuse_head(error)),
                     Err(CloseReason::HeadTimeout) => Box::pin(self.answer_head_timeout()),
@@ -156,7 +156,7 @@ impl Connection {
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        stopping: &mut Wait<'_, impl Future<Output = ()>>,
+        stopping: &mut ShutdownWaiter<'_, impl Future<Output = ()>>,
     ) -> Poll<Result<Result<RequestHead, HeadError>, CloseReason>> {
         loop {
             if let Some(parsed) = self.parse_head().transpose() {
@@ -201,8 +201,12 @@ impl Connection {
     }
 
     /// Reads some more of a head. An idle connection holds no buffer, and ends when the server is `stopping`.
-    fn poll_more(&mut self, cx: &mut Context<'_>, stopping: &mut Wait<'_, impl Future<Output = ()>>) -> Poll<HeadRead> {
-        match scratch::poll_read(cx, &self.socket, &mut self.input) {
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        stopping: &mut ShutdownWaiter<'_, impl Future<Output = ()>>,
+    ) -> Poll<HeadRead> {
+        match buffers::poll_read(cx, &self.socket, &mut self.input) {
             Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
             Poll::Ready(Ok(_)) => return Poll::Ready(HeadRead::Some),
             Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
@@ -219,7 +223,7 @@ impl Connection {
             }
             if stopping.poll(cx) {
                 // A request that came before the stop may be with the system, and the runtime not know of it yet.
-                return Poll::Ready(match scratch::read_untold(&self.socket, &mut self.input) {
+                return Poll::Ready(match buffers::read_untold(&self.socket, &mut self.input) {
                     Ok(1..) => HeadRead::Some,
                     Ok(0) | Err(_) => HeadRead::Stopping,
                 });

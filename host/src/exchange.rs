@@ -20,26 +20,26 @@ use crate::http::response::{Response, ResponseError};
 use crate::push::Subscriber;
 
 mod body_error;
-mod notes;
-mod passage;
-mod printed;
+mod context;
+mod direct_write;
+mod handler_output;
+mod middleware;
 mod push;
 #[cfg(test)]
 mod tests;
 mod timing;
 mod websocket;
-mod writing;
 
 pub use body_error::BodyError;
-pub use notes::NoteError;
+pub use context::ContextError;
+pub use direct_write::DirectWriter;
+pub(crate) use direct_write::MAX_RUN;
 pub use timing::{Measured, Timing};
-pub(crate) use writing::LONGEST_RUN;
-pub use writing::Sink;
 
-use passage::Passage;
-use printed::Printed;
+use direct_write::YieldBudget;
+use handler_output::HandlerOutput;
+use middleware::MiddlewareState;
 use push::Push;
-use writing::Pace;
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub struct Exchange {
     measured: Option<Measured>,
     push: Option<Push>,
     /// The short way to a client that has no rate.
-    sink: Option<Arc<dyn Sink>>,
+    sink: Option<Arc<dyn DirectWriter>>,
     inner: Mutex<Inner>,
 }
 
@@ -68,25 +68,25 @@ struct Inner {
     response: Response,
     body: Body,
     clock: Clock,
-    pace: Pace,
+    pace: YieldBudget,
     closed_by_handler: bool,
     /// Why the handler gave up, where it did.
     failure: Option<String>,
     /// The connection among the subscribers, once the handler has subscribed it.
     subscriber: Option<Subscriber>,
     /// What only a request with middleware has, or one that leaves notes.
-    passage: Option<Box<Passage>>,
+    passage: Option<Box<MiddlewareState>>,
     /// The response was the handshake of a WebSocket, and is over.
     is_websocket: bool,
     /// What those who develop are shown beside a failure.
-    printed: Option<Box<Printed>>,
+    printed: Option<Box<HandlerOutput>>,
     /// What has become of the client, where that has cut the handler's time short.
-    lost: Option<Lost>,
+    lost: Option<ClientLoss>,
 }
 
 /// What has become of a client whose handler is not let run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lost {
+pub enum ClientLoss {
     /// It has reset the connection.
     Gone,
     /// It has stopped reading for good.
@@ -112,12 +112,12 @@ enum Body {
 #[derive(Debug)]
 struct Clock {
     deadline: Instant,
-    waiting: Option<(WaitsFor, Instant)>,
+    waiting: Option<(WaitReason, Instant)>,
 }
 
 /// What a handler waits for from its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WaitsFor {
+enum WaitReason {
     /// Room for what it writes.
     Room,
     /// A piece of the body.
@@ -130,7 +130,7 @@ impl Inner {
             response,
             body,
             clock,
-            pace: Pace::default(),
+            pace: YieldBudget::default(),
             closed_by_handler: false,
             failure: None,
             subscriber: None,
@@ -228,7 +228,7 @@ impl Exchange {
     /// Waits until the head may be sent and the client took enough of what was written, or the response is over.
     pub async fn room(&self) {
         self.head().await;
-        self.wait(WaitsFor::Room, |inner| inner.has_room().then_some(())).await;
+        self.wait(WaitReason::Room, |inner| inner.has_room().then_some(())).await;
     }
 
     /// What returning `close` does: without a byte where nothing was written, else properly.
@@ -265,7 +265,7 @@ impl Exchange {
     /// # Errors
     /// Why the rest cannot be had; the same each time.
     pub async fn read(&self, max: usize) -> Result<Option<Bytes>, BodyError> {
-        self.wait(WaitsFor::Body, |inner| match &mut inner.body {
+        self.wait(WaitReason::Body, |inner| match &mut inner.body {
             Body::Over(Ok(())) => Some(Ok(None)),
             Body::Over(Err(error)) => Some(Err(*error)),
             Body::Piece(piece) => {
@@ -290,7 +290,7 @@ impl Exchange {
     }
 
     /// Waits for the client, and stops the handler's clock meanwhile.
-    async fn wait<R>(&self, what: WaitsFor, mut ready: impl FnMut(&mut Inner) -> Option<R>) -> R {
+    async fn wait<R>(&self, what: WaitReason, mut ready: impl FnMut(&mut Inner) -> Option<R>) -> R {
         poll_fn(|_| {
             let inner = &mut *self.lock();
             if let Some(value) = ready(inner) {
@@ -344,7 +344,7 @@ impl Exchange {
     }
 
     /// The handler has no more time than until `end`, if it has that much, and why.
-    pub fn cut_short(&self, end: Instant, lost: Lost) {
+    pub fn cut_short(&self, end: Instant, lost: ClientLoss) {
         let inner = &mut *self.lock();
         inner.clock.deadline = inner.clock.deadline.min(end);
         inner.lost = Some(lost);
@@ -352,7 +352,7 @@ impl Exchange {
 
     /// Why the handler's time was cut short, where it was.
     #[must_use]
-    pub fn lost(&self) -> Option<Lost> {
+    pub fn lost(&self) -> Option<ClientLoss> {
         self.lock().lost
     }
 
@@ -369,8 +369,8 @@ impl Exchange {
         let inner = &*self.lock();
         match inner.clock.waiting {
             None => false,
-            Some((WaitsFor::Room, _)) => inner.has_room(),
-            Some((WaitsFor::Body, _)) => matches!(inner.body, Body::Piece(_) | Body::Over(_)),
+            Some((WaitReason::Room, _)) => inner.has_room(),
+            Some((WaitReason::Body, _)) => matches!(inner.body, Body::Piece(_) | Body::Over(_)),
         }
     }
 

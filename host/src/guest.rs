@@ -4,33 +4,33 @@
 //! Owns everything of wasmtime: the engine, compiling and linking, the host functions of `wit/world.wit`, the limits
 //! of an invocation. It must not know sockets, routes or options' origin: a handler sees an exchange.
 
-mod attempt;
-mod cache;
+mod address_space;
 mod clocks;
+mod compile_cache;
 mod compile_process;
 mod compile_threads;
 mod component;
+mod component_facts;
 mod engine;
-mod facts;
-mod idle;
+mod epoch;
+mod error_text;
 mod imports;
 mod instance;
+mod instance_pool;
 mod limits;
+mod load_attempt;
 mod log;
 mod message;
 mod meter;
 mod middleware;
-mod missing;
+mod missing_imports;
 mod native;
 mod prepare;
 mod proposals;
-mod report;
 pub(crate) mod scheduler;
-mod shelf;
 mod snapshot;
-mod space;
 mod state;
-mod ticker;
+mod thread_hooks;
 mod types;
 
 use std::sync::Arc;
@@ -42,17 +42,17 @@ use thiserror::Error;
 use crate::exchange::Exchange;
 use crate::options::Options;
 
-pub use attempt::{Attempt, Effort};
 pub use compile_process::child::compile_for;
 pub use component::{Declaration, Handler, LoadError};
-pub use engine::{Engine, EngineError, EngineOptions, Permit};
-pub(crate) use idle::{at_end, spins, when_idle};
-pub use message::Reply;
+pub use engine::{Engine, EngineError, EngineOptions, InvocationPermit};
+pub use load_attempt::{Effort, LoadAttempt};
+pub use message::MessageReply;
 pub use middleware::{Middleware, Step};
 pub use prepare::NotLoaded;
+pub(crate) use thread_hooks::{at_end, spins, when_idle};
 
 use instance::Instance;
-use state::State;
+use state::GuestState;
 
 /// The bytes of a returned body past which its instance does not outlive the call.
 const LARGE_BODY: usize = 1024 * 1024;
@@ -158,23 +158,23 @@ impl Handler {
             wait_to_start(slice, &invocation.exchange).await?;
         }
         let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;
-        let waiting = if reuse > 1 { shelf::take(self.number()).filter(fits) } else { None };
+        let waiting = if reuse > 1 { instance_pool::take(self.number()).filter(fits) } else { None };
         match waiting {
             Some(mut instance) => {
                 instance.begin(invocation, memory);
                 Ok(instance)
             }
             // In a box: what making one holds would else be part of every call's future, and be moved with it.
-            None => Box::pin(Instance::new(self, State::new(invocation, memory))).await,
+            None => Box::pin(Instance::new(self, GuestState::new(invocation, memory))).await,
         }
     }
 
     /// Lets an instance that has served wait for the next invocation, or end.
     fn keep(&self, instance: Instance, reuse: u32) {
         if instance.served() < reuse {
-            shelf::put(self.number(), instance);
+            instance_pool::put(self.number(), instance);
         } else {
-            shelf::end(instance);
+            instance_pool::end(instance);
         }
     }
 }

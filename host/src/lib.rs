@@ -31,6 +31,7 @@
 //! ```
 
 pub mod access_log;
+mod body_reader;
 mod clock;
 pub mod close_reason;
 pub mod config;
@@ -39,12 +40,10 @@ pub mod diagnostic;
 mod exchange;
 pub mod guest;
 pub mod http;
-mod intake;
 pub mod line_writer;
 pub mod log_quota;
 pub mod meter;
 pub mod options;
-mod patience;
 mod pump;
 pub mod push;
 pub mod rate;

@@ -20,7 +20,7 @@ const KEPT: usize = 64 * 1024;
 const AGAIN: Duration = Duration::from_millis(10);
 
 /// What waits for the writer, and becomes lines only there.
-pub trait Record: Send + 'static {
+pub trait LogRecord: Send + 'static {
     /// The bytes that it takes while it waits, about.
     fn size(&self) -> usize;
 
@@ -61,16 +61,16 @@ pub enum Destination {
 
 /// Takes records for a writer. A clone feeds the same one.
 #[derive(Debug)]
-pub struct LineQueue<R>(Arc<Shared<R>>);
+pub struct LineQueue<R>(Arc<WriterShared<R>>);
 
 /// The thread that writes what comes from a [`LineQueue`].
 #[derive(Debug)]
-pub struct LineWriter<R>(Arc<Shared<R>>);
+pub struct LineWriter<R>(Arc<WriterShared<R>>);
 
 #[derive(Debug)]
-struct Shared<R> {
+struct WriterShared<R> {
     capacity: Capacity,
-    state: Mutex<State<R>>,
+    state: Mutex<WriterState<R>>,
     /// Something is there for the writer.
     queued: Condvar,
     /// The writer has written something, or has ended.
@@ -78,7 +78,7 @@ struct Shared<R> {
 }
 
 #[derive(Debug)]
-struct State<R> {
+struct WriterState<R> {
     queue: Vec<Queued<R>>,
     /// The records that wait or are being written, and their bytes.
     records: usize,
@@ -116,7 +116,7 @@ impl<R> Clone for LineQueue<R> {
     }
 }
 
-impl<R: Record> LineQueue<R> {
+impl<R: LogRecord> LineQueue<R> {
     /// Starts a thread of this name that writes to `destination`. What it has to say of itself is given to `tell`, whose
     /// answer is written like a record, but for a failure.
     ///
@@ -143,9 +143,9 @@ impl<R: Record> LineQueue<R> {
         capacity: Capacity,
         tell: impl FnMut(Trouble<'_>) -> Option<String> + Send + 'static,
     ) -> io::Result<(Self, LineWriter<R>)> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WriterShared {
             capacity,
-            state: Mutex::new(State {
+            state: Mutex::new(WriterState {
                 queue: Vec::new(),
                 records: 0,
                 bytes: 0,
@@ -228,7 +228,7 @@ impl<R> LineWriter<R> {
     }
 }
 
-impl Record for String {
+impl LogRecord for String {
     fn size(&self) -> usize {
         self.len()
     }
@@ -238,13 +238,13 @@ impl Record for String {
     }
 }
 
-impl<R> Shared<R> {
-    fn lock(&self) -> MutexGuard<'_, State<R>> {
+impl<R> WriterShared<R> {
+    fn lock(&self) -> MutexGuard<'_, WriterState<R>> {
         // Nothing in a critical section can panic half way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn queue(&self, mut state: MutexGuard<'_, State<R>>, queued: Queued<R>) {
+    fn queue(&self, mut state: MutexGuard<'_, WriterState<R>>, queued: Queued<R>) {
         state.queue.push(queued);
         state.pushed += 1;
         drop(state);
@@ -254,7 +254,7 @@ impl<R> Shared<R> {
     fn wait_written(&self, patience: Duration) -> bool {
         let state = self.lock();
         let last = state.pushed;
-        let waits = |state: &mut State<R>| (state.done < last || state.closed) && !state.ended;
+        let waits = |state: &mut WriterState<R>| (state.done < last || state.closed) && !state.ended;
         let waited = self.written.wait_timeout_while(state, patience, waits);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.done >= last
@@ -267,7 +267,7 @@ struct Writing<R, T> {
     /// The file that is to be opened anew, where it is one.
     path: Option<PathBuf>,
     tell: T,
-    shared: Arc<Shared<R>>,
+    shared: Arc<WriterShared<R>>,
     /// What was queued and is not written yet.
     batch: Vec<Queued<R>>,
     /// What is to be written at once.
@@ -280,7 +280,7 @@ struct Writing<R, T> {
 
 impl<R, T> Writing<R, T>
 where
-    R: Record,
+    R: LogRecord,
     T: FnMut(Trouble<'_>) -> Option<String>,
 {
     /// Writes, all that waits at once, until no more is taken.
@@ -318,7 +318,7 @@ where
 
     /// Takes what waits; false once nothing does and no more comes.
     fn next(&mut self) -> bool {
-        let waits = |state: &mut State<R>| state.queue.is_empty() && !state.closed;
+        let waits = |state: &mut WriterState<R>| state.queue.is_empty() && !state.closed;
         let waited = self.shared.queued.wait_while(self.shared.lock(), waits);
         std::mem::swap(&mut waited.unwrap_or_else(PoisonError::into_inner).queue, &mut self.batch);
         !self.batch.is_empty()

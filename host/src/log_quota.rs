@@ -31,11 +31,11 @@ const MAX_LAST: usize = 256;
 #[derive(Debug)]
 pub struct LogQuota {
     rate: Option<NonZeroU64>,
-    usage: Mutex<Usage>,
+    usage: Mutex<QuotaState>,
 }
 
 #[derive(Debug)]
-struct Usage {
+struct QuotaState {
     bucket: Option<TokenBucket>,
     dropped: Dropped,
     /// Somebody will tell what was dropped.
@@ -61,7 +61,7 @@ impl LogQuota {
     pub fn new(rate: u64, now: Instant) -> Self {
         let rate = NonZeroU64::new(rate);
         let burst = |rate: NonZeroU64| rate.get().saturating_mul(BURST_SECONDS).max(MIN_BURST);
-        let usage = Usage {
+        let usage = QuotaState {
             bucket: rate.map(|rate| TokenBucket::new(rate, burst(rate), now)),
             dropped: Dropped::default(),
             is_to_be_told: false,
@@ -105,19 +105,19 @@ impl LogQuota {
         false
     }
 
-    fn lock(&self) -> MutexGuard<'_, Usage> {
+    fn lock(&self) -> MutexGuard<'_, QuotaState> {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has what was dropped told after the period, or when the thread ends that serves.
-    fn tell_later(self: &Arc<Self>, usage: &mut Usage, route: &str) {
+    fn tell_later(self: &Arc<Self>, usage: &mut QuotaState, route: &str) {
         if usage.is_to_be_told {
             return;
         }
         // Without a runtime it is told with the next that is dropped within one.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         usage.is_to_be_told = true;
-        let report = Report { quota: self.clone(), route: route.into() };
+        let report = DropReport { quota: self.clone(), route: route.into() };
         runtime.spawn(async move {
             tokio::time::sleep(PERIOD).await;
             drop(report);
@@ -131,7 +131,7 @@ impl LogQuota {
     }
 }
 
-impl Usage {
+impl QuotaState {
     /// Takes so many bytes of what may be logged, where they are there.
     fn take(&mut self, bytes: usize, now: Instant) -> bool {
         let Some(bucket) = &mut self.bucket else { return true };
@@ -154,17 +154,18 @@ impl Usage {
 }
 
 /// Tells what was dropped when it is dropped itself, which it is at the end of the server too.
-struct Report {
+struct DropReport {
     quota: Arc<LogQuota>,
     route: Box<str>,
 }
 
-impl Drop for Report {
+impl Drop for DropReport {
     fn drop(&mut self) {
         let route = &*self.route;
         let Dropped { lines, bytes, failures, last } = self.quota.take_dropped();
         if lines > 0 {
             tracing::warn!(
+                target: "log",
                 route,
                 lines,
                 bytes,
@@ -173,6 +174,7 @@ impl Drop for Report {
         }
         if let Some((request, last)) = last {
             tracing::error!(
+                target: "handler",
                 route,
                 failures,
                 request,

@@ -51,10 +51,10 @@ pub enum Stage {
 
 /// Measures one exchange. A clone is the same meter.
 #[derive(Debug, Clone, Default)]
-pub struct Meter(Arc<Mutex<Reading>>);
+pub struct Meter(Arc<Mutex<MeterReading>>);
 
 #[derive(Debug, Default)]
-struct Reading {
+struct MeterReading {
     /// None until a handler is called.
     cost: Option<Cost>,
     /// What goes on, and since when.
@@ -111,7 +111,7 @@ impl Meter {
         value
     }
 
-    fn lock(&self) -> MutexGuard<'_, Reading> {
+    fn lock(&self) -> MutexGuard<'_, MeterReading> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

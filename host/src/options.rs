@@ -19,9 +19,9 @@ mod settings;
 mod tests;
 mod value;
 
-pub use builtin::{BUILTINS, Builtin, Kind, Limit, Preset, find};
+pub use builtin::{BUILTINS, Builtin, Limit, OptionKind, Preset, find};
 pub use check::{Fault, MAX_NAME_BYTES, MAX_OPTIONS, OptionError, is_name};
-pub use limit::Lowered;
+pub use limit::Clamped;
 pub use settings::{RateScope, Settings};
 pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError, is_plain, printable};
 
@@ -32,24 +32,24 @@ pub struct Options {
     pub settings: Settings,
     /// What the route may still log.
     pub log: Arc<LogQuota>,
-    entries: Vec<Entry>,
-    lowered: Vec<Lowered>,
+    entries: Vec<ResolvedOption>,
+    lowered: Vec<Clamped>,
 }
 
 /// An option that is set, and who set it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct ResolvedOption {
     /// The option's name.
     pub name: String,
     /// Its value.
     pub value: Value,
     /// Where the value came from.
-    pub source: Source,
+    pub source: OptionSource,
 }
 
 /// Where the value of an option came from; a later one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
+pub enum OptionSource {
     /// The host's default.
     Default,
     /// The operator's command line.
@@ -61,10 +61,10 @@ pub enum Source {
 }
 
 /// What a middleware has of the host's own options.
-const OF_MIDDLEWARE: [&str; 3] = ["log_rate", "memory", "timeout"];
+const MIDDLEWARE_OPTIONS: [&str; 3] = ["log_rate", "memory", "timeout"];
 
 /// Options by name while they are being resolved.
-type Entries = BTreeMap<String, Entry>;
+type Entries = BTreeMap<String, ResolvedOption>;
 
 impl Options {
     /// Resolves a route's options from what its three sources say.
@@ -76,7 +76,7 @@ impl Options {
         component: &[(String, Value)],
         file: &[(String, Value)],
     ) -> Result<Self, Vec<OptionError>> {
-        let sources = [(Source::Flag, flags), (Source::Component, component), (Source::File, file)];
+        let sources = [(OptionSource::Flag, flags), (OptionSource::Component, component), (OptionSource::File, file)];
         let errors: Vec<OptionError> =
             sources.iter().flat_map(|(source, given)| check::source(*source, given)).collect();
         if !errors.is_empty() {
@@ -84,8 +84,8 @@ impl Options {
         }
 
         let mut operator = defaults();
-        set(&mut operator, flags, Source::Flag);
-        set(&mut operator, file, Source::File);
+        set(&mut operator, flags, OptionSource::Flag);
+        set(&mut operator, file, OptionSource::File);
         let (entries, lowered) = limit::admit(&operator, component);
         if let Some(error) = check::total(&entries) {
             return Err(vec![error]);
@@ -105,10 +105,10 @@ impl Options {
     /// # Errors
     /// As [`Self::resolve`], and for the host's options that a middleware does not have.
     pub fn resolve_middleware(flags: &[(String, Value)], file: &[(String, Value)]) -> Result<Self, Vec<OptionError>> {
-        let of_route = |name: &str| find(name).is_some() && !OF_MIDDLEWARE.contains(&name);
+        let of_route = |name: &str| find(name).is_some() && !MIDDLEWARE_OPTIONS.contains(&name);
         let wrong = file.iter().filter(|(name, _)| of_route(name));
         let fault = |(name, _): &(String, Value)| OptionError {
-            set_by: Source::File,
+            set_by: OptionSource::File,
             name: name.clone(),
             fault: Fault::OfRoute,
         };
@@ -130,13 +130,13 @@ impl Options {
 
     /// All options that are set, sorted by name.
     #[must_use]
-    pub fn all(&self) -> &[Entry] {
+    pub fn all(&self) -> &[ResolvedOption] {
         &self.entries
     }
 
     /// What the component asked for and was not given.
     #[must_use]
-    pub fn lowered(&self) -> &[Lowered] {
+    pub fn lowered(&self) -> &[Clamped] {
         &self.lowered
     }
 }
@@ -145,24 +145,24 @@ fn defaults() -> Entries {
     let mut entries = Entries::new();
     for builtin in &BUILTINS {
         if let Some(preset) = builtin.default {
-            insert(&mut entries, builtin.name, preset.into(), Source::Default);
+            insert(&mut entries, builtin.name, preset.into(), OptionSource::Default);
         }
     }
     entries
 }
 
-fn set(entries: &mut Entries, given: &[(String, Value)], source: Source) {
+fn set(entries: &mut Entries, given: &[(String, Value)], source: OptionSource) {
     for (name, value) in given {
         insert(entries, name, value.clone(), source);
     }
 }
 
-fn insert(entries: &mut Entries, name: &str, value: Value, source: Source) {
+fn insert(entries: &mut Entries, name: &str, value: Value, source: OptionSource) {
     let name = name.to_owned();
-    entries.insert(name.clone(), Entry { name, value, source });
+    entries.insert(name.clone(), ResolvedOption { name, value, source });
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for OptionSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Default => "default",

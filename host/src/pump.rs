@@ -1,7 +1,7 @@
 //! Moves what a response has encoded to the socket, no faster than its rate.
 //!
 //! Owns pacing and how long a client may take nothing. All that waits for a client is sent here; what need not wait may go past it, as
-//! to a [`Sink`]. It must not know where the bytes come from, nor Wasm.
+//! to a [`DirectWriter`]. It must not know where the bytes come from, nor Wasm.
 
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use crate::config::Timeouts;
-use crate::exchange::{Exchange, Sink};
-use crate::patience::Patience;
+use crate::exchange::{DirectWriter, Exchange};
 use crate::rate::TokenBucket;
+use crate::rate::min_rate_timeout::MinRateTimeout;
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +44,7 @@ impl Output for &Exchange {
     }
 }
 
-impl Sink for TcpStream {
+impl DirectWriter for TcpStream {
     fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.try_write_vectored(slices)
     }
@@ -58,14 +58,14 @@ const MAX_LATENESS: Duration = Duration::from_millis(100);
 pub struct Pump {
     /// In a box, as few responses have one.
     pacer: Option<Box<Pacer>>,
-    patience: Patience,
+    patience: MinRateTimeout,
 }
 
 impl Pump {
     /// A pump for one response, paced where there is a pacer, which waits for its client as `timeouts` say.
     #[must_use]
     pub fn new(pacer: Option<Pacer>, timeouts: &Timeouts) -> Self {
-        let patience = Patience::new(timeouts.write, timeouts.least_write_rate);
+        let patience = MinRateTimeout::new(timeouts.write, timeouts.least_write_rate);
         Self { pacer: pacer.map(Box::new), patience }
     }
 

@@ -7,7 +7,7 @@
 //! Owns names, queues, their bounds and what happens past them. It must not know sockets, Wasm, or how a chunk is sent.
 //! The rest of the host sees a [`Hub`] and a [`Subscriber`]: topics that several hosts share would come in behind them.
 //!
-//! Topics belong to a scope, the routes of one directory as a rule: a route ([`Tenant`]) finds none but those of its own.
+//! Topics belong to a scope, the routes of one directory as a rule: a route ([`TopicUser`]) finds none but those of its own.
 //!
 //! Publishing takes no lock that others publishing elsewhere wait for: a topic is found in one of many shards, which are
 //! locked for reading, and cores meet at the topic's own lists. A chunk is encoded once, and queued by reference.
@@ -27,9 +27,9 @@ use thiserror::Error;
 
 use crate::http::chunk::Chunk;
 
-pub use inbox::{Bounds, End, Next, Overflow};
+pub use inbox::{InboxEnd, InboxItem, Overflow, QueueBounds};
 pub use subscriber::Subscriber;
-pub use tenant::{Quotas, Scope, Tenant};
+pub use tenant::{Quotas, Scope, TopicUser};
 pub use topics::Topics;
 
 use inbox::Delivery;
@@ -44,7 +44,7 @@ pub const MAX_TOPICS: usize = 32;
 pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
 
 /// What a chunk counts for in a queue at least: small ones take memory too.
-pub const LEAST_CHUNK_COST: usize = 128;
+pub const MIN_CHUNK_COST: usize = 128;
 
 /// Why a topic or a chunk is refused. Nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -112,7 +112,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`PushError::SubscriberQuota`].
-    pub fn subscriber(self: &Arc<Self>, tenant: &Arc<Tenant>, bounds: Bounds) -> Result<Subscriber, PushError> {
+    pub fn subscriber(self: &Arc<Self>, tenant: &Arc<TopicUser>, bounds: QueueBounds) -> Result<Subscriber, PushError> {
         let share = tenant.take_subscriber()?;
         let number = self.next_subscriber.fetch_add(1, Ordering::Relaxed);
         Ok(Subscriber::new(self.clone(), tenant.clone(), share, number, bounds))
@@ -122,7 +122,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`PushError::Topic`], [`PushError::Empty`], [`PushError::LargeChunk`], [`PushError::PublishRate`].
-    pub fn publish(&self, tenant: &Tenant, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
+    pub fn publish(&self, tenant: &TopicUser, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
         check_topic(topic)?;
         match chunk.len() {
             0 => return Err(PushError::Empty),
@@ -152,7 +152,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`PushError::Topic`].
-    pub fn finish(&self, tenant: &Tenant, topic: &str) -> Result<u32, PushError> {
+    pub fn finish(&self, tenant: &TopicUser, topic: &str) -> Result<u32, PushError> {
         check_topic(topic)?;
         let mut finished = 0;
         if let Some(topic) = self.topics.find(tenant.scope(), topic) {

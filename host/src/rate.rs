@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 mod clients;
+pub mod min_rate_timeout;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ pub struct TokenBucket {
 const NANO: i128 = 1_000_000_000;
 
 /// As good as forever, and safe to add to any instant that a clock can show.
-const LONGEST_WAIT: Duration = Duration::from_secs(30 * 365 * 86_400);
+const MAX_WAIT: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 impl TokenBucket {
     /// A full bucket for `rate` bytes a second, of which `burst` bytes may pass at once.
@@ -77,7 +78,7 @@ impl TokenBucket {
     /// How long it takes to gain `amount` billionths of a byte, rounded up to a nanosecond.
     fn time_to_gain(&self, amount: u128) -> Duration {
         let nanos = amount.div_ceil(u128::from(self.rate.get()));
-        u64::try_from(nanos).map_or(LONGEST_WAIT, |nanos| Duration::from_nanos(nanos).min(LONGEST_WAIT))
+        u64::try_from(nanos).map_or(MAX_WAIT, |nanos| Duration::from_nanos(nanos).min(MAX_WAIT))
     }
 }
 

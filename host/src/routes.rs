@@ -13,44 +13,44 @@
 //! A [`RouteTable`] never changes: [`Current`] swaps it for another, and requests in flight keep theirs. It must not know of
 //! connections, and of a handler only that there is one.
 
-mod awaited;
 mod catalog;
 mod changes;
 mod conflict;
-mod cover;
 mod current;
-mod declare;
+mod declared_paths;
 mod directory;
 mod disk;
 pub mod file;
+mod holder_store;
 mod holders;
-mod layer;
 mod load;
 mod matcher;
-mod memory;
 pub mod method;
-mod near;
+mod middleware;
 mod path;
 pub mod pattern;
+mod pattern_cover;
+mod pending;
 mod route;
 mod segment;
+mod suggestions;
 mod table;
 mod watch;
 
-pub use awaited::Claim;
-pub use cover::Cover;
 pub use current::Current;
-pub use declare::{Declare, DeclareError};
+pub use declared_paths::{Declare, DeclareError};
 pub use directory::{Directory, Setup};
 pub use file::{RouteFile, RouteFileError};
+pub use holder_store::{Memory, MemoryError};
 pub use holders::{Authority, CLAIM_KEPT, Holders};
-pub use layer::{Layer, Link};
 #[cfg(test)]
 pub(crate) use load::{Candidate, Load, Loaded, Loader, Unfinished};
-pub use memory::{Memory, MemoryError};
 pub use method::MethodError;
-pub use near::{Nearness, near};
+pub use middleware::{ChainLink, LoadedMiddleware};
 pub use pattern::PatternError;
-pub use route::{Mount, Permit, Route};
-pub use table::{Lookup, Mounted, Params, RouteTable};
+pub use pattern_cover::Cover;
+pub use pending::PendingRoute;
+pub use route::{Mount, Route, RoutePermit};
+pub use suggestions::{Similarity, near};
+pub use table::{Lookup, MountedRoute, Params, RouteTable};
 pub use watch::WatchError;

@@ -2,10 +2,10 @@
 //!
 //! Owns threads, the accept loops and the count of connections. It must not know HTTP.
 
-mod crew;
 mod idle_poll;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -17,28 +17,28 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::close_reason::CloseReason;
-use crate::config::{Config, Remember};
+use crate::config::{Config, HolderStore};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::meter::Meter;
 use crate::push;
 use crate::routes::{Directory, Memory, RouteTable, Setup, WatchError};
-use crate::worker::Shared;
+use crate::worker::ServerState;
 
-use crew::Crew;
+use workers::Workers;
 
 /// A server that does not serve yet: [`Server::start`] makes it.
 #[derive(Debug)]
 pub struct Server {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     directory: Directory,
 }
 
 /// A server that serves. Dropped, it stops at once.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningServer {
     addresses: Vec<SocketAddr>,
-    crew: Crew,
+    crew: Workers,
     threads: Vec<JoinHandle<()>>,
     directory: Directory,
 }
@@ -85,8 +85,8 @@ impl Server {
             compiling: config.compiling.clone(),
         })?;
         let memory = config.cache_directory.as_ref();
-        let memory =
-            memory.map(|cache| Memory { directory: cache.join("holders"), writes: config.remember == Remember::Write });
+        let memory = memory
+            .map(|cache| Memory { directory: cache.join("holders"), writes: config.remember == HolderStore::Write });
         let setup = Setup { flags: config.options.clone(), declare: config.declare, memory };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
@@ -95,14 +95,14 @@ impl Server {
 
     fn of(config: Config, engine: Engine, directory: Directory) -> Self {
         let routes = directory.current().clone();
-        Self { shared: Arc::new(Shared::new(config, engine, routes)), directory }
+        Self { shared: Arc::new(ServerState::new(config, engine, routes)), directory }
     }
 
     /// Waits until all routes are loaded, at most for so long: those that are not go on loading, and requests that
     /// they may answer wait for them.
     pub fn wait(&self, patience: Duration) {
         if self.directory.wait(patience).is_none() {
-            tracing::info!(routes = self.routes().routes().len(), "some routes are still being loaded");
+            tracing::info!(target: "server", routes = self.routes().routes().len(), "some routes are still being loaded");
         }
     }
 
@@ -130,10 +130,10 @@ impl Server {
     ///
     /// # Errors
     /// What the system says of the sockets and the threads.
-    pub fn start(self, listeners: Vec<TcpListener>) -> Result<Running, ServerError> {
+    pub fn start(self, listeners: Vec<TcpListener>) -> Result<RunningServer, ServerError> {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
-        let (crew, posts) = Crew::new(&self.shared, listeners)?;
-        let mut running = Running { addresses, crew, threads: Vec::new(), directory: self.directory };
+        let (crew, posts) = Workers::new(&self.shared, listeners)?;
+        let mut running = RunningServer { addresses, crew, threads: Vec::new(), directory: self.directory };
         for (index, post) in posts.into_iter().enumerate() {
             let name = format!("worker-{index}");
             running.threads.push(std::thread::Builder::new().name(name).spawn(move || post.run())?);
@@ -142,7 +142,7 @@ impl Server {
     }
 }
 
-impl Running {
+impl RunningServer {
     /// The addresses that are listened on, in the order of the listeners.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
@@ -194,25 +194,25 @@ impl Running {
         for reason in CloseReason::ALL {
             let connections = self.closed(reason);
             if connections > 0 {
-                tracing::info!(connections, reason = reason.explain(), "connections closed");
+                tracing::info!(target: "server", connections, reason = reason.explain(), "connections closed");
             }
         }
         let push::Counts { reached, dropped } = self.pushed();
         if reached + dropped > 0 {
-            tracing::info!(reached, dropped, "chunks published");
+            tracing::info!(target: "server", reached, dropped, "chunks published");
         }
     }
 
     fn join_threads(&mut self) {
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a worker has panicked");
+                tracing::error!(target: "server", "a worker has panicked");
             }
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
             self.crew.stop_at_once();

@@ -24,17 +24,17 @@ const SHARDS: usize = 16;
 
 /// What one route takes. Each thread counts in a cache line of its own, and who asks for a sum reads them all.
 #[derive(Debug, Default)]
-pub struct Usage([Shard; SHARDS]);
+pub struct RouteUsage([UsageShard; SHARDS]);
 
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Shard([AtomicUsize; RESOURCES]);
+struct UsageShard([AtomicUsize; RESOURCES]);
 
 /// The part of what all routes share that one may take: per cent, from 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share(u8);
 
-impl Usage {
+impl RouteUsage {
     /// Counts `amount` more of a resource.
     pub fn add(&self, resource: Resource, amount: usize) {
         self.of_thread(resource).fetch_add(amount, Ordering::Relaxed);

@@ -4,7 +4,7 @@
 
 mod admission;
 mod parking;
-mod stopping;
+mod shutdown;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,23 +13,23 @@ use arc_swap::Guard;
 
 use crate::access_log::AccessLog;
 use crate::close_reason::Closed;
-use crate::config::{Audience, Config};
+use crate::config::{Config, ErrorDetail};
 use crate::guest::Engine;
 use crate::meter::Meter;
 use crate::push::{Hub, Topics};
 use crate::routes::{Current, Route, RouteTable};
 
 pub(crate) use admission::Admission;
-pub(crate) use parking::{Parking, Place, Unparked};
-pub(crate) use stopping::{Stopping, Wait};
+pub(crate) use parking::{ParkedPermit, ParkingLot, ParkingRefused};
+pub(crate) use shutdown::{Shutdown, ShutdownWaiter};
 
 /// The most invocations of a worker among which answers wait for each other.
 const MAX_GATHERED: usize = 64;
 
 /// An invocation that a worker counts.
-pub(crate) struct Serving<'w>(&'w AtomicUsize);
+pub(crate) struct InFlight<'w>(&'w AtomicUsize);
 
-impl Drop for Serving<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -37,7 +37,7 @@ impl Drop for Serving<'_> {
 
 /// What all workers share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct ServerState {
     pub(crate) config: Config,
     pub(crate) engine: Engine,
     pub(crate) routes: Arc<Current>,
@@ -48,14 +48,14 @@ pub(crate) struct Shared {
     /// The topics that connections of all workers are subscribed to.
     pub(crate) topics: Arc<Topics>,
     /// The connections that were left open.
-    pub(crate) parking: Arc<Parking>,
+    pub(crate) parking: Arc<ParkingLot>,
 }
 
-impl Shared {
+impl ServerState {
     /// What the workers of a new server share.
     pub(crate) fn new(config: Config, engine: Engine, routes: Arc<Current>) -> Self {
         let topics = Arc::new(Topics::new(config.workers));
-        let parking = Arc::new(Parking::new(config.limits.max_parked));
+        let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
         Self { config, engine, routes, connections: AtomicUsize::new(0), meter: OnceLock::new(), topics, parking }
     }
 }
@@ -63,8 +63,8 @@ impl Shared {
 /// What a connection needs of the worker that serves it.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    shared: Arc<Shared>,
-    stopping: Stopping,
+    shared: Arc<ServerState>,
+    stopping: Shutdown,
     /// Which of the workers it is, from 0 on.
     number: u64,
     /// The requests and messages so far.
@@ -80,11 +80,11 @@ pub(crate) struct Worker {
 impl Worker {
     /// The worker of that number, from 0 on. It numbers its requests from there, in steps of the number of workers;
     /// messages count too.
-    pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Self {
+    pub(crate) fn new(shared: Arc<ServerState>, number: usize) -> Self {
         Self {
             hub: Arc::new(Hub::new(shared.topics.clone(), number)),
             shared,
-            stopping: Stopping::default(),
+            stopping: Shutdown::default(),
             number: number as u64,
             asked: AtomicU64::new(0),
             load: AtomicUsize::new(0),
@@ -94,7 +94,7 @@ impl Worker {
     }
 
     /// What it shares with the others.
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &ServerState {
         &self.shared
     }
 
@@ -119,9 +119,9 @@ impl Worker {
     }
 
     /// Counts an invocation until what it returns is dropped.
-    pub(crate) fn serving(&self) -> Serving<'_> {
+    pub(crate) fn serving(&self) -> InFlight<'_> {
         self.serving.fetch_add(1, Ordering::Relaxed);
-        Serving(&self.serving)
+        InFlight(&self.serving)
     }
 
     /// Whether an answer does well to wait for those of other connections: there are some, and not so many at hand
@@ -136,13 +136,13 @@ impl Worker {
     }
 
     /// Who is shown why something failed, and what it cost.
-    pub(crate) fn audience(&self) -> Audience {
+    pub(crate) fn audience(&self) -> ErrorDetail {
         self.shared.config.audience
     }
 
     /// Whether somebody wants to know what requests cost: else no clock is read for it.
     pub(crate) fn measures(&self) -> bool {
-        self.access_log().is_some() || self.audience() == Audience::Developers || self.shared.meter.get().is_some()
+        self.access_log().is_some() || self.audience() == ErrorDetail::Development || self.shared.meter.get().is_some()
     }
 
     /// What measures the next invocation, if somebody wants to know.
@@ -171,12 +171,12 @@ impl Worker {
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) fn park(&self, route: &Route) -> Result<Place, Unparked> {
-        Place::take(&self.shared.parking, &route.usage, route.options.settings.share)
+    pub(crate) fn park(&self, route: &Route) -> Result<ParkedPermit, ParkingRefused> {
+        ParkedPermit::take(&self.shared.parking, &route.usage, route.options.settings.share)
     }
 
     /// Whether the worker is to stop.
-    pub(crate) fn stopping(&self) -> &Stopping {
+    pub(crate) fn stopping(&self) -> &Shutdown {
         &self.stopping
     }
 

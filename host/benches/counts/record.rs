@@ -65,7 +65,7 @@ impl Record {
         };
         let mut text = format!(
             "# Instructions of one request\n\n\
-            Written by `make counts RECORD=1`; `make counts` compares with it (see CONTRIBUTING.md). User \
+            RenderedPage by `make counts RECORD=1`; `make counts` compares with it (see CONTRIBUTING.md). User \
             instructions of the\nthread that serves: what the kernel does is not in them, and waiting is not either.\n\
             {instances}\n\n\
             | request | instructions |\n|---|---:|\n"

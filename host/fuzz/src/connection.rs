@@ -44,7 +44,7 @@ struct Running {
 }
 
 /// Why a request is refused: a status, and a line of text.
-type Refusal = (u16, String);
+type HostResponse = (u16, String);
 
 impl Connection {
     /// Bytes came from the client.
@@ -146,7 +146,7 @@ impl Connection {
         self.send(response, head_only);
     }
 
-    fn refuse(&mut self, options: ResponseOptions, (status, text): Refusal) {
+    fn refuse(&mut self, options: ResponseOptions, (status, text): HostResponse) {
         let head_only = options.head_only;
         let mut response = Response::new(options, b"", BytesMut::new());
         response.forbid_keep_alive();
@@ -162,7 +162,7 @@ impl Connection {
     }
 }
 
-fn terms(head: &RequestHead) -> Result<(BodyFraming, Expectation), Refusal> {
+fn terms(head: &RequestHead) -> Result<(BodyFraming, Expectation), HostResponse> {
     let framing = request_framing(head).map_err(|error| (error.status(), error.to_string()))?;
     let expectation = expectation(head, framing).map_err(|error| (error.status(), error.to_string()))?;
     Ok((framing, expectation))

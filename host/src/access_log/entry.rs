@@ -13,13 +13,13 @@ const MAX_TARGET: usize = 2048;
 
 /// One request, as it is logged when its last byte is sent, or it is cut.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct EndedRequest {
     /// When it ended.
     pub time: SystemTime,
     /// The client's address.
     pub client: IpAddr,
     /// What was asked for; none where the head could not be read.
-    pub asked: Option<Asked>,
+    pub asked: Option<LoggedRequestLine>,
     /// The status; none where no head was made.
     pub status: Option<u16>,
     /// The bytes of the body that were sent, without their framing.
@@ -31,7 +31,7 @@ pub struct Entry {
     /// The number of the request, as other lines of the log have it.
     pub request: u64,
     /// How the response ended.
-    pub end: End,
+    pub end: ResponseEnd,
     /// From the head being complete until its end; nothing where the head was not complete.
     pub took: Duration,
     /// The durations that are measured.
@@ -40,7 +40,7 @@ pub struct Entry {
 
 /// What a request's first line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct LoggedRequestLine {
     /// The method.
     pub method: Box<str>,
     /// The target, cut at 2048 bytes.
@@ -51,7 +51,7 @@ pub struct Asked {
 
 /// How a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ResponseEnd {
     /// All of it was sent.
     Complete,
     /// It broke off: the handler failed in the middle of it.
@@ -68,7 +68,7 @@ pub enum End {
     Stopped,
 }
 
-impl Asked {
+impl LoggedRequestLine {
     /// Of a head.
     #[must_use]
     pub fn of(head: &RequestHead) -> Self {
@@ -79,7 +79,7 @@ impl Asked {
     }
 }
 
-impl End {
+impl ResponseEnd {
     /// One word for it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -96,7 +96,7 @@ impl End {
 }
 
 /// What the end of a connection says of its last response.
-impl From<CloseReason> for End {
+impl From<CloseReason> for ResponseEnd {
     fn from(reason: CloseReason) -> Self {
         match reason {
             CloseReason::Truncated | CloseReason::TruncatedUnseen => Self::Truncated,

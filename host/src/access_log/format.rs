@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::entry::{Asked, Entry};
+use super::entry::{EndedRequest, LoggedRequestLine};
 use crate::http::head::Version;
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -22,7 +22,7 @@ pub enum Format {
 
 impl Format {
     /// Writes a line and its end.
-    pub(super) fn write(self, entry: &Entry, to: &mut String) {
+    pub(super) fn write(self, entry: &EndedRequest, to: &mut String) {
         match self {
             Self::Text => text(entry, to),
             Self::Json => json(entry, to),
@@ -30,10 +30,10 @@ impl Format {
     }
 }
 
-fn text(entry: &Entry, to: &mut String) {
-    let Entry { client, body, wire, request, took, cost, .. } = entry;
+fn text(entry: &EndedRequest, to: &mut String) {
+    let EndedRequest { client, body, wire, request, took, cost, .. } = entry;
     let (method, target, version) = match &entry.asked {
-        Some(Asked { method, target, version }) => (word(method), word(target), version_name(*version)),
+        Some(LoggedRequestLine { method, target, version }) => (word(method), word(target), version_name(*version)),
         None => ("-".to_owned(), "-".to_owned(), "-"),
     };
     let status = entry.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
@@ -50,7 +50,7 @@ fn text(entry: &Entry, to: &mut String) {
     );
 }
 
-fn json(entry: &Entry, to: &mut String) {
+fn json(entry: &EndedRequest, to: &mut String) {
     let asked = entry.asked.as_ref();
     let line = json!({
         "time": utc(entry.time),

@@ -7,8 +7,8 @@ use super::*;
 use crate::http::head::Version;
 use crate::meter::Cost;
 
-fn entry() -> Entry {
-    Entry {
+fn entry() -> EndedRequest {
+    EndedRequest {
         time: UNIX_EPOCH + Duration::from_millis(784_111_777_042),
         client: Ipv4Addr::LOCALHOST.into(),
         asked: Some(asked("/hello?a=b")),
@@ -17,7 +17,7 @@ fn entry() -> Entry {
         wire: 151,
         route: Some("hello".into()),
         request: 17,
-        end: End::Complete,
+        end: ResponseEnd::Complete,
         took: Duration::from_micros(412),
         cost: Cost {
             queued: Duration::from_micros(1),
@@ -29,17 +29,17 @@ fn entry() -> Entry {
     }
 }
 
-fn asked(target: &str) -> Asked {
-    Asked { method: "GET".into(), target: target.into(), version: Version::Http11 }
+fn asked(target: &str) -> LoggedRequestLine {
+    LoggedRequestLine { method: "GET".into(), target: target.into(), version: Version::Http11 }
 }
 
 /// One whose head could not be read.
-fn unread() -> Entry {
+fn unread() -> EndedRequest {
     let (asked, route, took, cost) = (None, None, Duration::ZERO, Cost::default());
-    Entry { asked, route, took, cost, status: Some(400), ..entry() }
+    EndedRequest { asked, route, took, cost, status: Some(400), ..entry() }
 }
 
-fn line(format: Format, entry: &Entry) -> String {
+fn line(format: Format, entry: &EndedRequest) -> String {
     let mut line = String::new();
     format.write(entry, &mut line);
     line
@@ -69,7 +69,7 @@ fn a_line_of_json_is_one_object() {
 proptest! {
     #[test]
     fn nobody_can_forge_a_line(target in any::<String>(), route in any::<String>()) {
-        let entry = Entry { asked: Some(asked(&target)), route: Some(route.as_str().into()), ..entry() };
+        let entry = EndedRequest { asked: Some(asked(&target)), route: Some(route.as_str().into()), ..entry() };
         let text = line(Format::Text, &entry);
         prop_assert!(text.bytes().all(|byte| byte == b'\n' || byte.is_ascii_graphic() || byte == b' '));
         prop_assert_eq!(text.matches('\n').count(), 1);

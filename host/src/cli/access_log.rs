@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use host::access_log::{AccessLog, Format, Line};
+use host::access_log::{AccessLog, AccessLogLine, Format};
 use host::line_writer::{Destination, LineWriter};
 
 /// How long the last lines may take to be written.
-const LAST_LINES: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An access log that is written.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) log: AccessLog,
     pub(super) destination: Destination,
-    writer: LineWriter<Line>,
+    writer: LineWriter<AccessLogLine>,
 }
 
 /// Whether and how requests are logged.
@@ -62,8 +62,8 @@ impl AccessLogFlags {
 impl Started {
     /// Waits until the last lines are written; not for ever where nobody takes them.
     pub(super) fn finish(self) {
-        if let Err(dropped) = self.writer.finish(LAST_LINES) {
-            tracing::warn!(dropped, "the last lines of the access log could not be written");
+        if let Err(dropped) = self.writer.finish(FLUSH_TIMEOUT) {
+            tracing::warn!(target: "access_log", dropped, "the last lines of the access log could not be written");
         }
     }
 }

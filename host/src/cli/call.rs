@@ -21,17 +21,17 @@ use host::server::Server;
 
 use super::logging;
 use super::options::Loading;
-use reply::{Form, Reply};
-use request::Request;
+use reply::{BodyFormat, CallResponse};
+use request::CallRequest;
 
 /// The arguments of `host call`.
 #[derive(Debug, Args)]
-pub(super) struct Call {
+pub(super) struct CallCommand {
     /// The component, which is called as if it lay in a routes directory alone, with its `NAME.toml`, without middleware.
     file: PathBuf,
 
     #[command(flatten)]
-    request: Request,
+    request: CallRequest,
 
     /// Print the response byte for byte, with the framing of its body.
     #[arg(long)]
@@ -43,13 +43,13 @@ pub(super) struct Call {
 
 /// What became of a call, seen from both ends of the connection.
 struct Called {
-    reply: Reply,
+    reply: CallResponse,
     reason: Option<CloseReason>,
     cost: Option<Cost>,
     sent: usize,
 }
 
-impl Call {
+impl CallCommand {
     /// Prints the response on stdout, what the handler logs and what it cost on stderr. The exit code is 0 where the
     /// response is whole and below 400, or the handler closed the connection.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
@@ -88,11 +88,11 @@ impl Call {
         let address = running.addresses()[0];
         let request = self.request.encode(mount, address)?;
         let socket = TcpStream::connect(address).context("cannot connect to 127.0.0.1")?;
-        let form = if self.raw { Form::Raw } else { Form::Decoded };
+        let form = if self.raw { BodyFormat::Raw } else { BodyFormat::Decoded };
         let reply = std::thread::scope(|scope| {
             // Beside the reading: a handler may answer before it has read all, or nothing at all.
             scope.spawn(|| send(&socket, &request));
-            Reply::read(&socket, method == "HEAD", form, &mut io::stdout().lock())
+            CallResponse::read(&socket, method == "HEAD", form, &mut io::stdout().lock())
         })?;
         let reason = CloseReason::ALL.into_iter().find(|reason| running.closed(*reason) > 0);
         running.stop_at_once();

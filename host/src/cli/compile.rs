@@ -6,12 +6,12 @@ use clap::Args;
 
 /// The arguments of `host compile`.
 #[derive(Debug, Args)]
-pub(super) struct Compile {
+pub(super) struct CompileCommand {
     /// The process that has started this one.
     parent: u32,
 }
 
-impl Compile {
+impl CompileCommand {
     /// Compiles what comes on stdin for that process.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         host::guest::compile_for(self.parent)?;

@@ -14,7 +14,7 @@ use output::LogOutput;
 use text::Text;
 
 /// How long the last lines may take to be written.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -48,7 +48,7 @@ pub(super) fn start(format: LogFormat) -> anyhow::Result<Logging> {
 /// Starts the log of a single request: lines to read without their time, and where `RUST_LOG` is not set, what comes of
 /// the handler alone.
 pub(super) fn start_untimed() -> anyhow::Result<Logging> {
-    let filter = filter("warn,guest=info,host::connection=info")?;
+    let filter = filter("warn,guest=info,handler=info")?;
     let (output, writer) = output()?;
     let log = tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(output);
     log.with_ansi(is_terminal()).event_format(Text::Untimed).init();
@@ -70,7 +70,7 @@ pub(crate) fn print_error(error: &anyhow::Error) {
     };
     match std::thread::Builder::new().spawn(on_thread) {
         // It ended, or has had its time.
-        Ok(_) => drop(printed.recv_timeout(LAST_LINES)),
+        Ok(_) => drop(printed.recv_timeout(FLUSH_TIMEOUT)),
         Err(_) => print(&text),
     }
 }
@@ -97,7 +97,7 @@ impl Drop for Logging {
     fn drop(&mut self) {
         if let Some(writer) = self.0.take() {
             // Lines that nobody takes are lost, and there is nowhere left to say so.
-            let _ = writer.finish(LAST_LINES);
+            let _ = writer.finish(FLUSH_TIMEOUT);
         }
     }
 }

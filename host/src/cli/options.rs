@@ -11,7 +11,7 @@ use host::routes::Declare;
 
 /// What is served, and how it is loaded.
 #[derive(Debug, Args)]
-pub(super) struct Source {
+pub(super) struct RoutesFlags {
     /// The directory of the handlers.
     #[arg(long, value_name = "DIR", default_value = "routes")]
     pub(super) routes: PathBuf,
@@ -58,7 +58,7 @@ pub(super) struct Loading {
     pub(super) options: OptionFlags,
 }
 
-impl Source {
+impl RoutesFlags {
     /// Checks that the routes directory is there.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let directory = self.routes.display();

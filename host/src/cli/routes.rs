@@ -6,18 +6,18 @@ use std::process::ExitCode;
 use clap::Args;
 use host::config::Config;
 use host::diagnostic::Severity;
-use host::options::{BUILTINS, Source as ValueSource, Value, printable};
-use host::routes::{Link, Mounted, Route, RouteTable};
+use host::options::{BUILTINS, OptionSource, Value, printable};
+use host::routes::{ChainLink, MountedRoute, Route, RouteTable};
 use host::server::Server;
 use serde_json::json;
 
-use super::options::Source;
+use super::options::RoutesFlags;
 
 /// The arguments of `host routes`.
 #[derive(Debug, Args)]
 pub(super) struct Routes {
     #[command(flatten)]
-    source: Source,
+    source: RoutesFlags,
 
     /// Print JSON: every option with its value and source.
     #[arg(long)]
@@ -68,7 +68,7 @@ fn text(table: &RouteTable) -> String {
     let patterns = table.routes().iter().flat_map(|mounted| &mounted.patterns);
     let pattern_width = longest(&mut patterns.map(String::len), "PATH");
     let mut text = format!("{:methods_width$}  {:pattern_width$}  FILE\n", "METHODS", "PATH");
-    for Mounted { route, patterns } in table.routes() {
+    for MountedRoute { route, patterns } in table.routes() {
         let file = printable(&route.mount.file.display().to_string());
         for pattern in patterns {
             text += &format!("{:methods_width$}  {pattern:pattern_width$}  {file}\n", methods(route));
@@ -80,7 +80,7 @@ fn text(table: &RouteTable) -> String {
         if let Some(topics) = topics(route) {
             text += &format!("{:methods_width$}    {topics}\n", "");
         }
-        for entry in route.options.all().iter().filter(|entry| entry.source != ValueSource::Default) {
+        for entry in route.options.all().iter().filter(|entry| entry.source != OptionSource::Default) {
             text += &format!("{:methods_width$}    {} = {} ({})\n", "", entry.name, entry.value, entry.source);
         }
     }
@@ -94,12 +94,12 @@ fn text(table: &RouteTable) -> String {
 }
 
 /// The name of a middleware, and whether it is not for all paths of its route.
-fn name(link: &Link) -> String {
+fn name(link: &ChainLink) -> String {
     format!("{}{}", link.layer.name, if link.is_partial() { " at some of them" } else { "" })
 }
 
 fn json(table: &RouteTable) -> String {
-    let route = |Mounted { route, patterns }: &Mounted| {
+    let route = |MountedRoute { route, patterns }: &MountedRoute| {
         let options = route.options.all().iter().map(|entry| {
             let value = serde_json::Value::from(&entry.value);
             (entry.name.clone(), json!({ "value": value, "source": entry.source.to_string() }))

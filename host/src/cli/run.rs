@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use clap::Args;
 use host::access_log::{AccessLog, Format};
-use host::config::{Audience, Config, Limits, Remember, Timeouts};
+use host::config::{Config, ErrorDetail, HolderStore, Limits, Timeouts};
 use host::http::head::HeadLimits;
 use host::http::loopback;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
-use host::server::{Running, Server};
+use host::server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access_log::{AccessLogFlags, Started};
-use super::descriptors;
+use super::fd_limit;
 use super::listen;
 use super::logging::{self, LogFormat};
-use super::options::Source;
+use super::options::RoutesFlags;
 
 /// How long routes are waited for before it listens: those that are in the compile cache need no longer.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 #[command(allow_negative_numbers = true)]
 pub(super) struct Run {
     #[command(flatten)]
-    source: Source,
+    source: RoutesFlags,
 
     /// The address to listen on, or a name with all of its addresses; can be given several times. Port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", help_heading = "Server")]
@@ -67,13 +67,13 @@ pub(super) struct Run {
     no_watch: bool,
 
     #[command(flatten)]
-    bounds: Bounds,
+    bounds: ClientBounds,
 }
 
 /// Bounds on what clients can take.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bounds on clients (times in seconds)")]
-struct Bounds {
+struct ClientBounds {
     /// Connections at once; past it: 503.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_connections)]
     max_connections: usize,
@@ -158,18 +158,19 @@ impl Run {
     /// comes because the terminal is closed.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
-        descriptors::raise();
+        fd_limit::raise();
         let listeners = listen::bind(&self.listen)?;
         if self.dev {
             refuse_strangers(&listeners)?;
         }
         let _logging = logging::start(self.log_format)?;
-        descriptors::warn_below(self.bounds.max_connections);
+        fd_limit::warn_below(self.bounds.max_connections);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // From here on no signal kills.
         let mut signals = runtime.block_on(async { Signals::new() })?;
         if self.dev {
             tracing::warn!(
+                target: "server",
                 "--dev: whoever connects sees the routes and why and where handlers fail; not for strangers"
             );
         }
@@ -199,7 +200,7 @@ impl Run {
             routes: self.source.routes.clone(),
             options: self.source.loading.options.0.clone(),
             declare: self.source.loading.declare,
-            remember: Remember::Write,
+            remember: HolderStore::Write,
             limits: Limits {
                 max_connections: bounds.max_connections,
                 max_invocations: bounds.max_invocations,
@@ -230,7 +231,7 @@ impl Run {
             cache_directory: self.source.loading.cache_directory()?,
             compiling: self.source.loading.compiling(),
             access_log,
-            audience: if self.dev { Audience::Developers } else { Audience::Strangers },
+            audience: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
             dev_hosts: self.dev_host.clone(),
         })
     }
@@ -247,7 +248,7 @@ fn announce(addresses: &[SocketAddr], access_log: Option<&Started>) -> std::io::
     let capacity = Capacity { records: 1, bytes: lines.len() };
     let (queue, writer) = LineQueue::start("stdout", Destination::Stdout, capacity, |trouble| {
         if let Trouble::Failing(error) = trouble {
-            tracing::warn!("the addresses cannot be written to stdout: {error}");
+            tracing::warn!(target: "server", "the addresses cannot be written to stdout: {error}");
         }
         None
     })?;
@@ -278,7 +279,7 @@ impl Signals {
     }
 
     /// Waits for the next signal to stop, reloading meanwhile at each hangup.
-    async fn next(&mut self, running: &Running) {
+    async fn next(&mut self, running: &RunningServer) {
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => return,
@@ -295,11 +296,11 @@ impl Signals {
     }
 
     /// Stops the server at the first signal, and at once at the second.
-    async fn stop(&mut self, running: &Running) {
+    async fn stop(&mut self, running: &RunningServer) {
         self.next(running).await;
         // A shell tells its jobs once more that the terminal was closed: that is no second wish to stop.
         self.has_terminal = false;
-        tracing::info!("stopping: requests in flight may end; another signal stops at once");
+        tracing::info!(target: "server", "stopping: requests in flight may end; another signal stops at once");
         running.stop();
         tokio::select! {
             () = self.next(running) => running.stop_at_once(),

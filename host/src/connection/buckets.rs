@@ -15,10 +15,10 @@ pub(super) enum Direction {
 
 /// Buckets by route and direction; as many at most as the tables of its time have routes.
 #[derive(Debug, Default)]
-pub(super) struct Buckets(Vec<Entry>);
+pub(super) struct ConnectionBuckets(Vec<ConnectionBucket>);
 
 #[derive(Debug)]
-struct Entry {
+struct ConnectionBucket {
     route: Arc<str>,
     direction: Direction,
     /// Bytes a second, and the bytes at once.
@@ -26,7 +26,7 @@ struct Entry {
     bucket: Arc<Mutex<TokenBucket>>,
 }
 
-impl Buckets {
+impl ConnectionBuckets {
     /// The bucket of a route for `rate` bytes a second and `burst` at once. It is a new one where this is the route's
     /// first request on the connection, and the first since it was loaded with another pace.
     pub(super) fn get(
@@ -43,7 +43,7 @@ impl Buckets {
             return entry.bucket.clone();
         }
         let bucket = Arc::new(Mutex::new(TokenBucket::new(pace.0, pace.1, now)));
-        let entry = Entry { route: route.clone(), direction, pace, bucket: bucket.clone() };
+        let entry = ConnectionBucket { route: route.clone(), direction, pace, bucket: bucket.clone() };
         match found {
             Some(index) => self.0[index] = entry,
             None => self.0.push(entry),

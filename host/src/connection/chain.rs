@@ -6,27 +6,27 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::drive::{explain, substitute, tell};
-use super::refusal::Refusal;
-use crate::config::Audience;
+use super::exchange_loop::{explain, substitute, tell};
+use super::host_response::HostResponse;
+use crate::config::ErrorDetail;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Invocation, Outcome, Step};
-use crate::routes::{Layer, Link, Route};
+use crate::routes::{ChainLink, LoadedMiddleware, Route};
 
 /// Who answers, where all of the chain goes on.
 #[derive(Debug)]
-pub(super) enum Answerer<'r> {
+pub(super) enum Responder<'r> {
     /// The route's handler.
     Handler,
     /// The host.
-    Host(Box<Refusal<'r>>),
+    Host(Box<HostResponse<'r>>),
 }
 
 /// Shows the request to the chain and then, where all of it goes on, to the answerer.
 pub(super) async fn on_request(
     route: &Route,
     invocation: Invocation,
-    answerer: Answerer<'_>,
+    answerer: Responder<'_>,
 ) -> Result<Outcome, CallError> {
     let exchange = invocation.exchange.clone();
     for layer in layers(route, &exchange).filter(|layer| layer.component.sees_requests()) {
@@ -40,8 +40,8 @@ pub(super) async fn on_request(
         }
     }
     match answerer {
-        Answerer::Handler => route.handler.call(invocation).await,
-        Answerer::Host(refusal) => Ok(answer(&exchange, &refusal, invocation.id)),
+        Responder::Handler => route.handler.call(invocation).await,
+        Responder::Host(refusal) => Ok(answer(&exchange, &refusal, invocation.id)),
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn on_response(
     route: Arc<Route>,
     exchange: Arc<Exchange>,
     id: u64,
-    audience: Audience,
+    audience: ErrorDetail,
 ) -> Option<Bytes> {
     let mut failed = None;
     for layer in layers(&route, &exchange).rev().filter(|layer| layer.component.sees_responses()) {
@@ -70,19 +70,19 @@ pub(super) async fn on_response(
 }
 
 /// The middleware of a route that is for the path of the request, the outermost first.
-fn layers<'r>(route: &'r Route, exchange: &'r Exchange) -> impl DoubleEndedIterator<Item = &'r Layer> {
+fn layers<'r>(route: &'r Route, exchange: &'r Exchange) -> impl DoubleEndedIterator<Item = &'r LoadedMiddleware> {
     let path = exchange.request().map(|request| request.head.path());
-    let is_for = move |link: &&Link| path.is_none_or(|path| link.is_for(path));
+    let is_for = move |link: &&ChainLink| path.is_none_or(|path| link.is_for(path));
     route.chain.iter().filter(is_for).map(|link| &*link.layer)
 }
 
 /// The call of a middleware for a request of the route whose handler has that number.
-fn called(layer: &Layer, exchange: &Arc<Exchange>, handler: u64, id: u64) -> Invocation {
+fn called(layer: &LoadedMiddleware, exchange: &Arc<Exchange>, handler: u64, id: u64) -> Invocation {
     Invocation { exchange: exchange.clone(), options: layer.options.clone(), route: layer.name.clone(), handler, id }
 }
 
 /// The host's answer, beside what the chain has set.
-fn answer(exchange: &Exchange, refusal: &Refusal<'_>, id: u64) -> Outcome {
+fn answer(exchange: &Exchange, refusal: &HostResponse<'_>, id: u64) -> Outcome {
     let written = refusal.write(exchange.request().map(|request| &request.head), id);
     match exchange.response(|response| written.describe(response)) {
         Ok(()) => Outcome::Body(written.text.into()),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use super::scratch;
+use super::buffers;
 use super::timer::Timer;
 use crate::close_reason::CloseReason;
 use crate::worker::Worker;
@@ -16,7 +16,7 @@ use crate::worker::Worker;
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// How many bytes a client may go on sending, for as long, that was not answered early.
-const BYTES_OF_OTHERS: u64 = 1024 * 1024;
+const MAX_LINGER_BYTES: u64 = 1024 * 1024;
 
 /// Closes the connection. A client that is still sending would otherwise lose the last response to a reset, so the
 /// host ends its own side first and reads on within bounds (RFC 9112 section 9.6).
@@ -60,7 +60,7 @@ async fn linger(socket: &TcpStream, timer: &mut Timer, worker: &Worker, reason: 
     let config = worker.config();
     let (mut longest, mut left) = (config.timeouts.linger, config.limits.linger_bytes);
     if !answers_early(reason) {
-        (longest, left) = (longest.min(SILENCE), left.min(BYTES_OF_OTHERS));
+        (longest, left) = (longest.min(SILENCE), left.min(MAX_LINGER_BYTES));
     }
     let start = Instant::now();
     let (mut until, mut silent_until) = (start + longest, start + SILENCE);
@@ -72,7 +72,7 @@ async fn linger(socket: &TcpStream, timer: &mut Timer, worker: &Worker, reason: 
             until = until.min(Instant::now() + config.timeouts.drain_request);
         }
         while left > 0 {
-            match scratch::poll_discard(cx, socket) {
+            match buffers::poll_discard(cx, socket) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(read)) => {
                     left = left.saturating_sub(read as u64);

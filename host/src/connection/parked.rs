@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::account::Account;
-use super::drive::{RETRY, Served, after};
-use super::page::Page;
-use super::queue::Queue;
+use super::chunk_queue::Queue;
+use super::error_page::ErrorPage;
+use super::exchange_loop::{RETRY, Served, after};
+use super::request_log::RequestLog;
 use super::timer::Timer;
-use super::{Connection, scratch};
+use super::{Connection, buffers};
 use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::http::chunk::Chunk;
@@ -25,8 +25,8 @@ use crate::http::response::Response;
 use crate::http::status;
 use crate::options::Settings;
 use crate::pump::{Output, Pump};
-use crate::push::{End, Next, Subscriber};
-use crate::worker::{Place, Stopping};
+use crate::push::{InboxEnd, InboxItem, Subscriber};
+use crate::worker::{ParkedPermit, Shutdown};
 
 /// The chunks that are taken from the queue at once, and the bytes past which no other is.
 const BATCH: usize = 16;
@@ -48,7 +48,7 @@ pub(super) struct Parked {
     /// What follows the response's own output.
     chunks: Queue,
     /// Nothing more is to come than what has queued.
-    ending: Option<Ending>,
+    ending: Option<ParkedEnd>,
     /// When the last chunk was taken from the queue, and when the last bytes were sent.
     fed: Instant,
     sent: Instant,
@@ -57,14 +57,14 @@ pub(super) struct Parked {
     takes_comments: bool,
     /// How long it is silent before a comment is sent; none where the system probes, or nobody.
     comments: Option<Duration>,
-    _place: Place,
+    _place: ParkedPermit,
     /// What is logged of it at its end.
-    account: Option<Box<Account>>,
+    account: Option<Box<RequestLog>>,
 }
 
 /// Why a response left open comes to its end without having been finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+enum ParkedEnd {
     /// It had no chunk for too long.
     Idle,
     /// The server stops.
@@ -72,16 +72,16 @@ enum Ending {
 }
 
 /// What of a connection a response left open uses.
-struct Wire<'c> {
+struct ParkedIo<'c> {
     socket: &'c TcpStream,
     timer: &'c mut Timer,
-    stopping: &'c Stopping,
+    stopping: &'c Shutdown,
 }
 
 impl Parked {
     /// A response that a handler has left open, with what it wrote sent.
-    pub(super) fn new(mut response: Response, subscriber: Option<Subscriber>, pump: Pump, place: Place) -> Self {
-        scratch::return_output(response.take_buffer());
+    pub(super) fn new(mut response: Response, subscriber: Option<Subscriber>, pump: Pump, place: ParkedPermit) -> Self {
+        buffers::return_output(response.take_buffer());
         // While its fields are still known.
         let takes_comments = takes_comments(&response);
         response.compact();
@@ -103,7 +103,7 @@ impl Parked {
     }
 
     /// Watches over it as the options of its route have it, and follows it to the access log.
-    pub(super) fn watch(&mut self, settings: &Settings, socket: &TcpStream, account: Option<Box<Account>>) {
+    pub(super) fn watch(&mut self, settings: &Settings, socket: &TcpStream, account: Option<Box<RequestLog>>) {
         self.account = account;
         self.account();
         self.park_timeout = settings.park_timeout;
@@ -118,12 +118,12 @@ impl Parked {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        wire: &mut Wire<'_>,
+        wire: &mut ParkedIo<'_>,
         stopping: Pin<&mut impl Future<Output = ()>>,
     ) -> Poll<Result<Served, CloseReason>> {
-        if self.ending != Some(Ending::Stopping) && stopping.poll(cx).is_ready() {
+        if self.ending != Some(ParkedEnd::Stopping) && stopping.poll(cx).is_ready() {
             self.response.forbid_keep_alive();
-            self.end(Ending::Stopping);
+            self.end(ParkedEnd::Stopping);
         }
         if wire.stopping.is_set() {
             self.response.forbid_keep_alive_in_head();
@@ -131,7 +131,7 @@ impl Parked {
         self.watch_client(cx, wire.socket)?;
         for _ in 0..MAX_TURNS {
             self.feed(cx)?;
-            let output = Shared { response: &mut self.response, chunks: &mut self.chunks };
+            let output = ParkedOutput { response: &mut self.response, chunks: &mut self.chunks };
             match self.pump.poll(cx, wire.socket, output) {
                 Poll::Ready(sent) => {
                     sent.map_err(|_| CloseReason::ClientGone)?;
@@ -154,7 +154,7 @@ impl Parked {
 
     /// Notices a client that goes. What it sends is dropped, and with it the hope to find the next request.
     fn watch_client(&mut self, cx: &mut Context<'_>, socket: &TcpStream) -> Result<(), CloseReason> {
-        match scratch::poll_discard(cx, socket) {
+        match buffers::poll_discard(cx, socket) {
             Poll::Ready(Ok(0)) => Err(CloseReason::ClientClosed),
             Poll::Ready(Ok(_)) => {
                 self.response.forbid_keep_alive();
@@ -175,7 +175,7 @@ impl Parked {
         let mut bytes = 0;
         while self.chunks.pieces() < BATCH && bytes < BATCH_BYTES && !self.response.is_over() {
             match self.poll_next(cx) {
-                Poll::Ready(Next::Chunk(chunk)) => match self.response.write_shared(&chunk, clock::date) {
+                Poll::Ready(InboxItem::Chunk(chunk)) => match self.response.write_shared(&chunk, clock::date) {
                     Ok(chunk) => {
                         bytes += chunk.len();
                         self.chunks.push(chunk);
@@ -183,9 +183,9 @@ impl Parked {
                     // More than was declared: what is there can never become the whole.
                     Err(_) => self.response.cut(),
                 },
-                Poll::Ready(Next::End(End::Lagging)) => return Err(CloseReason::Lagging),
-                Poll::Ready(Next::End(End::Finished)) if self.chunks.is_empty() => self.finish(),
-                Poll::Ready(Next::End(End::Finished)) | Poll::Pending => break,
+                Poll::Ready(InboxItem::End(InboxEnd::Lagging)) => return Err(CloseReason::Lagging),
+                Poll::Ready(InboxItem::End(InboxEnd::Finished)) if self.chunks.is_empty() => self.finish(),
+                Poll::Ready(InboxItem::End(InboxEnd::Finished)) | Poll::Pending => break,
             }
             self.fed = Instant::now();
         }
@@ -201,16 +201,16 @@ impl Parked {
         }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<InboxItem> {
         match &mut self.subscriber {
             Some(subscriber) => subscriber.poll_next(cx),
-            None if self.ending.is_some() => Poll::Ready(Next::End(End::Finished)),
+            None if self.ending.is_some() => Poll::Ready(InboxItem::End(InboxEnd::Finished)),
             None => Poll::Pending,
         }
     }
 
     /// Ends the response with what has queued.
-    fn end(&mut self, ending: Ending) {
+    fn end(&mut self, ending: ParkedEnd) {
         self.ending = Some(ending);
         if let Some(subscriber) = &mut self.subscriber {
             subscriber.finish();
@@ -219,8 +219,8 @@ impl Parked {
 
     /// Finishes the response. One that nobody has begun when the server stops was still to be answered.
     fn finish(&mut self) {
-        if self.ending == Some(Ending::Stopping) && self.response.is_building() {
-            let page = Page { status: 503, text: status::reason(503), ..Page::default() };
+        if self.ending == Some(ParkedEnd::Stopping) && self.response.is_building() {
+            let page = ErrorPage { status: 503, text: status::reason(503), ..ErrorPage::default() };
             return page.write(None::<std::iter::Empty<_>>, &[RETRY]).replace(&mut self.response);
         }
         // One that is over already needs no end.
@@ -230,7 +230,7 @@ impl Parked {
     /// What becomes of the connection.
     fn ended(&self) -> Result<Served, CloseReason> {
         match (after(&self.response), self.ending) {
-            (Err(CloseReason::NotPersistent), Some(Ending::Stopping)) => Err(CloseReason::Stopping),
+            (Err(CloseReason::NotPersistent), Some(ParkedEnd::Stopping)) => Err(CloseReason::Stopping),
             (ended, _) => ended,
         }
     }
@@ -259,7 +259,7 @@ impl Parked {
     }
 
     /// Pending until the next deadline; ready where one has passed and was dealt with.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Poll<Result<(), CloseReason>> {
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut ParkedIo<'_>) -> Poll<Result<(), CloseReason>> {
         let quiet = self.waiting() == 0 && self.ending.is_none();
         let stalled = self.pump.stalled_until();
         let idle = self.park_timeout.filter(|_| quiet).map(|timeout| self.fed + timeout);
@@ -273,7 +273,7 @@ impl Parked {
             return Poll::Ready(Err(CloseReason::WriteTimeout));
         }
         if passed(idle) {
-            self.end(Ending::Idle);
+            self.end(ParkedEnd::Idle);
         } else if passed(silent) {
             self.beat(wire.socket, now);
         }
@@ -301,7 +301,7 @@ impl Connection {
             parked.response.forbid_keep_alive();
         }
         let stopping = self.worker.stopping();
-        let mut wire = Wire { socket: &self.socket, timer: &mut self.timer, stopping };
+        let mut wire = ParkedIo { socket: &self.socket, timer: &mut self.timer, stopping };
         let mut stopping = std::pin::pin!(stopping.wait());
         let served = std::future::poll_fn(|cx| parked.poll(cx, &mut wire, stopping.as_mut())).await;
         parked.account();
@@ -313,12 +313,12 @@ impl Connection {
 }
 
 /// The output of a response, and the chunks behind it that others share.
-struct Shared<'p> {
+struct ParkedOutput<'p> {
     response: &'p mut Response,
     chunks: &'p mut Queue,
 }
 
-impl Output for Shared<'_> {
+impl Output for ParkedOutput<'_> {
     fn waiting(&self) -> usize {
         self.response.output().len() + self.chunks.bytes()
     }
@@ -345,6 +345,6 @@ fn takes_comments(response: &Response) -> bool {
 fn probe(socket: &TcpStream, every: Duration) {
     let probes = TcpKeepalive::new().with_time(every).with_interval(every).with_retries(3);
     if let Err(error) = SockRef::from(socket).set_tcp_keepalive(&probes) {
-        tracing::debug!("the system does not probe a connection: {error}");
+        tracing::debug!(target: "connection", "the system does not probe a connection: {error}");
     }
 }

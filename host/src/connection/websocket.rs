@@ -5,7 +5,7 @@
 //! what a frame is, nor topics. It keeps no buffer while nothing is sent or received.
 
 mod backlog;
-mod opening;
+mod pending_upgrade;
 mod upload;
 
 use std::net::Shutdown;
@@ -18,22 +18,22 @@ use bytes::BytesMut;
 use socket2::SockRef;
 
 use super::Connection;
-use super::drive::{Wire, tell};
-use super::queue::Queue;
+use super::chunk_queue::Queue;
+use super::exchange_loop::{ConnectionIo, tell};
+use crate::body_reader::{PeerState, poll_ahead, poll_read};
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
-use crate::guest::scheduler::{NextSlice, SHORT_SLICE, note_poll};
-use crate::guest::{CallError, Invocation, Reply};
-use crate::intake::{Ahead, poll_ahead, poll_read};
+use crate::guest::scheduler::{NextSlice, TIME_SLICE, note_poll};
+use crate::guest::{CallError, Invocation, MessageReply};
 use crate::options::Settings;
 use crate::pump::Pump;
-use crate::push::{End, Next};
+use crate::push::{InboxEnd, InboxItem};
 use crate::routes::Route;
 use crate::websocket::message::{CloseFrame, Message, ping};
-use crate::websocket::protocol::{Event, Protocol};
-use crate::worker::{Place, Worker};
+use crate::websocket::protocol::{Protocol, WebSocketEvent};
+use crate::worker::{ParkedPermit, Worker};
 
-pub(super) use opening::Opening;
+pub(super) use pending_upgrade::PendingUpgrade;
 
 use backlog::Backlog;
 use upload::Upload;
@@ -49,14 +49,14 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// A WebSocket after its handshake.
 pub(super) struct WebSocket {
-    origin: Origin,
+    origin: InvocationTemplate,
     protocol: Protocol,
     /// Frames that wait to be sent.
     queue: Queue,
     pump: Pump,
     upload: Upload,
     /// The message that is being answered.
-    call: Option<Call>,
+    call: Option<MessageCall>,
     /// Whether its turn has come: each time its task is woken it has one, however much its client sends meanwhile.
     due: bool,
     /// The messages behind it.
@@ -76,11 +76,11 @@ pub(super) struct WebSocket {
     grace: Option<Instant>,
     /// Its task has had its turn, and waits for the next.
     slice: Option<NextSlice>,
-    _place: Place,
+    _place: ParkedPermit,
 }
 
 /// What its invocations are made of.
-struct Origin {
+struct InvocationTemplate {
     exchange: Arc<Exchange>,
     route: Arc<Route>,
     worker: Arc<Worker>,
@@ -88,14 +88,14 @@ struct Origin {
     id: u64,
 }
 
-type Call = Pin<Box<dyn Future<Output = Result<Reply, CallError>> + Send>>;
+type MessageCall = Pin<Box<dyn Future<Output = Result<MessageReply, CallError>> + Send>>;
 
 impl WebSocket {
     /// Ready at the end, with why.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        wire: &mut Wire<'_>,
+        wire: &mut ConnectionIo<'_>,
         stopping: Pin<&mut impl Future<Output = ()>>,
     ) -> Poll<CloseReason> {
         if let Some(slice) = &mut self.slice {
@@ -119,14 +119,14 @@ impl WebSocket {
             }
         }
         let number = self.origin.route.handler.number();
-        let slice = self.slice.insert(NextSlice::after(number, SHORT_SLICE, None));
+        let slice = self.slice.insert(NextSlice::after(number, TIME_SLICE, None));
         // It takes its place among those that wait.
         let _ = Pin::new(slice).poll(cx);
         Poll::Pending
     }
 
     /// One turn of all that goes on. True where it changed something, so that another can too; an error is the end.
-    fn turn(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Result<bool, CloseReason> {
+    fn turn(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         let answered = self.poll_call(cx);
         if self.gone {
             let begun = self.begin_next();
@@ -161,7 +161,7 @@ impl WebSocket {
     }
 
     /// The connection is at its end; but what runs is let run on for a while. Then there is no reason to end yet.
-    fn lose(&mut self, reason: CloseReason, wire: &Wire<'_>) -> Option<CloseReason> {
+    fn lose(&mut self, reason: CloseReason, wire: &ConnectionIo<'_>) -> Option<CloseReason> {
         if !self.protocol.is_closed() {
             self.backlog.clear();
         }
@@ -179,7 +179,7 @@ impl WebSocket {
     }
 
     /// The client has gone, or said that it goes: what it has sent before is to come to an end soon.
-    fn part(&mut self, wire: &Wire<'_>) {
+    fn part(&mut self, wire: &ConnectionIo<'_>) {
         if self.grace.is_none() {
             self.grace = Some(Instant::now() + wire.timeouts.grace);
             if self.call.is_some() {
@@ -209,12 +209,12 @@ impl WebSocket {
         let mut fed = false;
         for _ in 0..BATCH {
             match exchange.subscriber(|subscriber| subscriber.poll_next(cx)) {
-                Some(Poll::Ready(Next::Chunk(chunk))) => {
+                Some(Poll::Ready(InboxItem::Chunk(chunk))) => {
                     self.queue.push(chunk.in_other_coding(|piece| Message::of_chunk(piece).into_frame()));
                     self.talked = Instant::now();
                 }
-                Some(Poll::Ready(Next::End(End::Lagging))) => return Err(CloseReason::Lagging),
-                Some(Poll::Ready(Next::End(End::Finished))) => {
+                Some(Poll::Ready(InboxItem::End(InboxEnd::Lagging))) => return Err(CloseReason::Lagging),
+                Some(Poll::Ready(InboxItem::End(InboxEnd::Finished))) => {
                     self.close(Some(CloseFrame::of_host(CloseFrame::NORMAL, "")), CloseReason::NotPersistent);
                     return Ok(true);
                 }
@@ -226,7 +226,7 @@ impl WebSocket {
     }
 
     /// Sends what waits. True once all of it was sent.
-    fn send(&mut self, cx: &mut Context<'_>, wire: &Wire<'_>) -> Result<bool, CloseReason> {
+    fn send(&mut self, cx: &mut Context<'_>, wire: &ConnectionIo<'_>) -> Result<bool, CloseReason> {
         match self.pump.poll(cx, wire.socket, &mut self.queue) {
             Poll::Ready(Ok(())) => self.pump.rest(),
             Poll::Ready(Err(_)) => return Err(CloseReason::ClientGone),
@@ -242,23 +242,23 @@ impl WebSocket {
     }
 
     /// Takes the next frame, and does what it asks for. True where there was one, or bytes that may be one.
-    fn listen(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Result<bool, CloseReason> {
+    fn listen(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         if !self.upload.may_go_on() {
             return Ok(false);
         }
         let mut answer = Vec::new();
         let Some(event) = self.protocol.read(wire.input, &mut answer) else { return self.read(cx, wire) };
         match event {
-            Event::Message(message) if self.is_free() && self.backlog.is_empty() => self.begin(message),
-            Event::Message(message) => self.backlog.push(message),
+            WebSocketEvent::Message(message) if self.is_free() && self.backlog.is_empty() => self.begin(message),
+            WebSocketEvent::Message(message) => self.backlog.push(message),
             // Of several pings that came while output waits, the last is answered (RFC 6455 section 5.5.3).
-            Event::Heard => self.queue.push_urgent(answer.into()),
-            Event::Closed => self.answer_end(answer, wire),
-            Event::Broken(violation) => {
+            WebSocketEvent::Heard => self.queue.push_urgent(answer.into()),
+            WebSocketEvent::Closed => self.answer_end(answer, wire),
+            WebSocketEvent::Broken(violation) => {
                 self.backlog.clear();
                 self.answer_end(answer, wire);
                 let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
-                tracing::debug!(route = name, request, "a client broke the protocol of its WebSocket: {violation}");
+                tracing::debug!(target: "connection", route = name, request, "a client broke the protocol of its WebSocket: {violation}");
                 self.reason.get_or_insert(CloseReason::Violation);
             }
         }
@@ -267,7 +267,7 @@ impl WebSocket {
 
     /// Nothing is sent after the close frame of `answer`, and only what was begun before it. There is none where the host
     /// has said before that it closes.
-    fn answer_end(&mut self, answer: Vec<u8>, wire: &Wire<'_>) {
+    fn answer_end(&mut self, answer: Vec<u8>, wire: &ConnectionIo<'_>) {
         if !answer.is_empty() {
             self.queue.drop_unbegun();
             self.queue.push(answer.into());
@@ -276,7 +276,7 @@ impl WebSocket {
     }
 
     /// Reads some more. True where some came.
-    fn read(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Result<bool, CloseReason> {
+    fn read(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         match poll_read(cx, wire.socket, wire.input, self.upload.piece()) {
             Poll::Ready(Ok(0)) => {
                 *wire.half_closed = true;
@@ -300,20 +300,20 @@ impl WebSocket {
     }
 
     /// Notices a client that goes while nothing is read from it. Who ends his side ends a WebSocket.
-    fn watch(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Result<(), CloseReason> {
+    fn watch(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Result<(), CloseReason> {
         match poll_ahead(cx, wire.socket, wire.input) {
-            Poll::Ready(Ahead::HalfClosed) => {
+            Poll::Ready(PeerState::HalfClosed) => {
                 *wire.half_closed = true;
                 Err(self.reason())
             }
-            Poll::Ready(Ahead::Gone) => Err(CloseReason::ClientGone),
+            Poll::Ready(PeerState::Gone) => Err(CloseReason::ClientGone),
             Poll::Pending => Ok(()),
         }
     }
 
     /// Begins to answer a message.
     fn begin(&mut self, message: Message) {
-        let Origin { exchange, route, worker, id } = &self.origin;
+        let InvocationTemplate { exchange, route, worker, id } = &self.origin;
         self.talked = Instant::now();
         let deadline = self.talked + route.options.settings.timeout;
         exchange.begin_message(self.grace.map_or(deadline, |grace| grace.min(deadline)));
@@ -346,30 +346,30 @@ impl WebSocket {
     }
 
     /// The invocation has ended: what is sent.
-    fn settle(&mut self, end: Result<Reply, CallError>) {
+    fn settle(&mut self, end: Result<MessageReply, CallError>) {
         let most = self.settings().max_message;
         let end = match (end, self.origin.exchange.take_failure()) {
             (Ok(_), Some(reason)) => Err(CallError::Failed(reason)),
-            (Ok(Reply::Message(message)), None) if message.len() > most => {
+            (Ok(MessageReply::Message(message)), None) if message.len() > most => {
                 let length = message.len();
                 Err(CallError::Failed(format!("it replied with {length} bytes, and `max_message` allows {most}")))
             }
             (end, Some(_) | None) => end,
         };
         match end {
-            Ok(Reply::Nothing) => {}
-            Ok(Reply::Message(message)) if self.protocol.is_open() => {
+            Ok(MessageReply::Nothing) => {}
+            Ok(MessageReply::Message(message)) if self.protocol.is_open() => {
                 self.queue.push(message.into_frame());
                 self.talked = Instant::now();
             }
-            Ok(Reply::Message(_)) => {}
-            Ok(Reply::Close(close)) => self.close(close, CloseReason::Handler),
+            Ok(MessageReply::Message(_)) => {}
+            Ok(MessageReply::Close(close)) => self.close(close, CloseReason::Handler),
             Err(CallError::Deadline { .. }) if self.grace.is_some() => {
                 let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
-                tracing::info!(route = name, request, "handler {name} was ended: the client of its WebSocket has gone");
+                tracing::info!(target: "handler", route = name, request, "handler {name} was ended: the client of its WebSocket has gone");
             }
             Err(error) => {
-                let Origin { exchange, route, worker, id } = &self.origin;
+                let InvocationTemplate { exchange, route, worker, id } = &self.origin;
                 tell(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, &error);
                 let (code, reason, ended) = match error {
                     CallError::Busy(_) => (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded),
@@ -395,7 +395,7 @@ impl WebSocket {
     }
 
     /// Pending until the next deadline; ready where one has passed and was dealt with.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut Wire<'_>) -> Poll<Result<(), CloseReason>> {
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Poll<Result<(), CloseReason>> {
         let expired = self.call.as_ref().and_then(|_| self.origin.exchange.deadline());
         let here = !self.gone;
         // While the rate holds up what has come, nothing is read: a client that waits for it is not silent.

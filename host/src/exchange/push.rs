@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use super::Exchange;
 use crate::http::response::Response;
-use crate::push::{Bounds, Hub, PushError, Subscriber, Tenant};
+use crate::push::{Hub, PushError, QueueBounds, Subscriber, TopicUser};
 
 /// Where a handler publishes, and what its connection is given if it subscribes.
 #[derive(Debug)]
 pub(super) struct Push {
     hub: Arc<Hub>,
-    tenant: Arc<Tenant>,
-    bounds: Bounds,
+    tenant: Arc<TopicUser>,
+    bounds: QueueBounds,
 }
 
 impl Exchange {
     /// Gives the handler of the route `tenant` a `hub` to publish to, and to subscribe to within `bounds`.
-    pub fn allow_push(&mut self, hub: Arc<Hub>, tenant: Arc<Tenant>, bounds: Bounds) {
+    pub fn allow_push(&mut self, hub: Arc<Hub>, tenant: Arc<TopicUser>, bounds: QueueBounds) {
         self.push = Some(Push { hub, tenant, bounds });
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 
 use bytes::BytesMut;
 
-use super::writing::LONGEST_RUN;
+use super::direct_write::MAX_RUN;
 use super::*;
 use crate::http::decode::{BodyDecoder, Decoded};
 use crate::http::framing::BodyFraming;
@@ -108,7 +108,7 @@ impl Client {
     }
 }
 
-impl Sink for Client {
+impl DirectWriter for Client {
     fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let left = self.left.load(Ordering::Relaxed).checked_sub(1).ok_or(io::ErrorKind::WouldBlock)?;
         self.left.store(left, Ordering::Relaxed);
@@ -395,25 +395,25 @@ fn notes_are_bounded_in_number_names_and_bytes() {
     for number in 0..64 {
         assert_eq!(exchange.set_note(&format!("{number:02}"), b""), Ok(()));
     }
-    assert_eq!(exchange.set_note("64", b""), Err(NoteError::TooLarge));
+    assert_eq!(exchange.set_note("64", b""), Err(ContextError::TooLarge));
     let (fits, too_long) = (vec![b'x'; 65_536 - 128], vec![b'x'; 65_536 - 127]);
-    assert_eq!(exchange.set_note("00", &too_long), Err(NoteError::TooLarge));
+    assert_eq!(exchange.set_note("00", &too_long), Err(ContextError::TooLarge));
     assert_eq!(exchange.note("00").as_deref(), Some(&b""[..]), "it is as it was");
     assert_eq!(exchange.set_note("00", &fits), Ok(()));
-    assert_eq!(exchange.set_note("01", b"x"), Err(NoteError::TooLarge));
+    assert_eq!(exchange.set_note("01", b"x"), Err(ContextError::TooLarge));
     assert_eq!(exchange.set_note("00", b""), Ok(()));
     let named = |bytes| "n".repeat(bytes);
     let other = self::exchange(options());
     assert_eq!(other.set_note(&named(256), b"v"), Ok(()));
-    assert_eq!(other.set_note(&named(257), b"v"), Err(NoteError::TooLarge));
+    assert_eq!(other.set_note(&named(257), b"v"), Err(ContextError::TooLarge));
     assert_eq!(other.note("n"), None);
 }
 
 #[test]
 fn a_handler_that_writes_for_a_while_is_to_rest_after_a_write() {
-    let (exchange, begun, run) = (exchange(options()), Instant::now(), LONGEST_RUN);
+    let (exchange, begun, run) = (exchange(options()), Instant::now(), MAX_RUN);
     let is_to_rest = |now| exchange.is_to_rest(|| now);
-    (0..Pace::UNTIMED).for_each(|_| assert!(!exchange.is_to_rest(|| panic!("the clock was read"))));
+    (0..YieldBudget::UNTIMED).for_each(|_| assert!(!exchange.is_to_rest(|| panic!("the clock was read"))));
     assert!(!is_to_rest(begun));
     assert!(!is_to_rest(begun + run - Duration::from_nanos(1)));
     assert!(is_to_rest(begun + run));

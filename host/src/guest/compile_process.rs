@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value as Json;
 
-use super::attempt::Attempt;
 use super::component::LoadError;
-use super::facts::{Facts, MAX_FACTS_BYTES};
+use super::component_facts::{ComponentFacts, MAX_FACTS_BYTES};
+use super::error_text;
+use super::load_attempt::LoadAttempt;
 use super::native::NativeCode;
-use super::report;
 use crate::config::Compiling;
 
 pub(super) mod child;
 pub(super) mod wire;
 
-use wire::{Frame, Request};
+use wire::{ChildFrame, CompileRequest};
 
 /// How much longer than its time what a component says of itself is waited for: the process ends that itself.
 const GRACE: Duration = Duration::from_secs(1);
@@ -56,9 +56,9 @@ pub(super) struct CompileProcess {
 
 /// What the thread that waits for a process is told.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum ChildEvent {
     /// The process has sent something.
-    Frame(Frame),
+    Frame(ChildFrame),
     /// It sends nothing more, for this reason if it is one.
     End(io::Result<()>),
     /// All that it has printed on stderr, cut.
@@ -68,7 +68,7 @@ pub(super) enum Told {
 }
 
 /// Why a process has given nothing.
-pub(super) enum Ending {
+pub(super) enum ChildFailure {
     /// It was stopped.
     Stopped,
     /// The component is no good.
@@ -76,12 +76,12 @@ pub(super) enum Ending {
 }
 
 /// A process that is killed when it is no longer waited for.
-struct Running<'p> {
+struct RunningChild<'p> {
     child: Child,
     running: &'p AtomicUsize,
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningChild<'_> {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
@@ -100,15 +100,15 @@ impl CompileProcess {
     /// `accept` refuses it.
     pub(super) fn run<T>(
         &self,
-        request: &Request,
+        request: &CompileRequest,
         component: &Bytes,
-        attempt: &Attempt,
+        attempt: &LoadAttempt,
         accept: impl FnOnce(&NativeCode) -> Result<T, Vec<LoadError>>,
-    ) -> Result<(T, NativeCode, Facts), Ending> {
+    ) -> Result<(T, NativeCode, ComponentFacts), ChildFailure> {
         let (sender, told) = channel();
         let mut process = self
             .start(request, component, &sender)
-            .map_err(|error| Ending::Refused(vec![LoadError::NoProcess(error.to_string())]))?;
+            .map_err(|error| ChildFailure::Refused(vec![LoadError::NoProcess(error.to_string())]))?;
         attempt.listen(sender);
         let (mut accept, mut accepted) = (Some(accept), None);
         let mut deadline = Instant::now() + self.limits.timeout;
@@ -117,41 +117,46 @@ impl CompileProcess {
             let event = match told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(event) => event,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    return Err(Ending::Refused(vec![self.late(accepted.is_some(), request)]));
+                    return Err(ChildFailure::Refused(vec![self.late(accepted.is_some(), request)]));
                 }
             };
             match event {
-                Told::Stop => return Err(Ending::Stopped),
-                Told::Frame(Frame::Code(code)) => {
+                ChildEvent::Stop => return Err(ChildFailure::Stopped),
+                ChildEvent::Frame(ChildFrame::Code(code)) => {
                     // Only the first was sent before code of the component ran.
                     let Some(accept) = accept.take() else { continue };
                     let code = NativeCode::from_compiler(code);
-                    accepted = Some((accept(&code).map_err(Ending::Refused)?, code));
+                    accepted = Some((accept(&code).map_err(ChildFailure::Refused)?, code));
                     attempt.note_compiled();
                     deadline = Instant::now() + request.wall() + GRACE;
                 }
-                Told::Frame(Frame::Printed(line)) => log(&line, &request.name, &mut printed),
-                Told::Frame(Frame::Refused(errors)) => return Err(Ending::Refused(errors)),
-                Told::Frame(Frame::Facts(facts)) => {
+                ChildEvent::Frame(ChildFrame::Printed(line)) => log(&line, &request.name, &mut printed),
+                ChildEvent::Frame(ChildFrame::Refused(errors)) => return Err(ChildFailure::Refused(errors)),
+                ChildEvent::Frame(ChildFrame::ComponentFacts(facts)) => {
                     let Some((accepted, code)) = accepted else {
-                        return Err(Ending::Refused(vec![LoadError::Crashed("it sent no code".to_owned())]));
+                        return Err(ChildFailure::Refused(vec![LoadError::Crashed("it sent no code".to_owned())]));
                     };
                     return Ok((accepted, code, facts));
                 }
                 // Alone it says nothing: the end of the process does.
-                Told::Stderr(said) => stderr = Some(said),
-                Told::End(ended) => {
+                ChildEvent::Stderr(said) => stderr = Some(said),
+                ChildEvent::End(ended) => {
                     let status = process.child.wait();
                     let stderr = stderr.unwrap_or_else(|| told_on_stderr(&told));
                     let error = self.explain(accepted.is_some(), status, ended, &stderr, request);
-                    return Err(Ending::Refused(vec![error]));
+                    return Err(ChildFailure::Refused(vec![error]));
                 }
             }
         }
     }
 
     /// Starts a process and the threads that talk to it.
-    fn start(&self, request: &Request, component: &Bytes, told: &Sender<Told>) -> io::Result<Running<'_>> {
+    fn start(
+        &self,
+        request: &CompileRequest,
+        component: &Bytes,
+        told: &Sender<ChildEvent>,
+    ) -> io::Result<RunningChild<'_>> {
         let program = self.limits.program.as_deref().ok_or(io::ErrorKind::NotFound)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let running = self.running.fetch_add(1, Ordering::Relaxed) + 1;
@@ -169,7 +174,7 @@ impl CompileProcess {
         let child = command.spawn().inspect_err(|_| {
             self.running.fetch_sub(1, Ordering::Relaxed);
         })?;
-        let mut process = Running { child, running: &self.running };
+        let mut process = RunningChild { child, running: &self.running };
         let (stdin, stdout) = (process.child.stdin.take(), process.child.stdout.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, process.child.stderr.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -184,7 +189,7 @@ impl CompileProcess {
     }
 
     /// Why a process has taken too long.
-    fn late(&self, is_compiled: bool, request: &Request) -> LoadError {
+    fn late(&self, is_compiled: bool, request: &CompileRequest) -> LoadError {
         if is_compiled {
             return LoadError::Describe(format!("it took longer than {:?}", request.timeout));
         }
@@ -198,7 +203,7 @@ impl CompileProcess {
         status: io::Result<ExitStatus>,
         ended: io::Result<()>,
         stderr: &str,
-        request: &Request,
+        request: &CompileRequest,
     ) -> LoadError {
         let signal = status.as_ref().ok().and_then(ExitStatusExt::signal);
         let out_of_memory = ["memory allocation of", "os error 12", "Cannot allocate memory"];
@@ -207,7 +212,7 @@ impl CompileProcess {
             return LoadError::Costly { limit: format!("{bytes} bytes of memory"), flag: "--compile-memory" };
         }
         if stderr.contains("os error 11") {
-            return LoadError::NoProcess(report::reason(stderr.lines().next().unwrap_or_default()));
+            return LoadError::NoProcess(error_text::reason(stderr.lines().next().unwrap_or_default()));
         }
         if signal == Some(SIGXCPU) {
             if is_compiled {
@@ -228,26 +233,26 @@ impl CompileProcess {
             (None, Err(error), _) => error.to_string(),
         };
         if let Some(line) = stderr.lines().find(|line| !line.trim().is_empty()) {
-            how += &format!("; it said: {}", report::reason(line));
+            how += &format!("; it said: {}", error_text::reason(line));
         }
         if is_compiled { LoadError::StartCrashed(how) } else { LoadError::Crashed(how) }
     }
 }
 
 /// Asks a process and tells what comes back, until it ends.
-fn talk(mut to: ChildStdin, from: ChildStdout, request: &[u8], component: &[u8], most: u64, told: &Sender<Told>) {
+fn talk(mut to: ChildStdin, from: ChildStdout, request: &[u8], component: &[u8], most: u64, told: &Sender<ChildEvent>) {
     let asked = to.write_all(request).and_then(|()| to.write_all(component));
     drop(to);
     if asked.is_err() {
         // Its end says why.
-        let _ = told.send(Told::End(Ok(())));
+        let _ = told.send(ChildEvent::End(Ok(())));
         return;
     }
     let mut from = io::BufReader::new(from);
     let ended = loop {
-        match Frame::read(&mut from, most) {
+        match ChildFrame::read(&mut from, most) {
             Ok(Some(frame)) => {
-                if told.send(Told::Frame(frame)).is_err() {
+                if told.send(ChildEvent::Frame(frame)).is_err() {
                     return;
                 }
             }
@@ -256,23 +261,23 @@ fn talk(mut to: ChildStdin, from: ChildStdout, request: &[u8], component: &[u8],
         }
     };
     // Where nobody waits any more it was stopped.
-    let _ = told.send(Told::End(ended));
+    let _ = told.send(ChildEvent::End(ended));
 }
 
 /// Keeps the beginning of what a process says on stderr, and takes the rest so that it does not wait for that.
-fn listen(mut from: ChildStderr, told: &Sender<Told>) {
+fn listen(mut from: ChildStderr, told: &Sender<ChildEvent>) {
     let mut said = Vec::new();
     // What can be had counts, however it ends.
     let _ = Read::by_ref(&mut from).take(MAX_STDERR_BYTES).read_to_end(&mut said);
     let _ = io::copy(&mut from, &mut io::sink());
-    let _ = told.send(Told::Stderr(String::from_utf8_lossy(&said).into_owned()));
+    let _ = told.send(ChildEvent::Stderr(String::from_utf8_lossy(&said).into_owned()));
 }
 
 /// What a process that has ended has said on stderr.
-fn told_on_stderr(told: &Receiver<Told>) -> String {
+fn told_on_stderr(told: &Receiver<ChildEvent>) -> String {
     let deadline = Instant::now() + GRACE;
     while let Ok(event) = told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        if let Told::Stderr(said) = event {
+        if let ChildEvent::Stderr(said) = event {
             return said;
         }
     }
@@ -285,7 +290,7 @@ fn log(line: &Json, route: &str, left: &mut usize) {
     let stream = if stream == "stdout" { "stdout" } else { "stderr" };
     let Some(rest) = left.checked_sub(text.len().max(1)) else { return };
     *left = rest;
-    tracing::info!(target: "guest", route, stream, "{}", report::line(text));
+    tracing::info!(target: "guest", route, stream, "{}", error_text::line(text));
 }
 
 /// The most bytes of a frame that is not code.

@@ -43,7 +43,7 @@ fn start() -> io::Result<()> {
     }
     let threads = waiting.len();
     if threads < cores {
-        tracing::warn!(threads, cores, "components are compiled by fewer threads: the system lets no more be started");
+        tracing::warn!(target: "engine", threads, cores, "components are compiled by fewer threads: the system lets no more be started");
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     let pool = pool.spawn_handler(|part| {

@@ -10,22 +10,22 @@ use thiserror::Error;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
-use super::attempt::Effort;
+use super::component_facts::ComponentFacts;
 use super::engine::Engine;
-use super::facts::Facts;
 use super::imports::{NoRequest, VERSION};
 use super::limits::Excess;
+use super::load_attempt::Effort;
 use super::message::{GuestMessage, GuestReply};
-use super::prepare::{Asked, NotLoaded};
-use super::state::{Expired, State};
+use super::prepare::{LoadRequest, NotLoaded};
+use super::state::{Expired, GuestState};
 use super::types::{GuestDeclaration, Returned};
-use super::{compile_threads, instance, limits, missing, prepare, proposals, report, snapshot};
+use super::{compile_threads, error_text, instance, limits, missing_imports, prepare, proposals, snapshot};
 use crate::options::Value;
 
 /// A loaded component, ready to be called.
 pub struct Handler {
     engine: Engine,
-    pre: InstancePre<State>,
+    pre: InstancePre<GuestState>,
     handle: ComponentExportIndex,
     on_message: Option<ComponentExportIndex>,
     declaration: Option<Declaration>,
@@ -213,14 +213,14 @@ impl Handler {
         timeout: Duration,
         effort: &Effort,
     ) -> Result<Self, NotLoaded> {
-        let asked = Asked { name, is_handler: true, memory, timeout };
+        let asked = LoadRequest { name, is_handler: true, memory, timeout };
         let loaded = prepare::prepare(engine, bytes, asked, effort, |component| {
-            let exports = Exports::of(engine, component)?;
+            let exports = HandlerExports::of(engine, component)?;
             let pre = link(engine, component)?;
             let describe = exports.describe;
             Ok(((pre.clone(), exports), pre, describe))
         })?;
-        let ((pre, Exports { handle, on_message, .. }), Facts { declaration, memory }) = loaded;
+        let ((pre, HandlerExports { handle, on_message, .. }), ComponentFacts { declaration, memory }) = loaded;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let has_frozen_random = snapshot::has_frozen_random(bytes);
@@ -250,7 +250,7 @@ impl Handler {
         self.engine.wasmtime()
     }
 
-    pub(super) fn pre(&self) -> &InstancePre<State> {
+    pub(super) fn pre(&self) -> &InstancePre<GuestState> {
         &self.pre
     }
 
@@ -294,7 +294,7 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Vec<Lo
 
 /// Why a component cannot be compiled, or the engine has no room for it.
 pub(super) fn refused(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
-    let said = report::chain(error);
+    let said = error_text::chain(error);
     if let Some(Excess { what, has, most }) = limits::excess(&said) {
         return LoadError::Limit { what, has, most };
     }
@@ -302,20 +302,20 @@ pub(super) fn refused(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
 }
 
 /// Gives a component what it imports.
-pub(super) fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Vec<LoadError>> {
-    engine.linker().instantiate_pre(component).map_err(|error| missing::explain(engine, component, &error))
+pub(super) fn link(engine: &Engine, component: &Component) -> Result<InstancePre<GuestState>, Vec<LoadError>> {
+    engine.linker().instantiate_pre(component).map_err(|error| missing_imports::explain(engine, component, &error))
 }
 
 /// Starts an instance of a component, and asks it to describe itself where it can. Past `wall` it is given up; `timeout` is
 /// what its state allows it.
 pub(super) fn start(
     engine: &Engine,
-    pre: &InstancePre<State>,
+    pre: &InstancePre<GuestState>,
     describe: Option<&ComponentExportIndex>,
-    state: State,
+    state: GuestState,
     timeout: Duration,
     wall: Duration,
-) -> Result<Facts, LoadError> {
+) -> Result<ComponentFacts, LoadError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| LoadError::Start(error.to_string()))?;
     let mut store = instance::store(engine.wasmtime(), state);
@@ -332,17 +332,20 @@ pub(super) fn start(
     });
     let error: wasmtime::Error = match called {
         Ok(declaration) => {
-            return Ok(Facts { declaration: declaration.map(Declaration::from), memory: memory.unwrap_or_default() });
+            return Ok(ComponentFacts {
+                declaration: declaration.map(Declaration::from),
+                memory: memory.unwrap_or_default(),
+            });
         }
         Err(error) => error,
     };
     // A start that asks for the request finds one where there is one: what it takes is not known.
     if memory.is_none() && describe.is_none() && error.is::<NoRequest>() {
-        return Ok(Facts::default());
+        return Ok(ComponentFacts::default());
     }
     let reason = match error.is::<Expired>() {
         true => format!("it took longer than {timeout:?}"),
-        false => store.data().memory.explain().unwrap_or_default() + &report::cause(&error),
+        false => store.data().memory.explain().unwrap_or_default() + &error_text::cause(&error),
     };
     store.data_mut().finish_log();
     Err(if memory.is_some() { LoadError::Describe(reason) } else { LoadError::Start(reason) })
@@ -353,17 +356,17 @@ pub(super) fn describe_index(
     engine: &Engine,
     component: &Component,
 ) -> Result<Option<ComponentExportIndex>, Vec<LoadError>> {
-    Exports::of(engine, component).map(|exports| exports.describe)
+    HandlerExports::of(engine, component).map(|exports| exports.describe)
 }
 
 /// The exports that a host calls.
-struct Exports {
+struct HandlerExports {
     handle: ComponentExportIndex,
     describe: Option<ComponentExportIndex>,
     on_message: Option<ComponentExportIndex>,
 }
 
-impl Exports {
+impl HandlerExports {
     /// Finds them; where one is missing or is another, says so, and which imports the host does not have either.
     fn of(engine: &Engine, component: &Component) -> Result<Self, Vec<LoadError>> {
         let mut errors = Vec::new();
@@ -385,7 +388,7 @@ impl Exports {
         match handle.filter(|_| errors.is_empty()) {
             Some(handle) => Ok(Self { handle, describe, on_message }),
             None => {
-                errors.extend(missing::imports(engine, component));
+                errors.extend(missing_imports::imports(engine, component));
                 Err(errors)
             }
         }
@@ -417,7 +420,7 @@ where
     };
     let component = component.component_type();
     let typed = function.typecheck::<P, R>(&component.instance_type());
-    typed.map_err(|error| LoadError::ExportType { name, world, reason: report::chain(&error) })?;
+    typed.map_err(|error| LoadError::ExportType { name, world, reason: error_text::chain(&error) })?;
     Ok(Some(index))
 }
 
@@ -438,7 +441,8 @@ pub(super) fn exports(engine: &Engine, component: &Component) -> String {
     } else {
         ""
     };
-    let named: Vec<String> = names.iter().take(MAX_NAMED).map(|name| format!("`{}`", report::quoted(name))).collect();
+    let named: Vec<String> =
+        names.iter().take(MAX_NAMED).map(|name| format!("`{}`", error_text::quoted(name))).collect();
     let more = match names.len().saturating_sub(MAX_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),

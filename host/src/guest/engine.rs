@@ -8,13 +8,13 @@ use thiserror::Error;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::cache::CompileCache;
+use super::address_space::{self, MEMORIES_OF_A_PLACE, Plan, SCARCE_GUARD_BYTES};
+use super::compile_cache::CompileCache;
 use super::compile_process::CompileProcess;
+use super::epoch::EpochTicker;
+use super::instance_pool::MAX_WAITING;
 use super::limits::{CORE_INSTANCES, INSTANCE_BYTES, MEMORIES, MEMORY_BYTES, TABLES};
-use super::shelf::MAX_WAITING;
-use super::space::{self, MEMORIES_OF_A_PLACE, Plan, SCARCE_GUARD_BYTES};
-use super::state::{MAX_TABLE_ELEMENTS, State};
-use super::ticker::Ticker;
+use super::state::{GuestState, MAX_TABLE_ELEMENTS};
 use super::{imports, proposals};
 use crate::config::Compiling;
 
@@ -67,20 +67,20 @@ pub enum EngineError {
 /// The engine. A clone is the same engine; with the last one its ticking ends.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    shared: Arc<EngineShared>,
 }
 
-struct Shared {
+struct EngineShared {
     engine: wasmtime::Engine,
     reservation: u64,
-    linker: Linker<State>,
+    linker: Linker<GuestState>,
     cache: Option<CompileCache>,
     compile_process: Option<CompileProcess>,
     cached: AtomicUsize,
     compiled: AtomicUsize,
     running: AtomicU32,
     max_invocations: u32,
-    _ticker: Ticker,
+    _ticker: EpochTicker,
 }
 
 impl std::fmt::Debug for Engine {
@@ -116,9 +116,9 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let mut linker = Linker::new(&engine);
         imports::add_to_linker(&mut linker).map_err(refused)?;
-        let ticker = Ticker::start(engine.clone())?;
+        let ticker = EpochTicker::start(engine.clone())?;
         Ok(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(EngineShared {
                 engine,
                 reservation,
                 linker,
@@ -135,9 +135,9 @@ impl Engine {
 
     /// Takes as many of the places for invocations; none where fewer are left.
     #[must_use]
-    pub fn permit(&self, places: u32) -> Option<Permit<'_>> {
+    pub fn permit(&self, places: u32) -> Option<InvocationPermit<'_>> {
         let taken = self.shared.running.fetch_add(places, Ordering::Relaxed).saturating_add(places);
-        let permit = Permit { running: &self.shared.running, places, taken };
+        let permit = InvocationPermit { running: &self.shared.running, places, taken };
         (taken <= self.shared.max_invocations).then_some(permit)
     }
 
@@ -179,20 +179,20 @@ impl Engine {
         &self.shared.engine
     }
 
-    pub(super) fn linker(&self) -> &Linker<State> {
+    pub(super) fn linker(&self) -> &Linker<GuestState> {
         &self.shared.linker
     }
 }
 
 /// Places for invocations, given back when dropped.
 #[derive(Debug)]
-pub struct Permit<'e> {
+pub struct InvocationPermit<'e> {
     running: &'e AtomicU32,
     places: u32,
     taken: u32,
 }
 
-impl Permit<'_> {
+impl InvocationPermit<'_> {
     /// How many places were taken in all once these were.
     #[must_use]
     pub fn taken(&self) -> u32 {
@@ -200,7 +200,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for InvocationPermit<'_> {
     fn drop(&mut self) {
         self.running.fetch_sub(self.places, Ordering::Relaxed);
     }
@@ -209,7 +209,7 @@ impl Drop for Permit<'_> {
 /// An engine with a pool, as large as the system has address space for it.
 fn pooled(places: u32) -> Result<(wasmtime::Engine, Plan), EngineError> {
     let full = Plan::full(places);
-    let limit = space::limit();
+    let limit = address_space::limit();
     let why = match limit {
         Some(limit) if !full.fits(limit) => format!("it has {limit} bytes of address space (`ulimit -v`)"),
         _ => match wasmtime::Engine::new(&Config::with_pool(full)) {
@@ -223,13 +223,14 @@ fn pooled(places: u32) -> Result<(wasmtime::Engine, Plan), EngineError> {
         if let Ok(engine) = wasmtime::Engine::new(&Config::with_pool(plan)) {
             let Plan { places, memory } = plan;
             tracing::warn!(
+                target: "engine",
                 "the host runs with little address space: {places} instances at once at most, past that requests get \
                  503; no memory of a handler grows past {memory} bytes; and handlers run slower: {why}"
             );
             return Ok((engine, plan));
         }
     }
-    tracing::warn!("instances are not pooled, which costs speed: {why}");
+    tracing::warn!(target: "engine", "instances are not pooled, which costs speed: {why}");
     let plan = Plan::scarce(places, limit.unwrap_or(u64::MAX));
     Ok((wasmtime::Engine::new(&Config::base(plan.memory)).map_err(refused)?, plan))
 }
@@ -244,6 +245,7 @@ fn open_cache(directory: &Path) -> Option<CompileCache> {
     let told = |reason: &String| {
         let directory = directory.display();
         tracing::warn!(
+            target: "engine",
             "{directory} is not used for compiled code, and components are compiled at every start: {reason}"
         );
     };

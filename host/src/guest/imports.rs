@@ -13,11 +13,11 @@ use bytes::Bytes;
 use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
-use super::report;
+use super::error_text;
 use super::scheduler::NextSlice;
-use super::state::State;
+use super::state::GuestState;
 use super::types::{GuestBodyError, GuestError, GuestValue, HttpVersion};
-use crate::exchange::{Exchange, LONGEST_RUN, Request};
+use crate::exchange::{Exchange, MAX_RUN, Request};
 use crate::http::fields::{FieldError, Fields};
 
 /// The version of the package that this host provides.
@@ -30,10 +30,10 @@ pub(super) const INTERFACES: [&str; 8] =
 type GuestResult = std::result::Result<(), GuestError>;
 
 /// Adds all of WASI 0.2 and what the worlds import.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     let mut root = linker.root();
-    let mut interface = |name: &str, add: fn(&mut LinkerInstance<'_, State>) -> Result<()>| {
+    let mut interface = |name: &str, add: fn(&mut LinkerInstance<'_, GuestState>) -> Result<()>| {
         add(&mut root.instance(&format!("vibrato:handler/{name}@{VERSION}"))?)
     };
     interface("types", |_| Ok(()))?;
@@ -46,7 +46,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     interface("seal", seal::add)
 }
 
-fn add_request(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
+fn add_request(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     of_request(linker, "method", |request| request.head.method().to_owned())?;
     of_request(linker, "target", |request| request.head.target().to_owned())?;
     of_request(linker, "path", |request| request.head.path().to_owned())?;
@@ -58,10 +58,10 @@ fn add_request(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
         let field = |(name, value): (&str, &[u8])| (name.to_ascii_lowercase(), Bytes::copy_from_slice(value));
         request.head.fields().map(field).collect::<Vec<_>>()
     })?;
-    linker.func_wrap("field", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+    linker.func_wrap("field", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         Ok((combined(request(&store)?, &name.to_str(&store)?),))
     })?;
-    linker.func_wrap_async("read", |store: StoreContextMut<'_, State>, (max,): (u32,)| {
+    linker.func_wrap_async("read", |store: StoreContextMut<'_, GuestState>, (max,): (u32,)| {
         Box::new(async move {
             let exchange = exchange(&store)?;
             let piece = exchange.read(max.max(1) as usize).await;
@@ -70,15 +70,15 @@ fn add_request(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
     })
 }
 
-fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
-    linker.func_wrap("set-status", |store: StoreContextMut<'_, State>, (code,): (u16,)| {
+fn add_response(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
+    linker.func_wrap("set-status", |store: StoreContextMut<'_, GuestState>, (code,): (u16,)| {
         let set = |exchange: &Arc<Exchange>| exchange.set_status(code).map_err(GuestError::from);
         Ok((store.data().exchange().ok_or(GuestError::Closed).and_then(set),))
     })?;
     set_field(linker, "set-field", Fields::set)?;
     set_field(linker, "append-field", Fields::append)?;
     add_head(linker)?;
-    linker.func_wrap("remove-field", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+    linker.func_wrap("remove-field", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let name = name.to_str(&store)?;
         let remove = |fields: &mut Fields| -> std::result::Result<(), FieldError> {
             fields.remove(&name);
@@ -86,7 +86,7 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
         };
         Ok((change_field(&store, &name, remove),))
     })?;
-    linker.func_wrap_async("write", |store: StoreContextMut<'_, State>, (chunk,): (WasmList<u8>,)| {
+    linker.func_wrap_async("write", |store: StoreContextMut<'_, GuestState>, (chunk,): (WasmList<u8>,)| {
         Box::new(async move {
             let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
             let mut written = 0;
@@ -94,7 +94,7 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
                 match exchange.write(chunk.as_le_slice(&store), &mut written) {
                     Ok(is_whole) => {
                         if exchange.is_to_rest(Instant::now) {
-                            NextSlice::after(store.data().handler(), LONGEST_RUN, Some(exchange.clone())).await;
+                            NextSlice::after(store.data().handler(), MAX_RUN, Some(exchange.clone())).await;
                         }
                         if is_whole {
                             return Ok((Ok(()),));
@@ -106,27 +106,27 @@ fn add_response(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
             }
         })
     })?;
-    linker.func_wrap("close", |store: StoreContextMut<'_, State>, (): ()| {
+    linker.func_wrap("close", |store: StoreContextMut<'_, GuestState>, (): ()| {
         let closed = store.data().exchange().map(|exchange| exchange.close());
         Ok((closed.ok_or(GuestError::Closed),))
     })?;
-    linker.func_wrap("fail", |store: StoreContextMut<'_, State>, (reason,): (WasmStr,)| {
+    linker.func_wrap("fail", |store: StoreContextMut<'_, GuestState>, (reason,): (WasmStr,)| {
         let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
-        exchange.fail(|| Ok::<_, wasmtime::Error>(report::reason(&reason.to_str(&store)?)))?;
+        exchange.fail(|| Ok::<_, wasmtime::Error>(error_text::reason(&reason.to_str(&store)?)))?;
         Ok((Ok(()),))
     })
 }
 
 /// What is asked of the head so far.
-fn add_head(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
-    linker.func_wrap("status", |store: StoreContextMut<'_, State>, (): ()| {
+fn add_head(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
+    linker.func_wrap("status", |store: StoreContextMut<'_, GuestState>, (): ()| {
         Ok((exchange(&store)?.response(|response| response.status()),))
     })?;
-    linker.func_wrap("fields", |store: StoreContextMut<'_, State>, (): ()| {
+    linker.func_wrap("fields", |store: StoreContextMut<'_, GuestState>, (): ()| {
         let line = |(name, value): (&str, &[u8])| (name.to_owned(), Bytes::copy_from_slice(value));
         Ok((exchange(&store)?.response(|response| response.lines().map(line).collect::<Vec<_>>()),))
     })?;
-    linker.func_wrap("field", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+    linker.func_wrap("field", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let (exchange, name) = (exchange(&store)?, name.to_str(&store)?);
         let value = exchange.response(|response| {
             let mut lines = response.lines().filter(|(known, _)| known.eq_ignore_ascii_case(&name));
@@ -136,24 +136,24 @@ fn add_head(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
     })
 }
 
-fn add_context(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
-    linker.func_wrap("get", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+fn add_context(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
+    linker.func_wrap("get", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let Some(exchange) = store.data().exchange() else { return Ok((None,)) };
         Ok((exchange.note(&name.to_str(&store)?),))
     })?;
-    linker.func_wrap("set", |store: StoreContextMut<'_, State>, (name, value): (WasmStr, WasmList<u8>)| {
+    linker.func_wrap("set", |store: StoreContextMut<'_, GuestState>, (name, value): (WasmStr, WasmList<u8>)| {
         let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
         let set = exchange.set_note(&name.to_str(&store)?, value.as_le_slice(&store));
         Ok((set.map_err(GuestError::from),))
     })
 }
 
-fn add_options(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
-    linker.func_wrap("get", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+fn add_options(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
+    linker.func_wrap("get", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let Some(options) = store.data().options() else { return Ok((None,)) };
         Ok((options.get(&name.to_str(&store)?).map(GuestValue::from),))
     })?;
-    linker.func_wrap("all", |store: StoreContextMut<'_, State>, (): ()| {
+    linker.func_wrap("all", |store: StoreContextMut<'_, GuestState>, (): ()| {
         let options = store.data().options();
         let all = options.into_iter().flat_map(|options| options.all());
         Ok((all.map(|entry| (entry.name.clone(), GuestValue::from(&entry.value))).collect::<Vec<_>>(),))
@@ -161,23 +161,23 @@ fn add_options(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
 }
 
 /// Links a function that says something of the request.
-fn of_request<R>(linker: &mut LinkerInstance<'_, State>, name: &str, get: fn(&Request) -> R) -> Result<()>
+fn of_request<R>(linker: &mut LinkerInstance<'_, GuestState>, name: &str, get: fn(&Request) -> R) -> Result<()>
 where
     (R,): ComponentNamedList + Lower + 'static,
 {
-    linker.func_wrap(name, move |store: StoreContextMut<'_, State>, (): ()| Ok((get(request(&store)?),)))
+    linker.func_wrap(name, move |store: StoreContextMut<'_, GuestState>, (): ()| Ok((get(request(&store)?),)))
 }
 
 /// Links a function that takes a field's name and value.
 fn set_field(
-    linker: &mut LinkerInstance<'_, State>,
+    linker: &mut LinkerInstance<'_, GuestState>,
     name: &str,
     set: fn(&mut Fields, &str, &[u8]) -> std::result::Result<(), FieldError>,
 ) -> Result<()>
 where
     (WasmStr, WasmList<u8>): ComponentNamedList + Lift,
 {
-    linker.func_wrap(name, move |store: StoreContextMut<'_, State>, (name, value): (WasmStr, WasmList<u8>)| {
+    linker.func_wrap(name, move |store: StoreContextMut<'_, GuestState>, (name, value): (WasmStr, WasmList<u8>)| {
         let name = name.to_str(&store)?;
         let value = value.as_le_slice(&store);
         Ok((change_field(&store, &name, |fields| set(fields, &name, value)),))
@@ -185,7 +185,7 @@ where
 }
 
 fn change_field(
-    store: &StoreContextMut<'_, State>,
+    store: &StoreContextMut<'_, GuestState>,
     name: &str,
     change: impl FnOnce(&mut Fields) -> std::result::Result<(), FieldError>,
 ) -> GuestResult {
@@ -193,11 +193,11 @@ fn change_field(
     exchange.change_field(name, change).map_err(GuestError::from)
 }
 
-fn exchange<'s>(store: &'s StoreContextMut<'_, State>) -> Result<&'s Arc<Exchange>> {
+fn exchange<'s>(store: &'s StoreContextMut<'_, GuestState>) -> Result<&'s Arc<Exchange>> {
     store.data().exchange().ok_or_else(no_request)
 }
 
-fn request<'s>(store: &'s StoreContextMut<'_, State>) -> Result<&'s Request> {
+fn request<'s>(store: &'s StoreContextMut<'_, GuestState>) -> Result<&'s Request> {
     exchange(store)?.request().ok_or_else(no_request)
 }
 

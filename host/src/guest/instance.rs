@@ -6,9 +6,9 @@ use wasmtime::component::{self, ComponentExportIndex, TypedFunc};
 use wasmtime::{Store, UpdateDeadline};
 
 use super::message::{GuestMessage, GuestReply};
-use super::state::{Expired, ProcessorTimeUsed, State};
+use super::state::{Expired, GuestState, ProcessorTimeUsed};
 use super::types::Returned;
-use super::{CallError, Handler, Invocation, Outcome, idle, report, scheduler};
+use super::{CallError, Handler, Invocation, Outcome, error_text, scheduler, thread_hooks};
 
 /// The most bytes that a guest hands over in one call, or returns: they are copied at once, and nothing else runs on the
 /// thread meanwhile. As many as a body may have by default.
@@ -19,7 +19,7 @@ const HANDED_OVER_TOO_MUCH: &str = "too much data is being copied between the ho
 
 /// An instance in a store of its own.
 pub(super) struct Instance {
-    store: Store<State>,
+    store: Store<GuestState>,
     instance: component::Instance,
     handle: TypedFunc<(), (Returned,)>,
     served: u32,
@@ -27,7 +27,7 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Instantiates a handler. What its start functions do is done with `state`.
-    pub(super) async fn new(handler: &Handler, state: State) -> Result<Self, CallError> {
+    pub(super) async fn new(handler: &Handler, state: GuestState) -> Result<Self, CallError> {
         let mut store = store(handler.engine(), state);
         let made = async {
             let instance = handler.pre().instantiate_async(&mut store).await?;
@@ -89,7 +89,7 @@ impl Instance {
 }
 
 /// A store for an instance.
-pub(super) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
+pub(super) fn store(engine: &wasmtime::Engine, state: GuestState) -> Store<GuestState> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
     allow(&mut store);
@@ -100,7 +100,7 @@ pub(super) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
         }
         let Some(ran) = scheduler::ran_for() else { return Ok(UpdateDeadline::Continue(1)) };
         state.use_processor(ran)?;
-        idle::note_spin();
+        thread_hooks::note_spin();
         let exchange = state.exchange().cloned();
         // It is asked again as soon as it goes on: its time may be up by then.
         Ok(UpdateDeadline::YieldCustom(0, Box::pin(scheduler::interrupted(state.handler(), ran, exchange))))
@@ -109,19 +109,19 @@ pub(super) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
 }
 
 /// What a call may take until it is looked at again.
-fn allow(store: &mut Store<State>) {
+fn allow(store: &mut Store<GuestState>) {
     // Checked before anything is copied.
     store.set_hostcall_fuel(store.data().memory.limit().min(MAX_HANDED_OVER));
     store.set_epoch_deadline(1);
 }
 
 /// Why an instance could not be made, or its call gave nothing.
-pub(super) fn explain(error: &wasmtime::Error, store: &mut Store<State>) -> CallError {
+pub(super) fn explain(error: &wasmtime::Error, store: &mut Store<GuestState>) -> CallError {
     store.data_mut().finish_log();
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() || report::is_out_of_memory(error) {
-        return CallError::Busy(report::chain(error));
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() || error_text::is_out_of_memory(error) {
+        return CallError::Busy(error_text::chain(error));
     }
-    let backtrace = report::backtrace(error);
+    let backtrace = error_text::backtrace(error);
     if error.is::<Expired>() {
         return CallError::Deadline { backtrace };
     }
@@ -129,7 +129,7 @@ pub(super) fn explain(error: &wasmtime::Error, store: &mut Store<State>) -> Call
         return CallError::ProcessorTime { limit, backtrace };
     }
     let limit = store.data().memory.explain().unwrap_or_default();
-    let cause = report::cause(error);
+    let cause = error_text::cause(error);
     if cause.starts_with(HANDED_OVER_TOO_MUCH) {
         let report = format!("handed over more than {} bytes in one call{backtrace}", store.hostcall_fuel());
         return CallError::Trap { limit, report };

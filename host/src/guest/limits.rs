@@ -16,7 +16,7 @@ pub(super) const INSTANCE_BYTES: usize = 4 * 1024 * 1024;
 pub(super) const MEMORY_BYTES: u64 = 1 << 32;
 
 /// What wasmtime says of a component that does not fit, before and after the number that it has of something.
-const SAYINGS: [(&str, &str, &str, u64); 6] = [
+const LIMIT_TEXTS: [(&str, &str, &str, u64); 6] = [
     ("transitively contains ", " core module instances", "core instances", CORE_INSTANCES as u64),
     ("transitively contains ", " Wasm linear memories", "memories", MEMORIES as u64),
     ("transitively contains ", " tables", "tables", TABLES as u64),
@@ -35,7 +35,7 @@ pub(super) struct Excess {
 
 /// Finds what is in excess in what wasmtime says; none where it says something else.
 pub(super) fn excess(said: &str) -> Option<Excess> {
-    SAYINGS.iter().find_map(|(before, after, what, most)| {
+    LIMIT_TEXTS.iter().find_map(|(before, after, what, most)| {
         let (number, _) = said.split_once(before)?.1.split_once(after)?;
         let has = number.parse().ok()?;
         // Where address space is scarce a memory has less than it could.

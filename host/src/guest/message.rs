@@ -10,7 +10,7 @@ use crate::websocket::message::{CloseFrame, Message};
 
 /// What follows from a message (see `reply` in `wit/world.wit`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum MessageReply {
     /// No answer.
     Nothing,
     /// An answer.
@@ -67,7 +67,7 @@ impl From<GuestMessage> for Message {
     }
 }
 
-impl TryFrom<GuestReply> for Reply {
+impl TryFrom<GuestReply> for MessageReply {
     type Error = CallError;
 
     fn try_from(reply: GuestReply) -> Result<Self, CallError> {
@@ -95,8 +95,8 @@ impl Handler {
     ///
     /// # Errors
     /// See [`CallError`], and as [`Handler::call`].
-    pub async fn deliver(&self, invocation: Invocation, message: Message) -> Result<Reply, CallError> {
-        let Some(on_message) = self.on_message_index() else { return Ok(Reply::Nothing) };
+    pub async fn deliver(&self, invocation: Invocation, message: Message) -> Result<MessageReply, CallError> {
+        let Some(on_message) = self.on_message_index() else { return Ok(MessageReply::Nothing) };
         let reuse = invocation.options.settings.reuse;
         let mut instance = self.instance(invocation).await?;
         let reply = instance.deliver(on_message, message.into()).await?;

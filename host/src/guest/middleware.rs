@@ -8,22 +8,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift};
 
-use super::attempt::Effort;
 use super::component::{check_export, exports, link};
 use super::engine::Engine;
 use super::instance::{explain, store};
+use super::load_attempt::Effort;
 use super::meter::timed;
-use super::prepare::{Asked, NotLoaded};
-use super::state::State;
+use super::prepare::{LoadRequest, NotLoaded};
+use super::state::GuestState;
 use super::types::GuestStep;
-use super::{CallError, Invocation, LoadError, Outcome, missing, prepare, scheduler, wait_to_start};
+use super::{CallError, Invocation, LoadError, Outcome, missing_imports, prepare, scheduler, wait_to_start};
 use crate::meter::Stage;
 
 /// A loaded middleware, ready to be called.
 pub struct Middleware {
     engine: Engine,
-    pre: InstancePre<State>,
-    exports: Exports,
+    pre: InstancePre<GuestState>,
+    exports: MiddlewareExports,
     start_memory: usize,
 }
 
@@ -51,9 +51,9 @@ impl Middleware {
         timeout: Duration,
         effort: &Effort,
     ) -> Result<Self, NotLoaded> {
-        let asked = Asked { name, is_handler: false, memory, timeout };
+        let asked = LoadRequest { name, is_handler: false, memory, timeout };
         let loaded = prepare::prepare(engine, bytes, asked, effort, |component| {
-            let exports = Exports::of(engine, component)?;
+            let exports = MiddlewareExports::of(engine, component)?;
             let pre = link(engine, component)?;
             Ok(((pre.clone(), exports), pre, None))
         })?;
@@ -110,7 +110,7 @@ impl Middleware {
         if let Some(slice) = scheduler::start(invocation.handler, &exchange) {
             wait_to_start(slice, &exchange).await?;
         }
-        let mut store = store(self.engine.wasmtime(), State::new(invocation, memory));
+        let mut store = store(self.engine.wasmtime(), GuestState::new(invocation, memory));
         let called = async {
             let made = self.pre.instantiate_async(&mut store);
             let instance = timed(exchange.meter(), Stage::Instantiate, made).await?;
@@ -134,16 +134,16 @@ impl std::fmt::Debug for Middleware {
 
 /// Whether a component is middleware.
 pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Vec<LoadError>> {
-    Exports::of(engine, component).map(|_| ())
+    MiddlewareExports::of(engine, component).map(|_| ())
 }
 
 /// The exports that a host calls.
-struct Exports {
+struct MiddlewareExports {
     on_request: Option<ComponentExportIndex>,
     on_response: Option<ComponentExportIndex>,
 }
 
-impl Exports {
+impl MiddlewareExports {
     /// Finds them; where both are missing or one is another, says so, and which imports the host does not have either.
     fn of(engine: &Engine, component: &Component) -> Result<Self, Vec<LoadError>> {
         let mut errors = Vec::new();
@@ -158,7 +158,7 @@ impl Exports {
         if errors.is_empty() {
             return Ok(Self { on_request, on_response });
         }
-        errors.extend(missing::imports(engine, component));
+        errors.extend(missing_imports::imports(engine, component));
         Err(errors)
     }
 }

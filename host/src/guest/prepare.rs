@@ -7,19 +7,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
-use super::attempt::Effort;
-use super::cache::EntryName;
-use super::compile_process::Ending;
-use super::compile_process::wire::Request;
+use super::compile_cache::EntryName;
+use super::compile_process::ChildFailure;
+use super::compile_process::wire::CompileRequest;
 use super::component::{self, LoadError};
+use super::component_facts::ComponentFacts;
 use super::engine::Engine;
-use super::facts::Facts;
+use super::load_attempt::Effort;
 use super::native::NativeCode;
-use super::state::State;
+use super::state::GuestState;
 
 /// What a component is loaded for.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct LoadRequest<'a> {
     pub(super) name: &'a Arc<str>,
     pub(super) is_handler: bool,
     pub(super) memory: usize,
@@ -38,16 +38,16 @@ pub enum NotLoaded {
 }
 
 /// What is made of a component that is accepted: the result, and how it is started and asked to describe itself.
-type Accepted<T> = (T, InstancePre<State>, Option<ComponentExportIndex>);
+type AcceptedComponent<T> = (T, InstancePre<GuestState>, Option<ComponentExportIndex>);
 
 /// Loads a component, and makes of it what `accept` does; with that comes what was found out when it was compiled.
 pub(super) fn prepare<T>(
     engine: &Engine,
     bytes: &Bytes,
-    asked: Asked<'_>,
+    asked: LoadRequest<'_>,
     effort: &Effort,
-    accept: impl Fn(&Component) -> Result<Accepted<T>, Vec<LoadError>>,
-) -> Result<(T, Facts), NotLoaded> {
+    accept: impl Fn(&Component) -> Result<AcceptedComponent<T>, Vec<LoadError>>,
+) -> Result<(T, ComponentFacts), NotLoaded> {
     component::check_preamble(bytes).map_err(|error| NotLoaded::Refused(vec![error]))?;
     let name = engine.cache().map(|cache| cache.name(engine.wasmtime(), bytes));
     if let Some((component, facts)) = name.and_then(|name| cached(engine, name)) {
@@ -62,7 +62,7 @@ pub(super) fn prepare<T>(
     engine.note_compiled();
     let (accepted, code, facts) = match engine.compile_process() {
         Some(process) => {
-            let request = Request {
+            let request = CompileRequest {
                 name: asked.name.to_string(),
                 is_handler: asked.is_handler,
                 memory: asked.memory,
@@ -75,8 +75,8 @@ pub(super) fn prepare<T>(
                 accept(&component).map(|(accepted, ..)| accepted)
             };
             process.run(&request, bytes, attempt, accept).map_err(|ending| match ending {
-                Ending::Stopped => NotLoaded::Stopped,
-                Ending::Refused(errors) => NotLoaded::Refused(errors),
+                ChildFailure::Stopped => NotLoaded::Stopped,
+                ChildFailure::Refused(errors) => NotLoaded::Refused(errors),
             })?
         }
         None => here(engine, bytes, asked, accept).map_err(NotLoaded::Refused)?,
@@ -88,7 +88,7 @@ pub(super) fn prepare<T>(
 }
 
 /// What the cache has, if the engine takes it.
-fn cached(engine: &Engine, name: EntryName) -> Option<(Component, Facts)> {
+fn cached(engine: &Engine, name: EntryName) -> Option<(Component, ComponentFacts)> {
     let (facts, code) = engine.cache()?.get(name)?;
     Some((code.load(engine.wasmtime()).ok()?, facts))
 }
@@ -97,12 +97,12 @@ fn cached(engine: &Engine, name: EntryName) -> Option<(Component, Facts)> {
 fn here<T>(
     engine: &Engine,
     bytes: &[u8],
-    asked: Asked<'_>,
-    accept: impl Fn(&Component) -> Result<Accepted<T>, Vec<LoadError>>,
-) -> Result<(T, NativeCode, Facts), Vec<LoadError>> {
+    asked: LoadRequest<'_>,
+    accept: impl Fn(&Component) -> Result<AcceptedComponent<T>, Vec<LoadError>>,
+) -> Result<(T, NativeCode, ComponentFacts), Vec<LoadError>> {
     let component = component::compile(engine, bytes)?;
     let (accepted, pre, describe) = accept(&component)?;
-    let state = State::alone(asked.name.clone(), asked.memory, asked.timeout);
+    let state = GuestState::alone(asked.name.clone(), asked.memory, asked.timeout);
     let facts = component::start(engine, &pre, describe.as_ref(), state, asked.timeout, asked.timeout);
     let facts = facts.map_err(|error| vec![error])?;
     let code = match engine.cache() {

@@ -26,7 +26,7 @@ mod tests;
 
 /// The longest that work which can be cut anywhere goes on before it waits for its next slice, such as requests that a
 /// client sent ahead. A guest is interrupted at the next tick of the epoch.
-pub const SHORT_SLICE: Duration = Duration::from_micros(100);
+pub const TIME_SLICE: Duration = Duration::from_micros(100);
 
 /// The route number of work that belongs to no route.
 pub const NO_ROUTE: u64 = u64::MAX;
@@ -35,16 +35,16 @@ pub const NO_ROUTE: u64 = u64::MAX;
 /// [`INTERRUPTION`]: a route is below it if more than one in 64 of its requests is interrupted.
 const CHEAP: u32 = 64;
 const INTERRUPTION: u32 = 64;
-const MOST_CREDIT: u32 = 256;
+const MAX_CREDIT: u32 = 256;
 
 /// The routes that a thread remembers. Past it, those that wait for nothing are forgotten.
 const MAX_ROUTES: usize = 4096;
 
 /// How far a route that begins to wait is at most before the one that would go on next.
-const MOST_SAVED: Duration = Duration::from_millis(20);
+const MAX_SAVED: Duration = Duration::from_millis(20);
 
 /// The most time that one interruption counts for: a machine that stood still is not the guest's doing.
-const MOST_COUNTED: Duration = Duration::from_millis(100);
+const MAX_COUNTED: Duration = Duration::from_millis(100);
 
 thread_local! {
     static SCHEDULER: RefCell<Scheduler> = RefCell::new(Scheduler::default());
@@ -60,7 +60,7 @@ struct Scheduler {
     /// Wakes that task, while it waits for the first that waits.
     idle: Option<Waker>,
     /// Every request looks its route up. The numbers are the host's own, so the hash need not withstand an attacker.
-    routes: HashMap<u64, Share, FxBuildHasher>,
+    routes: HashMap<u64, RouteTime, FxBuildHasher>,
     /// The routes of which something waits, by what they have used.
     waiting: BTreeSet<(Duration, u64)>,
     /// What the route had used that went on last.
@@ -69,7 +69,7 @@ struct Scheduler {
 
 /// What one route has of the thread.
 #[derive(Default)]
-struct Share {
+struct RouteTime {
     /// The processor time that counts against it.
     used: Duration,
     credit: u32,
@@ -106,7 +106,7 @@ impl Scheduler {
         }
         let share = self.routes.entry(route).or_default();
         let at_once = share.interrupted.is_empty() || share.credit >= CHEAP;
-        share.credit = (share.credit + 1).min(MOST_CREDIT);
+        share.credit = (share.credit + 1).min(MAX_CREDIT);
         at_once
     }
 
@@ -125,7 +125,7 @@ impl Scheduler {
         } else {
             // A route that did not wait has saved little up.
             let next = self.waiting.first().map_or(self.floor, |(used, _)| self.floor.max(*used));
-            share.used = (share.used + used).max(next.saturating_sub(MOST_SAVED));
+            share.used = (share.used + used).max(next.saturating_sub(MAX_SAVED));
         }
         self.waiting.insert((share.used, route));
         let queue = if is_fresh { &mut share.fresh } else { &mut share.interrupted };
@@ -158,7 +158,7 @@ impl Scheduler {
     }
 }
 
-impl Share {
+impl RouteTime {
     fn waits(&self) -> bool {
         !self.fresh.is_empty() || !self.interrupted.is_empty()
     }
@@ -207,7 +207,7 @@ pub fn note_poll() {
 pub(super) fn ran_for() -> Option<Duration> {
     let now = clock::ticked();
     let ran = now.saturating_sub(POLLED_AT.replace(now));
-    (!ran.is_zero()).then_some(ran.min(MOST_COUNTED))
+    (!ran.is_zero()).then_some(ran.min(MAX_COUNTED))
 }
 
 /// Waits for the next slice after a guest was interrupted that had run for so long.

@@ -37,7 +37,7 @@ pub(super) struct ProcessorTimeUsed {
 }
 
 /// The data of a store.
-pub(super) struct State {
+pub(super) struct GuestState {
     role: Role,
     /// The processor time of the invocation so far, counted in ticks of the epoch.
     ran: Duration,
@@ -60,7 +60,7 @@ struct Wasi {
     made: Instant,
 }
 
-impl State {
+impl GuestState {
     /// For an invocation whose memories may take `memory` bytes together.
     pub(super) fn new(invocation: Invocation, memory: usize) -> Self {
         Self { role: Role::Invocation(invocation), ran: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
@@ -188,7 +188,7 @@ fn cpu_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-impl WasiView for State {
+impl WasiView for GuestState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         if self.wasi.is_none() {
             self.wasi = Some(self.make_wasi());

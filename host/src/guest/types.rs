@@ -4,7 +4,7 @@ use bytes::Bytes;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use super::{Outcome, Step};
-use crate::exchange::{BodyError, NoteError};
+use crate::exchange::{BodyError, ContextError};
 use crate::http::fields::FieldError;
 use crate::http::head::Version;
 use crate::http::response::ResponseError;
@@ -101,11 +101,11 @@ impl From<PushError> for GuestError {
     }
 }
 
-impl From<NoteError> for GuestError {
-    fn from(error: NoteError) -> Self {
+impl From<ContextError> for GuestError {
+    fn from(error: ContextError) -> Self {
         match error {
-            NoteError::Forbidden => Self::Forbidden,
-            NoteError::TooLarge => Self::TooLarge,
+            ContextError::Forbidden => Self::Forbidden,
+            ContextError::TooLarge => Self::TooLarge,
         }
     }
 }

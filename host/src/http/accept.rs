@@ -7,7 +7,7 @@ mod tests;
 
 /// A form that an answer of the host's own can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum BodyForm {
     /// Plain text: what programs get, and whoever has no preference.
     Plain,
     /// A page for people.
@@ -26,7 +26,7 @@ enum Closeness {
     Parameters,
 }
 
-impl Form {
+impl BodyForm {
     /// The form that the values of `Accept` prefer: the page only where it is worth more than the text. A media range
     /// that is malformed counts as if it were not there; where neither form is acceptable the text is sent all the same,
     /// which RFC 9110 section 12.5.1 leaves open.

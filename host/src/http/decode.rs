@@ -27,7 +27,7 @@ const MAX_SIZE_DIGITS: usize = 16;
 /// body, and what it keeps itself has a fixed size.
 #[derive(Debug)]
 pub struct BodyDecoder {
-    state: State,
+    state: DecoderState,
     lines: LineScan,
     /// What `max_body` leaves for chunks to come.
     allowance: u64,
@@ -36,7 +36,7 @@ pub struct BodyDecoder {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum DecoderState {
     /// So many bytes of a body of known length are to come.
     Length(u64),
     ChunkHeader,
@@ -134,10 +134,10 @@ impl BodyDecoder {
     /// [failed](BodyDecoder::failure) already.
     pub fn new(framing: BodyFraming, max_body: u64) -> BodyDecoder {
         let state = match framing {
-            BodyFraming::None | BodyFraming::Length(0) => State::Done,
-            BodyFraming::Length(length) if length > max_body => State::Failed(DecodeError::TooLarge),
-            BodyFraming::Length(length) => State::Length(length),
-            BodyFraming::Chunked => State::ChunkHeader,
+            BodyFraming::None | BodyFraming::Length(0) => DecoderState::Done,
+            BodyFraming::Length(length) if length > max_body => DecoderState::Failed(DecodeError::TooLarge),
+            BodyFraming::Length(length) => DecoderState::Length(length),
+            BodyFraming::Chunked => DecoderState::ChunkHeader,
         };
         BodyDecoder { state, lines: LineScan::default(), allowance: max_body, extensions: 0, trailers: 0 }
     }
@@ -153,26 +153,26 @@ impl BodyDecoder {
     pub fn decode(&mut self, input: &mut BytesMut, max: usize) -> Result<Decoded, DecodeError> {
         let decoded = self.step(input, max.max(1));
         if let Err(error) = decoded {
-            self.state = State::Failed(error);
+            self.state = DecoderState::Failed(error);
         }
         decoded
     }
 
     /// Whether the whole body was decoded.
     pub fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.state == DecoderState::Done
     }
 
     /// The error that decoding ended with, if it did.
     pub fn failure(&self) -> Option<DecodeError> {
         match self.state {
-            State::Failed(error) => Some(error),
-            State::Length(_)
-            | State::ChunkHeader
-            | State::Chunk(_)
-            | State::ChunkEnd
-            | State::Trailers
-            | State::Done => None,
+            DecoderState::Failed(error) => Some(error),
+            DecoderState::Length(_)
+            | DecoderState::ChunkHeader
+            | DecoderState::Chunk(_)
+            | DecoderState::ChunkEnd
+            | DecoderState::Trailers
+            | DecoderState::Done => None,
         }
     }
 
@@ -180,29 +180,33 @@ impl BodyDecoder {
     /// the rest of a chunk.
     pub fn remaining(&self) -> u64 {
         match self.state {
-            State::Length(left) | State::Chunk(left) => left,
-            State::ChunkHeader | State::ChunkEnd | State::Trailers | State::Done | State::Failed(_) => 0,
+            DecoderState::Length(left) | DecoderState::Chunk(left) => left,
+            DecoderState::ChunkHeader
+            | DecoderState::ChunkEnd
+            | DecoderState::Trailers
+            | DecoderState::Done
+            | DecoderState::Failed(_) => 0,
         }
     }
 
     fn step(&mut self, input: &mut BytesMut, max: usize) -> Result<Decoded, DecodeError> {
         loop {
             let next = match self.state {
-                State::Length(left) => {
+                DecoderState::Length(left) => {
                     let Some((piece, left)) = split_piece(input, left, max) else { return Ok(Decoded::NeedMore) };
-                    self.state = if left == 0 { State::Done } else { State::Length(left) };
+                    self.state = if left == 0 { DecoderState::Done } else { DecoderState::Length(left) };
                     return Ok(Decoded::Piece(piece));
                 }
-                State::Chunk(left) => {
+                DecoderState::Chunk(left) => {
                     let Some((piece, left)) = split_piece(input, left, max) else { return Ok(Decoded::NeedMore) };
-                    self.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
+                    self.state = if left == 0 { DecoderState::ChunkEnd } else { DecoderState::Chunk(left) };
                     return Ok(Decoded::Piece(piece));
                 }
-                State::ChunkHeader => self.chunk_header(input)?,
-                State::ChunkEnd => chunk_end(input)?,
-                State::Trailers => self.trailer(input)?,
-                State::Done => return Ok(Decoded::End),
-                State::Failed(error) => return Err(error),
+                DecoderState::ChunkHeader => self.chunk_header(input)?,
+                DecoderState::ChunkEnd => chunk_end(input)?,
+                DecoderState::Trailers => self.trailer(input)?,
+                DecoderState::Done => return Ok(Decoded::End),
+                DecoderState::Failed(error) => return Err(error),
             };
             match next {
                 Some(state) => self.state = state,
@@ -211,7 +215,7 @@ impl BodyDecoder {
         }
     }
 
-    fn chunk_header(&mut self, input: &mut BytesMut) -> Result<Option<State>, DecodeError> {
+    fn chunk_header(&mut self, input: &mut BytesMut) -> Result<Option<DecoderState>, DecodeError> {
         let line = match self.take_line(input, MAX_LINE) {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(None),
@@ -224,10 +228,10 @@ impl BodyDecoder {
             return Err(Malformation::ExtensionsTooLarge.into());
         }
         self.allowance = self.allowance.checked_sub(size).ok_or(DecodeError::TooLarge)?;
-        Ok(Some(if size == 0 { State::Trailers } else { State::Chunk(size) }))
+        Ok(Some(if size == 0 { DecoderState::Trailers } else { DecoderState::Chunk(size) }))
     }
 
-    fn trailer(&mut self, input: &mut BytesMut) -> Result<Option<State>, DecodeError> {
+    fn trailer(&mut self, input: &mut BytesMut) -> Result<Option<DecoderState>, DecodeError> {
         let line = match self.take_line(input, MAX_LINE.min(MAX_TRAILERS - self.trailers)) {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(None),
@@ -236,8 +240,8 @@ impl BodyDecoder {
         };
         self.trailers += line.len();
         match &line[..] {
-            b"\r\n" => Ok(Some(State::Done)),
-            field if is_field_line(field) => Ok(Some(State::Trailers)),
+            b"\r\n" => Ok(Some(DecoderState::Done)),
+            field if is_field_line(field) => Ok(Some(DecoderState::Trailers)),
             _ => Err(Malformation::Trailer.into()),
         }
     }
@@ -263,12 +267,12 @@ fn split_piece(input: &mut BytesMut, left: u64, max: usize) -> Option<(Bytes, u6
 }
 
 /// Takes the CRLF behind a chunk's bytes.
-fn chunk_end(input: &mut BytesMut) -> Result<Option<State>, DecodeError> {
+fn chunk_end(input: &mut BytesMut) -> Result<Option<DecoderState>, DecodeError> {
     match input[..] {
         [] | [b'\r'] => Ok(None),
         [b'\r', b'\n', ..] => {
             input.advance(2);
-            Ok(Some(State::ChunkHeader))
+            Ok(Some(DecoderState::ChunkHeader))
         }
         [..] => Err(Malformation::ChunkEnd.into()),
     }

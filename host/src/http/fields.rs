@@ -18,7 +18,7 @@ pub const MAX_FIELD_BYTES: usize = 32 * 1024;
 pub const MAX_NAME_BYTES: usize = 256;
 
 /// Fields that describe the connection (RFC 9110 section 7.6.1), which the host manages.
-const OF_THE_CONNECTION: [&str; 7] =
+const CONNECTION_FIELDS: [&str; 7] =
     ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// Fields of which a message has one line only.
@@ -172,7 +172,7 @@ fn check(name: &str, value: &[u8]) -> Result<Option<u64>, FieldError> {
     if !is_token(name.as_bytes()) || !is_field_value(value) {
         return Err(FieldError::Invalid);
     }
-    if OF_THE_CONNECTION.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+    if CONNECTION_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
         return Err(FieldError::Forbidden);
     }
     if name.eq_ignore_ascii_case("content-length") {

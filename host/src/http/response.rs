@@ -11,19 +11,19 @@ use thiserror::Error;
 use super::fields::{FieldError, Fields};
 use super::head::Version;
 
-mod answer;
+mod counters;
+mod direct;
 pub(super) mod encode;
 mod framing;
-mod open;
-mod rest;
-mod sent;
+mod host_response;
+mod remainder;
+mod shared;
 #[cfg(test)]
 mod tests;
-mod through;
 mod upgrade;
 
 use encode::Framing;
-use rest::LastBytes;
+use remainder::LastBytes;
 
 /// What the request and the route say about the response before a handler runs.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub enum ResponseError {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ResponseState {
     Building,
     Sending(Framing),
     Complete,
@@ -82,7 +82,7 @@ pub struct Response {
     content_type: SmallVec<[u8; 36]>,
     status: u16,
     fields: Fields,
-    state: State,
+    state: ResponseState,
     keep_alive: bool,
     /// Written and held back until it is worth a chunk.
     held: BytesMut,
@@ -104,7 +104,7 @@ impl Response {
             options,
             content_type: content_type.into(),
             fields: Fields::default(),
-            state: State::Building,
+            state: ResponseState::Building,
             held: BytesMut::new(),
             output,
             body_bytes: 0,
@@ -145,31 +145,31 @@ impl Response {
     /// Whether the head is not decided yet: the host can still answer something else.
     #[must_use]
     pub fn is_building(&self) -> bool {
-        self.state == State::Building
+        self.state == ResponseState::Building
     }
 
     /// Whether the response is at its end, complete or cut.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Complete | State::Cut { .. })
+        matches!(self.state, ResponseState::Complete | ResponseState::Cut { .. })
     }
 
     /// Whether the response ended without being complete.
     #[must_use]
     pub fn is_cut(&self) -> bool {
-        matches!(self.state, State::Cut { .. })
+        matches!(self.state, ResponseState::Cut { .. })
     }
 
     /// Whether a client could take the cut response for a whole one: only a reset tells it then.
     #[must_use]
     pub fn needs_reset(&self) -> bool {
-        self.state == State::Cut { close_delimited: true }
+        self.state == ResponseState::Cut { close_delimited: true }
     }
 
     /// Whether the connection can carry another request once this response is sent.
     #[must_use]
     pub fn keeps_alive(&self) -> bool {
-        self.state == State::Complete && self.keep_alive
+        self.state == ResponseState::Complete && self.keep_alive
     }
 
     /// Ends the connection after this response; before the head it also says so there.
@@ -251,15 +251,17 @@ impl Response {
         }
         self.begin(None, date)?;
         match &mut self.state {
-            State::Sending(Framing::NoBody) => {
-                self.state = State::Complete;
+            ResponseState::Sending(Framing::NoBody) => {
+                self.state = ResponseState::Complete;
                 return Ok(());
             }
-            State::Sending(Framing::Length(left)) => {
+            ResponseState::Sending(Framing::Length(left)) => {
                 *left -= piece.len() as u64;
             }
-            State::Sending(Framing::Chunked | Framing::CloseDelimited) => {}
-            State::Building | State::Complete | State::Cut { .. } => return Err(ResponseError::Closed),
+            ResponseState::Sending(Framing::Chunked | Framing::CloseDelimited) => {}
+            ResponseState::Building | ResponseState::Complete | ResponseState::Cut { .. } => {
+                return Err(ResponseError::Closed);
+            }
         }
         self.body_bytes += piece.len() as u64;
         self.last_bytes.follow(piece);
@@ -281,9 +283,9 @@ impl Response {
     #[must_use]
     pub fn admits(&self, length: u64) -> bool {
         let framing = match self.state {
-            State::Building => self.framing(None),
-            State::Sending(framing) => framing,
-            State::Complete | State::Cut { .. } => return true,
+            ResponseState::Building => self.framing(None),
+            ResponseState::Sending(framing) => framing,
+            ResponseState::Complete | ResponseState::Cut { .. } => return true,
         };
         match framing {
             Framing::Length(left) => length <= left,
@@ -298,9 +300,9 @@ impl Response {
     /// [`ResponseError::Closed`] at the end.
     pub fn begin(&mut self, body: Option<u64>, date: fn() -> Date) -> Result<(), ResponseError> {
         match self.state {
-            State::Building => {}
-            State::Sending(_) => return Ok(()),
-            State::Complete | State::Cut { .. } => return Err(ResponseError::Closed),
+            ResponseState::Building => {}
+            ResponseState::Sending(_) => return Ok(()),
+            ResponseState::Complete | ResponseState::Cut { .. } => return Err(ResponseError::Closed),
         }
         let framing = self.framing(body);
         if framing == Framing::CloseDelimited {
@@ -308,7 +310,7 @@ impl Response {
         }
         self.encode_head(framing, body, date);
         self.has_head = true;
-        self.state = State::Sending(framing);
+        self.state = ResponseState::Sending(framing);
         Ok(())
     }
 
@@ -321,15 +323,15 @@ impl Response {
         self.begin(Some(0), date)?;
         self.flush_held();
         self.state = match self.state {
-            State::Sending(Framing::Length(left)) if left > 0 => State::Cut { close_delimited: false },
-            State::Sending(Framing::Chunked) => {
+            ResponseState::Sending(Framing::Length(left)) if left > 0 => ResponseState::Cut { close_delimited: false },
+            ResponseState::Sending(Framing::Chunked) => {
                 self.output.extend_from_slice(encode::LAST_CHUNK);
-                State::Complete
+                ResponseState::Complete
             }
-            State::Sending(Framing::Length(_) | Framing::CloseDelimited | Framing::NoBody)
-            | State::Building
-            | State::Complete => State::Complete,
-            cut @ State::Cut { .. } => cut,
+            ResponseState::Sending(Framing::Length(_) | Framing::CloseDelimited | Framing::NoBody)
+            | ResponseState::Building
+            | ResponseState::Complete => ResponseState::Complete,
+            cut @ ResponseState::Cut { .. } => cut,
         };
         if self.is_cut() {
             self.keep_alive = false;
@@ -342,10 +344,10 @@ impl Response {
         if self.is_over() {
             return;
         }
-        let close_delimited = self.state == State::Sending(Framing::CloseDelimited);
+        let close_delimited = self.state == ResponseState::Sending(Framing::CloseDelimited);
         self.held.clear();
         self.keep_alive = false;
-        self.state = State::Cut { close_delimited };
+        self.state = ResponseState::Cut { close_delimited };
     }
 
     /// Encodes what is held back, so that a response left open shows all that was written.
@@ -368,9 +370,9 @@ impl Response {
 
     fn check_building(&self) -> Result<(), ResponseError> {
         match self.state {
-            State::Building => Ok(()),
-            State::Sending(_) => Err(ResponseError::HeadSent),
-            State::Complete | State::Cut { .. } => Err(ResponseError::Closed),
+            ResponseState::Building => Ok(()),
+            ResponseState::Sending(_) => Err(ResponseError::HeadSent),
+            ResponseState::Complete | ResponseState::Cut { .. } => Err(ResponseError::Closed),
         }
     }
 }

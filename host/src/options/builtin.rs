@@ -15,7 +15,7 @@ pub struct Builtin {
     /// Its name, as in `NAME.toml`.
     pub name: &'static str,
     /// The values it accepts.
-    pub kind: Kind,
+    pub kind: OptionKind,
     /// The value it has where nobody sets one; none where that follows from the request or from other options.
     pub default: Option<Preset>,
     /// Whether a component's value is held below the operator's.
@@ -26,7 +26,7 @@ pub struct Builtin {
 
 /// The values that an option accepts. Its `Display` says them in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum OptionKind {
     /// `true` or `false`
     Boolean,
     /// A whole number, both ends included.
@@ -69,27 +69,27 @@ pub enum Limit {
     ZeroIsUnlimited,
 }
 
-const NON_NEGATIVE: Kind = Kind::Integer { least: 0, most: i64::MAX };
+const NON_NEGATIVE: OptionKind = OptionKind::Integer { least: 0, most: i64::MAX };
 
 /// The host's own options, sorted by name.
 pub static BUILTINS: [Builtin; 26] = [
     Builtin {
         name: "buffer_size",
-        kind: Kind::Integer { least: 1, most: 1_048_576 },
+        kind: OptionKind::Integer { least: 1, most: 1_048_576 },
         default: Some(Preset::Integer(16_384)),
         limit: Limit::No,
         help: "bytes: bodies are read and written in pieces of at most this size",
     },
     Builtin {
         name: "burst",
-        kind: Kind::Integer { least: 1, most: i64::MAX },
+        kind: OptionKind::Integer { least: 1, most: i64::MAX },
         default: None,
         limit: Limit::No,
         help: "bytes that may pass at once under a rate; absent: one buffer_size or 10 ms of rate, whichever is more",
     },
     Builtin {
         name: "chunked",
-        kind: Kind::Boolean,
+        kind: OptionKind::Boolean,
         default: None,
         limit: Limit::No,
         help: "whether a body may be sent in the chunked coding; absent: as the client's version allows",
@@ -103,21 +103,21 @@ pub static BUILTINS: [Builtin; 26] = [
     },
     Builtin {
         name: "content_type",
-        kind: Kind::FieldValue,
+        kind: OptionKind::FieldValue,
         default: Some(Preset::Text("text/html; charset=utf-8")),
         limit: Limit::No,
         help: "the content-type of a response whose handler sets none",
     },
     Builtin {
         name: "cpu",
-        kind: Kind::Integer { least: 1, most: 86_400_000 },
+        kind: OptionKind::Integer { least: 1, most: 86_400_000 },
         default: Some(Preset::Integer(10_000)),
         limit: Limit::Yes,
         help: "milliseconds of processor time that an invocation may use; it is counted in steps of 5",
     },
     Builtin {
         name: "heartbeat",
-        kind: Kind::Integer { least: 1, most: 86_400 },
+        kind: OptionKind::Integer { least: 1, most: 86_400 },
         default: None,
         limit: Limit::No,
         help: "seconds of silence after which the client of a response left open is probed; absent: never",
@@ -138,7 +138,7 @@ pub static BUILTINS: [Builtin; 26] = [
     },
     Builtin {
         name: "max_message",
-        kind: Kind::Integer { least: 1, most: 67_108_864 },
+        kind: OptionKind::Integer { least: 1, most: 67_108_864 },
         default: Some(Preset::Integer(65_536)),
         limit: Limit::Yes,
         help: "bytes that a message of a WebSocket's client may have",
@@ -159,14 +159,14 @@ pub static BUILTINS: [Builtin; 26] = [
     },
     Builtin {
         name: "memory",
-        kind: Kind::Integer { least: 65_536, most: 4_294_967_296 },
+        kind: OptionKind::Integer { least: 65_536, most: 4_294_967_296 },
         default: Some(Preset::Integer(134_217_728)),
         limit: Limit::Yes,
         help: "bytes that the memories of one invocation may grow to, together",
     },
     Builtin {
         name: "park_timeout",
-        kind: Kind::Seconds { most: 31_536_000 },
+        kind: OptionKind::Seconds { most: 31_536_000 },
         default: None,
         limit: Limit::Yes,
         help: "seconds without a published chunk after which a response left open is ended; absent: never",
@@ -180,14 +180,14 @@ pub static BUILTINS: [Builtin; 26] = [
     },
     Builtin {
         name: "push_overflow",
-        kind: Kind::Either("disconnect", "drop-oldest"),
+        kind: OptionKind::Either("disconnect", "drop-oldest"),
         default: Some(Preset::Text("disconnect")),
         limit: Limit::No,
         help: "what happens past push_queue: the client is disconnected, or loses the oldest chunks",
     },
     Builtin {
         name: "push_queue",
-        kind: Kind::Integer { least: 1, most: 67_108_864 },
+        kind: OptionKind::Integer { least: 1, most: 67_108_864 },
         default: Some(Preset::Integer(65_536)),
         limit: Limit::Yes,
         help: "bytes of published chunks that may wait for a client, each counting for at least 128",
@@ -201,42 +201,42 @@ pub static BUILTINS: [Builtin; 26] = [
     },
     Builtin {
         name: "rate_scope",
-        kind: Kind::Either("client", "connection"),
+        kind: OptionKind::Either("client", "connection"),
         default: Some(Preset::Text("client")),
         limit: Limit::No,
         help: "who shares a rate: all connections of a client, or each connection its own",
     },
     Builtin {
         name: "reuse",
-        kind: Kind::Integer { least: 1, most: 4_294_967_295 },
+        kind: OptionKind::Integer { least: 1, most: 4_294_967_295 },
         default: Some(Preset::Integer(1)),
         limit: Limit::Yes,
         help: "requests that one instance serves, one after the other; above 1 they see what earlier ones left in it",
     },
     Builtin {
         name: "share",
-        kind: Kind::Integer { least: 1, most: 100 },
+        kind: OptionKind::Integer { least: 1, most: 100 },
         default: None,
         limit: Limit::Yes,
         help: "per cent of what all routes share that the route may take alone, and of what others leave; absent: 50",
     },
     Builtin {
         name: "status",
-        kind: Kind::Integer { least: 200, most: 599 },
+        kind: OptionKind::Integer { least: 200, most: 599 },
         default: Some(Preset::Integer(200)),
         limit: Limit::No,
         help: "the status of a response whose handler sets none",
     },
     Builtin {
         name: "stream",
-        kind: Kind::Boolean,
+        kind: OptionKind::Boolean,
         default: Some(Preset::Boolean(true)),
         limit: Limit::No,
         help: "whether writes are sent as they come; false: gathered until half of buffer_size",
     },
     Builtin {
         name: "timeout",
-        kind: Kind::Seconds { most: 86_400 },
+        kind: OptionKind::Seconds { most: 86_400 },
         default: Some(Preset::Integer(30)),
         limit: Limit::Yes,
         help: "seconds that an invocation may take",
@@ -250,7 +250,7 @@ pub static BUILTINS: [Builtin; 26] = [
     },
     Builtin {
         name: "websocket",
-        kind: Kind::Boolean,
+        kind: OptionKind::Boolean,
         default: Some(Preset::Boolean(false)),
         limit: Limit::No,
         help: "whether the route takes WebSockets, and no other request",
@@ -269,15 +269,15 @@ impl Builtin {
     #[must_use]
     pub fn accepts(&self, value: &Value) -> bool {
         match self.kind {
-            Kind::Boolean => matches!(value, Value::Boolean(_)),
-            Kind::Integer { least, most } => {
+            OptionKind::Boolean => matches!(value, Value::Boolean(_)),
+            OptionKind::Integer { least, most } => {
                 matches!(value, Value::Integer(integer) if (least..=most).contains(integer))
             }
-            Kind::Seconds { most } => {
+            OptionKind::Seconds { most } => {
                 seconds(value).is_some_and(|time| !time.is_zero() && time <= Duration::from_secs(most.into()))
             }
-            Kind::FieldValue => matches!(value, Value::Text(text) if is_content_type(text)),
-            Kind::Either(one, other) => matches!(value, Value::Text(text) if text == one || text == other),
+            OptionKind::FieldValue => matches!(value, Value::Text(text) if is_content_type(text)),
+            OptionKind::Either(one, other) => matches!(value, Value::Text(text) if text == one || text == other),
         }
     }
 
@@ -293,12 +293,12 @@ impl Builtin {
     /// Reads a value from the text of a flag. What is no number stays text: [`Builtin::accepts`] has the last word.
     pub fn parse(&self, text: &str) -> Value {
         let parsed = match self.kind {
-            Kind::Boolean => text.parse().ok().map(Value::Boolean),
-            Kind::Integer { .. } => text.parse().ok().map(Value::Integer),
-            Kind::Seconds { .. } => {
+            OptionKind::Boolean => text.parse().ok().map(Value::Boolean),
+            OptionKind::Integer { .. } => text.parse().ok().map(Value::Integer),
+            OptionKind::Seconds { .. } => {
                 text.parse().ok().map(Value::Integer).or_else(|| text.parse().ok().map(Value::Float))
             }
-            Kind::FieldValue | Kind::Either(..) => None,
+            OptionKind::FieldValue | OptionKind::Either(..) => None,
         };
         parsed.unwrap_or_else(|| Value::Text(text.to_owned()))
     }
@@ -314,7 +314,7 @@ impl From<Preset> for Value {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for OptionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Boolean => f.write_str("true or false"),

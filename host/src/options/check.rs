@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::value::{Value, ValueError, printable};
-use super::{Entries, Source, find};
+use super::{Entries, OptionSource, find};
 
 /// The longest name of an option, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -18,7 +18,7 @@ pub const MAX_OPTIONS: usize = 128;
 #[error("option `{}` {fault}", shown(.name))]
 pub struct OptionError {
     /// Who set it, and so which file to correct.
-    pub set_by: Source,
+    pub set_by: OptionSource,
     /// The option's name, as it was given.
     pub name: String,
     /// What is wrong with it.
@@ -65,7 +65,7 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// Every mistake of one source. What lies past [`MAX_OPTIONS`] is one mistake, and is not looked at.
-pub(super) fn source(set_by: Source, given: &[(String, Value)]) -> Vec<OptionError> {
+pub(super) fn source(set_by: OptionSource, given: &[(String, Value)]) -> Vec<OptionError> {
     let mut seen = HashSet::new();
     let mut errors: Vec<OptionError> = given
         .iter()

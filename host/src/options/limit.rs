@@ -6,12 +6,12 @@ use std::fmt;
 
 use super::builtin::{Limit, find, seconds};
 use super::settings::{BurstRule, integer, whole};
-use super::{Entries, Entry, Source, Value};
+use super::{Entries, OptionSource, ResolvedOption, Value};
 use crate::share::Share;
 
 /// A value that a component declared, and what it was held to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lowered {
+pub struct Clamped {
     /// The option's name.
     pub name: String,
     /// What the component declared.
@@ -21,17 +21,18 @@ pub struct Lowered {
 }
 
 /// The operator's options with what `component` can change of them, and what it could not.
-pub(super) fn admit(operator: &Entries, component: &[(String, Value)]) -> (Entries, Vec<Lowered>) {
+pub(super) fn admit(operator: &Entries, component: &[(String, Value)]) -> (Entries, Vec<Clamped>) {
     let mut entries = operator.clone();
     let mut lowered = Vec::new();
     for (name, asked) in component {
         match ceiling(operator, name, asked) {
             Ceiling::File => {}
             Ceiling::Above => {
-                let entry = Entry { name: name.clone(), value: asked.clone(), source: Source::Component };
+                let entry =
+                    ResolvedOption { name: name.clone(), value: asked.clone(), source: OptionSource::Component };
                 entries.insert(name.clone(), entry);
             }
-            Ceiling::Below(granted) => lowered.push(Lowered { name: name.clone(), asked: asked.clone(), granted }),
+            Ceiling::Below(granted) => lowered.push(Clamped { name: name.clone(), asked: asked.clone(), granted }),
         }
     }
     (entries, lowered)
@@ -57,7 +58,7 @@ enum Ceiling {
 
 fn ceiling(operator: &Entries, name: &str, asked: &Value) -> Ceiling {
     let held = operator.get(name);
-    if held.is_some_and(|entry| entry.source == Source::File) {
+    if held.is_some_and(|entry| entry.source == OptionSource::File) {
         return Ceiling::File;
     }
     let Some(builtin) = find(name) else { return Ceiling::Above };
@@ -109,7 +110,7 @@ fn exceeds(asked: &Value, most: &Value) -> bool {
     }
 }
 
-impl fmt::Display for Lowered {
+impl fmt::Display for Clamped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, asked, granted } = self;
         write!(f, "option `{name}` is {asked} in the component and is held to the operator's {granted}")

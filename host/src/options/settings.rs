@@ -6,8 +6,8 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use super::builtin::{find, seconds};
-use super::{Entries, Source, Value};
-use crate::push::{Bounds, Overflow, Quotas};
+use super::{Entries, OptionSource, Value};
+use crate::push::{Overflow, QueueBounds, Quotas};
 use crate::share::Share;
 
 /// The host's own options of a route.
@@ -54,7 +54,7 @@ pub struct Settings {
     /// The burst of `upload_rate` in bytes, at least 1.
     pub upload_burst: u64,
     /// What may queue for a response that was left open.
-    pub push: Bounds,
+    pub push: QueueBounds,
     /// What the route may take of the topics.
     pub push_quotas: Quotas,
     /// How long a response that was left open waits for a chunk before it is ended.
@@ -114,7 +114,7 @@ impl Settings {
             },
             burst: bursts.resolve(rate, entries),
             upload_burst: bursts.resolve(upload_rate, entries),
-            push: Bounds {
+            push: QueueBounds {
                 bytes: size(entries, "push_queue"),
                 overflow: match text(entries, "push_overflow") {
                     "drop-oldest" => Overflow::DropOldest,
@@ -145,7 +145,7 @@ impl BurstRule {
     fn resolve(self, rate: i64, entries: &Entries) -> u64 {
         let usual = self.usual(rate, integer(entries, "buffer_size"));
         let Some(burst) = whole(entries, "burst") else { return usual };
-        let of_component = entries.get("burst").is_some_and(|entry| entry.source == Source::Component);
+        let of_component = entries.get("burst").is_some_and(|entry| entry.source == OptionSource::Component);
         match self {
             Self::Operator { buffer_size: _, burst: most } if of_component => burst.min(most.unwrap_or(usual)),
             Self::Operator { .. } | Self::Component => burst,

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use super::*;
-use crate::push::{Bounds, Overflow, Quotas};
+use crate::push::{Overflow, QueueBounds, Quotas};
 use crate::share::Share;
 
 type Given<'a> = &'a [(&'a str, Value)];
@@ -50,7 +50,7 @@ fn without_any_source_every_built_in_has_its_default() {
         rate_scope: RateScope::Client,
         burst: 16_384,
         upload_burst: 16_384,
-        push: Bounds { bytes: 65_536, overflow: Overflow::Disconnect },
+        push: QueueBounds { bytes: 65_536, overflow: Overflow::Disconnect },
         push_quotas: Quotas {
             topics: NonZeroUsize::new(10_000),
             subscribers: None,
@@ -86,10 +86,10 @@ fn a_later_source_wins_and_each_value_keeps_its_source() {
     );
     let source = |name: &str| options.all().iter().find(|entry| entry.name == name).map(|entry| entry.source);
     assert_eq!(options.get("status"), Some(&Integer(203)));
-    assert_eq!(source("status"), Some(Source::File));
-    assert_eq!(source("stream"), Some(Source::Component));
-    assert_eq!(source("chunked"), Some(Source::Flag));
-    assert_eq!(source("timeout"), Some(Source::Default));
+    assert_eq!(source("status"), Some(OptionSource::File));
+    assert_eq!(source("stream"), Some(OptionSource::Component));
+    assert_eq!(source("chunked"), Some(OptionSource::Flag));
+    assert_eq!(source("timeout"), Some(OptionSource::Default));
     assert_eq!(options.get("greeting"), Some(&text("hi")));
     assert_eq!(options.get("absent"), None);
     assert_eq!((options.settings.status, options.settings.chunked), (203, Some(true)));
@@ -121,7 +121,7 @@ fn a_component_lowers_the_operators_limits_and_never_raises_them() {
         assert_eq!(options.get(name), Some(&granted), "{name}: {flag} by flag, {asked} by the component");
         let lowered = match asked == granted {
             true => vec![],
-            false => vec![Lowered { name: name.to_owned(), asked, granted }],
+            false => vec![Clamped { name: name.to_owned(), asked, granted }],
         };
         assert_eq!(options.lowered(), lowered);
     }
@@ -243,7 +243,7 @@ fn a_value_of_the_wrong_type_or_range_says_what_is_expected() {
         let errors = resolve(&[], &[], &[(name, value)]).expect_err("the value is not accepted");
         let messages: Vec<String> = errors.iter().map(OptionError::to_string).collect();
         assert_eq!(messages, [message]);
-        assert_eq!(errors[0].set_by, Source::File);
+        assert_eq!(errors[0].set_by, OptionSource::File);
     }
 }
 
@@ -255,11 +255,11 @@ fn all_mistakes_of_all_sources_are_reported_at_once() {
         &[("", Integer(1)), ("burst", Integer(0))],
     )
     .expect_err("every source has a mistake");
-    let got: Vec<(Source, &str)> = errors.iter().map(|error| (error.set_by, error.name.as_str())).collect();
-    let component = ["status", "a b", "x"].map(|name| (Source::Component, name));
-    assert_eq!(got[0], (Source::Flag, "rate"));
+    let got: Vec<(OptionSource, &str)> = errors.iter().map(|error| (error.set_by, error.name.as_str())).collect();
+    let component = ["status", "a b", "x"].map(|name| (OptionSource::Component, name));
+    assert_eq!(got[0], (OptionSource::Flag, "rate"));
     assert_eq!(got[1..4], component);
-    assert_eq!(got[4..], [(Source::File, ""), (Source::File, "burst")]);
+    assert_eq!(got[4..], [(OptionSource::File, ""), (OptionSource::File, "burst")]);
     assert_eq!(errors[3].fault, Fault::Twice);
 }
 
@@ -286,15 +286,18 @@ fn names_values_and_their_number_are_bounded() {
         Some(errors.into_iter().map(|error| (error.set_by, error.fault)).collect::<Vec<_>>())
     };
     let preset = resolved(&[], &[], &[]).all().len();
-    assert_eq!(number(100_000, 0), Some(vec![(Source::Component, Fault::TooMany)]));
+    assert_eq!(number(100_000, 0), Some(vec![(OptionSource::Component, Fault::TooMany)]));
     assert_eq!(number(MAX_OPTIONS - preset, 0), None);
-    assert_eq!(number(MAX_OPTIONS - preset, 1), Some(vec![(Source::File, Fault::TooMany)]));
+    assert_eq!(number(MAX_OPTIONS - preset, 1), Some(vec![(OptionSource::File, Fault::TooMany)]));
 }
 
 #[test]
 fn a_message_shows_the_beginning_of_what_may_be_long_or_odd() {
-    let error =
-        OptionError { set_by: Source::Component, name: format!("\x1b[2J{}", "n".repeat(100)), fault: Fault::Name };
+    let error = OptionError {
+        set_by: OptionSource::Component,
+        name: format!("\x1b[2J{}", "n".repeat(100)),
+        fault: Fault::Name,
+    };
     let shown = error.to_string();
     assert!(shown.starts_with("option `\\u{1b}[2Jnnn"), "{shown}");
     assert!(shown.contains("n...` has no proper name"), "{shown}");

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::LEAST_CHUNK_COST;
-use super::tenant::Tenant;
+use super::MIN_CHUNK_COST;
+use super::tenant::TopicUser;
 use crate::http::chunk::Chunk;
 
 /// What may queue for a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// The most bytes that queue, each chunk counting for at least [`LEAST_CHUNK_COST`].
+pub struct QueueBounds {
+    /// The most bytes that queue, each chunk counting for at least [`MIN_CHUNK_COST`].
     pub bytes: usize,
     /// What happens past them, where routes of the subscriber's own directory publish. What others publish may take half
     /// of the bytes, gives way, and is dropped past that: they disconnect nobody.
@@ -29,16 +29,16 @@ pub enum Overflow {
 
 /// What a subscriber takes from its queue.
 #[derive(Debug)]
-pub enum Next {
+pub enum InboxItem {
     /// A chunk.
     Chunk(Arc<Chunk>),
     /// No more chunks will come.
-    End(End),
+    End(InboxEnd),
 }
 
 /// Why no more chunks come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum InboxEnd {
     /// A topic was finished.
     Finished,
     /// Too much had queued: what was left is dropped.
@@ -60,19 +60,19 @@ pub(super) enum Delivery {
 #[derive(Debug)]
 pub(super) struct Inbox {
     /// The route whose connection it is.
-    tenant: Arc<Tenant>,
-    bounds: Bounds,
-    state: Mutex<State>,
+    tenant: Arc<TopicUser>,
+    bounds: QueueBounds,
+    state: Mutex<InboxState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct InboxState {
     /// Without memory while it is empty.
     queue: VecDeque<QueuedChunk>,
     bytes: usize,
     /// How many of them are of others.
     bytes_of_others: usize,
-    end: Option<End>,
+    end: Option<InboxEnd>,
     waker: Option<(Wants, Waker)>,
 }
 
@@ -94,12 +94,12 @@ enum Wants {
 }
 
 impl Inbox {
-    pub(super) fn new(tenant: Arc<Tenant>, bounds: Bounds) -> Self {
+    pub(super) fn new(tenant: Arc<TopicUser>, bounds: QueueBounds) -> Self {
         Self { tenant, bounds, state: Mutex::default() }
     }
 
     /// Queues a chunk that `publisher` has published, or does what is to be done with one too many.
-    pub(super) fn deliver(&self, chunk: &Arc<Chunk>, publisher: &Tenant) -> Delivery {
+    pub(super) fn deliver(&self, chunk: &Arc<Chunk>, publisher: &TopicUser) -> Delivery {
         let state = &mut *self.lock();
         if state.end.is_some() {
             return Delivery::Ended;
@@ -116,7 +116,7 @@ impl Inbox {
         if state.bytes + cost > most {
             match self.bounds.overflow {
                 Overflow::Disconnect => {
-                    state.stop(End::Lagging);
+                    state.stop(InboxEnd::Lagging);
                     return Delivery::Ended;
                 }
                 Overflow::DropOldest if cost > most => return Delivery::Dropped,
@@ -137,23 +137,23 @@ impl Inbox {
         let state = &mut *self.lock();
         let goes_on = state.end.is_none();
         if goes_on {
-            state.end = Some(End::Finished);
+            state.end = Some(InboxEnd::Finished);
             state.wake(Wants::Next);
         }
         goes_on
     }
 
     /// The next chunk, or the end. Whoever polls is woken when there is more.
-    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Next> {
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<InboxItem> {
         let state = &mut *self.lock();
         if let Some(chunk) = state.pop() {
-            return Poll::Ready(Next::Chunk(chunk));
+            return Poll::Ready(InboxItem::Chunk(chunk));
         }
         if state.queue.capacity() > 0 {
             state.queue = VecDeque::new();
         }
         if let Some(end) = state.end {
-            return Poll::Ready(Next::End(end));
+            return Poll::Ready(InboxItem::End(end));
         }
         state.wait(Wants::Next, cx);
         Poll::Pending
@@ -162,20 +162,20 @@ impl Inbox {
     /// Ready once the subscriber was found to be too slow.
     pub(super) fn poll_lagging(&self, cx: &mut Context<'_>) -> Poll<()> {
         let state = &mut *self.lock();
-        if state.end == Some(End::Lagging) {
+        if state.end == Some(InboxEnd::Lagging) {
             return Poll::Ready(());
         }
         state.wait(Wants::Lag, cx);
         Poll::Pending
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
         // Every change below is whole before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl InboxState {
     fn push(&mut self, chunk: Arc<Chunk>, is_of_others: bool) {
         self.count(&chunk, is_of_others, usize::wrapping_add);
         self.queue.push_back(QueuedChunk { chunk, is_of_others });
@@ -206,7 +206,7 @@ impl State {
         }
     }
 
-    fn stop(&mut self, end: End) {
+    fn stop(&mut self, end: InboxEnd) {
         self.queue = VecDeque::new();
         (self.bytes, self.bytes_of_others) = (0, 0);
         self.end = Some(end);
@@ -233,5 +233,5 @@ impl State {
 }
 
 fn cost(chunk: &Chunk) -> usize {
-    chunk.len().max(LEAST_CHUNK_COST)
+    chunk.len().max(MIN_CHUNK_COST)
 }

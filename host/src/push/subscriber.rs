@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::inbox::{Bounds, Inbox, Next};
-use super::tenant::{Counted, Tenant};
+use super::inbox::{Inbox, InboxItem, QueueBounds};
+use super::tenant::{Counted, TopicUser};
 use super::topics::Topic;
 use super::{Hub, MAX_TOPICS, PushError, check_topic};
 
@@ -13,7 +13,7 @@ use super::{Hub, MAX_TOPICS, PushError, check_topic};
 pub struct Subscriber {
     hub: Arc<Hub>,
     /// The route that it is of, and its place among the subscribers of that.
-    tenant: Arc<Tenant>,
+    tenant: Arc<TopicUser>,
     _share: Counted,
     /// No other subscriber of its worker has it.
     number: u64,
@@ -22,7 +22,7 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    pub(super) fn new(hub: Arc<Hub>, tenant: Arc<Tenant>, share: Counted, number: u64, bounds: Bounds) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, tenant: Arc<TopicUser>, share: Counted, number: u64, bounds: QueueBounds) -> Self {
         let inbox = Arc::new(Inbox::new(tenant.clone(), bounds));
         Self { hub, tenant, _share: share, number, inbox, topics: Vec::new() }
     }
@@ -47,7 +47,7 @@ impl Subscriber {
     }
 
     /// The next chunk, or the end: no more comes after it. Whoever polls is woken when there is more.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<InboxItem> {
         self.inbox.poll_next(cx)
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::{LEAST_CHUNK_COST, MAX_CHUNK_BYTES, PushError};
+use super::{MAX_CHUNK_BYTES, MIN_CHUNK_COST, PushError};
 use crate::rate::TokenBucket;
 
 /// Those who share topics: the routes of one directory, or those that the operator gives the same name. Topics of the
@@ -49,14 +49,14 @@ pub struct Quotas {
     pub topics: Option<NonZeroUsize>,
     /// The most connections of the route that are subscribed to something.
     pub subscribers: Option<NonZeroUsize>,
-    /// The bytes a second that the route may publish, each chunk counting for at least [`LEAST_CHUNK_COST`]; as many
+    /// The bytes a second that the route may publish, each chunk counting for at least [`MIN_CHUNK_COST`]; as many
     /// may be published at once, or one chunk where that is more.
     pub publish_rate: Option<NonZeroU64>,
 }
 
 /// A route among the topics.
 #[derive(Debug)]
-pub struct Tenant {
+pub struct TopicUser {
     scope: Scope,
     /// The directory that it is of, whoever it shares topics with.
     home: Scope,
@@ -77,7 +77,7 @@ struct Taken {
 #[derive(Debug)]
 pub(super) struct Counted(Arc<AtomicUsize>);
 
-impl Tenant {
+impl TopicUser {
     /// A route of `directory`, as that is named from the routes directory on, which shares the topics of that, or those of
     /// the scope that the operator has named.
     #[must_use]
@@ -127,7 +127,7 @@ impl Tenant {
         let Some(bucket) = &self.usage.published else { return Ok(()) };
         // A bucket is whole after every change.
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let (cost, now) = (length.max(LEAST_CHUNK_COST) as u64, now());
+        let (cost, now) = (length.max(MIN_CHUNK_COST) as u64, now());
         if bucket.reserve(cost, now) <= now {
             return Ok(());
         }

@@ -11,13 +11,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ROOMY: Bounds = Bounds { bytes: 1024 * 1024, overflow: Overflow::Disconnect };
+const ROOMY: QueueBounds = QueueBounds { bytes: 1024 * 1024, overflow: Overflow::Disconnect };
 
 /// A hub as one route sees it.
 #[derive(Debug)]
 struct RouteHub {
     hub: Arc<Hub>,
-    tenant: Arc<Tenant>,
+    tenant: Arc<TopicUser>,
 }
 
 impl Deref for RouteHub {
@@ -31,7 +31,7 @@ impl Deref for RouteHub {
 impl RouteHub {
     /// The same hub, as another route sees it.
     fn of(&self, directory: &str, named: Option<&str>, quotas: Quotas) -> Self {
-        Self { hub: self.hub.clone(), tenant: Arc::new(Tenant::new(Path::new(directory), named, quotas)) }
+        Self { hub: self.hub.clone(), tenant: Arc::new(TopicUser::new(Path::new(directory), named, quotas)) }
     }
 
     fn publish(&self, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
@@ -42,31 +42,31 @@ impl RouteHub {
         self.hub.finish(&self.tenant, topic)
     }
 
-    fn subscriber(&self, bounds: Bounds) -> Subscriber {
+    fn subscriber(&self, bounds: QueueBounds) -> Subscriber {
         self.hub.subscriber(&self.tenant, bounds).expect("there is room for a subscriber")
     }
 }
 
 fn hubs<const N: usize>() -> [RouteHub; N] {
     let topics = Arc::new(Topics::new(NonZeroUsize::new(N).expect("the tests have workers")));
-    let tenant = Arc::new(Tenant::new(Path::new(""), None, Quotas::default()));
+    let tenant = Arc::new(TopicUser::new(Path::new(""), None, Quotas::default()));
     std::array::from_fn(|worker| RouteHub { hub: Arc::new(Hub::new(topics.clone(), worker)), tenant: tenant.clone() })
 }
 
-fn subscribed(hub: &RouteHub, bounds: Bounds, topics: &[&str]) -> Subscriber {
+fn subscribed(hub: &RouteHub, bounds: QueueBounds, topics: &[&str]) -> Subscriber {
     let mut subscriber = hub.subscriber(bounds);
     topics.iter().for_each(|topic| subscriber.subscribe(topic).expect("the tests have few topics"));
     subscriber
 }
 
 /// All that has queued, and the end where it has come.
-fn taken(subscriber: &mut Subscriber) -> (Vec<String>, Option<End>) {
+fn taken(subscriber: &mut Subscriber) -> (Vec<String>, Option<InboxEnd>) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut chunks = Vec::new();
     loop {
         match subscriber.poll_next(&mut cx) {
-            Poll::Ready(Next::Chunk(chunk)) => chunks.push(String::from_utf8_lossy(&chunk.piece()).into_owned()),
-            Poll::Ready(Next::End(end)) => return (chunks, Some(end)),
+            Poll::Ready(InboxItem::Chunk(chunk)) => chunks.push(String::from_utf8_lossy(&chunk.piece()).into_owned()),
+            Poll::Ready(InboxItem::End(end)) => return (chunks, Some(end)),
             Poll::Pending => return (chunks, None),
         }
     }
@@ -104,7 +104,7 @@ fn a_chunk_is_encoded_once_for_all() {
     assert_eq!(hub.publish("a", b"shared"), Ok(2));
     let mut cx = Context::from_waker(Waker::noop());
     let places = subscribers.each_mut().map(|subscriber| match subscriber.poll_next(&mut cx) {
-        Poll::Ready(Next::Chunk(chunk)) => (chunk.coded().as_ptr(), chunk.piece().as_ptr()),
+        Poll::Ready(InboxItem::Chunk(chunk)) => (chunk.coded().as_ptr(), chunk.piece().as_ptr()),
         other => panic!("{other:?}"),
     });
     assert_eq!(places[0], places[1]);
@@ -159,24 +159,24 @@ fn a_finished_subscriber_gets_what_has_queued_and_nothing_more() {
     let mut subscriber = subscribed(&hub, ROOMY, &["a", "b"]);
     assert_eq!(hub.publish("a", b"last"), Ok(1));
     assert_eq!((hub.finish("b"), hub.finish("b"), hub.publish("a", b"late")), (Ok(1), Ok(0), Ok(0)));
-    assert_eq!(taken(&mut subscriber), (vec!["last".to_owned()], Some(End::Finished)));
+    assert_eq!(taken(&mut subscriber), (vec!["last".to_owned()], Some(InboxEnd::Finished)));
 }
 
 #[test]
 fn a_subscriber_that_lags_is_disconnected_and_what_waits_for_it_dropped() {
     let [hub] = hubs();
-    let bounds = Bounds { bytes: 2 * LEAST_CHUNK_COST, overflow: Overflow::Disconnect };
+    let bounds = QueueBounds { bytes: 2 * MIN_CHUNK_COST, overflow: Overflow::Disconnect };
     let mut subscriber = subscribed(&hub, bounds, &["a"]);
     let published = [(); 4].map(|()| hub.publish("a", b"x"));
     assert_eq!(published, [Ok(1), Ok(1), Ok(0), Ok(0)]);
-    assert_eq!(taken(&mut subscriber), (vec![], Some(End::Lagging)));
+    assert_eq!(taken(&mut subscriber), (vec![], Some(InboxEnd::Lagging)));
     assert_eq!(hub.counts(), Counts { reached: 2, dropped: 0 });
 }
 
 #[test]
 fn a_subscriber_that_lags_loses_the_oldest_chunks_whole() {
     let [hub] = hubs();
-    let bounds = Bounds { bytes: 300, overflow: Overflow::DropOldest };
+    let bounds = QueueBounds { bytes: 300, overflow: Overflow::DropOldest };
     let mut subscriber = subscribed(&hub, bounds, &["a"]);
     assert_eq!(hub.publish("a", b"one"), Ok(1));
     assert_eq!(hub.publish("a", b"two"), Ok(1));
@@ -189,7 +189,7 @@ fn a_subscriber_that_lags_loses_the_oldest_chunks_whole() {
 #[test]
 fn whoever_waits_is_woken_once_and_whoever_is_busy_only_for_lagging() {
     let [hub] = hubs();
-    let bounds = Bounds { bytes: 3 * LEAST_CHUNK_COST, overflow: Overflow::Disconnect };
+    let bounds = QueueBounds { bytes: 3 * MIN_CHUNK_COST, overflow: Overflow::Disconnect };
     let mut subscriber = subscribed(&hub, bounds, &["a"]);
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(bell.clone());
@@ -198,7 +198,7 @@ fn whoever_waits_is_woken_once_and_whoever_is_busy_only_for_lagging() {
 
     assert!(subscriber.poll_next(&mut cx).is_pending());
     assert_eq!((hub.publish("a", b"x"), hub.publish("a", b"y"), rung()), (Ok(1), Ok(1), 1));
-    assert!(matches!(subscriber.poll_next(&mut cx), Poll::Ready(Next::Chunk(_))));
+    assert!(matches!(subscriber.poll_next(&mut cx), Poll::Ready(InboxItem::Chunk(_))));
     assert!(subscriber.poll_lagging(&mut cx).is_pending());
     assert_eq!((hub.publish("a", b"x"), hub.publish("a", b"y"), rung()), (Ok(1), Ok(1), 1));
     assert_eq!((hub.publish("a", b"z"), rung()), (Ok(0), 2));
@@ -249,7 +249,7 @@ fn what_another_directory_publishes_disconnects_nobody_and_gives_way() {
     let [root] = hubs();
     let [home, flood] = ["home", "flood"].map(|directory| root.of(directory, Some("chat"), Quotas::default()));
     for overflow in [Overflow::Disconnect, Overflow::DropOldest] {
-        let bounds = Bounds { bytes: 4 * LEAST_CHUNK_COST, overflow };
+        let bounds = QueueBounds { bytes: 4 * MIN_CHUNK_COST, overflow };
         let mut subscriber = subscribed(&home, bounds, &["a"]);
         let flooded = [(); 100].map(|()| flood.publish("a", b"flood").expect("it may"));
         assert_eq!(flooded.iter().sum::<u32>(), 2, "half of the queue");
@@ -285,10 +285,10 @@ fn a_route_has_so_many_topics_and_subscribers_and_what_is_given_back_can_be_take
 #[test]
 fn a_route_publishes_as_fast_as_it_may_and_a_new_version_of_it_no_faster() {
     let quotas = |rate| Quotas { publish_rate: NonZeroU64::new(rate), ..Quotas::default() };
-    let tenant = |rate| Tenant::new(Path::new(""), None, quotas(rate));
+    let tenant = |rate| TopicUser::new(Path::new(""), None, quotas(rate));
     let before = tenant(100_000);
     let now = Instant::now() + Duration::from_secs(1);
-    let charge = |tenant: &Tenant, length, after| tenant.charge(length, || now + Duration::from_millis(after));
+    let charge = |tenant: &TopicUser, length, after| tenant.charge(length, || now + Duration::from_millis(after));
     assert_eq!((charge(&before, 50_000, 0), charge(&before, 50_000, 0)), (Ok(()), Ok(())));
     assert_eq!(charge(&before, 1, 0), Err(PushError::PublishRate));
     // A small chunk counts for 128 bytes, and what was refused for none.
@@ -319,11 +319,11 @@ proptest! {
         steps in prop::collection::vec(prop_oneof![(1_usize..700).prop_map(Step::Publish), Just(Step::Take)], 0..60),
     ) {
         let [hub] = hubs();
-        let mut subscriber = subscribed(&hub, Bounds { bytes: most, overflow: Overflow::DropOldest }, &["a"]);
+        let mut subscriber = subscribed(&hub, QueueBounds { bytes: most, overflow: Overflow::DropOldest }, &["a"]);
         let mut cx = Context::from_waker(Waker::noop());
         let mut model: Vec<(u8, usize)> = Vec::new();
         let mut dropped = 0;
-        let cost = |length: usize| length.max(LEAST_CHUNK_COST);
+        let cost = |length: usize| length.max(MIN_CHUNK_COST);
         for (number, step) in (0_u8..).zip(steps) {
             match step {
                 Step::Publish(length) => {
@@ -341,8 +341,8 @@ proptest! {
                 }
                 Step::Take => {
                     let next = match subscriber.poll_next(&mut cx) {
-                        Poll::Ready(Next::Chunk(chunk)) => Some((chunk.piece()[0], chunk.len())),
-                        Poll::Ready(Next::End(end)) => panic!("{end:?}"),
+                        Poll::Ready(InboxItem::Chunk(chunk)) => Some((chunk.piece()[0], chunk.len())),
+                        Poll::Ready(InboxItem::End(end)) => panic!("{end:?}"),
                         Poll::Pending => None,
                     };
                     prop_assert_eq!(next, (!model.is_empty()).then(|| model.remove(0)));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use smallvec::SmallVec;
 
 use super::inbox::Inbox;
-use super::tenant::{Counted, Scope, Tenant};
+use super::tenant::{Counted, Scope, TopicUser};
 use super::{MAX_TOPIC_BYTES, PushError};
 
 /// Enough that the threads of one machine seldom meet.
@@ -20,10 +20,10 @@ pub struct Topics {
     workers: NonZeroUsize,
     /// Chosen anew for each process: clients may choose the names.
     hasher: RandomState,
-    shards: [RwLock<Shard>; SHARDS],
+    shards: [RwLock<TopicShard>; SHARDS],
 }
 
-type Shard = HashMap<Arc<[u8]>, Arc<Topic>>;
+type TopicShard = HashMap<Arc<[u8]>, Arc<Topic>>;
 
 /// How a topic is found: its scope, and its name.
 type Key = SmallVec<[u8; MAX_TOPIC_BYTES + size_of::<Scope>()]>;
@@ -56,7 +56,7 @@ impl Topics {
     /// Adds a subscriber of `tenant` to a topic.
     pub(super) fn add(
         &self,
-        tenant: &Tenant,
+        tenant: &TopicUser,
         name: &str,
         worker: usize,
         number: u64,
@@ -108,7 +108,7 @@ impl Topics {
         self.shards.iter().map(|shard| read(shard).len()).sum()
     }
 
-    fn shard(&self, key: &[u8]) -> &RwLock<Shard> {
+    fn shard(&self, key: &[u8]) -> &RwLock<TopicShard> {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 }
@@ -157,10 +157,10 @@ fn locked(list: &Mutex<List>) -> MutexGuard<'_, List> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
+fn read(shard: &RwLock<TopicShard>) -> RwLockReadGuard<'_, TopicShard> {
     shard.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
+fn write(shard: &RwLock<TopicShard>) -> RwLockWriteGuard<'_, TopicShard> {
     shard.write().unwrap_or_else(PoisonError::into_inner)
 }

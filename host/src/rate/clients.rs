@@ -19,17 +19,17 @@ use super::TokenBucket;
 pub struct Clients {
     rate: NonZeroU64,
     burst: u64,
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Mutex<ClientShard>; SHARDS],
 }
 
 /// Enough that the threads of one machine seldom meet.
 const SHARDS: usize = 16;
 
 /// No shard is swept for fewer buckets than this.
-const LEAST_SWEPT: usize = 32;
+const MIN_SWEEP: usize = 32;
 
 #[derive(Debug, Default)]
-struct Shard {
+struct ClientShard {
     buckets: HashMap<Client, Arc<Mutex<TokenBucket>>>,
     /// The number of buckets at which the next sweep is due.
     sweep_at: usize,
@@ -74,15 +74,15 @@ impl Clients {
     }
 }
 
-impl Shard {
+impl ClientShard {
     /// Drops what is as good as new, once the shard has doubled since the last time: a constant cost per insertion.
     fn sweep(&mut self, now: Instant) {
-        if self.buckets.len() < self.sweep_at.max(LEAST_SWEPT) {
+        if self.buckets.len() < self.sweep_at.max(MIN_SWEEP) {
             return;
         }
         // Clones are made under this shard's lock only: a count of one cannot grow meanwhile.
         self.buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !locked(bucket).is_full(now));
-        self.buckets.shrink_to(LEAST_SWEPT.max(2 * self.buckets.len()));
+        self.buckets.shrink_to(MIN_SWEEP.max(2 * self.buckets.len()));
         self.sweep_at = 2 * self.buckets.len();
     }
 }

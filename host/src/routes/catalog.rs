@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::awaited::Claim;
-use super::cover::Cover;
-use super::disk::Look;
-use super::holders::{Authority, Holders, Record};
-use super::layer::{Layer, is_layer, is_of_directory, may_mean};
-use super::load::{Loaded, Part, Standing, error};
+use super::disk::Fingerprint;
+use super::holders::{Authority, HolderRecord, Holders};
+use super::load::{Loaded, Part, Permanence, error};
+use super::middleware::{LoadedMiddleware, is_layer, is_of_directory, may_mean};
+use super::pattern_cover::Cover;
+use super::pending::PendingRoute;
 use super::route::Route;
 use super::table::RouteTable;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -25,13 +25,13 @@ mod guards;
 #[cfg(test)]
 mod tests;
 
-use chains::{Mounted, lost};
+use chains::{ChainedRoute, lost};
 use guards::Guards;
 
 /// All components of a directory.
 #[derive(Debug)]
 pub(super) struct Catalog<H = Handler> {
-    entries: BTreeMap<PathBuf, Entry<H>>,
+    entries: BTreeMap<PathBuf, CatalogEntry<H>>,
     /// What is wrong with directories and names.
     found: Vec<Diagnostic>,
     /// What was told already.
@@ -60,27 +60,27 @@ pub(super) struct Catalog<H = Handler> {
 
 /// What is known of one component.
 #[derive(Debug)]
-struct Entry<H> {
-    look: Look,
+struct CatalogEntry<H> {
+    look: Fingerprint,
     /// When it was first seen to look so.
     since: Instant,
     /// Whether the operator has said that it is meant to look so.
     confirmed: bool,
     /// How the version looked that could be loaded last.
-    loaded: Option<Look>,
-    /// How it looked when it was last begun to load it; [`Look::GONE`] where it is to be removed.
-    begun: Option<Look>,
+    loaded: Option<Fingerprint>,
+    /// How it looked when it was last begun to load it; [`Fingerprint::GONE`] where it is to be removed.
+    begun: Option<Fingerprint>,
     /// How it looked when loading it last ended.
-    tried: Option<Look>,
-    loading: Option<Claim>,
+    tried: Option<Fingerprint>,
+    loading: Option<PendingRoute>,
     /// What was known of it when it was last begun to load it.
-    claim: Option<Claim>,
+    claim: Option<PendingRoute>,
     /// The last version that could be loaded, of a route.
     route: Option<Arc<Route<H>>>,
     /// The same, with its chain: it is what serves.
-    mounted: Option<Mounted<H>>,
+    mounted: Option<ChainedRoute<H>>,
     /// The last version that could be loaded, of middleware.
-    layer: Option<Arc<Layer>>,
+    layer: Option<Arc<LoadedMiddleware>>,
     /// The middleware that the route's file asks for.
     names: Vec<String>,
     /// What it is to guard by its path, of middleware.
@@ -88,7 +88,7 @@ struct Entry<H> {
     /// Whether it cannot be read which paths it guards, of middleware.
     suspect: bool,
     /// How it looked, of middleware that nobody asks for and that guards no path.
-    passed_over: Option<Look>,
+    passed_over: Option<Fingerprint>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -96,7 +96,7 @@ struct Entry<H> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
     /// Those to load.
-    pub(super) changed: Vec<(PathBuf, Look)>,
+    pub(super) changed: Vec<(PathBuf, Fingerprint)>,
     /// Whether routes are gone.
     pub(super) removed: bool,
     /// When to look again, since something was changed too lately to be whole, or is to be removed.
@@ -130,13 +130,13 @@ impl<H> Catalog<H> {
     }
 
     /// Takes in who held what in another run.
-    pub(super) fn recall(&mut self, records: Vec<Record>) {
+    pub(super) fn recall(&mut self, records: Vec<HolderRecord>) {
         self.holders = Holders::of(records);
         self.recalled = true;
     }
 
     /// Who holds what, once all was loaded.
-    pub(super) fn records(&self) -> Option<Vec<Record>> {
+    pub(super) fn records(&self) -> Option<Vec<HolderRecord>> {
         (self.settled && !self.is_unsettled()).then(|| self.holders.records())
     }
 
@@ -149,7 +149,7 @@ impl<H> Catalog<H> {
 
     /// Forgets how those looked that could not be loaded, so that they are loaded again.
     pub(super) fn retry(&mut self) {
-        let failed = |entry: &&mut Entry<H>| entry.diagnostics.iter().any(|it| it.severity == Severity::Error);
+        let failed = |entry: &&mut CatalogEntry<H>| entry.diagnostics.iter().any(|it| it.severity == Severity::Error);
         for entry in self.entries.values_mut().filter(failed).filter(|entry| entry.loading.is_none()) {
             (entry.begun, entry.tried) = (None, None);
         }
@@ -157,7 +157,7 @@ impl<H> Catalog<H> {
 
     /// A component that looks so is being loaded, whose route file asks for these middleware, if it can be read. True
     /// where some may be wanted by that.
-    pub(super) fn begin(&mut self, file: &Path, claim: Claim, names: Option<&[String]>) -> bool {
+    pub(super) fn begin(&mut self, file: &Path, claim: PendingRoute, names: Option<&[String]>) -> bool {
         let Some(entry) = self.entries.get_mut(file) else { return false };
         (entry.loading, entry.claim) = (Some(claim.clone()), Some(claim));
         if let Some(names) = names {
@@ -185,7 +185,7 @@ impl<H> Catalog<H> {
     }
 
     /// A middleware that looks so guards no path, and is loaded only once a route names it.
-    pub(super) fn pass_over(&mut self, file: &Path, look: Look) {
+    pub(super) fn pass_over(&mut self, file: &Path, look: Fingerprint) {
         if let Some(entry) = self.entries.get_mut(file) {
             (entry.begun, entry.passed_over) = (None, Some(look));
         }
@@ -195,8 +195,8 @@ impl<H> Catalog<H> {
     pub(super) fn is_wanted(&self, file: &Path) -> bool {
         let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, file));
         let was_named = || self.guards.may_mean(file);
-        let is_loaded = |entry: &Entry<H>| entry.layer.as_ref().is_some_and(|layer| !layer.covers.is_empty());
-        let may_guard = |entry: &Entry<H>| is_loaded(entry) || !entry.covers.is_empty() || entry.suspect;
+        let is_loaded = |entry: &CatalogEntry<H>| entry.layer.as_ref().is_some_and(|layer| !layer.covers.is_empty());
+        let may_guard = |entry: &CatalogEntry<H>| is_loaded(entry) || !entry.covers.is_empty() || entry.suspect;
         let guards = || self.entries.get(file).is_some_and(may_guard);
         let is_asked_for = !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file);
         is_asked_for || is_named() || was_named() || guards()
@@ -204,13 +204,13 @@ impl<H> Catalog<H> {
 
     /// A component that looked so was loaded, or cannot be: then the version before it goes on serving, and where that
     /// may pass the next look finds it anew. Of one that was changed or removed meanwhile nothing is kept.
-    pub(super) fn end(&mut self, file: &Path, look: Look, loaded: Loaded<H>) {
+    pub(super) fn end(&mut self, file: &Path, look: Fingerprint, loaded: Loaded<H>) {
         let Some(entry) = self.entries.get_mut(file).filter(|entry| entry.begun == Some(look)) else { return };
         let (failed, mut withheld) = (loaded.part.is_none(), None);
         entry.loading = None;
         match loaded.standing {
-            Standing::Final => {}
-            Standing::Passing => entry.begun = None,
+            Permanence::Permanent => {}
+            Permanence::Transient => entry.begun = None,
         }
         match loaded.part {
             Some(Part::Route(route)) => {
@@ -246,7 +246,7 @@ impl<H> Catalog<H> {
     }
 
     /// Whether a component that looked so is still the one to load.
-    pub(super) fn is_begun(&self, file: &Path, look: Look) -> bool {
+    pub(super) fn is_begun(&self, file: &Path, look: Fingerprint) -> bool {
         self.entries.get(file).is_some_and(|entry| entry.begun == Some(look))
     }
 
@@ -280,9 +280,10 @@ impl<H> Catalog<H> {
         };
         let set: Vec<(PathBuf, String, Authority)> = self.set().collect();
         self.holders.set(set.into_iter());
-        let moved = |look: Look| {
-            let is =
-                |entry: &&Entry<H>| entry.route.is_some() && entry.loaded.is_some_and(|it| it.is_same_component(look));
+        let moved = |look: Fingerprint| {
+            let is = |entry: &&CatalogEntry<H>| {
+                entry.route.is_some() && entry.loaded.is_some_and(|it| it.is_same_component(look))
+            };
             let found = self.entries.iter().find(|(_, entry)| is(entry));
             found.map(|(file, _)| file.clone())
         };
@@ -311,15 +312,15 @@ impl<H> Catalog<H> {
     /// What the operator says of routes that do not serve: by their files and their places. While one is loaded anew
     /// nobody loses a path to it, but at first it is waited for.
     fn set(&self) -> impl Iterator<Item = (PathBuf, String, Authority)> {
-        let is_to_come = |entry: &&Entry<H>| entry.mounted.is_none() && !entry.is_leaving();
-        let is_awaited = |entry: &Entry<H>| entry.loading.is_some() && self.settled;
+        let is_to_come = |entry: &&CatalogEntry<H>| entry.mounted.is_none() && !entry.is_leaving();
+        let is_awaited = |entry: &CatalogEntry<H>| entry.loading.is_some() && self.settled;
         let entries = self.entries.iter().filter(|(file, _)| !is_layer(file));
         let entries = entries.filter(move |(_, entry)| is_to_come(entry) && !is_awaited(entry));
         entries.flat_map(|(file, entry)| {
             let (patterns, authority) = match (&entry.route, &entry.claim) {
                 (Some(route), _) => (route.mount.patterns.clone(), route.mount.authority),
-                (None, Some(Claim::At(patterns))) => (patterns.clone(), Authority::RouteFile),
-                (None, Some(Claim::Anywhere(place))) => (place.iter().cloned().collect(), Authority::Place),
+                (None, Some(PendingRoute::At(patterns))) => (patterns.clone(), Authority::RouteFile),
+                (None, Some(PendingRoute::Anywhere(place))) => (place.iter().cloned().collect(), Authority::Place),
                 (None, None) => (Vec::new(), Authority::Declared),
             };
             patterns.into_iter().map(move |pattern| (file.clone(), pattern, authority))
@@ -337,8 +338,8 @@ impl<H> Catalog<H> {
     }
 }
 
-impl<H> Entry<H> {
-    fn new(look: Look, since: Instant) -> Self {
+impl<H> CatalogEntry<H> {
+    fn new(look: Fingerprint, since: Instant) -> Self {
         let (mounted, names, diagnostics) = (None, Vec::new(), Vec::new());
         Self {
             look,
@@ -362,7 +363,7 @@ impl<H> Entry<H> {
 
     /// Whether it is to be removed.
     fn is_leaving(&self) -> bool {
-        self.begun.is_some_and(Look::is_gone)
+        self.begun.is_some_and(Fingerprint::is_gone)
     }
 
     /// Whether the version that is loaded is one that the operator means.

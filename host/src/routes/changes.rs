@@ -16,7 +16,7 @@ mod tests;
 /// What has become of a route at one of its patterns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
-    pub(super) kind: Kind,
+    pub(super) kind: ChangeKind,
     /// The methods that it declares; empty is every standard one.
     pub(super) methods: String,
     pub(super) pattern: String,
@@ -24,7 +24,7 @@ pub(super) struct Change {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ChangeKind {
     Added,
     /// The same file answers there in another version, or under other options.
     Changed,
@@ -37,33 +37,33 @@ pub(super) fn changes<H>(before: &RouteTable<H>, after: &RouteTable<H>) -> Vec<C
     let mut changes = Vec::new();
     for (place, route) in &after {
         match before.get(place) {
-            None => changes.push(Change::of(Kind::Added, place, route)),
-            Some(before) if !Arc::ptr_eq(before, route) => changes.push(Change::of(Kind::Changed, place, route)),
+            None => changes.push(Change::of(ChangeKind::Added, place, route)),
+            Some(before) if !Arc::ptr_eq(before, route) => changes.push(Change::of(ChangeKind::Changed, place, route)),
             Some(_) => {}
         }
     }
     let gone = before.iter().filter(|(place, _)| !after.contains_key(*place));
-    changes.extend(gone.map(|(place, route)| Change::of(Kind::Removed, place, route)));
+    changes.extend(gone.map(|(place, route)| Change::of(ChangeKind::Removed, place, route)));
     changes.sort_by(|one, other| one.pattern.cmp(&other.pattern));
     changes
 }
 
-type Place<'t> = (&'t str, &'t Path);
+type PatternAt<'t> = (&'t str, &'t Path);
 
-fn by_place<H>(table: &RouteTable<H>) -> BTreeMap<Place<'_>, &Arc<Route<H>>> {
+fn by_place<H>(table: &RouteTable<H>) -> BTreeMap<PatternAt<'_>, &Arc<Route<H>>> {
     let routes = table.routes().iter();
     let places = routes.flat_map(|mounted| mounted.patterns.iter().map(move |pattern| (pattern, &mounted.route)));
     places.map(|(pattern, route)| ((pattern.as_str(), route.mount.file.as_path()), route)).collect()
 }
 
 impl Change {
-    fn of<H>(kind: Kind, (pattern, file): &Place<'_>, route: &Route<H>) -> Self {
+    fn of<H>(kind: ChangeKind, (pattern, file): &PatternAt<'_>, route: &Route<H>) -> Self {
         let methods = route.mount.methods.join(",");
         Self { kind, methods, pattern: (*pattern).to_owned(), file: (*file).to_owned() }
     }
 }
 
-impl Kind {
+impl ChangeKind {
     /// One word for it.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -78,9 +78,9 @@ impl Kind {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.kind {
-            Kind::Added => '+',
-            Kind::Changed => '~',
-            Kind::Removed => '-',
+            ChangeKind::Added => '+',
+            ChangeKind::Changed => '~',
+            ChangeKind::Removed => '-',
         };
         write!(f, "{sign} ")?;
         if !self.methods.is_empty() {

@@ -42,7 +42,7 @@ pub(super) struct Claimant {
 
 /// How a claim stands against another; the greater one holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Tenure {
+enum Precedence {
     /// The file did not answer at this pattern.
     New,
     /// It did, for other methods.
@@ -81,12 +81,12 @@ fn claims<H>(routes: &[Arc<Route<H>>]) -> Claims {
 }
 
 impl<H> Claimants<'_, H> {
-    fn standing(&self, claimant: &Claimant, shape: &str) -> (Authority, Tenure) {
+    fn standing(&self, claimant: &Claimant, shape: &str) -> (Authority, Precedence) {
         let mount = &self.routes[claimant.index].mount;
         let tenure = match self.holders.methods(shape, &mount.file) {
-            None => Tenure::New,
-            Some(methods) if *methods == mount.methods => Tenure::Held,
-            Some(_) => Tenure::Changed,
+            None => Precedence::New,
+            Some(methods) if *methods == mount.methods => Precedence::Held,
+            Some(_) => Precedence::Changed,
         };
         (mount.authority, tenure)
     }
@@ -106,9 +106,9 @@ impl<H> Claimants<'_, H> {
                     Ordering::Less => (one, other, vec![one.index]),
                 };
                 let left = match (losers.as_slice(), standing.0.cmp(&other_standing.0)) {
-                    ([_], Ordering::Equal) => Left::Former,
-                    ([_], _) => Left::Of(standing.0.max(other_standing.0)),
-                    _ => Left::Neither,
+                    ([_], Ordering::Equal) => Winner::Former,
+                    ([_], _) => Winner::Of(standing.0.max(other_standing.0)),
+                    _ => Winner::Neither,
                 };
                 let file = |claimant: &Claimant| &self.routes[claimant.index].mount.file;
                 diagnostics.push(overlapping(file(loser), method, &loser.pattern, file(rival), left));
@@ -148,7 +148,7 @@ impl<H> Claimants<'_, H> {
 
 /// Who of two is left where they conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Left {
+enum Winner {
     /// The one that answered before.
     Former,
     /// The one that has it by more.
@@ -161,17 +161,17 @@ fn pairs<T>(items: &[T]) -> impl Iterator<Item = (&T, &T)> {
     items.iter().enumerate().flat_map(|(place, one)| items[place + 1..].iter().map(move |other| (one, other)))
 }
 
-fn overlapping(file: &Path, method: &str, pattern: &str, rival: &Path, left: Left) -> Diagnostic {
+fn overlapping(file: &Path, method: &str, pattern: &str, rival: &Path, left: Winner) -> Diagnostic {
     let rival = rival.display();
     let claimed = match left {
-        Left::Former => format!("by {rival}, which answers there already"),
-        Left::Of(Authority::RouteFile) => format!("by {rival}, whose route file sets it"),
-        Left::Of(Authority::Place | Authority::Declared) => format!("by {rival}, whose place it is"),
-        Left::Neither => format!("by {rival} too"),
+        Winner::Former => format!("by {rival}, which answers there already"),
+        Winner::Of(Authority::RouteFile) => format!("by {rival}, whose route file sets it"),
+        Winner::Of(Authority::Place | Authority::Declared) => format!("by {rival}, whose place it is"),
+        Winner::Neither => format!("by {rival} too"),
     };
     let result = match left {
-        Left::Former | Left::Of(_) => format!("this one is not at `{pattern}` now"),
-        Left::Neither => format!("neither is at `{pattern}` now"),
+        Winner::Former | Winner::Of(_) => format!("this one is not at `{pattern}` now"),
+        Winner::Neither => format!("neither is at `{pattern}` now"),
     };
     claimed_otherwise(
         file,

@@ -5,9 +5,9 @@
 
 mod first_load;
 mod loads;
+mod log;
 mod progress;
 mod publisher;
-mod told;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,24 +17,24 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::current::Current;
-use super::declare::Declare;
+use super::declared_paths::Declare;
 use super::disk::Files;
+use super::holder_store::{Memory, Store};
 use super::load::{Load, Loader};
-use super::memory::{Memory, Store};
 use super::watch::WatchError;
 use crate::diagnostic::Diagnostic;
 use crate::guest::Engine;
 use crate::options::Value;
 
 use first_load::FirstLoad;
-use publisher::{Event, Publisher};
+use publisher::{Publisher, PublisherEvent};
 
 /// A directory whose routes are loaded, or being loaded, by threads of their own. Dropped, it loads no more.
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
     current: Arc<Current>,
-    events: Sender<Event>,
+    events: Sender<PublisherEvent>,
     first: Arc<FirstLoad>,
     thread: Option<JoinHandle<()>>,
 }
@@ -99,16 +99,16 @@ impl Directory {
             Ok(watcher) => (Some(watcher), Ok(())),
             Err(failed) => (None, Err(failed)),
         };
-        self.tell(Event::Watched(watcher));
+        self.tell(PublisherEvent::Watched(watcher));
         watched
     }
 
     /// Loads what has changed, and again what could not be loaded.
     pub fn reload(&self) {
-        self.tell(Event::Reload);
+        self.tell(PublisherEvent::Reload);
     }
 
-    fn tell(&self, event: Event) {
+    fn tell(&self, event: PublisherEvent) {
         // Where this fails the thread has ended, which its panic has told.
         let _ = self.events.send(event);
     }
@@ -116,7 +116,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        self.tell(Event::Stop);
+        self.tell(PublisherEvent::Stop);
         if let Some(thread) = self.thread.take() {
             // Where it has panicked it has said so.
             let _ = thread.join();

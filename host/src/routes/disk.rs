@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 use thiserror::Error;
 
-use super::layer::is_layer;
 use super::load::error;
+use super::middleware::is_layer;
 use crate::diagnostic::{Diagnostic, Severity};
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ const MAX_DEPTH: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Files {
     /// Every `.wasm` and how it looks, sorted.
-    pub(super) components: Vec<(PathBuf, Look)>,
+    pub(super) components: Vec<(PathBuf, Fingerprint)>,
     /// The directories that were looked into, and the root whatever it is.
     pub(super) directories: Vec<PathBuf>,
     /// What the system refused to show: of these, and of all below them, nothing is known.
@@ -37,9 +37,9 @@ pub(super) struct Files {
 
 /// How a component and its route file look from outside: as long as this stays the same, so do their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Look {
-    component: Option<Stamp>,
-    route_file: Option<Stamp>,
+pub(super) struct Fingerprint {
+    component: Option<FileStamp>,
+    route_file: Option<FileStamp>,
 }
 
 /// Which directory a path leads to. An inode's number is given to another soon after the directory is removed: with the
@@ -53,7 +53,7 @@ pub(super) struct Identity {
 
 /// What the system says of a file: writing to it, replacing it and changing who may read it all show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     device: u64,
     inode: u64,
     length: u64,
@@ -81,7 +81,7 @@ impl Files {
     pub(super) fn find(root: &Path) -> io::Result<Self> {
         let mut files = Self { directories: vec![root.to_owned()], ..Self::default() };
         if !fs::metadata(root)?.is_dir() {
-            files.components.push((root.to_owned(), Look::at(root)?));
+            files.components.push((root.to_owned(), Fingerprint::at(root)?));
             return Ok(files);
         }
         let entries = entries(root)?;
@@ -113,7 +113,7 @@ impl Files {
     }
 
     fn take_in(&mut self, component: PathBuf) {
-        match Look::at(&component) {
+        match Fingerprint::at(&component) {
             Ok(look) => self.components.push((component, look)),
             Err(failed) => self.report_unread(component, failed),
         }
@@ -167,7 +167,7 @@ impl Files {
     }
 }
 
-impl Look {
+impl Fingerprint {
     /// The look of a component that is not there, nor anything beside it.
     pub(super) const GONE: Self = Self { component: None, route_file: None };
 
@@ -198,7 +198,7 @@ impl Look {
     /// Where the system does not say, which is not that it is gone.
     pub(super) fn at(component: &Path) -> io::Result<Self> {
         let stamp = |file: &Path| match file.metadata().or_else(|_| file.symlink_metadata()) {
-            Ok(metadata) => Ok(Some(Stamp::of(&metadata))),
+            Ok(metadata) => Ok(Some(FileStamp::of(&metadata))),
             Err(failed) if failed.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(failed) => Err(failed),
         };
@@ -214,7 +214,7 @@ impl Identity {
     }
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),

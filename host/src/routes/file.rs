@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::declare::Declare;
-use super::layer::MAX_NAMES;
+use super::declared_paths::Declare;
 use super::method::{self, MethodError};
+use super::middleware::MAX_NAMES;
 use super::pattern::{self, PatternError};
 use crate::options::{Value, ValueError, is_name, printable};
 use crate::push;
@@ -161,7 +161,7 @@ impl RouteFile {
     pub fn parse(text: &str) -> Result<Self, Vec<RouteFileError>> {
         let mut table: Table = toml::from_str(text).map_err(|error| vec![syntax(text, &error)])?;
         let lines = table.iter().map(|(key, value)| (key.clone(), line(text, &value.span()))).collect();
-        let mut reading = Reading { lines, errors: Vec::new() };
+        let mut reading = RouteFileReader { lines, errors: Vec::new() };
         let paths = reading.paths(&mut table);
         let methods = reading.methods(&mut table);
         let middleware = reading.middleware(&mut table);
@@ -189,12 +189,12 @@ impl RouteFile {
 }
 
 /// A file as it is read, and what was wrong so far.
-struct Reading {
+struct RouteFileReader {
     lines: BTreeMap<String, usize>,
     errors: Vec<RouteFileError>,
 }
 
-impl Reading {
+impl RouteFileReader {
     fn paths(&mut self, table: &mut Table) -> Vec<String> {
         let Some((line, paths)) = self.texts(table, &PATHS) else { return Vec::new() };
         if paths.is_empty() {

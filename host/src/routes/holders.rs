@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::disk::Look;
+use super::disk::Fingerprint;
 use super::pattern::shape;
 use super::table::RouteTable;
 
@@ -32,24 +32,24 @@ pub enum Authority {
 #[derive(Debug, Default)]
 pub struct Holders {
     /// By the pattern's shape, and then by the component's file.
-    held: BTreeMap<String, BTreeMap<PathBuf, Held>>,
+    held: BTreeMap<String, BTreeMap<PathBuf, HeldPattern>>,
     /// What operators say of components that are not served: who is to have which shape, and by what.
     set: BTreeMap<String, Vec<(PathBuf, Authority)>>,
 }
 
 /// What is known of a route that held a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Held {
+struct HeldPattern {
     methods: Vec<String>,
-    away: Option<Away>,
+    away: Option<MissingSince>,
 }
 
 /// Of a route whose file is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Away {
+struct MissingSince {
     since: Instant,
     /// How the file looked, by which it is known again in another place.
-    look: Option<Look>,
+    look: Option<Fingerprint>,
 }
 
 /// A pattern that is kept for a route which does not serve now.
@@ -76,7 +76,7 @@ pub(super) enum ReservedBy {
 
 /// What is written down of a route that holds a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Record {
+pub(super) struct HolderRecord {
     pub(super) shape: String,
     pub(super) file: PathBuf,
     pub(super) methods: Vec<String>,
@@ -84,20 +84,20 @@ pub(super) struct Record {
 
 impl Holders {
     /// Those of another run.
-    pub(super) fn of(records: Vec<Record>) -> Self {
+    pub(super) fn of(records: Vec<HolderRecord>) -> Self {
         let mut holders = Self::default();
-        for Record { shape, file, methods } in records {
-            holders.held.entry(shape).or_default().insert(file, Held { methods, away: None });
+        for HolderRecord { shape, file, methods } in records {
+            holders.held.entry(shape).or_default().insert(file, HeldPattern { methods, away: None });
         }
         holders
     }
 
     /// All of them, to be written down.
-    pub(super) fn records(&self) -> Vec<Record> {
+    pub(super) fn records(&self) -> Vec<HolderRecord> {
         let all = self.held.iter().flat_map(|(shape, files)| files.iter().map(move |(file, held)| (shape, file, held)));
-        let record = |(shape, file, held): (&String, &PathBuf, &Held)| {
+        let record = |(shape, file, held): (&String, &PathBuf, &HeldPattern)| {
             let (shape, file, methods) = (shape.clone(), file.clone(), held.methods.clone());
-            Record { shape, file, methods }
+            HolderRecord { shape, file, methods }
         };
         all.map(record).collect()
     }
@@ -124,7 +124,7 @@ impl Holders {
         for mounted in table.routes() {
             let mount = &mounted.route.mount;
             for pattern in &mounted.patterns {
-                let held = Held { methods: mount.methods.clone(), away: None };
+                let held = HeldPattern { methods: mount.methods.clone(), away: None };
                 self.held.entry(shape(pattern)).or_default().insert(mount.file.clone(), held);
             }
         }
@@ -140,9 +140,9 @@ impl Holders {
     }
 
     /// A component is gone, that looked so.
-    pub(super) fn leave(&mut self, file: &Path, look: Option<Look>, now: Instant) {
+    pub(super) fn leave(&mut self, file: &Path, look: Option<Fingerprint>, now: Instant) {
         for held in self.held.values_mut().filter_map(|files| files.get_mut(file)) {
-            held.away.get_or_insert(Away { since: now, look });
+            held.away.get_or_insert(MissingSince { since: now, look });
         }
     }
 
@@ -181,18 +181,18 @@ impl Holders {
     }
 
     /// A component that is gone lies somewhere else by now, where `find` finds it by how it looked.
-    pub(super) fn follow(&mut self, find: impl Fn(Look) -> Option<PathBuf>) {
+    pub(super) fn follow(&mut self, find: impl Fn(Fingerprint) -> Option<PathBuf>) {
         for files in self.held.values_mut() {
             let away = files.iter().filter_map(|(file, held)| Some((file.clone(), find(held.away?.look?)?)));
             for (from, to) in away.collect::<Vec<_>>() {
                 if let Some(held) = files.remove(&from) {
-                    files.insert(to, Held { away: None, ..held });
+                    files.insert(to, HeldPattern { away: None, ..held });
                 }
             }
         }
     }
 
-    fn retain(&mut self, stays: impl Fn(&Path, &Held) -> bool) -> bool {
+    fn retain(&mut self, stays: impl Fn(&Path, &HeldPattern) -> bool) -> bool {
         let before: usize = self.held.values().map(BTreeMap::len).sum();
         self.held.values_mut().for_each(|files| files.retain(|file, held| stays(file, held)));
         self.held.retain(|_, files| !files.is_empty());

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::awaited::Claim;
-use super::declare::Declare;
-use super::disk::{Look, ReadError};
+use super::declared_paths::Declare;
+use super::disk::{Fingerprint, ReadError};
 use super::file::{RouteFile, RouteFileError, TOPICS};
 use super::holders::Authority;
-use super::layer::{Layer, covers, is_layer};
+use super::middleware::{LoadedMiddleware, covers, is_layer};
+use super::pending::PendingRoute;
 use super::{Mount, Route, disk, method, pattern};
 use crate::diagnostic::{Diagnostic, Severity, excerpt};
 use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded};
-use crate::options::{OptionError, Options, Settings, Source, Value, printable};
+use crate::options::{OptionError, OptionSource, Options, Settings, Value, printable};
 
 /// The largest files that are read.
 const MAX_COMPONENT_BYTES: u64 = 512 * 1024 * 1024;
@@ -46,12 +46,12 @@ pub(crate) enum Unfinished {
 }
 
 /// Why a component was not loaded.
-enum Halt {
+enum NotMounted {
     Failed(Failure),
     Unfinished(Unfinished),
 }
 
-impl From<Failure> for Halt {
+impl From<Failure> for NotMounted {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
@@ -64,7 +64,7 @@ pub(crate) struct Candidate {
     pub(crate) file: PathBuf,
     /// What is said beside it, or what is wrong with that.
     pub(crate) route_file: Result<RouteFile, Failure>,
-    look: Look,
+    look: Fingerprint,
 }
 
 /// What became of one component.
@@ -75,7 +75,7 @@ pub(crate) struct Loaded<H = Handler> {
     /// What is wrong with it.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// How long that holds.
-    pub(crate) standing: Standing,
+    pub(crate) standing: Permanence,
 }
 
 /// What a component is of a routes directory.
@@ -84,23 +84,23 @@ pub(crate) enum Part<H = Handler> {
     /// A route, as yet without its chain.
     Route(Box<Route<H>>),
     /// Middleware.
-    Layer(Arc<Layer>),
+    Layer(Arc<LoadedMiddleware>),
 }
 
 /// Why a component is no part of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     diagnostics: Vec<Diagnostic>,
-    standing: Standing,
+    standing: Permanence,
 }
 
 /// How long it holds what became of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Permanence {
     /// Until its files change.
-    Final,
+    Permanent,
     /// Perhaps not for long: the system refused something, such as one more open file.
-    Passing,
+    Transient,
 }
 
 /// Loads components into an engine.
@@ -115,10 +115,10 @@ pub(crate) struct Loader {
 
 impl Candidate {
     /// Reads what lies beside a component that looks so.
-    pub(super) fn read(file: PathBuf, look: Look) -> Self {
+    pub(super) fn read(file: PathBuf, look: Fingerprint) -> Self {
         let beside = file.with_extension("toml");
         // A file that is emptied to be written anew would else be read as one without middleware.
-        let route_file = read_route_file(&beside).and_then(|route_file| match Look::at(&file) {
+        let route_file = read_route_file(&beside).and_then(|route_file| match Fingerprint::at(&file) {
             Ok(now) if now == look => Ok(route_file),
             Ok(_) | Err(_) => Err(Failure::changed(&beside)),
         });
@@ -126,21 +126,21 @@ impl Candidate {
     }
 
     /// How it looked when it was found.
-    pub(super) fn look(&self) -> Look {
+    pub(super) fn look(&self) -> Fingerprint {
         self.look
     }
 
     /// What it may answer, its component being unknown.
-    pub(super) fn claim(&self, directory: &Path) -> Claim {
+    pub(super) fn claim(&self, directory: &Path) -> PendingRoute {
         match &self.route_file {
             // Nobody asks for it by itself.
-            Ok(_) if is_layer(&self.file) => Claim::At(Vec::new()),
+            Ok(_) if is_layer(&self.file) => PendingRoute::At(Vec::new()),
             Ok(route_file) if route_file.paths.is_empty() => {
-                Claim::Anywhere(pattern::from_place(place(directory, &self.file)).ok())
+                PendingRoute::Anywhere(pattern::from_place(place(directory, &self.file)).ok())
             }
-            Ok(route_file) => Claim::At(route_file.paths.clone()),
+            Ok(route_file) => PendingRoute::At(route_file.paths.clone()),
             // It is loaded to see whether it is wrong too, and not mounted.
-            Err(_) => Claim::At(Vec::new()),
+            Err(_) => PendingRoute::At(Vec::new()),
         }
     }
 }
@@ -161,14 +161,14 @@ impl<H> From<Failure> for Loaded<H> {
 impl Failure {
     /// What is wrong with the files.
     fn lasting(diagnostics: Vec<Diagnostic>) -> Self {
-        Self { diagnostics, standing: Standing::Final }
+        Self { diagnostics, standing: Permanence::Permanent }
     }
 
     /// A file cannot be read.
     fn unread(file: &Path, reason: &ReadError, remedy: &str) -> Self {
         let standing = match reason {
-            ReadError::System(_) => Standing::Passing,
-            ReadError::NotRegular | ReadError::TooLarge(_) => Standing::Final,
+            ReadError::System(_) => Permanence::Transient,
+            ReadError::NotRegular | ReadError::TooLarge(_) => Permanence::Permanent,
         };
         Self { diagnostics: vec![error(file, reason, remedy)], standing }
     }
@@ -176,13 +176,13 @@ impl Failure {
     /// A file is written while it is read.
     fn changed(file: &Path) -> Self {
         let (reason, remedy) = ("it changed while it was read", "wait: it is read again as soon as it rests");
-        Self { diagnostics: vec![error(file, reason, remedy)], standing: Standing::Passing }
+        Self { diagnostics: vec![error(file, reason, remedy)], standing: Permanence::Transient }
     }
 
     /// Both of them: it passes where one does.
     fn and(mut self, other: Self) -> Self {
         self.diagnostics.extend(other.diagnostics);
-        let standing = if self.standing == Standing::Passing { self.standing } else { other.standing };
+        let standing = if self.standing == Permanence::Transient { self.standing } else { other.standing };
         Self { standing, ..self }
     }
 }
@@ -197,8 +197,8 @@ impl Load for Loader {
         };
         match loaded {
             Ok(loaded) => Ok(loaded),
-            Err(Halt::Failed(failure)) => Ok(failure.into()),
-            Err(Halt::Unfinished(unfinished)) => Err(unfinished),
+            Err(NotMounted::Failed(failure)) => Ok(failure.into()),
+            Err(NotMounted::Unfinished(unfinished)) => Err(unfinished),
         }
     }
 
@@ -217,7 +217,7 @@ impl Loader {
         Ok((route_file, options.settings))
     }
 
-    fn route(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, Halt> {
+    fn route(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, NotMounted> {
         let file = &candidate.file;
         match self.operator(candidate) {
             Ok((route_file, settings)) => {
@@ -228,7 +228,7 @@ impl Loader {
                 // What is wrong with the component too is told at once.
                 Ok(options) => match self.handler(file, &name, &options.settings, effort) {
                     Ok(_) => Err(failure.into()),
-                    Err(Halt::Failed(other)) => Err(failure.and(other).into()),
+                    Err(NotMounted::Failed(other)) => Err(failure.and(other).into()),
                     Err(unfinished) => Err(unfinished),
                 },
                 Err(_) => Err(failure.into()),
@@ -237,13 +237,19 @@ impl Loader {
     }
 
     /// The component itself.
-    fn handler(&self, file: &Path, name: &Arc<str>, settings: &Settings, effort: &Effort) -> Result<Handler, Halt> {
+    fn handler(
+        &self,
+        file: &Path,
+        name: &Arc<str>,
+        settings: &Settings,
+        effort: &Effort,
+    ) -> Result<Handler, NotMounted> {
         let timeout = settings.timeout.min(MAX_DESCRIBE);
         component(file, |bytes| Handler::load(&self.engine, name, bytes, settings.memory, timeout, effort))
     }
 
     /// A middleware, whose file beside it has options alone.
-    fn layer(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, Halt> {
+    fn layer(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, NotMounted> {
         let file = &candidate.file;
         let options = candidate.route_file.as_ref().map_err(Clone::clone).and_then(|beside| {
             if let Some((key, line)) = beside.of_handler() {
@@ -262,17 +268,24 @@ impl Loader {
         let (memory, timeout) = settings.map_or((0, MAX_DESCRIBE), |it| (it.memory, it.timeout.min(MAX_DESCRIBE)));
         let load = |bytes: &Bytes| Middleware::load(&self.engine, &name, bytes, memory, timeout, effort);
         let ((options, paths), component) = match (options, component(file, load)) {
-            (_, Err(Halt::Unfinished(unfinished))) => return Err(Halt::Unfinished(unfinished)),
+            (_, Err(NotMounted::Unfinished(unfinished))) => return Err(NotMounted::Unfinished(unfinished)),
             (Ok(options), Ok(component)) => (options, component),
-            (Err(one), Err(Halt::Failed(other))) => return Err(one.and(other).into()),
-            (Err(failure), Ok(_)) | (Ok(_), Err(Halt::Failed(failure))) => return Err(failure.into()),
+            (Err(one), Err(NotMounted::Failed(other))) => return Err(one.and(other).into()),
+            (Err(failure), Ok(_)) | (Ok(_), Err(NotMounted::Failed(failure))) => return Err(failure.into()),
         };
         if let Some(wrong) = too_small(file, component.start_memory(), options.settings.memory) {
             return Err(Failure::lasting(vec![wrong]).into());
         }
         let covers = covers(&self.directory, file, &paths).into();
-        let layer = Arc::new(Layer { name, file: file.clone(), options: Arc::new(options), paths, covers, component });
-        Ok(Loaded { part: Some(Part::Layer(layer)), diagnostics: Vec::new(), standing: Standing::Final })
+        let layer = Arc::new(LoadedMiddleware {
+            name,
+            file: file.clone(),
+            options: Arc::new(options),
+            paths,
+            covers,
+            component,
+        });
+        Ok(Loaded { part: Some(Part::Layer(layer)), diagnostics: Vec::new(), standing: Permanence::Permanent })
     }
 
     /// The paths that a component may declare of those that it does, and what is told of the others.
@@ -354,7 +367,7 @@ impl Loader {
         let topics = route_file.topics.clone();
         let mount = Mount { name, patterns, methods, file: file.to_owned(), middleware, directory, topics, authority };
         let route = Box::new(Route::new(mount, options, Arc::new(handler)));
-        Loaded { part: Some(Part::Route(route)), diagnostics, standing: Standing::Final }
+        Loaded { part: Some(Part::Route(route)), diagnostics, standing: Permanence::Permanent }
     }
 }
 
@@ -377,18 +390,18 @@ fn read_route_file(file: &Path) -> Result<RouteFile, Failure> {
 }
 
 /// Reads and loads a component.
-fn component<C>(file: &Path, load: impl FnOnce(&Bytes) -> Result<C, NotLoaded>) -> Result<C, Halt> {
+fn component<C>(file: &Path, load: impl FnOnce(&Bytes) -> Result<C, NotLoaded>) -> Result<C, NotMounted> {
     let bytes = disk::read(file, MAX_COMPONENT_BYTES)
         .map_err(|reason| Failure::unread(file, &reason, "make it a readable file of a component"))?;
     load(&bytes.into()).map_err(|reason| match reason {
         NotLoaded::Refused(errors) => {
             let passes = errors.iter().any(LoadError::is_passing);
             let diagnostics = errors.iter().map(|it| error(file, it, it.remedy())).collect();
-            let standing = if passes { Standing::Passing } else { Standing::Final };
-            Halt::Failed(Failure { diagnostics, standing })
+            let standing = if passes { Permanence::Transient } else { Permanence::Permanent };
+            NotMounted::Failed(Failure { diagnostics, standing })
         }
-        NotLoaded::Uncached => Halt::Unfinished(Unfinished::Uncached),
-        NotLoaded::Stopped => Halt::Unfinished(Unfinished::Stopped),
+        NotLoaded::Uncached => NotMounted::Unfinished(Unfinished::Uncached),
+        NotLoaded::Stopped => NotMounted::Unfinished(Unfinished::Stopped),
     })
 }
 
@@ -403,13 +416,15 @@ fn too_small(file: &Path, start: usize, memory: usize) -> Option<Diagnostic> {
 /// Each mistake at the file that makes it.
 fn option_errors(component: &Path, route_file: &RouteFile, errors: &[OptionError]) -> Vec<Diagnostic> {
     let report = |mistake: &OptionError| match mistake.set_by {
-        Source::File => {
+        OptionSource::File => {
             let line = route_file.line(&mistake.name).map_or_else(String::new, |line| format!("line {line}: "));
             let remedy = "write what is expected in its place";
             error(&component.with_extension("toml"), format!("{line}{mistake}"), remedy)
         }
-        Source::Component => error(component, mistake, "declare what is expected in its place, and build it again"),
-        Source::Default | Source::Flag => error(component, mistake, "correct the flag on the command line"),
+        OptionSource::Component => {
+            error(component, mistake, "declare what is expected in its place, and build it again")
+        }
+        OptionSource::Default | OptionSource::Flag => error(component, mistake, "correct the flag on the command line"),
     };
     errors.iter().map(report).collect()
 }
@@ -451,11 +466,11 @@ mod tests {
         let (component, route_file) = (directory.path().join("a.wasm"), directory.path().join("a.toml"));
         fs::write(&component, "")?;
         fs::write(&route_file, "middleware = ['auth']")?;
-        let look = Look::at(&component)?;
+        let look = Fingerprint::at(&component)?;
         assert!(Candidate::read(component.clone(), look).route_file.is_ok());
         fs::write(&route_file, "")?;
         let failure = Candidate::read(component, look).route_file.err();
-        assert_eq!(failure.map(|failure| failure.standing), Some(Standing::Passing));
+        assert_eq!(failure.map(|failure| failure.standing), Some(Permanence::Transient));
         Ok(())
     }
 }

@@ -28,16 +28,16 @@ pub(super) struct Matcher<T> {
 /// What patterns with one beginning say of the next segment.
 #[derive(Debug)]
 struct Node<T> {
-    literals: HashMap<Box<str>, Next<T>>,
+    literals: HashMap<Box<str>, SegmentNode<T>>,
     /// The more specific ones first.
-    captures: Vec<(Affixes, Next<T>)>,
+    captures: Vec<(Affixes, SegmentNode<T>)>,
     /// By prefix, the longer ones first.
     rests: Vec<(String, T)>,
 }
 
 /// What follows a segment.
 #[derive(Debug)]
-struct Next<T> {
+struct SegmentNode<T> {
     /// That of the pattern which ends with it.
     value: Option<T>,
     /// Those of patterns which do not.
@@ -60,7 +60,7 @@ impl<T> Matcher<T> {
         let last = segments.len() - 1;
         for (place, segment) in segments.into_iter().enumerate() {
             let next = match segment {
-                Segment::Literal(text) => node.literals.entry(text.into()).or_insert_with(Next::new),
+                Segment::Literal(text) => node.literals.entry(text.into()).or_insert_with(SegmentNode::new),
                 Segment::Capture { prefix, suffix } => node.capture((prefix, suffix)),
                 Segment::Rest { prefix } => return node.insert_rest(prefix, value),
             };
@@ -85,12 +85,12 @@ impl<T> Node<T> {
         Self { literals: HashMap::new(), captures: Vec::new(), rests: Vec::new() }
     }
 
-    fn capture(&mut self, affixes: Affixes) -> &mut Next<T> {
+    fn capture(&mut self, affixes: Affixes) -> &mut SegmentNode<T> {
         let rank = |(prefix, suffix): &Affixes| (Reverse(prefix.len()), Reverse(suffix.len()));
         let same = self.captures.iter().position(|(other, _)| *other == affixes);
         let place = same.unwrap_or_else(|| {
             let place = self.captures.partition_point(|(other, _)| rank(other) <= rank(&affixes));
-            self.captures.insert(place, (affixes, Next::new()));
+            self.captures.insert(place, (affixes, SegmentNode::new()));
             place
         });
         &mut self.captures[place].1
@@ -130,7 +130,7 @@ impl<T> Node<T> {
     }
 }
 
-impl<T> Next<T> {
+impl<T> SegmentNode<T> {
     fn new() -> Self {
         Self { value: None, node: None }
     }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::holders::Authority;
-use super::layer::Link;
+use super::middleware::ChainLink;
 use crate::guest::Handler;
 use crate::options::{Options, RateScope};
-use crate::push::Tenant;
+use crate::push::TopicUser;
 use crate::rate::Clients;
-use crate::share::Usage;
+use crate::share::RouteUsage;
 
 #[cfg(test)]
 mod tests;
@@ -27,17 +27,17 @@ pub struct Route<H = Handler> {
     /// What answers its requests.
     pub handler: Arc<H>,
     /// The middleware around its handler, the outermost first.
-    pub chain: Vec<Link>,
+    pub chain: Vec<ChainLink>,
     /// The clients that share its `rate`; none where it has no rate or its scope is the connection.
     pub download: Option<Arc<Clients>>,
     /// The clients that share its `upload_rate`; none where it has no such rate or its scope is the connection.
     pub upload: Option<Arc<Clients>>,
     /// What it is among the topics.
-    pub tenant: Arc<Tenant>,
+    pub tenant: Arc<TopicUser>,
     /// The invocations that run, of all its versions, where it has a `concurrency`.
     running: Arc<AtomicU32>,
     /// What all its versions take of what all routes share.
-    pub usage: Arc<Usage>,
+    pub usage: Arc<RouteUsage>,
 }
 
 /// Where a route is mounted.
@@ -63,7 +63,7 @@ pub struct Mount {
 
 /// The right to run one invocation of a route, until it is dropped.
 #[derive(Debug)]
-pub struct Permit<'r>(Option<&'r AtomicU32>);
+pub struct RoutePermit<'r>(Option<&'r AtomicU32>);
 
 impl<H> Route<H> {
     /// A route that nobody uses yet.
@@ -78,7 +78,7 @@ impl<H> Route<H> {
             upload: upload_rate.map(|rate| Arc::new(Clients::new(rate, settings.upload_burst))),
             running: Arc::default(),
             usage: Arc::default(),
-            tenant: Arc::new(Tenant::new(&mount.directory, mount.topics.as_deref(), settings.push_quotas)),
+            tenant: Arc::new(TopicUser::new(&mount.directory, mount.topics.as_deref(), settings.push_quotas)),
             mount,
             options: Arc::new(options),
             handler,
@@ -88,7 +88,7 @@ impl<H> Route<H> {
 
     /// The same route behind middleware. Both count the same invocations, and share what clients have used up.
     #[must_use]
-    pub fn behind(&self, chain: Vec<Link>) -> Self {
+    pub fn behind(&self, chain: Vec<ChainLink>) -> Self {
         Self {
             mount: self.mount.clone(),
             options: self.options.clone(),
@@ -126,11 +126,11 @@ impl<H> Route<H> {
 
     /// Admits one more invocation; none where as many as its `concurrency` are running. Without a bound nothing is
     /// counted, so that cores do not meet at a number that nobody reads.
-    pub fn admit(&self) -> Option<Permit<'_>> {
-        let Some(most) = self.options.settings.concurrency else { return Some(Permit(None)) };
+    pub fn admit(&self) -> Option<RoutePermit<'_>> {
+        let Some(most) = self.options.settings.concurrency else { return Some(RoutePermit(None)) };
         let one_more = |running: u32| (running < most.get()).then(|| running + 1);
         self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Permit(Some(&self.running)))
+        Some(RoutePermit(Some(&self.running)))
     }
 }
 
@@ -140,7 +140,7 @@ fn succeeding(clients: Option<Arc<Clients>>, before: Option<&Arc<Clients>>) -> O
     Some(before.filter(|before| before.paces_like(&clients)).cloned().unwrap_or(clients))
 }
 
-impl Drop for Permit<'_> {
+impl Drop for RoutePermit<'_> {
     fn drop(&mut self) {
         if let Some(running) = self.0 {
             running.fetch_sub(1, Ordering::Relaxed);

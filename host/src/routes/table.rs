@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::awaited::{Awaited, Claim};
 use super::conflict::settle;
 use super::holders::Holders;
 use super::matcher::Matcher;
 use super::method::{self, STANDARD};
 use super::path::{comparable, plain};
+use super::pending::{PendingPatterns, PendingRoute};
 use super::route::Route;
 use super::segment::capture_names;
 use crate::diagnostic::Diagnostic;
@@ -23,19 +23,19 @@ pub(super) mod tests;
 #[derive(Debug)]
 pub struct RouteTable<H = Handler> {
     endpoints: Matcher<Endpoint<H>>,
-    mounted: Vec<Mounted<H>>,
+    mounted: Vec<MountedRoute<H>>,
     /// The methods that some route declares and that are not standard.
     extensions: Vec<String>,
     allow: String,
     /// What may answer once it is loaded; none in a table that is complete.
-    awaited: Option<Awaited>,
+    awaited: Option<PendingPatterns>,
     /// Whether some route waits for a claim to lapse.
     waits: bool,
 }
 
 /// A route of a table.
 #[derive(Debug)]
-pub struct Mounted<H = Handler> {
+pub struct MountedRoute<H = Handler> {
     /// The route.
     pub route: Arc<Route<H>>,
     /// Its patterns that no other route claims too: there is at least one.
@@ -105,7 +105,11 @@ impl<H> RouteTable<H> {
     /// Makes a table, and reports the conflicts. Where routes conflict at a pattern, the one to which the operator gives
     /// it answers, else the one that holds it already, and else none of them; a route that is left without any is not in
     /// the table. `claims` are those of routes that are still being loaded.
-    pub fn build(mut routes: Vec<Arc<Route<H>>>, claims: Vec<Claim>, holders: &Holders) -> (Self, Vec<Diagnostic>) {
+    pub fn build(
+        mut routes: Vec<Arc<Route<H>>>,
+        claims: Vec<PendingRoute>,
+        holders: &Holders,
+    ) -> (Self, Vec<Diagnostic>) {
         routes.sort_by(|one, other| one.mount.file.cmp(&other.mount.file));
         let settled = settle(&routes, holders);
         let held: BTreeSet<(usize, &str)> =
@@ -113,9 +117,9 @@ impl<H> RouteTable<H> {
         let mounted = |(index, route): (usize, &Arc<Route<H>>)| {
             let is_held = |pattern: &&String| held.contains(&(index, pattern.as_str()));
             let patterns: Vec<String> = route.mount.patterns.iter().filter(is_held).cloned().collect();
-            (!patterns.is_empty()).then(|| Mounted { route: route.clone(), patterns })
+            (!patterns.is_empty()).then(|| MountedRoute { route: route.clone(), patterns })
         };
-        let mounted: Vec<Mounted<H>> = routes.iter().enumerate().filter_map(mounted).collect();
+        let mounted: Vec<MountedRoute<H>> = routes.iter().enumerate().filter_map(mounted).collect();
         let mut endpoints = Matcher::new();
         for (shape, claims) in &settled.claims {
             let at_shape = claims.iter().map(|claim| (routes[claim.index].clone(), capture_names(&claim.pattern)));
@@ -125,7 +129,7 @@ impl<H> RouteTable<H> {
             endpoints,
             extensions: method::extensions(declarations(mounted_routes(&mounted))).map(str::to_owned).collect(),
             allow: method::allow(declarations(mounted_routes(&mounted))),
-            awaited: Awaited::new(settled.claims.keys(), claims),
+            awaited: PendingPatterns::new(settled.claims.keys(), claims),
             waits: settled.waits,
             mounted,
         };
@@ -167,13 +171,13 @@ impl<H> RouteTable<H> {
     }
 
     /// The mounted routes, sorted by file.
-    pub fn routes(&self) -> &[Mounted<H>] {
+    pub fn routes(&self) -> &[MountedRoute<H>] {
         &self.mounted
     }
 
     /// Whether it has the very routes that another has, at the same patterns.
     pub(super) fn has_routes_of(&self, other: &Self) -> bool {
-        let same = |(one, other): (&Mounted<H>, &Mounted<H>)| {
+        let same = |(one, other): (&MountedRoute<H>, &MountedRoute<H>)| {
             Arc::ptr_eq(&one.route, &other.route) && one.patterns == other.patterns
         };
         self.mounted.len() == other.mounted.len() && self.mounted.iter().zip(&other.mounted).all(same)
@@ -196,7 +200,7 @@ impl<H> Endpoint<H> {
     }
 }
 
-fn mounted_routes<H>(mounted: &[Mounted<H>]) -> impl Iterator<Item = &Arc<Route<H>>> + Clone {
+fn mounted_routes<H>(mounted: &[MountedRoute<H>]) -> impl Iterator<Item = &Arc<Route<H>>> + Clone {
     mounted.iter().map(|it| &it.route)
 }
 

@@ -13,10 +13,10 @@ use crate::worker::Worker;
 
 /// The most sockets that a worker is to hear of at once, once it has nothing to do. Few: what was read to tell of a socket,
 /// and what its connection has in memory, is still in the caches of the core when its turn comes.
-pub(super) const HEARD_AT_ONCE: usize = 16;
+pub(super) const EVENTS_PER_TICK: usize = 16;
 
 /// Where [`IdlePoll::misses`] ends: then one chance to poll in two to this power is taken.
-const MOST_MISSES: u32 = 7;
+const MAX_MISSES: u32 = 7;
 
 thread_local! {
     static AWAKE: RefCell<Option<Awake>> = const { RefCell::new(None) };
@@ -83,7 +83,7 @@ impl IdlePoll {
             let since_last = asked - self.asked;
             self.asked = asked;
             // As many as it is told of at once: others wait to be told of, and to look for them is to be told of all.
-            if since_last >= HEARD_AT_ONCE as u64 {
+            if since_last >= EVENTS_PER_TICK as u64 {
                 self.since = None;
                 return false;
             }
@@ -102,7 +102,7 @@ impl IdlePoll {
             return true;
         }
         self.since = None;
-        self.misses = (self.misses + 1).min(MOST_MISSES);
+        self.misses = (self.misses + 1).min(MAX_MISSES);
         self.let_go = (1 << self.misses) - 1;
         false
     }
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn a_worker_that_is_asked_as_much_as_it_hears_of_does_not_poll() {
         let (mut poll, now) = (IdlePoll::new(WINDOW), Instant::now());
-        let heard = HEARD_AT_ONCE as u64;
+        let heard = EVENTS_PER_TICK as u64;
         assert!(poll.goes_on(1, || now));
         assert!(!poll.goes_on(1 + heard, || now));
         assert!(!poll.goes_on(1 + heard, || now), "nothing was asked since");

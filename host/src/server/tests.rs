@@ -56,7 +56,7 @@ impl Load for Gated {
 
 /// A server of `plain`, and of one component that is late, behind a gate.
 struct Gateway {
-    running: Running,
+    running: RunningServer,
     gate: Arc<Gate>,
     _routes: TempDir,
 }

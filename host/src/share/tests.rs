@@ -37,7 +37,7 @@ fn a_route_alone_takes_its_share_and_many_leave_some() {
 
 #[test]
 fn what_threads_count_adds_up_wherever_it_is_given_back() {
-    let usage = Arc::new(Usage::default());
+    let usage = Arc::new(RouteUsage::default());
     usage.add(Resource::Invocations, 5);
     let elsewhere = usage.clone();
     std::thread::spawn(move || {

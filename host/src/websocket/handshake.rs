@@ -1,7 +1,7 @@
 //! The opening handshake, on the server's side (RFC 6455 section 4.2).
 //!
 //! Owns what a valid upgrade is, and how one that is none is refused. It must not know routes or handlers: who may
-//! connect (`Origin`) is theirs to say.
+//! connect (`InvocationTemplate`) is theirs to say.
 
 use base64::Engine;
 use base64::alphabet;
@@ -30,9 +30,9 @@ const KEY_DECODER: GeneralPurpose =
 
 /// The value of `Sec-WebSocket-Accept`, by which a client sees that its handshake was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accept(String);
+pub struct AcceptKey(String);
 
-impl Accept {
+impl AcceptKey {
     /// The value.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -72,7 +72,7 @@ impl HandshakeError {
 ///
 /// # Errors
 /// See [`HandshakeError`]: the first that is wrong.
-pub fn check(head: &RequestHead, body: BodyFraming) -> Result<Accept, HandshakeError> {
+pub fn check(head: &RequestHead, body: BodyFraming) -> Result<AcceptKey, HandshakeError> {
     let has = |field: &str, token: &[u8]| list(head.values(field)).any(|element| element.eq_ignore_ascii_case(token));
     let asked = has("upgrade", b"websocket") && has("connection", b"upgrade");
     // An upgrade that comes with HTTP/1.0 is to be ignored (RFC 9110 section 7.8).
@@ -87,7 +87,9 @@ pub fn check(head: &RequestHead, body: BodyFraming) -> Result<Accept, HandshakeE
         return Err(HandshakeError::Key);
     }
     match body {
-        BodyFraming::None => Ok(Accept(STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize()))),
+        BodyFraming::None => {
+            Ok(AcceptKey(STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())))
+        }
         BodyFraming::Length(_) | BodyFraming::Chunked => Err(HandshakeError::Body),
     }
 }

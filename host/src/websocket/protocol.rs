@@ -29,13 +29,13 @@ const READ: usize = 4096;
 #[derive(Debug)]
 pub struct Protocol {
     max_message: usize,
-    stage: Stage,
+    stage: ProtocolState,
     /// What is to be remembered: the frames of a message whose last one has not come, that a close frame was sent.
     memory: Option<Box<WebSocketContext>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum ProtocolState {
     /// The next frame begins a message.
     Between,
     /// The next frame that is no control frame goes on with a message.
@@ -48,7 +48,7 @@ enum Stage {
 
 /// What a frame was to the server.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum WebSocketEvent {
     /// The end of a message.
     Message(Message),
     /// Nothing to act on, but that the client lives: a part of a message, a ping, a pong, a message after the close.
@@ -90,19 +90,19 @@ impl Protocol {
     /// The frames after a handshake. A message of the client's may have `max_message` bytes.
     #[must_use]
     pub fn new(max_message: usize) -> Self {
-        Self { max_message, stage: Stage::Between, memory: None }
+        Self { max_message, stage: ProtocolState::Between, memory: None }
     }
 
     /// Whether messages may still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Between | Stage::Within)
+        matches!(self.stage, ProtocolState::Between | ProtocolState::Within)
     }
 
     /// Whether no frame follows in either direction.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.stage == Stage::Closed
+        self.stage == ProtocolState::Closed
     }
 
     /// Takes the next frame off the start of `input`, and says what it was; none until all of it is there. What
@@ -110,8 +110,8 @@ impl Protocol {
     ///
     /// `input` need not be longer than `max_message`, or 125 bytes, and the 14 of a header. Once the WebSocket is
     /// closed what comes is dropped.
-    pub fn read(&mut self, input: &mut BytesMut, output: &mut Vec<u8>) -> Option<Event> {
-        if self.stage == Stage::Closed {
+    pub fn read(&mut self, input: &mut BytesMut, output: &mut Vec<u8>) -> Option<WebSocketEvent> {
+        if self.stage == ProtocolState::Closed {
             input.clear();
             return None;
         }
@@ -123,21 +123,26 @@ impl Protocol {
         Some(event.unwrap_or_else(|violation| {
             self.close(Some(violation.close_frame()), output);
             self.end();
-            Event::Broken(violation)
+            WebSocketEvent::Broken(violation)
         }))
     }
 
     /// Begins to close, with a close frame in `output`. A second call, and one after the end, does nothing.
     pub fn close(&mut self, close: Option<CloseFrame>, output: &mut Vec<u8>) {
         if self.is_open() {
-            self.stage = Stage::Closing;
+            self.stage = ProtocolState::Closing;
             // It writes into memory, which takes all, and no close frame was sent before.
-            let _ = self.memory().close(&mut Wire { input: &[], output }, close.map(Into::into));
+            let _ = self.memory().close(&mut FrameBuffer { input: &[], output }, close.map(Into::into));
         }
     }
 
-    fn read_frame(&mut self, header: &FrameHeader, frame: &[u8], output: &mut Vec<u8>) -> Result<Event, Violation> {
-        let mut wire = Wire { input: frame, output };
+    fn read_frame(
+        &mut self,
+        header: &FrameHeader,
+        frame: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Result<WebSocketEvent, Violation> {
+        let mut wire = FrameBuffer { input: frame, output };
         let memory = self.memory();
         let read = memory.read(&mut wire);
         // Into memory, too. After the answer to a close frame it says that this was the end.
@@ -148,25 +153,25 @@ impl Protocol {
             Ok(protocol::Message::Ping(_) | protocol::Message::Pong(_) | protocol::Message::Frame(_)) => None,
             Ok(protocol::Message::Close(_)) | Err(Error::ConnectionClosed) => {
                 self.end();
-                return Ok(Event::Closed);
+                return Ok(WebSocketEvent::Closed);
             }
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => None,
             Err(error) => return Err(explain(error, self.max_message)),
         };
-        if self.stage == Stage::Closing {
-            return Ok(Event::Heard);
+        if self.stage == ProtocolState::Closing {
+            return Ok(WebSocketEvent::Heard);
         }
         if let OpCode::Data(_) = header.opcode {
-            self.stage = if header.is_final { Stage::Between } else { Stage::Within };
+            self.stage = if header.is_final { ProtocolState::Between } else { ProtocolState::Within };
         }
-        if self.stage == Stage::Between {
+        if self.stage == ProtocolState::Between {
             self.memory = None;
         }
-        Ok(message.map_or(Event::Heard, Event::Message))
+        Ok(message.map_or(WebSocketEvent::Heard, WebSocketEvent::Message))
     }
 
     fn end(&mut self) {
-        self.stage = Stage::Closed;
+        self.stage = ProtocolState::Closed;
         self.memory = None;
     }
 
@@ -212,18 +217,18 @@ fn explain(error: Error, max_message: usize) -> Violation {
 }
 
 /// Memory, as tungstenite reads and writes it. More may come behind its end.
-struct Wire<'w> {
+struct FrameBuffer<'w> {
     input: &'w [u8],
     output: &'w mut Vec<u8>,
 }
 
-impl Read for Wire<'_> {
+impl Read for FrameBuffer<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.input.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.input.read(buffer) }
     }
 }
 
-impl Write for Wire<'_> {
+impl Write for FrameBuffer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.output.write(bytes)
     }

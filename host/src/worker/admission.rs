@@ -2,20 +2,20 @@
 
 use crate::guest::{self, Engine};
 use crate::routes::{self, Route};
-use crate::share::{Resource, Usage};
+use crate::share::{Resource, RouteUsage};
 
 /// The right to run a request of a route, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Admission<'w> {
-    _route: routes::Permit<'w>,
-    _places: guest::Permit<'w>,
-    _own: Own<'w>,
+    _route: routes::RoutePermit<'w>,
+    _places: guest::InvocationPermit<'w>,
+    _own: RouteUsageGuard<'w>,
 }
 
 /// What of the route's places a request has.
 #[derive(Debug)]
-struct Own<'w> {
-    usage: &'w Usage,
+struct RouteUsageGuard<'w> {
+    usage: &'w RouteUsage,
     places: usize,
 }
 
@@ -25,7 +25,7 @@ impl<'w> Admission<'w> {
         let _route = route.admit()?;
         let permit = engine.permit(places)?;
         let (taken, free) = (permit.taken() as usize, (engine.max_invocations() - permit.taken()) as usize);
-        let own = Own::take(&route.usage, places as usize);
+        let own = RouteUsageGuard::take(&route.usage, places as usize);
         let sum = || route.usage.sum(Resource::Invocations);
         // Whatever others take, a route that runs nothing may run one request.
         let allowed = route.options.settings.share.allows(sum, taken, free) || sum() <= own.places;
@@ -33,14 +33,14 @@ impl<'w> Admission<'w> {
     }
 }
 
-impl<'w> Own<'w> {
-    fn take(usage: &'w Usage, places: usize) -> Self {
+impl<'w> RouteUsageGuard<'w> {
+    fn take(usage: &'w RouteUsage, places: usize) -> Self {
         usage.add(Resource::Invocations, places);
         Self { usage, places }
     }
 }
 
-impl Drop for Own<'_> {
+impl Drop for RouteUsageGuard<'_> {
     fn drop(&mut self) {
         self.usage.subtract(Resource::Invocations, self.places);
     }

@@ -1,13 +1,13 @@
 //! `--dev`: what those who write handlers are shown, and nobody else.
 
-use host::config::Audience;
+use host::config::ErrorDetail;
 
 use crate::support::{Process, RoutesDir, TestServer, host, run, text};
 
 const TIMING: &str = "\r\nServer-Timing: queue;dur=";
 
 fn server(routes: RoutesDir) -> TestServer {
-    TestServer::builder(routes).audience(Audience::Developers).start()
+    TestServer::builder(routes).audience(ErrorDetail::Development).start()
 }
 
 #[test]

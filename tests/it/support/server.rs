@@ -5,18 +5,18 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use host::close_reason::CloseReason;
-use host::config::{Audience, Compiling, Config, Limits, Timeouts};
+use host::config::{Compiling, Config, ErrorDetail, Limits, Timeouts};
 use host::diagnostic::Diagnostic;
 use host::options::Value;
 use host::push::Counts;
-use host::server::{Running, Server};
+use host::server::{RunningServer, Server};
 
 use super::{Client, PATIENCE, RoutesDir, compile_cache, log};
 
 /// A server that serves.
 #[derive(Debug)]
 pub struct TestServer {
-    running: Running,
+    running: RunningServer,
     diagnostics: Vec<Diagnostic>,
     routes: RoutesDir,
 }
@@ -162,7 +162,7 @@ impl Builder {
     }
 
     /// Who sees its answers.
-    pub fn audience(mut self, audience: Audience) -> Self {
+    pub fn audience(mut self, audience: ErrorDetail) -> Self {
         self.config.audience = audience;
         // What the tests call every host.
         self.config.dev_hosts = vec!["it".to_owned()];

@@ -17,7 +17,7 @@ const MAX_FIELDS: usize = 256;
 
 /// What came of a response.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(super) struct CallResponse {
     /// Its status; none where not one byte came.
     pub(super) status: Option<u16>,
     /// The bytes that came, framing included.
@@ -28,7 +28,7 @@ pub(super) struct Reply {
 
 /// How a response is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum BodyFormat {
     /// The body without its framing.
     Decoded,
     /// As it was sent.
@@ -36,7 +36,7 @@ pub(super) enum Form {
 }
 
 /// Where in the response the next byte is.
-enum State {
+enum ReadState {
     /// In a head, an interim response's or the last one's.
     Head,
     /// In a body whose framing says where it ends.
@@ -45,16 +45,16 @@ enum State {
     Rest,
 }
 
-impl Reply {
+impl CallResponse {
     /// Reads until the connection ends, and prints.
     pub(super) fn read(
         mut socket: &TcpStream,
         to_head_request: bool,
-        form: Form,
+        form: BodyFormat,
         out: &mut impl Write,
     ) -> io::Result<Self> {
         let mut reply = Self::default();
-        let mut state = State::Head;
+        let mut state = ReadState::Head;
         let mut input = BytesMut::new();
         let mut buffer = vec![0; PIECE];
         loop {
@@ -70,12 +70,12 @@ impl Reply {
             };
             reply.received += piece.len() as u64;
             input.extend_from_slice(piece);
-            if form == Form::Raw {
+            if form == BodyFormat::Raw {
                 out.write_all(piece)?;
             }
             let mut decoded = match form {
-                Form::Raw => Sink::Nowhere,
-                Form::Decoded => Sink::To(&mut *out),
+                BodyFormat::Raw => BodySink::Nowhere,
+                BodyFormat::Decoded => BodySink::To(&mut *out),
             };
             state = reply.advance(state, &mut input, to_head_request, &mut decoded)?;
             out.flush()?;
@@ -86,35 +86,35 @@ impl Reply {
     /// Goes on as far as the input does.
     fn advance(
         &mut self,
-        mut state: State,
+        mut state: ReadState,
         input: &mut BytesMut,
         to_head_request: bool,
-        out: &mut Sink<'_>,
-    ) -> io::Result<State> {
+        out: &mut BodySink<'_>,
+    ) -> io::Result<ReadState> {
         loop {
             state = match state {
-                State::Head => {
-                    let Some((length, status, framing)) = parse(input) else { return Ok(State::Head) };
+                ReadState::Head => {
+                    let Some((length, status, framing)) = parse(input) else { return Ok(ReadState::Head) };
                     out.write(&input.split_to(length))?;
                     self.status = Some(status);
                     match framing {
-                        _ if status < 200 => State::Head,
-                        _ if to_head_request || status == 204 || status == 304 => State::Rest,
-                        Some(framing) => State::Framed(BodyDecoder::new(framing, u64::MAX)),
-                        None => State::Rest,
+                        _ if status < 200 => ReadState::Head,
+                        _ if to_head_request || status == 204 || status == 304 => ReadState::Rest,
+                        Some(framing) => ReadState::Framed(BodyDecoder::new(framing, u64::MAX)),
+                        None => ReadState::Rest,
                     }
                 }
-                State::Framed(mut decoder) => match decoder.decode(input, PIECE) {
+                ReadState::Framed(mut decoder) => match decoder.decode(input, PIECE) {
                     Ok(Decoded::Piece(piece)) => {
                         out.write(&piece)?;
-                        State::Framed(decoder)
+                        ReadState::Framed(decoder)
                     }
-                    Ok(Decoded::NeedMore) => return Ok(State::Framed(decoder)),
-                    Ok(Decoded::End) | Err(_) => State::Rest,
+                    Ok(Decoded::NeedMore) => return Ok(ReadState::Framed(decoder)),
+                    Ok(Decoded::End) | Err(_) => ReadState::Rest,
                 },
-                State::Rest => {
+                ReadState::Rest => {
                     out.write(&input.split())?;
-                    return Ok(State::Rest);
+                    return Ok(ReadState::Rest);
                 }
             };
         }
@@ -122,12 +122,12 @@ impl Reply {
 }
 
 /// Where what is decoded goes.
-enum Sink<'w> {
+enum BodySink<'w> {
     Nowhere,
     To(&'w mut dyn Write),
 }
 
-impl Sink<'_> {
+impl BodySink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Nowhere => Ok(()),

@@ -11,7 +11,7 @@ use host::routes::Mount;
 /// What of a request can be typed.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Request")]
-pub(super) struct Request {
+pub(super) struct CallRequest {
     /// Its target: the path, percent-encoded, and the query [default: the route's path, if that captures nothing].
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
@@ -33,7 +33,7 @@ pub(super) struct Request {
     body_file: Option<PathBuf>,
 }
 
-impl Request {
+impl CallRequest {
     /// The method.
     pub(super) fn method(&self) -> &str {
         let usual = if self.body.is_some() || self.body_file.is_some() { "POST" } else { "GET" };

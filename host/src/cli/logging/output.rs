@@ -20,7 +20,7 @@ const CAPACITY: Capacity = Capacity { records: 16_384, bytes: 4 * 1024 * 1024 };
 const GUEST: &str = "guest";
 
 /// How long a thread that panics waits for its line to be written, as the process may end with it.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const PANIC_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 thread_local! {
     /// What the thread that writes the log has to say itself, which does not queue.
@@ -50,7 +50,7 @@ impl LogOutput {
         let queue = self.0.clone();
         std::panic::set_hook(Box::new(move |panic| {
             tell_panic(panic);
-            queue.flush(LAST_WORDS);
+            queue.flush(PANIC_FLUSH_TIMEOUT);
         }));
     }
 }
@@ -64,7 +64,7 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
         BacktraceStatus::Captured => format!("{message}\n{backtrace}"),
         _ => message.to_owned(),
     };
-    tracing::error!(thread = name, "a thread of the host has panicked{place}: {message}");
+    tracing::error!(target: "log", thread = name, "a thread of the host has panicked{place}: {message}");
 }
 
 /// What becomes of the log is a line of it.
@@ -72,7 +72,7 @@ fn tell(trouble: Trouble<'_>) -> Option<String> {
     match trouble {
         Trouble::Dropped(lines) => {
             OWN_LINES.set(Some(String::new()));
-            tracing::warn!(lines, "lines of the log were dropped: they could not be written fast enough");
+            tracing::warn!(target: "log", lines, "lines of the log were dropped: they could not be written fast enough");
             OWN_LINES.take()
         }
         // There is nowhere else to say it.

@@ -24,7 +24,7 @@ pub(super) enum Text {
 
 /// The fields of an event.
 #[derive(Default)]
-struct Parts {
+struct EventParts {
     /// Where it comes from, where a library says so by the means of the crate `log`.
     target: Option<String>,
     fields: String,
@@ -38,7 +38,7 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let (level, target) = (*event.metadata().level(), event.metadata().target());
-        let mut parts = Parts::default();
+        let mut parts = EventParts::default();
         event.record(&mut parts);
         let [dim, colour, plain] = match to.has_ansi_escapes() {
             true => ["\x1b[2m", colour(level), "\x1b[0m"],
@@ -65,7 +65,7 @@ fn colour(level: Level) -> &'static str {
     }
 }
 
-impl Visit for Parts {
+impl Visit for EventParts {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let mut shown = String::new();
         // A text grows as it has to.

@@ -10,7 +10,7 @@ use crate::websocket::message::Message;
 const ENOUGH: usize = 16 * 1024;
 
 /// What a message counts for at least: small ones take memory too.
-const LEAST_MESSAGE_COST: usize = 128;
+const MIN_MESSAGE_COST: usize = 128;
 
 /// Messages in order, without memory while there are none.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl Backlog {
 }
 
 fn cost(message: &Message) -> usize {
-    message.len().max(LEAST_MESSAGE_COST)
+    message.len().max(MIN_MESSAGE_COST)
 }
 
 #[cfg(test)]

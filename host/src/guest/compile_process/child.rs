@@ -15,12 +15,12 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::wire::{Bounds, Frame, Request};
+use super::wire::{ChildFrame, CompileRequest, ProcessBounds};
 use crate::guest::component::{self, LoadError};
+use crate::guest::component_facts::{ComponentFacts, MAX_FACTS_BYTES};
 use crate::guest::engine::Engine;
-use crate::guest::facts::{Facts, MAX_FACTS_BYTES};
 use crate::guest::middleware;
-use crate::guest::state::State;
+use crate::guest::state::GuestState;
 
 /// How much lower its priority is: beside threads that serve it gets a quarter of a processor.
 const NICE: i32 = 5;
@@ -44,18 +44,18 @@ pub fn compile_for(parent: u32) -> io::Result<()> {
         return Err(io::Error::other("this command is for the host itself"));
     }
     let mut stdin = io::stdin().lock();
-    let (request, bounds) = Request::read(&mut stdin)?;
+    let (request, bounds) = CompileRequest::read(&mut stdin)?;
     limit(bounds, &request)?;
     let mut component = Vec::new();
     stdin.read_to_end(&mut component)?;
     let frames = Frames(Arc::new(Mutex::new(io::stdout())));
-    let printed = tracing_subscriber::registry().with(Printed(frames.clone()));
+    let printed = tracing_subscriber::registry().with(PrintForwarder(frames.clone()));
     let last = tracing::subscriber::with_default(printed, || match compile(&request, &component, &frames) {
         Ok(facts) if facts.encode().len() > MAX_FACTS_BYTES => {
-            Frame::Refused(vec![LoadError::Describe(format!("it declares more than {MAX_FACTS_BYTES} bytes"))])
+            ChildFrame::Refused(vec![LoadError::Describe(format!("it declares more than {MAX_FACTS_BYTES} bytes"))])
         }
-        Ok(facts) => Frame::Facts(facts),
-        Err(errors) => Frame::Refused(errors),
+        Ok(facts) => ChildFrame::ComponentFacts(facts),
+        Err(errors) => ChildFrame::Refused(errors),
     });
     frames.send(&last)
 }
@@ -65,19 +65,19 @@ pub fn compile_for(parent: u32) -> io::Result<()> {
 struct Frames(Arc<Mutex<Stdout>>);
 
 impl Frames {
-    fn send(&self, frame: &Frame) -> io::Result<()> {
+    fn send(&self, frame: &ChildFrame) -> io::Result<()> {
         let mut stdout = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         frame.write(&mut *stdout)
     }
 }
 
-fn compile(request: &Request, bytes: &[u8], frames: &Frames) -> Result<Facts, Vec<LoadError>> {
+fn compile(request: &CompileRequest, bytes: &[u8], frames: &Frames) -> Result<ComponentFacts, Vec<LoadError>> {
     let engine = Engine::for_compiling(request.reservation);
     let engine = engine.map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let compiled = component::compile(&engine, bytes)?;
     let code = compiled.serialize().map_err(|error| vec![LoadError::Broken(format!("{error:#}"))])?;
     // All of it has left this process before anything of the component runs.
-    let sent = frames.send(&Frame::Code(code));
+    let sent = frames.send(&ChildFrame::Code(code));
     sent.map_err(|error| vec![LoadError::Broken(format!("its code cannot be sent: {error}"))])?;
     limit_start().map_err(|error| vec![LoadError::Start(error.to_string())])?;
     let describe = match request.is_handler {
@@ -87,12 +87,12 @@ fn compile(request: &Request, bytes: &[u8], frames: &Frames) -> Result<Facts, Ve
     let pre = component::link(&engine, &compiled)?;
     let (timeout, wall) = (request.timeout, request.wall());
     lower_later();
-    let state = State::alone_in_process(Arc::from(request.name.as_str()), request.memory, timeout, wall);
+    let state = GuestState::alone_in_process(Arc::from(request.name.as_str()), request.memory, timeout, wall);
     component::start(&engine, &pre, describe.as_ref(), state, timeout, wall).map_err(|error| vec![error])
 }
 
 /// Limits this process: what it takes, what it leaves behind, and what it may do to others.
-fn limit(bounds: Bounds, request: &Request) -> io::Result<()> {
+fn limit(bounds: ProcessBounds, request: &CompileRequest) -> io::Result<()> {
     // What is reserved does not count, what can be written does.
     set(Resource::Data, bounds.memory, request.memory as u64)?;
     set(Resource::Cpu, bounds.cpu_seconds, AFTER_COMPILING.as_secs())?;
@@ -132,26 +132,26 @@ fn lower_later() {
 }
 
 /// Sends on what the component prints.
-struct Printed(Frames);
+struct PrintForwarder(Frames);
 
-impl<S: Subscriber> Layer<S> for Printed {
+impl<S: Subscriber> Layer<S> for PrintForwarder {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if event.metadata().target() == "guest" {
-            let mut line = Line::default();
+            let mut line = PrintedLine::default();
             event.record(&mut line);
             // What cannot be sent nobody waits for.
-            let _ = self.0.send(&Frame::Printed(json!({ "stream": line.stream, "text": line.text })));
+            let _ = self.0.send(&ChildFrame::Printed(json!({ "stream": line.stream, "text": line.text })));
         }
     }
 }
 
 #[derive(Default)]
-struct Line {
+struct PrintedLine {
     stream: String,
     text: String,
 }
 
-impl Visit for Line {
+impl Visit for PrintedLine {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
             // Writing to a string does not fail.

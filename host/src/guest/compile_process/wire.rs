@@ -8,11 +8,11 @@ use serde_json::{Value as Json, json};
 use super::MAX_FRAME_BYTES;
 use crate::config::Compiling;
 use crate::guest::component::LoadError;
-use crate::guest::facts::Facts;
+use crate::guest::component_facts::ComponentFacts;
 
 /// What is asked of a process; the component follows it.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::guest) struct Request {
+pub(in crate::guest) struct CompileRequest {
     /// The component's name, for what it prints.
     pub(in crate::guest) name: String,
     /// Whether it is a handler, and describes itself where it can; else it is middleware.
@@ -27,20 +27,20 @@ pub(in crate::guest) struct Request {
 
 /// The bounds of the process itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bounds {
+pub(super) struct ProcessBounds {
     pub(super) memory: u64,
     pub(super) cpu_seconds: u64,
 }
 
 /// What a process sends.
 #[derive(Debug)]
-pub(in crate::guest) enum Frame {
+pub(in crate::guest) enum ChildFrame {
     /// The compiled component.
     Code(Vec<u8>),
     /// A line that the component has printed.
     Printed(Json),
     /// What was found out of it. It is the last.
-    Facts(Facts),
+    ComponentFacts(ComponentFacts),
     /// Why it is no good. It is the last.
     Refused(Vec<LoadError>),
 }
@@ -50,7 +50,7 @@ const PRINTED: u8 = b'P';
 const FACTS: u8 = b'F';
 const REFUSED: u8 = b'R';
 
-impl Request {
+impl CompileRequest {
     /// How long its start and what it says of itself may take where others are before it: that time is one of processors.
     pub(super) fn wall(&self) -> Duration {
         4 * self.timeout
@@ -72,7 +72,7 @@ impl Request {
         encoded
     }
 
-    pub(super) fn read(from: &mut impl Read) -> io::Result<(Self, Bounds)> {
+    pub(super) fn read(from: &mut impl Read) -> io::Result<(Self, ProcessBounds)> {
         let mut length = [0; 4];
         from.read_exact(&mut length)?;
         let mut header = Vec::new();
@@ -86,11 +86,11 @@ impl Request {
             timeout: Duration::from_micros(number("timeout")?),
             reservation: number("reservation")?,
         };
-        Ok((request, Bounds { memory: number("limit-memory")?, cpu_seconds: number("limit-cpu")? }))
+        Ok((request, ProcessBounds { memory: number("limit-memory")?, cpu_seconds: number("limit-cpu")? }))
     }
 }
 
-impl Frame {
+impl ChildFrame {
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let mut write = |kind: u8, payload: &[u8]| {
             to.write_all(&[kind])?;
@@ -101,7 +101,7 @@ impl Frame {
         match self {
             Self::Code(code) => write(CODE, code),
             Self::Printed(line) => write(PRINTED, line.to_string().as_bytes()),
-            Self::Facts(facts) => write(FACTS, &facts.encode()),
+            Self::ComponentFacts(facts) => write(FACTS, &facts.encode()),
             Self::Refused(errors) => {
                 let errors: Vec<Json> = errors.iter().filter_map(encode_error).collect();
                 write(REFUSED, json!(errors).to_string().as_bytes())
@@ -131,7 +131,7 @@ impl Frame {
         Ok(Some(match kind[0] {
             CODE => Self::Code(payload),
             PRINTED => Self::Printed(serde_json::from_slice(&payload)?),
-            FACTS => Self::Facts(Facts::decode(&payload).ok_or_else(wrong)?),
+            FACTS => Self::ComponentFacts(ComponentFacts::decode(&payload).ok_or_else(wrong)?),
             REFUSED => {
                 let errors: Vec<Json> = serde_json::from_slice(&payload)?;
                 Self::Refused(
@@ -157,7 +157,7 @@ fn encode_error(error: &LoadError) -> Option<Json> {
 }
 
 fn decode_error(error: &Json) -> Option<LoadError> {
-    let text = crate::guest::report::reason(error["text"].as_str()?);
+    let text = crate::guest::error_text::reason(error["text"].as_str()?);
     Some(match error["kind"].as_str()? {
         "broken" => LoadError::Broken(text),
         "proposal" => LoadError::Proposal(text),
@@ -172,8 +172,8 @@ fn decode_error(error: &Json) -> Option<LoadError> {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> io::Result<Option<Frame>> {
-        Frame::read(&mut io::Cursor::new(bytes), 1000)
+    fn read(bytes: &[u8]) -> io::Result<Option<ChildFrame>> {
+        ChildFrame::read(&mut io::Cursor::new(bytes), 1000)
     }
 
     #[test]
@@ -195,12 +195,12 @@ mod tests {
             assert!(read(&bytes).is_err(), "{bytes:?}");
         }
         assert!(matches!(read(b""), Ok(None)));
-        assert!(matches!(read(&frame(CODE, 3, b"abc")), Ok(Some(Frame::Code(code))) if code == b"abc"));
+        assert!(matches!(read(&frame(CODE, 3, b"abc")), Ok(Some(ChildFrame::Code(code))) if code == b"abc"));
     }
 
     #[test]
     fn a_request_is_read_as_it_was_written() -> io::Result<()> {
-        let request = Request {
+        let request = CompileRequest {
             name: "a\"b".to_owned(),
             is_handler: true,
             memory: 123,
@@ -209,8 +209,11 @@ mod tests {
         };
         let limits = Compiling { memory: 7, cpu: Duration::from_secs(3), ..Compiling::default() };
         let encoded = request.encode(&limits);
-        assert_eq!(Request::read(&mut encoded.as_slice())?, (request, Bounds { memory: 7, cpu_seconds: 3 }));
-        assert!(Request::read(&mut &encoded[..10]).is_err());
+        assert_eq!(
+            CompileRequest::read(&mut encoded.as_slice())?,
+            (request, ProcessBounds { memory: 7, cpu_seconds: 3 })
+        );
+        assert!(CompileRequest::read(&mut &encoded[..10]).is_err());
         Ok(())
     }
 }

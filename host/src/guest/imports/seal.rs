@@ -3,22 +3,22 @@
 use wasmtime::component::{LinkerInstance, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
-use super::super::state::State;
+use super::super::state::GuestState;
 use super::super::types::GuestError;
 use crate::http::response::ResponseError;
 
 /// Links it.
-pub(super) fn add(linker: &mut LinkerInstance<'_, State>) -> Result<()> {
-    linker.func_wrap("field", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
+    linker.func_wrap("field", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
         let sealed = exchange.seal_field(&name.to_str(&store)?).map_err(ResponseError::from);
         Ok((sealed.map_err(GuestError::from),))
     })?;
-    linker.func_wrap("context", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+    linker.func_wrap("context", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
         Ok((exchange.seal_note(&name.to_str(&store)?).map_err(GuestError::from),))
     })?;
-    linker.func_wrap("sealed", |store: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
+    linker.func_wrap("sealed", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let Some(exchange) = store.data().exchange() else { return Ok((None,)) };
         Ok((exchange.sealed_note(&name.to_str(&store)?),))
     })

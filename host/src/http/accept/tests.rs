@@ -1,12 +1,12 @@
 use proptest::prelude::*;
 
-use super::Form::{Html, Plain};
+use super::BodyForm::{Html, Plain};
 use super::*;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
 
-fn preferred(values: &[&str]) -> Form {
-    Form::preferred(values.iter().map(|value| value.as_bytes()))
+fn preferred(values: &[&str]) -> BodyForm {
+    BodyForm::preferred(values.iter().map(|value| value.as_bytes()))
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn range() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_bytes_are_too_much(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..4)) {
-        Form::preferred(values.iter().map(Vec::as_slice));
+        BodyForm::preferred(values.iter().map(Vec::as_slice));
     }
 
     #[test]

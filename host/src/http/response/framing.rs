@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::encode::{self, Framing, Upgrade};
-use super::{Date, Response, State};
+use super::{Date, Response, ResponseState};
 use crate::http::head::Version;
 
 impl Response {
@@ -74,7 +74,7 @@ impl Response {
             larger.extend_from_slice(&self.output);
             self.output = larger;
         }
-        encode::piece(self.state == State::Sending(Framing::Chunked), piece, &mut self.output);
+        encode::piece(self.state == ResponseState::Sending(Framing::Chunked), piece, &mut self.output);
     }
 
     /// Four pieces, so that a writer and a socket overlap, within 64 KiB unless one piece is larger.

@@ -1,10 +1,10 @@
 //! The response that ends HTTP on its connection: what follows is WebSocket (RFC 6455 section 4.2.2).
 
 use super::encode::{self, Framing, Upgrade};
-use super::{Date, Response, ResponseError, State};
+use super::{Date, Response, ResponseError, ResponseState};
 
 /// Fields of the handshake that are the host's to say: another key's answer, extensions that nobody speaks.
-const OF_THE_HOST: [&str; 2] = ["sec-websocket-accept", "sec-websocket-extensions"];
+const UPGRADE_FIELDS: [&str; 2] = ["sec-websocket-accept", "sec-websocket-extensions"];
 
 impl Response {
     /// Answers 101 with `accept` as its `Sec-WebSocket-Accept` and the fields that were set, in place of the status that
@@ -14,7 +14,7 @@ impl Response {
     /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
     pub fn switch_to_websocket(&mut self, accept: &str, date: fn() -> Date) -> Result<(), ResponseError> {
         self.check_building()?;
-        for name in OF_THE_HOST {
+        for name in UPGRADE_FIELDS {
             self.fields.remove(name);
         }
         self.status = 101;
@@ -30,7 +30,7 @@ impl Response {
         };
         encode::head(&head, &mut self.output);
         self.has_head = true;
-        self.state = State::Complete;
+        self.state = ResponseState::Complete;
         Ok(())
     }
 }

@@ -7,24 +7,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::guards::replaces;
-use super::{Catalog, Entry};
+use super::{Catalog, CatalogEntry};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::options::{Source, printable};
-use crate::routes::awaited::Claim;
-use crate::routes::cover::{Cover, Extent};
-use crate::routes::layer::{ChainError, Found, Layer, Link, chain, is_layer, is_of_directory};
+use crate::options::{OptionSource, printable};
 use crate::routes::load::error;
+use crate::routes::middleware::{
+    ChainError, ChainLink, LoadedMiddleware, MiddlewareLookup, chain, is_layer, is_of_directory,
+};
+use crate::routes::pattern_cover::{Cover, Extent};
+use crate::routes::pending::PendingRoute;
 use crate::routes::route::Route;
 
 /// The most routes that are named where many are affected.
-const MOST_NAMED: usize = 5;
+const MAX_NAMED_FILES: usize = 5;
 
 /// How many middleware files that are gone, and that nothing is behind, are kept at most.
 const MAX_IDLE: usize = 100;
 
 /// A route with its chain.
 #[derive(Debug)]
-pub(super) struct Mounted<H> {
+pub(super) struct ChainedRoute<H> {
     /// What it was made of: the route without its chain.
     of: Arc<Route<H>>,
     /// What serves.
@@ -33,19 +35,19 @@ pub(super) struct Mounted<H> {
 
 /// A chain, and what is told of it.
 struct Chained {
-    links: Vec<Link>,
+    links: Vec<ChainLink>,
     /// The middleware that the files no longer ask for.
     kept: Vec<PathBuf>,
 }
 
-impl<H> Mounted<H> {
-    fn new(of: &Arc<Route<H>>, chain: Vec<Link>) -> Self {
+impl<H> ChainedRoute<H> {
+    fn new(of: &Arc<Route<H>>, chain: Vec<ChainLink>) -> Self {
         let route = if chain.is_empty() { of.clone() } else { Arc::new(of.behind(chain)) };
         Self { of: of.clone(), route }
     }
 
-    fn is(&self, of: &Arc<Route<H>>, chain: &[Link]) -> bool {
-        let same = |(one, other): (&Link, &Link)| one.is(other);
+    fn is(&self, of: &Arc<Route<H>>, chain: &[ChainLink]) -> bool {
+        let same = |(one, other): (&ChainLink, &ChainLink)| one.is(other);
         let same_chain = self.route.chain.len() == chain.len() && self.route.chain.iter().zip(chain).all(same);
         Arc::ptr_eq(&self.of, of) && same_chain
     }
@@ -54,7 +56,7 @@ impl<H> Mounted<H> {
 impl<H> Catalog<H> {
     /// Mounts each loaded route behind its chain. What waits for middleware claims its patterns; what cannot have its
     /// chain is told, and what has one that its files do not ask for any more.
-    pub(super) fn mount(&mut self) -> (Vec<Claim>, Vec<Diagnostic>) {
+    pub(super) fn mount(&mut self) -> (Vec<PendingRoute>, Vec<Diagnostic>) {
         for (file, _) in self.entries.iter().filter(|(_, entry)| entry.route.is_some() && entry.is_confirmed()) {
             self.guards.forget(file);
         }
@@ -68,11 +70,11 @@ impl<H> Catalog<H> {
                         diagnostics.push(still_behind(file, &kept));
                     }
                     if entry.mounted.as_ref().is_none_or(|mounted| !mounted.is(route, &links)) {
-                        mounted.push((file.clone(), Mounted::new(route, links)));
+                        mounted.push((file.clone(), ChainedRoute::new(route, links)));
                     }
                 }
                 Err(ChainError::Awaited(_)) if entry.mounted.is_some() => {}
-                Err(ChainError::Awaited(_)) => claims.push(Claim::At(route.mount.patterns.clone())),
+                Err(ChainError::Awaited(_)) => claims.push(PendingRoute::At(route.mount.patterns.clone())),
                 Err(fault @ (ChainError::Broken(_) | ChainError::Missing(_))) => {
                     let result = match entry.mounted {
                         Some(_) => "the version before it still serves",
@@ -112,8 +114,8 @@ impl<H> Catalog<H> {
         let named = &route.mount.middleware;
         let names = self.guards.names(file, named);
         let found = chain(file, &names, |path| self.layer(path))?;
-        let (files, layers): (Vec<PathBuf>, Vec<Arc<Layer>>) = found.into_iter().unzip();
-        let mut links: Vec<Link> = layers.into_iter().map(|layer| Link { layer, only: None }).collect();
+        let (files, layers): (Vec<PathBuf>, Vec<Arc<LoadedMiddleware>>) = found.into_iter().unzip();
+        let mut links: Vec<ChainLink> = layers.into_iter().map(|layer| ChainLink { layer, only: None }).collect();
         let is_of =
             |layer: &Path, name: &String| layer.file_name().is_some_and(|file| file == &*format!("_{name}.wasm"));
         let lost = files.iter().filter(|layer| {
@@ -134,19 +136,19 @@ impl<H> Catalog<H> {
                 Extent::Some => Some(covers.clone()),
                 Extent::All => None,
             };
-            covered.push(Link { layer: self.loaded(layer)?, only });
+            covered.push(ChainLink { layer: self.loaded(layer)?, only });
         }
         links.splice(of_directories..of_directories, covered);
         let mut owed = Vec::new();
         for layer in self.guards.owed(&route.mount) {
-            let is_there = |link: &Link| {
+            let is_there = |link: &ChainLink| {
                 let file = &link.layer.file;
                 !link.is_partial() && (replaces(file, &layer) || self.is_moved(&layer, file))
             };
             if links.iter().any(is_there) {
                 continue;
             }
-            owed.push(Link { layer: self.loaded(&layer)?, only: None });
+            owed.push(ChainLink { layer: self.loaded(&layer)?, only: None });
             kept.push(layer);
         }
         links.splice(..0, owed);
@@ -154,11 +156,11 @@ impl<H> Catalog<H> {
     }
 
     /// A middleware that there must be.
-    fn loaded(&self, file: &Path) -> Result<Arc<Layer>, ChainError> {
+    fn loaded(&self, file: &Path) -> Result<Arc<LoadedMiddleware>, ChainError> {
         match self.layer(file) {
-            Found::Loaded(layer) => Ok(layer),
-            Found::Awaited => Err(ChainError::Awaited(file.to_owned())),
-            Found::Broken | Found::Nothing => Err(ChainError::Broken(file.to_owned())),
+            MiddlewareLookup::Loaded(layer) => Ok(layer),
+            MiddlewareLookup::Awaited => Err(ChainError::Awaited(file.to_owned())),
+            MiddlewareLookup::Broken | MiddlewareLookup::Nothing => Err(ChainError::Broken(file.to_owned())),
         }
     }
 
@@ -192,25 +194,25 @@ impl<H> Catalog<H> {
     }
 
     /// What is known of a file as middleware.
-    fn layer(&self, file: &Path) -> Found<Arc<Layer>> {
+    fn layer(&self, file: &Path) -> MiddlewareLookup<Arc<LoadedMiddleware>> {
         match self.entries.get(file) {
             Some(entry) => match &entry.layer {
-                Some(layer) => Found::Loaded(layer.clone()),
-                None if entry.is_leaving() => Found::Broken,
-                None if entry.loading.is_some() || entry.tried.is_none() => Found::Awaited,
-                None => Found::Broken,
+                Some(layer) => MiddlewareLookup::Loaded(layer.clone()),
+                None if entry.is_leaving() => MiddlewareLookup::Broken,
+                None if entry.loading.is_some() || entry.tried.is_none() => MiddlewareLookup::Awaited,
+                None => MiddlewareLookup::Broken,
             },
-            None if self.unread.iter().any(|path| path == file) => Found::Broken,
-            None => Found::Nothing,
+            None if self.unread.iter().any(|path| path == file) => MiddlewareLookup::Broken,
+            None => MiddlewareLookup::Nothing,
         }
     }
 }
 
 /// What a version of a middleware guarded with and the next one does not have, as a list in words: options of its file,
 /// and that it sees requests. Empty where nothing is lost.
-pub(super) fn lost(before: &Layer, after: &Layer) -> String {
-    let of_file = |layer: &Layer| -> Vec<String> {
-        let entries = layer.options.all().iter().filter(|entry| entry.source == Source::File);
+pub(super) fn lost(before: &LoadedMiddleware, after: &LoadedMiddleware) -> String {
+    let of_file = |layer: &LoadedMiddleware| -> Vec<String> {
+        let entries = layer.options.all().iter().filter(|entry| entry.source == OptionSource::File);
         entries.map(|entry| entry.name.clone()).collect()
     };
     let kept = of_file(after);
@@ -231,9 +233,9 @@ fn extent(covers: &[Cover], patterns: &[String]) -> Extent {
 }
 
 /// A middleware's file is gone.
-fn gone<H>(file: &Path, entry: &Entry<H>, behind: &[&Route<H>]) -> Diagnostic {
-    let named: Vec<String> = behind.iter().take(MOST_NAMED).map(|route| affected(route)).collect();
-    let more = match behind.len().saturating_sub(MOST_NAMED) {
+fn gone<H>(file: &Path, entry: &CatalogEntry<H>, behind: &[&Route<H>]) -> Diagnostic {
+    let named: Vec<String> = behind.iter().take(MAX_NAMED_FILES).map(|route| affected(route)).collect();
+    let more = match behind.len().saturating_sub(MAX_NAMED_FILES) {
         0 => String::new(),
         more => format!(" and {more} more routes"),
     };
@@ -251,14 +253,14 @@ fn gone<H>(file: &Path, entry: &Entry<H>, behind: &[&Route<H>]) -> Diagnostic {
 }
 
 fn affected<H>(route: &Route<H>) -> String {
-    let patterns = route.mount.patterns.iter().take(MOST_NAMED).map(|pattern| printable(pattern));
+    let patterns = route.mount.patterns.iter().take(MAX_NAMED_FILES).map(|pattern| printable(pattern));
     let patterns: Vec<_> = patterns.collect();
     format!("{} of {}", patterns.join(", "), route.mount.file.display())
 }
 
 /// A route is behind middleware that its files do not ask for.
 fn still_behind(file: &Path, kept: &[PathBuf]) -> Diagnostic {
-    let kept: Vec<String> = kept.iter().take(MOST_NAMED).map(|layer| layer.display().to_string()).collect();
+    let kept: Vec<String> = kept.iter().take(MAX_NAMED_FILES).map(|layer| layer.display().to_string()).collect();
     let reason = format!("it is still behind the middleware {}, which its files ask for no longer", kept.join(", "));
     error(file, reason, "ask for it again; if the route is meant to be without it, reload with SIGHUP")
 }

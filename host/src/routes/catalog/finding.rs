@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Catalog, Entry, Findings};
-use crate::routes::disk::Look;
-use crate::routes::layer::is_layer;
+use super::{Catalog, CatalogEntry, Findings};
+use crate::routes::disk::Fingerprint;
+use crate::routes::middleware::is_layer;
 
 /// For how many times the rest of a file a route whose component is gone waits at most for others to come.
 const REMOVAL_RESTS: u32 = 10;
@@ -19,13 +19,13 @@ impl<H> Catalog<H> {
     /// removal and a file of the same name.
     pub(in crate::routes) fn find(
         &mut self,
-        files: Vec<(PathBuf, Look)>,
+        files: Vec<(PathBuf, Fingerprint)>,
         unread: &[PathBuf],
         now: Instant,
         rest: Duration,
     ) -> Findings {
         let known = self.entries.keys().filter(|file| !unread.iter().any(|path| file.starts_with(path)));
-        let mut looks: BTreeMap<PathBuf, Look> = known.map(|file| (file.clone(), Look::GONE)).collect();
+        let mut looks: BTreeMap<PathBuf, Fingerprint> = known.map(|file| (file.clone(), Fingerprint::GONE)).collect();
         looks.extend(files);
         let mut findings = Findings::default();
         self.looked_at = Some(now);
@@ -56,7 +56,7 @@ impl<H> Catalog<H> {
         &mut self,
         findings: &mut Findings,
         file: PathBuf,
-        look: Look,
+        look: Fingerprint,
         confirming: bool,
         (now, rest): (Instant, Duration),
     ) {
@@ -67,7 +67,7 @@ impl<H> Catalog<H> {
         let wanted = wanted || unknown || look.is_gone();
         let entry = self.entries.entry(file.clone()).or_insert_with(|| {
             self.holders.come(&file);
-            Entry::new(look, now)
+            CatalogEntry::new(look, now)
         });
         if entry.look != look {
             (entry.look, entry.since, entry.confirmed) = (look, now, false);

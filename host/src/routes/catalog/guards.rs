@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
-use crate::routes::layer::{is_of_directory, may_mean};
 use crate::routes::method;
+use crate::routes::middleware::{is_of_directory, may_mean};
 use crate::routes::pattern::shape;
 use crate::routes::route::Mount;
 use crate::routes::table::RouteTable;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::routes::holders::Record;
+use crate::routes::holders::HolderRecord;
 use crate::routes::table::tests::{by, declared, route};
 
 /// A file, its patterns and its methods.
@@ -19,8 +19,11 @@ fn routes(rows: &[Row]) -> Vec<Arc<Route<()>>> {
 fn holders(before: &[Row]) -> Holders {
     let records = routes(before).into_iter().flat_map(|route| {
         let (file, methods) = (route.mount.file.clone(), route.mount.methods.clone());
-        let record =
-            move |pattern: &String| Record { shape: shape(pattern), file: file.clone(), methods: methods.clone() };
+        let record = move |pattern: &String| HolderRecord {
+            shape: shape(pattern),
+            file: file.clone(),
+            methods: methods.clone(),
+        };
         route.mount.patterns.iter().map(record).collect::<Vec<_>>()
     });
     Holders::of(records.collect())

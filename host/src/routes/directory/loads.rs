@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::guest::Attempt;
+use crate::guest::LoadAttempt;
 use crate::routes::load::Candidate;
 
 #[cfg(test)]
@@ -30,7 +30,7 @@ pub(super) struct Loads {
     /// These have to be compiled.
     uncached: Vec<ToCompile>,
     looking_up: Vec<PathBuf>,
-    compiling: Vec<Compile>,
+    compiling: Vec<CompileJob>,
     number: u64,
 }
 
@@ -42,10 +42,10 @@ struct ToCompile {
 }
 
 #[derive(Debug)]
-struct Compile {
+struct CompileJob {
     number: u64,
     file: PathBuf,
-    attempt: Attempt,
+    attempt: LoadAttempt,
     turns: u32,
     turn_ends: Instant,
     /// Whether it starts and describes itself by now.
@@ -90,7 +90,7 @@ impl Loads {
 
     /// Stops what is compiled and is not as it was found any more.
     pub(super) fn stop_unless(&mut self, is_there: impl Fn(&Path) -> bool) {
-        self.compiling.iter_mut().filter(|it| !is_there(&it.file)).for_each(Compile::stop);
+        self.compiling.iter_mut().filter(|it| !is_there(&it.file)).for_each(CompileJob::stop);
     }
 
     /// What can be begun now, if anything.
@@ -111,8 +111,8 @@ impl Loads {
     }
 
     /// Something was begun to be compiled.
-    pub(super) fn begin(&mut self, number: u64, candidate: &Candidate, turns: u32, attempt: Attempt, now: Instant) {
-        self.compiling.push(Compile {
+    pub(super) fn begin(&mut self, number: u64, candidate: &Candidate, turns: u32, attempt: LoadAttempt, now: Instant) {
+        self.compiling.push(CompileJob {
             number,
             file: candidate.file.clone(),
             attempt,
@@ -188,7 +188,7 @@ impl Loads {
     }
 }
 
-impl Compile {
+impl CompileJob {
     fn stop(&mut self) {
         if !std::mem::replace(&mut self.is_stopped, true) {
             self.attempt.stop();
@@ -198,6 +198,6 @@ impl Compile {
 
 impl Drop for Loads {
     fn drop(&mut self) {
-        self.compiling.iter_mut().for_each(Compile::stop);
+        self.compiling.iter_mut().for_each(CompileJob::stop);
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Progress {
 
 /// What is told of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Report {
+pub(super) struct ProgressReport {
     /// Components that are loaded, or could not be.
     pub(super) done: usize,
     /// These, those that are being loaded and those that wait for it.
@@ -58,14 +58,18 @@ impl Progress {
     }
 
     /// What is told now, where some are `compiling` and others are `waiting`.
-    pub(super) fn tell(&mut self, compiling: &[PathBuf], waiting: usize, now: Instant) -> Report {
+    pub(super) fn tell(&mut self, compiling: &[PathBuf], waiting: usize, now: Instant) -> ProgressReport {
         self.tell_at = Some(now + AGAIN);
-        Report { done: self.done, total: self.done + compiling.len() + waiting, compiling: compiling.to_owned() }
+        ProgressReport {
+            done: self.done,
+            total: self.done + compiling.len() + waiting,
+            compiling: compiling.to_owned(),
+        }
     }
 }
 
 /// `compiling: 3 of 9 files are done, still at a.wasm, b.wasm`
-impl fmt::Display for Report {
+impl fmt::Display for ProgressReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "compiling: {} of {} files are done, still at ", self.done, self.total)?;
         let name = |file: &Path| {

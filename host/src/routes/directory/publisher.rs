@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use super::first_load::FirstLoad;
 use super::loads::{Begin, Loads};
+use super::log;
 use super::progress::Progress;
-use super::told;
-use crate::guest::{Attempt, Effort};
+use crate::guest::{Effort, LoadAttempt};
 use crate::routes::catalog::{Catalog, Findings};
 use crate::routes::current::Current;
-use crate::routes::disk::{Files, Look};
-use crate::routes::layer::{covers, is_layer};
-use crate::routes::load::{Candidate, Load, Loaded, Standing, Unfinished};
-use crate::routes::memory::Store;
+use crate::routes::disk::{Files, Fingerprint};
+use crate::routes::holder_store::Store;
+use crate::routes::load::{Candidate, Load, Loaded, Permanence, Unfinished};
+use crate::routes::middleware::{covers, is_layer};
 use crate::routes::route::Route;
 use crate::routes::table::RouteTable;
 use crate::routes::watch::Watcher;
@@ -43,7 +43,7 @@ pub(super) use watching::watch;
 
 /// What the thread is told.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum PublisherEvent {
     /// A component was looked up in the compile cache.
     LookedUp(Candidate, Result<Loaded, Unfinished>),
     /// What has this number is compiled, and starts.
@@ -70,7 +70,7 @@ pub(super) struct Publisher {
     /// Whether changes are to be noticed of which the system does not tell.
     polls: bool,
     /// For the threads that load.
-    events: Sender<Event>,
+    events: Sender<PublisherEvent>,
     loads: Loads,
     progress: Progress,
     /// When what is new is to be published, if anything is.
@@ -97,7 +97,7 @@ impl Publisher {
     pub(super) fn new(
         root: &Path,
         load: Arc<dyn Load>,
-        events: Sender<Event>,
+        events: Sender<PublisherEvent>,
         first: Arc<FirstLoad>,
         files: Files,
         mut store: Option<Store>,
@@ -125,7 +125,7 @@ impl Publisher {
         };
         match store.as_mut().map(Store::read) {
             Some(Ok(records)) => publisher.catalog.recall(records),
-            Some(Err(error)) => tracing::warn!("{error}"),
+            Some(Err(error)) => tracing::warn!(target: "routes", "{error}"),
             None => {}
         }
         publisher.store = store;
@@ -141,7 +141,7 @@ impl Publisher {
     }
 
     /// Publishes until it is told to stop.
-    pub(super) fn run(mut self, events: &Receiver<Event>) {
+    pub(super) fn run(mut self, events: &Receiver<PublisherEvent>) {
         loop {
             self.start_loading();
             let now = Instant::now();
@@ -158,7 +158,7 @@ impl Publisher {
                 continue;
             }
             if self.progress.tell_at().is_some_and(|at| at <= now) {
-                told::progress(&self.progress.tell(&self.loads.files(), self.loads.waiting(), now));
+                log::progress(&self.progress.tell(&self.loads.files(), self.loads.waiting(), now));
                 continue;
             }
             let turn_at = self.loads.end_turns(now);
@@ -168,28 +168,28 @@ impl Publisher {
                 None => events.recv().map_err(RecvTimeoutError::from),
             };
             match event {
-                Ok(Event::LookedUp(candidate, loaded)) => {
+                Ok(PublisherEvent::LookedUp(candidate, loaded)) => {
                     self.loads.looked_up(&candidate.file);
                     self.end(candidate, loaded, 0);
                 }
-                Ok(Event::Compiled(number)) => self.loads.compiled(number),
-                Ok(Event::Loaded(number, candidate, loaded)) => {
+                Ok(PublisherEvent::Compiled(number)) => self.loads.compiled(number),
+                Ok(PublisherEvent::Loaded(number, candidate, loaded)) => {
                     let turns = self.loads.end(number);
                     self.end(candidate, loaded, turns);
                 }
-                Ok(Event::Watched(watcher)) => {
+                Ok(PublisherEvent::Watched(watcher)) => {
                     self.polls = watcher.is_none();
                     self.watcher = watcher;
                     self.check_at = Some(now + CHECK_AFTER);
                     self.look_by(now);
                 }
-                Ok(Event::Changed) => {
+                Ok(PublisherEvent::Changed) => {
                     self.changed_at = Some(Instant::now());
                     self.look_by(self.looked_at + LOOK_AFTER);
                 }
-                Ok(Event::Reload) => self.reload(),
+                Ok(PublisherEvent::Reload) => self.reload(),
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(PublisherEvent::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
@@ -275,7 +275,7 @@ impl Publisher {
     }
 
     fn reload(&mut self) {
-        tracing::info!("looking for changes of routes");
+        tracing::info!(target: "routes", "looking for changes of routes");
         self.catalog.retry();
         // A middleware that is gone now is meant to be.
         self.catalog.confirm();
@@ -292,18 +292,18 @@ impl Publisher {
                     let work = candidate.clone();
                     let started = Builder::new().name("load".to_owned()).spawn(move || {
                         let loaded = load_one(&*load, &work, &Effort::Cached);
-                        let _ = events.send(Event::LookedUp(work, loaded));
+                        let _ = events.send(PublisherEvent::LookedUp(work, loaded));
                     });
                     let started = started.inspect_err(|_| self.loads.looked_up(&candidate.file));
                     (candidate, started)
                 }
                 Begin::Compile(number, candidate, turns) => {
                     let (work, compiled) = (candidate.clone(), events.clone());
-                    let attempt = Attempt::new(move || drop(compiled.send(Event::Compiled(number))));
+                    let attempt = LoadAttempt::new(move || drop(compiled.send(PublisherEvent::Compiled(number))));
                     self.loads.begin(number, &candidate, turns, attempt.clone(), Instant::now());
                     let started = Builder::new().name("load".to_owned()).spawn(move || {
                         let loaded = load_one(&*load, &work, &Effort::Full(attempt));
-                        let _ = events.send(Event::Loaded(number, work, loaded));
+                        let _ = events.send(PublisherEvent::Loaded(number, work, loaded));
                     });
                     (candidate, started.inspect_err(|_| _ = self.loads.end(number)))
                 }
@@ -313,7 +313,7 @@ impl Publisher {
                 Err(error) => {
                     let reason = format!("no thread can be started to load it: {error}");
                     let failed = Loaded::failed(&candidate.file, reason, "let the host start more threads");
-                    self.end(candidate, Ok(Loaded { standing: Standing::Passing, ..failed }), 0);
+                    self.end(candidate, Ok(Loaded { standing: Permanence::Transient, ..failed }), 0);
                 }
             }
         }
@@ -327,13 +327,13 @@ impl Publisher {
             // Another version of it has come meanwhile, which has its own turn.
             Err(_) if !self.catalog.is_begun(&file, look) => return self.note_end(),
             // Before it is known that it is gone for good.
-            Err(Unfinished::Stopped) if Look::at(&file).ok() != Some(look) => {
-                Loaded { part: None, diagnostics: Vec::new(), standing: Standing::Passing }
+            Err(Unfinished::Stopped) if Fingerprint::at(&file).ok() != Some(look) => {
+                Loaded { part: None, diagnostics: Vec::new(), standing: Permanence::Transient }
             }
             Err(Unfinished::Uncached | Unfinished::Stopped) => return self.loads.add_uncached(candidate, turns),
         };
         self.note_end();
-        self.refused |= loaded.standing == Standing::Passing;
+        self.refused |= loaded.standing == Permanence::Transient;
         self.catalog.end(&file, look, loaded);
         self.publish_soon();
     }
@@ -354,13 +354,13 @@ impl Publisher {
         self.keep_replaced(&before, &table);
         // Before it is told, so that who reads that something has changed finds it so.
         self.current.swap(table);
-        told::changed(&before, &self.current.table(), &self.root);
-        diagnostics.iter().for_each(told::diagnostic);
+        log::changed(&before, &self.current.table(), &self.root);
+        diagnostics.iter().for_each(log::diagnostic);
         if !self.catalog.is_loading() && self.first.end(self.catalog.diagnostics()) {
             let (cached, compiled) = self.load.cache_hits_and_misses();
-            tracing::info!(routes, cached, compiled, "routes loaded");
+            tracing::info!(target: "server", routes, cached, compiled, "routes loaded");
         } else if changed && self.first.is_over() {
-            tracing::info!(routes, "routes reloaded");
+            tracing::info!(target: "server", routes, "routes reloaded");
         }
         if let Some(at) = self.catalog.lapses_at() {
             self.look_by(at);
@@ -368,7 +368,7 @@ impl Publisher {
         if let Some((store, records)) = self.store.as_mut().zip(self.catalog.records())
             && let Err(error) = store.write(records)
         {
-            tracing::warn!("{error}");
+            tracing::warn!(target: "routes", "{error}");
         }
     }
 
@@ -385,7 +385,7 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("the thread that publishes routes has panicked: changes take effect only after a restart");
+            tracing::error!(target: "routes", "the thread that publishes routes has panicked: changes take effect only after a restart");
         }
         // However the thread ends: nobody waits for it in vain.
         self.first.end(self.catalog.diagnostics());

@@ -68,10 +68,10 @@ fn a_file_is_read_up_to_its_bound() {
     }
 }
 
-impl Look {
+impl Fingerprint {
     /// A look that differs from those of other numbers.
     pub(crate) fn numbered(number: u64) -> Self {
-        let stamp = Stamp { device: 0, inode: 0, length: number, modified: (0, 0), changed: (0, 0) };
+        let stamp = FileStamp { device: 0, inode: 0, length: number, modified: (0, 0), changed: (0, 0) };
         Self { component: Some(stamp), route_file: None }
     }
 }
@@ -81,7 +81,7 @@ fn whatever_becomes_of_a_file_shows_in_its_look() {
     let root = tempfile::tempdir().expect("a directory can be made");
     let (component, route_file) = (root.path().join("a.wasm"), root.path().join("a.toml"));
     let other = root.path().join("other");
-    let look = || Look::at(&component).expect("the system says");
+    let look = || Fingerprint::at(&component).expect("the system says");
     let mut looks = vec![look()];
     assert!(looks[0].is_gone());
     let steps: [&dyn Fn() -> io::Result<()>; 6] = [

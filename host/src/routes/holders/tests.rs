@@ -4,9 +4,9 @@ use super::*;
 
 const NOBODY: fn(&Path) -> bool = |_| false;
 
-fn record(shape: &str, file: &str, methods: &[&str]) -> Record {
+fn record(shape: &str, file: &str, methods: &[&str]) -> HolderRecord {
     let methods = methods.iter().map(|method| (*method).to_owned()).collect();
-    Record { shape: shape.to_owned(), file: file.into(), methods }
+    HolderRecord { shape: shape.to_owned(), file: file.into(), methods }
 }
 
 /// Who has what is kept of a shape.
@@ -53,7 +53,7 @@ fn a_file_that_comes_back_is_away_no_longer_and_one_that_is_meant_to_go_keeps_no
 #[test]
 fn a_file_that_was_moved_takes_its_claims_along() {
     let mut holders = Holders::of(vec![record("/x", "a.wasm", &[]), record("/y", "b.wasm", &[])]);
-    let look = Look::numbered(7);
+    let look = Fingerprint::numbered(7);
     holders.leave(Path::new("a.wasm"), Some(look), Instant::now());
     holders.follow(|gone| (gone == look).then(|| "moved.wasm".into()));
     assert_eq!(holders.records(), [record("/x", "moved.wasm", &[]), record("/y", "b.wasm", &[])]);

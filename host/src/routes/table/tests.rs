@@ -267,7 +267,7 @@ proptest! {
         let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
         let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
         let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &Holders::default());
-        for Mounted { route, patterns } in table.routes() {
+        for MountedRoute { route, patterns } in table.routes() {
             let paths = with_captures(&patterns[0], "%01");
             let finds = |path: &String| found(&table, "GET", path).split(' ').next() == Some(&*route.mount.name);
             prop_assert!(paths.iter().any(finds), "{:?}", paths);

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{Event, Protocol};
+use super::{Protocol, WebSocketEvent};
 
 mod autobahn;
 
@@ -82,9 +82,9 @@ fn echo<'b>(pieces: impl IntoIterator<Item = &'b [u8]>, limit: usize) -> Answer 
         input.extend_from_slice(piece);
         while let Some(event) = protocol.read(&mut input, &mut output) {
             match event {
-                Event::Message(message) => output.extend_from_slice(&message.into_frame()),
-                Event::Heard => {}
-                Event::Closed | Event::Broken(_) => ended = true,
+                WebSocketEvent::Message(message) => output.extend_from_slice(&message.into_frame()),
+                WebSocketEvent::Heard => {}
+                WebSocketEvent::Closed | WebSocketEvent::Broken(_) => ended = true,
             }
         }
     }
@@ -142,9 +142,9 @@ fn after_its_own_close_frame_the_server_waits_for_the_clients() {
     assert_eq!((output.split_off(0), protocol.is_open()), (vec![CLOSE, 0], false));
     // What was on its way is no message any more, and a ping has no pong.
     let mut input = BytesMut::from(&*sent(&[(TEXT, b"late"), (PING, b""), (CLOSE, b"\x03\xe8")]));
-    assert_eq!(protocol.read(&mut input, &mut output), Some(Event::Heard));
-    assert_eq!(protocol.read(&mut input, &mut output), Some(Event::Heard));
-    assert_eq!(protocol.read(&mut input, &mut output), Some(Event::Closed));
+    assert_eq!(protocol.read(&mut input, &mut output), Some(WebSocketEvent::Heard));
+    assert_eq!(protocol.read(&mut input, &mut output), Some(WebSocketEvent::Heard));
+    assert_eq!(protocol.read(&mut input, &mut output), Some(WebSocketEvent::Closed));
     assert_eq!((protocol.read(&mut input, &mut output), output), (None, Vec::new()));
 }
 

@@ -15,7 +15,7 @@ impl Files {
     fn candidate(&self, name: &str, bytes: usize) -> Candidate {
         let file = self.0.path().join(name);
         fs::write(&file, vec![0; bytes]).expect("a file can be written");
-        let look = crate::routes::disk::Look::at(&file).expect("the file is there");
+        let look = crate::routes::disk::Fingerprint::at(&file).expect("the file is there");
         Candidate::read(file, look)
     }
 }
@@ -31,7 +31,7 @@ fn begin_all(loads: &mut Loads, now: Instant) -> Vec<(String, Option<u64>)> {
         begun.push(match begin {
             Begin::LookUp(candidate) => (name(&candidate), None),
             Begin::Compile(number, candidate, turns) => {
-                loads.begin(number, &candidate, turns, Attempt::new(|| ()), now);
+                loads.begin(number, &candidate, turns, LoadAttempt::new(|| ()), now);
                 (name(&candidate), Some(number))
             }
         });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use super::{CHECK_AFTER, Event, LOOK_AFTER, Publisher, REST};
+use super::{CHECK_AFTER, LOOK_AFTER, Publisher, PublisherEvent, REST};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::routes::load::error;
 use crate::routes::watch::{WatchError, Watched, Watcher};
@@ -34,7 +34,7 @@ impl Publisher {
             Some(failed) => self.note_unwatched(failed),
             None => {
                 if std::mem::take(&mut self.polls) {
-                    tracing::info!("changes in {} are noticed again", self.root.display());
+                    tracing::info!(target: "routes", "changes in {} are noticed again", self.root.display());
                 }
                 None
             }
@@ -78,10 +78,10 @@ impl Publisher {
 }
 
 /// Tells of changes through `events`.
-pub(in crate::routes::directory) fn watch(root: &Path, events: &Sender<Event>) -> Result<Watcher, WatchError> {
+pub(in crate::routes::directory) fn watch(root: &Path, events: &Sender<PublisherEvent>) -> Result<Watcher, WatchError> {
     let events = events.clone();
     Watcher::start(root, move || {
         // Nobody looks where the directory is dropped.
-        let _ = events.send(Event::Changed);
+        let _ = events.send(PublisherEvent::Changed);
     })
 }

@@ -1,0 +1,181 @@
+//! The answers of the host's own as people and programs read them: plain text, or a page.
+//!
+//! Owns their words and their markup, in which nothing of a client or a guest is markup. It must not know why one is
+//! sent.
+
+use smallvec::SmallVec;
+
+use crate::clock;
+use crate::http::accept::BodyForm;
+use crate::http::response::{Response, ResponseError};
+use crate::http::status;
+
+#[cfg(test)]
+mod tests;
+
+/// The look of a page: nothing of it comes from elsewhere.
+const STYLE: &str = ":root{color-scheme:light dark}\
+    body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:12vh auto;padding:0 1.5rem}\
+    h1{font-size:1.5rem}pre{overflow-x:auto;padding:1rem;border:1px solid;border-radius:.4rem}small{opacity:.7}";
+
+/// What a cache is told of an answer that has two forms.
+const VARY: (&str, &str) = ("Vary", "Accept");
+
+/// An answer of the host's own.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ErrorPage<'p> {
+    /// The status.
+    pub(super) status: u16,
+    /// What is wrong, in a clause without a full stop; empty where there is nothing to say, and the answer has no body.
+    pub(super) text: &'p str,
+    /// What only those who develop are shown, in lines; empty for all others.
+    pub(super) details: &'p str,
+    /// The number that the request has in the logs, where it has one.
+    pub(super) request: Option<u64>,
+}
+
+/// An answer as it is sent.
+#[derive(Debug)]
+pub(super) struct RenderedPage<'f> {
+    status: u16,
+    fields: SmallVec<[(&'f str, &'f str); 4]>,
+    /// Whether a cache has to know that others get another form of it.
+    varies: bool,
+    /// The body.
+    pub(super) text: String,
+}
+
+impl RenderedPage<'_> {
+    /// Answers with it, in the place of what was made of the response. The head is not sent yet.
+    pub(super) fn replace(mut self, response: &mut Response) {
+        if self.varies {
+            self.fields.push(VARY);
+        }
+        // The callers have checked that the head is not sent, and the fields are the host's own.
+        let replaced = response.replace(self.status, &self.fields, &self.text, clock::date);
+        debug_assert_eq!(replaced, Ok(()));
+    }
+
+    /// Answers with it beside the fields that are set. The head is not sent yet.
+    pub(super) fn answer(mut self, response: &mut Response) {
+        if self.varies {
+            self.fields.push(VARY);
+        }
+        // The callers have checked that the head is not sent, and the fields are the host's own.
+        let answered = response.answer(self.status, &self.fields, &self.text, clock::date);
+        debug_assert_eq!(answered, Ok(()));
+    }
+
+    /// Describes it beside the fields that are set: its text is to be the body.
+    ///
+    /// # Errors
+    /// As [`Response::describe`].
+    pub(super) fn describe(&self, response: &mut Response) -> Result<(), ResponseError> {
+        response.describe(self.status, &self.fields, &self.text)?;
+        if self.varies {
+            // What others have set varies too.
+            response.fields()?.append(VARY.0, VARY.1.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a cache may keep such an answer though nothing says for how long (RFC 9110 section 15.1): it has to know
+/// then that others get another form of it.
+fn is_cacheable(status: u16) -> bool {
+    matches!(status, 404 | 405 | 410 | 414 | 501)
+}
+
+impl ErrorPage<'_> {
+    /// Writes it as who asked prefers: `asked` are the values of `Accept`, where the request was understood; else it is
+    /// plain text, whatever the client prefers. `fields` are the host's own.
+    pub(super) fn write<'f, 'v>(
+        &self,
+        asked: Option<impl Iterator<Item = &'v [u8]>>,
+        fields: &[(&'f str, &'f str)],
+    ) -> RenderedPage<'f> {
+        let chosen = if self.text.is_empty() { None } else { asked.map(BodyForm::preferred) };
+        let form = chosen.unwrap_or(BodyForm::Plain);
+        let content_type = (form == BodyForm::Html).then_some(("Content-Type", form.content_type()));
+        RenderedPage {
+            status: self.status,
+            fields: content_type.into_iter().chain(fields.iter().copied()).collect(),
+            varies: chosen.is_some() && is_cacheable(self.status),
+            text: self.render(form),
+        }
+    }
+
+    /// The body, none where there is nothing to say.
+    fn render(&self, form: BodyForm) -> String {
+        match (self.text, form) {
+            ("", BodyForm::Plain | BodyForm::Html) => String::new(),
+            (_, BodyForm::Plain) => self.plain(),
+            (_, BodyForm::Html) => self.html(),
+        }
+    }
+
+    fn plain(&self) -> String {
+        let mut text = format!("{}\n", self.text);
+        if !self.details.is_empty() {
+            text += &format!("\n{}\n", self.details);
+            if let Some(request) = self.request {
+                text += &format!("\nrequest {request}\n");
+            }
+        }
+        text
+    }
+
+    fn html(&self) -> String {
+        let title = format!("{} {}", self.status, status::reason(self.status));
+        let mut html = format!(
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
+             <style>{STYLE}</style>\n<h1>{title}</h1>\n"
+        );
+        let kind = kind_words(self.status);
+        if !kind.is_empty() {
+            html += &format!("<p>{kind}</p>\n");
+        }
+        if self.text != status::reason(self.status) {
+            html += &format!("<p>{}.</p>\n", escaped(self.text));
+        }
+        if !self.details.is_empty() {
+            html += &format!("<pre>{}</pre>\n", escaped(self.details));
+        }
+        if let Some(request) = self.request {
+            html += &format!("<p><small>Request {request}</small></p>\n");
+        }
+        html
+    }
+}
+
+/// What a person is told of a status, who may know nothing of statuses.
+fn kind_words(status: u16) -> &'static str {
+    match status {
+        404 => "There is nothing at this address. It may have moved, or the link to it may be wrong.",
+        405 | 501 => "What is at this address does not take a request of this kind.",
+        408 => "The request took too long to arrive. Please try again.",
+        413 => "What was sent is larger than what is taken here.",
+        500 => "Something went wrong on this side; it is nothing that you did. The request was not completed.",
+        503 => "This server is busy at the moment. Please try again soon.",
+        504 => "This took longer than it may. Please try again later.",
+        400..=499 => "The request was not understood.",
+        _ => "",
+    }
+}
+
+/// `text` as the text of an element or the value of an attribute.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            char => escaped.push(char),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,374 @@
+//! One exchange in motion: the handler, the request's body on its way in, the response on its way out.
+//!
+//! All three live in one task and take turns in one `poll`. Whenever the handler rests, what it wrote goes out.
+
+mod body_deadline;
+mod client_watch;
+mod handler_end;
+mod metering;
+mod middleware_gate;
+mod parking;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use tokio::net::TcpStream;
+
+use super::parked::Parked;
+use super::timer::Timer;
+use super::websocket::{PendingUpgrade, WebSocket};
+use crate::body_reader::{BodyReader, PeerState, poll_ahead};
+use crate::close_reason::CloseReason;
+use crate::config::{ErrorDetail, Timeouts};
+use crate::exchange::{ClientLoss, Exchange};
+use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE, note_poll};
+use crate::guest::{self, CallError, Outcome};
+use crate::http::response::Response;
+use crate::log_quota::LogQuota;
+use crate::pump::Pump;
+use crate::routes::Route;
+use crate::worker::{ParkedPermit, Shutdown, Worker};
+
+pub(super) use handler_end::{explain, tell};
+pub(super) use middleware_gate::substitute;
+
+use body_deadline::BodyDeadline;
+use client_watch::ClientWatch;
+use middleware_gate::HeldHead;
+
+/// How often the three take turns before other connections get theirs.
+const MAX_TURNS: usize = 32;
+
+/// What a 503 says: places are free as soon as other requests end.
+pub(super) const RETRY: (&str, &str) = ("Retry-After", "1");
+
+/// How an exchange ended where the connection did not end with it.
+pub(super) enum Served {
+    /// The response was sent; the next request can come.
+    Complete,
+    /// The handler left the response open, and what it wrote was sent.
+    LeftOpen(Box<Parked>),
+    /// The connection is a WebSocket from now on.
+    Upgraded(Box<WebSocket>),
+}
+
+/// What of a connection an exchange uses.
+pub(super) struct ConnectionIo<'c> {
+    pub(super) socket: &'c TcpStream,
+    pub(super) input: &'c mut BytesMut,
+    pub(super) timer: &'c mut Timer,
+    pub(super) half_closed: &'c mut bool,
+    pub(super) timeouts: &'c Timeouts,
+    pub(super) stopping: &'c Shutdown,
+    pub(super) audience: ErrorDetail,
+}
+
+/// One exchange in motion. `G` is the handler's invocation.
+pub(super) struct ExchangeLoop<'c, G> {
+    wire: ConnectionIo<'c>,
+    exchange: Arc<Exchange>,
+    /// The invocation, until it has ended.
+    handler: Pin<&'c mut Option<G>>,
+    /// The handler's name and the request's number, for the log.
+    route: &'c str,
+    id: u64,
+    /// What of the log the route may take.
+    quota: Option<&'c Arc<LogQuota>>,
+    /// The handler's number, by which it has its share of the processor.
+    number: u64,
+    /// Its task has had its turn, and waits for the next.
+    slice: Option<Box<NextSlice>>,
+    intake: BodyReader,
+    pump: Pump,
+    /// What the handler returned and is not encoded yet.
+    tail: Bytes,
+    /// Where connections that are left open are counted, and for which route.
+    parking: Option<(&'c Worker, &'c Route)>,
+    /// The place of this one, where its handler has left it open.
+    left_open: Option<ParkedPermit>,
+    /// The WebSocket that it becomes then, where its request asks for one.
+    opening: Option<Box<PendingUpgrade>>,
+    /// The answer waits, once, for the other handlers that are ready.
+    gathers: bool,
+    gone: Option<CloseReason>,
+    /// Where the client may have gone without a sign.
+    absent: Option<Box<ClientWatch<'c>>>,
+    /// Where the body was waited for.
+    hurry: Option<Box<BodyDeadline<'c>>>,
+    /// Where the head waits for middleware to see it.
+    held: Option<Box<HeldHead<'c>>>,
+}
+
+impl<'c, G> ExchangeLoop<'c, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    /// An exchange whose response `handler` makes, or is made already where there is none.
+    pub(super) fn new(
+        wire: ConnectionIo<'c>,
+        exchange: Arc<Exchange>,
+        handler: Pin<&'c mut Option<G>>,
+        intake: BodyReader,
+        pump: Pump,
+    ) -> Self {
+        Self {
+            wire,
+            exchange,
+            handler,
+            route: "",
+            id: 0,
+            quota: None,
+            number: NO_ROUTE,
+            slice: None,
+            intake,
+            pump,
+            tail: Bytes::new(),
+            parking: None,
+            left_open: None,
+            opening: None,
+            gathers: false,
+            gone: None,
+            absent: None,
+            hurry: None,
+            held: None,
+        }
+    }
+
+    /// Says of which route it is, for the log and the scheduler. It may leave its response open where `worker` has a place for one more, and
+    /// the connection becomes a WebSocket then where there is an `opening`.
+    pub(super) fn serve(
+        &mut self,
+        route: &'c Route,
+        id: u64,
+        worker: &'c Worker,
+        opening: Option<Box<PendingUpgrade>>,
+    ) {
+        (self.route, self.id, self.quota) = (&route.mount.name, id, Some(&route.options.log));
+        self.number = route.handler.number();
+        (self.parking, self.opening) = (Some((worker, route)), opening);
+    }
+
+    /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
+    /// row than at each behind its handler, and wakes clients less often. It costs a turn, so it is for a handler that
+    /// costs more.
+    pub(super) fn gather(&mut self) {
+        self.gathers = true;
+    }
+
+    /// Runs the exchange to its end.
+    pub(super) async fn run(&mut self) -> Result<Served, CloseReason> {
+        match self.exchange.meter().cloned() {
+            Some(meter) => std::future::poll_fn(|cx| self.poll_measured(cx, &meter)).await,
+            None => std::future::poll_fn(|cx| self.poll(cx)).await,
+        }
+        if let Some(gone) = self.gone {
+            return Err(gone);
+        }
+        if let Some(place) = self.left_open.take() {
+            return Ok(self.kept(place));
+        }
+        if self.exchange.is_closed_by_handler() {
+            return Err(CloseReason::Handler);
+        }
+        let (after, cut) = self.exchange.response(|response| (after(response), response.is_cut()));
+        if cut || self.intake.is_done() {
+            return after;
+        }
+        if after.is_ok() && self.intake.abandon(self.wire.input) {
+            // In a box, as it is rare: it would be part of every exchange's future.
+            let stopping = self.wire.stopping;
+            let drain = self.intake.drain(self.wire.socket, self.wire.input, self.wire.timeouts.body);
+            let drained = Box::pin(async {
+                tokio::select! {
+                    biased;
+                    drained = drain => drained,
+                    () = stopping.wait() => false,
+                }
+            });
+            let drained = drained.await;
+            return if drained { Ok(Served::Complete) } else { Err(CloseReason::BodyUnread) };
+        }
+        Err(CloseReason::BodyUnread)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(slice) = &mut self.slice {
+            ready!(Pin::new(slice).poll(cx));
+            self.slice = None;
+        }
+        note_poll();
+        // Heads are encoded below, some time after the request began: the last response of a connection has to say so
+        // (RFC 9112 section 9.6).
+        if self.parking.is_some_and(|(worker, _)| worker.stopping().is_set()) {
+            self.exchange.response(Response::forbid_keep_alive_in_head);
+        }
+        for _ in 0..MAX_TURNS {
+            self.poll_guests(cx);
+            let over = !self.is_running();
+            if self.gone.is_some() {
+                // Nothing is left to do but to let the handler end.
+                if over {
+                    return Poll::Ready(());
+                }
+                ready!(self.poll_deadlines(cx));
+                continue;
+            }
+            let more = self.feed_tail();
+            let supplied = self.poll_intake(cx);
+            // A handler that spins would hold it up for as long as it may.
+            if over && !more && std::mem::take(&mut self.gathers) && !guest::spins() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let flushed = self.poll_pump(cx);
+            if self.gone.is_some() {
+                continue;
+            }
+            if over && !more && flushed {
+                return Poll::Ready(());
+            }
+            let room = more && self.exchange.response(|response| response.has_room());
+            if supplied || room || (!over && self.exchange.can_resume()) {
+                continue;
+            }
+            self.poll_ahead(cx);
+            if self.pump.paced_until().is_none() {
+                self.pump.rest();
+            }
+            ready!(self.poll_deadlines(cx));
+        }
+        let mut slice = Box::new(NextSlice::after(self.number, TIME_SLICE, Some(self.exchange.clone())));
+        // It takes its place among those that wait.
+        let _ = Pin::new(&mut slice).poll(cx);
+        self.slice = Some(slice);
+        Poll::Pending
+    }
+
+    /// Whether a guest runs.
+    fn is_running(&self) -> bool {
+        self.handler.is_some() || self.is_watched()
+    }
+
+    fn poll_guests(&mut self, cx: &mut Context<'_>) {
+        match self.held {
+            Some(_) => self.poll_held(cx),
+            None => self.poll_handler(cx),
+        }
+    }
+
+    fn poll_handler(&mut self, cx: &mut Context<'_>) {
+        if let Some(handler) = self.handler.as_mut().as_pin_mut()
+            && let Poll::Ready(end) = handler.poll(cx)
+        {
+            self.handler.set(None);
+            self.settle(end);
+        }
+    }
+
+    /// Whether the handler was given something of the body, or its end.
+    fn poll_intake(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.intake.poll(cx, self.wire.socket, self.wire.input, &self.exchange) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => {
+                self.lose_client(CloseReason::ClientGone);
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// Whether all that was written is sent, or lost.
+    fn poll_pump(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.pump.poll(cx, self.wire.socket, &*self.exchange) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => {
+                self.lose_client(CloseReason::ClientGone);
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// Notices a client that goes while nothing is read from it.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) {
+        if !*self.wire.half_closed {
+            match poll_ahead(cx, self.wire.socket, self.wire.input) {
+                Poll::Ready(PeerState::HalfClosed) => *self.wire.half_closed = true,
+                Poll::Ready(PeerState::Gone) => {
+                    self.lose_client(CloseReason::ClientGone);
+                    cx.waker().wake_by_ref();
+                    return;
+                }
+                Poll::Pending => {}
+            }
+        }
+        self.watch_absent(cx);
+    }
+
+    fn lose_client(&mut self, reason: CloseReason) {
+        let (grace, now) = (self.wire.timeouts.grace, Instant::now());
+        self.exchange.client_gone(grace);
+        let lost = if reason == CloseReason::WriteTimeout { ClientLoss::StoppedReading } else { ClientLoss::Gone };
+        self.exchange.cut_short(now + grace, lost);
+        self.tail.clear();
+        self.gone = Some(reason);
+    }
+
+    /// Pending until the next deadline; ready where one has passed and was dealt with. A client that is gone is not
+    /// waited for.
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let silent = self.intake.waits_until().filter(|_| self.gone.is_none());
+        let silent = silent.map(|until| self.body_until(cx, until));
+        let timeouts = self.wire.timeouts;
+        let (pump, intake, here) = (&self.pump, &self.intake, self.gone.is_none());
+        let stalled = pump.stalled_until().filter(|_| here);
+        let paced = [pump.paced_until(), intake.paced_until()].into_iter().flatten().filter(|_| here);
+        let expired = if self.is_running() { self.exchange.deadline() } else { None };
+        let absent = self.absent.as_ref().filter(|_| here && self.is_running());
+        let absent = absent.map(|absent| absent.until(timeouts.half_close));
+        let Some(next) = paced.chain([stalled, silent, expired, absent].into_iter().flatten()).min() else {
+            return Poll::Pending;
+        };
+        ready!(self.wire.timer.poll(cx, next));
+        let now = Instant::now();
+        let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        if passed(stalled) {
+            self.lose_client(CloseReason::WriteTimeout);
+        }
+        if passed(silent) {
+            self.intake.time_out(&self.exchange);
+        }
+        if passed(expired) {
+            self.expire(cx);
+        } else if passed(absent) {
+            self.give_up_absent(cx);
+        }
+        Poll::Ready(())
+    }
+
+    /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
+    fn expire(&mut self, cx: &mut Context<'_>) {
+        self.poll_guests(cx);
+        let backtrace = "; it was waiting in a call to the host".to_owned();
+        let expired = CallError::Deadline { backtrace };
+        if self.is_watched() {
+            self.give_up_watching(&expired);
+        } else if self.handler.is_some() {
+            self.handler.set(None);
+            self.settle(Err(expired));
+        }
+    }
+}
+
+/// What becomes of the connection after a response that is sent.
+pub(super) fn after(response: &Response) -> Result<Served, CloseReason> {
+    match (response.is_cut(), response.needs_reset(), response.keeps_alive()) {
+        (true, true, _) => Err(CloseReason::TruncatedUnseen),
+        (true, false, _) => Err(CloseReason::Truncated),
+        (false, _, true) => Ok(Served::Complete),
+        (false, _, false) => Err(CloseReason::NotPersistent),
+    }
+}

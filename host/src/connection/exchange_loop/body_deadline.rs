@@ -1,0 +1,38 @@
+//! The rest of a request's body once the server stops: it is waited for no longer than the rest of any request.
+
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Instant;
+
+use super::ExchangeLoop;
+use crate::guest::{CallError, Outcome};
+use crate::worker::Shutdown;
+
+/// What hurries a body that is waited for.
+pub(super) struct BodyDeadline<'c> {
+    /// Ready once connections are to end.
+    stopping: Pin<Box<dyn Future<Output = ()> + Send + 'c>>,
+    /// Until when the body is to be there, from then on.
+    by: Option<Instant>,
+}
+
+impl<'c> BodyDeadline<'c> {
+    fn new(stopping: &'c Shutdown) -> Self {
+        Self { stopping: Box::pin(stopping.wait()), by: None }
+    }
+}
+
+impl<G> ExchangeLoop<'_, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    /// Until when the body is waited for, where its client may take until `until` while the server does not stop.
+    pub(super) fn body_until(&mut self, cx: &mut Context<'_>, until: Instant) -> Instant {
+        let (stopping, timeouts) = (self.wire.stopping, self.wire.timeouts);
+        let hurry = self.hurry.get_or_insert_with(|| Box::new(BodyDeadline::new(stopping)));
+        if hurry.by.is_none() && hurry.stopping.as_mut().poll(cx).is_ready() {
+            hurry.by = Some(Instant::now() + timeouts.drain_request);
+        }
+        hurry.by.map_or(until, |by| by.min(until))
+    }
+}

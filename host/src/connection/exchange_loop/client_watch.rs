@@ -1,0 +1,89 @@
+//! A client that may have gone while nothing can be read from it: it has sent its last byte, or more than is read ahead.
+//!
+//! Such a client is served as any other while something is sent to it, since it may still read: `shutdown` after a request
+//! is HTTP. But to end one side and to close look the same from here until something is sent. So where the handler writes
+//! nothing it is not waited for as long as its `timeout` allows.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use super::ExchangeLoop;
+use crate::body_reader::is_full;
+use crate::close_reason::CloseReason;
+use crate::exchange::ClientLoss;
+use crate::guest::{CallError, Outcome};
+
+/// What is watched of such a client.
+pub(super) struct ClientWatch<'c> {
+    /// Ready once the client has reset the connection, which is told without reading.
+    reset: Pin<Box<dyn Future<Output = ()> + Send + 'c>>,
+    /// Since when nothing was sent, as far as was looked.
+    since: Instant,
+    /// The bytes that were sent by then.
+    sent: u64,
+}
+
+impl<'c> ClientWatch<'c> {
+    fn new(socket: &'c TcpStream, sent: u64) -> Self {
+        let reset = Box::pin(async move {
+            // What fails is not known to be reset; reading or writing says so.
+            if socket.ready(Interest::ERROR).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        });
+        Self { reset, since: Instant::now(), sent }
+    }
+
+    /// When the client was silent for too long.
+    pub(super) fn until(&self, timeout: Duration) -> Instant {
+        self.since + timeout
+    }
+}
+
+impl<G> ExchangeLoop<'_, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    /// Notices a client that resets while nothing is read from it, and a handler works for it.
+    pub(super) fn watch_absent(&mut self, cx: &mut Context<'_>) {
+        let may_be_gone = *self.wire.half_closed || is_full(self.wire.input);
+        if !may_be_gone || !self.is_running() {
+            return;
+        }
+        let socket = self.wire.socket;
+        let absent = self.absent.get_or_insert_with(|| {
+            let sent = self.exchange.response(|response| response.sent_bytes());
+            Box::new(ClientWatch::new(socket, sent))
+        });
+        if absent.reset.as_mut().poll(cx).is_ready() {
+            self.lose_client(CloseReason::ClientGone);
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Some time has passed since the client was last seen to take something. Where it has sent its last byte, and was
+    /// sent nothing since then, its handler has no more time.
+    pub(super) fn give_up_absent(&mut self, cx: &mut Context<'_>) {
+        let Some(absent) = &mut self.absent else { return };
+        let (sent, waits) = self.exchange.response(|response| (response.sent_bytes(), !response.output().is_empty()));
+        let was_sent = waits || sent != absent.sent;
+        (absent.since, absent.sent) = (Instant::now(), sent);
+        if !*self.wire.half_closed {
+            // It has sent more than is read ahead: its end may be behind that.
+            *self.wire.half_closed = is_read_closed(cx, self.wire.socket);
+        } else if !was_sent {
+            self.exchange.cut_short(absent.since, ClientLoss::HalfClosed);
+            self.expire(cx);
+        }
+    }
+}
+
+/// Whether the system has told of the client's last byte, read or not.
+fn is_read_closed(cx: &mut Context<'_>, socket: &TcpStream) -> bool {
+    let ready = std::pin::pin!(socket.ready(Interest::READABLE));
+    matches!(ready.poll(cx), Poll::Ready(Ok(ready)) if ready.is_read_closed())
+}

@@ -1,0 +1,263 @@
+//! How a response ends: what a handler's end comes to, and the last piece of the body.
+//!
+//! It must not know how bytes are moved.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use smallvec::SmallVec;
+
+use super::{ExchangeLoop, RETRY};
+use crate::clock;
+use crate::config::ErrorDetail;
+use crate::connection::error_page::ErrorPage;
+use crate::exchange::{ClientLoss, Exchange};
+use crate::guest::{CallError, Outcome};
+use crate::http::status;
+use crate::log_quota::LogQuota;
+
+/// What a line about a handler takes of the log, about.
+const LINE: usize = 128;
+
+/// How the handler's end ends the response.
+#[derive(Debug)]
+pub(super) enum HandlerEnd {
+    /// As it has returned.
+    Returned(Outcome),
+    /// With this status, where the head is not sent, and these details for those who develop.
+    Failed(u16, String),
+}
+
+impl<G> ExchangeLoop<'_, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    /// The handler has ended: what becomes of the response.
+    pub(super) fn settle(&mut self, end: Result<Outcome, CallError>) {
+        let ending = self.judge(end);
+        match self.held {
+            Some(_) => self.show(ending),
+            None => self.conclude(ending),
+        }
+    }
+
+    /// Whether the log may take another line about the route.
+    pub(super) fn may_tell(&self) -> bool {
+        self.quota.is_none_or(|quota| quota.admit(self.route, LINE))
+    }
+
+    /// Tells the log why a guest gave no outcome.
+    pub(super) fn tell(&self, error: &CallError) {
+        if let Some(quota) = self.quota {
+            tell(self.route, quota, self.wire.audience, self.id, &self.exchange, error);
+        }
+    }
+
+    /// What the handler's end comes to. Its failure is told.
+    fn judge(&self, end: Result<Outcome, CallError>) -> HandlerEnd {
+        let building = self.exchange.response(|response| response.is_building());
+        let failed = self.exchange.body_error();
+        let end = match (end, self.exchange.take_failure()) {
+            (Ok(_), Some(reason)) => Err(CallError::Failed(reason)),
+            (end, Some(_) | None) => end,
+        };
+        match end {
+            Err(error) => match failed {
+                // The client is at fault: what the handler made of it is no news.
+                Some(failed) => {
+                    let (route, request) = (self.route, self.id);
+                    if self.may_tell() {
+                        tracing::info!(target: "handler", route, request, "handler {route} ended without its request: {failed}");
+                    }
+                    HandlerEnd::Failed(failed.status(), String::new())
+                }
+                None => {
+                    self.tell(&error);
+                    let details = explain(self.wire.audience, self.route, &self.exchange, &error);
+                    HandlerEnd::Failed(error.status(), details)
+                }
+            },
+            Ok(outcome) => match failed {
+                Some(error)
+                    if building
+                        && matches!(outcome, Outcome::Body(_))
+                        && self.exchange.response(|response| response.status()) < 400 =>
+                {
+                    HandlerEnd::Failed(error.status(), String::new())
+                }
+                Some(_) | None => HandlerEnd::Returned(outcome),
+            },
+        }
+    }
+
+    /// Ends the response as the handler's end has it.
+    pub(super) fn conclude(&mut self, ending: HandlerEnd) {
+        match ending {
+            HandlerEnd::Failed(code, details) => self.fail(code, &details),
+            HandlerEnd::Returned(Outcome::Close) => self.exchange.close(),
+            HandlerEnd::Returned(Outcome::Manual) => self.leave_open(),
+            HandlerEnd::Returned(Outcome::Body(body)) => self.begin_tail(body),
+        }
+    }
+
+    /// The last piece of the body, or all of it.
+    fn begin_tail(&mut self, body: Bytes) {
+        let length = body.len() as u64;
+        if self.exchange.response(|response| response.contradicts(length)) {
+            let (route, request) = (self.route, self.id);
+            if self.may_tell() {
+                tracing::error!(target: "handler", route, request, "handler {route} returned {length} bytes against its content-length");
+            }
+            let details = match self.wire.audience {
+                ErrorDetail::Public => String::new(),
+                ErrorDetail::Development => {
+                    format!("handler {route} returned {length} bytes against its content-length")
+                }
+            };
+            return self.fail(500, &details);
+        }
+        let drains = self.intake.abandon(self.wire.input);
+        self.exchange.response(|response| {
+            if response.is_over() {
+                return;
+            }
+            if !drains {
+                response.forbid_keep_alive();
+            }
+            if self.exchange.meter().is_some() {
+                self.exchange.tell_timing(response);
+            }
+            // A response that is not over can begin, and end.
+            let _ = response.begin(Some(length), clock::date);
+            if length == 0 {
+                let _ = response.finish(clock::date);
+            } else {
+                self.tail = body;
+            }
+        });
+    }
+
+    /// Encodes the tail as far as there is room; true while some is left.
+    pub(super) fn feed_tail(&mut self) -> bool {
+        if self.tail.is_empty() {
+            return false;
+        }
+        let tail = &mut self.tail;
+        self.exchange.response(|response| {
+            if let Ok(sent @ 1..) = self.exchange.write_through(response, tail) {
+                tail.advance(sent);
+                if !tail.is_empty() && response.output().is_empty() {
+                    // The client may take more at once.
+                    return;
+                }
+            }
+            while !tail.is_empty() && response.has_room() {
+                let piece = tail.len().min(response.max_piece());
+                if response.write(&tail[..piece], clock::date).is_err() {
+                    // Longer than was declared after the head was sent: the length stands, the rest is dropped.
+                    tail.clear();
+                    break;
+                }
+                tail.advance(piece);
+            }
+            if tail.is_empty() && !response.is_over() {
+                // It is not over, so it can end.
+                let _ = response.finish(clock::date);
+            }
+        });
+        !self.tail.is_empty()
+    }
+
+    /// The handler failed: a status where the head is not sent, and else a response that looks cut.
+    pub(super) fn fail(&mut self, code: u16, details: &str) {
+        let timing = self.exchange.server_timing();
+        let drains = self.intake.abandon(self.wire.input);
+        self.exchange.clear_unsealed();
+        self.exchange.response(|response| {
+            if !response.is_building() {
+                return response.cut();
+            }
+            if !drains {
+                response.forbid_keep_alive();
+            }
+            let retry = (code == 503).then_some(RETRY);
+            let timing = timing.as_deref().map(|value| ("Server-Timing", value));
+            let fields: SmallVec<[(&str, &str); 2]> = retry.into_iter().chain(timing).collect();
+            let asked = self.exchange.request().map(|request| request.head.values("accept"));
+            let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(self.id) };
+            page.write(asked, &fields).answer(response);
+        });
+    }
+}
+
+/// Tells the log why a guest gave no outcome, with its backtrace; where that has come again and again, later, and only how
+/// often. Those who develop are told each time.
+pub(in crate::connection) fn tell(
+    route: &str,
+    quota: &Arc<LogQuota>,
+    audience: ErrorDetail,
+    request: u64,
+    exchange: &Exchange,
+    error: &CallError,
+) {
+    if let (CallError::Deadline { backtrace }, Some(lost)) = (error, exchange.lost()) {
+        if quota.admit(route, LINE + backtrace.len()) {
+            tell_lost(route, request, lost, backtrace);
+        }
+        return;
+    }
+    if audience == ErrorDetail::Public && !quota.admit_failure(route, request, error) {
+        return;
+    }
+    match exchange.middleware() {
+        Some(middleware) => {
+            tracing::error!(target: "handler", route, %middleware, request, "middleware {middleware} of {route} {error}");
+        }
+        None => tracing::error!(target: "handler", route, request, "handler {route} {error}"),
+    }
+}
+
+/// Tells the log that a guest had no more time because of its client: that is no failure of its own.
+fn tell_lost(route: &str, request: u64, lost: ClientLoss, backtrace: &str) {
+    match lost {
+        ClientLoss::Gone => {
+            tracing::info!(target: "handler", route, request, "handler {route} was ended: its client has gone{backtrace}");
+        }
+        ClientLoss::StoppedReading => {
+            tracing::info!(
+                target: "handler",
+                route,
+                request,
+                "handler {route} passed its timeout after its client had stopped reading{backtrace}"
+            );
+        }
+        ClientLoss::HalfClosed => {
+            tracing::info!(
+                target: "handler",
+                route,
+                request,
+                "handler {route} was ended: its client has sent its last byte, and was sent nothing within \
+                 --half-close-timeout{backtrace}"
+            );
+        }
+    }
+}
+
+/// The same for the page of those who develop, with what was printed last; nothing for all others.
+pub(in crate::connection) fn explain(
+    audience: ErrorDetail,
+    route: &str,
+    exchange: &Exchange,
+    error: &CallError,
+) -> String {
+    let told = match (audience, exchange.middleware()) {
+        (ErrorDetail::Public, _) => return String::new(),
+        (ErrorDetail::Development, Some(middleware)) => format!("middleware {middleware} of {route} {error}"),
+        (ErrorDetail::Development, None) => format!("handler {route} {error}"),
+    };
+    let printed = exchange.printed();
+    if printed.is_empty() {
+        return told;
+    }
+    format!("{told}\n\nIt had printed:\n  {}", printed.join("\n  "))
+}

@@ -1,0 +1,122 @@
+//! A head that waits until the middleware of its route has seen it.
+//!
+//! Owns when that is: at the first write, or when it is known how the handler has ended. It must not know who sees it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::handler_end::{HandlerEnd, explain};
+use super::{ExchangeLoop, RETRY};
+use crate::connection::error_page::ErrorPage;
+use crate::exchange::Exchange;
+use crate::guest::{CallError, Outcome};
+use crate::http::status;
+
+/// Those who see the head, as one future: the body of the failure that has taken the response's place, if one has.
+pub(in crate::connection) type Watchers<'c> = Pin<Box<dyn Future<Output = Option<Bytes>> + Send + 'c>>;
+
+/// A head that waits.
+pub(super) struct HeldHead<'c> {
+    watchers: Watchers<'c>,
+    /// Whether they see it now.
+    watched: bool,
+    /// What is done when they have seen it; none while the handler waits in its write.
+    ending: Option<HandlerEnd>,
+}
+
+impl<'c, G> ExchangeLoop<'c, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    /// Holds the head back until the `watchers` have seen it.
+    pub(in crate::connection) fn hold(&mut self, watchers: Watchers<'c>) {
+        self.exchange.hold_head();
+        self.held = Some(Box::new(HeldHead { watchers, watched: false, ending: None }));
+    }
+
+    /// Whether the head is seen now.
+    pub(super) fn is_watched(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.watched)
+    }
+
+    /// Polls who is next: the handler, or those who see the head while it waits.
+    pub(super) fn poll_held(&mut self, cx: &mut Context<'_>) {
+        loop {
+            if let Some(held) = self.held.as_mut().filter(|held| held.watched) {
+                match held.watchers.as_mut().poll(cx) {
+                    Poll::Ready(failed) => self.release(failed),
+                    Poll::Pending => return,
+                }
+            }
+            self.poll_handler(cx);
+            if self.held.is_some() && !self.is_watched() && self.exchange.wants_head() {
+                self.watch(None);
+            }
+            if !self.is_watched() {
+                return;
+            }
+        }
+    }
+
+    /// Shows the head of a response that ends so, where there is one to be sent.
+    pub(super) fn show(&mut self, ending: HandlerEnd) {
+        let ending = match ending {
+            ending if !self.exchange.holds_head() => return self.conclude(ending),
+            closed @ HandlerEnd::Returned(Outcome::Close) => return self.conclude(closed),
+            returned @ HandlerEnd::Returned(Outcome::Body(_) | Outcome::Manual) => returned,
+            HandlerEnd::Failed(code, details) => {
+                HandlerEnd::Returned(Outcome::Body(substitute(&self.exchange, self.id, code, &details)))
+            }
+        };
+        self.watch(Some(ending));
+    }
+
+    /// The time of those who see the head is up while one of them waits.
+    pub(super) fn give_up_watching(&mut self, error: &CallError) {
+        self.tell(error);
+        let details = explain(self.wire.audience, self.route, &self.exchange, error);
+        let body = substitute(&self.exchange, self.id, error.status(), &details);
+        self.release(Some(body));
+    }
+
+    fn watch(&mut self, ending: Option<HandlerEnd>) {
+        if let Some(held) = &mut self.held {
+            (held.watched, held.ending) = (true, ending);
+            self.exchange.show_head(self.wire.timeouts.grace);
+        }
+    }
+
+    /// The head was seen. Where that has failed, the handler has nobody any more to write for.
+    fn release(&mut self, failed: Option<Bytes>) {
+        self.exchange.release_head();
+        let ending = self.held.take().and_then(|held| held.ending);
+        let ending = match failed {
+            Some(body) => {
+                self.handler.set(None);
+                Some(HandlerEnd::Returned(Outcome::Body(body)))
+            }
+            None => ending,
+        };
+        if let Some(ending) = ending {
+            self.conclude(ending);
+        }
+    }
+}
+
+/// Puts the answer of a failure in the place of what was made of the response, and gives its body.
+pub(in crate::connection) fn substitute(exchange: &Exchange, request: u64, code: u16, details: &str) -> Bytes {
+    let fields: &[(&str, &str)] = if code == 503 { &[RETRY] } else { &[] };
+    let asked = exchange.request().map(|request| request.head.values("accept"));
+    let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(request) };
+    let written = page.write(asked, fields);
+    exchange.clear_unsealed();
+    exchange.response(|response| {
+        if response.fields().is_ok() {
+            // The head is not sent, and the fields are the host's own.
+            let _ = written.describe(response);
+        }
+    });
+    written.text.into()
+}

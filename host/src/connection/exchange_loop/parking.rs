@@ -1,0 +1,82 @@
+//! A handler leaves its response open: whether it may, and what of the exchange is kept.
+
+use super::{ExchangeLoop, Served};
+use crate::connection::parked::Parked;
+use crate::guest::{CallError, Outcome};
+use crate::worker::{ParkedPermit, ParkingRefused};
+
+impl<G> ExchangeLoop<'_, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    /// The handler leaves its response open, where there is something to leave, and a place for it.
+    pub(super) fn leave_open(&mut self) {
+        let (name, request) = (self.route, self.id);
+        let is_over = self.exchange.response(|response| {
+            response.flush_held();
+            response.is_over()
+        });
+        let parked = self.parking.filter(|_| !is_over).map(|(worker, route)| worker.park(route)).transpose();
+        let unparked = parked.as_ref().err().copied();
+        self.left_open = parked.ok().flatten();
+        let opening = self.opening.as_ref().filter(|_| self.left_open.is_some());
+        match opening.map(|opening| opening.answer()) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => {
+                if self.may_tell() {
+                    tracing::error!(
+                        target: "handler",
+                        route = name,
+                        request,
+                        "handler {name} wrote before it left its connection to be a WebSocket"
+                    );
+                }
+                self.left_open = None;
+                self.fail(500, "");
+            }
+            None if is_over || self.left_open.is_some() => {
+                if self.may_tell() {
+                    tracing::info!(
+                        target: "handler",
+                        route = name,
+                        request,
+                        "handler {name} has exited with the connection possibly left open"
+                    );
+                }
+            }
+            None => {
+                if self.may_tell() {
+                    let bound = match unparked {
+                        Some(ParkingRefused::Share) => "its route's `share` of --max-parked",
+                        Some(ParkingRefused::Full) | None => "--max-parked",
+                    };
+                    tracing::warn!(
+                        target: "handler",
+                        route = name,
+                        request,
+                        "handler {name} cannot leave its connection open: as many as {bound} allows are open"
+                    );
+                }
+                self.fail(503, "");
+            }
+        }
+    }
+
+    /// What the connection is kept as.
+    pub(super) fn kept(&mut self, place: ParkedPermit) -> Served {
+        match self.opening.take() {
+            Some(opening) => Served::Upgraded(Box::new(opening.open(self.pump.take(), place))),
+            None => Served::LeftOpen(Box::new(self.park(place))),
+        }
+    }
+
+    /// The response as the handler has left it. A body that is still to come leaves no next request to be found.
+    fn park(&mut self, place: ParkedPermit) -> Parked {
+        let is_read = self.intake.abandon(self.wire.input) && self.intake.is_done();
+        let (mut response, subscriber) = self.exchange.leave_open();
+        if !is_read {
+            response.forbid_keep_alive();
+        }
+        Parked::new(response, subscriber, self.pump.take(), place)
+    }
+}

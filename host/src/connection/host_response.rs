@@ -1,0 +1,98 @@
+//! What the host answers in a handler's place, and when.
+//!
+//! It must not know how an answer is sent.
+
+use std::sync::Arc;
+
+use super::error_page::{ErrorPage, RenderedPage};
+use super::exchange_loop::RETRY;
+use super::suggestions::{near_routes, routes_for_others};
+use crate::close_reason::CloseReason;
+use crate::config::ErrorDetail;
+use crate::http::head::RequestHead;
+use crate::routes::{Lookup, Params, Route, RouteTable};
+
+/// An answer of the host's own.
+#[derive(Debug)]
+pub(super) struct HostResponse<'r> {
+    pub(super) status: u16,
+    /// A field besides those that any answer has.
+    field: Option<(&'r str, &'r str)>,
+    text: String,
+    /// What only those who develop are told.
+    details: String,
+    /// Why the connection ends with it, where nothing after it can be trusted to be a request.
+    pub(super) last: Option<CloseReason>,
+}
+
+impl<'r> HostResponse<'r> {
+    pub(super) fn new(status: u16, text: impl Into<String>) -> Self {
+        Self { status, field: None, text: text.into(), details: String::new(), last: None }
+    }
+
+    /// Its answer to a request with this head, where it could be read, and this number.
+    pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'r> {
+        let page = ErrorPage { status: self.status, text: &self.text, details: &self.details, request: Some(id) };
+        // What is wrong with a request that cannot be trusted is told in the form that anybody reads.
+        let asked = head.filter(|_| self.last.is_none()).map(|head| head.values("accept"));
+        page.write(asked, self.field.as_slice())
+    }
+
+    pub(super) fn with(self, field: (&'r str, &'r str)) -> Self {
+        Self { field: Some(field), ..self }
+    }
+
+    fn explained(self, details: String) -> Self {
+        Self { details, ..self }
+    }
+
+    pub(super) fn last(self, reason: CloseReason) -> Self {
+        Self { last: Some(reason), ..self }
+    }
+
+    /// Of a request whose end cannot be known.
+    pub(super) fn of_wrong(status: u16, error: &impl std::fmt::Display) -> Self {
+        Self::new(status, error.to_string()).last(CloseReason::Refused)
+    }
+}
+
+/// A request that no route answers.
+pub(super) struct NoRoute<'t> {
+    /// What the host answers.
+    pub(super) refusal: HostResponse<'t>,
+    /// The first of the routes at its path, where there are any.
+    pub(super) first: Option<&'t Arc<Route>>,
+}
+
+/// The route that answers a request; or what the host does in its place.
+pub(super) fn find<'t>(
+    table: &'t RouteTable,
+    head: &RequestHead,
+    audience: ErrorDetail,
+) -> Result<(Arc<Route>, Params), NoRoute<'t>> {
+    let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match audience {
+        ErrorDetail::Development => explain(table, head),
+        ErrorDetail::Public => String::new(),
+    };
+    if head.is_for_server() {
+        return Err(NoRoute { refusal: HostResponse::new(204, "").with(("Allow", table.allow_all())), first: None });
+    }
+    let refusal = match table.lookup(head.method(), head.path()) {
+        Lookup::Found { route, params } => return Ok((Arc::clone(route), params)),
+        Lookup::Options { allow, first } => {
+            return Err(NoRoute { refusal: HostResponse::new(204, "").with(("Allow", allow)), first: Some(first) });
+        }
+        Lookup::MethodNotAllowed { allow, first } => {
+            let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
+            let refusal = HostResponse::new(405, text).with(("Allow", allow)).explained(explain(routes_for_others));
+            return Err(NoRoute { refusal, first: Some(first) });
+        }
+        Lookup::NotImplemented => HostResponse::new(501, format!("no route takes the method {}", head.method())),
+        Lookup::NotFound => {
+            HostResponse::new(404, format!("there is no route at {}", head.path())).explained(explain(near_routes))
+        }
+        Lookup::BadPath => HostResponse::new(400, "the path does not decode to text"),
+        Lookup::Awaited => HostResponse::new(503, "the route is still being loaded").with(RETRY),
+    };
+    Err(NoRoute { refusal, first: None })
+}

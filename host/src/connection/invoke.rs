@@ -1,0 +1,238 @@
+//! A request that a route answers: whether there is room for it, its exchange, and the run of it.
+//!
+//! It must not know how the route was found.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Connection;
+use super::buckets::Direction;
+use super::buffers;
+use super::chain::{self, Responder};
+use super::exchange_loop::{ExchangeLoop, RETRY, Served};
+use super::host_response::HostResponse;
+use super::request_framing::RequestFraming;
+use super::request_log::RequestLog;
+use super::websocket::PendingUpgrade;
+use crate::body_reader::BodyReader;
+use crate::close_reason::CloseReason;
+use crate::config::ErrorDetail;
+use crate::exchange::{Exchange, Measured, Request, Timing};
+use crate::guest::Invocation;
+use crate::http::decode::BodyDecoder;
+use crate::http::framing::BodyFraming;
+use crate::http::head::RequestHead;
+use crate::http::response::{Response, ResponseOptions};
+use crate::meter::Stage;
+use crate::options::{RateScope, Settings};
+use crate::pump::{Pacer, Pump};
+use crate::rate;
+use crate::routes::Route;
+use crate::websocket::handshake::{self, AcceptKey, HandshakeError};
+use crate::worker::{Admission, Worker};
+
+/// A request that its route may answer.
+struct Admitted<'p> {
+    /// The answer to a valid handshake, where the route is of WebSockets.
+    accept: Option<AcceptKey>,
+    decoder: BodyDecoder,
+    /// Whether middleware is for the request's path.
+    guarded: bool,
+    _admission: Admission<'p>,
+}
+
+/// All that an exchange needs beside its handler.
+struct ExchangeParts {
+    exchange: Arc<Exchange>,
+    id: u64,
+    intake: BodyReader,
+    pump: Pump,
+    opening: Option<Box<PendingUpgrade>>,
+    account: Option<Box<RequestLog>>,
+}
+
+/// Finds out whether a route, or who answers in its handler's place, may answer a request; else what the host does.
+fn admit<'p>(
+    terms: &RequestFraming,
+    route: &'p Route,
+    head: &RequestHead,
+    answerer: &Responder<'_>,
+    worker: &'p Worker,
+) -> Result<Admitted<'p>, HostResponse<'static>> {
+    let settings = &route.options.settings;
+    let opens = settings.websocket && matches!(answerer, Responder::Handler);
+    let accept = opens.then(|| handshake::check(head, terms.framing)).transpose().map_err(of_handshake)?;
+    let decoder = BodyDecoder::new(terms.framing, settings.max_body);
+    if decoder.failure().is_some() {
+        return Err(HostResponse::new(413, format!("the body is larger than {} bytes", settings.max_body)));
+    }
+    // While a chain sees a head the handler waits in its write: behind middleware a request takes two places.
+    let guarded = route.is_guarded_at(head.path());
+    match worker.admit(route, if guarded { 2 } else { 1 }) {
+        Some(admission) => Ok(Admitted { accept, decoder, guarded, _admission: admission }),
+        None => Err(HostResponse::new(503, "too many requests are running").with(RETRY)),
+    }
+}
+
+impl Connection {
+    /// Calls a route's chain and its handler, or who answers in its place; where there is no room, or the request is not
+    /// one for the route, answers so.
+    #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
+    pub(super) fn call<'c>(
+        &'c mut self,
+        terms: RequestFraming,
+        route: Arc<Route>,
+        request: Box<Request>,
+        answerer: Responder<'c>,
+    ) -> impl Future<Output = Result<Served, CloseReason>> + Send + 'c {
+        async move {
+            let worker = self.worker.clone();
+            let Admitted { accept, decoder, guarded, _admission } =
+                match admit(&terms, &route, &request.head, &answerer, &worker) {
+                    Ok(admitted) => admitted,
+                    Err(refusal) => return Box::pin(self.reply(&terms, Some(&request.head), refusal)).await,
+                };
+            let _serving = worker.serving();
+            let ExchangeParts { exchange, id, intake, pump, opening, account } =
+                self.set_up(&terms, &route, request, decoder, accept);
+            let settings = &route.options.settings;
+            let invocation = Invocation {
+                exchange: exchange.clone(),
+                options: route.options.clone(),
+                route: route.mount.name.clone(),
+                handler: route.handler.number(),
+                id,
+            };
+            let wire = self.wire(&worker.config().timeouts);
+            let mut served = match answerer {
+                Responder::Handler if !guarded => {
+                    let handler = std::pin::pin!(Some(route.handler.call(invocation)));
+                    let mut drive = ExchangeLoop::new(wire, exchange.clone(), handler, intake, pump);
+                    drive.serve(&route, id, &worker, opening);
+                    if settings.reuse == 1 && worker.gathers() {
+                        drive.gather();
+                    }
+                    drive.run().await
+                }
+                Responder::Handler | Responder::Host(_) => {
+                    let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
+                    let mut handler = Box::pin(Some(chain::on_request(&route, invocation, answerer)));
+                    let mut drive = ExchangeLoop::new(wire, exchange.clone(), handler.as_mut(), intake, pump);
+                    drive.serve(&route, id, &worker, opening);
+                    drive.hold(watchers);
+                    Box::pin(drive.run()).await
+                }
+            };
+            match &mut served {
+                Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, account),
+                served => account.into_iter().for_each(|account| account.close(served)),
+            }
+            buffers::return_output(exchange.response(Response::take_buffer));
+            served
+        }
+    }
+
+    /// Makes the exchange of a request. Not part of [`Self::call`], whose future would hold what it is made of.
+    fn set_up(
+        &mut self,
+        terms: &RequestFraming,
+        route: &Arc<Route>,
+        request: Box<Request>,
+        decoder: BodyDecoder,
+        accept: Option<AcceptKey>,
+    ) -> ExchangeParts {
+        let settings = &route.options.settings;
+        let (download, upload) = self.pacers(route);
+        let worker = &self.worker;
+        let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
+        let mut exchange = exchange(terms, settings, request, measured);
+        exchange.allow_push(worker.hub().clone(), route.tenant.clone(), settings.push);
+        if download.is_none() {
+            exchange.send_through(self.socket.clone());
+        }
+        let exchange = Arc::new(exchange);
+        let id = worker.next_id();
+        let account = terms.arrival.and_then(|_| {
+            let head = exchange.request().map(|request| &request.head);
+            self.account(&exchange, terms, head, Some(&route.mount.name), id)
+        });
+        // A handshake has no body, but messages come after it.
+        let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
+        let opening =
+            accept.map(|accept| Box::new(PendingUpgrade::new(accept, &exchange, route, worker, id, of_messages)));
+        let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
+        let intake = BodyReader::new(decoder, piece, upload, terms.awaits_continue, &worker.config().timeouts);
+        ExchangeParts { exchange, id, intake, pump: Pump::new(download, &worker.config().timeouts), opening, account }
+    }
+
+    /// What measures an exchange from here on, whose head was complete at `arrival`.
+    fn measured(&self, arrival: Instant) -> Option<Measured> {
+        let meter = self.worker.meter()?;
+        meter.add(Stage::Queued, arrival.elapsed());
+        let timing = match self.worker.audience() {
+            ErrorDetail::Public => Timing::Untold,
+            ErrorDetail::Development => Timing::ChildEvent,
+        };
+        Some(Measured { meter, timing })
+    }
+
+    /// The pacers of the two directions, where the route has rates.
+    fn pacers(&mut self, route: &Arc<Route>) -> (Option<Pacer>, Option<Pacer>) {
+        let settings = &route.options.settings;
+        let download = settings.rate.map(|rate| (rate, settings.burst, Direction::Download));
+        let upload = settings.upload_rate.map(|rate| (rate, settings.upload_burst, Direction::Upload));
+        let mut pacer = |(rate, burst, direction)| {
+            let now = Instant::now();
+            let clients = match direction {
+                Direction::Download => &route.download,
+                Direction::Upload => &route.upload,
+            };
+            let bucket = match (settings.rate_scope, clients) {
+                (RateScope::Client, Some(clients)) => clients.bucket(self.peer.ip(), now),
+                (RateScope::Connection, _) | (RateScope::Client, None) => {
+                    self.buckets.get(&route.mount.name, direction, (rate, burst), now)
+                }
+            };
+            Pacer::new(bucket, rate::piece(rate, burst))
+        };
+        (download.map(&mut pacer), upload.map(&mut pacer))
+    }
+}
+
+/// The answer to a request that opens no WebSocket where the route takes only those.
+fn of_handshake(error: HandshakeError) -> HostResponse<'static> {
+    let refusal = HostResponse::new(error.status(), error.to_string());
+    match error {
+        HandshakeError::Version => refusal.with(("Sec-WebSocket-Version", handshake::VERSION)),
+        HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => refusal,
+    }
+}
+
+/// The exchange of a request that came now.
+fn exchange(
+    terms: &RequestFraming,
+    settings: &Settings,
+    request: Box<Request>,
+    measured: Option<Measured>,
+) -> Exchange {
+    let has_body = terms.framing != BodyFraming::None;
+    Exchange::new(request, response(terms, settings), has_body, Instant::now() + settings.timeout, measured)
+}
+
+/// The response as the route's options have it.
+fn response(terms: &RequestFraming, settings: &Settings) -> Response {
+    let options = ResponseOptions {
+        version: terms.version,
+        head_only: terms.head_only,
+        keep_alive: terms.keep_alive,
+        chunked: settings.chunked.unwrap_or(true),
+        status: settings.status,
+        coalesce: if settings.stream { 0 } else { (settings.buffer_size / 2).max(1) },
+        buffer_size: settings.buffer_size,
+    };
+    let mut response = Response::new(options, settings.content_type.as_bytes(), buffers::take_output());
+    if terms.awaits_continue {
+        response.expect_continue();
+    }
+    response
+}

@@ -1,0 +1,43 @@
+//! What those who develop are told of the routes where none answers.
+
+use crate::http::head::RequestHead;
+use crate::options::printable;
+use crate::routes::{MountedRoute, RouteTable, Similarity, near};
+
+/// The routes that may have been meant by a request for a path that has none, in lines.
+pub(super) fn near_routes(table: &RouteTable, head: &RequestHead) -> String {
+    let patterns: Vec<(&str, &MountedRoute)> = patterns(table).collect();
+    let near = near(patterns.iter().map(|(pattern, _)| *pattern), head.path());
+    if near.is_empty() {
+        let count = patterns.len();
+        return format!("Of the {count} paths that have a route none is like it; `host routes` prints them.");
+    }
+    let lines = near.into_iter().map(|(place, nearness)| {
+        let (pattern, mounted) = patterns[place];
+        let how = match nearness {
+            Similarity::Form => "but for a slash at the end or the case of letters".to_owned(),
+            Similarity::Spelling(1) => "one letter is different".to_owned(),
+            Similarity::Spelling(letters) => format!("{letters} letters are different"),
+            Similarity::FirstSegment => "it begins in the same way".to_owned(),
+        };
+        line(pattern, mounted) + ": " + &how
+    });
+    lines.fold("Routes that are near:".to_owned(), |text, line| text + "\n  " + &line)
+}
+
+/// The routes at the path of a request whose method none of them takes, in lines.
+pub(super) fn routes_for_others(table: &RouteTable, head: &RequestHead) -> String {
+    let here =
+        patterns(table).filter(|(pattern, _)| near([*pattern].into_iter(), head.path()) == [(0, Similarity::Form)]);
+    here.fold("The routes there:".to_owned(), |text, (pattern, mounted)| text + "\n  " + &line(pattern, mounted))
+}
+
+fn patterns(table: &RouteTable) -> impl Iterator<Item = (&str, &MountedRoute)> {
+    table.routes().iter().flat_map(|mounted| mounted.patterns.iter().map(move |pattern| (pattern.as_str(), mounted)))
+}
+
+fn line(pattern: &str, mounted: &MountedRoute) -> String {
+    let mount = &mounted.route.mount;
+    let methods = if mount.methods.is_empty() { String::new() } else { mount.methods.join(",") + " " };
+    format!("{methods}{pattern} ({})", printable(&mount.file.display().to_string()))
+}

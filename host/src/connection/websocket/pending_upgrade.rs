@@ -1,0 +1,73 @@
+//! A WebSocket before it is one: its handshake was valid, and its handler may still answer otherwise.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Backlog, InvocationTemplate, Upload, WebSocket};
+use crate::clock;
+use crate::connection::chunk_queue::Queue;
+use crate::exchange::Exchange;
+use crate::http::response::ResponseError;
+use crate::pump::{Pacer, Pump};
+use crate::routes::Route;
+use crate::websocket::handshake::AcceptKey;
+use crate::websocket::protocol::Protocol;
+use crate::worker::{ParkedPermit, Worker};
+
+/// All that a WebSocket needs but its connection.
+pub(in crate::connection) struct PendingUpgrade {
+    accept: AcceptKey,
+    origin: InvocationTemplate,
+    upload: Option<Pacer>,
+}
+
+impl PendingUpgrade {
+    /// The WebSocket that the request `id` asks `route` for, with messages at the rate of `upload`.
+    pub(in crate::connection) fn new(
+        accept: AcceptKey,
+        exchange: &Arc<Exchange>,
+        route: &Arc<Route>,
+        worker: &Arc<Worker>,
+        id: u64,
+        upload: Option<Pacer>,
+    ) -> Self {
+        let origin =
+            InvocationTemplate { exchange: exchange.clone(), route: route.clone(), worker: worker.clone(), id };
+        Self { accept, origin, upload }
+    }
+
+    /// Answers the handshake.
+    ///
+    /// # Errors
+    /// The handler has begun another answer.
+    pub(in crate::connection) fn answer(&self) -> Result<(), ResponseError> {
+        self.origin.exchange.response(|response| response.switch_to_websocket(self.accept.as_str(), clock::date))
+    }
+
+    /// The WebSocket, after the answer was sent.
+    pub(in crate::connection) fn open(self, pump: Pump, place: ParkedPermit) -> WebSocket {
+        let Self { accept: _, origin, upload } = self;
+        origin.exchange.upgrade();
+        let now = Instant::now();
+        WebSocket {
+            protocol: Protocol::new(origin.route.options.settings.max_message),
+            origin,
+            queue: Queue::default(),
+            pump,
+            upload: Upload::new(upload),
+            call: None,
+            due: false,
+            backlog: Backlog::default(),
+            heard: now,
+            pinged: None,
+            talked: now,
+            stopping: false,
+            reason: None,
+            close_by: None,
+            gone: false,
+            grace: None,
+            slice: None,
+            _place: place,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The way of an exchange through middleware: who of the chain is called, and whether the head may be sent.
+//!
+//! Owns that nothing of a head goes out before the chain has seen it. It must not know what middleware is in the chain.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::context::ContextEntries;
+use super::{ContextError, Exchange, Inner};
+use crate::http::fields::{self, FieldError};
+use crate::http::response::ResponseError;
+
+/// Fields that are true of one body alone.
+const BODY_FIELDS: [&str; 4] = ["content-encoding", "content-length", "content-range", "content-type"];
+
+/// What only a request with middleware has, or one that leaves notes.
+#[derive(Debug, Default)]
+pub(super) struct MiddlewareState {
+    gate: HeadGate,
+    notes: ContextEntries,
+    /// The fields that nobody changes before the chain sees the head, in lower case.
+    sealed: Vec<String>,
+    /// The middleware that is called at the moment.
+    middleware: Option<Arc<str>>,
+    /// When the time of that one is used up.
+    until: Option<Instant>,
+}
+
+/// Whether the head may be sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum HeadGate {
+    /// It may.
+    #[default]
+    Open,
+    /// The chain is to see it first.
+    Shut,
+    /// The same, and something was written.
+    Asked,
+    /// The chain sees it now.
+    Watched,
+}
+
+impl Inner {
+    /// Whether the head was sent or may be; where the chain is to see it first, asks for that.
+    pub(super) fn may_send_head(&mut self) -> Result<bool, ResponseError> {
+        let Some(passage) = &mut self.passage else { return Ok(true) };
+        match passage.gate {
+            HeadGate::Open => Ok(true),
+            HeadGate::Shut | HeadGate::Asked if !self.response.is_building() => Ok(true),
+            HeadGate::Shut | HeadGate::Asked => {
+                passage.gate = HeadGate::Asked;
+                Ok(false)
+            }
+            HeadGate::Watched => Err(ResponseError::Closed),
+        }
+    }
+
+    /// When the time of whoever runs is used up.
+    pub(super) fn deadline(&self) -> Instant {
+        let until = self.passage.as_ref().and_then(|passage| passage.until);
+        until.map_or(self.clock.deadline, |until| until.min(self.clock.deadline))
+    }
+
+    /// The client was waited for, which is nobody's time.
+    pub(super) fn put_off(&mut self, waited: Duration) {
+        self.clock.deadline += waited;
+        if let Some(until) = self.passage.as_mut().and_then(|passage| passage.until.as_mut()) {
+            *until += waited;
+        }
+    }
+
+    fn passage(&mut self) -> &mut MiddlewareState {
+        self.passage.get_or_insert_default()
+    }
+
+    /// Whether a field may be changed now, for all that middleware has sealed.
+    pub(super) fn may_change(&self, field: &str) -> bool {
+        let Some(passage) = &self.passage else { return true };
+        passage.gate == HeadGate::Watched || !passage.sealed.iter().any(|sealed| sealed.eq_ignore_ascii_case(field))
+    }
+
+    /// Whether a middleware sees the request now.
+    fn may_seal(&self) -> bool {
+        let is_called = |passage: &MiddlewareState| passage.middleware.is_some() && passage.gate != HeadGate::Watched;
+        self.passage.as_deref().is_some_and(is_called)
+    }
+
+    fn gate(&self) -> HeadGate {
+        self.passage.as_ref().map_or(HeadGate::Open, |passage| passage.gate)
+    }
+}
+
+/// For who calls the chain.
+impl Exchange {
+    /// Holds the head back until the chain has seen it.
+    pub fn hold_head(&self) {
+        self.lock().passage().gate = HeadGate::Shut;
+    }
+
+    /// Whether the head is held back and would be sent else.
+    #[must_use]
+    pub fn holds_head(&self) -> bool {
+        let inner = &*self.lock();
+        inner.response.is_building() && matches!(inner.gate(), HeadGate::Shut | HeadGate::Asked)
+    }
+
+    /// Whether something was written that waits for the head.
+    #[must_use]
+    pub fn wants_head(&self) -> bool {
+        self.lock().gate() == HeadGate::Asked
+    }
+
+    /// The chain is about to see the head. Where the handler has used up all of the time, it has `grace`.
+    pub fn show_head(&self, grace: Duration) {
+        let inner = &mut *self.lock();
+        inner.passage().gate = HeadGate::Watched;
+        let now = Instant::now();
+        if now >= inner.clock.deadline {
+            inner.clock.deadline = now + grace;
+        }
+    }
+
+    /// The chain has seen the head.
+    pub fn release_head(&self) {
+        self.lock().passage().gate = HeadGate::Open;
+    }
+
+    /// A middleware is called, for at most `timeout`.
+    pub fn enter(&self, middleware: Arc<str>, timeout: Duration) {
+        let inner = &mut *self.lock();
+        let passage = inner.passage();
+        (passage.middleware, passage.until) = (Some(middleware), Some(Instant::now() + timeout));
+    }
+
+    /// It has ended well.
+    pub fn leave(&self) {
+        let inner = &mut *self.lock();
+        let passage = inner.passage();
+        (passage.middleware, passage.until) = (None, None);
+    }
+
+    /// The middleware that is called at the moment, or has failed.
+    #[must_use]
+    pub fn middleware(&self) -> Option<Arc<str>> {
+        self.lock().passage.as_ref()?.middleware.clone()
+    }
+
+    /// Waits until the head may be sent, or the response is over. The clock goes on: it is the chain's time.
+    pub(super) async fn head(&self) {
+        poll_fn(|_| {
+            let inner = &*self.lock();
+            let held = inner.response.is_building() && inner.gate() != HeadGate::Open;
+            if held { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+}
+
+/// Notes.
+impl Exchange {
+    /// The bytes that were left under a name.
+    #[must_use]
+    pub fn note(&self, name: &str) -> Option<Bytes> {
+        self.lock().passage.as_ref()?.notes.get(name)
+    }
+
+    /// Leaves bytes under a name, in place of what it had.
+    ///
+    /// # Errors
+    /// Past a bound: see [`ContextError`].
+    pub fn set_note(&self, name: &str, value: &[u8]) -> Result<(), ContextError> {
+        self.lock().passage().notes.set(name, value)
+    }
+
+    /// The bytes that were left under a name that a middleware has sealed.
+    #[must_use]
+    pub fn sealed_note(&self, name: &str) -> Option<Bytes> {
+        self.lock().passage.as_ref()?.notes.sealed(name)
+    }
+
+    /// Lets nobody leave other bytes under a name. Only for a middleware that sees a request.
+    ///
+    /// # Errors
+    /// See [`ContextError`].
+    pub fn seal_note(&self, name: &str) -> Result<(), ContextError> {
+        let inner = &mut *self.lock();
+        if inner.may_seal() { inner.passage().notes.seal(name) } else { Err(ContextError::Forbidden) }
+    }
+
+    /// Lets nobody change a field of the response until the chain sees its head. Only for a middleware that sees a
+    /// request.
+    ///
+    /// # Errors
+    /// [`FieldError::Forbidden`] for anybody else, and for what is no name or one too many.
+    pub fn seal_field(&self, name: &str) -> Result<(), FieldError> {
+        let inner = &mut *self.lock();
+        if !inner.may_seal() {
+            return Err(FieldError::Forbidden);
+        }
+        fields::check_name(name)?;
+        let sealed = &mut inner.passage().sealed;
+        if sealed.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        if sealed.len() >= fields::MAX_FIELDS {
+            return Err(FieldError::TooLarge);
+        }
+        sealed.push(name.to_ascii_lowercase());
+        Ok(())
+    }
+
+    /// Forgets all fields of the response but those that were sealed, for an answer of the host's own: what describes a
+    /// body would not be true of it.
+    pub fn clear_unsealed(&self) {
+        let inner = &mut *self.lock();
+        let sealed = inner.passage.as_deref().map_or(&[][..], |passage| &passage.sealed);
+        if let Ok(fields) = inner.response.fields() {
+            let is = |name: &str, other: &&str| name.eq_ignore_ascii_case(other);
+            let describes_body = |name: &str| BODY_FIELDS.iter().any(|other| is(name, other));
+            fields.retain(|name| !describes_body(name) && sealed.iter().any(|sealed| is(name, &sealed.as_str())));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What the log is told of a directory's routes.
+
+use std::path::Path;
+
+use super::progress::ProgressReport;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::routes::changes::changes;
+use crate::routes::table::RouteTable;
+
+/// The most changes of one table that are told one by one.
+const MOST: usize = 50;
+
+/// Tells what is wrong with a file.
+pub(super) fn diagnostic(diagnostic: &Diagnostic) {
+    match diagnostic.severity {
+        Severity::Error => tracing::error!(target: "routes", "{}", diagnostic.unlabelled()),
+        Severity::Warning => tracing::warn!(target: "routes", "{}", diagnostic.unlabelled()),
+    }
+}
+
+/// Tells which routes came, changed and went, a line each, their files named from `root` on.
+pub(super) fn changed(before: &RouteTable, after: &RouteTable, root: &Path) {
+    let changes = changes(before, after);
+    let more = changes.len().saturating_sub(MOST);
+    for mut change in changes.into_iter().take(MOST) {
+        if let Ok(file) = change.file.strip_prefix(root)
+            && !file.as_os_str().is_empty()
+        {
+            change.file = file.to_owned();
+        }
+        let (kind, methods, path, file) = (change.kind.name(), &change.methods, &change.pattern, change.file.display());
+        tracing::info!(target: "routes", change = kind, methods, path, %file, "{change}");
+    }
+    if more > 0 {
+        tracing::info!(target: "routes", more, "and {more} more: `host routes` prints them all");
+    }
+}
+
+/// Tells how far loading has come.
+pub(super) fn progress(report: &ProgressReport) {
+    let (done, total) = (report.done, report.total);
+    tracing::info!(target: "routes", done, total, "{report}");
+}

@@ -1,0 +1,149 @@
+//! Who held which path, in a file, so that it is known after a restart.
+//!
+//! Owns the file's form. What cannot be read, or is not what this version writes, is as if it were not there.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
+use thiserror::Error;
+
+use super::disk::{self, ReadError};
+use super::holders::HolderRecord;
+use super::method;
+use super::pattern::MAX_PATTERN_BYTES;
+
+#[cfg(test)]
+mod tests;
+
+/// The form of the file.
+const VERSION: u64 = 1;
+
+/// The largest file that is read or written, in bytes.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Where it is remembered who held which path.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// The directory for it, which is made where it is missing.
+    pub directory: PathBuf,
+    /// Whether it is written, and not read alone.
+    pub writes: bool,
+}
+
+/// Why it cannot be read or written who held which path.
+#[derive(Debug, Error)]
+pub enum MemoryError {
+    /// It cannot be read.
+    #[error("who held which path is not remembered: {}: {reason}", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system says, or what is wrong with the file.
+        reason: String,
+    },
+    /// It cannot be written.
+    #[error("who holds which path will not be remembered: {}: {reason}", .file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+}
+
+/// The file of one routes directory.
+#[derive(Debug)]
+pub(super) struct Store {
+    file: PathBuf,
+    root: PathBuf,
+    /// What it has, as far as that is known.
+    written: Option<Vec<HolderRecord>>,
+    writes: bool,
+}
+
+impl Store {
+    /// That of the routes directory `root`, which need not be there yet.
+    pub(super) fn new(memory: &Memory, root: &Path) -> Self {
+        let real = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+        let digest = Sha1::digest(real.as_os_str().as_encoded_bytes());
+        let name: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
+        let file = memory.directory.join(format!("{name}.json"));
+        Self { file, root: root.to_owned(), written: None, writes: memory.writes }
+    }
+
+    /// What was written last; nothing where it never was.
+    pub(super) fn read(&mut self) -> Result<Vec<HolderRecord>, MemoryError> {
+        let failed = |reason: String| MemoryError::Read { file: self.file.clone(), reason };
+        let bytes = match disk::read(&self.file, MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(ReadError::System(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let value = serde_json::from_slice(&bytes).map_err(|error| failed(format!("it is damaged: {error}")))?;
+        let records = parse(&value).ok_or_else(|| failed("it is damaged, or of another version".to_owned()))?;
+        let mut records: Vec<HolderRecord> =
+            records.into_iter().map(|record| HolderRecord { file: self.root.join(record.file), ..record }).collect();
+        records.sort();
+        self.written = Some(records.clone());
+        Ok(records)
+    }
+
+    /// Writes who holds what, where that has changed: whole, or not at all.
+    pub(super) fn write(&mut self, mut records: Vec<HolderRecord>) -> Result<(), MemoryError> {
+        records.sort();
+        if !self.writes || self.written.as_ref() == Some(&records) {
+            return Ok(());
+        }
+        let written = self
+            .replace(&records)
+            .map_err(|error| MemoryError::Write { file: self.file.clone(), reason: error.to_string() });
+        // What failed is not tried again until something else is to be written.
+        self.written = Some(records);
+        written
+    }
+
+    fn replace(&self, records: &[HolderRecord]) -> io::Result<()> {
+        let held: Vec<Value> = records.iter().filter_map(|record| self.entry(record)).collect();
+        let text = json!({ "version": VERSION, "held": held }).to_string();
+        if text.len() as u64 > MAX_BYTES {
+            return Err(io::Error::other(format!("it would be larger than {MAX_BYTES} bytes")));
+        }
+        let directory = self.file.parent().unwrap_or(Path::new(""));
+        fs::create_dir_all(directory)?;
+        let new = self.file.with_extension(format!("{}.new", std::process::id()));
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &self.file)
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&new)))
+    }
+
+    /// What is written of one; nothing where its name is not UTF-8.
+    fn entry(&self, record: &HolderRecord) -> Option<Value> {
+        let file = record.file.strip_prefix(&self.root).ok()?.to_str()?;
+        Some(json!({ "path": record.shape, "file": file, "methods": record.methods }))
+    }
+}
+
+/// What a file says, with the components as they are named from the routes directory on.
+fn parse(value: &Value) -> Option<Vec<HolderRecord>> {
+    if value.get("version")?.as_u64()? != VERSION {
+        return None;
+    }
+    value.get("held")?.as_array()?.iter().map(record).collect()
+}
+
+fn record(value: &Value) -> Option<HolderRecord> {
+    let shape = value.get("path")?.as_str()?.to_owned();
+    let file = PathBuf::from(value.get("file")?.as_str()?);
+    let methods = value.get("methods")?.as_array()?.iter().map(|it| it.as_str().map(str::to_owned));
+    let methods: Vec<String> = methods.collect::<Option<_>>()?;
+    let is_shape = shape.starts_with('/') && shape.len() <= MAX_PATTERN_BYTES;
+    let is_below = file.components().count() > 0 && file.components().all(|it| matches!(it, Component::Normal(_)));
+    (is_shape && is_below && method::check(&methods).is_ok()).then_some(HolderRecord { shape, file, methods })
+}

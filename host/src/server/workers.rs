@@ -1,0 +1,316 @@
+//! The workers at work: one thread with one runtime each, so that a connection lives on one core.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::Add;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{JoinError, JoinSet};
+
+use crate::close_reason::CloseReason;
+use crate::connection::Connection;
+use crate::guest;
+use crate::push;
+use crate::worker::{ServerState, Shutdown, Worker};
+
+use super::idle_poll;
+
+/// Connections that are told that there is no room, at once; past them a connection is closed without an answer.
+const MAX_REFUSALS: usize = 128;
+
+/// Connections that are still accepted once the worker is to stop: there may be no end of them.
+const MAX_ACCEPTS_ON_SHUTDOWN: usize = 4096;
+
+/// How long accepting rests after an error that does not pass by itself, such as a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often such an error is logged at most.
+const ACCEPT_REPORTS: Duration = Duration::from_secs(1);
+
+/// The most sockets that a worker is to hear of at once while a task of it goes on, such as a guest that spins: all others
+/// have to wait until that rests again.
+const EVENTS_PER_BUSY_TICK: usize = 1024;
+
+/// How long a stop waits for the first request of the connection that came last.
+const FIRST_REQUEST: Duration = Duration::from_millis(50);
+
+/// An accepted connection on its way to a worker.
+struct AcceptedConnection {
+    socket: AcceptedSocket,
+    peer: SocketAddr,
+    place: ConnectionSlot,
+}
+
+/// A socket belongs to the runtime of the worker that accepted it, until it is taken out.
+enum AcceptedSocket {
+    Registered(TcpStream),
+    Unregistered(std::net::TcpStream),
+}
+
+/// A place among the connections of the server and of a worker, given back when dropped.
+struct ConnectionSlot {
+    worker: Arc<Worker>,
+    admitted: bool,
+}
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        self.worker.load.fetch_sub(1, Ordering::Relaxed);
+        self.worker.shared().connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// All workers, as those see them who stop them.
+#[derive(Debug)]
+pub(super) struct Workers(Vec<Arc<Worker>>);
+
+/// All workers, as those see them who give them work. Once the last of these is dropped, no more work comes.
+#[derive(Clone)]
+struct Dispatcher(Vec<WorkerHandle>);
+
+#[derive(Clone)]
+struct WorkerHandle {
+    worker: Arc<Worker>,
+    arrivals: UnboundedSender<AcceptedConnection>,
+}
+
+/// One worker before it runs.
+pub(super) struct WorkerThread {
+    worker: Arc<Worker>,
+    arrivals: UnboundedReceiver<AcceptedConnection>,
+    runtime: Runtime,
+    /// What it accepts from, for all of them.
+    acceptors: Vec<Acceptor>,
+}
+
+struct Acceptor {
+    listener: tokio::net::TcpListener,
+    desks: Dispatcher,
+    worker: Arc<Worker>,
+}
+
+impl Workers {
+    /// As many workers as the configuration says; the first of them accepts from `listeners`.
+    pub(super) fn new(shared: &Arc<ServerState>, listeners: Vec<TcpListener>) -> io::Result<(Self, Vec<WorkerThread>)> {
+        let mut desks = Dispatcher(Vec::new());
+        let mut posts = Vec::new();
+        for number in 0..shared.config.workers.get() {
+            let worker = Arc::new(Worker::new(shared.clone(), number));
+            let (sender, arrivals) = unbounded_channel();
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .max_io_events_per_tick(idle_poll::EVENTS_PER_TICK)
+                .max_io_events_per_busy_tick(EVENTS_PER_BUSY_TICK)
+                .on_thread_park(before_sleep)
+                .build()?;
+            desks.0.push(WorkerHandle { worker: worker.clone(), arrivals: sender });
+            posts.push(WorkerThread { worker, arrivals, runtime, acceptors: Vec::new() });
+        }
+        if let Some(first) = posts.first_mut() {
+            let _guard = first.runtime.enter();
+            for listener in listeners {
+                listener.set_nonblocking(true)?;
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                first.acceptors.push(Acceptor { listener, desks: desks.clone(), worker: first.worker.clone() });
+            }
+        }
+        Ok((Self(desks.0.into_iter().map(|desk| desk.worker).collect()), posts))
+    }
+
+    pub(super) fn stop(&self) {
+        self.0.iter().for_each(|worker| worker.stopping().close());
+    }
+
+    pub(super) fn stop_at_once(&self) {
+        self.0.iter().for_each(|worker| worker.stopping().stop_at_once());
+    }
+
+    /// How many connections have ended for this reason.
+    pub(super) fn closed(&self, reason: CloseReason) -> u64 {
+        self.0.iter().map(|worker| worker.closed().number(reason)).sum()
+    }
+
+    /// What has become of published chunks.
+    pub(super) fn pushed(&self) -> push::Counts {
+        self.0.iter().map(|worker| worker.hub().counts()).fold(push::Counts::default(), push::Counts::add)
+    }
+
+    /// How many connections are left open.
+    pub(super) fn parked(&self) -> usize {
+        self.0.first().map_or(0, |worker| worker.shared().parking.parked())
+    }
+
+    /// Waits until every worker has stopped.
+    pub(super) async fn stopped(&self) {
+        for worker in &self.0 {
+            worker.stopping().wait_stopped().await;
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Gives an accepted connection to the worker that has the fewest.
+    fn assign(&self, socket: AcceptedSocket, peer: SocketAddr, accepted_by: &Arc<Worker>) {
+        let Some(desk) = self.0.iter().min_by_key(|desk| desk.worker.load.load(Ordering::Relaxed)) else { return };
+        let shared = desk.worker.shared();
+        let connections = shared.connections.fetch_add(1, Ordering::Relaxed);
+        desk.worker.load.fetch_add(1, Ordering::Relaxed);
+        let most = shared.config.limits.max_connections;
+        let place = ConnectionSlot { worker: desk.worker.clone(), admitted: connections < most };
+        let socket = match socket {
+            AcceptedSocket::Registered(socket) if !Arc::ptr_eq(&desk.worker, accepted_by) => {
+                socket.into_std().map(AcceptedSocket::Unregistered)
+            }
+            AcceptedSocket::Registered(_) | AcceptedSocket::Unregistered(_) => Ok(socket),
+        };
+        if let Ok(socket) = socket
+            && connections < most.saturating_add(MAX_REFUSALS)
+        {
+            // A worker that is gone takes no more connections: dropping one closes it.
+            let _ = desk.arrivals.send(AcceptedConnection { socket, peer, place });
+        }
+    }
+}
+
+impl WorkerThread {
+    /// Serves until the worker is to stop and is drained.
+    pub(super) fn run(self) {
+        let Self { worker, arrivals, runtime, acceptors } = self;
+        let _stopped = Stopped(worker.stopping());
+        let mut tasks = JoinSet::new();
+        runtime.block_on(async {
+            tokio::spawn(idle_poll::keep(worker.clone()));
+            tokio::spawn(guest::scheduler::run());
+            for acceptor in acceptors {
+                tasks.spawn(acceptor.accept());
+            }
+            tokio::select! {
+                () = serve_all(&worker, arrivals, &mut tasks) => {}
+                () = worker.stopping().wait_at_once() => {}
+            }
+        });
+        guest::at_end();
+    }
+}
+
+/// What a worker does once no task of it is ready.
+fn before_sleep() {
+    guest::when_idle();
+    idle_poll::before_sleep();
+}
+
+/// Says that a worker has stopped, however it did.
+struct Stopped<'w>(&'w Shutdown);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.stopped();
+    }
+}
+
+/// Serves all arrivals, and drains once no more can come.
+async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<AcceptedConnection>, tasks: &mut JoinSet<()>) {
+    let mut last = None;
+    loop {
+        tokio::select! {
+            arrival = arrivals.recv() => match arrival {
+                Some(arrival) => {
+                    last = Some(Instant::now());
+                    if let Some((connection, place)) = open(arrival) {
+                        tasks.spawn(serve(connection, place));
+                    }
+                }
+                None => break,
+            },
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
+        }
+    }
+    if let Some(last) = last {
+        tokio::time::sleep_until((last + FIRST_REQUEST).into()).await;
+    }
+    worker.stopping().drain();
+    let drained = async {
+        while let Some(ended) = tasks.join_next().await {
+            report(ended);
+        }
+    };
+    if tokio::time::timeout(worker.config().timeouts.drain, drained).await.is_err() {
+        tracing::warn!(target: "server", "stopped with requests still running: the time to drain is over");
+    }
+}
+
+/// The connection of an arrival. Not part of [`serve`], whose future would hold what it is made of.
+fn open(arrival: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)> {
+    let AcceptedConnection { socket, peer, place } = arrival;
+    let socket = match socket {
+        AcceptedSocket::Registered(socket) => Ok(socket),
+        AcceptedSocket::Unregistered(socket) => TcpStream::from_std(socket),
+    };
+    match socket {
+        Ok(socket) => Some((Connection::new(socket, peer, place.worker.clone()), place)),
+        Err(error) => {
+            tracing::warn!(target: "server", %peer, "cannot serve a connection: {error}");
+            None
+        }
+    }
+}
+
+/// The task of a connection.
+#[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
+fn serve(connection: Box<Connection>, place: ConnectionSlot) -> impl Future<Output = ()> + Send {
+    async move {
+        if place.admitted {
+            connection.serve().await;
+        } else {
+            Box::pin(connection.refuse()).await;
+        }
+        drop(place);
+    }
+}
+
+/// A panic is a defect of the host's: it costs its connection, and is told.
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(target: "server", "a connection's task has panicked: {error}");
+    }
+}
+
+impl Acceptor {
+    /// Accepts until the worker is to stop, and then what is there already.
+    async fn accept(self) {
+        let Self { listener, desks, worker } = self;
+        let mut reported: Option<Instant> = None;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = worker.stopping().wait_closing() => break,
+            };
+            match accepted {
+                Ok((socket, peer)) => desks.assign(AcceptedSocket::Registered(socket), peer, &worker),
+                // The client was gone before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    if reported.is_none_or(|reported| reported.elapsed() >= ACCEPT_REPORTS) {
+                        tracing::warn!(target: "server", "cannot accept a connection: {error}");
+                        reported = Some(Instant::now());
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        // The system has completed these connections, and would reset them. The listener does not block.
+        let Ok(listener) = listener.into_std() else { return };
+        for (socket, peer) in std::iter::from_fn(|| listener.accept().ok()).take(MAX_ACCEPTS_ON_SHUTDOWN) {
+            if socket.set_nonblocking(true).is_ok() {
+                desks.assign(AcceptedSocket::Unregistered(socket), peer, &worker);
+            }
+        }
+    }
+}
