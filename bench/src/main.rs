@@ -94,25 +94,26 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     let others = Ticks::now().others_since(setup.began);
-    let shown = format!("{}\n{}", report.table(), machine::describe(&setup, others));
-    println!("{shown}");
+    let machine = machine::describe(&setup, others);
+    println!("{}\n{machine}", report.table());
     if !arguments.only.is_empty() {
         return Ok(());
     }
     ensure!(others <= QUIET, "nothing is written: other processes had {:.0} % of the cores meanwhile", 100.0 * others);
-    write(arguments, &report, &shown)
+    write(arguments, &report, &machine)
 }
 
-/// Writes the results of a whole run: the table with its machine, the chart, and both into the README.
-fn write(arguments: &Arguments, report: &Report, shown: &str) -> anyhow::Result<()> {
+/// Writes the results of a whole run: the table with its machine, the chart, and into the README the summary and the chart.
+fn write(arguments: &Arguments, report: &Report, machine: &str) -> anyhow::Result<()> {
     let results = arguments.bench.join("results");
     fs::create_dir_all(&results).with_context(|| format!("cannot make {}", results.display()))?;
-    put(&results.join("table.md"), shown)?;
+    put(&results.join("table.md"), &format!("{}\n{machine}", report.table()))?;
     let chart = results.join("chart.svg");
     put(&chart, &chart::draw(report.charts()))?;
     let text =
         fs::read_to_string(&arguments.readme).with_context(|| format!("cannot read {}", arguments.readme.display()))?;
-    let text = readme::with_results(&text, &format!("![Vibrato beside its peers]({})\n\n{shown}", chart.display()))?;
+    let shown = format!("![Vibrato beside its peers]({})\n\n{}\n{machine}", chart.display(), report.summary());
+    let text = readme::with_results(&text, &shown)?;
     put(&arguments.readme, &text)
 }
 

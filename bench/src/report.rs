@@ -6,6 +6,16 @@ use std::fmt::Write as _;
 
 use crate::compare::Series;
 
+/// The rows that the README shows: what was measured, and beside whom (nobody for an amount by itself).
+const SUMMARY: [(&str, &str); 6] = [
+    ("hello, fresh instance, 64 connections", "`wasmtime serve`"),
+    ("hello, fresh instance, 64 connections", "nginx `return 200`"),
+    ("hello, fresh instance, 64 connections", "Tremolo on uvloop"),
+    ("256 MiB in writes of 64 KiB", "`wasmtime serve`"),
+    ("hello beside a handler that spins: p99", ""),
+    ("memory: an idle connection", ""),
+];
+
 const KIB: f64 = 1024.0;
 const MIB: f64 = 1024.0 * KIB;
 
@@ -149,19 +159,15 @@ impl Report {
         &self.charts
     }
 
-    /// The table in Markdown.
+    /// The rows of [`SUMMARY`] that were measured, as a table in Markdown.
+    pub fn summary(&self) -> String {
+        let is_in_summary = |row: &&Row| SUMMARY.contains(&(row.what.as_str(), row.beside.as_str()));
+        table(self.rows.iter().filter(is_in_summary))
+    }
+
+    /// All rows, as a table in Markdown.
     pub fn table(&self) -> String {
-        let mut table =
-            "| | Vibrato | beside | | ratio | demanded | held |\n|---|--:|---|--:|--:|---|---|\n".to_owned();
-        let mut last = "";
-        for row in &self.rows {
-            let what = if row.what == last { "" } else { row.what.as_str() };
-            last = &row.what;
-            let Row { ours, beside, theirs, ratio, demand, holds, .. } = row;
-            // A `String` takes whatever is written to it.
-            let _ = writeln!(table, "| {what} | {ours} | {beside} | {theirs} | {ratio} | {demand} | {holds} |");
-        }
-        table
+        table(&self.rows)
     }
 
     fn ratio(&mut self, what: &str, unit: Unit, (ours, theirs): (&Series, &Series), demand: Demand) {
@@ -180,6 +186,19 @@ impl Report {
             holds: ratio.map_or("not measured", |ratio| verdict(demand.holds(ratio))),
         });
     }
+}
+
+fn table<'r>(rows: impl IntoIterator<Item = &'r Row>) -> String {
+    let mut table = "| | Vibrato | beside | | ratio | demanded | held |\n|---|--:|---|--:|--:|---|---|\n".to_owned();
+    let mut last = "";
+    for row in rows {
+        let what = if row.what == last { "" } else { row.what.as_str() };
+        last = &row.what;
+        let Row { ours, beside, theirs, ratio, demand, holds, .. } = row;
+        // Writing to a `String` does not fail.
+        let _ = writeln!(table, "| {what} | {ours} | {beside} | {theirs} | {ratio} | {demand} | {holds} |");
+    }
+    table
 }
 
 fn verdict(holds: Option<bool>) -> &'static str {
@@ -251,6 +270,17 @@ mod tests {
         let row = "| nginx | not installed: a \\| b |  | at least 0.5x | not measured |";
         assert!(report.table().contains(row), "{}", report.table());
         assert_eq!(report.charts()[0].bars, [("Vibrato".to_owned(), 900.0)]);
+    }
+
+    #[test]
+    fn the_summary_has_the_rows_of_the_readme_alone() {
+        let mut report = Report::default();
+        let all = [series("Vibrato", Ok(900.0)), series("`wasmtime serve`", Ok(100.0)), series("other", Ok(100.0))];
+        report.compare(SUMMARY[0].0, Unit::RequestsASecond, &all, &[Demand::Nothing, Demand::Nothing]);
+        report.amount("start", Unit::Seconds, 1.0, Demand::Nothing);
+        let summary = report.summary();
+        assert_eq!(summary.lines().count(), 3, "{summary}");
+        assert!(summary.contains("| 900 req/s | `wasmtime serve` | 100 req/s | 9.00x |"), "{summary}");
     }
 
     #[test]
