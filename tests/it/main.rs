@@ -95,8 +95,9 @@ mod operations {
     mod thread_limit;
 }
 
-/// Each example of this repository, and what it answers.
+/// Each example of this repository and what it answers, and the guests that only the bench asks.
 mod examples {
+    mod bench_guests;
     mod browser;
     mod chat;
     mod other_languages;

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use artifacts::guest;
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -49,14 +50,14 @@ impl Host {
         let directory = tempfile::tempdir()?;
         let (routes, log) = (directory.path().join("routes"), directory.path().join("log"));
         fs::create_dir(&routes)?;
-        for (name, component) in [
-            ("hello", "hello"),
-            ("text", "text"),
-            ("hello-reuse", "hello"),
-            ("text-behind", "text"),
-            ("_access-header", "access-header"),
+        for (name, guest) in [
+            ("hello", guest::HELLO),
+            ("text", guest::TEXT),
+            ("hello-reuse", guest::HELLO),
+            ("text-behind", guest::TEXT),
+            ("_access-header", guest::ACCESS_HEADER),
         ] {
-            fs::copy(artifacts::component(component), routes.join(format!("{name}.wasm")))?;
+            fs::copy(guest.path(), routes.join(format!("{name}.wasm")))?;
         }
         fs::write(routes.join("text-behind.toml"), "path = \"/text-behind\"\nmiddleware = [\"access-header\"]\n")?;
         fs::write(routes.join("hello-reuse.toml"), "path = \"/hello-reuse\"\nreuse = 1_000_000\n")?;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::page::{Act, Page};
 use super::shell::SHOWN;
 use crate::support::websocket::{BINARY, CLOSE, HANDSHAKE, PING, PONG};
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, skip, wait_until};
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, skip, wait_until};
 
 /// The site of the recipes.
 const SITE: &str = "chat.example";
@@ -183,7 +183,7 @@ impl Drop for Proxy {
 /// Runs a test with each program before a server.
 fn behind_each(test: impl Fn(&Proxy, &TestServer)) {
     for program in INSTALLED.iter() {
-        let routes = RoutesDir::new().with("script").with("messages").with("chat-ws");
+        let routes = RoutesDir::new().with(guest::SCRIPT).with(guest::MESSAGES).with(guest::CHAT_WS);
         let server = TestServer::builder(routes).option("max_body", Value::Integer(16 << 20)).start();
         let proxy = Proxy::start(program, server.address());
         // Shown where the test fails.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use artifacts::Guest;
 use tempfile::TempDir;
 
 use super::compare::{line_matches, matches};
@@ -76,8 +77,8 @@ impl<'p> Reader<'p> {
                 self.put(place, &fs::read(component(text)).expect("the component is built"));
             }
             Act::Example(name) => {
-                let bytes = fs::read(artifacts::component(name)).expect("the component is built");
-                self.put(&format!("routes/{name}.wasm"), &bytes);
+                let example = Guest::example(name).unwrap_or_else(|| panic!("{at}: there is no example {name}"));
+                self.put(&format!("routes/{name}.wasm"), &example.bytes());
             }
             Act::Prepare(command) => {
                 self.command(at, command, "…\n");

@@ -2,11 +2,13 @@
 
 use std::process::Command;
 
-use crate::support::{RoutesDir, compile_cache, host, run, text};
+use artifacts::Guest;
 
-fn call(component: &str, arguments: &[&str]) -> Command {
+use crate::support::{RoutesDir, compile_cache, guest, host, run, text};
+
+fn call(guest: Guest, arguments: &[&str]) -> Command {
     let mut call = host(&["call", "--cache-dir"]);
-    call.arg(compile_cache()).arg(artifacts::component(component)).args(arguments);
+    call.arg(compile_cache()).arg(guest.path()).args(arguments);
     call
 }
 
@@ -52,13 +54,13 @@ fn head(status: &str, fields: &str) -> String {
 #[test]
 fn a_handler_is_called_at_its_own_path() {
     let response = head("200 OK", "") + "HelloWorld!";
-    assert_called(&mut call("hello", &[]), &response, "COST\nconnection   it was not to persist\n", 0);
+    assert_called(&mut call(guest::HELLO, &[]), &response, "COST\nconnection   it was not to persist\n", 0);
 }
 
 #[test]
 fn the_framing_is_shown_where_it_is_asked_for() {
     let response = head("200 OK", "") + "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n";
-    assert_called(&mut call("hello", &["--raw"]), &response, "COST\nconnection   it was not to persist\n", 0);
+    assert_called(&mut call(guest::HELLO, &["--raw"]), &response, "COST\nconnection   it was not to persist\n", 0);
 }
 
 #[test]
@@ -66,26 +68,26 @@ fn method_fields_and_body_reach_the_handler_and_its_lines_are_shown() {
     let target = "/script?ask=method&ask=field:x-one&report&stderr=never";
     let arguments = ["--path", target, "--method", "PUT", "--field", "X-One: 1", "--body", "Hello"];
     let response = head("200 OK", "") + "method: PUT\nfield:x-one: 1\n";
-    assert_called(&mut call("script", &arguments), &response, "COST\nconnection   it was not to persist\n", 0);
+    assert_called(&mut call(guest::SCRIPT, &arguments), &response, "COST\nconnection   it was not to persist\n", 0);
     let arguments = ["--path", "/script?read&stderr=one&stdout=two", "--body", "Hello"];
     let log = " INFO guest route=\"script\" request=1 stream=\"stderr\": one\n \
                INFO guest route=\"script\" request=1 stream=\"stdout\": two\n";
     let beside = format!("{log}COST\nconnection   it was not to persist\n");
-    assert_called(&mut call("script", &arguments), &(head("200 OK", "") + "Hello"), &beside, 0);
+    assert_called(&mut call(guest::SCRIPT, &arguments), &(head("200 OK", "") + "Hello"), &beside, 0);
 }
 
 #[test]
 fn a_body_comes_from_a_file_too() {
     let folder = RoutesDir::new().with_file("body", "from a file");
     let file = folder.path().join("body").display().to_string();
-    let mut command = call("script", &["--path", "/script?read", "--body-file", &file]);
+    let mut command = call(guest::SCRIPT, &["--path", "/script?read", "--body-file", &file]);
     let response = head("200 OK", "") + "from a file";
     assert_called(&mut command, &response, "COST\nconnection   it was not to persist\n", 0);
 }
 
 #[test]
 fn a_failure_shows_what_the_client_sees_and_what_the_log_says() {
-    let mut command = call("fails", &["--path", "/fails"]);
+    let mut command = call(guest::FAILS, &["--path", "/fails"]);
     let output = run(&mut command);
     assert!(text(&output.stdout).starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{output:?}");
     let said = text(&output.stderr);
@@ -95,7 +97,7 @@ fn a_failure_shows_what_the_client_sees_and_what_the_log_says() {
 
 #[test]
 fn a_response_that_breaks_off_is_none_that_is_well() {
-    let output = run(&mut call("trap_after_head", &["--raw"]));
+    let output = run(&mut call(guest::TRAP_AFTER_HEAD, &["--raw"]));
     assert!(text(&output.stdout).ends_with("\r\n\r\n4\r\none\n\r\n"), "no last chunk: {output:?}");
     assert!(text(&output.stderr).ends_with("connection   the response broke off\n"), "{output:?}");
     assert_eq!(output.status.code(), Some(1));
@@ -103,13 +105,13 @@ fn a_response_that_breaks_off_is_none_that_is_well() {
 
 #[test]
 fn a_handler_that_closes_sends_not_one_byte() {
-    let mut command = call("script", &["--path", "/script?close"]);
+    let mut command = call(guest::SCRIPT, &["--path", "/script?close"]);
     assert_called(&mut command, "", "COST\nconnection   the handler closed it\n", 0);
 }
 
 #[test]
 fn a_response_that_is_left_open_ends_the_call() {
-    let output = run(&mut call("script", &["--path", "/script?write=Hello&manual"]));
+    let output = run(&mut call(guest::SCRIPT, &["--path", "/script?write=Hello&manual"]));
     assert!(text(&output.stdout).ends_with("\r\n\r\nHello"), "{output:?}");
     let said = text(&output.stderr);
     assert!(said.contains("handler script has exited with the connection possibly left open"), "{said}");
@@ -119,7 +121,7 @@ fn a_response_that_is_left_open_ends_the_call() {
 
 #[test]
 fn what_no_handler_answers_costs_nothing() {
-    let output = run(&mut call("hello", &["--path", "/absent"]));
+    let output = run(&mut call(guest::HELLO, &["--path", "/absent"]));
     assert!(text(&output.stdout).starts_with("HTTP/1.1 404 Not Found\r\n"), "{output:?}");
     assert!(text(&output.stderr).starts_with("handler      it was not called: the host answered\n"), "{output:?}");
     assert_eq!(output.status.code(), Some(1));
@@ -128,7 +130,7 @@ fn what_no_handler_answers_costs_nothing() {
 #[test]
 fn memory_is_what_the_handler_has_at_its_most() {
     let most = |arguments: &[&str]| {
-        let output = run(&mut call("script", arguments));
+        let output = run(&mut call(guest::SCRIPT, arguments));
         let said = text(&output.stderr);
         let memory = said.lines().find_map(|line| line.strip_prefix("memory       ")?.strip_suffix(" bytes"));
         memory.and_then(|bytes| bytes.parse::<u64>().ok()).unwrap_or_else(|| panic!("no memory in {said}"))
@@ -146,13 +148,17 @@ fn what_cannot_be_called_is_told() {
     let expected = format!("error: {}: it is not WebAssembly: ", bad.display());
     assert!(text(&output.stderr).starts_with(&expected), "{output:?}");
     assert_eq!((text(&output.stdout), output.status.code()), ("", Some(1)));
-    for (component, arguments, error) in [
-        ("page", &[][..], "error: which path is to be called? say --path, for one of /page/{id}\n"),
-        ("hello", &["--path", "/a\r\nb"], "error: `--path` has a control character in it; leave it out\n"),
-        ("hello", &["--field", "name"], "error: invalid value 'name' for '--field <FIELD>': expected `Name: value`"),
-        ("hello", &["--body-file", "/absent/body"], "error: cannot read the body from /absent/body: "),
+    for (guest, arguments, error) in [
+        (guest::PAGE, &[][..], "error: which path is to be called? say --path, for one of /page/{id}\n"),
+        (guest::HELLO, &["--path", "/a\r\nb"], "error: `--path` has a control character in it; leave it out\n"),
+        (
+            guest::HELLO,
+            &["--field", "name"],
+            "error: invalid value 'name' for '--field <FIELD>': expected `Name: value`",
+        ),
+        (guest::HELLO, &["--body-file", "/absent/body"], "error: cannot read the body from /absent/body: "),
     ] {
-        let output = run(&mut call(component, arguments));
+        let output = run(&mut call(guest, arguments));
         assert!(text(&output.stderr).starts_with(error), "{error}: {output:?}");
         assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)), "{error}");
     }
@@ -160,7 +166,7 @@ fn what_cannot_be_called_is_told() {
 
 #[test]
 fn middleware_is_no_handler_to_be_called() {
-    let routes = RoutesDir::new().with_as("_layer.wasm", "layer");
+    let routes = RoutesDir::new().with_as("_layer.wasm", guest::LAYER);
     let file = routes.path().join("_layer.wasm");
     let output = run(host(&["call", "--cache-dir"]).arg(compile_cache()).arg(&file));
     let expected = format!("error: {} is middleware; call a handler, or serve one behind it\n", file.display());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{PLAIN, RoutesDir, compile_cache, component, host, run, text};
+use crate::support::{RoutesDir, assemble, compile_cache, guest, host, plain, run, text};
 
 /// The directory in an expected message.
 const DIR: &str = "ROUTES";
@@ -20,7 +20,7 @@ fn assert_checked(routes: &RoutesDir, place: &str, arguments: &[&str], expected:
 
 #[test]
 fn a_good_directory_or_file_has_nothing_to_be_told() {
-    let routes = RoutesDir::new().with("hello").with_as("users/[id].wasm", "trap");
+    let routes = RoutesDir::new().with(guest::HELLO).with_as("users/[id].wasm", guest::TRAP);
     assert_checked(&routes, "", &[], "2 routes; 0 errors, 0 warnings\n", 0);
     assert_checked(&routes, "hello.wasm", &[], "1 route; 0 errors, 0 warnings\n", 0);
     assert_checked(&routes, "users/[id].wasm", &[], "1 route; 0 errors, 0 warnings\n", 0);
@@ -29,15 +29,15 @@ fn a_good_directory_or_file_has_nothing_to_be_told() {
 #[test]
 fn what_is_wrong_with_several_files_is_told_at_once() {
     let routes = RoutesDir::new()
-        .with("bad_option")
+        .with(guest::BAD_OPTION)
         .with_bytes("cut.wasm", b"\0asm")
-        .with_bytes("module.wasm", &component("(module)"))
-        .with("hello")
-        .with_as("sub/other.wasm", "hello")
+        .with_bytes("module.wasm", &assemble("(module)"))
+        .with(guest::HELLO)
+        .with_as("sub/other.wasm", guest::HELLO)
         .with_file("sub/other.toml", "declare = 'any'")
         .with_file("orphan.toml", "")
         .with_bytes("text.wasm", b"Hello")
-        .with_bytes("users/x[id].wasm", &component(PLAIN));
+        .with_bytes("users/x[id].wasm", &plain());
     let expected = "\
 error: ROUTES/bad_option.wasm: option `rate` is \"fast\"; expected a whole number, 0 or more; 0 is unlimited
   remedy: declare what is expected in its place, and build it again
@@ -68,7 +68,7 @@ fn everything_that_a_component_lacks_or_asks_for_is_told_at_once() {
       (instance $none)
       (export \"describe\" (instance $none)))";
     let routes = RoutesDir::new()
-        .with_bytes("stranger.wasm", &component(stranger))
+        .with_bytes("stranger.wasm", &assemble(stranger))
         .with_file("stranger.toml", "path = 'here'\nmethod = 'get'\nrate = 1");
     let expected = "\
 error: ROUTES/stranger.toml: line 1: a path pattern does not start with `/`
@@ -103,7 +103,7 @@ of `wasi:cli`
 
 #[test]
 fn a_limit_that_a_component_would_raise_is_a_warning() {
-    let routes = RoutesDir::new().with("download");
+    let routes = RoutesDir::new().with(guest::DOWNLOAD);
     let expected = "\
 warning: ROUTES/download.wasm: option `rate` is 2097152 in the component and is held to the operator's 10
   remedy: to allow it, set it in ROUTES/download.toml
@@ -114,7 +114,7 @@ warning: ROUTES/download.wasm: option `rate` is 2097152 in the component and is 
 
 #[test]
 fn a_file_is_checked_without_its_neighbours() {
-    let routes = RoutesDir::new().with("hello").with_as("other.wasm", "hello").with_bytes("bad.wasm", b"");
+    let routes = RoutesDir::new().with(guest::HELLO).with_as("other.wasm", guest::HELLO).with_bytes("bad.wasm", b"");
     assert_checked(&routes, "hello.wasm", &[], "1 route; 0 errors, 0 warnings\n", 0);
 }
 
@@ -132,7 +132,7 @@ fn what_is_not_there_cannot_be_checked() {
 fn javascript_whose_random_numbers_were_drawn_when_it_was_built_is_warned_of() {
     // A custom section: what it is named, and what stands for the runtime and the source that it keeps.
     let section = |names: &str| [&[0, 1 + names.len() as u8, 0][..], names.as_bytes()].concat();
-    let made = |names: &str| [component(PLAIN), section(names)].concat();
+    let made = |names: &str| [plain(), section(names)].concat();
     let routes = RoutesDir::new()
         .with_bytes("frozen.wasm", &made("componentize_qjs_runtime.wasm Math.random()"))
         .with_bytes("mended.wasm", &made("componentize_qjs_runtime.wasm Math.random() wasi:random/random@0.2.12"))

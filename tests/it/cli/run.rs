@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Client, Process, RoutesDir, compile_cache, host, ok, run, text};
+use crate::support::{Client, Process, RoutesDir, compile_cache, guest, host, ok, run, text};
 
 const GET: &str = "GET /hello HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
 const HELLO: &str =
@@ -21,7 +21,7 @@ fn over(command: &str, routes: &RoutesDir, arguments: &[&str]) -> Command {
 
 #[test]
 fn each_listener_is_printed_once_it_accepts() {
-    let routes = RoutesDir::new().with("hello");
+    let routes = RoutesDir::new().with(guest::HELLO);
     let listen = ["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--workers", "2"];
     let process = Process::spawn(over("run", &routes, &listen), 2);
     let addresses = process.addresses().to_owned();
@@ -38,7 +38,7 @@ fn each_listener_is_printed_once_it_accepts() {
 
 #[test]
 fn it_listens_on_names_and_on_ipv6() {
-    let routes = RoutesDir::new().with("hello");
+    let routes = RoutesDir::new().with(guest::HELLO);
     let mut of_localhost: Vec<IpAddr> =
         "localhost:0".to_socket_addrs().expect("there is a localhost").map(|address| address.ip()).collect();
     of_localhost.sort_unstable();
@@ -57,7 +57,7 @@ fn it_listens_on_names_and_on_ipv6() {
 
 #[test]
 fn it_listens_on_all_addresses_of_ipv4_and_of_ipv6_with_one_port() {
-    let routes = RoutesDir::new().with("hello");
+    let routes = RoutesDir::new().with(guest::HELLO);
     for order in [["0.0.0.0", "[::]"], ["[::]", "0.0.0.0"], ["127.0.0.1", "[::]"]] {
         let free = TcpListener::bind("[::]:0").and_then(|listener| listener.local_addr()).expect("a port is free");
         let [one, other] = order.map(|host| format!("{host}:{}", free.port()));
@@ -151,7 +151,7 @@ fn flag_and_default(part: &str) -> Option<(String, String)> {
 fn every_mistake_is_told_before_it_listens() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let taken = taken.local_addr().expect("a listener has an address").to_string();
-    let routes = RoutesDir::new().with("hello").with_file("file", "");
+    let routes = RoutesDir::new().with(guest::HELLO).with_file("file", "");
     let missing = routes.path().join("missing").display().to_string();
     let file = routes.path().join("file").display().to_string();
     let in_use = format!("error: cannot listen on {taken}: ");
@@ -214,14 +214,14 @@ fn is_refused(command: &mut Command, error: &str) {
 
 #[test]
 fn a_log_filter_that_is_none_is_told_before_it_listens() {
-    let routes = RoutesDir::new().with("hello");
+    let routes = RoutesDir::new().with(guest::HELLO);
     let mut command = over("run", &routes, &["--listen", "127.0.0.1:0"]);
     is_refused(command.env("RUST_LOG", "host=loud"), "error: RUST_LOG=host=loud is no filter for the log: ");
 }
 
 #[test]
 fn the_log_is_filtered_as_rust_log_says() {
-    let routes = RoutesDir::new().with("hello");
+    let routes = RoutesDir::new().with(guest::HELLO);
     let mut command = over("run", &routes, &["--listen", "127.0.0.1:0"]);
     command.env("RUST_LOG", "error");
     let process = Process::spawn(command, 1);
@@ -233,7 +233,7 @@ fn the_log_is_filtered_as_rust_log_says() {
 
 #[test]
 fn json_logs_are_an_object_a_line() {
-    let routes = RoutesDir::new().with("trap").with_bytes("bad.wasm", b"\0asm");
+    let routes = RoutesDir::new().with(guest::TRAP).with_bytes("bad.wasm", b"\0asm");
     let process = Process::start(&routes, &["--log-format", "json"]);
     process.connect().exchange("GET /trap HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
     process.signal("TERM");
@@ -259,7 +259,7 @@ fn json_logs_are_an_object_a_line() {
 
 #[test]
 fn a_second_start_compiles_nothing() {
-    let routes = RoutesDir::new().with("hello").with("text");
+    let routes = RoutesDir::new().with(guest::HELLO).with(guest::TEXT);
     let cache = RoutesDir::new();
     let start = |loaded: &str| {
         let mut command = host(&["run", "--listen", "127.0.0.1:0", "--cache-dir"]);
@@ -275,7 +275,7 @@ fn a_second_start_compiles_nothing() {
 
 #[test]
 fn routes_prints_a_table_with_where_each_value_came_from() {
-    let routes = RoutesDir::new().with("download").with("page").with_as("users/[id].wasm", "trap");
+    let routes = RoutesDir::new().with(guest::DOWNLOAD).with(guest::PAGE).with_as("users/[id].wasm", guest::TRAP);
     let routes = routes.with_file("download.toml", "rate = 10\nnote = \"slow\"");
     let output = run(&mut over("routes", &routes, &["--status", "201"]));
     assert!(output.status.success(), "{output:?}");
@@ -320,7 +320,7 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
 
 #[test]
 fn routes_prints_json() {
-    let routes = RoutesDir::new().with("page").with_file("page.toml", "rate = 10\nnotes = [\"a\", \"b\"]");
+    let routes = RoutesDir::new().with(guest::PAGE).with_file("page.toml", "rate = 10\nnotes = [\"a\", \"b\"]");
     let output = run(&mut over("routes", &routes, &["--json", "--status", "201"]));
     assert!(output.status.success(), "{output:?}");
     let mut table: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
@@ -349,7 +349,7 @@ fn routes_prints_json() {
 
 #[test]
 fn routes_says_whose_topics_a_route_shares() {
-    let routes = RoutesDir::new().with_as("a/one.wasm", "hello").with_as("a/two.wasm", "page");
+    let routes = RoutesDir::new().with_as("a/one.wasm", guest::HELLO).with_as("a/two.wasm", guest::PAGE);
     let routes = routes.with_file("a/two.toml", "topics = 'chat'");
     let output = run(&mut over("routes", &routes, &[]));
     let printed = text(&output.stdout);
@@ -363,7 +363,7 @@ fn routes_says_whose_topics_a_route_shares() {
 
 #[test]
 fn routes_tells_what_is_wrong_and_prints_the_rest() {
-    let routes = RoutesDir::new().with("hello").with_bytes("bad.wasm", b"\0asm");
+    let routes = RoutesDir::new().with(guest::HELLO).with_bytes("bad.wasm", b"\0asm");
     let output = run(&mut over("routes", &routes, &[]));
     assert!(text(&output.stderr).starts_with(&format!("error: {}/bad.wasm: ", routes.path().display())));
     assert!(text(&output.stdout).starts_with("METHODS  PATH    FILE\n*        /hello  "), "{output:?}");
@@ -372,7 +372,7 @@ fn routes_tells_what_is_wrong_and_prints_the_rest() {
 
 #[test]
 fn routes_with_warnings_alone_succeeds() {
-    let routes = RoutesDir::new().with("hello").with_file("orphan.toml", "");
+    let routes = RoutesDir::new().with(guest::HELLO).with_file("orphan.toml", "");
     let output = run(&mut over("routes", &routes, &[]));
     assert!(text(&output.stderr).starts_with("warning: "), "{output:?}");
     assert!(output.status.success(), "{output:?}");
@@ -381,8 +381,9 @@ fn routes_with_warnings_alone_succeeds() {
 #[test]
 fn the_name_of_a_file_cannot_drive_a_terminal() {
     let good = "a\u{1b}[2J\nb";
-    let routes =
-        RoutesDir::new().with_as(&format!("{good}.wasm"), "hello").with_file(&format!("{good}.toml"), "path = '/a'");
+    let routes = RoutesDir::new()
+        .with_as(&format!("{good}.wasm"), guest::HELLO)
+        .with_file(&format!("{good}.toml"), "path = '/a'");
     let routes = routes.with_bytes("c\u{1b}[2J\nd.wasm", b"");
     let output = run(&mut over("routes", &routes, &[]));
     let place = routes.path().display();
@@ -396,7 +397,7 @@ fn the_name_of_a_file_cannot_drive_a_terminal() {
 
 #[test]
 fn requests_are_numbered_across_workers() {
-    let process = Process::start(&RoutesDir::new().with("trap"), &["--workers", "2"]);
+    let process = Process::start(&RoutesDir::new().with(guest::TRAP), &["--workers", "2"]);
     // The second connection goes to the second worker.
     let mut clients = [process.connect(), process.connect()];
     for (client, request) in [(0, 1), (1, 2), (1, 4), (0, 3)] {
@@ -408,7 +409,7 @@ fn requests_are_numbered_across_workers() {
 
 #[test]
 fn either_signal_lets_a_request_in_flight_end() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     for signal in ["TERM", "INT"] {
         let process = Process::start(&routes, &["--drain-timeout", "600"]);
         let mut client = process.connect();
@@ -425,7 +426,7 @@ fn either_signal_lets_a_request_in_flight_end() {
 
 #[test]
 fn a_second_signal_stops_at_once() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")] {
         let process = Process::start(&routes, &["--drain-timeout", "600", "--timeout", "600"]);
         let mut client = process.connect();
@@ -441,7 +442,7 @@ fn a_second_signal_stops_at_once() {
 
 #[test]
 fn draining_ends_at_its_deadline() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     let process = Process::start(&routes, &["--drain-timeout", "0.1", "--timeout", "600"]);
     let mut client = process.connect();
     client.send("GET /script?write=Hello&spin HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -454,7 +455,7 @@ fn draining_ends_at_its_deadline() {
 
 #[test]
 fn a_stopped_server_accepts_no_more() {
-    let routes = RoutesDir::new().with("hello");
+    let routes = RoutesDir::new().with(guest::HELLO);
     let process = Process::start(&routes, &[]);
     let address = process.addresses()[0];
     process.signal("TERM");

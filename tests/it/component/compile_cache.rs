@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{PLAIN, Process, RoutesDir, component, host};
+use crate::support::{Process, RoutesDir, assemble, guest, host, plain};
 
 const PLAIN_BODY: &str = "\r\n\r\n5\r\nplain\r\n0\r\n\r\n";
 
@@ -19,7 +19,7 @@ struct Served {
 impl Served {
     fn new() -> Self {
         let cache = tempfile::tempdir().expect("a directory can be made");
-        Self { cache, routes: RoutesDir::new().with_bytes("plain.wasm", &component(PLAIN)) }
+        Self { cache, routes: RoutesDir::new().with_bytes("plain.wasm", &plain()) }
     }
 
     /// Starts a host, which must serve, and says how many components came out of the cache and how many did not.
@@ -95,10 +95,10 @@ fn an_entry_of_another_component_or_of_another_cache_is_a_miss() {
     let served = Served::new();
     served.expect(MISS);
     let entry = served.entry();
-    let other = Served { cache: served.cache, routes: RoutesDir::new().with_bytes("plain.wasm", &component(PLAIN)) };
+    let other = Served { cache: served.cache, routes: RoutesDir::new().with_bytes("plain.wasm", &plain()) };
     other.routes.write(
         "plain.wasm",
-        component(&PLAIN.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 2)")),
+        assemble(&guest::PLAIN_WAT.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 2)")),
     );
     other.expect(MISS);
     let second = other.entries().into_iter().find(|path| *path != entry).expect("there are two entries");

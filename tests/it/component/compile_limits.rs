@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, PLAIN, Process, RoutesDir, TestServer, component, host, run, text, wait_until};
+use crate::support::{PATIENCE, Process, RoutesDir, TestServer, assemble, guest, host, plain, run, text, wait_until};
 
-/// [`PLAIN`] with loops in each other: each costs the compiler as much as all around it together.
+/// `plain.wat` with loops in each other: each costs the compiler as much as all around it together.
 fn nested(loops: usize) -> Vec<u8> {
     let step = |number: usize| {
         let (to, from) = (number % 200 + 1, number * 7 % 200 + 1);
@@ -18,12 +18,12 @@ fn nested(loops: usize) -> Vec<u8> {
     let locals = "i64 ".repeat(200);
     let ends = ")".repeat(loops);
     let code = format!("\"plain\") (func (param i32) (local {locals}) {begins} (br_if 0 (local.get 0)) {ends})");
-    component(&PLAIN.replacen("\"plain\")", &code, 1))
+    assemble(&guest::PLAIN_WAT.replacen("\"plain\")", &code, 1))
 }
 
-/// [`PLAIN`] with code that runs when it is started.
+/// `plain.wat` with code that runs when it is started.
 fn starting(code: &str) -> Vec<u8> {
-    component(&PLAIN.replacen("\"plain\")", &format!("\"plain\") (func $start {code}) (start $start)"), 1))
+    assemble(&guest::PLAIN_WAT.replacen("\"plain\")", &format!("\"plain\") (func $start {code}) (start $start)"), 1))
 }
 
 /// The only thing that is wrong with the only component of a server.
@@ -78,12 +78,11 @@ fn a_process_that_ends_or_answers_wrongly_costs_only_its_component() {
     ] {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let program = program(directory.path(), &script);
-        let server = TestServer::builder(only(&component(PLAIN))).compiling(|it| it.program = Some(program)).start();
+        let server = TestServer::builder(only(&plain())).compiling(|it| it.program = Some(program)).start();
         assert!(reason(&server).contains(expected), "{script}: {}", reason(&server));
         assert!(server.get("/other").starts_with("HTTP/1.1 404 "));
     }
-    let missing =
-        TestServer::builder(only(&component(PLAIN))).compiling(|it| it.program = Some("/nowhere/host".into())).start();
+    let missing = TestServer::builder(only(&plain())).compiling(|it| it.program = Some("/nowhere/host".into())).start();
     assert!(
         reason(&missing).starts_with("no process or thread can be started to compile it: "),
         "{}",
@@ -106,7 +105,8 @@ fn a_component_that_cannot_start_is_told_when_it_is_loaded() {
 
 #[test]
 fn a_check_finds_memory_that_the_route_does_not_have() {
-    let large = component(&PLAIN.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 100)"));
+    let large =
+        assemble(&guest::PLAIN_WAT.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 100)"));
     let routes = only(&large);
     let checked = |memory: &str| {
         let check = run(host(&["check", "--memory", memory, "--no-cache"]).arg(routes.path()));
@@ -121,7 +121,8 @@ fn a_check_finds_memory_that_the_route_does_not_have() {
 
 #[test]
 fn a_component_out_of_the_cache_is_checked_against_the_memory_of_its_route() {
-    let large = component(&PLAIN.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 100)"));
+    let large =
+        assemble(&guest::PLAIN_WAT.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 100)"));
     let cache = tempfile::tempdir().expect("a directory can be made");
     let routes = only(&large);
     let check = || {
@@ -163,9 +164,9 @@ fn get(process: &Process, path: &str) -> String {
 
 #[test]
 fn components_that_never_end_describing_themselves_delay_no_other() {
-    let spins =
-        (0..8).fold(RoutesDir::new(), |routes, number| routes.with_as(&format!("{number}.wasm"), "describe_spins"));
-    let routes = spins.with("text");
+    let spins = (0..8)
+        .fold(RoutesDir::new(), |routes, number| routes.with_as(&format!("{number}.wasm"), guest::DESCRIBE_SPINS));
+    let routes = spins.with(guest::TEXT);
     let process = begin(&routes, &[]);
     until_served(&process, "/text");
     let ended = process.stderr().with(&["its `describe` failed: it took longer than"]).len();
@@ -178,7 +179,7 @@ fn components_that_compile_for_long_delay_no_other() {
     let routes = (0..4).fold(RoutesDir::new(), |routes, number| routes.with_bytes(&format!("{number}.wasm"), &slow));
     // Larger than those, so that it comes last.
     let large = format!("\"plain\") (@custom \"x\" \"{}\")", "x".repeat(slow.len()));
-    let routes = routes.with_bytes("z.wasm", &component(&PLAIN.replacen("\"plain\")", &large, 1)));
+    let routes = routes.with_bytes("z.wasm", &assemble(&guest::PLAIN_WAT.replacen("\"plain\")", &large, 1)));
     let process = begin(&routes, &["--compile-cpu", "60"]);
     until_served(&process, "/z");
     let ended = process.stderr().with(&["routes: + /"]).iter().filter(|line| !line.contains("/z")).count();
@@ -232,7 +233,7 @@ fn what_compiles_has_nothing_of_the_environment_and_a_low_priority() {
 
 #[test]
 fn what_a_component_prints_while_it_describes_itself_is_in_the_log() {
-    let routes = RoutesDir::new().with("describe_prints").with("describe_traps");
+    let routes = RoutesDir::new().with(guest::DESCRIBE_PRINTS).with(guest::DESCRIBE_TRAPS);
     let process = begin(&routes, &[]);
     process.stderr().wait_for(&["INFO guest", "printed while describing", "route=\"describe_prints\""]);
     process.stderr().wait_for(&["describe_traps.wasm: its `describe` failed: "]);
@@ -248,7 +249,7 @@ fn the_command_is_for_the_host_alone() {
 #[test]
 fn under_a_limit_of_virtual_memory_the_host_serves_fewer_at_once_and_says_so() {
     for kilobytes in ["4000000", "20000000"] {
-        let routes = RoutesDir::new().with("hello").with("script");
+        let routes = RoutesDir::new().with(guest::HELLO).with(guest::SCRIPT);
         let program = env!("CARGO_BIN_EXE_host");
         let line = format!(
             "ulimit -v {kilobytes} && exec {program} run --listen 127.0.0.1:0 --no-cache --load-timeout 60 --routes {}",

@@ -1,14 +1,14 @@
 //! Components that would harm who loads them: each is refused with what it uses or has too much of, and costs only itself.
 
-use crate::support::{PLAIN, RoutesDir, TestServer, component};
+use crate::support::{RoutesDir, TestServer, assemble, guest, plain};
 
-/// The answer of [`PLAIN`], which is served beside all of them.
+/// The answer of `plain.wat`, which is served beside all of them.
 const PLAIN_BODY: &str = "\r\n\r\n5\r\nplain\r\n0\r\n\r\n";
 
 /// A component that describes itself with `describe`, and answers with `handle`, both in text.
 fn described(definitions: &str, handle: &str, describe: &str) -> Vec<u8> {
-    component(
-        &PLAIN
+    assemble(
+        &guest::PLAIN_WAT
             .replace("(core module $code", &format!("(core module $code {definitions}"))
             .replace(
                 "(func (export \"handle\") (result i32) (i32.const 0)))",
@@ -42,18 +42,17 @@ fn described(definitions: &str, handle: &str, describe: &str) -> Vec<u8> {
     )
 }
 
-/// [`PLAIN`] with other code in its module.
+/// `plain.wat` with other code in its module.
 fn with(code: &str) -> Vec<u8> {
-    component(&PLAIN.replace("\"plain\")", &format!("\"plain\") {code}")))
+    assemble(&guest::PLAIN_WAT.replace("\"plain\")", &format!("\"plain\") {code}")))
 }
 
 /// Serves `plain` beside the others, which must answer, and compares why each of the others is refused.
 #[track_caller]
 fn assert_refused(others: &[(&str, Vec<u8>)], expected: &str) {
-    let routes =
-        others.iter().fold(RoutesDir::new().with_bytes("plain.wasm", &component(PLAIN)), |routes, (name, bytes)| {
-            routes.with_bytes(&format!("{name}.wasm"), bytes)
-        });
+    let routes = others.iter().fold(RoutesDir::new().with_bytes("plain.wasm", &plain()), |routes, (name, bytes)| {
+        routes.with_bytes(&format!("{name}.wasm"), bytes)
+    });
     let server = TestServer::start(routes);
     let said: Vec<(String, &str)> = server
         .diagnostics()
@@ -114,11 +113,11 @@ fn a_proposal_that_is_off_is_refused_by_its_name() {
 
 #[test]
 fn functions_that_are_lifted_async_are_refused_by_their_name() {
-    let text = PLAIN
+    let text = guest::PLAIN_WAT
         .replace("(func (export \"handle\") (result i32) (i32.const 0)))", "(func (export \"handle\")))")
         .replace("(func (export \"handle\") (result $outcome)", "(func (export \"handle\") async (result $outcome)")
         .replace("(core func $instance \"handle\")", "(core func $instance \"handle\") async");
-    let bytes = component(&text);
+    let bytes = assemble(&text);
     assert_refused(&[("other", bytes)], "it uses what this host does not support: `component-model-async`");
 }
 
@@ -151,7 +150,7 @@ fn what_toolchains_emit_is_allowed() {
 fn a_component_with_too_much_of_something_is_told_what_it_has_and_what_it_may_have() {
     let parts = |n: usize, module: &str| {
         let instances = "(core instance (instantiate $m))".repeat(n);
-        component(&PLAIN.replacen(
+        assemble(&guest::PLAIN_WAT.replacen(
             "(core module $code",
             &format!("(core module $m {module}) {instances} (core module $code"),
             1,
@@ -170,7 +169,7 @@ fn a_component_with_too_much_of_something_is_told_what_it_has_and_what_it_may_ha
 /// A handler that asks for the path of its request, for which the host calls its `realloc`, and whose `post-return` runs
 /// behind its answer.
 fn allocating(realloc: &str, post_return: &str) -> Vec<u8> {
-    component(&format!(
+    assemble(&format!(
         "(component
           (import \"vibrato:handler/types@0.1.0\" (instance $types
             (type $outcome (variant (case \"body\" (list u8)) (case \"close\") (case \"manual\")))
@@ -208,7 +207,7 @@ fn a_realloc_or_a_post_return_that_loops_or_traps_ends_by_the_time_limit_and_lea
         ("post-loops", "(i32.const 1024)", "(loop (br 0))", "504"),
         ("post-traps", "(i32.const 1024)", "unreachable", "500"),
     ];
-    let routes = cases.iter().fold(RoutesDir::new().with("hello"), |routes, (name, realloc, post_return, _)| {
+    let routes = cases.iter().fold(RoutesDir::new().with(guest::HELLO), |routes, (name, realloc, post_return, _)| {
         routes.with_bytes(&format!("{name}.wasm"), &allocating(realloc, post_return))
     });
     let server = TestServer::builder(routes)
@@ -236,12 +235,15 @@ fn what_a_component_has_named_is_quoted_in_part() {
     let imports: String = (0..200).map(|number| format!("(import \"{}\" (func))", name(number))).collect();
     let server = TestServer::start(
         RoutesDir::new()
-            .with_bytes("exports.wasm", &component(&many))
-            .with_bytes("imports.wasm", &component(&PLAIN.replacen("(component", &format!("(component {imports}"), 1)))
+            .with_bytes("exports.wasm", &assemble(&many))
+            .with_bytes(
+                "imports.wasm",
+                &assemble(&guest::PLAIN_WAT.replacen("(component", &format!("(component {imports}"), 1)),
+            )
             .with_file("long.toml", &format!("path = '/{}'", "x".repeat(900_000)))
-            .with_bytes("long.wasm", &component(PLAIN))
+            .with_bytes("long.wasm", &plain())
             .with_file("key.toml", &format!("rate = '{}'", "x".repeat(900_000)))
-            .with_bytes("key.wasm", &component(PLAIN)),
+            .with_bytes("key.wasm", &plain()),
     );
     assert!(!server.diagnostics().is_empty());
     for diagnostic in server.diagnostics() {

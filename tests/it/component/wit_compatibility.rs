@@ -1,11 +1,11 @@
 //! What `wit/README.md` says of versions: components of an older world than the host's serve, and those of a newer one
 //! serve or are told what is missing.
 
-use crate::support::{PLAIN, RoutesDir, TestServer, component, importing};
+use crate::support::{RoutesDir, TestServer, assemble, guest, plain, plain_importing};
 
 const METHOD: &str = "(instance (export \"method\" (func (result string))))";
 
-/// The response of [`PLAIN`].
+/// The response of `plain.wat`.
 const BODY: &str = "\r\n\r\n5\r\nplain\r\n0\r\n\r\n";
 
 /// The version of the world, which the host must have.
@@ -48,29 +48,29 @@ const AGAINST: &str = "build it against the `wit/world.wit` of this host, and us
 
 #[test]
 fn a_component_of_a_world_with_fewer_functions_serves() {
-    assert_serves(&importing("vibrato:handler/request@0.1.0", METHOD));
+    assert_serves(&plain_importing("vibrato:handler/request@0.1.0", METHOD));
 }
 
 #[test]
 fn a_component_of_a_world_with_fewer_interfaces_serves() {
-    assert_serves(&component(PLAIN));
+    assert_serves(&plain());
 }
 
 #[test]
 fn a_component_of_a_later_version_serves_where_the_host_has_what_it_imports() {
-    assert_serves(&importing(&later("request"), METHOD));
+    assert_serves(&plain_importing(&later("request"), METHOD));
 }
 
 #[test]
 fn a_component_may_know_a_type_that_the_host_does_not() {
     let types = "(instance (type $later (enum \"a\" \"b\")) (export \"later\" (type (eq $later))))";
-    assert_serves(&importing(&later("types"), types));
+    assert_serves(&plain_importing(&later("types"), types));
 }
 
 #[test]
 fn a_component_may_export_what_the_host_does_not_call() {
     let export = "(instance $none) (export \"later\" (instance $none))\n  (core module";
-    assert_serves(&component(&PLAIN.replacen("(core module", export, 1)));
+    assert_serves(&assemble(&guest::PLAIN_WAT.replacen("(core module", export, 1)));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_component_that_wants_later_functions_is_told_each_of_them() {
     let lacks =
         |name| format!("it imports the function `{name}` of `{request}`; this host has version {version} without it");
     let expected = [(&*lacks("trailer"), NEWER), (&*lacks("age"), NEWER)];
-    assert_refused(&importing(&request, functions), &expected);
+    assert_refused(&plain_importing(&request, functions), &expected);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_component_of_another_line_of_versions_is_told_which_there_is() {
              interface",
             version()
         );
-        assert_refused(&importing(&format!("vibrato:handler/request@{other}"), METHOD), &[(&reason, AGAINST)]);
+        assert_refused(&plain_importing(&format!("vibrato:handler/request@{other}"), METHOD), &[(&reason, AGAINST)]);
     }
 }
 
@@ -131,5 +131,5 @@ fn assert_mismatch(interface: &str, differs: &str) {
          `vibrato:handler/request@0.1.0`, but a matching implementation was not found in the linker: {differs}",
         version()
     );
-    assert_refused(&importing("vibrato:handler/request@0.1.0", interface), &[(&reason, AGAINST)]);
+    assert_refused(&plain_importing("vibrato:handler/request@0.1.0", interface), &[(&reason, AGAINST)]);
 }

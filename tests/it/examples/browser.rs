@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 
-use crate::support::{Browser, Page, RoutesDir, TestServer};
+use crate::support::{Browser, Page, RoutesDir, TestServer, guest};
 
 const WIDTH: u32 = 440;
 const HEIGHT: u32 = 480;
@@ -15,7 +15,7 @@ const HEIGHT: u32 = 480;
 #[test]
 fn pages_in_a_room_talk_to_each_other_by_server_sent_events() {
     let Some(browser) = Browser::start() else { return };
-    let server = TestServer::start(RoutesDir::new().with("chat").with("chat-page"));
+    let server = TestServer::start(RoutesDir::new().with(guest::CHAT).with(guest::CHAT_PAGE));
     let enter = |name: &str, room: &str| {
         let page = enter(&browser, &format!("http://{}/chat?room={room}", server.address()));
         page.type_into("name", name);
@@ -34,7 +34,7 @@ fn pages_in_a_room_talk_to_each_other_by_server_sent_events() {
 #[test]
 fn pages_in_a_room_talk_to_each_other_over_websocket() {
     let Some(browser) = Browser::start() else { return };
-    let server = TestServer::start(RoutesDir::new().with("chat-ws").with("chat-ws-page"));
+    let server = TestServer::start(RoutesDir::new().with(guest::CHAT_WS).with(guest::CHAT_WS_PAGE));
     let [ada, ben, eve] = ["kitchen", "kitchen", "garden"]
         .map(|room| enter(&browser, &format!("http://{}/chat-ws/{room}", server.address())));
     talk(&ada, &ben, &eve);

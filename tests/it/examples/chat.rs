@@ -1,6 +1,6 @@
 //! The example of a chat over server-sent events: who hears what, and who may not speak.
 
-use crate::support::{Client, RoutesDir, TestServer};
+use crate::support::{Client, RoutesDir, TestServer, guest};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nDate: <date>\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\nx-accel-buffering: no\r\n\
     Transfer-Encoding: chunked\r\n";
@@ -32,7 +32,7 @@ fn say(server: &TestServer, target: &str, fields: &str, text: impl AsRef<[u8]>) 
 
 #[test]
 fn all_in_a_room_hear_what_one_says_there_and_nobody_else() {
-    let server = TestServer::of("chat");
+    let server = TestServer::serving(guest::CHAT);
     let mut in_the_kitchen = [listen(&server, "kitchen"), listen(&server, "kitchen")];
     let mut in_the_garden = listen(&server, "garden");
     assert_eq!(say(&server, "kitchen?name=Ada", "", "Tea?\nOr coffee?"), SAID);
@@ -46,7 +46,7 @@ fn all_in_a_room_hear_what_one_says_there_and_nobody_else() {
 
 #[test]
 fn what_is_said_cannot_forge_an_event() {
-    let server = TestServer::of("chat");
+    let server = TestServer::serving(guest::CHAT);
     let mut client = listen(&server, "kitchen");
     assert_eq!(say(&server, "kitchen?name=Eve", "", "a\r\rdata: Ada\nid: 7\r\n\r\n"), SAID);
     client.expect(&chunk("data: Eve\ndata: a\ndata: \ndata: data: Ada\ndata: id: 7\ndata: \ndata: \n\n"));
@@ -54,7 +54,7 @@ fn what_is_said_cannot_forge_an_event() {
 
 #[test]
 fn what_cannot_be_said_is_refused_and_nobody_hears_it() {
-    let server = TestServer::of("chat");
+    let server = TestServer::serving(guest::CHAT);
     let mut client = listen(&server, "kitchen");
     let long = "a".repeat(124);
     let cases: &[(&str, &str, &[u8], &str)] = &[
@@ -78,7 +78,7 @@ fn what_cannot_be_said_is_refused_and_nobody_hears_it() {
 
 #[test]
 fn a_response_to_head_is_over_with_the_head() {
-    let server = TestServer::of("chat");
+    let server = TestServer::serving(guest::CHAT);
     let response = server.exchange("HEAD /chat/kitchen HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
     assert_eq!(response, format!("{HEAD}Connection: close\r\n\r\n"));
     assert_eq!(server.parked(), 0);
@@ -86,7 +86,7 @@ fn a_response_to_head_is_over_with_the_head() {
 
 #[test]
 fn the_page_is_served_beside_the_rooms() {
-    let server = TestServer::start(RoutesDir::new().with("chat").with("chat-page"));
+    let server = TestServer::start(RoutesDir::new().with(guest::CHAT).with(guest::CHAT_PAGE));
     assert_eq!(server.diagnostics(), []);
     let page = server.get("/chat?room=kitchen");
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("new EventSource("), "{page}");

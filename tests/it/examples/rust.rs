@@ -3,19 +3,20 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use artifacts::Guest;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::support::{RoutesDir, TestServer, ok, typed, websocket};
+use crate::support::{RoutesDir, TestServer, guest, ok, typed, websocket};
 
 const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
 const TEXT: &str = ok!("Transfer-Encoding: chunked\r\n", "d\r\nHello, World!\r\n0\r\n\r\n");
 
 /// Sends requests to one example, on one connection, and compares each response.
 #[track_caller]
-fn check(example: &str, cases: &[(&str, &str)]) {
-    let server = TestServer::of(example);
+fn check(example: Guest, cases: &[(&str, &str)]) {
+    let server = TestServer::serving(example);
     let mut client = server.connect();
     for (request, response) in cases {
         client.send(format!("{request} HTTP/1.1\r\nHost: test\r\n\r\n"));
@@ -25,27 +26,27 @@ fn check(example: &str, cases: &[(&str, &str)]) {
 
 #[test]
 fn hello_yields_two_chunks() {
-    check("hello", &[("GET /hello", HELLO)]);
+    check(guest::HELLO, &[("GET /hello", HELLO)]);
 }
 
 #[test]
 fn hello_write_writes_two_chunks_and_the_connection_lives() {
-    check("hello-write", &[("GET /hello-write", HELLO), ("GET /hello-write", HELLO)]);
+    check(guest::HELLO_WRITE, &[("GET /hello-write", HELLO), ("GET /hello-write", HELLO)]);
 }
 
 #[test]
 fn text_answers_any_method() {
-    check("text", &[("GET /text", TEXT), ("POST /text", TEXT), ("DELETE /text", TEXT), ("PATCH /text", TEXT)]);
+    check(guest::TEXT, &[("GET /text", TEXT), ("POST /text", TEXT), ("DELETE /text", TEXT), ("PATCH /text", TEXT)]);
 }
 
 #[test]
 fn nothing_closes_the_connection_without_a_byte() {
-    assert_eq!(TestServer::of("nothing").exchange("GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n"), "");
+    assert_eq!(TestServer::serving(guest::NOTHING).exchange("GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n"), "");
 }
 
 #[test]
 fn manual_writes_and_stays_open() {
-    let server = TestServer::of("manual");
+    let server = TestServer::serving(guest::MANUAL);
     let mut client = server.connect();
     client.send("GET /manual HTTP/1.1\r\nHost: test\r\n\r\n");
     client.expect(ok!("Transfer-Encoding: chunked\r\n", "4\r\none\n\r\n"));
@@ -61,7 +62,7 @@ fn options_prints_its_options_by_name() {
         timeout=30\nupload_rate=0\nwebsocket=false\n";
     let response = typed!("Content-Type: text/plain; charset=utf-8", "");
     let response = format!("{response}{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len());
-    check("options", &[("GET /options", &response)]);
+    check(guest::OPTIONS, &[("GET /options", &response)]);
 }
 
 #[test]
@@ -81,12 +82,12 @@ fn download_sends_as_many_bytes() {
              Transfer-Encoding: chunked\r\n\r\n19\r\nusage: /download?bytes=N\n\r\n0\r\n\r\n",
         ),
     ];
-    check("download", &cases);
+    check(guest::DOWNLOAD, &cases);
 }
 
 #[test]
 fn download_is_paced() {
-    let server = TestServer::of("download");
+    let server = TestServer::serving(guest::DOWNLOAD);
     let start = Instant::now();
     let response = server.exchange("GET /download?bytes=524288 HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
     assert_eq!(response.matches('x').count(), 524_288);
@@ -109,12 +110,12 @@ fn stream_writes_as_many_chunks() {
              39\r\nusage: /stream?chunks=N&size=M, with M from 1 to 1048576\n\r\n0\r\n\r\n",
         ),
     ];
-    check("stream", &cases);
+    check(guest::STREAM, &cases);
 }
 
 #[test]
 fn echo_sends_each_piece_back_as_it_arrives() {
-    let server = TestServer::of("echo");
+    let server = TestServer::serving(guest::ECHO);
     let mut client = server.connect();
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send("5\r\nHello\r\n");
@@ -123,17 +124,17 @@ fn echo_sends_each_piece_back_as_it_arrives() {
     client.expect("6\r\nWorld!\r\n");
     client.send("0\r\n\r\n");
     client.expect("0\r\n\r\n");
-    check("echo", &[("GET /echo", typed!("content-type: application/octet-stream", "0\r\n\r\n"))]);
+    check(guest::ECHO, &[("GET /echo", typed!("content-type: application/octet-stream", "0\r\n\r\n"))]);
 }
 
 #[test]
 fn upload_counts_the_bytes_it_receives() {
-    let server = TestServer::of("upload");
+    let server = TestServer::serving(guest::UPLOAD);
     let mut client = server.connect();
     client.send("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n");
     client.send("x".repeat(1_000_000));
     client.expect(typed!("Content-Type: text/plain; charset=utf-8", "7\r\n1000000\r\n0\r\n\r\n"));
-    check("upload", &[("GET /upload", typed!("Content-Type: text/plain; charset=utf-8", "1\r\n0\r\n0\r\n\r\n"))]);
+    check(guest::UPLOAD, &[("GET /upload", typed!("Content-Type: text/plain; charset=utf-8", "1\r\n0\r\n0\r\n\r\n"))]);
 }
 
 #[test]
@@ -142,11 +143,11 @@ fn page_answers_the_segment_of_its_path() {
         ("GET /page/7", ok!("Transfer-Encoding: chunked\r\n", "6\r\npage 7\r\n0\r\n\r\n")),
         ("GET /page/%3Cb%3E%20%26", ok!("Transfer-Encoding: chunked\r\n", "14\r\npage &lt;b&gt; &amp;\r\n0\r\n\r\n")),
     ];
-    check("page", &cases);
+    check(guest::PAGE, &cases);
 }
 
 /// The examples that are middleware.
-const MIDDLEWARE: [&str; 3] = ["access-header", "auth", "cors"];
+const MIDDLEWARE: [Guest; 3] = [guest::ACCESS_HEADER, guest::AUTH, guest::CORS];
 
 /// The guest of `account` behind all of them, as `make run` serves it.
 fn account() -> TestServer {
@@ -154,10 +155,11 @@ fn account() -> TestServer {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name).join("route.toml");
         std::fs::read_to_string(file).unwrap_or_default()
     };
-    let add = |routes: RoutesDir, name: &&str| {
-        routes.with_as(&format!("_{name}.wasm"), name).with_file(&format!("_{name}.toml"), &options(name))
+    let add = |routes: RoutesDir, layer: &Guest| {
+        let file = options(layer.name());
+        routes.with_as(&format!("_{layer}.wasm"), *layer).with_file(&format!("_{layer}.toml"), &file)
     };
-    let routes = MIDDLEWARE.iter().fold(RoutesDir::new().with("account"), add);
+    let routes = MIDDLEWARE.iter().fold(RoutesDir::new().with(guest::ACCOUNT), add);
     let server = TestServer::start(routes.with_file("account.toml", &options("account")));
     assert_eq!(server.diagnostics(), []);
     server
@@ -208,7 +210,7 @@ fn cors_answers_a_preflight_request_before_auth_refuses_it() {
 
 #[test]
 fn chat_ws_tells_all_in_a_room_what_one_says_there() {
-    let server = TestServer::start(RoutesDir::new().with("chat-ws").with("chat-ws-page"));
+    let server = TestServer::start(RoutesDir::new().with(guest::CHAT_WS).with(guest::CHAT_WS_PAGE));
     let page = server.get("/chat-ws/kitchen");
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("new WebSocket("), "{page}");
     let mut in_the_kitchen = [server.connect(), server.connect()];
@@ -229,7 +231,7 @@ fn chat_ws_tells_all_in_a_room_what_one_says_there() {
 
 #[test]
 fn chat_ws_lets_no_page_of_another_site_in() {
-    let server = TestServer::of("chat-ws");
+    let server = TestServer::serving(guest::CHAT_WS);
     let ask = |origin: &str, room: &str| {
         let mut client = server.connect();
         let fields = format!("{}Origin: {origin}\r\n", websocket::HANDSHAKE);
@@ -246,28 +248,28 @@ fn chat_ws_lets_no_page_of_another_site_in() {
 // Each import costs every request. What can panic, print or fail to allocate imports all of WASI's streams.
 #[test]
 fn a_guest_that_cannot_fail_imports_nothing_but_what_it_calls() {
-    let cases: &[(&str, &[&str])] = &[
-        ("nothing", &[]),
-        ("text", &[]),
-        ("hello", &["write", "fail"]),
-        ("static_chunks", &["write", "fail"]),
-        ("manual", &["write", "fail"]),
-        ("hello-write", &["write", "close", "fail"]),
+    let cases: &[(Guest, &[&str])] = &[
+        (guest::NOTHING, &[]),
+        (guest::TEXT, &[]),
+        (guest::HELLO, &["write", "fail"]),
+        (guest::STATIC_CHUNKS, &["write", "fail"]),
+        (guest::MANUAL, &["write", "fail"]),
+        (guest::HELLO_WRITE, &["write", "close", "fail"]),
     ];
-    for (name, functions) in cases {
+    for (guest, functions) in cases {
         let mut expected =
             functions.iter().map(|name| format!("vibrato:handler/response@0.1.0 {name}")).collect::<Vec<_>>();
         expected.sort();
-        assert_eq!(imports(name), expected, "{name}");
+        assert_eq!(imports(*guest), expected, "{guest}");
     }
     let called = ["response@0.1.0 fail", "response@0.1.0 set-field", "seal@0.1.0 sealed"];
-    assert_eq!(imports("access-header"), called.map(|function| format!("vibrato:handler/{function}")));
+    assert_eq!(imports(guest::ACCESS_HEADER), called.map(|function| format!("vibrato:handler/{function}")));
 }
 
 /// The functions that a component imports, each after its interface, sorted.
-fn imports(component: &str) -> Vec<String> {
+fn imports(guest: Guest) -> Vec<String> {
     let engine = Engine::default();
-    let component = Component::from_file(&engine, artifacts::component(component)).expect("it is a component");
+    let component = Component::from_file(&engine, guest.path()).expect("it is a component");
     let mut functions = Vec::new();
     for (interface, item) in component.component_type().imports(&engine) {
         let ComponentItem::ComponentInstance(instance) = item.ty else { panic!("{interface} is no interface") };
@@ -280,34 +282,11 @@ fn imports(component: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_example_is_requested_here() {
-    let names: Vec<&str> = artifacts::EXAMPLES.iter().map(|(name, _)| *name).collect();
-    let requested = [
-        "access-header",
-        "account",
-        "auth",
-        "chat",
-        "chat-page",
-        "chat-ws",
-        "chat-ws-page",
-        "cors",
-        "download",
-        "echo",
-        "hello",
-        "hello-write",
-        "manual",
-        "nothing",
-        "options",
-        "page",
-        "stream",
-        "text",
-        "upload",
-    ];
-    assert_eq!(names, requested);
-    let add = |routes: RoutesDir, name| match MIDDLEWARE.contains(&name) {
-        true => routes.with_as(&format!("_{name}.wasm"), name),
-        false => routes.with(name),
+fn all_examples_can_be_served_together() {
+    let add = |routes: RoutesDir, example: &Guest| match MIDDLEWARE.contains(example) {
+        true => routes.with_as(&format!("_{example}.wasm"), *example),
+        false => routes.with(*example),
     };
-    let server = TestServer::start(names.into_iter().fold(RoutesDir::new(), add));
-    assert_eq!(server.diagnostics(), [], "they can be served together");
+    let server = TestServer::start(artifacts::EXAMPLES.iter().fold(RoutesDir::new(), add));
+    assert_eq!(server.diagnostics(), []);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use host::options::Value;
 
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, log};
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
 
 /// Asks for `path` on an open connection; the status of the answer.
 fn ask(client: &mut Client, path: &str) -> String {
@@ -49,7 +49,7 @@ fn patient(routes: RoutesDir) -> TestServer {
 
 #[test]
 fn a_request_waits_for_one_slice_and_not_for_one_of_each_client_of_another_route() {
-    let server = patient(RoutesDir::new().with("spin").with("hello"));
+    let server = patient(RoutesDir::new().with(guest::SPIN).with(guest::HELLO));
     let mut spinning = crowd(&server, (0..300).map(|_| "/spin".to_owned()));
     assert_answered_beside(&server, &mut spinning, "/hello");
 }
@@ -59,7 +59,7 @@ fn a_request_waits_no_longer_beside_many_routes_that_keep_the_processor_busy() {
     let names: Vec<String> = (0..30).map(|number| format!("spin-{number}")).collect();
     let routes = names
         .iter()
-        .fold(RoutesDir::new().with("hello"), |routes, name| routes.with_as(&format!("{name}.wasm"), "spin"));
+        .fold(RoutesDir::new().with(guest::HELLO), |routes, name| routes.with_as(&format!("{name}.wasm"), guest::SPIN));
     let server = patient(routes);
     let mut spinning = crowd(&server, names.iter().flat_map(|name| std::iter::repeat_n(format!("/{name}"), 10)));
     assert_answered_beside(&server, &mut spinning, "/hello");
@@ -67,7 +67,7 @@ fn a_request_waits_no_longer_beside_many_routes_that_keep_the_processor_busy() {
 
 #[test]
 fn a_route_whose_requests_take_several_slices_gets_its_share_beside_a_crowd() {
-    let server = patient(RoutesDir::new().with("spin").with("script"));
+    let server = patient(RoutesDir::new().with(guest::SPIN).with(guest::SCRIPT));
     let mut spinning = crowd(&server, (0..300).map(|_| "/spin".to_owned()));
     // To write 64 MiB takes some slices of its own.
     let large = "/script?write-bytes=16777216&write-bytes=16777216&write-bytes=16777216&write-bytes=16777216";
@@ -82,7 +82,7 @@ fn a_route_whose_requests_take_several_slices_gets_its_share_beside_a_crowd() {
 
 #[test]
 fn an_invocation_that_waits_for_its_slice_ends_when_its_time_is_up_with_a_backtrace() {
-    let routes = RoutesDir::new().with_as("late_slice.wasm", "spin").with("hello");
+    let routes = RoutesDir::new().with_as("late_slice.wasm", guest::SPIN).with(guest::HELLO);
     let server = TestServer::builder(routes).option("timeout", Value::Float(0.5)).start();
     let mut spinning = crowd(&server, (0..200).map(|_| "/late_slice".to_owned()));
     for client in &mut spinning {
@@ -93,7 +93,7 @@ fn an_invocation_that_waits_for_its_slice_ends_when_its_time_is_up_with_a_backtr
 
 #[test]
 fn an_invocation_that_uses_up_its_processor_time_is_answered_504_and_the_log_says_so() {
-    let routes = RoutesDir::new().with_as("greedy.wasm", "spin").with_file("greedy.toml", "cpu = 50");
+    let routes = RoutesDir::new().with_as("greedy.wasm", guest::SPIN).with_file("greedy.toml", "cpu = 50");
     let server = TestServer::start(routes);
     let response = server.get("/greedy");
     assert!(response.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"), "{response}");
@@ -102,7 +102,7 @@ fn an_invocation_that_uses_up_its_processor_time_is_answered_504_and_the_log_say
 
 #[test]
 fn time_in_which_a_handler_waits_is_no_processor_time() {
-    let routes = RoutesDir::new().with_as("waits.wasm", "script");
+    let routes = RoutesDir::new().with_as("waits.wasm", guest::SCRIPT);
     let routes = routes.with_file("waits.toml", "path = '/waits'\ncpu = 100\nreuse = 10");
     let server = TestServer::start(routes);
     let mut client = server.connect();
@@ -131,7 +131,7 @@ fn served_before_another(server: &TestServer) -> u32 {
 
 #[test]
 fn a_client_that_sends_requests_ahead_does_not_keep_others_waiting() {
-    let server = TestServer::start(RoutesDir::new().with("counts").with_file("counts.toml", "reuse = 1_000_000"));
+    let server = TestServer::start(RoutesDir::new().with(guest::COUNTS).with_file("counts.toml", "reuse = 1_000_000"));
     // The system may let the server run on before it lets the test send; not every time.
     let least = (0..20).map(|_| served_before_another(&server)).min();
     assert!(least.is_some_and(|least| least < 500), "{least:?} of 10,000 were served first");

@@ -7,10 +7,11 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use artifacts::Guest;
 use host::options::Value;
 use socket2::SockRef;
 
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, log};
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n\
     Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n";
@@ -33,7 +34,7 @@ const BACKTRACE: &str = "error while executing at wasm backtrace:\n    0: ";
 
 /// A guest that fails at once, and what becomes of it.
 struct Failure {
-    guest: &'static str,
+    guest: Guest,
     response: &'static str,
     /// What the log says after the handler's name.
     logged: &'static [&'static str],
@@ -41,39 +42,43 @@ struct Failure {
 
 const FAILURES: [Failure; 8] = [
     Failure {
-        guest: "trap",
+        guest: guest::TRAP,
         response: INTERNAL,
         logged: &[" wasm trap: wasm `unreachable` instruction executed\n", BACKTRACE],
     },
     Failure {
-        guest: "panics",
+        guest: guest::PANICS,
         response: INTERNAL,
         logged: &[" wasm trap: wasm `unreachable` instruction executed\n", BACKTRACE],
     },
-    Failure { guest: "recurse", response: INTERNAL, logged: &[" wasm trap: out of bounds memory access\n", BACKTRACE] },
     Failure {
-        guest: "eat_memory",
+        guest: guest::RECURSE,
+        response: INTERNAL,
+        logged: &[" wasm trap: out of bounds memory access\n", BACKTRACE],
+    },
+    Failure {
+        guest: guest::EAT_MEMORY,
         response: INTERNAL,
         logged: &[" reached its memory limit of 33554432 bytes; wasm trap: ", BACKTRACE],
     },
-    Failure { guest: "spin", response: TIMED_OUT, logged: &[" passed its timeout\n", BACKTRACE] },
+    Failure { guest: guest::SPIN, response: TIMED_OUT, logged: &[" passed its timeout\n", BACKTRACE] },
     Failure {
-        guest: "sleeps",
+        guest: guest::SLEEPS,
         response: TIMED_OUT,
         logged: &[" passed its timeout; it was waiting in a call to the host"],
     },
     Failure {
-        guest: "trap_after_head",
+        guest: guest::TRAP_AFTER_HEAD,
         response: BEGUN,
         logged: &[" wasm trap: wasm `unreachable` instruction executed\n", BACKTRACE],
     },
-    Failure { guest: "spin_after_head", response: BEGUN, logged: &[" passed its timeout\n", BACKTRACE] },
+    Failure { guest: guest::SPIN_AFTER_HEAD, response: BEGUN, logged: &[" passed its timeout\n", BACKTRACE] },
 ];
 
 #[test]
 fn a_handler_that_fails_is_answered_and_logged_and_leaves_its_place() {
-    let place = |guest: &str| format!("failures-{guest}.wasm");
-    let routes = FAILURES.iter().fold(RoutesDir::new().with("hello"), |routes, failure| {
+    let place = |guest: Guest| format!("failures-{guest}.wasm");
+    let routes = FAILURES.iter().fold(RoutesDir::new().with(guest::HELLO), |routes, failure| {
         routes
             .with_as(&place(failure.guest), failure.guest)
             .with_file(&format!("failures-{}.toml", failure.guest), &format!("path = '/{}'", failure.guest))
@@ -102,8 +107,8 @@ fn a_handler_that_fails_is_answered_and_logged_and_leaves_its_place() {
 
 #[test]
 fn other_routes_answer_while_handlers_never_end() {
-    let never_ending = ["spin", "sleeps", "spin_after_head"];
-    let routes = never_ending.iter().fold(RoutesDir::new().with("hello"), |routes, guest| routes.with(guest));
+    let never_ending = [guest::SPIN, guest::SLEEPS, guest::SPIN_AFTER_HEAD];
+    let routes = never_ending.iter().fold(RoutesDir::new().with(guest::HELLO), |routes, guest| routes.with(*guest));
     let server = TestServer::builder(routes).option("timeout", Value::Integer(2)).start();
     let mut clients = never_ending.map(|guest| {
         let mut client = server.connect();
@@ -120,7 +125,7 @@ fn other_routes_answer_while_handlers_never_end() {
 
 #[test]
 fn connections_from_just_before_a_stop_are_served_while_a_handler_spins() {
-    let routes = RoutesDir::new().with("hello").with("spin");
+    let routes = RoutesDir::new().with(guest::HELLO).with(guest::SPIN);
     let server = TestServer::builder(routes).option("timeout", Value::Float(0.5)).start();
     let mut spinning = server.connect();
     spinning.send("GET /spin HTTP/1.1\r\nHost: it\r\n\r\n");
@@ -134,7 +139,7 @@ fn connections_from_just_before_a_stop_are_served_while_a_handler_spins() {
 
 #[test]
 fn requests_from_just_before_a_stop_are_served_on_connections_that_rested_while_a_handler_spins() {
-    let routes = RoutesDir::new().with("hello").with("spin");
+    let routes = RoutesDir::new().with(guest::HELLO).with(guest::SPIN);
     let server = TestServer::builder(routes).option("timeout", Value::Float(0.5)).start();
     let mut spinning = server.connect();
     let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
@@ -156,7 +161,7 @@ fn requests_from_just_before_a_stop_are_served_on_connections_that_rested_while_
 
 /// The component `plain` with `code` in place of its core function.
 fn handler(code: &str) -> Vec<u8> {
-    let text = include_str!("../../guests/plain.wat");
+    let text = guest::PLAIN_WAT;
     let body = "(func (export \"handle\") (result i32) (i32.const 0))";
     assert!(text.contains(body), "the handler is where it is looked for");
     wat::parse_str(text.replace(body, code)).expect("the text is a component")
@@ -232,7 +237,8 @@ fn the_memories_of_an_invocation_are_limited_together() {
 
 #[test]
 fn a_panic_says_its_message_in_the_log() {
-    let routes = RoutesDir::new().with_as("says-why.wasm", "panics").with_file("says-why.toml", "path = '/panics'");
+    let routes =
+        RoutesDir::new().with_as("says-why.wasm", guest::PANICS).with_file("says-why.toml", "path = '/panics'");
     let server = TestServer::start(routes);
     assert_eq!(server.get("/panics"), INTERNAL);
     let fields = " route=\"says-why\" request=1 stream=\"stderr\"\n";
@@ -241,7 +247,7 @@ fn a_panic_says_its_message_in_the_log() {
 
 #[test]
 fn an_error_of_a_handler_is_a_500_and_a_line_of_the_log() {
-    let routes = RoutesDir::new().with_as("failing.wasm", "fails").with_file("failing.toml", "path = '/fails'");
+    let routes = RoutesDir::new().with_as("failing.wasm", guest::FAILS).with_file("failing.toml", "path = '/fails'");
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
     assert_eq!(server.get("/fails"), INTERNAL);
     assert_eq!(
@@ -258,7 +264,7 @@ fn an_error_of_a_handler_is_a_500_and_a_line_of_the_log() {
 #[test]
 fn a_body_past_the_limit_of_the_handler_itself_is_answered_413() {
     assert_eq!(
-        TestServer::of("fails").exchange(
+        TestServer::serving(guest::FAILS).exchange(
             "POST /fails?limit=4 HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\nConnection: close\r\n\r\nHello"
         ),
         "HTTP/1.1 413 Content Too Large\r\nDate: <date>\r\ncontent-type: text/plain; charset=utf-8\r\n\
@@ -268,7 +274,7 @@ fn a_body_past_the_limit_of_the_handler_itself_is_answered_413() {
 
 #[test]
 fn a_gibibyte_arrives_whole() {
-    let server = TestServer::of("gigabyte");
+    let server = TestServer::serving(guest::GIGABYTE);
     let mut client = server.connect();
     let start = Instant::now();
     client.send("GET /gigabyte HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
@@ -287,9 +293,9 @@ fn a_gibibyte_arrives_whole() {
 #[test]
 fn a_handler_whose_client_goes_is_told_and_ends() {
     let routes = RoutesDir::new()
-        .with_as("told-endless.wasm", "endless")
-        .with_as("told-gigabyte.wasm", "gigabyte")
-        .with("hello");
+        .with_as("told-endless.wasm", guest::ENDLESS)
+        .with_as("told-gigabyte.wasm", guest::GIGABYTE)
+        .with(guest::HELLO);
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
     for path in ["/told-endless", "/told-gigabyte", "/told-endless"] {
         let mut client = server.connect();
@@ -304,7 +310,7 @@ fn a_handler_whose_client_goes_is_told_and_ends() {
 
 #[test]
 fn a_handler_that_spins_after_its_client_went_is_given_its_grace_and_no_more() {
-    let routes = RoutesDir::new().with_as("graceless.wasm", "script").with("hello");
+    let routes = RoutesDir::new().with_as("graceless.wasm", guest::SCRIPT).with(guest::HELLO);
     let server = TestServer::builder(routes)
         .option("timeout", Value::Integer(3600))
         .timeouts(|timeouts| timeouts.grace = Duration::from_millis(200))
@@ -323,7 +329,8 @@ fn a_handler_that_spins_after_its_client_went_is_given_its_grace_and_no_more() {
 
 #[test]
 fn a_log_that_is_flooded_is_cut() {
-    let routes = RoutesDir::new().with_as("flooding.wasm", "log_flood").with_file("flooding.toml", "path = '/flood'");
+    let routes =
+        RoutesDir::new().with_as("flooding.wasm", guest::LOG_FLOOD).with_file("flooding.toml", "path = '/flood'");
     let server = TestServer::start(routes);
     let response = server.get("/flood");
     assert!(response.ends_with("\r\n\r\n7\r\nflooded\r\n0\r\n\r\n"), "{response}");
@@ -336,7 +343,8 @@ fn a_log_that_is_flooded_is_cut() {
 
 #[test]
 fn a_route_that_floods_the_log_again_and_again_is_held_to_its_rate_and_the_loss_is_told() {
-    let routes = RoutesDir::new().with_as("drowning.wasm", "log_flood").with_file("drowning.toml", "path = '/flood'");
+    let routes =
+        RoutesDir::new().with_as("drowning.wasm", guest::LOG_FLOOD).with_file("drowning.toml", "path = '/flood'");
     let server = TestServer::builder(routes).option("log_rate", Value::Integer(1)).start();
     for _ in 0..6 {
         assert!(server.get("/flood").ends_with("\r\n7\r\nflooded\r\n0\r\n\r\n"));
@@ -356,11 +364,11 @@ fn a_handler_that_fails_again_and_again_is_told_in_full_a_few_times_and_then_cou
     let routes = ["crashing", "looping", "refusing"];
     let server = TestServer::builder(
         RoutesDir::new()
-            .with_as("crashing.wasm", "trap")
+            .with_as("crashing.wasm", guest::TRAP)
             .with_file("crashing.toml", "path = '/crashing'")
-            .with_as("looping.wasm", "spin")
+            .with_as("looping.wasm", guest::SPIN)
             .with_file("looping.toml", "path = '/looping'\ntimeout = 0.01")
-            .with_as("refusing.wasm", "fails")
+            .with_as("refusing.wasm", guest::FAILS)
             .with_file("refusing.toml", "path = '/refusing'"),
     )
     .start();
@@ -384,7 +392,7 @@ fn a_handler_that_fails_again_and_again_is_told_in_full_a_few_times_and_then_cou
 
 #[test]
 fn a_route_with_one_place_answers_503_until_it_is_free() {
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "concurrency = 1").with("hello");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "concurrency = 1").with(guest::HELLO);
     let server = TestServer::start(routes);
     let mut running = hold(&server);
     assert_eq!(server.get("/script?body=x"), NO_PLACE);
@@ -395,7 +403,7 @@ fn a_route_with_one_place_answers_503_until_it_is_free() {
 
 #[test]
 fn a_server_with_one_place_answers_503_until_it_is_free() {
-    let routes = RoutesDir::new().with("script").with("hello");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with(guest::HELLO);
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
     let mut running = hold(&server);
     assert_eq!(server.get("/hello"), NO_PLACE);

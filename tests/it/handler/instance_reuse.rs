@@ -1,13 +1,13 @@
 //! Which requests share an instance: none, unless a route says so.
 
-use crate::support::{RoutesDir, TestServer, log};
+use crate::support::{RoutesDir, TestServer, assemble, guest, log};
 
 /// What stands for a response other than 200.
 const FAILED: &str = "failed";
 
 /// A server whose route `name` is the guest `counts` with these options.
 fn counting(name: &str, options: &str) -> TestServer {
-    let routes = RoutesDir::new().with_as(&format!("{name}.wasm"), "counts");
+    let routes = RoutesDir::new().with_as(&format!("{name}.wasm"), guest::COUNTS);
     TestServer::start(routes.with_file(&format!("{name}.toml"), options))
 }
 
@@ -82,7 +82,7 @@ fn an_invocation_that_passes_its_timeout_takes_its_instance_with_it() {
 fn instances_that_have_waited_the_longest_make_room_for_others() {
     let names: Vec<String> = (0..66).map(|number| format!("route-{number:02}")).collect();
     let routes = names.iter().fold(RoutesDir::new(), |routes, name| {
-        routes.with_as(&format!("{name}.wasm"), "counts").with_file(&format!("{name}.toml"), "reuse = 100")
+        routes.with_as(&format!("{name}.wasm"), guest::COUNTS).with_file(&format!("{name}.toml"), "reuse = 100")
     });
     let server = TestServer::start(routes);
     let targets: Vec<String> = names.iter().map(|name| format!("/{name}")).collect();
@@ -94,8 +94,9 @@ fn instances_that_have_waited_the_longest_make_room_for_others() {
 
 #[test]
 fn an_instance_too_large_to_wait_pushes_out_no_other() {
-    let routes = RoutesDir::new().with_as("small.wasm", "counts").with_file("small.toml", "reuse = 100");
-    let routes = routes.with_as("large.wasm", "counts").with_file("large.toml", "reuse = 1000\nmemory = 268_435_456");
+    let routes = RoutesDir::new().with_as("small.wasm", guest::COUNTS).with_file("small.toml", "reuse = 100");
+    let routes =
+        routes.with_as("large.wasm", guest::COUNTS).with_file("large.toml", "reuse = 1000\nmemory = 268_435_456");
     let server = TestServer::start(routes);
     assert_eq!(counted(&server, &["/small"]), [chunk(1)]);
     let counts = counted(&server, &["/large?grow"; 130]);
@@ -125,11 +126,11 @@ fn the_memory_of_a_shared_instance_is_bounded_over_all_its_requests() {
 
 #[test]
 fn a_component_that_asks_for_reuse_needs_the_operator_to_allow_it() {
-    let server = TestServer::of("asks_for_reuse");
+    let server = TestServer::serving(guest::ASKS_FOR_REUSE);
     let [diagnostic] = server.diagnostics() else { panic!("it asks for one thing") };
     assert_eq!(diagnostic.reason, "option `reuse` is 1000 in the component and is held to the operator's 1");
     assert_eq!(counted(&server, &["/asks_for_reuse"; 3]), vec![chunk(1); 3]);
-    let routes = RoutesDir::new().with("asks_for_reuse").with_file("asks_for_reuse.toml", "reuse = 2");
+    let routes = RoutesDir::new().with(guest::ASKS_FOR_REUSE).with_file("asks_for_reuse.toml", "reuse = 2");
     let server = TestServer::start(routes);
     assert_eq!(server.diagnostics(), []);
     assert_eq!(counted(&server, &["/asks_for_reuse"; 3]), [1, 2, 1].map(chunk));
@@ -137,7 +138,7 @@ fn a_component_that_asks_for_reuse_needs_the_operator_to_allow_it() {
 
 #[test]
 fn a_reuse_of_0_is_refused() {
-    let routes = RoutesDir::new().with_as("wrong.wasm", "counts").with_file("wrong.toml", "reuse = 0");
+    let routes = RoutesDir::new().with_as("wrong.wasm", guest::COUNTS).with_file("wrong.toml", "reuse = 0");
     let server = TestServer::start(routes);
     let [diagnostic] = server.diagnostics() else { panic!("one thing is wrong") };
     assert_eq!(diagnostic.reason, "line 1: option `reuse` is 0; expected a whole number from 1 to 4294967295");
@@ -145,7 +146,7 @@ fn a_reuse_of_0_is_refused() {
 
 #[test]
 fn a_start_function_may_ask_for_its_request() {
-    let bytes = wat::parse_str(include_str!("../../guests/early.wat")).expect("the guest is well-formed");
+    let bytes = assemble(guest::EARLY_WAT);
     let server = TestServer::start(RoutesDir::new().with_bytes("early.wasm", &bytes));
     assert_eq!(server.diagnostics(), []);
     let mut client = server.connect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use crate::support::Then::{Closes, Lives};
-use crate::support::{Client, FAILED, RoutesDir, TestServer, check, log, ok};
+use crate::support::{Client, FAILED, RoutesDir, TestServer, check, guest, log, ok};
 
 const GET: &str = "GET /in?{} HTTP/1.1\r\nHost: test\r\n\r\n";
 
@@ -30,14 +30,14 @@ const HI: &str = traced!("", "2\r\nHi\r\n0\r\n\r\n");
 /// `c` is in a file of the test's name.
 fn routes(name: &str, options: &str) -> RoutesDir {
     RoutesDir::new()
-        .with("script")
-        .with_as("in/_middleware.wasm", "layer")
+        .with(guest::SCRIPT)
+        .with_as("in/_middleware.wasm", guest::LAYER)
         .with_file("in/_middleware.toml", "name = 'a'")
-        .with_as("in/deep/_middleware.wasm", "layer")
+        .with_as("in/deep/_middleware.wasm", guest::LAYER)
         .with_file("in/deep/_middleware.toml", "name = 'b'")
-        .with_as(&format!("in/_{name}.wasm"), "layer")
+        .with_as(&format!("in/_{name}.wasm"), guest::LAYER)
         .with_file(&format!("in/_{name}.toml"), "name = 'c'\ntimeout = 0.1")
-        .with_as(&format!("in/deep/{name}.wasm"), "script")
+        .with_as(&format!("in/deep/{name}.wasm"), guest::SCRIPT)
         .with_file(&format!("in/deep/{name}.toml"), &format!("path = '/in'\nmiddleware = ['{name}']\n{options}"))
 }
 

@@ -1,7 +1,7 @@
 //! What each outcome of a handler sends to an HTTP/1.1 client, byte for byte, and what becomes of the connection.
 
 use crate::support::Then::{Closes, Lives};
-use crate::support::{FAILED, RoutesDir, TestServer, check, log, ok};
+use crate::support::{FAILED, RoutesDir, TestServer, check, guest, log, ok};
 
 const GET: &str = "GET /script?{} HTTP/1.1\r\nHost: test\r\n\r\n";
 const GET_LAST: &str = "GET /script?{} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
@@ -11,7 +11,7 @@ const HEAD_OTHER: &str = "HEAD /other?{} HTTP/1.1\r\nHost: test\r\n\r\n";
 
 /// The guest `script` as it is at `/script`, and with more options at `/other`.
 fn serve_with(options: &str) -> TestServer {
-    let routes = RoutesDir::new().with("script").with_as("other.wasm", "script");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_as("other.wasm", guest::SCRIPT);
     TestServer::start(routes.with_file("other.toml", &format!("path = \"/other\"\n{options}")))
 }
 
@@ -27,7 +27,7 @@ fn a_body_is_sent_in_chunks_and_the_connection_lives() {
             Lives,
         ),
     ];
-    check(&TestServer::of("script"), GET, &cases);
+    check(&TestServer::serving(guest::SCRIPT), GET, &cases);
 }
 
 #[test]
@@ -45,12 +45,12 @@ fn an_empty_write_completes_the_response_and_the_connection_lives() {
         ("write=Hello&end&close", hello, Lives),
         ("write=Hello&end&manual", hello, Lives),
     ];
-    check(&TestServer::of("script"), GET, &cases);
+    check(&TestServer::serving(guest::SCRIPT), GET, &cases);
 }
 
 #[test]
 fn a_write_after_the_end_says_closed() {
-    let server = TestServer::start(RoutesDir::new().with_as("said_after_the_end.wasm", "script"));
+    let server = TestServer::start(RoutesDir::new().with_as("said_after_the_end.wasm", guest::SCRIPT));
     server.exchange(GET_LAST.replace("{}", "write=a&end&write=late&end&status=201&log"));
     for said in ["write: ok", "end: ok", "write: closed", "end: closed", "status: closed"] {
         log().wait_for(&["said_after_the_end", said]);
@@ -71,14 +71,14 @@ fn close_sends_nothing_or_finishes_what_was_written() {
         ("write=Hello&close-now&write=late&body=late", hello, Closes),
         ("write=Hello&close-now&manual", hello, Closes),
     ];
-    check(&TestServer::of("script"), GET, &cases);
+    check(&TestServer::serving(guest::SCRIPT), GET, &cases);
 }
 
 #[test]
 fn a_connection_is_closed_without_a_reset_though_the_body_was_not_read() {
     let cases = [("close", "", Closes)];
     let request = "POST /script?{} HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello";
-    check(&TestServer::of("script"), request, &cases);
+    check(&TestServer::serving(guest::SCRIPT), request, &cases);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn connection_close_is_answered_with_close() {
         ("write=Hello&close", hello, Closes),
         ("close", "", Closes),
     ];
-    check(&TestServer::of("script"), GET_LAST, &cases);
+    check(&TestServer::serving(guest::SCRIPT), GET_LAST, &cases);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn head_gets_the_fields_of_get_and_no_body() {
         ("set=content-length:5&body=Hello", ok!("Content-Length: 5\r\n", ""), Lives),
         ("close", "", Closes),
     ];
-    check(&TestServer::of("script"), HEAD, &cases);
+    check(&TestServer::serving(guest::SCRIPT), HEAD, &cases);
     let cases = [("body=Hello", ok!("Content-Length: 5\r\n", ""), Lives), ("write=Hello&body=", ok!("", ""), Lives)];
     check(&serve_with("chunked = false"), HEAD_OTHER, &cases);
 }
@@ -152,7 +152,7 @@ fn a_status_without_a_body_has_neither_body_nor_framing() {
 
 #[test]
 fn the_second_write_of_a_body_that_is_dropped_says_closed() {
-    let server = TestServer::start(RoutesDir::new().with_as("said_without_body.wasm", "script"));
+    let server = TestServer::start(RoutesDir::new().with_as("said_without_body.wasm", guest::SCRIPT));
     server.exchange(GET_LAST.replace("{}", "status=204&write=a&write=b&log"));
     log().wait_for(&["said_without_body", "write: ok"]);
     log().wait_for(&["said_without_body", "write: closed"]);
@@ -227,7 +227,7 @@ fn a_body_against_its_declared_length_is_an_error_or_looks_cut() {
         ("set=content-length:10&write=Hello&close", ok!("Content-Length: 10\r\n", "Hello"), Closes),
         ("set=content-length:7&write=Hello&body=World", ok!("Content-Length: 7\r\n", "Hello"), Closes),
     ];
-    check(&TestServer::of("script"), GET, &cases);
+    check(&TestServer::serving(guest::SCRIPT), GET, &cases);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn status_and_fields_are_sent_as_the_handler_set_them() {
             Lives,
         ),
     ];
-    check(&TestServer::of("script"), GET, &cases);
+    check(&TestServer::serving(guest::SCRIPT), GET, &cases);
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn the_route_sets_status_and_type_where_the_handler_sets_none() {
 #[test]
 fn fields_of_the_connection_are_forbidden_to_handlers() {
     let names = ["Connection", "keep-alive", "proxy-connection", "te", "trailer", "Transfer-Encoding", "upgrade"];
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for name in names {
         let commands = format!("set={name}:close&append={name}:close&report");
         let report = "set: forbidden\nappend: forbidden\n";
@@ -306,7 +306,7 @@ fn fields_of_the_connection_are_forbidden_to_handlers() {
 
 #[test]
 fn the_head_is_fixed_with_the_first_write() {
-    let server = TestServer::start(RoutesDir::new().with_as("said_after_the_head.wasm", "script"));
+    let server = TestServer::start(RoutesDir::new().with_as("said_after_the_head.wasm", guest::SCRIPT));
     server.exchange(GET_LAST.replace("{}", "write=a&status=201&set=x-a:1&append=x-a:1&remove=x-a&log"));
     for call in ["status", "set", "append", "remove"] {
         log().wait_for(&["said_after_the_head", &format!("{call}: head-already-sent")]);

@@ -1,7 +1,7 @@
 //! What a client gets of a handler that traps, gives up or passes its deadline, and what the log says of it.
 
 use crate::support::Then::{Closes, Lives, Resets};
-use crate::support::{FAILED, RoutesDir, TestServer, check, log, ok};
+use crate::support::{FAILED, RoutesDir, TestServer, check, guest, log, ok};
 
 const GET: &str = "GET /script?{} HTTP/1.1\r\nHost: test\r\n\r\n";
 const GET_OTHER: &str = "GET /other?{} HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -14,7 +14,7 @@ const TOO_LARGE: &str = "HTTP/1.1 413 Content Too Large\r\nDate: <date>\r\nConte
 
 /// The guest `script` as it is at `/script`, and at `/other` with more options and under a name of its own.
 fn serve_as(name: &str, options: &str) -> TestServer {
-    let routes = RoutesDir::new().with("script").with_as(&format!("{name}.wasm"), "script");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_as(&format!("{name}.wasm"), guest::SCRIPT);
     TestServer::start(routes.with_file(&format!("{name}.toml"), &format!("path = \"/other\"\n{options}")))
 }
 
@@ -39,7 +39,7 @@ fn a_trap_after_the_head_cuts_the_body_where_its_framing_shows_it() {
         ("set=content-length:9&write=Hello&trap", ok!("Content-Length: 9\r\n", "Hello"), Closes),
         ("write=Hello&end&trap", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n"), Lives),
     ];
-    check(&TestServer::of("script"), GET, &cases);
+    check(&TestServer::serving(guest::SCRIPT), GET, &cases);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_handler_that_gives_up_after_the_head_leaves_a_body_that_looks_cut() {
         ("write=Hello&fail=why&manual", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
         ("set=content-length:9&write=Hello&fail=why", ok!("Content-Length: 9\r\n", "Hello"), Closes),
     ];
-    check(&TestServer::of("script"), GET, &cases);
+    check(&TestServer::serving(guest::SCRIPT), GET, &cases);
     let server = serve_as("gives_up_after", "chunked = false");
     check(&server, GET_OTHER, &[("write=Hello&fail=why", ok!("Connection: close\r\n", "Hello"), Resets)]);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::Then::{Closes, Lives, Resets};
-use crate::support::{Case, RoutesDir, TestServer, check, ok};
+use crate::support::{Case, RoutesDir, TestServer, check, guest, ok};
 
 const GET: &str = "GET /script?{} HTTP/1.0\r\n\r\n";
 const GET_ALIVE: &str = "GET /script?{} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -11,7 +11,8 @@ const HEAD: &str = "HEAD /script?{} HTTP/1.0\r\n\r\n";
 
 /// The guest `script` at `/script`, and with the option `chunked` set either way.
 fn check_all(request: &str, cases: &[Case]) {
-    let routes = RoutesDir::new().with("script").with_as("always.wasm", "script").with_as("never.wasm", "script");
+    let routes =
+        RoutesDir::new().with(guest::SCRIPT).with_as("always.wasm", guest::SCRIPT).with_as("never.wasm", guest::SCRIPT);
     let routes = routes.with_file("always.toml", "path = \"/always\"\nchunked = true");
     let server = TestServer::start(routes.with_file("never.toml", "path = \"/never\"\nchunked = false"));
     for path in ["/script", "/always", "/never"] {
@@ -101,14 +102,14 @@ fn a_trap_in_a_body_that_ends_with_the_connection_resets_it() {
 fn a_deadline_is_answered_504_or_resets() {
     let timed_out = "HTTP/1.1 504 Gateway Timeout\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
         Content-Length: 16\r\nConnection: close\r\n\r\nGateway Timeout\n";
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "timeout = 0.1");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "timeout = 0.1");
     let cases = [("spin", timed_out, Closes), ("write=Hello&spin", ok!("Connection: close\r\n", "Hello"), Resets)];
     check(&TestServer::start(routes), GET, &cases);
 }
 
 #[test]
 fn a_response_left_open_has_no_length_and_no_end() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for (commands, written) in [("write=one&manual", ok!("Connection: close\r\n", "one")), ("manual", "")] {
         let mut client = server.connect();
         client.send(GET_ALIVE.replace("{}", commands));

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, log, ok};
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log, ok};
 
 const GET: &str = "GET /script?{} HTTP/1.1\r\nHost: test\r\n\r\n";
 const LEFT_OPEN: &str = "has exited with the connection possibly left open";
 
 fn serve_as(name: &str) -> TestServer {
-    TestServer::start(RoutesDir::new().with_as(&format!("{name}.wasm"), "script"))
+    TestServer::start(RoutesDir::new().with_as(&format!("{name}.wasm"), guest::SCRIPT))
 }
 
 /// A connection on which the handler has run `commands`, which sent `response`.
@@ -40,7 +40,7 @@ fn a_response_left_open_without_a_write_has_sent_nothing() {
 
 #[test]
 fn a_response_left_open_has_sent_all_that_was_written() {
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "stream = false");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "stream = false");
     let server = TestServer::start(routes);
     let mut client = park(&server, "write=a&write=b&manual", ok!("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n"));
     client.half_close();
@@ -50,7 +50,7 @@ fn a_response_left_open_has_sent_all_that_was_written() {
 #[test]
 fn a_response_left_open_outlives_the_time_outs_of_keep_alive() {
     let idle = Duration::from_millis(100);
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "timeout = 0.1");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "timeout = 0.1");
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.idle = idle).start();
     let mut parked = park(&server, "write=one&manual", ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n"));
     assert_eq!(server.connect().read_to_end(), "", "an idle connection is closed");
@@ -59,7 +59,7 @@ fn a_response_left_open_outlives_the_time_outs_of_keep_alive() {
 
 #[test]
 fn what_a_client_sends_on_a_connection_left_open_is_not_answered() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut parked = park(&server, "write=one&manual", ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n"));
     parked.send(GET.replace("{}", "body=two"));
     parked.expect_silence(Duration::from_millis(100));
@@ -67,7 +67,7 @@ fn what_a_client_sends_on_a_connection_left_open_is_not_answered() {
 
 #[test]
 fn a_connection_left_open_is_released_when_its_client_goes() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     let server = TestServer::builder(routes).limits(|limits| limits.max_connections = 1).start();
     let parked = park(&server, "write=one&manual", ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n"));
     let request = "GET /script?body=two HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
@@ -85,7 +85,7 @@ fn a_connection_left_open_is_released_when_its_client_goes() {
 
 #[test]
 fn an_invocation_that_left_its_response_open_makes_room_for_the_next() {
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "concurrency = 1");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "concurrency = 1");
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
     let open = ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n");
     let parked = [(); 3].map(|()| park(&server, "write=one&manual", open));
@@ -94,7 +94,7 @@ fn an_invocation_that_left_its_response_open_makes_room_for_the_next() {
 
 #[test]
 fn a_server_that_stops_ends_what_was_left_open() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut parked = park(&server, "write=one&manual", ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n"));
     server.stop();
     assert_eq!(parked.read_to_end(), "0\r\n\r\n");

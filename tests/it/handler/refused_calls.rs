@@ -1,10 +1,10 @@
 //! Handlers that call what they should not: each call is refused by itself, and the response stays what it was.
 
-use crate::support::{RoutesDir, TestServer, log};
+use crate::support::{RoutesDir, TestServer, guest, log};
 
 #[test]
 fn calls_that_no_response_can_have_are_refused_one_by_one() {
-    let routes = RoutesDir::new().with("bad_fields").with_file("bad_fields.toml", "chunked = false");
+    let routes = RoutesDir::new().with(guest::BAD_FIELDS).with_file("bad_fields.toml", "chunked = false");
     let response = TestServer::start(routes).get("/bad_fields");
     let (head, calls) = response.split_once("\r\n\r\n").expect("a response has a head");
     assert_eq!(
@@ -35,9 +35,9 @@ fn calls_that_no_response_can_have_are_refused_one_by_one() {
 #[test]
 fn calls_after_the_end_are_refused() {
     let routes = RoutesDir::new()
-        .with_as("too-late.wasm", "after_the_end")
+        .with_as("too-late.wasm", guest::AFTER_THE_END)
         .with_file("too-late.toml", "path = '/after_the_end'")
-        .with("hello");
+        .with(guest::HELLO);
     let server = TestServer::start(routes);
     let response = "HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n\
         Transfer-Encoding: chunked\r\n\r\n4\r\nall\n\r\n0\r\n\r\n";
@@ -64,7 +64,7 @@ fn calls_after_the_end_are_refused() {
 
 #[test]
 fn what_is_past_a_bound_is_refused() {
-    let routes = RoutesDir::new().with("bounds").with_file("bounds.toml", "chunked = false");
+    let routes = RoutesDir::new().with(guest::BOUNDS).with_file("bounds.toml", "chunked = false");
     let response = TestServer::start(routes).get("/bounds");
     let many: String = (0..128).map(|n| format!("x-many: {n}\r\n")).collect();
     assert_eq!(
@@ -84,7 +84,7 @@ fn what_is_past_a_bound_is_refused() {
 
 #[test]
 fn a_handler_finds_no_files_no_network_and_no_environment() {
-    let response = TestServer::of("env").get("/env");
+    let response = TestServer::serving(guest::ENV).get("/env");
     let (_, body) = response.split_once("\r\n\r\n").expect("a response has a head");
     let found = "arguments: 0\nvariables: 0\nfiles: refused\nnetwork: PermissionDenied\n";
     assert_eq!(body, format!("{:x}\r\n{found}\r\n0\r\n\r\n", found.len()));
@@ -92,7 +92,7 @@ fn a_handler_finds_no_files_no_network_and_no_environment() {
 
 #[test]
 fn more_than_64_mib_in_one_call_is_refused_before_anything_is_copied() {
-    let routes = RoutesDir::new().with_as("hands_over.wasm", "script");
+    let routes = RoutesDir::new().with_as("hands_over.wasm", guest::SCRIPT);
     let options = "path = '/hands_over'\nmemory = 268_435_456\nchunked = false";
     let server = TestServer::start(routes.with_file("hands_over.toml", options));
     for target in ["/hands_over?body-bytes=67108865", "/hands_over?field-of=67108865"] {

@@ -5,14 +5,17 @@ use std::num::NonZeroUsize;
 use host::options::Value;
 
 use crate::support::websocket::{CLOSE, TEXT};
-use crate::support::{Client, RoutesDir, TestServer, log, wait_until};
+use crate::support::{Client, RoutesDir, TestServer, guest, log, wait_until};
 
 /// A request that has its place once `in` has come, and keeps it.
 const STAYS: &str = "write=in&sleep=3600000";
 
 /// `script` at `/a`, `/b` and `/c`, with options for `/a`.
 fn three(options: &str) -> RoutesDir {
-    let routes = RoutesDir::new().with_as("a.wasm", "script").with_as("b.wasm", "script").with_as("c.wasm", "script");
+    let routes = RoutesDir::new()
+        .with_as("a.wasm", guest::SCRIPT)
+        .with_as("b.wasm", guest::SCRIPT)
+        .with_as("c.wasm", guest::SCRIPT);
     let routes = routes.with_file("a.toml", &format!("path = '/a'\n{options}"));
     routes.with_file("b.toml", "path = '/b'").with_file("c.toml", "path = '/c'")
 }
@@ -84,7 +87,8 @@ fn a_route_that_runs_nothing_is_served_while_there_is_a_place() {
 
 #[test]
 fn requests_behind_middleware_count_for_both_their_places() {
-    let server = ten_places(three("").with_as("_middleware.wasm", "layer").with_file("_middleware.toml", "name = 'm'"));
+    let server =
+        ten_places(three("").with_as("_middleware.wasm", guest::LAYER).with_file("_middleware.toml", "name = 'm'"));
     assert_eq!(take_all(&server, "/a").len(), 2);
     is_served(&server, "/b");
 }
@@ -104,7 +108,8 @@ fn clients_that_do_not_read_hold_no_more_than_the_share() {
 
 #[test]
 fn messages_of_websockets_count_as_requests_do() {
-    let server = TestServer::builder(three("").with("messages")).limits(|limits| limits.max_invocations = 4).start();
+    let server =
+        TestServer::builder(three("").with(guest::MESSAGES)).limits(|limits| limits.max_invocations = 4).start();
     let mut sockets: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     for socket in &mut sockets {
         socket.open_websocket("/messages");
@@ -121,7 +126,7 @@ fn messages_of_websockets_count_as_requests_do() {
 
 #[test]
 fn a_route_leaves_half_of_the_places_for_open_responses_to_others() {
-    let routes = three("").with_as("shares_all.wasm", "script").with_file("shares_all.toml", "path = '/d'");
+    let routes = three("").with_as("shares_all.wasm", guest::SCRIPT).with_file("shares_all.toml", "path = '/d'");
     let server = TestServer::builder(routes).limits(|limits| limits.max_parked = 4).start();
     let park = |path: &str| {
         let mut client = server.connect();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use host::options::Value;
 use socket2::SockRef;
 
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer};
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// A server with one place for an invocation, on which nothing ends for its time.
 fn one_place(grace: Duration) -> TestServer {
-    TestServer::builder(RoutesDir::new().with("script"))
+    TestServer::builder(RoutesDir::new().with(guest::SCRIPT))
         .option("timeout", Value::Integer(3600))
         .timeouts(|timeouts| {
             (timeouts.write, timeouts.body, timeouts.idle) = (LONG, LONG, LONG);
@@ -60,13 +60,13 @@ fn a_handler_whose_client_resets_in_mid_body_has_its_grace_and_no_more() {
 
 #[test]
 fn a_304_that_declares_the_length_of_the_whole_is_no_contradiction() {
-    let response = TestServer::of("script").get("/script?status=304&set=content-length:77&body=dropped");
+    let response = TestServer::serving(guest::SCRIPT).get("/script?status=304&set=content-length:77&body=dropped");
     assert_eq!(response, "HTTP/1.1 304 Not Modified\r\nDate: <date>\r\nConnection: close\r\n\r\n");
 }
 
 #[test]
 fn what_a_handler_makes_of_its_clients_fault_is_no_error_in_the_log() {
-    let server = TestServer::start(RoutesDir::new().with_as("clients_fault.wasm", "echo"));
+    let server = TestServer::start(RoutesDir::new().with_as("clients_fault.wasm", guest::ECHO));
     let mut client = server.connect();
     client.send("POST /echo HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
     client.read_until("abc\r\n");
@@ -78,7 +78,7 @@ fn what_a_handler_makes_of_its_clients_fault_is_no_error_in_the_log() {
 
 #[test]
 fn the_log_says_of_a_handler_whose_client_resets_that_it_has_gone() {
-    let routes = RoutesDir::new().with_as("left_alone.wasm", "script");
+    let routes = RoutesDir::new().with_as("left_alone.wasm", guest::SCRIPT);
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.grace = SHORT).start();
     for commands in ["write=in&sleep=3600000", "write=in&spin"] {
         go_after(&server, &format!("GET /script?{commands} HTTP/1.1\r\nHost: it\r\n\r\n"), "in\r\n");
@@ -91,7 +91,7 @@ fn the_log_says_of_a_handler_whose_client_resets_that_it_has_gone() {
 
 /// The same place, where a client that sends its end is waited for only shortly.
 fn one_place_half_closed() -> TestServer {
-    TestServer::builder(RoutesDir::new().with_as("half_closed.wasm", "script"))
+    TestServer::builder(RoutesDir::new().with_as("half_closed.wasm", guest::SCRIPT))
         .option("timeout", Value::Integer(3600))
         .timeouts(|timeouts| {
             (timeouts.write, timeouts.body, timeouts.idle) = (LONG, LONG, LONG);
@@ -194,7 +194,7 @@ fn an_end_behind_more_than_is_read_ahead_is_seen_in_time() {
 fn a_worker_rests_while_a_handler_sleeps_whose_client_is_gone() {
     use crate::support::{Process, host};
 
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     let mut command = host(&["run", "--routes", &routes.path().display().to_string(), "--listen", "127.0.0.1:0"]);
     command.args(["--write-timeout", "0.2", "--grace", "2", "--workers", "1"]);
     let process = Process::spawn(command, 1);

@@ -1,6 +1,6 @@
 //! The answers of the host's own: text for programs, a page for people.
 
-use crate::support::{FAILED, RoutesDir, TestServer};
+use crate::support::{FAILED, RoutesDir, TestServer, guest};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -10,7 +10,7 @@ fn request(method: &str, target: &str, accept: &str) -> String {
 
 #[test]
 fn who_prefers_html_gets_a_page_and_all_others_text() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let page = server.exchange(request("GET", "/a'b&c", BROWSER));
     let (head, body) = page.split_once("\r\n\r\n").expect("it has a body");
     let expected = format!(
@@ -34,7 +34,7 @@ fn who_prefers_html_gets_a_page_and_all_others_text() {
 
 #[test]
 fn a_page_of_a_failure_says_which_request_it_was_and_not_why() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let page = server.exchange(request("GET", "/script?fail=secret", BROWSER));
     assert!(page.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{page}");
     assert!(!page.contains("\r\nVary: "), "no cache keeps it: {page}");
@@ -48,7 +48,7 @@ fn a_page_of_a_failure_says_which_request_it_was_and_not_why() {
 
 #[test]
 fn a_method_that_is_not_taken_is_told_in_either_form() {
-    let server = TestServer::start(RoutesDir::new().with("script").with_file("script.toml", "methods = ['PUT']"));
+    let server = TestServer::start(RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "methods = ['PUT']"));
     for (accept, told) in
         [(BROWSER, "<p>/script does not take GET; it takes "), ("*/*", "\r\n\r\n/script does not take GET")]
     {
@@ -60,7 +60,7 @@ fn a_method_that_is_not_taken_is_told_in_either_form() {
 
 #[test]
 fn a_request_that_cannot_be_trusted_is_answered_in_text_whatever_it_accepts() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let request = format!("GET / HTTP/1.1\r\nHost: it\r\nAccept: {BROWSER}\r\nContent-Length: x\r\n\r\n");
     let answer = server.exchange(request);
     assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");

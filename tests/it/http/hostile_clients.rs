@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use host::http::head::HeadLimits;
 use socket2::SockRef;
 
-use crate::support::{Client, End, PATIENCE, RoutesDir, TestServer};
+use crate::support::{Client, End, PATIENCE, RoutesDir, TestServer, guest};
 
 /// A time-out that a test waits for.
 const SHORT: Duration = Duration::from_millis(300);
@@ -22,7 +22,7 @@ const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\nDate: <date>\r\n\
     there are too many connections\n";
 
 fn hello() -> RoutesDir {
-    RoutesDir::new().with("hello")
+    RoutesDir::new().with(guest::HELLO)
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_connection_without_a_request_is_closed_at_the_idle_time_out() {
 
 #[test]
 fn a_body_that_stops_is_answered_408() {
-    let routes = RoutesDir::new().with("upload").with("script");
+    let routes = RoutesDir::new().with(guest::UPLOAD).with(guest::SCRIPT);
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.body = SHORT).start();
     let response = "HTTP/1.1 408 Request Timeout\r\nDate: <date>\r\n\
         Content-Type: text/plain; charset=utf-8\r\nContent-Length: 16\r\nConnection: close\r\n\r\nRequest Timeout\n";
@@ -103,7 +103,7 @@ fn a_body_that_stops_is_answered_408() {
 
 #[test]
 fn a_body_that_trickles_below_the_least_rate_is_cut_after_the_time_out_in_all() {
-    let server = TestServer::builder(RoutesDir::new().with("echo")).timeouts(|timeouts| {
+    let server = TestServer::builder(RoutesDir::new().with(guest::ECHO)).timeouts(|timeouts| {
         (timeouts.body, timeouts.least_body_rate) = (SHORT, NonZeroU64::new(u64::MAX));
     });
     let server = server.start();
@@ -120,7 +120,7 @@ fn a_body_that_trickles_below_the_least_rate_is_cut_after_the_time_out_in_all() 
 
 #[test]
 fn a_client_that_stops_reading_is_closed_at_the_write_time_out() {
-    let routes = RoutesDir::new().with("endless").with_file("endless.toml", "concurrency = 1");
+    let routes = RoutesDir::new().with(guest::ENDLESS).with_file("endless.toml", "concurrency = 1");
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.write = SHORT).start();
     for version in ["1.0", "1.1"] {
         let mut stalled = server.connect();
@@ -135,7 +135,7 @@ fn a_client_that_stops_reading_is_closed_at_the_write_time_out() {
 
 #[test]
 fn a_client_that_takes_less_than_the_least_rate_is_cut_after_the_time_out_in_all() {
-    let server = TestServer::builder(hello().with("endless")).timeouts(|timeouts| {
+    let server = TestServer::builder(hello().with(guest::ENDLESS)).timeouts(|timeouts| {
         (timeouts.write, timeouts.least_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
     });
     let (server, mut other) = (server.start(), None);
@@ -155,7 +155,8 @@ fn a_client_that_takes_less_than_the_least_rate_is_cut_after_the_time_out_in_all
 
 #[test]
 fn the_rate_of_a_route_is_not_held_against_its_clients() {
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "rate = 1000\nburst = 1\nbuffer_size = 100");
+    let routes =
+        RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "rate = 1000\nburst = 1\nbuffer_size = 100");
     let server = TestServer::builder(routes).timeouts(|timeouts| {
         (timeouts.write, timeouts.least_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
     });
@@ -181,7 +182,7 @@ fn a_connection_too_many_is_answered_503_until_one_ends() {
 
 #[test]
 fn a_reset_leaves_nothing_behind() {
-    let routes = hello().with("upload").with("endless").with("manual");
+    let routes = hello().with(guest::UPLOAD).with(guest::ENDLESS).with(guest::MANUAL);
     let server =
         TestServer::builder(routes).limits(|limits| (limits.max_connections, limits.max_invocations) = (1, 1)).start();
     // What is sent, and what is waited for before the reset.
@@ -209,7 +210,7 @@ fn a_reset_leaves_nothing_behind() {
 
 #[test]
 fn a_flood_on_a_connection_that_was_left_open_is_dropped_and_harms_nobody() {
-    let server = TestServer::start(hello().with("manual"));
+    let server = TestServer::start(hello().with(guest::MANUAL));
     let mut client = server.connect();
     client.send("GET /manual HTTP/1.1\r\nHost: it\r\n\r\n");
     client.read_until("4\r\none\n\r\n");
@@ -225,7 +226,7 @@ fn a_flood_on_a_connection_that_was_left_open_is_dropped_and_harms_nobody() {
 
 #[test]
 fn a_flood_of_requests_to_a_handler_that_waits_is_not_read() {
-    let server = TestServer::start(hello().with("endless"));
+    let server = TestServer::start(hello().with(guest::ENDLESS));
     let (socket, mut client) = connect(&server);
     socket.set_write_timeout(Some(SHORT)).expect("a time-out can be set");
     // Nothing of the response is read, so no second request is served.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
-use crate::support::{Client, End, PATIENCE, Process, RoutesDir, compile_cache, host};
+use crate::support::{Client, End, PATIENCE, Process, RoutesDir, compile_cache, guest, host};
 
 const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: it\r\n\r\n";
 const HELLO_RESPONSE: &str = "HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n\
@@ -22,7 +22,7 @@ const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\nDate: <date>\r\n\
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 fn hello() -> RoutesDir {
-    RoutesDir::new().with("hello")
+    RoutesDir::new().with(guest::HELLO)
 }
 
 /// A host by one worker whose allocator gives back at once what it does not use, so that nothing hides what is used.
@@ -61,8 +61,8 @@ fn five_hundred_that_trickle_are_cut_at_the_deadline_while_others_are_served_at_
 #[test]
 fn two_hundred_that_read_slowly_hold_little_of_the_host() {
     // The same guest with the smallest output tells what is the guests' own.
-    let routes = hello().with_as("small.wasm", "endless").with_file("small.toml", "buffer_size = 1024");
-    let host = frugal(&routes.with("endless"));
+    let routes = hello().with_as("small.wasm", guest::ENDLESS).with_file("small.toml", "buffer_size = 1024");
+    let host = frugal(&routes.with(guest::ENDLESS));
     // The first crowd finds what loading has left in the allocator.
     drop(slow_readers(&host, "/small"));
     until(|| host.descriptors() < 200);
@@ -118,7 +118,11 @@ fn idle(host: &Process, count: usize) -> Vec<Client> {
 
 #[test]
 fn two_thousand_resets_leave_no_descriptor_behind() {
-    let routes = hello().with("upload").with("endless").with("manual").with_file("endless.toml", "concurrency = 1");
+    let routes = hello()
+        .with(guest::UPLOAD)
+        .with(guest::ENDLESS)
+        .with(guest::MANUAL)
+        .with_file("endless.toml", "concurrency = 1");
     let host = Process::start(&routes, &["--max-invocations", "8"]);
     let mut other = host.connect();
     probe(&mut other);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use host::close_reason::CloseReason;
 
 use crate::support::Then::{Closes, Lives};
-use crate::support::{End, FAILED, RoutesDir, TestServer, check, log, ok};
+use crate::support::{End, FAILED, RoutesDir, TestServer, check, guest, log, ok};
 
 const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
 const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
@@ -22,7 +22,7 @@ fn pipelined_requests_are_answered_in_order() {
         let body = format!("3\r\n{number}\r\n0\r\n\r\n");
         responses += &(ok!("Transfer-Encoding: chunked\r\n", "").to_owned() + &body);
     }
-    assert_eq!(TestServer::of("script").exchange(requests + LAST), responses + LAST_RESPONSE);
+    assert_eq!(TestServer::serving(guest::SCRIPT).exchange(requests + LAST), responses + LAST_RESPONSE);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn pipelined_requests_of_every_framing_are_told_apart_however_they_arrive() {
          Content-Length: 27\r\n\r\nthere is no route at /none\n",
         LAST_RESPONSE,
     ];
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for step in [1, 7, 64, 1000] {
         let mut client = server.connect();
         requests.concat().as_bytes().chunks(step).for_each(|piece| client.send(piece));
@@ -59,7 +59,7 @@ fn pipelined_requests_of_every_framing_are_told_apart_however_they_arrive() {
 
 #[test]
 fn nothing_is_answered_after_the_request_that_closes() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let closing = [
         (LAST, LAST_RESPONSE),
         ("GET /script?body=Hello HTTP/1.0\r\n\r\n", ok!("Content-Length: 5\r\nConnection: close\r\n", "Hello")),
@@ -77,7 +77,7 @@ fn nothing_is_answered_after_the_request_that_closes() {
 
 #[test]
 fn the_connection_field_is_a_list_in_any_case() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for value in ["close", "CLOSE", "x, Close", "keep-alive, close", "close\r\nConnection: keep-alive"] {
         let request = format!("GET /script?body=last HTTP/1.1\r\nHost: test\r\nConnection: {value}\r\n\r\n");
         assert_eq!(server.exchange(request), LAST_RESPONSE, "{value}");
@@ -101,7 +101,7 @@ fn a_body_that_the_handler_did_not_read_is_dropped() {
              30d40\r\n{large}\r\n0\r\n\r\n"
         ),
     ];
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for request in &requests {
         check(&server, request, &[("body=Hello", HELLO, Lives), ("read-one=1&body=Hello", HELLO, Lives)]);
     }
@@ -109,7 +109,7 @@ fn a_body_that_the_handler_did_not_read_is_dropped() {
 
 #[test]
 fn a_body_that_comes_after_the_response_is_dropped_too() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
     client.send("POST /script?body=Hello HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n");
     client.expect(HELLO);
@@ -122,7 +122,7 @@ fn a_connection_is_closed_where_too_much_of_a_body_was_not_read() {
     let closed = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
     let body = "x".repeat(300_000);
     let request = format!("POST /script?{{}} HTTP/1.1\r\nHost: test\r\nContent-Length: 300000\r\n\r\n{body}");
-    check(&TestServer::of("script"), &request, &[("body=Hello", closed, Closes)]);
+    check(&TestServer::serving(guest::SCRIPT), &request, &[("body=Hello", closed, Closes)]);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_connection_is_closed_after_a_body_that_is_malformed() {
              Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nHello\r\n0\r\n\r\n",
         ),
     ];
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for (commands, fields, before, then) in cases {
         let mut client = server.connect();
         client.send(format!(
@@ -153,7 +153,7 @@ fn a_connection_is_closed_after_a_body_that_is_malformed() {
 
 #[test]
 fn continue_is_sent_when_the_handler_reads() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for framing in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
         let body = if framing.starts_with('C') { "Hello" } else { "5\r\nHello\r\n0\r\n\r\n" };
         let mut client = server.connect();
@@ -169,20 +169,20 @@ fn continue_is_not_sent_when_the_handler_does_not_read() {
     let request = "POST /script?{} HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
     let closed = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
     let cases = [("body=Hello", closed, Closes), ("write=Hello&body=", closed, Closes), ("close", "", Closes)];
-    check(&TestServer::of("script"), request, &cases);
+    check(&TestServer::serving(guest::SCRIPT), request, &cases);
 }
 
 #[test]
 fn continue_is_not_sent_to_a_client_that_has_sent_its_body() {
     let request = "POST /script?{} HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nHello";
     let response = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
-    check(&TestServer::of("script"), request, &[("read", response, Lives)]);
+    check(&TestServer::serving(guest::SCRIPT), request, &[("read", response, Lives)]);
 }
 
 #[test]
 fn continue_is_not_sent_to_http_1_0() {
     let request = "POST /script?read HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
     client.send(request);
     client.send("Hello");
@@ -198,7 +198,7 @@ fn an_expectation_that_is_refused_costs_the_connection() {
             text.len() + 1
         )
     };
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let request = |path: &str, expect: &str| {
         format!("POST {path} HTTP/1.1\r\nHost: test\r\nExpect: {expect}\r\nContent-Length: 5\r\n\r\n")
     };
@@ -211,7 +211,7 @@ fn an_expectation_that_is_refused_costs_the_connection() {
 
 #[test]
 fn a_client_that_has_sent_its_end_is_answered() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let get = "GET /script?body=Hello HTTP/1.1\r\nHost: test\r\n\r\n";
     let post = "POST /script?read HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello";
     for request in [get.to_owned(), post.to_owned(), get.to_owned() + "GET /scr"] {
@@ -228,7 +228,7 @@ fn a_client_that_has_sent_its_end_is_answered() {
 
 #[test]
 fn a_client_that_has_sent_its_end_before_a_request_is_not_answered() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for begun in ["", "GET /script HTTP/1.1\r\nHost: te"] {
         let mut client = server.connect();
         client.send(begun);
@@ -239,7 +239,7 @@ fn a_client_that_has_sent_its_end_before_a_request_is_not_answered() {
 
 #[test]
 fn a_body_without_its_end_is_answered_400() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
     client.send("POST /script?read HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHel");
     client.half_close();
@@ -250,7 +250,7 @@ fn a_body_without_its_end_is_answered_400() {
 
 #[test]
 fn a_server_that_stops_closes_idle_connections() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let (mut fresh, mut used) = (server.connect(), server.connect());
     used.send("GET /script?body=Hello HTTP/1.1\r\nHost: test\r\n\r\n");
     used.expect(HELLO);
@@ -280,7 +280,7 @@ fn a_head_that_is_made_after_the_server_was_told_to_stop_says_that_it_is_the_las
         ("POST", "1.0", "Connection: keep-alive\r\n", "body=Hello", http10),
     ];
     for (number, (method, version, field, commands, response)) in cases.into_iter().enumerate() {
-        let server = TestServer::of("script");
+        let server = TestServer::serving(guest::SCRIPT);
         let mut client = server.connect();
         client.send(format!(
             "{method} /script?stderr=in_flight_{number}&read-one=1&{commands} HTTP/{version}\r\nHost: test\r\n\
@@ -307,7 +307,7 @@ fn what_the_host_answers_after_it_was_told_to_stop_says_that_it_is_the_last() {
         ("POST /script HTTP/1.1\r\nHost: test\r\nContent-Length: 100000000\r\n", "413"),
     ];
     for (begun, status) in cases {
-        let server = TestServer::of("script");
+        let server = TestServer::serving(guest::SCRIPT);
         let mut client = server.connect();
         client.send(begun);
         server.stop();
@@ -320,7 +320,7 @@ fn what_the_host_answers_after_it_was_told_to_stop_says_that_it_is_the_last() {
 
 #[test]
 fn a_server_counts_why_its_connections_have_ended() {
-    let server = TestServer::builder(RoutesDir::new().with("hello").with("nothing"))
+    let server = TestServer::builder(RoutesDir::new().with(guest::HELLO).with(guest::NOTHING))
         .timeouts(|timeouts| timeouts.idle = Duration::from_millis(100))
         .start();
     server.get("/hello");

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use crate::support::{Client, RoutesDir, TestServer};
+use crate::support::{Client, RoutesDir, TestServer, guest};
 
 /// What the guest `letters` writes at once and returns, and how often.
 const BYTES: usize = 1_000_000;
@@ -18,7 +18,9 @@ fn letters() -> String {
 /// The route at `/letters`, and at `/paced` with a rate.
 fn serve() -> TestServer {
     let paced = "path = \"/paced\"\nrate = 1000000000";
-    TestServer::start(RoutesDir::new().with("letters").with_as("paced.wasm", "letters").with_file("paced.toml", paced))
+    TestServer::start(
+        RoutesDir::new().with(guest::LETTERS).with_as("paced.wasm", guest::LETTERS).with_file("paced.toml", paced),
+    )
 }
 
 #[test]

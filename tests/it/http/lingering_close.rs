@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, End, PATIENCE, RoutesDir, TestServer};
+use crate::support::{Client, End, PATIENCE, RoutesDir, TestServer, guest};
 
 const LARGE: usize = 16 * 1024 * 1024;
 
@@ -21,10 +21,10 @@ fn send_without_end(client: &mut Client) {
 
 #[test]
 fn a_client_that_sends_a_large_body_first_still_reads_the_early_answer() {
-    let routes = RoutesDir::new().with("script").with_as("account/script.wasm", "script");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_as("account/script.wasm", guest::SCRIPT);
     let routes = routes.with_file("account/script.toml", "path = '/account'").with_file("script.toml", "max_body = 10");
     let auth = include_str!("../../../examples/auth/route.toml");
-    let routes = routes.with_as("account/_middleware.wasm", "auth").with_file("account/_middleware.toml", auth);
+    let routes = routes.with_as("account/_middleware.wasm", guest::AUTH).with_file("account/_middleware.toml", auth);
     let server = TestServer::start(routes);
     let body = vec![b'x'; LARGE];
     for (target, status) in [("/script", "413"), ("/none", "404"), ("/account", "401")] {
@@ -40,7 +40,7 @@ fn a_client_that_sends_a_large_body_first_still_reads_the_early_answer() {
 #[test]
 fn a_client_that_sends_without_end_is_read_within_bounds() {
     let server = |bytes, time| {
-        let builder = TestServer::builder(RoutesDir::new().with("script"));
+        let builder = TestServer::builder(RoutesDir::new().with(guest::SCRIPT));
         let builder = builder.limits(|limits| limits.linger_bytes = bytes);
         builder.timeouts(|timeouts| timeouts.linger = time).start()
     };

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{PATIENCE, RoutesDir, TestServer};
+use crate::support::{PATIENCE, RoutesDir, TestServer, guest};
 
 const MIB: usize = 1_048_576;
 
@@ -93,25 +93,25 @@ fn assert_took(time: Duration, seconds: u32) {
 
 fn routes() -> RoutesDir {
     RoutesDir::new()
-        .with_as("one.wasm", "download")
+        .with_as("one.wasm", guest::DOWNLOAD)
         .with_file("one.toml", "path = '/one'")
-        .with_as("four.wasm", "download")
+        .with_as("four.wasm", guest::DOWNLOAD)
         .with_file("four.toml", "path = '/four'")
-        .with_as("ten.wasm", "download")
+        .with_as("ten.wasm", guest::DOWNLOAD)
         .with_file("ten.toml", "path = '/ten'")
-        .with_as("up.wasm", "upload")
+        .with_as("up.wasm", guest::UPLOAD)
         .with_file("up.toml", "path = '/up'\nupload_rate = 2_097_152")
-        .with_as("up-two.wasm", "upload")
+        .with_as("up-two.wasm", guest::UPLOAD)
         .with_file("up-two.toml", "path = '/up-two'\nupload_rate = 2_097_152")
-        .with_as("connections.wasm", "download")
+        .with_as("connections.wasm", guest::DOWNLOAD)
         .with_file("connections.toml", "path = '/connections'\nrate_scope = 'connection'")
-        .with_as("burst.wasm", "download")
+        .with_as("burst.wasm", guest::DOWNLOAD)
         .with_file("burst.toml", "path = '/burst'\nburst = 1_048_576")
-        .with_as("tiny.wasm", "stream")
+        .with_as("tiny.wasm", guest::STREAM)
         .with_file("tiny.toml", "path = '/tiny'\nrate = 150_000\nburst = 1_500")
-        .with_as("large.wasm", "stream")
+        .with_as("large.wasm", guest::STREAM)
         .with_file("large.toml", "path = '/large'\nrate = 2_097_152")
-        .with_as("anew.wasm", "download")
+        .with_as("anew.wasm", guest::DOWNLOAD)
         .with_file("anew.toml", "path = '/anew'\nrate = 262_144\nburst = 262_144")
 }
 

@@ -3,7 +3,7 @@
 
 use host::http::status::reason;
 
-use crate::support::{Client, Refused, RoutesDir, TestServer, ok, refuse};
+use crate::support::{Client, Refused, RoutesDir, TestServer, guest, ok, refuse};
 
 const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
 const LAST_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "4\r\nlast\r\n0\r\n\r\n");
@@ -11,9 +11,10 @@ const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r
 
 /// `/script` takes every standard method, `/get` GET alone, `/own` a method of its own and PUT.
 fn server() -> TestServer {
-    let routes = RoutesDir::new().with("script");
-    let routes = routes.with_as("get.wasm", "script").with_file("get.toml", "path = '/get'\nmethods = ['GET']");
-    let routes = routes.with_as("own.wasm", "script").with_file("own.toml", "path = '/own'\nmethods = ['BREW', 'PUT']");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
+    let routes = routes.with_as("get.wasm", guest::SCRIPT).with_file("get.toml", "path = '/get'\nmethods = ['GET']");
+    let routes =
+        routes.with_as("own.wasm", guest::SCRIPT).with_file("own.toml", "path = '/own'\nmethods = ['BREW', 'PUT']");
     let server = TestServer::start(routes.with_file("script.toml", "max_body = 10"));
     assert_eq!(server.diagnostics(), []);
     server

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::support::{Client, End, Refused, TestServer, ok, refuse};
+use crate::support::{Client, End, Refused, TestServer, guest, ok, refuse};
 
 const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
 const LAST_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "4\r\nlast\r\n0\r\n\r\n");
@@ -65,7 +65,7 @@ fn a_request_line_is_three_parts_with_a_space_between_them() {
         ("3.1", b"G\xc9T /script HTTP/1.1\r\nHost: it\r\n\r\n", 400),
         ("3", b"MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM /script HTTP/1.1\r\nHost: it\r\n\r\n", 501),
     ];
-    refuse(&TestServer::of("script"), rows);
+    refuse(&TestServer::serving(guest::SCRIPT), rows);
 }
 
 #[test]
@@ -116,13 +116,13 @@ fn a_target_has_one_of_four_forms() {
         ("3.2.4", b"OPTIONS ** HTTP/1.1\r\nHost: it\r\n\r\n", 400),
         ("3.2.4", b"OPTIONS *?a HTTP/1.1\r\nHost: it\r\n\r\n", 400),
     ];
-    refuse(&TestServer::of("script"), rows);
+    refuse(&TestServer::serving(guest::SCRIPT), rows);
 }
 
 // Section 3.2, RFC 9110 sections 4.2 and 7.2.
 #[test]
 fn host_comes_once_and_is_a_host_with_perhaps_a_port() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let wrong: &[&str] = &[
         "",
         " ",
@@ -235,7 +235,7 @@ fn field_lines_are_a_name_a_colon_and_a_value() {
         b"A: b\x1fc",
         b"A: b\x7fc",
     ];
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for line in rows {
         for (before, behind) in [(&b"Host: it\r\n"[..], &b"\r\n\r\n"[..]), (b"", b"\r\nHost: it\r\n\r\n")] {
             let request = [b"GET /script HTTP/1.1\r\n", before, line, behind].concat();
@@ -247,7 +247,7 @@ fn field_lines_are_a_name_a_colon_and_a_value() {
 // Sections 2.3, 3, 5 and RFC 9110 section 5.4.
 #[test]
 fn what_is_too_large_is_refused_and_what_rfc_9112_recommends_is_served() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let long = |length: usize| "x".repeat(length);
     let fields = |count: usize| "A: b\r\n".repeat(count);
     let rows = [
@@ -270,7 +270,7 @@ fn what_is_too_large_is_refused_and_what_rfc_9112_recommends_is_served() {
 
 #[test]
 fn heads_that_are_unusual_and_right_are_served() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let rows: &[(&str, &str, &str)] = &[
         (
             "2.2",
@@ -306,7 +306,7 @@ fn heads_that_are_unusual_and_right_are_served() {
 // Section 9.6: the host ends its side, and reads on until the client ends its own.
 #[test]
 fn a_client_that_sends_on_after_a_refusal_still_reads_it() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let flood = "x".repeat(900_000);
     let requests = [
         format!("GET /script HTTP/1.1\r\n\r\n{flood}"),
@@ -325,7 +325,7 @@ fn a_client_that_sends_on_after_a_refusal_still_reads_it() {
 // Sections 9.3 and 9.6.
 #[test]
 fn a_connection_is_closed_exactly_where_the_response_says_so() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let requests: &[&str] = &[
         "GET /script?body=Hello HTTP/1.1\r\nHost: it\r\n\r\n",
         "GET /script?body=Hello HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n",
@@ -370,7 +370,7 @@ fn a_connection_is_closed_exactly_where_the_response_says_so() {
 // Section 9.6, and 9.5: the client is done sending, not reading.
 #[test]
 fn a_client_that_has_sent_its_end_gets_all_of_a_long_response() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
     client.send("GET /script?write-bytes=4000000&write=end HTTP/1.0\r\n\r\n");
     client.half_close();

@@ -1,7 +1,7 @@
 //! RFC 9112 as wire bytes, sections 6 to 8: how the body of a request is framed, and the chunked coding. Each row
 //! names its section.
 
-use crate::support::{Refused, TestServer, ok, refuse};
+use crate::support::{Refused, TestServer, guest, ok, refuse};
 
 const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
 const LAST_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "4\r\nlast\r\n0\r\n\r\n");
@@ -74,7 +74,7 @@ fn framing_without_a_certain_end_is_refused_and_the_connection_closed() {
         ("6.3", b"Content-Length : 5", 400),
         ("6.3", b"Content-Length: \xb2", 400),
     ];
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for (section, fields, status) in rows {
         // Before routing: the same where there is no route, and by any method.
         for line in ["POST /script?read", "GET /script?body=Hello", "POST /none", "BREW /script", "OPTIONS *"] {
@@ -98,7 +98,7 @@ fn framing_without_a_certain_end_is_refused_and_the_connection_closed() {
 // Section 11.2: what another server would take for a request of its own.
 #[test]
 fn a_request_behind_a_body_of_two_lengths_is_never_served() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let te = ["chunked", "Chunked", "xchunked", "chunked, identity", "identity, chunked", " chunked ", "\tchunked"];
     for te in te {
         for length in [0, 4, SMUGGLED.len() + 5] {
@@ -141,7 +141,7 @@ fn bodies_end_where_their_framing_says() {
         ("7.1.2", "Transfer-Encoding: chunked", "5\r\nHello\r\n0\r\nContent-Length: 9\r\nHost: b\r\n\r\n", "Hello"),
         ("7.1.2", "Transfer-Encoding: chunked\r\nTrailer: A", "5\r\nHello\r\n0\r\nA: b\r\n\r\n", "Hello"),
     ];
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for (section, fields, body, read) in rows {
         let (_, response) = READ.iter().find(|(body, _)| body == read).expect("each body has its answer");
         for method in ["POST", "GET", "DELETE", "OPTIONS"] {
@@ -195,7 +195,7 @@ const MALFORMED: &[(&str, &str)] = &[
 
 #[test]
 fn a_malformed_body_that_comes_with_its_head_is_refused_whoever_it_is_for() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     for (section, body) in MALFORMED {
         for line in ["POST /script?read", "POST /script?body=Hello", "POST /none", "BREW /script"] {
             let request = format!("{line} HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
@@ -206,7 +206,7 @@ fn a_malformed_body_that_comes_with_its_head_is_refused_whoever_it_is_for() {
 
 #[test]
 fn a_malformed_body_that_is_waited_for_is_an_error_to_the_handler() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let head = "POST /script?{} HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n";
     for (section, body) in MALFORMED {
         let mut client = server.connect();
@@ -222,7 +222,7 @@ fn a_malformed_body_that_is_waited_for_is_an_error_to_the_handler() {
 // Section 8: the head is whole, the body is not.
 #[test]
 fn a_body_that_breaks_off_is_an_error_to_the_handler() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let rows: &[(&str, &str)] = &[
         ("Content-Length: 6", "Hello"),
         ("Content-Length: 18446744", "Hello"),

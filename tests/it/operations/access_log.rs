@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::support::websocket::{HANDSHAKE, accepted};
-use crate::support::{PATIENCE, Process, RoutesDir};
+use crate::support::{PATIENCE, Process, RoutesDir, guest};
 
 fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n")
@@ -25,7 +25,7 @@ fn figure(line: &str, name: &str) -> u64 {
 
 #[test]
 fn each_request_is_a_line_that_says_how_it_ended() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     let process = Process::start(&routes, &["--access-log", "text", "--workers", "1"]);
     for request in [
         &get("/script?body=Hello"),
@@ -61,7 +61,7 @@ fn each_request_is_a_line_that_says_how_it_ended() {
 
 #[test]
 fn a_client_that_goes_is_told_from_a_response_that_broke_off() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     let log = routes.path().join("_access.log");
     let process = Process::start(&routes, &["--access-log-file", &log.display().to_string()]);
     let mut client = process.connect();
@@ -83,7 +83,7 @@ fn a_client_that_goes_is_told_from_a_response_that_broke_off() {
 #[test]
 fn what_a_rate_holds_back_is_no_time_of_the_handlers() {
     let options = "rate = 1000\nburst = 1\nrate_scope = 'connection'";
-    let routes = RoutesDir::new().with("script").with_file("script.toml", options);
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", options);
     let process = Process::start(&routes, &["--access-log", "text"]);
     process.connect().exchange(get("/script?body-bytes=50"));
     process.signal("TERM");
@@ -98,7 +98,7 @@ fn what_a_rate_holds_back_is_no_time_of_the_handlers() {
 
 #[test]
 fn a_request_that_the_host_stops_in_the_middle_of_is_logged_too() {
-    let process = Process::start(&RoutesDir::new().with("script"), &["--access-log", "text"]);
+    let process = Process::start(&RoutesDir::new().with(guest::SCRIPT), &["--access-log", "text"]);
     let mut client = process.connect();
     client.send(get("/script?write=Hello&sleep=600000"));
     client.read_until("Hello\r\n");
@@ -111,7 +111,7 @@ fn a_request_that_the_host_stops_in_the_middle_of_is_logged_too() {
 
 #[test]
 fn a_websocket_is_logged_when_it_opens() {
-    let process = Process::start(&RoutesDir::new().with("messages"), &["--access-log", "text"]);
+    let process = Process::start(&RoutesDir::new().with(guest::MESSAGES), &["--access-log", "text"]);
     let mut client = process.connect();
     client.send(format!("GET /messages HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}\r\n"));
     client.expect(&accepted(""));
@@ -139,7 +139,7 @@ fn a_reader_that_takes_no_line_holds_up_no_request_and_the_loss_is_told() {
 
 #[test]
 fn json_has_an_object_for_each_request() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     let process = Process::start(&routes, &["--access-log", "json"]);
     process.connect().exchange(get("/script?body=Hello"));
     process.connect().exchange("no request\r\n\r\n");
@@ -154,7 +154,7 @@ fn json_has_an_object_for_each_request() {
 
 #[test]
 fn nothing_is_logged_unless_it_is_asked_for() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     for arguments in [&[][..], &["--dev", "--access-log", "off"]] {
         let process = Process::start(&routes, arguments);
         process.connect().exchange(get("/script?body=Hello"));
@@ -165,7 +165,7 @@ fn nothing_is_logged_unless_it_is_asked_for() {
 
 #[test]
 fn a_hangup_opens_the_file_anew() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     let (log, kept) = (routes.path().join("_access.log"), routes.path().join("_kept.log"));
     let process = Process::start(&routes, &["--access-log-file", &log.display().to_string()]);
     fs::rename(&log, &kept).expect("the log is there");

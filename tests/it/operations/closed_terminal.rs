@@ -4,13 +4,12 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::support::{PATIENCE, Process, RoutesDir, compile_cache, host};
+use crate::support::{PATIENCE, Process, RoutesDir, compile_cache, host, plain};
 
 const GET: &str = "GET /plain HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
 
-fn plain() -> RoutesDir {
-    let component = wat::parse_str(include_str!("../../guests/plain.wat")).expect("the text is a component");
-    RoutesDir::new().with_bytes("plain.wasm", &component)
+fn routes() -> RoutesDir {
+    RoutesDir::new().with_bytes("plain.wasm", &plain())
 }
 
 /// `host run` of `routes` as `sh` starts it, which finds it in `"$0" "$@"`.
@@ -29,7 +28,7 @@ fn run_by(script: &str, routes: &RoutesDir) -> Process {
 
 #[test]
 fn a_host_whose_log_cannot_be_written_goes_on_and_reloads() {
-    let routes = plain();
+    let routes = routes();
     let process = run_by("exec \"$0\" \"$@\" 2> /dev/full", &routes);
     for status in [201, 202] {
         routes.write("plain.toml", format!("status = {status}"));
@@ -42,7 +41,7 @@ fn a_host_whose_log_cannot_be_written_goes_on_and_reloads() {
 
 #[test]
 fn a_host_whose_terminal_is_closed_stops() {
-    let routes = plain();
+    let routes = routes();
     let in_terminal = "run=$(printf \"'%s' \" \"$0\" \"$@\")\n\
                        exec script -qfc \"stty -opost; exec $run 2> /dev/null\" /dev/null";
     let process = run_by(in_terminal, &routes);

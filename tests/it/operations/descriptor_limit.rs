@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, PATIENCE, Process, RoutesDir, compile_cache, host};
+use crate::support::{Client, PATIENCE, Process, RoutesDir, compile_cache, guest, host};
 
 const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: it\r\n\r\n";
 
@@ -26,7 +26,7 @@ fn probe(client: &mut Client) {
 #[test]
 fn a_soft_limit_is_raised() {
     let process =
-        Process::spawn(limited("-S -n 64", &RoutesDir::new().with("hello"), &["--max-connections", "200"]), 1);
+        Process::spawn(limited("-S -n 64", &RoutesDir::new().with(guest::HELLO), &["--max-connections", "200"]), 1);
     let mut clients: Vec<Client> = (0..100).map(|_| process.connect()).collect();
     clients.iter_mut().for_each(probe);
     assert_eq!(process.stderr().with(&["the limit of open files"]), [""; 0]);
@@ -34,7 +34,8 @@ fn a_soft_limit_is_raised() {
 
 #[test]
 fn a_limit_below_the_connections_is_told() {
-    let process = Process::spawn(limited("-n 300", &RoutesDir::new().with("hello"), &["--max-connections", "200"]), 1);
+    let process =
+        Process::spawn(limited("-n 300", &RoutesDir::new().with(guest::HELLO), &["--max-connections", "200"]), 1);
     process.stderr().wait_for(&[
         " WARN ",
         " limit=300 needed=456: the limit of open files is below what --max-connections 200 needs; raise it \
@@ -47,7 +48,7 @@ fn a_limit_below_the_connections_is_told() {
 fn past_the_limit_the_log_says_so_once_a_second_and_serving_recovers() {
     const TOLD: &str = "cannot accept a connection: Too many open files";
     let start = Instant::now();
-    let process = Process::spawn(limited("-n 64", &RoutesDir::new().with("hello"), &["--workers", "1"]), 1);
+    let process = Process::spawn(limited("-n 64", &RoutesDir::new().with(guest::HELLO), &["--workers", "1"]), 1);
     // What compiles needs some of them too.
     process.stderr().wait_for(&["routes loaded"]);
     let mut clients: Vec<Client> = (0..100).map(|_| process.connect()).collect();
@@ -63,7 +64,7 @@ fn past_the_limit_the_log_says_so_once_a_second_and_serving_recovers() {
 
 #[test]
 fn workers_that_cannot_be_made_are_an_error_before_it_listens() {
-    let routes = RoutesDir::new().with("hello");
+    let routes = RoutesDir::new().with(guest::HELLO);
     let output = limited("-n 64", &routes, &["--workers", "100"]).output().expect("the binary can be run");
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.ends_with("error: cannot start to serve: Too many open files (os error 24)\n"), "{told}");

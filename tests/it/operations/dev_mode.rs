@@ -2,7 +2,7 @@
 
 use host::config::ErrorDetail;
 
-use crate::support::{Process, RoutesDir, TestServer, host, run, text};
+use crate::support::{Process, RoutesDir, TestServer, guest, host, run, text};
 
 const TIMING: &str = "\r\nServer-Timing: queue;dur=";
 
@@ -12,7 +12,10 @@ fn server(routes: RoutesDir) -> TestServer {
 
 #[test]
 fn a_path_without_a_route_names_those_that_are_near() {
-    let routes = RoutesDir::new().with("script").with_as("users/[id].wasm", "hello").with_as("help.wasm", "hello");
+    let routes = RoutesDir::new()
+        .with(guest::SCRIPT)
+        .with_as("users/[id].wasm", guest::HELLO)
+        .with_as("help.wasm", guest::HELLO);
     let routes = routes.with_file("users/[id].toml", "path = '/users/{id}'\nmethods = ['PUT']");
     let routes = routes.with_file("help.toml", "path = '/help'");
     let place = routes.path().display().to_string();
@@ -41,7 +44,7 @@ fn a_path_without_a_route_names_those_that_are_near() {
 
 #[test]
 fn a_failure_shows_why_and_where_in_readable_names() {
-    let routes = RoutesDir::new().with("script").with("trap");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with(guest::TRAP);
     let server = server(routes);
     let answer = server.get("/script?fail=tea");
     assert!(answer.contains("\r\n\r\nInternal Server Error\n\nhandler script failed: tea\n"), "{answer}");
@@ -57,7 +60,7 @@ fn a_failure_shows_why_and_where_in_readable_names() {
 
 #[test]
 fn a_failure_shows_what_was_printed_before_it() {
-    let server = server(RoutesDir::new().with("panics").with("log_flood").with("trap"));
+    let server = server(RoutesDir::new().with(guest::PANICS).with(guest::LOG_FLOOD).with(guest::TRAP));
     let answer = server.get("/panics");
     let shown =
         |answer: &str| answer.contains("It had printed:\n") && answer.contains("\n  this handler always panics\n");
@@ -78,7 +81,7 @@ fn named(process: &Process, lines: &str) -> String {
 
 #[test]
 fn it_is_read_under_names_of_loopback_alone() {
-    let process = Process::start(&RoutesDir::new().with("hello"), &["--dev", "--dev-host", "Dev.Example"]);
+    let process = Process::start(&RoutesDir::new().with(guest::HELLO), &["--dev", "--dev-host", "Dev.Example"]);
     let port = process.addresses()[0].port();
     for host in ["localhost", "LOCALHOST:1", "a.localhost:80", "127.0.0.1", "127.1.2.3:80", "[::1]", "dev.example:99"] {
         let answer = named(&process, &format!("GET /hello HTTP/1.1\r\nHost: {host}\r\n"));
@@ -106,7 +109,7 @@ fn it_is_read_under_names_of_loopback_alone() {
 
 #[test]
 fn without_it_any_name_is_served() {
-    let process = Process::start(&RoutesDir::new().with("hello"), &[]);
+    let process = Process::start(&RoutesDir::new().with(guest::HELLO), &[]);
     assert!(named(&process, "GET /hello HTTP/1.1\r\nHost: evil.example\r\n").starts_with(HELLO));
     for arguments in
         [&["--dev-host", "a.example"][..], &["--dev", "--dev-host", "a.example:80"], &["--dev", "--dev-host", ""]]
@@ -118,7 +121,7 @@ fn without_it_any_name_is_served() {
 
 #[test]
 fn strangers_are_shown_neither_reasons_nor_routes_nor_times() {
-    let server = TestServer::start(RoutesDir::new().with("script").with("trap").with("hello"));
+    let server = TestServer::start(RoutesDir::new().with(guest::SCRIPT).with(guest::TRAP).with(guest::HELLO));
     for target in ["/trap", "/script?fail=tea", "/helo", "/script?body=a", "/script?write=a"] {
         let answer = server.get(target);
         for shown in ["backtrace", "tea", "/hello", "Server-Timing"] {
@@ -129,7 +132,7 @@ fn strangers_are_shown_neither_reasons_nor_routes_nor_times() {
 
 #[test]
 fn every_answer_of_a_handler_says_what_it_cost_until_its_head() {
-    let server = server(RoutesDir::new().with("script"));
+    let server = server(RoutesDir::new().with(guest::SCRIPT));
     for target in ["/script?body=a", "/script?write=a", "/script?write=a&trap", "/script?end", "/script?status=204"] {
         let answer = server.get(target);
         assert_eq!(answer.matches(TIMING).count(), 1, "{target}: {answer}");
@@ -148,7 +151,7 @@ fn every_answer_of_a_handler_says_what_it_cost_until_its_head() {
 
 #[test]
 fn it_warns_at_its_start_and_logs_requests() {
-    let process = Process::start(&RoutesDir::new().with("script"), &["--dev", "--dev-host", "it"]);
+    let process = Process::start(&RoutesDir::new().with(guest::SCRIPT), &["--dev", "--dev-host", "it"]);
     process.stderr().wait_for(&[" WARN ", "--dev: whoever connects sees", "not for strangers"]);
     process.connect().exchange("GET /script HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
     process.signal("TERM");

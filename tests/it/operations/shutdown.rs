@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use host::close_reason::CloseReason;
 
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, log, ok};
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log, ok};
 
 /// A server that waits for the rest of a request for a tenth of a second once it stops, and for half a minute before.
 fn serve() -> TestServer {
-    let server = TestServer::builder(RoutesDir::new().with("script"));
+    let server = TestServer::builder(RoutesDir::new().with(guest::SCRIPT));
     server.timeouts(|timeouts| timeouts.drain_request = Duration::from_millis(100)).start()
 }
 

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
-use crate::support::{Client, PATIENCE, RoutesDir, compile_cache, host};
+use crate::support::{Client, PATIENCE, RoutesDir, compile_cache, guest, host};
 
 /// A host, and the end of its stderr that nobody reads. Killed when dropped.
 struct Unread {
@@ -82,7 +82,7 @@ impl Drop for Unread {
 
 #[test]
 fn requests_go_on_while_nobody_reads_the_log_and_one_signal_stops_the_host() {
-    let mut host = Unread::start(&RoutesDir::new().with("log_flood").with("hello"), &["--log-rate", "0"]);
+    let mut host = Unread::start(&RoutesDir::new().with(guest::LOG_FLOOD).with(guest::HELLO), &["--log-rate", "0"]);
     // Each prints as much as the pipe holds.
     for _ in 0..4 {
         assert!(host.get("/log_flood").ends_with("flooded\r\n0\r\n\r\n"));
@@ -94,7 +94,7 @@ fn requests_go_on_while_nobody_reads_the_log_and_one_signal_stops_the_host() {
 
 #[test]
 fn a_second_signal_stops_a_host_at_once_whose_log_nobody_reads() {
-    let mut host = Unread::start(&RoutesDir::new().with("log_flood").with("script"), &["--log-rate", "0"]);
+    let mut host = Unread::start(&RoutesDir::new().with(guest::LOG_FLOOD).with(guest::SCRIPT), &["--log-rate", "0"]);
     for _ in 0..2 {
         assert!(host.get("/log_flood").ends_with("flooded\r\n0\r\n\r\n"));
     }
@@ -113,7 +113,7 @@ fn a_second_signal_stops_a_host_at_once_whose_log_nobody_reads() {
 
 #[test]
 fn lines_that_did_not_fit_are_counted_and_told_once_the_log_is_read_again() {
-    let mut host = Unread::start(&RoutesDir::new().with("log_flood").with("hello"), &["--log-rate", "0"]);
+    let mut host = Unread::start(&RoutesDir::new().with(guest::LOG_FLOOD).with(guest::HELLO), &["--log-rate", "0"]);
     // More than what handlers print may take of the queue: half of 4 MiB.
     for _ in 0..40 {
         assert!(host.get("/log_flood").ends_with("flooded\r\n0\r\n\r\n"));
@@ -133,7 +133,7 @@ fn lines_that_did_not_fit_are_counted_and_told_once_the_log_is_read_again() {
 #[test]
 fn a_host_whose_stdout_nobody_reads_serves_and_stops() {
     for arguments in [&[][..], &["--access-log", "text"]] {
-        let routes = RoutesDir::new().with("hello");
+        let routes = RoutesDir::new().with(guest::HELLO);
         let (_stdout, writer) = full_pipe();
         // It cannot say which port it has.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
@@ -163,7 +163,7 @@ fn a_host_that_cannot_start_ends_though_nobody_reads_why() {
 
 #[test]
 fn a_host_whose_stdout_is_closed_says_so_and_serves() {
-    let routes = RoutesDir::new().with("hello");
+    let routes = RoutesDir::new().with(guest::HELLO);
     let (stdout, writer) = pipe().expect("a pipe can be made");
     drop(stdout);
     let (mut stderr, log) = pipe().expect("a pipe can be made");

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{run, skip, text};
+use crate::support::{plain, run, skip, text};
 
 /// A user whom no limit of ours is for: root has none.
 const NOBODY: &str = "65534";
@@ -23,7 +23,7 @@ fn a_host_that_may_start_few_threads_says_so_and_does_not_panic() {
     open(place.path());
     let (program, component) = (place.path().join("host"), place.path().join("plain.wasm"));
     fs::copy(env!("CARGO_BIN_EXE_host"), &program).expect("the binary can be copied");
-    let plain = wat::parse_str(include_str!("../../guests/plain.wat")).expect("the text is a component");
+    let plain = plain();
     fs::write(&component, plain).expect("a file can be written");
     open(&program);
     open(&component);

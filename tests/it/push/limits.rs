@@ -8,7 +8,7 @@ use host::options::Value;
 use host::push::Counts;
 use socket2::SockRef;
 
-use crate::support::{Client, End, RoutesDir, TestServer, log, ok, wait_until};
+use crate::support::{Client, End, RoutesDir, TestServer, guest, log, ok, wait_until};
 
 const OPEN: &str = ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n");
 const LAST_CHUNK: &str = "0\r\n\r\n";
@@ -17,7 +17,7 @@ const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nDate: <date>\r\nContent-
 
 /// A server of `script` with a route file.
 fn serve(options: &str) -> TestServer {
-    TestServer::start(RoutesDir::new().with("script").with_file("script.toml", options))
+    TestServer::start(RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", options))
 }
 
 fn get(commands: &str) -> String {
@@ -40,7 +40,7 @@ fn publish(server: &TestServer, commands: &str) {
 
 /// `script` at two routes: one that the options are for, and `/script/` to publish from.
 fn serve_two(options: &str) -> TestServer {
-    let routes = RoutesDir::new().with("script").with_as("publishes.wasm", "script");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_as("publishes.wasm", guest::SCRIPT);
     let routes = routes.with_file("script.toml", &format!("path = '/script'\n{options}"));
     TestServer::start(routes.with_file("publishes.toml", "path = '/script/'"))
 }
@@ -60,7 +60,7 @@ fn a_client_that_lags_is_disconnected_by_a_reset() {
 #[test]
 fn a_client_that_reads_nothing_is_disconnected_as_soon_as_it_lags() {
     // One chunk is on its way, and two more fill the queue.
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "push_queue = 131_072");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "push_queue = 131_072");
     let server = TestServer::builder(routes).timeouts(|it| it.write = Duration::from_secs(3600)).start();
     let _client = park(&server, "subscribe=a&write=one", OPEN);
     while server.get("/script?publish-bytes=a:65536&report").contains(": 1\n") {}
@@ -95,7 +95,7 @@ fn what_is_published_is_paced_to_the_rate_of_the_route() {
 
 #[test]
 fn a_client_that_reads_nothing_is_given_up_after_the_write_timeout() {
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "push_queue = 67_108_864");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "push_queue = 67_108_864");
     let server = TestServer::builder(routes).timeouts(|it| it.write = Duration::from_millis(200)).start();
     let _client = park(&server, "subscribe=a&write=one", OPEN);
     let published = "publish-bytes=a:65536&".repeat(500);
@@ -106,7 +106,7 @@ fn a_client_that_reads_nothing_is_given_up_after_the_write_timeout() {
 
 #[test]
 fn a_client_that_goes_is_noticed_at_once() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let closes = park(&server, "subscribe=a&write=one", OPEN);
     let socket = TcpStream::connect(server.address()).expect("the server accepts");
     SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
@@ -124,7 +124,7 @@ fn a_client_that_goes_is_noticed_at_once() {
 
 #[test]
 fn past_max_parked_a_handler_that_leaves_another_open_is_answered_503_or_cut() {
-    let routes = RoutesDir::new().with_as("one_too_many.wasm", "script");
+    let routes = RoutesDir::new().with_as("one_too_many.wasm", guest::SCRIPT);
     let server = TestServer::builder(routes).limits(|limits| limits.max_parked = 1).start();
     let first = park(&server, "write=one", OPEN);
     wait_until("it is left open", || server.parked() == 1);
@@ -208,7 +208,7 @@ fn an_event_stream_of_a_declared_length_has_no_comments() {
 
 #[test]
 fn a_component_cannot_raise_what_flags_say_of_responses_left_open() {
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     let server = TestServer::builder(routes)
         .option("park_timeout", Value::Float(0.1))
         .option("push_queue", Value::Integer(1_000))
@@ -219,7 +219,7 @@ fn a_component_cannot_raise_what_flags_say_of_responses_left_open() {
 
 #[test]
 fn a_server_that_stops_sends_what_has_queued_and_the_last_chunk() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut written = park(&server, "subscribe=a&write=one", OPEN);
     let mut unwritten = park(&server, "subscribe=a", "");
     wait_until("both are left open", || server.parked() == 2);
@@ -240,7 +240,7 @@ fn publish_and_stop(server: &TestServer) {
 
 #[test]
 fn a_response_of_which_nothing_was_sent_when_the_server_stops_is_a_503() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = park(&server, "subscribe=a", "");
     wait_until("it is left open", || server.parked() == 1);
     server.stop();

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::support::{Client, RoutesDir, TestServer, ok};
+use crate::support::{Client, RoutesDir, TestServer, guest, ok};
 
 const OPEN: &str = ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n");
 const NEXT: &str = ok!("Transfer-Encoding: chunked\r\n", "4\r\nnext\r\n0\r\n\r\n");
@@ -36,7 +36,7 @@ fn expect_next(mut client: Client) {
 
 #[test]
 fn what_is_published_reaches_those_who_are_subscribed_and_nobody_else() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut clients = ["a", "a", "b"].map(|topic| park(&server, &format!("subscribe={topic}&write=one"), OPEN));
     assert_eq!(report(&server, "publish=a:two&publish=b:three&publish=c:four"), "publish: 2\npublish: 1\npublish: 0\n");
     for (client, chunk) in clients.iter_mut().zip(["3\r\ntwo\r\n", "3\r\ntwo\r\n", "5\r\nthree\r\n"]) {
@@ -48,7 +48,7 @@ fn what_is_published_reaches_those_who_are_subscribed_and_nobody_else() {
 #[test]
 fn workers_reach_the_connections_of_each_other() {
     let workers = NonZeroUsize::MIN.saturating_add(1);
-    let server = TestServer::builder(RoutesDir::new().with("script")).workers(workers).start();
+    let server = TestServer::builder(RoutesDir::new().with(guest::SCRIPT)).workers(workers).start();
     let mut clients = [(); 4].map(|()| park(&server, "subscribe=a&write=one", OPEN));
     for (text, chunk) in [("two", "3\r\ntwo\r\n"), ("three", "5\r\nthree\r\n")] {
         assert_eq!(report(&server, &format!("publish=a:{text}")), "publish: 4\n");
@@ -63,7 +63,7 @@ fn workers_reach_the_connections_of_each_other() {
 
 #[test]
 fn a_finished_response_has_its_last_chunk_and_the_connection_lives() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = park(&server, "subscribe=a&subscribe=b&write=one", OPEN);
     let reported = report(&server, "publish=a:two&finish=b&publish=a:three&finish=a");
     assert_eq!(reported, "publish: 1\nfinish: 1\npublish: 0\nfinish: 0\n");
@@ -74,7 +74,7 @@ fn a_finished_response_has_its_last_chunk_and_the_connection_lives() {
 
 #[test]
 fn the_first_chunk_sends_the_head_where_nothing_was_written() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut published = park(&server, "status=201&set=x:y&subscribe=a", "");
     let mut finished = park(&server, "subscribe=b", "");
     let until_reached = |commands: &str| while !report(&server, commands).ends_with(": 1\n") {};
@@ -90,7 +90,7 @@ fn the_first_chunk_sends_the_head_where_nothing_was_written() {
 
 #[test]
 fn a_chunk_that_many_share_is_framed_as_each_response_is() {
-    let routes = RoutesDir::new().with("script").with_as("plain.wasm", "script");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_as("plain.wasm", guest::SCRIPT);
     let routes = routes.with_file("plain.toml", "path = '/plain'\nchunked = false");
     let server = TestServer::start(routes);
     let cases = [
@@ -126,7 +126,7 @@ fn a_chunk_that_many_share_is_framed_as_each_response_is() {
 
 #[test]
 fn a_response_is_complete_with_its_declared_length_and_cut_where_more_is_published() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let head = ok!("Content-Length: 6\r\n", "one");
     let mut complete = park(&server, "subscribe=a&set=content-length:6&write=one", head);
     assert_eq!(report(&server, "publish=a:two"), "publish: 1\n");
@@ -139,7 +139,7 @@ fn a_response_is_complete_with_its_declared_length_and_cut_where_more_is_publish
 
 #[test]
 fn a_response_to_head_is_complete_with_the_first_chunk() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
     client.send("HEAD /script?subscribe=a&manual HTTP/1.1\r\nHost: it\r\n\r\n");
     while report(&server, "publish=a:two") != "publish: 1\n" {}
@@ -149,7 +149,7 @@ fn a_response_to_head_is_complete_with_the_first_chunk() {
 
 #[test]
 fn what_is_published_while_the_handler_runs_is_sent_once_it_has_returned_manual() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
     let commands = "subscribe=a&publish=a:own&write=one&read-one=1&write=late&manual";
     client.send(format!("POST /script?{commands} HTTP/1.1\r\nHost: it\r\nContent-Length: 1\r\n\r\n"));
@@ -162,7 +162,7 @@ fn what_is_published_while_the_handler_runs_is_sent_once_it_has_returned_manual(
 
 #[test]
 fn a_handler_that_returns_anything_else_than_manual_has_subscribed_for_nothing() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
     client.send(get("subscribe=a&publish=a:own&body=next"));
     client.expect(NEXT);
@@ -172,7 +172,7 @@ fn a_handler_that_returns_anything_else_than_manual_has_subscribed_for_nothing()
 
 #[test]
 fn a_client_that_sends_meanwhile_gives_up_its_keep_alive() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut eager = park(&server, "subscribe=a&write=one", OPEN);
     eager.send(get("body=two"));
     // The worker answers this one after it has read what came before it.
@@ -184,7 +184,7 @@ fn a_client_that_sends_meanwhile_gives_up_its_keep_alive() {
 
 #[test]
 fn a_client_whose_body_is_still_to_come_gives_up_its_keep_alive() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
     client.send("POST /script?subscribe=a&write=one&manual HTTP/1.1\r\nHost: it\r\nContent-Length: 9\r\n\r\n");
     client.expect(OPEN);
@@ -194,7 +194,7 @@ fn a_client_whose_body_is_still_to_come_gives_up_its_keep_alive() {
 
 #[test]
 fn topics_and_chunks_past_their_bounds_get_an_error() {
-    let server = TestServer::of("script");
+    let server = TestServer::serving(guest::SCRIPT);
     let longest = "x".repeat(128);
     let cases = [
         ("subscribe=", "subscribe: invalid\n"),
@@ -216,7 +216,7 @@ fn topics_and_chunks_past_their_bounds_get_an_error() {
 
 #[test]
 fn a_response_that_is_over_subscribes_to_nothing_and_may_publish() {
-    let server = TestServer::start(RoutesDir::new().with_as("over_and_subscribes.wasm", "script"));
+    let server = TestServer::start(RoutesDir::new().with_as("over_and_subscribes.wasm", guest::SCRIPT));
     server.get("/script?end&subscribe=a&publish=a:x&finish=a&stderr=over:&log");
     for line in ["subscribe: closed", "publish: 0", "finish: 0"] {
         crate::support::log().wait_for(&["over_and_subscribes", line]);

@@ -5,14 +5,14 @@ use std::time::Duration;
 use host::close_reason::CloseReason;
 use host::diagnostic::Severity;
 
-use crate::support::{Client, RoutesDir, TestServer};
+use crate::support::{Client, RoutesDir, TestServer, guest};
 
 /// A routes directory with the guest `script` at `/DIRECTORY` for each of these directories, with options.
 fn directories(routes: &[(&str, &str)]) -> RoutesDir {
     routes.iter().fold(RoutesDir::new(), |directory, (name, options)| {
         let route_file = format!("path = '/{name}'\n{options}");
         directory
-            .with_as(&format!("{name}/script.wasm"), "script")
+            .with_as(&format!("{name}/script.wasm"), guest::SCRIPT)
             .with_file(&format!("{name}/script.toml"), &route_file)
     })
 }
@@ -56,8 +56,8 @@ fn a_stranger_neither_hears_nor_reaches_nor_ends_the_listeners_of_another_direct
 #[test]
 fn the_routes_of_a_directory_share_its_topics_and_so_do_those_that_the_operator_gives_one_name() {
     let routes = directories(&[("rooms", "topics = 'chat'"), ("desk", "topics = 'chat'")]);
-    let routes = routes.with_as("rooms/other.wasm", "script").with_file("rooms/other.toml", "path = '/other'");
-    let routes = routes.with_as("rooms/third.wasm", "script").with_file("rooms/third.toml", "path = '/third'");
+    let routes = routes.with_as("rooms/other.wasm", guest::SCRIPT).with_file("rooms/other.toml", "path = '/other'");
+    let routes = routes.with_as("rooms/third.wasm", guest::SCRIPT).with_file("rooms/third.toml", "path = '/third'");
     let server = TestServer::start(routes);
     let mut listeners = ["/rooms", "/desk", "/other", "/third"].map(|path| listen(&server, path));
     assert_eq!(report(&server, "/desk", "publish=a:chat"), "publish: 2\n");
@@ -68,7 +68,7 @@ fn the_routes_of_a_directory_share_its_topics_and_so_do_those_that_the_operator_
 
 #[test]
 fn a_component_cannot_say_whose_topics_it_shares() {
-    let routes = directories(&[("rooms", "topics = 'chat'")]).with_as("stranger/claims.wasm", "claims_topics");
+    let routes = directories(&[("rooms", "topics = 'chat'")]).with_as("stranger/claims.wasm", guest::CLAIMS_TOPICS);
     let server = TestServer::start(routes);
     let [warning] = server.diagnostics() else { panic!("{:?}", server.diagnostics()) };
     assert_eq!(warning.severity, Severity::Warning);
@@ -117,7 +117,8 @@ fn a_name_of_topics_is_checked_where_the_operator_writes_it() {
             "{error}"
         );
     }
-    let routes = RoutesDir::new().with_as("_middleware.wasm", "layer").with_file("_middleware.toml", "topics = 'a'");
-    let server = TestServer::start(routes.with("script"));
+    let routes =
+        RoutesDir::new().with_as("_middleware.wasm", guest::LAYER).with_file("_middleware.toml", "topics = 'a'");
+    let server = TestServer::start(routes.with(guest::SCRIPT));
     assert!(server.diagnostics()[0].to_string().contains("a middleware has no `topics`"), "{:?}", server.diagnostics());
 }

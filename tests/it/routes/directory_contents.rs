@@ -7,9 +7,7 @@ use std::process::Command;
 
 use host::options::Value;
 
-use crate::support::{PLAIN, RoutesDir, TestServer, component, importing};
-
-const STRANGER: &str = include_str!("../../guests/stranger.wat");
+use crate::support::{RoutesDir, TestServer, assemble, guest, plain, plain_importing};
 
 /// The routes directory in an expected message.
 const DIR: &str = "ROUTES";
@@ -22,7 +20,7 @@ fn reports(server: &TestServer, directory: &str) -> Vec<String> {
 /// Serves the directory beside a good route, which must answer, and compares what is said of the others.
 #[track_caller]
 fn assert_reports(routes: RoutesDir, flags: &[(&str, Value)], expected: &[String]) -> TestServer {
-    let routes = routes.with("text");
+    let routes = routes.with(guest::TEXT);
     let directory = routes.path().display().to_string();
     let builder = TestServer::builder(routes);
     let server = flags.iter().fold(builder, |b, (name, value)| b.option(name, value.clone())).start();
@@ -46,12 +44,12 @@ const BUILD_AGAIN: &str = "build or copy the file again: it is truncated, damage
 
 #[test]
 fn a_file_that_is_no_component_is_told() {
-    let plain = component(PLAIN);
+    let plain = plain();
     let routes = RoutesDir::new()
         .with_bytes("cut.wasm", &plain[..plain.len() - 1])
         .with_bytes("empty.wasm", b"")
         .with_bytes("head.wasm", &plain[..8])
-        .with_bytes("module.wasm", &component("(module (func (export \"handle\")))"))
+        .with_bytes("module.wasm", &assemble("(module (func (export \"handle\")))"))
         .with_bytes("text.txt.wasm", b"Hello, World!");
     symlink("nowhere", routes.path().join("gone.wasm")).expect("a link can be made");
     let expected = [
@@ -83,7 +81,7 @@ fn link(target: &str, at: &Path) {
 
 #[test]
 fn a_file_that_never_ends_is_told_and_not_read() {
-    let routes = RoutesDir::new().with_as("piped.wasm", "hello").with_as("nowhere.wasm", "hello");
+    let routes = RoutesDir::new().with_as("piped.wasm", guest::HELLO).with_as("nowhere.wasm", guest::HELLO);
     for pipe in ["pipe.wasm", "piped.toml"] {
         let made = Command::new("mkfifo").arg(routes.path().join(pipe)).status();
         assert!(made.expect("there is a mkfifo command").success());
@@ -105,11 +103,11 @@ fn a_file_that_never_ends_is_told_and_not_read() {
 fn directories_that_lead_back_or_too_deep_are_told_and_the_others_served() {
     let deep: String = (2..=16).map(|depth| format!("{depth}/")).collect();
     let routes = RoutesDir::new()
-        .with_as("sub/hello.wasm", "hello")
+        .with_as("sub/hello.wasm", guest::HELLO)
         .with_file("sub/hello.toml", "path = '/sub/hello'")
-        .with_as(&format!("{deep}plain.wasm"), "text")
+        .with_as(&format!("{deep}plain.wasm"), guest::TEXT)
         .with_file(&format!("{deep}plain.toml"), "path = '/deep'")
-        .with_bytes(&format!("{deep}17/plain.wasm"), &component(PLAIN));
+        .with_bytes(&format!("{deep}17/plain.wasm"), &plain());
     for (target, at) in [(".", "one"), (".", "two"), ("..", "sub/three"), ("self", "self")] {
         link(target, &routes.path().join(at));
     }
@@ -144,11 +142,11 @@ fn a_component_without_the_export_is_told_what_it_exports() {
         (core instance $instance (instantiate $code))
         (func (export \"handle\") (result u32) (canon lift (core func $instance \"handle\"))))";
     let routes = RoutesDir::new()
-        .with_bytes("empty.wasm", &component("(component)"))
-        .with_bytes("http.wasm", &component(of_wasi_http))
-        .with_bytes("no-function.wasm", &component(no_function))
-        .with_bytes("other-type.wasm", &component(other_type))
-        .with_bytes("stranger.wasm", &component(STRANGER));
+        .with_bytes("empty.wasm", &assemble("(component)"))
+        .with_bytes("http.wasm", &assemble(of_wasi_http))
+        .with_bytes("no-function.wasm", &assemble(no_function))
+        .with_bytes("other-type.wasm", &assemble(other_type))
+        .with_bytes("stranger.wasm", &assemble(guest::STRANGER_WAT));
     let differs = "its export `handle` is not the function of the world `vibrato:handler/handler@0.1.0`:";
     let expected = [
         error("empty.wasm", &format!("{NO_HANDLE} nothing"), PUT_HANDLER),
@@ -178,11 +176,11 @@ fn a_component_with_an_import_too_many_is_told_which_and_what_there_is() {
     let other_type = "(instance (export \"method\" (func (result u32))))";
     let method = "(instance (export \"method\" (func (result string))))";
     let routes = RoutesDir::new()
-        .with_bytes("interface.wasm", &importing("vibrato:handler/elsewhere@0.1.0", function))
-        .with_bytes("package.wasm", &importing("acme:store/get@1.0.0", function))
-        .with_bytes("type.wasm", &importing("vibrato:handler/request@0.1.0", other_type))
-        .with_bytes("version.wasm", &importing("vibrato:handler/request@9.0.0", method))
-        .with_bytes("wasi.wasm", &importing("wasi:cli/stdout@0.3.0", function));
+        .with_bytes("interface.wasm", &plain_importing("vibrato:handler/elsewhere@0.1.0", function))
+        .with_bytes("package.wasm", &plain_importing("acme:store/get@1.0.0", function))
+        .with_bytes("type.wasm", &plain_importing("vibrato:handler/request@0.1.0", other_type))
+        .with_bytes("version.wasm", &plain_importing("vibrato:handler/request@9.0.0", method))
+        .with_bytes("wasi.wasm", &plain_importing("wasi:cli/stdout@0.3.0", function));
     let expected = [
         error(
             "interface.wasm",
@@ -215,7 +213,7 @@ fn a_component_with_an_import_too_many_is_told_which_and_what_there_is() {
 
 #[test]
 fn a_component_that_cannot_describe_itself_is_told() {
-    let routes = RoutesDir::new().with("bad_option").with("describe_spins").with("describe_traps");
+    let routes = RoutesDir::new().with(guest::BAD_OPTION).with(guest::DESCRIBE_SPINS).with(guest::DESCRIBE_TRAPS);
     let remedy = "`describe` must return at once and need nothing of a request";
     let expected = [
         error(
@@ -236,12 +234,12 @@ fn a_component_that_cannot_describe_itself_is_told() {
 #[test]
 fn routes_at_one_path_are_both_told_and_neither_answers() {
     let routes = RoutesDir::new()
-        .with("hello")
-        .with_as("sub/other.wasm", "hello")
+        .with(guest::HELLO)
+        .with_as("sub/other.wasm", guest::HELLO)
         .with_file("sub/other.toml", "declare = 'any'")
-        .with_as("users/[id].wasm", "nothing")
+        .with_as("users/[id].wasm", guest::NOTHING)
         .with_file("users/[id].toml", "path = '/users/{id}'")
-        .with_as("users/[name].wasm", "nothing")
+        .with_as("users/[name].wasm", guest::NOTHING)
         .with_file("users/[name].toml", "path = '/users/{name}'");
     let expected = [
         error(
@@ -273,10 +271,12 @@ fn a_route_file_with_mistakes_is_told_all_of_them() {
         ("syntax.toml", "rate = 5\nburst 5"),
     ];
     let routes = files.iter().fold(RoutesDir::new(), |routes, (file, text)| {
-        routes.with_as(&file.replace(".toml", ".wasm"), "hello").with_file(file, text)
+        routes.with_as(&file.replace(".toml", ".wasm"), guest::HELLO).with_file(file, text)
     });
-    let routes =
-        routes.with_as("bytes.wasm", "hello").with_bytes("bytes.toml", b"\xff").with_file("orphan.toml", "rate = 5");
+    let routes = routes
+        .with_as("bytes.wasm", guest::HELLO)
+        .with_bytes("bytes.toml", b"\xff")
+        .with_file("orphan.toml", "rate = 5");
     let accepted = "expected true or false, a number, text, or a list of one of these";
     let write = "write what is expected in its place";
     let expected = [
@@ -315,7 +315,7 @@ fn a_route_file_with_mistakes_is_told_all_of_them() {
 
 #[test]
 fn a_component_without_paths_answers_at_its_place() {
-    let plain = component(PLAIN);
+    let plain = plain();
     // The status says which of them answers.
     let places = [
         ("plain", 201, "/plain"),

@@ -1,15 +1,15 @@
 //! Middleware guards by path, whatever file answers there.
 
-use crate::support::{RoutesDir, TestServer, compile_cache, host, log, run, text};
+use crate::support::{RoutesDir, TestServer, compile_cache, guest, host, log, run, text};
 
 /// The middleware `layer` in a file, which leaves its name in each response.
 fn with_layer(routes: RoutesDir, place: &str, name: &str, more: &str) -> RoutesDir {
     let file = format!("name = '{name}'\n{more}");
-    routes.with_as(&format!("{place}.wasm"), "layer").with_file(&format!("{place}.toml"), &file)
+    routes.with_as(&format!("{place}.wasm"), guest::LAYER).with_file(&format!("{place}.toml"), &file)
 }
 
 fn with_route(routes: RoutesDir, place: &str, file: &str) -> RoutesDir {
-    routes.with_as(&format!("{place}.wasm"), "text").with_file(&format!("{place}.toml"), file)
+    routes.with_as(&format!("{place}.wasm"), guest::TEXT).with_file(&format!("{place}.toml"), file)
 }
 
 /// Who has seen the answer at each path; none where nobody has.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{RoutesDir, TestServer, compile_cache, host, run, text};
+use crate::support::{RoutesDir, TestServer, compile_cache, guest, host, run, text};
 
 /// The directory in an expected message.
 const DIR: &str = "ROUTES";
@@ -10,13 +10,11 @@ const DIR: &str = "ROUTES";
 const AGAINST: &str = "build it against the `wit/world.wit` of this host; in Rust, put `#[on_request]` or \
     `#[on_response]` of guest-sdk on a function; a handler's file has a name without `_`";
 
-fn component(name: &str) -> Vec<u8> {
-    fs::read(artifacts::component(name)).expect("the component is built")
-}
-
 /// The middleware `layer` in a file, under a name of its own.
 fn with_layer(routes: RoutesDir, place: &str, name: &str) -> RoutesDir {
-    routes.with_as(&format!("{place}.wasm"), "layer").with_file(&format!("{place}.toml"), &format!("name = '{name}'"))
+    routes
+        .with_as(&format!("{place}.wasm"), guest::LAYER)
+        .with_file(&format!("{place}.toml"), &format!("name = '{name}'"))
 }
 
 /// Who has seen the response at `path`; none where nobody has.
@@ -40,10 +38,11 @@ fn assert_checked(routes: &RoutesDir, place: &str, expected: &str) {
 
 #[test]
 fn a_directory_is_behind_what_is_in_it_and_above_and_no_other() {
-    let routes = RoutesDir::new().with_as("plain.wasm", "text").with_file("plain.toml", "path = '/plain'");
+    let routes = RoutesDir::new().with_as("plain.wasm", guest::TEXT).with_file("plain.toml", "path = '/plain'");
     let routes = with_layer(with_layer(routes, "_middleware", "a"), "in/_middleware", "b");
     let routes = with_layer(routes, "in/other/_middleware", "c");
-    let server = TestServer::start(routes.with_as("in/plain.wasm", "text").with_file("in/plain.toml", "path = '/in'"));
+    let server =
+        TestServer::start(routes.with_as("in/plain.wasm", guest::TEXT).with_file("in/plain.toml", "path = '/in'"));
     assert_eq!(server.diagnostics(), []);
     assert_eq!([trace(&server, "/plain"), trace(&server, "/in")], [Some("a".to_owned()), Some("ba".to_owned())]);
 }
@@ -53,9 +52,9 @@ fn a_named_one_is_the_nearest_of_its_name_and_what_nobody_names_is_not_even_load
     let routes = with_layer(with_layer(RoutesDir::new(), "_x", "a"), "in/_x", "b");
     let routes = routes.with_bytes("_draft.wasm", b"").with_bytes("in/_draft.wasm", b"");
     let named = |path: &str| format!("path = '{path}'\nmiddleware = ['x']");
-    let routes = routes.with_as("one.wasm", "text").with_file("one.toml", &named("/one"));
-    let routes = routes.with_as("in/two.wasm", "text").with_file("in/two.toml", &named("/two"));
-    let server = TestServer::start(routes.with("text"));
+    let routes = routes.with_as("one.wasm", guest::TEXT).with_file("one.toml", &named("/one"));
+    let routes = routes.with_as("in/two.wasm", guest::TEXT).with_file("in/two.toml", &named("/two"));
+    let server = TestServer::start(routes.with(guest::TEXT));
     assert_eq!(server.diagnostics(), []);
     let traces = ["/one", "/two", "/text"].map(|path| trace(&server, path));
     assert_eq!(traces, [Some("a".to_owned()), Some("b".to_owned()), None]);
@@ -64,7 +63,7 @@ fn a_named_one_is_the_nearest_of_its_name_and_what_nobody_names_is_not_even_load
 
 #[test]
 fn a_component_alone_is_served_without_middleware() {
-    let routes = with_layer(RoutesDir::new().with("text"), "_middleware", "a");
+    let routes = with_layer(RoutesDir::new().with(guest::TEXT), "_middleware", "a");
     let routes = routes.with_file("text.toml", "middleware = ['missing']");
     assert_checked(&routes, "text.wasm", "1 route; 0 errors, 0 warnings\n");
     assert_checked(&routes, "_middleware.wasm", "0 routes; 0 errors, 0 warnings\n");
@@ -73,9 +72,9 @@ fn a_component_alone_is_served_without_middleware() {
 #[test]
 fn a_route_whose_middleware_is_broken_or_missing_is_not_served() {
     let routes = RoutesDir::new()
-        .with("text")
+        .with(guest::TEXT)
         .with_file("text.toml", "middleware = ['missing']")
-        .with_as("broken/text.wasm", "text")
+        .with_as("broken/text.wasm", guest::TEXT)
         .with_file("broken/text.toml", "path = '/broken'")
         .with_bytes("broken/_middleware.wasm", b"Hello");
     let expected = "\
@@ -98,13 +97,13 @@ the route is not served without it
 
 #[test]
 fn whatever_has_the_name_of_middleware_is_taken_for_it() {
-    let below = || RoutesDir::new().with("text");
+    let below = || RoutesDir::new().with(guest::TEXT);
     let directory = below();
     fs::create_dir(directory.path().join("_middleware.wasm")).expect("a directory can be made");
     let link = below();
     std::os::unix::fs::symlink("nowhere", link.path().join("_middleware.wasm")).expect("a link can be made");
-    let handler = below().with_as("_middleware.wasm", "hello");
-    let options = below().with_as("_middleware.wasm", "layer").with_file("_middleware.toml", "name = ");
+    let handler = below().with_as("_middleware.wasm", guest::HELLO);
+    let options = below().with_as("_middleware.wasm", guest::LAYER).with_file("_middleware.toml", "name = ");
     for routes in [directory, link, handler, options] {
         let server = TestServer::start(routes);
         assert!(server.get("/text").starts_with("HTTP/1.1 404 "), "{:?}", server.diagnostics());
@@ -114,14 +113,14 @@ fn whatever_has_the_name_of_middleware_is_taken_for_it() {
 #[test]
 fn what_is_wrong_with_middleware_is_told_at_once() {
     let routes = RoutesDir::new()
-        .with_as("_middleware.wasm", "hello")
+        .with_as("_middleware.wasm", guest::HELLO)
         .with_file("_middleware.toml", "rate = 1\nmemory = 1\nown = 1")
-        .with_as("in/_middleware.wasm", "layer")
+        .with_as("in/_middleware.wasm", guest::LAYER)
         .with_file("in/_middleware.toml", "path = '/x'\nmiddleware = ['y']")
-        .with_as("layer.wasm", "layer")
-        .with("text")
+        .with_as("layer.wasm", guest::LAYER)
+        .with(guest::TEXT)
         .with_file("text.toml", "middleware = ['_ok', 'a/b', 'x', 'x']")
-        .with_as("word.wasm", "text")
+        .with_as("word.wasm", guest::TEXT)
         .with_file("word.toml", "path = '/word'\nmiddleware = 'auth'");
     let expected = "\
 error: ROUTES/_middleware.toml: line 1: option `rate` is a route's; expected one of a middleware: `memory`, `timeout`, \
@@ -148,7 +147,7 @@ error: ROUTES/word.toml: line 2: `middleware` is something else; expected a list
 #[test]
 fn routes_prints_the_chain() {
     let routes = with_layer(with_layer(RoutesDir::new(), "_middleware", "a"), "_x", "b");
-    let routes = routes.with("text").with_file("text.toml", "middleware = ['x']");
+    let routes = routes.with(guest::TEXT).with_file("text.toml", "middleware = ['x']");
     let mut routes_of = host(&["routes", "--cache-dir"]);
     let output = run(routes_of.arg(compile_cache()).arg("--routes").arg(routes.path()));
     assert!(text(&output.stdout).contains("\n           behind _middleware, _x\n"), "{output:?}");
@@ -170,12 +169,14 @@ fn wait_for_trace(server: &TestServer, path: &str, expected: Option<&str>) {
 
 #[test]
 fn a_change_of_middleware_takes_effect_for_all_its_routes() {
-    let routes =
-        RoutesDir::new().with("text").with_as("in/other.wasm", "text").with_file("in/other.toml", "path = '/other'");
+    let routes = RoutesDir::new()
+        .with(guest::TEXT)
+        .with_as("in/other.wasm", guest::TEXT)
+        .with_file("in/other.toml", "path = '/other'");
     let server = TestServer::builder(routes).watched().start();
     assert_eq!(trace(&server, "/text"), None);
     server.routes().write("_middleware.toml", "name = 'a'");
-    server.routes().replace("_middleware.wasm", component("layer"));
+    server.routes().replace("_middleware.wasm", guest::LAYER.bytes());
     wait_for_trace(&server, "/other", Some("a"));
     assert_eq!(trace(&server, "/text").as_deref(), Some("a"), "all of them at once");
     server.routes().write("_middleware.toml", "name = 'b'");
@@ -188,7 +189,7 @@ fn a_change_of_middleware_takes_effect_for_all_its_routes() {
 
 #[test]
 fn a_change_that_breaks_middleware_leaves_its_routes_behind_the_version_before() {
-    let routes = with_layer(RoutesDir::new().with("text"), "_middleware", "a");
+    let routes = with_layer(RoutesDir::new().with(guest::TEXT), "_middleware", "a");
     let server = TestServer::builder(routes).watched().start();
     server.routes().replace("_middleware.wasm", b"Hello");
     let file = server.routes().path().join("_middleware.wasm").display().to_string();
@@ -196,20 +197,20 @@ fn a_change_that_breaks_middleware_leaves_its_routes_behind_the_version_before()
     assert_eq!(trace(&server, "/text").as_deref(), Some("a"));
     // A route that comes meanwhile is behind it too.
     server.routes().write("new.toml", "path = '/new'");
-    server.routes().replace("new.wasm", component("text"));
+    server.routes().replace("new.wasm", guest::TEXT.bytes());
     server.wait_for("/new", "200");
     assert_eq!(trace(&server, "/new").as_deref(), Some("a"));
 }
 
 #[test]
 fn a_route_is_served_as_before_until_the_middleware_that_it_names_is_there() {
-    let server = TestServer::builder(RoutesDir::new().with("text")).watched().start();
+    let server = TestServer::builder(RoutesDir::new().with(guest::TEXT)).watched().start();
     server.routes().write("text.toml", "middleware = ['late']\nstatus = 201");
     let file = server.routes().path().join("text.wasm").display().to_string();
     crate::support::log().wait_for(&["ERROR", &file, "`late` is not there", "the version before it still serves"]);
     assert_eq!(trace(&server, "/text"), None);
     server.routes().write("_late.toml", "name = 'a'");
-    server.routes().replace("_late.wasm", component("layer"));
+    server.routes().replace("_late.wasm", guest::LAYER.bytes());
     server.wait_for("/text", "201");
     assert!(server.get("/text").contains("x-trace: a\r\n"));
 }

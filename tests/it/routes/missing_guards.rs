@@ -7,21 +7,19 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, Process, RoutesDir, TestServer, log};
-
-fn component(name: &str) -> Vec<u8> {
-    fs::read(artifacts::component(name)).expect("the component is built")
-}
+use crate::support::{PATIENCE, Process, RoutesDir, TestServer, guest, log};
 
 /// The middleware `layer` in a file, which leaves its name in each response.
 fn with_layer(routes: RoutesDir, place: &str, name: &str) -> RoutesDir {
-    routes.with_as(&format!("{place}.wasm"), "layer").with_file(&format!("{place}.toml"), &format!("name = '{name}'"))
+    routes
+        .with_as(&format!("{place}.wasm"), guest::LAYER)
+        .with_file(&format!("{place}.toml"), &format!("name = '{name}'"))
 }
 
 /// A route at a path of its own, with what else its file says.
 fn with_route(routes: RoutesDir, place: &str, path: &str, more: &str) -> RoutesDir {
     routes
-        .with_as(&format!("{place}.wasm"), "text")
+        .with_as(&format!("{place}.wasm"), guest::TEXT)
         .with_file(&format!("{place}.toml"), &format!("path = '{path}'\n{more}"))
 }
 
@@ -92,7 +90,7 @@ fn in_whatever_way_a_guard_goes_it_guards_on_and_is_told_missing() {
         ("broken", |routes| routes.replace("in/_middleware.wasm", b"Hello"), "_middleware.wasm: it is not WebAssembly"),
         (
             "a handler",
-            |routes| routes.replace("in/_middleware.wasm", component("text")),
+            |routes| routes.replace("in/_middleware.wasm", guest::TEXT.bytes()),
             "_middleware.wasm: it exports neither",
         ),
         (
@@ -107,7 +105,7 @@ fn in_whatever_way_a_guard_goes_it_guards_on_and_is_told_missing() {
         ),
         (
             "one that sees only responses",
-            |routes| routes.replace("in/_middleware.wasm", component("access-header")),
+            |routes| routes.replace("in/_middleware.wasm", guest::ACCESS_HEADER.bytes()),
             "it has lost its export `on-request`",
         ),
         ("options broken", |routes| routes.write("in/_middleware.toml", b"name = "), "_middleware.toml: line 1"),
@@ -120,7 +118,7 @@ fn in_whatever_way_a_guard_goes_it_guards_on_and_is_told_missing() {
         });
         // A route that comes below it meanwhile is behind it too.
         server.routes().write("in/new.toml", "path = '/new'");
-        server.routes().replace("in/new.wasm", component("text"));
+        server.routes().replace("in/new.wasm", guest::TEXT.bytes());
         server.wait_for("/new", "200");
         assert_eq!(trace(&server, "/new").as_deref(), Some("a"), "{way}");
     }
@@ -155,7 +153,7 @@ fn a_guard_that_comes_back_serves_in_its_new_version() {
     server.routes().remove("in/_middleware.wasm");
     log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), "is gone"]);
     server.routes().write("in/_middleware.toml", "name = 'b'");
-    server.routes().replace("in/_middleware.wasm", component("layer"));
+    server.routes().replace("in/_middleware.wasm", guest::LAYER.bytes());
     wait_for_trace(&server, "/guarded", Some("b"));
 }
 
@@ -183,12 +181,13 @@ fn a_named_guard_stays_when_the_route_no_longer_names_it() {
             server.routes().remove("text.wasm");
             server.routes().remove("text.toml");
             server.wait_for("/text", "404");
-            server.routes().replace("text.wasm", component("text"));
+            server.routes().replace("text.wasm", guest::TEXT.bytes());
             server.wait_for("/text", "200");
         }),
     ];
     for (way, change) in ways {
-        let routes = with_layer(RoutesDir::new(), "_x", "a").with("text").with_file("text.toml", "middleware = ['x']");
+        let routes =
+            with_layer(RoutesDir::new(), "_x", "a").with(guest::TEXT).with_file("text.toml", "middleware = ['x']");
         let server = TestServer::builder(routes).watched().start();
         assert_eq!(trace(&server, "/text").as_deref(), Some("a"));
         change(&server);
@@ -217,7 +216,7 @@ fn a_directory_that_is_moved_with_its_guard_is_behind_it_all_the_while_and_once(
 fn a_route_that_takes_the_place_of_a_guarded_one_is_behind_the_guard() {
     let server = guarded();
     server.routes().write("out.toml", "path = '/guarded'");
-    server.routes().replace("out.wasm", component("text"));
+    server.routes().replace("out.wasm", guest::TEXT.bytes());
     log().wait_for(&["ERROR", &place(&server, "out.wasm"), "`GET /guarded` is claimed by"]);
     never_without(&server, "/guarded", "a", || {
         fs::remove_dir_all(server.routes().path().join("in")).expect("a directory can be removed");
@@ -233,10 +232,10 @@ fn a_link_that_leads_to_a_directory_without_the_guard_opens_nothing() {
     let release = |name: &str, guard: bool| {
         let release = releases.path().join(name);
         fs::create_dir(&release).expect("a directory can be made");
-        fs::write(release.join("route.wasm"), component("text")).expect("a file can be written");
+        fs::write(release.join("route.wasm"), guest::TEXT.bytes()).expect("a file can be written");
         fs::write(release.join("route.toml"), "path = '/guarded'").expect("a file can be written");
         if guard {
-            fs::write(release.join("_middleware.wasm"), component("layer")).expect("a file can be written");
+            fs::write(release.join("_middleware.wasm"), guest::LAYER.bytes()).expect("a file can be written");
             fs::write(release.join("_middleware.toml"), "name = 'a'").expect("a file can be written");
         }
         release

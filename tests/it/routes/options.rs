@@ -4,7 +4,7 @@
 
 use host::options::{BUILTINS, Value};
 
-use crate::support::{Client, RoutesDir, TestServer};
+use crate::support::{Client, RoutesDir, TestServer, guest};
 
 /// What `declares` declares, as it is given to it.
 const DECLARED: &str = "\
@@ -62,7 +62,7 @@ const BELOW: [(&str, Value); 6] = [
 
 /// `declares`, and a route file for it where `file` is not empty.
 fn declares(file: &str, flags: &[(&str, Value)]) -> TestServer {
-    let routes = RoutesDir::new().with("declares");
+    let routes = RoutesDir::new().with(guest::DECLARES);
     let routes = if file.is_empty() { routes } else { routes.with_file("declares.toml", file) };
     flags.iter().fold(TestServer::builder(routes), |builder, (name, value)| builder.option(name, value.clone())).start()
 }
@@ -215,7 +215,7 @@ fn flags_hold_where_nobody_says_otherwise() {
         ("websocket", Value::Boolean(false)),
     ];
     assert!(flags.iter().map(|(name, _)| *name).eq(BUILTINS.iter().map(|builtin| builtin.name)), "all of them");
-    let routes = RoutesDir::new().with("script");
+    let routes = RoutesDir::new().with(guest::SCRIPT);
     let builder = flags.iter().fold(TestServer::builder(routes), |b, (name, value)| b.option(name, value.clone()));
     let asked: String = flags.iter().map(|(name, _)| format!("ask=option:{name}&")).collect();
     let answered: String = flags.iter().map(|(name, value)| format!("option:{name}: {value}\n")).collect();
@@ -277,7 +277,7 @@ const EFFECTS: &[Effect] = &[
 fn each_option_does_what_it_says() {
     let routes = EFFECTS.iter().enumerate().fold(RoutesDir::new(), |routes, (number, effect)| {
         routes
-            .with_as(&format!("{number}.wasm"), "script")
+            .with_as(&format!("{number}.wasm"), guest::SCRIPT)
             .with_file(&format!("{number}.toml"), &format!("path = '/{number}'\n{}", effect.options))
     });
     let server = TestServer::start(routes);
@@ -294,7 +294,7 @@ fn each_option_does_what_it_says() {
 
 #[test]
 fn a_content_length_that_is_too_large_is_refused_before_the_body_comes() {
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "max_body = 4");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "max_body = 4");
     let server = TestServer::start(routes);
     let mut client = server.connect();
     client.send("POST /script?read HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\n\r\n");

@@ -4,15 +4,13 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use crate::support::{Process, RoutesDir, TestServer, compile_cache, host, log, run, text};
-
-fn component(name: &str) -> Vec<u8> {
-    fs::read(artifacts::component(name)).expect("the component is built")
-}
+use crate::support::{Process, RoutesDir, TestServer, compile_cache, guest, host, log, plain, run, text};
 
 /// Adds a component that declares `/text`; its answers have this status.
 fn declaring(routes: RoutesDir, place: &str, status: u16) -> RoutesDir {
-    routes.with_as(&format!("{place}.wasm"), "text").with_file(&format!("{place}.toml"), &format!("status = {status}"))
+    routes
+        .with_as(&format!("{place}.wasm"), guest::TEXT)
+        .with_file(&format!("{place}.toml"), &format!("status = {status}"))
 }
 
 /// `host run` with a cache of its own, once all is loaded.
@@ -39,8 +37,8 @@ fn stop(process: Process) {
 #[test]
 fn a_path_in_a_route_file_beats_one_that_is_declared() {
     for operators in ["aaa", "zzz"] {
-        let routes = declaring(RoutesDir::new(), "mmm", 201).with("hello");
-        let routes = routes.with_as(&format!("{operators}.wasm"), "text");
+        let routes = declaring(RoutesDir::new(), "mmm", 201).with(guest::HELLO);
+        let routes = routes.with_as(&format!("{operators}.wasm"), guest::TEXT);
         let routes = routes.with_file(&format!("{operators}.toml"), "paths = ['/text', '/hello']\nstatus = 202");
         let server = TestServer::start(routes);
         for path in ["/text", "/hello"] {
@@ -64,24 +62,22 @@ fn a_path_in_the_route_file_of_a_component_that_is_broken_is_nobody_elses() {
 #[test]
 fn a_place_beats_a_path_that_is_declared() {
     let routes = declaring(RoutesDir::new(), "mmm", 201);
-    let server = TestServer::start(routes.with_bytes("text.wasm", &wat::parse_str(PLAIN).expect("it is a component")));
+    let server = TestServer::start(routes.with_bytes("text.wasm", &plain()));
     assert!(server.get("/text").starts_with("HTTP/1.1 200 "));
 }
-
-const PLAIN: &str = include_str!("../../guests/plain.wat");
 
 #[test]
 fn a_file_that_is_away_for_a_moment_keeps_what_it_declares() {
     let server = TestServer::builder(declaring(RoutesDir::new(), "mmm", 201)).watched().start();
     server.wait_for("/text", "201");
     server.routes().write("aaa.toml", "status = 202");
-    server.routes().replace("aaa.wasm", component("text"));
+    server.routes().replace("aaa.wasm", guest::TEXT.bytes());
     let stranger = server.routes().path().join("aaa.wasm").display().to_string();
     log().wait_for(&["ERROR", &stranger, "which answers there already"]);
     server.routes().remove("mmm.wasm");
     log().wait_for(&["ERROR", &stranger, "which answered there and is gone", "wait 30 s for it to come back"]);
     server.wait_for("/text", "404");
-    server.routes().replace("mmm.wasm", component("text"));
+    server.routes().replace("mmm.wasm", guest::TEXT.bytes());
     server.wait_for("/text", "201");
     // That it is meant to go the operator may say.
     server.routes().remove("mmm.wasm");
@@ -98,7 +94,7 @@ fn who_held_a_path_has_it_after_a_restart() {
     expect(&first, "/text", "201");
     stop(first);
     routes.write("aaa.toml", "status = 202");
-    routes.replace("aaa.wasm", component("text"));
+    routes.replace("aaa.wasm", guest::TEXT.bytes());
     let second = process(&routes, &kept);
     expect(&second, "/text", "201");
     second.stderr().wait_for(&["ERROR", "aaa.wasm", "which answers there already"]);
@@ -130,7 +126,7 @@ fn who_held_a_path_has_it_after_a_restart() {
 #[test]
 fn a_component_declares_only_what_lies_below_its_directory_unless_the_operator_allows_more() {
     let routes = |file: &str| {
-        let routes = RoutesDir::new().with_as("shop/text.wasm", "text").with_as("hello/it.wasm", "hello");
+        let routes = RoutesDir::new().with_as("shop/text.wasm", guest::TEXT).with_as("hello/it.wasm", guest::HELLO);
         routes.with_file("shop/text.toml", file)
     };
     let cache = compile_cache().display().to_string();

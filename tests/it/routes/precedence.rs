@@ -1,10 +1,6 @@
 //! Which of several routes answers, as the book says: from files and from patterns alike.
 
-use crate::support::{RoutesDir, TestServer};
-
-fn plain() -> Vec<u8> {
-    wat::parse_str(include_str!("../../guests/plain.wat")).expect("the text is a component")
-}
+use crate::support::{RoutesDir, TestServer, plain};
 
 /// A component at each place, whose route file says so; the status of its answers tells which it is.
 fn served(routes: &[(&str, &str)]) -> TestServer {

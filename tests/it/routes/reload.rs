@@ -5,13 +5,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::support::{Client, PATIENCE, Process, RoutesDir, TestServer, log, ok};
-
-const PLAIN: &str = include_str!("../../guests/plain.wat");
-
-fn plain() -> Vec<u8> {
-    wat::parse_str(PLAIN).expect("the text is a component")
-}
+use crate::support::{Client, PATIENCE, Process, RoutesDir, TestServer, guest, log, ok, plain};
 
 /// A watched server of `route.wasm`, whose files each test names otherwise to find them in the log.
 fn watched(place: &str) -> TestServer {
@@ -78,7 +72,7 @@ fn a_route_that_claims_what_another_answers_is_told_and_takes_over_once_that_is_
 
 #[test]
 fn a_request_in_flight_ends_on_the_version_that_it_began_on() {
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "path = '/script'");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "path = '/script'");
     let server = TestServer::builder(routes).watched().start();
     let mut client = server.connect();
     client.send("POST /script?write=Hello&read HTTP/1.1\r\nHost: it\r\nContent-Length: 6\r\n\r\n");
@@ -172,7 +166,7 @@ fn ask(client: &mut Client, route: usize) {
 
 #[test]
 fn concurrency_counts_the_requests_of_the_version_before() {
-    let routes = RoutesDir::new().with("script").with_file("script.toml", "concurrency = 1");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "concurrency = 1");
     let server = TestServer::builder(routes).watched().start();
     let mut client = server.connect();
     client.send("POST /script?write=Hello&read HTTP/1.1\r\nHost: it\r\nContent-Length: 6\r\n\r\n");

@@ -5,11 +5,7 @@ use std::os::unix::fs::symlink;
 
 use tempfile::TempDir;
 
-use crate::support::{RoutesDir, TestServer, log};
-
-fn plain() -> Vec<u8> {
-    wat::parse_str(include_str!("../../guests/plain.wat")).expect("the text is a component")
-}
+use crate::support::{RoutesDir, TestServer, log, plain};
 
 /// A watched server of `place`.
 fn watched(place: &str) -> TestServer {

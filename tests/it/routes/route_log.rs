@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::support::{Process, RoutesDir};
+use crate::support::{Process, RoutesDir, guest};
 
 #[test]
 fn routes_are_told_at_the_start_and_as_they_change() {
-    let routes = RoutesDir::new().with("script").with_as("users/[id].wasm", "page");
+    let routes = RoutesDir::new().with(guest::SCRIPT).with_as("users/[id].wasm", guest::PAGE);
     let routes = routes.with_file("users/[id].toml", "declare = 'any'");
     let process = Process::start(&routes, &[]);
     let told = process.stderr();
@@ -24,7 +24,7 @@ fn routes_are_told_at_the_start_and_as_they_change() {
 
 #[test]
 fn a_log_of_json_has_an_event_for_each_change() {
-    let process = Process::start(&RoutesDir::new().with("page"), &["--log-format", "json"]);
+    let process = Process::start(&RoutesDir::new().with(guest::PAGE), &["--log-format", "json"]);
     let line = process.stderr().wait_for(&["\"target\":\"routes\""]);
     let event: Value = serde_json::from_str(&line).expect("a line is JSON");
     let expected = [("change", "added"), ("methods", "GET"), ("path", "/page/{id}"), ("file", "page.wasm")];
@@ -35,7 +35,7 @@ fn a_log_of_json_has_an_event_for_each_change() {
 
 #[test]
 fn a_failure_says_whose_it_is_before_its_backtrace() {
-    let process = Process::start(&RoutesDir::new().with("trap"), &[]);
+    let process = Process::start(&RoutesDir::new().with(guest::TRAP), &[]);
     process.connect().exchange("GET /trap HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
     let first = process.stderr().wait_for(&["ERROR handler route=\"trap\" request=1: handler trap "]);
     assert!(!first.contains("backtrace:"), "the backtrace is on lines of its own: {first}");

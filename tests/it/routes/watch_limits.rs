@@ -4,11 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::support::{PATIENCE, Process, RoutesDir, compile_cache};
-
-fn plain() -> Vec<u8> {
-    wat::parse_str(include_str!("../../guests/plain.wat")).expect("the text is a component")
-}
+use crate::support::{PATIENCE, Process, RoutesDir, compile_cache, plain};
 
 /// `host run` in a user namespace where so many directories can be watched.
 fn limited(routes: &RoutesDir, watches: u32) -> Process {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use artifacts::Guest;
 use tempfile::TempDir;
 
 /// A temporary routes directory.
@@ -15,15 +16,14 @@ impl RoutesDir {
         Self(TempDir::new().expect("a temporary directory can be made"))
     }
 
-    /// Adds a component under its own name, as `NAME.wasm`.
-    pub fn with(self, component: &str) -> Self {
-        self.with_as(&format!("{component}.wasm"), component)
+    /// Adds a guest under its own name, as `NAME.wasm`.
+    pub fn with(self, guest: Guest) -> Self {
+        self.with_as(&format!("{guest}.wasm"), guest)
     }
 
-    /// Adds a component at a place of its own: `users/[id].wasm`.
-    pub fn with_as(self, place: &str, component: &str) -> Self {
-        let bytes = fs::read(artifacts::component(component)).expect("the component is built");
-        self.with_bytes(place, &bytes)
+    /// Adds a guest at a place of its own: `users/[id].wasm`.
+    pub fn with_as(self, place: &str, guest: Guest) -> Self {
+        self.with_bytes(place, &guest.bytes())
     }
 
     /// Adds a text file: `hello.toml`.

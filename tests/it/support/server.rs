@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
+use artifacts::Guest;
 use host::close_reason::CloseReason;
 use host::config::{Compiling, Config, ErrorDetail, Limits, Timeouts};
 use host::diagnostic::Diagnostic;
@@ -37,9 +38,9 @@ enum Reload {
 }
 
 impl TestServer {
-    /// Serves one component with the defaults.
-    pub fn of(component: &str) -> Self {
-        Self::start(RoutesDir::new().with(component))
+    /// Serves one guest with the defaults.
+    pub fn serving(guest: Guest) -> Self {
+        Self::start(RoutesDir::new().with(guest))
     }
 
     /// Serves a directory with the defaults, by one worker.

@@ -6,7 +6,7 @@ use host::close_reason::CloseReason;
 use host::options::Value;
 
 use crate::support::websocket::{BINARY, CLOSE, PING, PONG, TEXT};
-use crate::support::{Client, RoutesDir, TestServer, log, wait_until};
+use crate::support::{Client, RoutesDir, TestServer, guest, log, wait_until};
 
 #[track_caller]
 fn open(server: &TestServer) -> Client {
@@ -16,12 +16,12 @@ fn open(server: &TestServer) -> Client {
 }
 
 fn configured(toml: &str) -> TestServer {
-    TestServer::start(RoutesDir::new().with("messages").with_file("messages.toml", toml))
+    TestServer::start(RoutesDir::new().with(guest::MESSAGES).with_file("messages.toml", toml))
 }
 
 #[test]
 fn a_clients_close_frame_is_answered_with_the_same_and_the_end() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     for close in [&b""[..], b"\x03\xe8bye", b"\x0f\xa0"] {
         let mut client = open(&server);
         client.send_frame(CLOSE, close);
@@ -32,7 +32,7 @@ fn a_clients_close_frame_is_answered_with_the_same_and_the_end() {
 
 #[test]
 fn a_handler_closes_with_what_it_says() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let long = "x".repeat(200);
     let cases = [
         ("close".to_owned(), Vec::new()),
@@ -74,7 +74,7 @@ fn a_handler_that_fails_closes_with_1011_and_the_log_says_why() {
 
 #[test]
 fn a_client_that_breaks_the_protocol_is_told_so() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let cases: &[(&[u8], u16)] = &[
         // Without a mask, of an unknown opcode, with a reserved bit, a part of nothing.
         (b"\x81\x01a", 1002),
@@ -98,7 +98,7 @@ fn a_client_that_breaks_the_protocol_is_told_so() {
 
 #[test]
 fn a_component_lowers_the_size_of_a_message_and_the_operator_raises_it() {
-    let lower = TestServer::builder(RoutesDir::new().with("messages"));
+    let lower = TestServer::builder(RoutesDir::new().with(guest::MESSAGES));
     let lower = lower.option("max_message", Value::Integer(10)).start();
     let mut client = open(&lower);
     client.send_frame(BINARY, [0; 11]);
@@ -111,7 +111,7 @@ fn a_component_lowers_the_size_of_a_message_and_the_operator_raises_it() {
 
 #[test]
 fn a_server_that_stops_answers_what_runs_and_says_that_it_goes() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut idle = open(&server);
     let mut busy = open(&server);
     busy.send_frame(TEXT, "sleep=300");
@@ -129,7 +129,7 @@ fn a_server_that_stops_answers_what_runs_and_says_that_it_goes() {
 
 #[test]
 fn a_close_frame_that_is_not_answered_is_waited_for_no_longer_than_a_moment() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = open(&server);
     client.send_frame(TEXT, "close");
     client.expect_frame(CLOSE, "");
@@ -183,7 +183,7 @@ fn where_there_is_no_room_for_an_invocation_the_client_is_to_try_again_later() {
 
 #[test]
 fn a_client_that_vanishes_frees_its_place_at_once() {
-    let server = TestServer::builder(RoutesDir::new().with("messages"));
+    let server = TestServer::builder(RoutesDir::new().with(guest::MESSAGES));
     let server = server.timeouts(|timeouts| timeouts.grace = Duration::from_millis(100)).start();
     drop(open(&server));
     open(&server).half_close();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use host::close_reason::CloseReason;
 
 use crate::support::websocket::{BINARY, CLOSE, LAST_PART, PING, PONG, TEXT, TEXT_PART, masked};
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, log, wait_until};
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log, wait_until};
 
 #[track_caller]
 fn open(server: &TestServer, query: &str) -> Client {
@@ -15,13 +15,13 @@ fn open(server: &TestServer, query: &str) -> Client {
 }
 
 fn configured(name: &str, toml: &str) -> TestServer {
-    let routes = RoutesDir::new().with_as(&format!("{name}.wasm"), "messages");
+    let routes = RoutesDir::new().with_as(&format!("{name}.wasm"), guest::MESSAGES);
     TestServer::start(routes.with_file(&format!("{name}.toml"), toml))
 }
 
 /// A server whose handlers have a tenth of a second after their client has gone.
 fn impatient(name: &str) -> TestServer {
-    let routes = RoutesDir::new().with_as(&format!("{name}.wasm"), "messages");
+    let routes = RoutesDir::new().with_as(&format!("{name}.wasm"), guest::MESSAGES);
     TestServer::builder(routes).timeouts(|timeouts| timeouts.grace = Duration::from_millis(100)).start()
 }
 
@@ -41,7 +41,7 @@ fn a_ping_is_answered_while_a_message_is_worked_on() {
 
 #[test]
 fn a_ping_behind_other_messages_is_answered_before_them_and_none_of_them_is_lost() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = open(&server, "");
     client.send_frame(TEXT, "sleep=1000");
     client.send_frame(TEXT, "echo=second");
@@ -60,7 +60,7 @@ fn a_ping_behind_other_messages_is_answered_before_them_and_none_of_them_is_lost
 
 #[test]
 fn messages_past_what_is_read_ahead_wait_and_are_answered_in_order() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = open(&server, "");
     client.send_frame(TEXT, "sleep=300");
     let messages: Vec<String> = (0..500).map(|number| format!("{number}{}", "x".repeat(1_000))).collect();
@@ -90,7 +90,7 @@ fn a_clients_close_frame_is_answered_while_a_message_is_worked_on_and_ends_it() 
 
 #[test]
 fn what_a_client_has_sent_before_its_close_frame_is_still_heard() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut listener = open(&server, "?subscribe=room");
     let mut client = open(&server, "");
     for message in ["sleep=200", "publish=room:one", "publish=room:two"] {
@@ -155,7 +155,7 @@ fn frames_before(client: &mut Client, control: u8, holds: &[u8]) -> usize {
 #[test]
 fn of_many_pings_of_a_client_that_does_not_read_the_last_is_answered() {
     const PINGS: u32 = 300_000;
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = Client::with_small_window(server.address());
     client.open_websocket("/messages");
     let start = Instant::now();

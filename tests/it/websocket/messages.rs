@@ -5,7 +5,7 @@ use std::time::Duration;
 use host::close_reason::CloseReason;
 
 use crate::support::websocket::{BINARY, CLOSE, HANDSHAKE, LAST_PART, PING, PONG, TEXT, TEXT_PART, accepted, masked};
-use crate::support::{Client, RoutesDir, TestServer, log, ok};
+use crate::support::{Client, RoutesDir, TestServer, guest, log, ok};
 
 /// A WebSocket of the guest `messages`.
 #[track_caller]
@@ -17,7 +17,7 @@ fn open(server: &TestServer, query: &str) -> Client {
 
 #[test]
 fn messages_are_answered_one_after_the_other_however_they_come() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = open(&server, "");
     let whole = [masked(TEXT, b"echo=1"), masked(BINARY, b"\xff\xfe"), masked(TEXT, b"nothing")].concat();
     let parts = [masked(TEXT_PART, b"ec"), masked(PING, b"between"), masked(LAST_PART, b"ho=2")].concat();
@@ -36,7 +36,7 @@ fn messages_are_answered_one_after_the_other_however_they_come() {
 
 #[test]
 fn a_client_may_send_its_first_message_with_its_handshake() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = server.connect();
     let request = format!("GET /messages HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n");
     client.send([request.as_bytes(), &masked(TEXT, b"echo=early")].concat());
@@ -69,7 +69,7 @@ fn a_request_that_opens_no_websocket_is_told_what_would() {
              Content-Length: 47\r\n\r\nSec-WebSocket-Key has to be 16 bytes in base64\n",
         ),
     ];
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     // The connection lives: all of them go over one.
     let mut client = server.connect();
     for (method, fields, answer) in cases {
@@ -82,7 +82,7 @@ fn a_request_that_opens_no_websocket_is_told_what_would() {
 
 #[test]
 fn the_handler_decides_what_becomes_of_a_handshake() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = server.connect();
     let mut ask = |query: &str| {
         client.send(format!("GET /messages?{query} HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n"));
@@ -100,7 +100,7 @@ fn the_handler_decides_what_becomes_of_a_handshake() {
 
 #[test]
 fn a_message_knows_the_request_that_opened_its_websocket_and_has_no_response() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = open(&server, "?subscribe=a");
     client.expect_answer("path", "/messages");
     client.expect_answer("field=sec-websocket-version", "13");
@@ -111,12 +111,12 @@ fn a_message_knows_the_request_that_opened_its_websocket_and_has_no_response() {
 
 #[test]
 fn each_message_has_an_instance_of_its_own_unless_instances_are_reused() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = open(&server, "");
     client.expect_answer("count", "1");
     client.expect_answer("count", "1");
     // The handshake counts too.
-    let server = TestServer::start(RoutesDir::new().with("messages").with_file("messages.toml", "reuse = 3\n"));
+    let server = TestServer::start(RoutesDir::new().with(guest::MESSAGES).with_file("messages.toml", "reuse = 3\n"));
     let mut client = open(&server, "");
     client.expect_answer("count", "1");
     client.expect_answer("count", "2");
@@ -125,7 +125,7 @@ fn each_message_has_an_instance_of_its_own_unless_instances_are_reused() {
 
 #[test]
 fn what_is_published_is_a_message_to_every_subscriber() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut clients =
         ["?subscribe=room", "?subscribe=room&subscribe=other", "?subscribe=other"].map(|it| open(&server, it));
     clients[2].expect_answer("publish=room:Hello", "2");
@@ -151,7 +151,7 @@ fn what_is_published_is_a_message_to_every_subscriber() {
 
 #[test]
 fn while_a_message_is_answered_what_is_published_goes_out() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut busy = open(&server, "?subscribe=room");
     busy.send_frame(TEXT, "sleep=1000");
     open(&server, "").expect_answer("publish=room:meanwhile", "1");
@@ -162,7 +162,7 @@ fn while_a_message_is_answered_what_is_published_goes_out() {
 #[test]
 fn a_client_that_does_not_read_is_read_from_no_more_and_loses_nothing() {
     const MESSAGES: usize = 400;
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let mut client = open(&server, "");
     for _ in 0..MESSAGES {
         client.send_frame(TEXT, "bytes=60000");
@@ -177,7 +177,7 @@ fn a_client_that_does_not_read_is_read_from_no_more_and_loses_nothing() {
 
 #[test]
 fn a_client_that_does_not_keep_up_with_what_is_published_is_disconnected() {
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let slow = open(&server, "?subscribe=room");
     let mut fast = open(&server, "");
     while server.closed(CloseReason::Lagging) == 0 {
@@ -191,7 +191,7 @@ fn a_client_that_does_not_keep_up_with_what_is_published_is_disconnected() {
 #[test]
 fn rates_hold_for_messages_in_both_directions() {
     let toml = "rate = 100_000\nupload_rate = 100_000\nburst = 1_000\n";
-    let server = TestServer::start(RoutesDir::new().with("messages").with_file("messages.toml", toml));
+    let server = TestServer::start(RoutesDir::new().with(guest::MESSAGES).with_file("messages.toml", toml));
     let mut client = open(&server, "");
     let start = std::time::Instant::now();
     client.send_frame(BINARY, [0; 20_000]);
@@ -202,7 +202,7 @@ fn rates_hold_for_messages_in_both_directions() {
 
 #[test]
 fn a_route_that_takes_websockets_needs_something_to_answer_them() {
-    let server = TestServer::of("ws_mute");
+    let server = TestServer::serving(guest::WS_MUTE);
     let diagnostics = server.diagnostics().iter().map(ToString::to_string).collect::<String>();
     assert!(diagnostics.contains("does not export `on-message`"), "{diagnostics}");
     assert!(server.get("/ws-mute").starts_with("HTTP/1.1 404 "));
@@ -210,7 +210,8 @@ fn a_route_that_takes_websockets_needs_something_to_answer_them() {
 
 #[test]
 fn as_many_websockets_are_open_as_may_be() {
-    let server = TestServer::builder(RoutesDir::new().with("messages")).limits(|limits| limits.max_parked = 1).start();
+    let server =
+        TestServer::builder(RoutesDir::new().with(guest::MESSAGES)).limits(|limits| limits.max_parked = 1).start();
     let mut first = open(&server, "");
     let second =
         server.exchange(format!("GET /messages HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{HANDSHAKE}\r\n"));
@@ -224,7 +225,7 @@ fn as_many_websockets_are_open_as_may_be() {
 #[test]
 fn middleware_guards_a_websocket_as_any_request() {
     let options = include_str!("../../../examples/auth/route.toml");
-    let routes = RoutesDir::new().with("messages").with_as("_middleware.wasm", "auth");
+    let routes = RoutesDir::new().with(guest::MESSAGES).with_as("_middleware.wasm", guest::AUTH);
     let server = TestServer::start(routes.with_file("_middleware.toml", options));
     assert_eq!(server.diagnostics(), []);
     let handshake =
@@ -239,7 +240,7 @@ fn middleware_guards_a_websocket_as_any_request() {
 
 #[test]
 fn a_middleware_that_leaves_the_connection_open_opens_the_websocket() {
-    let routes = RoutesDir::new().with("messages").with_as("_middleware.wasm", "layer");
+    let routes = RoutesDir::new().with(guest::MESSAGES).with_as("_middleware.wasm", guest::LAYER);
     let server = TestServer::start(routes.with_file("_middleware.toml", "name = 'a'"));
     let mut client = server.connect();
     client.send(format!("GET /messages?a=manual HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n"));

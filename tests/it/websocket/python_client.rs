@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{TestServer, run, skip, text};
+use crate::support::{TestServer, guest, run, skip, text};
 
 /// Says `held` at its end.
 const CLIENT: &str = r#"
@@ -45,7 +45,7 @@ fn a_client_of_another_make_agrees_with_the_host() {
     if !installed.is_ok_and(|output| output.status.success()) {
         return skip("WebSockets with a client of another make: python3 has no package `websockets`");
     }
-    let server = TestServer::of("messages");
+    let server = TestServer::serving(guest::MESSAGES);
     let url = format!("ws://{}/messages", server.address());
     let ended = run(Command::new("python3").args(["-c", CLIENT, &url]));
     assert_eq!((text(&ended.stdout), text(&ended.stderr)), ("held\n", ""));
