@@ -72,10 +72,10 @@ impl BodyReader {
         input: &mut BytesMut,
         exchange: &Exchange,
     ) -> Poll<io::Result<()>> {
-        let Some(wanted) = exchange.wanted() else { return Poll::Pending };
+        let Some(wanted) = exchange.requested() else { return Poll::Pending };
         loop {
             if let Some(held) = self.held.take_if(|held| may_pass(&mut self.pacer, held.len())) {
-                exchange.supply(held);
+                exchange.push_piece(held);
                 return Poll::Ready(Ok(()));
             }
             if self.held.is_some() {

@@ -53,9 +53,9 @@ pub struct Connection {
     /// Whether the client has sent its last byte.
     half_closed: bool,
     /// Whether the next head was begun.
-    begun: bool,
+    head_started: bool,
     /// Until when it is waited for: its first byte, or the rest once it was begun.
-    until: Instant,
+    deadline: Instant,
     timer: Timer,
     peer: SocketAddr,
     /// The buckets of routes whose `rate_scope` is `connection`.
@@ -74,8 +74,8 @@ impl Connection {
             input: BytesMut::new(),
             parser: None,
             half_closed: false,
-            begun: false,
-            until: clock::recent(),
+            head_started: false,
+            deadline: clock::recent(),
             timer: Timer::default(),
             peer,
             buckets: ConnectionBuckets::default(),
@@ -116,7 +116,7 @@ impl Connection {
             // Since when the client has had the worker to itself, with requests that it sent ahead.
             let mut busy_since = None;
             loop {
-                (self.begun, self.until) = (false, clock::recent() + worker.config().timeouts.idle);
+                (self.head_started, self.deadline) = (false, clock::recent() + worker.config().timeouts.idle);
                 let mut waits = false;
                 let head = std::future::poll_fn(|cx| {
                     let head = self.poll_head(cx, &mut stopping);
@@ -165,15 +165,15 @@ impl Connection {
             if self.half_closed {
                 return Poll::Ready(Err(CloseReason::ClientClosed));
             }
-            if !self.input.is_empty() && !self.begun {
-                (self.begun, self.until) = (true, Instant::now() + self.worker.config().timeouts.head);
+            if !self.input.is_empty() && !self.head_started {
+                (self.head_started, self.deadline) = (true, Instant::now() + self.worker.config().timeouts.head);
             }
             match ready!(self.poll_more(cx, stopping)) {
                 HeadRead::Some => {}
                 HeadRead::End => self.half_closed = true,
                 HeadRead::Gone => return Poll::Ready(Err(CloseReason::ClientGone)),
                 HeadRead::Stopping => return Poll::Ready(Err(CloseReason::Stopping)),
-                HeadRead::TimedOut if self.begun => return Poll::Ready(Err(CloseReason::HeadTimeout)),
+                HeadRead::TimedOut if self.head_started => return Poll::Ready(Err(CloseReason::HeadTimeout)),
                 HeadRead::TimedOut => return Poll::Ready(Err(CloseReason::Idle)),
             }
         }
@@ -212,10 +212,10 @@ impl Connection {
             Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
             Poll::Pending => {}
         }
-        if self.begun {
+        if self.head_started {
             if stopping.poll(cx) {
                 // The rest is waited for, but not for long.
-                self.until = self.until.min(Instant::now() + self.worker.config().timeouts.drain_request);
+                self.deadline = self.deadline.min(Instant::now() + self.worker.config().timeouts.drain_request);
             }
         } else {
             if self.input.capacity() > 0 {
@@ -229,7 +229,7 @@ impl Connection {
                 });
             }
         }
-        self.timer.poll(cx, self.until).map(|()| HeadRead::TimedOut)
+        self.timer.poll(cx, self.deadline).map(|()| HeadRead::TimedOut)
     }
 }
 

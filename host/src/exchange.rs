@@ -75,7 +75,7 @@ struct Inner {
     /// The connection among the subscribers, once the handler has subscribed it.
     subscriber: Option<Subscriber>,
     /// What only a request with middleware has, or one that leaves notes.
-    passage: Option<Box<MiddlewareState>>,
+    middleware: Option<Box<MiddlewareState>>,
     /// The response was the handshake of a WebSocket, and is over.
     is_websocket: bool,
     /// What those who develop are shown beside a failure.
@@ -134,7 +134,7 @@ impl Inner {
             closed_by_handler: false,
             failure: None,
             subscriber: None,
-            passage: None,
+            middleware: None,
             is_websocket: false,
             lost: None,
             printed: None,
@@ -226,7 +226,7 @@ impl Exchange {
     }
 
     /// Waits until the head may be sent and the client took enough of what was written, or the response is over.
-    pub async fn room(&self) {
+    pub async fn writable(&self) {
         self.head().await;
         self.wait(WaitReason::Room, |inner| inner.has_room().then_some(())).await;
     }
@@ -295,7 +295,7 @@ impl Exchange {
             let inner = &mut *self.lock();
             if let Some(value) = ready(inner) {
                 if let Some((_, since)) = inner.clock.waiting.take() {
-                    inner.put_off(since.elapsed());
+                    inner.extend_deadline(since.elapsed());
                 }
                 return Poll::Ready(value);
             }
@@ -310,7 +310,7 @@ impl Exchange {
 impl Exchange {
     /// How many bytes of the body the handler waits for.
     #[must_use]
-    pub fn wanted(&self) -> Option<usize> {
+    pub fn requested(&self) -> Option<usize> {
         match self.lock().body {
             Body::Wanted(max) => Some(max),
             Body::Idle | Body::Piece(_) | Body::Over(_) => None,
@@ -318,7 +318,7 @@ impl Exchange {
     }
 
     /// Gives the handler the next piece of the body.
-    pub fn supply(&self, piece: Bytes) {
+    pub fn push_piece(&self, piece: Bytes) {
         self.lock().body = Body::Piece(piece);
     }
 

@@ -51,14 +51,14 @@ pub(super) async fn on_response(
     route: Arc<Route>,
     exchange: Arc<Exchange>,
     id: u64,
-    audience: ErrorDetail,
+    error_detail: ErrorDetail,
 ) -> Option<Bytes> {
     let mut failed = None;
     for layer in layers(&route, &exchange).rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
         if let Err(error) = layer.component.on_response(called(layer, &exchange, route.handler.number(), id)).await {
-            tell(&route.mount.name, &route.options.log, audience, id, &exchange, &error);
-            let details = explain(audience, &route.mount.name, &exchange, &error);
+            tell(&route.mount.name, &route.options.log, error_detail, id, &exchange, &error);
+            let details = explain(error_detail, &route.mount.name, &exchange, &error);
             failed = Some(substitute(&exchange, id, error.status(), &details));
         }
         exchange.leave();

@@ -153,8 +153,8 @@ impl Connection {
         let decoder = BodyDecoder::new(terms.framing, u64::MAX);
         let worker = self.worker.clone();
         let timeouts = &worker.config().timeouts;
-        let mut intake = BodyReader::new(decoder, PIECE, None, terms.awaits_continue, timeouts);
-        let keep_alive = intake.abandon(&mut self.input) && terms.keep_alive && refusal.last.is_none();
+        let mut body_reader = BodyReader::new(decoder, PIECE, None, terms.awaits_continue, timeouts);
+        let keep_alive = body_reader.abandon(&mut self.input) && terms.keep_alive && refusal.last.is_none();
         let options = ResponseOptions {
             version: terms.version,
             head_only: terms.head_only,
@@ -168,13 +168,13 @@ impl Connection {
         let id = worker.next_id();
         refusal.write(head, id).replace(&mut response);
         let exchange = Arc::new(Exchange::answered(response));
-        let account = self.account(&exchange, terms, head, None, id);
-        let wire = self.wire(timeouts);
+        let request_log = self.request_log(&exchange, terms, head, None, id);
+        let io = self.io(timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
-        let mut drive = ExchangeLoop::new(wire, exchange, handler, intake, Pump::new(None, timeouts));
-        let served = drive.run().await;
-        if let Some(account) = account {
-            account.close(&served);
+        let mut exchange_loop = ExchangeLoop::new(io, exchange, handler, body_reader, Pump::new(None, timeouts));
+        let served = exchange_loop.run().await;
+        if let Some(request_log) = request_log {
+            request_log.close(&served);
         }
         match (served, refusal.last) {
             (Err(CloseReason::NotPersistent | CloseReason::BodyUnread), Some(reason)) => Err(reason),
@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// Follows a request to the access log, where there is one.
-    pub(super) fn account(
+    pub(super) fn request_log(
         &self,
         exchange: &Arc<Exchange>,
         terms: &RequestFraming,
@@ -197,7 +197,7 @@ impl Connection {
         Some(Box::new(RequestLog::new(log, exchange.clone(), asked)))
     }
 
-    pub(super) fn wire<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> ConnectionIo<'c> {
+    pub(super) fn io<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> ConnectionIo<'c> {
         ConnectionIo {
             socket: &self.socket,
             input: &mut self.input,
@@ -205,7 +205,7 @@ impl Connection {
             half_closed: &mut self.half_closed,
             timeouts,
             stopping: self.worker.stopping(),
-            audience: self.worker.audience(),
+            error_detail: self.worker.audience(),
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) use middleware_gate::substitute;
 
 use body_deadline::BodyDeadline;
 use client_watch::ClientWatch;
-use middleware_gate::HeldHead;
+use middleware_gate::MiddlewareGate;
 
 /// How often the three take turns before other connections get theirs.
 const MAX_TURNS: usize = 32;
@@ -63,12 +63,12 @@ pub(super) struct ConnectionIo<'c> {
     pub(super) half_closed: &'c mut bool,
     pub(super) timeouts: &'c Timeouts,
     pub(super) stopping: &'c Shutdown,
-    pub(super) audience: ErrorDetail,
+    pub(super) error_detail: ErrorDetail,
 }
 
 /// One exchange in motion. `G` is the handler's invocation.
 pub(super) struct ExchangeLoop<'c, G> {
-    wire: ConnectionIo<'c>,
+    io: ConnectionIo<'c>,
     exchange: Arc<Exchange>,
     /// The invocation, until it has ended.
     handler: Pin<&'c mut Option<G>>,
@@ -81,25 +81,25 @@ pub(super) struct ExchangeLoop<'c, G> {
     number: u64,
     /// Its task has had its turn, and waits for the next.
     slice: Option<Box<NextSlice>>,
-    intake: BodyReader,
+    body_reader: BodyReader,
     pump: Pump,
     /// What the handler returned and is not encoded yet.
-    tail: Bytes,
+    last_piece: Bytes,
     /// Where connections that are left open are counted, and for which route.
     parking: Option<(&'c Worker, &'c Route)>,
     /// The place of this one, where its handler has left it open.
     left_open: Option<ParkedPermit>,
     /// The WebSocket that it becomes then, where its request asks for one.
-    opening: Option<Box<PendingUpgrade>>,
+    upgrade: Option<Box<PendingUpgrade>>,
     /// The answer waits, once, for the other handlers that are ready.
-    gathers: bool,
-    gone: Option<CloseReason>,
+    yields_first: bool,
+    peer_gone: Option<CloseReason>,
     /// Where the client may have gone without a sign.
-    absent: Option<Box<ClientWatch<'c>>>,
+    watch: Option<Box<ClientWatch<'c>>>,
     /// Where the body was waited for.
-    hurry: Option<Box<BodyDeadline<'c>>>,
+    body_deadline: Option<Box<BodyDeadline<'c>>>,
     /// Where the head waits for middleware to see it.
-    held: Option<Box<HeldHead<'c>>>,
+    gate: Option<Box<MiddlewareGate<'c>>>,
 }
 
 impl<'c, G> ExchangeLoop<'c, G>
@@ -108,14 +108,14 @@ where
 {
     /// An exchange whose response `handler` makes, or is made already where there is none.
     pub(super) fn new(
-        wire: ConnectionIo<'c>,
+        io: ConnectionIo<'c>,
         exchange: Arc<Exchange>,
         handler: Pin<&'c mut Option<G>>,
-        intake: BodyReader,
+        body_reader: BodyReader,
         pump: Pump,
     ) -> Self {
         Self {
-            wire,
+            io,
             exchange,
             handler,
             route: "",
@@ -123,39 +123,39 @@ where
             quota: None,
             number: NO_ROUTE,
             slice: None,
-            intake,
+            body_reader,
             pump,
-            tail: Bytes::new(),
+            last_piece: Bytes::new(),
             parking: None,
             left_open: None,
-            opening: None,
-            gathers: false,
-            gone: None,
-            absent: None,
-            hurry: None,
-            held: None,
+            upgrade: None,
+            yields_first: false,
+            peer_gone: None,
+            watch: None,
+            body_deadline: None,
+            gate: None,
         }
     }
 
     /// Says of which route it is, for the log and the scheduler. It may leave its response open where `worker` has a place for one more, and
-    /// the connection becomes a WebSocket then where there is an `opening`.
+    /// the connection becomes a WebSocket then where there is an `upgrade`.
     pub(super) fn serve(
         &mut self,
         route: &'c Route,
         id: u64,
         worker: &'c Worker,
-        opening: Option<Box<PendingUpgrade>>,
+        upgrade: Option<Box<PendingUpgrade>>,
     ) {
         (self.route, self.id, self.quota) = (&route.mount.name, id, Some(&route.options.log));
         self.number = route.handler.number();
-        (self.parking, self.opening) = (Some((worker, route)), opening);
+        (self.parking, self.upgrade) = (Some((worker, route)), upgrade);
     }
 
     /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
     /// row than at each behind its handler, and wakes clients less often. It costs a turn, so it is for a handler that
     /// costs more.
-    pub(super) fn gather(&mut self) {
-        self.gathers = true;
+    pub(super) fn yield_first(&mut self) {
+        self.yields_first = true;
     }
 
     /// Runs the exchange to its end.
@@ -164,7 +164,7 @@ where
             Some(meter) => std::future::poll_fn(|cx| self.poll_measured(cx, &meter)).await,
             None => std::future::poll_fn(|cx| self.poll(cx)).await,
         }
-        if let Some(gone) = self.gone {
+        if let Some(gone) = self.peer_gone {
             return Err(gone);
         }
         if let Some(place) = self.left_open.take() {
@@ -174,13 +174,13 @@ where
             return Err(CloseReason::Handler);
         }
         let (after, cut) = self.exchange.response(|response| (after(response), response.is_cut()));
-        if cut || self.intake.is_done() {
+        if cut || self.body_reader.is_done() {
             return after;
         }
-        if after.is_ok() && self.intake.abandon(self.wire.input) {
+        if after.is_ok() && self.body_reader.abandon(self.io.input) {
             // In a box, as it is rare: it would be part of every exchange's future.
-            let stopping = self.wire.stopping;
-            let drain = self.intake.drain(self.wire.socket, self.wire.input, self.wire.timeouts.body);
+            let stopping = self.io.stopping;
+            let drain = self.body_reader.drain(self.io.socket, self.io.input, self.io.timeouts.body);
             let drained = Box::pin(async {
                 tokio::select! {
                     biased;
@@ -208,7 +208,7 @@ where
         for _ in 0..MAX_TURNS {
             self.poll_guests(cx);
             let over = !self.is_running();
-            if self.gone.is_some() {
+            if self.peer_gone.is_some() {
                 // Nothing is left to do but to let the handler end.
                 if over {
                     return Poll::Ready(());
@@ -216,15 +216,15 @@ where
                 ready!(self.poll_deadlines(cx));
                 continue;
             }
-            let more = self.feed_tail();
-            let supplied = self.poll_intake(cx);
+            let more = self.encode_last_piece();
+            let supplied = self.poll_body(cx);
             // A handler that spins would hold it up for as long as it may.
-            if over && !more && std::mem::take(&mut self.gathers) && !guest::spins() {
+            if over && !more && std::mem::take(&mut self.yields_first) && !guest::spins() {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             let flushed = self.poll_pump(cx);
-            if self.gone.is_some() {
+            if self.peer_gone.is_some() {
                 continue;
             }
             if over && !more && flushed {
@@ -249,12 +249,12 @@ where
 
     /// Whether a guest runs.
     fn is_running(&self) -> bool {
-        self.handler.is_some() || self.is_watched()
+        self.handler.is_some() || self.is_in_review()
     }
 
     fn poll_guests(&mut self, cx: &mut Context<'_>) {
-        match self.held {
-            Some(_) => self.poll_held(cx),
+        match self.gate {
+            Some(_) => self.poll_gate(cx),
             None => self.poll_handler(cx),
         }
     }
@@ -264,13 +264,13 @@ where
             && let Poll::Ready(end) = handler.poll(cx)
         {
             self.handler.set(None);
-            self.settle(end);
+            self.on_handler_done(end);
         }
     }
 
     /// Whether the handler was given something of the body, or its end.
-    fn poll_intake(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.intake.poll(cx, self.wire.socket, self.wire.input, &self.exchange) {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.body_reader.poll(cx, self.io.socket, self.io.input, &self.exchange) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(_)) => {
                 self.lose_client(CloseReason::ClientGone);
@@ -282,7 +282,7 @@ where
 
     /// Whether all that was written is sent, or lost.
     fn poll_pump(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.pump.poll(cx, self.wire.socket, &*self.exchange) {
+        match self.pump.poll(cx, self.io.socket, &*self.exchange) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(_)) => {
                 self.lose_client(CloseReason::ClientGone);
@@ -294,9 +294,9 @@ where
 
     /// Notices a client that goes while nothing is read from it.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) {
-        if !*self.wire.half_closed {
-            match poll_ahead(cx, self.wire.socket, self.wire.input) {
-                Poll::Ready(PeerState::HalfClosed) => *self.wire.half_closed = true,
+        if !*self.io.half_closed {
+            match poll_ahead(cx, self.io.socket, self.io.input) {
+                Poll::Ready(PeerState::HalfClosed) => *self.io.half_closed = true,
                 Poll::Ready(PeerState::Gone) => {
                     self.lose_client(CloseReason::ClientGone);
                     cx.waker().wake_by_ref();
@@ -305,46 +305,46 @@ where
                 Poll::Pending => {}
             }
         }
-        self.watch_absent(cx);
+        self.watch_client(cx);
     }
 
     fn lose_client(&mut self, reason: CloseReason) {
-        let (grace, now) = (self.wire.timeouts.grace, Instant::now());
+        let (grace, now) = (self.io.timeouts.grace, Instant::now());
         self.exchange.client_gone(grace);
         let lost = if reason == CloseReason::WriteTimeout { ClientLoss::StoppedReading } else { ClientLoss::Gone };
         self.exchange.cut_short(now + grace, lost);
-        self.tail.clear();
-        self.gone = Some(reason);
+        self.last_piece.clear();
+        self.peer_gone = Some(reason);
     }
 
     /// Pending until the next deadline; ready where one has passed and was dealt with. A client that is gone is not
     /// waited for.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let silent = self.intake.waits_until().filter(|_| self.gone.is_none());
+        let silent = self.body_reader.waits_until().filter(|_| self.peer_gone.is_none());
         let silent = silent.map(|until| self.body_until(cx, until));
-        let timeouts = self.wire.timeouts;
-        let (pump, intake, here) = (&self.pump, &self.intake, self.gone.is_none());
+        let timeouts = self.io.timeouts;
+        let (pump, body_reader, here) = (&self.pump, &self.body_reader, self.peer_gone.is_none());
         let stalled = pump.stalled_until().filter(|_| here);
-        let paced = [pump.paced_until(), intake.paced_until()].into_iter().flatten().filter(|_| here);
+        let paced = [pump.paced_until(), body_reader.paced_until()].into_iter().flatten().filter(|_| here);
         let expired = if self.is_running() { self.exchange.deadline() } else { None };
-        let absent = self.absent.as_ref().filter(|_| here && self.is_running());
-        let absent = absent.map(|absent| absent.until(timeouts.half_close));
-        let Some(next) = paced.chain([stalled, silent, expired, absent].into_iter().flatten()).min() else {
+        let watch = self.watch.as_ref().filter(|_| here && self.is_running());
+        let watch = watch.map(|watch| watch.until(timeouts.half_close));
+        let Some(next) = paced.chain([stalled, silent, expired, watch].into_iter().flatten()).min() else {
             return Poll::Pending;
         };
-        ready!(self.wire.timer.poll(cx, next));
+        ready!(self.io.timer.poll(cx, next));
         let now = Instant::now();
         let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
         if passed(stalled) {
             self.lose_client(CloseReason::WriteTimeout);
         }
         if passed(silent) {
-            self.intake.time_out(&self.exchange);
+            self.body_reader.time_out(&self.exchange);
         }
         if passed(expired) {
             self.expire(cx);
-        } else if passed(absent) {
-            self.give_up_absent(cx);
+        } else if passed(watch) {
+            self.give_up_client(cx);
         }
         Poll::Ready(())
     }
@@ -354,11 +354,11 @@ where
         self.poll_guests(cx);
         let backtrace = "; it was waiting in a call to the host".to_owned();
         let expired = CallError::Deadline { backtrace };
-        if self.is_watched() {
-            self.give_up_watching(&expired);
+        if self.is_in_review() {
+            self.abort_middleware(&expired);
         } else if self.handler.is_some() {
             self.handler.set(None);
-            self.settle(Err(expired));
+            self.on_handler_done(Err(expired));
         }
     }
 }

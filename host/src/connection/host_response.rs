@@ -68,9 +68,9 @@ pub(super) struct NoRoute<'t> {
 pub(super) fn find<'t>(
     table: &'t RouteTable,
     head: &RequestHead,
-    audience: ErrorDetail,
+    error_detail: ErrorDetail,
 ) -> Result<(Arc<Route>, Params), NoRoute<'t>> {
-    let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match audience {
+    let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match error_detail {
         ErrorDetail::Development => explain(table, head),
         ErrorDetail::Public => String::new(),
     };

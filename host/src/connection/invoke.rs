@@ -45,10 +45,10 @@ struct Admitted<'p> {
 struct ExchangeParts {
     exchange: Arc<Exchange>,
     id: u64,
-    intake: BodyReader,
+    body_reader: BodyReader,
     pump: Pump,
-    opening: Option<Box<PendingUpgrade>>,
-    account: Option<Box<RequestLog>>,
+    upgrade: Option<Box<PendingUpgrade>>,
+    request_log: Option<Box<RequestLog>>,
 }
 
 /// Finds out whether a route, or who answers in its handler's place, may answer a request; else what the host does.
@@ -93,7 +93,7 @@ impl Connection {
                     Err(refusal) => return Box::pin(self.reply(&terms, Some(&request.head), refusal)).await,
                 };
             let _serving = worker.serving();
-            let ExchangeParts { exchange, id, intake, pump, opening, account } =
+            let ExchangeParts { exchange, id, body_reader, pump, upgrade, request_log } =
                 self.set_up(&terms, &route, request, decoder, accept);
             let settings = &route.options.settings;
             let invocation = Invocation {
@@ -103,29 +103,30 @@ impl Connection {
                 handler: route.handler.number(),
                 id,
             };
-            let wire = self.wire(&worker.config().timeouts);
+            let io = self.io(&worker.config().timeouts);
             let mut served = match answerer {
                 Responder::Handler if !guarded => {
                     let handler = std::pin::pin!(Some(route.handler.call(invocation)));
-                    let mut drive = ExchangeLoop::new(wire, exchange.clone(), handler, intake, pump);
-                    drive.serve(&route, id, &worker, opening);
+                    let mut exchange_loop = ExchangeLoop::new(io, exchange.clone(), handler, body_reader, pump);
+                    exchange_loop.serve(&route, id, &worker, upgrade);
                     if settings.reuse == 1 && worker.gathers() {
-                        drive.gather();
+                        exchange_loop.yield_first();
                     }
-                    drive.run().await
+                    exchange_loop.run().await
                 }
                 Responder::Handler | Responder::Host(_) => {
-                    let watchers = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
+                    let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
                     let mut handler = Box::pin(Some(chain::on_request(&route, invocation, answerer)));
-                    let mut drive = ExchangeLoop::new(wire, exchange.clone(), handler.as_mut(), intake, pump);
-                    drive.serve(&route, id, &worker, opening);
-                    drive.hold(watchers);
-                    Box::pin(drive.run()).await
+                    let mut exchange_loop =
+                        ExchangeLoop::new(io, exchange.clone(), handler.as_mut(), body_reader, pump);
+                    exchange_loop.serve(&route, id, &worker, upgrade);
+                    exchange_loop.hold_head(review);
+                    Box::pin(exchange_loop.run()).await
                 }
             };
             match &mut served {
-                Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, account),
-                served => account.into_iter().for_each(|account| account.close(served)),
+                Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, request_log),
+                served => request_log.into_iter().for_each(|request_log| request_log.close(served)),
             }
             buffers::return_output(exchange.response(Response::take_buffer));
             served
@@ -152,17 +153,24 @@ impl Connection {
         }
         let exchange = Arc::new(exchange);
         let id = worker.next_id();
-        let account = terms.arrival.and_then(|_| {
+        let request_log = terms.arrival.and_then(|_| {
             let head = exchange.request().map(|request| &request.head);
-            self.account(&exchange, terms, head, Some(&route.mount.name), id)
+            self.request_log(&exchange, terms, head, Some(&route.mount.name), id)
         });
         // A handshake has no body, but messages come after it.
         let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
-        let opening =
+        let upgrade =
             accept.map(|accept| Box::new(PendingUpgrade::new(accept, &exchange, route, worker, id, of_messages)));
         let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
-        let intake = BodyReader::new(decoder, piece, upload, terms.awaits_continue, &worker.config().timeouts);
-        ExchangeParts { exchange, id, intake, pump: Pump::new(download, &worker.config().timeouts), opening, account }
+        let body_reader = BodyReader::new(decoder, piece, upload, terms.awaits_continue, &worker.config().timeouts);
+        ExchangeParts {
+            exchange,
+            id,
+            body_reader,
+            pump: Pump::new(download, &worker.config().timeouts),
+            upgrade,
+            request_log,
+        }
     }
 
     /// What measures an exchange from here on, whose head was complete at `arrival`.

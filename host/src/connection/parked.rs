@@ -50,8 +50,8 @@ pub(super) struct Parked {
     /// Nothing more is to come than what has queued.
     ending: Option<ParkedEnd>,
     /// When the last chunk was taken from the queue, and when the last bytes were sent.
-    fed: Instant,
-    sent: Instant,
+    last_chunk_at: Instant,
+    last_sent_at: Instant,
     park_timeout: Option<Duration>,
     /// Whether comments can be sent, between its events.
     takes_comments: bool,
@@ -59,7 +59,7 @@ pub(super) struct Parked {
     comments: Option<Duration>,
     _place: ParkedPermit,
     /// What is logged of it at its end.
-    account: Option<Box<RequestLog>>,
+    request_log: Option<Box<RequestLog>>,
 }
 
 /// Why a response left open comes to its end without having been finished.
@@ -92,20 +92,20 @@ impl Parked {
             pump,
             chunks: Queue::default(),
             ending: None,
-            fed: now,
-            sent: now,
+            last_chunk_at: now,
+            last_sent_at: now,
             park_timeout: None,
             takes_comments,
             comments: None,
             _place: place,
-            account: None,
+            request_log: None,
         }
     }
 
     /// Watches over it as the options of its route have it, and follows it to the access log.
-    pub(super) fn watch(&mut self, settings: &Settings, socket: &TcpStream, account: Option<Box<RequestLog>>) {
-        self.account = account;
-        self.account();
+    pub(super) fn watch(&mut self, settings: &Settings, socket: &TcpStream, request_log: Option<Box<RequestLog>>) {
+        self.request_log = request_log;
+        self.request_log();
         self.park_timeout = settings.park_timeout;
         match settings.heartbeat {
             Some(every) if self.takes_comments => self.comments = Some(every),
@@ -118,21 +118,21 @@ impl Parked {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        wire: &mut ParkedIo<'_>,
+        io: &mut ParkedIo<'_>,
         stopping: Pin<&mut impl Future<Output = ()>>,
     ) -> Poll<Result<Served, CloseReason>> {
         if self.ending != Some(ParkedEnd::Stopping) && stopping.poll(cx).is_ready() {
             self.response.forbid_keep_alive();
             self.end(ParkedEnd::Stopping);
         }
-        if wire.stopping.is_set() {
+        if io.stopping.is_set() {
             self.response.forbid_keep_alive_in_head();
         }
-        self.watch_client(cx, wire.socket)?;
+        self.watch_client(cx, io.socket)?;
         for _ in 0..MAX_TURNS {
             self.feed(cx)?;
             let output = ParkedOutput { response: &mut self.response, chunks: &mut self.chunks };
-            match self.pump.poll(cx, wire.socket, output) {
+            match self.pump.poll(cx, io.socket, output) {
                 Poll::Ready(sent) => {
                     sent.map_err(|_| CloseReason::ClientGone)?;
                     if self.response.is_over() {
@@ -146,7 +146,7 @@ impl Parked {
                 }
                 Poll::Pending => self.watch_queue(cx)?,
             }
-            ready!(self.poll_deadlines(cx, wire))?;
+            ready!(self.poll_deadlines(cx, io))?;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -187,7 +187,7 @@ impl Parked {
                 Poll::Ready(InboxItem::End(InboxEnd::Finished)) if self.chunks.is_empty() => self.finish(),
                 Poll::Ready(InboxItem::End(InboxEnd::Finished)) | Poll::Pending => break,
             }
-            self.fed = Instant::now();
+            self.last_chunk_at = Instant::now();
         }
         Ok(())
     }
@@ -236,10 +236,10 @@ impl Parked {
     }
 
     /// Brings what is to be logged up to what was sent.
-    fn account(&mut self) {
+    fn request_log(&mut self) {
         let unsent = self.chunks.bytes();
-        if let Some(account) = &mut self.account {
-            account.note(&self.response, unsent);
+        if let Some(request_log) = &mut self.request_log {
+            request_log.note(&self.response, unsent);
         }
     }
 
@@ -253,20 +253,20 @@ impl Parked {
         let has_sent = self.chunks.release() | self.response.has_buffer();
         if has_sent {
             self.response.compact();
-            self.sent = Instant::now();
+            self.last_sent_at = Instant::now();
         }
         has_sent
     }
 
     /// Pending until the next deadline; ready where one has passed and was dealt with.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut ParkedIo<'_>) -> Poll<Result<(), CloseReason>> {
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>, io: &mut ParkedIo<'_>) -> Poll<Result<(), CloseReason>> {
         let quiet = self.waiting() == 0 && self.ending.is_none();
         let stalled = self.pump.stalled_until();
-        let idle = self.park_timeout.filter(|_| quiet).map(|timeout| self.fed + timeout);
-        let silent = self.comments.filter(|_| quiet).map(|every| self.sent + every);
+        let idle = self.park_timeout.filter(|_| quiet).map(|timeout| self.last_chunk_at + timeout);
+        let silent = self.comments.filter(|_| quiet).map(|every| self.last_sent_at + every);
         let deadlines = [self.pump.paced_until(), stalled, idle, silent];
         let Some(next) = deadlines.into_iter().flatten().min() else { return Poll::Pending };
-        ready!(wire.timer.poll(cx, next));
+        ready!(io.timer.poll(cx, next));
         let now = Instant::now();
         let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
         if passed(stalled) {
@@ -275,7 +275,7 @@ impl Parked {
         if passed(idle) {
             self.end(ParkedEnd::Idle);
         } else if passed(silent) {
-            self.beat(wire.socket, now);
+            self.beat(io.socket, now);
         }
         Poll::Ready(Ok(()))
     }
@@ -289,7 +289,7 @@ impl Parked {
             }
         } else if let Some(every) = self.comments {
             probe(socket, every);
-            self.sent = now;
+            self.last_sent_at = now;
         }
     }
 }
@@ -301,12 +301,12 @@ impl Connection {
             parked.response.forbid_keep_alive();
         }
         let stopping = self.worker.stopping();
-        let mut wire = ParkedIo { socket: &self.socket, timer: &mut self.timer, stopping };
+        let mut io = ParkedIo { socket: &self.socket, timer: &mut self.timer, stopping };
         let mut stopping = std::pin::pin!(stopping.wait());
-        let served = std::future::poll_fn(|cx| parked.poll(cx, &mut wire, stopping.as_mut())).await;
-        parked.account();
-        if let Some(account) = parked.account.take() {
-            account.close(&served);
+        let served = std::future::poll_fn(|cx| parked.poll(cx, &mut io, stopping.as_mut())).await;
+        parked.request_log();
+        if let Some(request_log) = parked.request_log.take() {
+            request_log.close(&served);
         }
         served
     }

@@ -49,7 +49,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// A WebSocket after its handshake.
 pub(super) struct WebSocket {
-    origin: InvocationTemplate,
+    template: InvocationTemplate,
     protocol: Protocol,
     /// Frames that wait to be sent.
     queue: Queue,
@@ -62,16 +62,16 @@ pub(super) struct WebSocket {
     /// The messages behind it.
     backlog: Backlog,
     /// When the last bytes came, the ping that was sent since, and when the last message came or went.
-    heard: Instant,
-    pinged: Option<Instant>,
-    talked: Instant,
+    last_read: Instant,
+    ping_sent_at: Option<Instant>,
+    last_message: Instant,
     stopping: bool,
     /// Why it ends, once that is known.
     reason: Option<CloseReason>,
     /// Until when the client's close frame is waited for.
     close_by: Option<Instant>,
     /// The client has gone; only what it has sent before is left to be answered.
-    gone: bool,
+    peer_gone: bool,
     /// Until when that may take, once the client has gone or said that it goes.
     grace: Option<Instant>,
     /// Its task has had its turn, and waits for the next.
@@ -95,7 +95,7 @@ impl WebSocket {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        wire: &mut ConnectionIo<'_>,
+        io: &mut ConnectionIo<'_>,
         stopping: Pin<&mut impl Future<Output = ()>>,
     ) -> Poll<CloseReason> {
         if let Some(slice) = &mut self.slice {
@@ -106,19 +106,19 @@ impl WebSocket {
         self.stopping = self.stopping || stopping.poll(cx).is_ready();
         self.due = true;
         for _ in 0..MAX_TURNS {
-            match self.turn(cx, wire) {
+            match self.turn(cx, io) {
                 Ok(true) => continue,
                 Ok(false) => {}
-                Err(reason) => match self.lose(reason, wire) {
+                Err(reason) => match self.lose(reason, io) {
                     Some(reason) => return Poll::Ready(reason),
                     None => continue,
                 },
             }
-            if let Err(reason) = ready!(self.poll_deadlines(cx, wire)) {
+            if let Err(reason) = ready!(self.poll_deadlines(cx, io)) {
                 return Poll::Ready(reason);
             }
         }
-        let number = self.origin.route.handler.number();
+        let number = self.template.route.handler.number();
         let slice = self.slice.insert(NextSlice::after(number, TIME_SLICE, None));
         // It takes its place among those that wait.
         let _ = Pin::new(slice).poll(cx);
@@ -126,9 +126,9 @@ impl WebSocket {
     }
 
     /// One turn of all that goes on. True where it changed something, so that another can too; an error is the end.
-    fn turn(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
+    fn turn(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         let answered = self.poll_call(cx);
-        if self.gone {
+        if self.peer_gone {
             let begun = self.begin_next();
             return if self.call.is_some() { Ok(answered || begun) } else { Err(self.reason()) };
         }
@@ -136,13 +136,13 @@ impl WebSocket {
             self.close(Some(CloseFrame::of_host(CloseFrame::AWAY, "the server stops")), CloseReason::Stopping);
         }
         let fed = self.feed(cx)?;
-        let sent = self.send(cx, wire)?;
+        let sent = self.send(cx, io)?;
         let begun = self.begin_next();
         let heard = if self.backlog.is_full() {
-            self.watch(cx, wire)?;
+            self.watch(cx, io)?;
             false
         } else {
-            self.listen(cx, wire)?
+            self.listen(cx, io)?
         };
         Ok(answered || fed || sent || begun || heard)
     }
@@ -157,11 +157,11 @@ impl WebSocket {
 
     /// Whether the next message can be answered: a client that does not take the answers, is asked no more.
     fn is_free(&self) -> bool {
-        self.call.is_none() && (self.gone || self.queue.is_empty())
+        self.call.is_none() && (self.peer_gone || self.queue.is_empty())
     }
 
     /// The connection is at its end; but what runs is let run on for a while. Then there is no reason to end yet.
-    fn lose(&mut self, reason: CloseReason, wire: &ConnectionIo<'_>) -> Option<CloseReason> {
+    fn lose(&mut self, reason: CloseReason, io: &ConnectionIo<'_>) -> Option<CloseReason> {
         if !self.protocol.is_closed() {
             self.backlog.clear();
         }
@@ -170,20 +170,20 @@ impl WebSocket {
         }
         if self.protocol.is_closed() {
             // Its close frame is answered. It need not wait for more, and what it has sent before is still heard.
-            let _ = SockRef::from(wire.socket).shutdown(Shutdown::Write);
+            let _ = SockRef::from(io.socket).shutdown(Shutdown::Write);
         }
-        self.gone = true;
+        self.peer_gone = true;
         self.reason = Some(reason);
-        self.part(wire);
+        self.begin_grace(io);
         None
     }
 
     /// The client has gone, or said that it goes: what it has sent before is to come to an end soon.
-    fn part(&mut self, wire: &ConnectionIo<'_>) {
+    fn begin_grace(&mut self, io: &ConnectionIo<'_>) {
         if self.grace.is_none() {
-            self.grace = Some(Instant::now() + wire.timeouts.grace);
+            self.grace = Some(Instant::now() + io.timeouts.grace);
             if self.call.is_some() {
-                self.origin.exchange.client_gone(wire.timeouts.grace);
+                self.template.exchange.client_gone(io.timeouts.grace);
             }
         }
     }
@@ -193,7 +193,7 @@ impl WebSocket {
     }
 
     fn settings(&self) -> &Settings {
-        &self.origin.route.options.settings
+        &self.template.route.options.settings
     }
 
     /// Takes what is published, once what was taken before is sent. True where there was something.
@@ -201,7 +201,7 @@ impl WebSocket {
         if !self.protocol.is_open() {
             return Ok(false);
         }
-        let exchange = &self.origin.exchange;
+        let exchange = &self.template.exchange;
         if !self.queue.is_empty() {
             let lagging = exchange.subscriber(|subscriber| subscriber.poll_lagging(cx).is_ready());
             return if lagging == Some(true) { Err(CloseReason::Lagging) } else { Ok(false) };
@@ -211,7 +211,7 @@ impl WebSocket {
             match exchange.subscriber(|subscriber| subscriber.poll_next(cx)) {
                 Some(Poll::Ready(InboxItem::Chunk(chunk))) => {
                     self.queue.push(chunk.in_other_coding(|piece| Message::of_chunk(piece).into_frame()));
-                    self.talked = Instant::now();
+                    self.last_message = Instant::now();
                 }
                 Some(Poll::Ready(InboxItem::End(InboxEnd::Lagging))) => return Err(CloseReason::Lagging),
                 Some(Poll::Ready(InboxItem::End(InboxEnd::Finished))) => {
@@ -226,8 +226,8 @@ impl WebSocket {
     }
 
     /// Sends what waits. True once all of it was sent.
-    fn send(&mut self, cx: &mut Context<'_>, wire: &ConnectionIo<'_>) -> Result<bool, CloseReason> {
-        match self.pump.poll(cx, wire.socket, &mut self.queue) {
+    fn send(&mut self, cx: &mut Context<'_>, io: &ConnectionIo<'_>) -> Result<bool, CloseReason> {
+        match self.pump.poll(cx, io.socket, &mut self.queue) {
             Poll::Ready(Ok(())) => self.pump.rest(),
             Poll::Ready(Err(_)) => return Err(CloseReason::ClientGone),
             Poll::Pending => return Ok(false),
@@ -242,22 +242,22 @@ impl WebSocket {
     }
 
     /// Takes the next frame, and does what it asks for. True where there was one, or bytes that may be one.
-    fn listen(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
+    fn listen(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         if !self.upload.may_go_on() {
             return Ok(false);
         }
         let mut answer = Vec::new();
-        let Some(event) = self.protocol.read(wire.input, &mut answer) else { return self.read(cx, wire) };
+        let Some(event) = self.protocol.read(io.input, &mut answer) else { return self.read(cx, io) };
         match event {
             WebSocketEvent::Message(message) if self.is_free() && self.backlog.is_empty() => self.begin(message),
             WebSocketEvent::Message(message) => self.backlog.push(message),
             // Of several pings that came while output waits, the last is answered (RFC 6455 section 5.5.3).
             WebSocketEvent::Heard => self.queue.push_urgent(answer.into()),
-            WebSocketEvent::Closed => self.answer_end(answer, wire),
+            WebSocketEvent::Closed => self.answer_end(answer, io),
             WebSocketEvent::Broken(violation) => {
                 self.backlog.clear();
-                self.answer_end(answer, wire);
-                let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
+                self.answer_end(answer, io);
+                let (name, request) = (&*self.template.route.mount.name, self.template.id);
                 tracing::debug!(target: "connection", route = name, request, "a client broke the protocol of its WebSocket: {violation}");
                 self.reason.get_or_insert(CloseReason::Violation);
             }
@@ -267,31 +267,31 @@ impl WebSocket {
 
     /// Nothing is sent after the close frame of `answer`, and only what was begun before it. There is none where the host
     /// has said before that it closes.
-    fn answer_end(&mut self, answer: Vec<u8>, wire: &ConnectionIo<'_>) {
+    fn answer_end(&mut self, answer: Vec<u8>, io: &ConnectionIo<'_>) {
         if !answer.is_empty() {
             self.queue.drop_unbegun();
             self.queue.push(answer.into());
         }
-        self.part(wire);
+        self.begin_grace(io);
     }
 
     /// Reads some more. True where some came.
-    fn read(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
-        match poll_read(cx, wire.socket, wire.input, self.upload.piece()) {
+    fn read(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
+        match poll_read(cx, io.socket, io.input, self.upload.piece()) {
             Poll::Ready(Ok(0)) => {
-                *wire.half_closed = true;
+                *io.half_closed = true;
                 Err(self.reason())
             }
             Poll::Ready(Ok(read)) => {
                 self.upload.has_come(read);
-                self.heard = Instant::now();
-                self.pinged = None;
+                self.last_read = Instant::now();
+                self.ping_sent_at = None;
                 Ok(true)
             }
             Poll::Ready(Err(_)) => Err(CloseReason::ClientGone),
             Poll::Pending => {
-                if wire.input.is_empty() {
-                    *wire.input = BytesMut::new();
+                if io.input.is_empty() {
+                    *io.input = BytesMut::new();
                 }
                 self.upload.rest();
                 Ok(false)
@@ -300,10 +300,10 @@ impl WebSocket {
     }
 
     /// Notices a client that goes while nothing is read from it. Who ends his side ends a WebSocket.
-    fn watch(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Result<(), CloseReason> {
-        match poll_ahead(cx, wire.socket, wire.input) {
+    fn watch(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<(), CloseReason> {
+        match poll_ahead(cx, io.socket, io.input) {
             Poll::Ready(PeerState::HalfClosed) => {
-                *wire.half_closed = true;
+                *io.half_closed = true;
                 Err(self.reason())
             }
             Poll::Ready(PeerState::Gone) => Err(CloseReason::ClientGone),
@@ -313,9 +313,9 @@ impl WebSocket {
 
     /// Begins to answer a message.
     fn begin(&mut self, message: Message) {
-        let InvocationTemplate { exchange, route, worker, id } = &self.origin;
-        self.talked = Instant::now();
-        let deadline = self.talked + route.options.settings.timeout;
+        let InvocationTemplate { exchange, route, worker, id } = &self.template;
+        self.last_message = Instant::now();
+        let deadline = self.last_message + route.options.settings.timeout;
         exchange.begin_message(self.grace.map_or(deadline, |grace| grace.min(deadline)));
         let invocation = Invocation {
             exchange: exchange.clone(),
@@ -341,14 +341,14 @@ impl WebSocket {
         let Some(call) = self.call.as_mut().filter(|_| std::mem::take(&mut self.due)) else { return false };
         let Poll::Ready(end) = call.as_mut().poll(cx) else { return false };
         self.call = None;
-        self.settle(end);
+        self.on_handler_done(end);
         true
     }
 
     /// The invocation has ended: what is sent.
-    fn settle(&mut self, end: Result<MessageReply, CallError>) {
+    fn on_handler_done(&mut self, end: Result<MessageReply, CallError>) {
         let most = self.settings().max_message;
-        let end = match (end, self.origin.exchange.take_failure()) {
+        let end = match (end, self.template.exchange.take_failure()) {
             (Ok(_), Some(reason)) => Err(CallError::Failed(reason)),
             (Ok(MessageReply::Message(message)), None) if message.len() > most => {
                 let length = message.len();
@@ -360,16 +360,16 @@ impl WebSocket {
             Ok(MessageReply::Nothing) => {}
             Ok(MessageReply::Message(message)) if self.protocol.is_open() => {
                 self.queue.push(message.into_frame());
-                self.talked = Instant::now();
+                self.last_message = Instant::now();
             }
             Ok(MessageReply::Message(_)) => {}
             Ok(MessageReply::Close(close)) => self.close(close, CloseReason::Handler),
             Err(CallError::Deadline { .. }) if self.grace.is_some() => {
-                let (name, request) = (&*self.origin.route.mount.name, self.origin.id);
+                let (name, request) = (&*self.template.route.mount.name, self.template.id);
                 tracing::info!(target: "handler", route = name, request, "handler {name} was ended: the client of its WebSocket has gone");
             }
             Err(error) => {
-                let InvocationTemplate { exchange, route, worker, id } = &self.origin;
+                let InvocationTemplate { exchange, route, worker, id } = &self.template;
                 tell(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, &error);
                 let (code, reason, ended) = match error {
                     CallError::Busy(_) => (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded),
@@ -395,35 +395,36 @@ impl WebSocket {
     }
 
     /// Pending until the next deadline; ready where one has passed and was dealt with.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>, wire: &mut ConnectionIo<'_>) -> Poll<Result<(), CloseReason>> {
-        let expired = self.call.as_ref().and_then(|_| self.origin.exchange.deadline());
-        let here = !self.gone;
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Poll<Result<(), CloseReason>> {
+        let expired = self.call.as_ref().and_then(|_| self.template.exchange.deadline());
+        let here = !self.peer_gone;
         // While the rate holds up what has come, nothing is read: a client that waits for it is not silent.
         let reads = self.call.is_none() && self.queue.is_empty() && self.upload.paced_until().is_none();
         let quiet = here && reads && self.protocol.is_open();
         let settings = self.settings();
-        let silent = settings.heartbeat.filter(|_| quiet).map(|every| self.pinged.unwrap_or(self.heard) + every);
-        let idle = settings.park_timeout.filter(|_| quiet).map(|timeout| self.talked + timeout);
+        let silent =
+            settings.heartbeat.filter(|_| quiet).map(|every| self.ping_sent_at.unwrap_or(self.last_read) + every);
+        let idle = settings.park_timeout.filter(|_| quiet).map(|timeout| self.last_message + timeout);
         let stalled = self.pump.stalled_until().filter(|_| here);
         let paced = [self.pump.paced_until(), self.upload.paced_until()].map(|at| at.filter(|_| here));
         let deadlines = [expired, silent, idle, stalled, self.close_by];
         let Some(next) = deadlines.into_iter().chain(paced).flatten().min() else { return Poll::Pending };
-        ready!(wire.timer.poll(cx, next));
+        ready!(io.timer.poll(cx, next));
         let now = Instant::now();
         let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
         if passed(expired) {
             self.expire(cx);
         } else if passed(stalled) {
-            return Poll::Ready(self.lose(CloseReason::WriteTimeout, wire).map_or(Ok(()), Err));
+            return Poll::Ready(self.lose(CloseReason::WriteTimeout, io).map_or(Ok(()), Err));
         } else if passed(self.close_by) {
             return Poll::Ready(Err(self.reason()));
         } else if passed(idle) {
             self.close(Some(CloseFrame::of_host(CloseFrame::NORMAL, "idle")), CloseReason::Idle);
         } else if passed(silent) {
-            if self.pinged.is_some() {
+            if self.ping_sent_at.is_some() {
                 return Poll::Ready(Err(CloseReason::ClientGone));
             }
-            self.pinged = Some(now);
+            self.ping_sent_at = Some(now);
             self.queue.push(ping());
         }
         Poll::Ready(Ok(()))
@@ -434,7 +435,9 @@ impl WebSocket {
         self.due = true;
         if !self.poll_call(cx) {
             self.call = None;
-            self.settle(Err(CallError::Deadline { backtrace: "; it was waiting in a call to the host".to_owned() }));
+            self.on_handler_done(Err(CallError::Deadline {
+                backtrace: "; it was waiting in a call to the host".to_owned(),
+            }));
         }
     }
 }
@@ -443,8 +446,8 @@ impl Connection {
     /// Serves a WebSocket to its end, and says why it has ended.
     pub(super) async fn serve_websocket(&mut self, mut websocket: Box<WebSocket>) -> CloseReason {
         let worker = self.worker.clone();
-        let mut wire = self.wire(&worker.config().timeouts);
+        let mut io = self.io(&worker.config().timeouts);
         let mut stopping = std::pin::pin!(worker.stopping().wait());
-        std::future::poll_fn(|cx| websocket.poll(cx, &mut wire, stopping.as_mut())).await
+        std::future::poll_fn(|cx| websocket.poll(cx, &mut io, stopping.as_mut())).await
     }
 }

@@ -58,7 +58,7 @@ impl Exchange {
     }
 
     /// Writes as much of `chunk` from `offset` on as there is room for, and moves `offset`. True once all is
-    /// written; otherwise [`Self::room`] waits for more. An empty chunk completes the response.
+    /// written; otherwise [`Self::writable`] waits for more. An empty chunk completes the response.
     ///
     /// # Errors
     /// As [`Response::write`].

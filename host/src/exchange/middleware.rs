@@ -37,60 +37,60 @@ enum HeadGate {
     #[default]
     Open,
     /// The chain is to see it first.
-    Shut,
+    Held,
     /// The same, and something was written.
-    Asked,
+    Requested,
     /// The chain sees it now.
-    Watched,
+    InReview,
 }
 
 impl Inner {
     /// Whether the head was sent or may be; where the chain is to see it first, asks for that.
     pub(super) fn may_send_head(&mut self) -> Result<bool, ResponseError> {
-        let Some(passage) = &mut self.passage else { return Ok(true) };
-        match passage.gate {
+        let Some(state) = &mut self.middleware else { return Ok(true) };
+        match state.gate {
             HeadGate::Open => Ok(true),
-            HeadGate::Shut | HeadGate::Asked if !self.response.is_building() => Ok(true),
-            HeadGate::Shut | HeadGate::Asked => {
-                passage.gate = HeadGate::Asked;
+            HeadGate::Held | HeadGate::Requested if !self.response.is_building() => Ok(true),
+            HeadGate::Held | HeadGate::Requested => {
+                state.gate = HeadGate::Requested;
                 Ok(false)
             }
-            HeadGate::Watched => Err(ResponseError::Closed),
+            HeadGate::InReview => Err(ResponseError::Closed),
         }
     }
 
     /// When the time of whoever runs is used up.
     pub(super) fn deadline(&self) -> Instant {
-        let until = self.passage.as_ref().and_then(|passage| passage.until);
+        let until = self.middleware.as_ref().and_then(|state| state.until);
         until.map_or(self.clock.deadline, |until| until.min(self.clock.deadline))
     }
 
     /// The client was waited for, which is nobody's time.
-    pub(super) fn put_off(&mut self, waited: Duration) {
+    pub(super) fn extend_deadline(&mut self, waited: Duration) {
         self.clock.deadline += waited;
-        if let Some(until) = self.passage.as_mut().and_then(|passage| passage.until.as_mut()) {
+        if let Some(until) = self.middleware.as_mut().and_then(|state| state.until.as_mut()) {
             *until += waited;
         }
     }
 
-    fn passage(&mut self) -> &mut MiddlewareState {
-        self.passage.get_or_insert_default()
+    fn middleware_mut(&mut self) -> &mut MiddlewareState {
+        self.middleware.get_or_insert_default()
     }
 
     /// Whether a field may be changed now, for all that middleware has sealed.
     pub(super) fn may_change(&self, field: &str) -> bool {
-        let Some(passage) = &self.passage else { return true };
-        passage.gate == HeadGate::Watched || !passage.sealed.iter().any(|sealed| sealed.eq_ignore_ascii_case(field))
+        let Some(state) = &self.middleware else { return true };
+        state.gate == HeadGate::InReview || !state.sealed.iter().any(|sealed| sealed.eq_ignore_ascii_case(field))
     }
 
     /// Whether a middleware sees the request now.
     fn may_seal(&self) -> bool {
-        let is_called = |passage: &MiddlewareState| passage.middleware.is_some() && passage.gate != HeadGate::Watched;
-        self.passage.as_deref().is_some_and(is_called)
+        let is_called = |state: &MiddlewareState| state.middleware.is_some() && state.gate != HeadGate::InReview;
+        self.middleware.as_deref().is_some_and(is_called)
     }
 
     fn gate(&self) -> HeadGate {
-        self.passage.as_ref().map_or(HeadGate::Open, |passage| passage.gate)
+        self.middleware.as_ref().map_or(HeadGate::Open, |state| state.gate)
     }
 }
 
@@ -98,26 +98,26 @@ impl Inner {
 impl Exchange {
     /// Holds the head back until the chain has seen it.
     pub fn hold_head(&self) {
-        self.lock().passage().gate = HeadGate::Shut;
+        self.lock().middleware_mut().gate = HeadGate::Held;
     }
 
     /// Whether the head is held back and would be sent else.
     #[must_use]
-    pub fn holds_head(&self) -> bool {
+    pub fn is_head_held(&self) -> bool {
         let inner = &*self.lock();
-        inner.response.is_building() && matches!(inner.gate(), HeadGate::Shut | HeadGate::Asked)
+        inner.response.is_building() && matches!(inner.gate(), HeadGate::Held | HeadGate::Requested)
     }
 
     /// Whether something was written that waits for the head.
     #[must_use]
-    pub fn wants_head(&self) -> bool {
-        self.lock().gate() == HeadGate::Asked
+    pub fn is_head_requested(&self) -> bool {
+        self.lock().gate() == HeadGate::Requested
     }
 
     /// The chain is about to see the head. Where the handler has used up all of the time, it has `grace`.
-    pub fn show_head(&self, grace: Duration) {
+    pub fn begin_review(&self, grace: Duration) {
         let inner = &mut *self.lock();
-        inner.passage().gate = HeadGate::Watched;
+        inner.middleware_mut().gate = HeadGate::InReview;
         let now = Instant::now();
         if now >= inner.clock.deadline {
             inner.clock.deadline = now + grace;
@@ -126,27 +126,27 @@ impl Exchange {
 
     /// The chain has seen the head.
     pub fn release_head(&self) {
-        self.lock().passage().gate = HeadGate::Open;
+        self.lock().middleware_mut().gate = HeadGate::Open;
     }
 
     /// A middleware is called, for at most `timeout`.
     pub fn enter(&self, middleware: Arc<str>, timeout: Duration) {
         let inner = &mut *self.lock();
-        let passage = inner.passage();
-        (passage.middleware, passage.until) = (Some(middleware), Some(Instant::now() + timeout));
+        let state = inner.middleware_mut();
+        (state.middleware, state.until) = (Some(middleware), Some(Instant::now() + timeout));
     }
 
     /// It has ended well.
     pub fn leave(&self) {
         let inner = &mut *self.lock();
-        let passage = inner.passage();
-        (passage.middleware, passage.until) = (None, None);
+        let state = inner.middleware_mut();
+        (state.middleware, state.until) = (None, None);
     }
 
     /// The middleware that is called at the moment, or has failed.
     #[must_use]
     pub fn middleware(&self) -> Option<Arc<str>> {
-        self.lock().passage.as_ref()?.middleware.clone()
+        self.lock().middleware.as_ref()?.middleware.clone()
     }
 
     /// Waits until the head may be sent, or the response is over. The clock goes on: it is the chain's time.
@@ -165,7 +165,7 @@ impl Exchange {
     /// The bytes that were left under a name.
     #[must_use]
     pub fn note(&self, name: &str) -> Option<Bytes> {
-        self.lock().passage.as_ref()?.notes.get(name)
+        self.lock().middleware.as_ref()?.notes.get(name)
     }
 
     /// Leaves bytes under a name, in place of what it had.
@@ -173,13 +173,13 @@ impl Exchange {
     /// # Errors
     /// Past a bound: see [`ContextError`].
     pub fn set_note(&self, name: &str, value: &[u8]) -> Result<(), ContextError> {
-        self.lock().passage().notes.set(name, value)
+        self.lock().middleware_mut().notes.set(name, value)
     }
 
     /// The bytes that were left under a name that a middleware has sealed.
     #[must_use]
     pub fn sealed_note(&self, name: &str) -> Option<Bytes> {
-        self.lock().passage.as_ref()?.notes.sealed(name)
+        self.lock().middleware.as_ref()?.notes.sealed(name)
     }
 
     /// Lets nobody leave other bytes under a name. Only for a middleware that sees a request.
@@ -188,7 +188,7 @@ impl Exchange {
     /// See [`ContextError`].
     pub fn seal_note(&self, name: &str) -> Result<(), ContextError> {
         let inner = &mut *self.lock();
-        if inner.may_seal() { inner.passage().notes.seal(name) } else { Err(ContextError::Forbidden) }
+        if inner.may_seal() { inner.middleware_mut().notes.seal(name) } else { Err(ContextError::Forbidden) }
     }
 
     /// Lets nobody change a field of the response until the chain sees its head. Only for a middleware that sees a
@@ -202,7 +202,7 @@ impl Exchange {
             return Err(FieldError::Forbidden);
         }
         fields::check_name(name)?;
-        let sealed = &mut inner.passage().sealed;
+        let sealed = &mut inner.middleware_mut().sealed;
         if sealed.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             return Ok(());
         }
@@ -217,7 +217,7 @@ impl Exchange {
     /// body would not be true of it.
     pub fn clear_unsealed(&self) {
         let inner = &mut *self.lock();
-        let sealed = inner.passage.as_deref().map_or(&[][..], |passage| &passage.sealed);
+        let sealed = inner.middleware.as_deref().map_or(&[][..], |state| &state.sealed);
         if let Ok(fields) = inner.response.fields() {
             let is = |name: &str, other: &&str| name.eq_ignore_ascii_case(other);
             let describes_body = |name: &str| BODY_FIELDS.iter().any(|other| is(name, other));

@@ -78,7 +78,7 @@ fn a_write_waits_for_room_and_goes_on_where_it_was() {
     let chunk: Vec<u8> = (0..4000_u32).map(|at| b'a' + (at % 26) as u8).collect();
     let (mut offset, mut body, mut waits) = (0, String::new(), 0);
     while exchange.write(&chunk, &mut offset) == Ok(false) {
-        let mut room = pin!(exchange.room());
+        let mut room = pin!(exchange.writable());
         assert!(poll(room.as_mut()).is_pending());
         assert!(!exchange.can_resume());
         // Four pieces of 64 bytes, and one more that began below, as a chunk.
@@ -144,7 +144,7 @@ fn a_large_chunk_goes_past_the_output_to_a_client_that_takes_it() {
     let (exchange, chunk) = (large(&client), vec![b'x'; LARGE]);
     let mut offset = 0;
     while exchange.write(&chunk, &mut offset) == Ok(false) {
-        assert!(poll(pin!(exchange.room())).is_ready(), "the client would take more");
+        assert!(poll(pin!(exchange.writable())).is_ready(), "the client would take more");
     }
     assert_eq!(offset, LARGE);
     // What is left of the chunk in the end is not large.
@@ -212,7 +212,7 @@ fn a_write_after_the_end_does_not_wait_for_room() {
     let mut offset = 0;
     assert_eq!(exchange.write(&[b'x'; 1000], &mut offset), Ok(false));
     exchange.client_gone(HOUR);
-    assert!(poll(pin!(exchange.room())).is_ready());
+    assert!(poll(pin!(exchange.writable())).is_ready());
     assert_eq!(exchange.write(&[b'x'; 1000], &mut offset), Err(ResponseError::Closed));
 }
 
@@ -260,12 +260,12 @@ fn a_handler_that_gave_up_changes_nothing_more_and_says_why_once() {
 #[test]
 fn the_body_comes_in_pieces_no_larger_than_asked_for() {
     let exchange = exchange(options());
-    assert_eq!(exchange.wanted(), None);
+    assert_eq!(exchange.requested(), None);
     let mut first = pin!(exchange.read(3));
     assert!(poll(first.as_mut()).is_pending());
-    assert_eq!((exchange.wanted(), exchange.can_resume()), (Some(3), false));
-    exchange.supply(Bytes::from_static(b"abcde"));
-    assert_eq!((exchange.wanted(), exchange.can_resume()), (None, true));
+    assert_eq!((exchange.requested(), exchange.can_resume()), (Some(3), false));
+    exchange.push_piece(Bytes::from_static(b"abcde"));
+    assert_eq!((exchange.requested(), exchange.can_resume()), (None, true));
     assert_eq!(poll(first), Poll::Ready(Ok(Some(Bytes::from_static(b"abc")))));
     assert_eq!(poll(pin!(exchange.read(9))), Poll::Ready(Ok(Some(Bytes::from_static(b"de")))));
     let mut last = pin!(exchange.read(9));
@@ -362,10 +362,10 @@ fn nothing_of_a_response_is_encoded_before_its_head_was_seen() {
     exchange.hold_head();
     let mut offset = 0;
     assert_eq!((exchange.write(b"abc", &mut offset), offset), (Ok(false), 0));
-    assert!(exchange.wants_head() && exchange.holds_head());
-    let mut room = pin!(exchange.room());
+    assert!(exchange.is_head_requested() && exchange.is_head_held());
+    let mut room = pin!(exchange.writable());
     assert!(poll(room.as_mut()).is_pending());
-    exchange.show_head(HOUR);
+    exchange.begin_review(HOUR);
     // Who sees it cannot write.
     assert_eq!(exchange.write(b"x", &mut 0), Err(ResponseError::Closed));
     assert!(poll(room.as_mut()).is_pending());

@@ -99,7 +99,7 @@ fn add_response(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
                         if is_whole {
                             return Ok((Ok(()),));
                         }
-                        exchange.room().await;
+                        exchange.writable().await;
                     }
                     Err(error) => return Ok((Err(GuestError::from(error)),)),
                 }

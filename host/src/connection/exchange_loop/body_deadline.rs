@@ -28,11 +28,11 @@ where
 {
     /// Until when the body is waited for, where its client may take until `until` while the server does not stop.
     pub(super) fn body_until(&mut self, cx: &mut Context<'_>, until: Instant) -> Instant {
-        let (stopping, timeouts) = (self.wire.stopping, self.wire.timeouts);
-        let hurry = self.hurry.get_or_insert_with(|| Box::new(BodyDeadline::new(stopping)));
-        if hurry.by.is_none() && hurry.stopping.as_mut().poll(cx).is_ready() {
-            hurry.by = Some(Instant::now() + timeouts.drain_request);
+        let (stopping, timeouts) = (self.io.stopping, self.io.timeouts);
+        let body_deadline = self.body_deadline.get_or_insert_with(|| Box::new(BodyDeadline::new(stopping)));
+        if body_deadline.by.is_none() && body_deadline.stopping.as_mut().poll(cx).is_ready() {
+            body_deadline.by = Some(Instant::now() + timeouts.drain_request);
         }
-        hurry.by.map_or(until, |by| by.min(until))
+        body_deadline.by.map_or(until, |by| by.min(until))
     }
 }

@@ -49,17 +49,17 @@ where
     G: Future<Output = Result<Outcome, CallError>>,
 {
     /// Notices a client that resets while nothing is read from it, and a handler works for it.
-    pub(super) fn watch_absent(&mut self, cx: &mut Context<'_>) {
-        let may_be_gone = *self.wire.half_closed || is_full(self.wire.input);
+    pub(super) fn watch_client(&mut self, cx: &mut Context<'_>) {
+        let may_be_gone = *self.io.half_closed || is_full(self.io.input);
         if !may_be_gone || !self.is_running() {
             return;
         }
-        let socket = self.wire.socket;
-        let absent = self.absent.get_or_insert_with(|| {
+        let socket = self.io.socket;
+        let watch = self.watch.get_or_insert_with(|| {
             let sent = self.exchange.response(|response| response.sent_bytes());
             Box::new(ClientWatch::new(socket, sent))
         });
-        if absent.reset.as_mut().poll(cx).is_ready() {
+        if watch.reset.as_mut().poll(cx).is_ready() {
             self.lose_client(CloseReason::ClientGone);
             cx.waker().wake_by_ref();
         }
@@ -67,16 +67,16 @@ where
 
     /// Some time has passed since the client was last seen to take something. Where it has sent its last byte, and was
     /// sent nothing since then, its handler has no more time.
-    pub(super) fn give_up_absent(&mut self, cx: &mut Context<'_>) {
-        let Some(absent) = &mut self.absent else { return };
+    pub(super) fn give_up_client(&mut self, cx: &mut Context<'_>) {
+        let Some(watch) = &mut self.watch else { return };
         let (sent, waits) = self.exchange.response(|response| (response.sent_bytes(), !response.output().is_empty()));
-        let was_sent = waits || sent != absent.sent;
-        (absent.since, absent.sent) = (Instant::now(), sent);
-        if !*self.wire.half_closed {
+        let was_sent = waits || sent != watch.sent;
+        (watch.since, watch.sent) = (Instant::now(), sent);
+        if !*self.io.half_closed {
             // It has sent more than is read ahead: its end may be behind that.
-            *self.wire.half_closed = is_read_closed(cx, self.wire.socket);
+            *self.io.half_closed = is_read_closed(cx, self.io.socket);
         } else if !was_sent {
-            self.exchange.cut_short(absent.since, ClientLoss::HalfClosed);
+            self.exchange.cut_short(watch.since, ClientLoss::HalfClosed);
             self.expire(cx);
         }
     }

@@ -33,11 +33,11 @@ where
     G: Future<Output = Result<Outcome, CallError>>,
 {
     /// The handler has ended: what becomes of the response.
-    pub(super) fn settle(&mut self, end: Result<Outcome, CallError>) {
-        let ending = self.judge(end);
-        match self.held {
-            Some(_) => self.show(ending),
-            None => self.conclude(ending),
+    pub(super) fn on_handler_done(&mut self, end: Result<Outcome, CallError>) {
+        let ending = self.classify(end);
+        match self.gate {
+            Some(_) => self.review_or_finish(ending),
+            None => self.finish_with(ending),
         }
     }
 
@@ -49,12 +49,12 @@ where
     /// Tells the log why a guest gave no outcome.
     pub(super) fn tell(&self, error: &CallError) {
         if let Some(quota) = self.quota {
-            tell(self.route, quota, self.wire.audience, self.id, &self.exchange, error);
+            tell(self.route, quota, self.io.error_detail, self.id, &self.exchange, error);
         }
     }
 
     /// What the handler's end comes to. Its failure is told.
-    fn judge(&self, end: Result<Outcome, CallError>) -> HandlerEnd {
+    fn classify(&self, end: Result<Outcome, CallError>) -> HandlerEnd {
         let building = self.exchange.response(|response| response.is_building());
         let failed = self.exchange.body_error();
         let end = match (end, self.exchange.take_failure()) {
@@ -73,7 +73,7 @@ where
                 }
                 None => {
                     self.tell(&error);
-                    let details = explain(self.wire.audience, self.route, &self.exchange, &error);
+                    let details = explain(self.io.error_detail, self.route, &self.exchange, &error);
                     HandlerEnd::Failed(error.status(), details)
                 }
             },
@@ -91,24 +91,24 @@ where
     }
 
     /// Ends the response as the handler's end has it.
-    pub(super) fn conclude(&mut self, ending: HandlerEnd) {
+    pub(super) fn finish_with(&mut self, ending: HandlerEnd) {
         match ending {
             HandlerEnd::Failed(code, details) => self.fail(code, &details),
             HandlerEnd::Returned(Outcome::Close) => self.exchange.close(),
             HandlerEnd::Returned(Outcome::Manual) => self.leave_open(),
-            HandlerEnd::Returned(Outcome::Body(body)) => self.begin_tail(body),
+            HandlerEnd::Returned(Outcome::Body(body)) => self.send_last_piece(body),
         }
     }
 
     /// The last piece of the body, or all of it.
-    fn begin_tail(&mut self, body: Bytes) {
+    fn send_last_piece(&mut self, body: Bytes) {
         let length = body.len() as u64;
         if self.exchange.response(|response| response.contradicts(length)) {
             let (route, request) = (self.route, self.id);
             if self.may_tell() {
                 tracing::error!(target: "handler", route, request, "handler {route} returned {length} bytes against its content-length");
             }
-            let details = match self.wire.audience {
+            let details = match self.io.error_detail {
                 ErrorDetail::Public => String::new(),
                 ErrorDetail::Development => {
                     format!("handler {route} returned {length} bytes against its content-length")
@@ -116,7 +116,7 @@ where
             };
             return self.fail(500, &details);
         }
-        let drains = self.intake.abandon(self.wire.input);
+        let drains = self.body_reader.abandon(self.io.input);
         self.exchange.response(|response| {
             if response.is_over() {
                 return;
@@ -132,17 +132,17 @@ where
             if length == 0 {
                 let _ = response.finish(clock::date);
             } else {
-                self.tail = body;
+                self.last_piece = body;
             }
         });
     }
 
     /// Encodes the tail as far as there is room; true while some is left.
-    pub(super) fn feed_tail(&mut self) -> bool {
-        if self.tail.is_empty() {
+    pub(super) fn encode_last_piece(&mut self) -> bool {
+        if self.last_piece.is_empty() {
             return false;
         }
-        let tail = &mut self.tail;
+        let tail = &mut self.last_piece;
         self.exchange.response(|response| {
             if let Ok(sent @ 1..) = self.exchange.write_through(response, tail) {
                 tail.advance(sent);
@@ -165,13 +165,13 @@ where
                 let _ = response.finish(clock::date);
             }
         });
-        !self.tail.is_empty()
+        !self.last_piece.is_empty()
     }
 
     /// The handler failed: a status where the head is not sent, and else a response that looks cut.
     pub(super) fn fail(&mut self, code: u16, details: &str) {
         let timing = self.exchange.server_timing();
-        let drains = self.intake.abandon(self.wire.input);
+        let drains = self.body_reader.abandon(self.io.input);
         self.exchange.clear_unsealed();
         self.exchange.response(|response| {
             if !response.is_building() {
@@ -195,7 +195,7 @@ where
 pub(in crate::connection) fn tell(
     route: &str,
     quota: &Arc<LogQuota>,
-    audience: ErrorDetail,
+    error_detail: ErrorDetail,
     request: u64,
     exchange: &Exchange,
     error: &CallError,
@@ -206,7 +206,7 @@ pub(in crate::connection) fn tell(
         }
         return;
     }
-    if audience == ErrorDetail::Public && !quota.admit_failure(route, request, error) {
+    if error_detail == ErrorDetail::Public && !quota.admit_failure(route, request, error) {
         return;
     }
     match exchange.middleware() {
@@ -245,12 +245,12 @@ fn tell_lost(route: &str, request: u64, lost: ClientLoss, backtrace: &str) {
 
 /// The same for the page of those who develop, with what was printed last; nothing for all others.
 pub(in crate::connection) fn explain(
-    audience: ErrorDetail,
+    error_detail: ErrorDetail,
     route: &str,
     exchange: &Exchange,
     error: &CallError,
 ) -> String {
-    let told = match (audience, exchange.middleware()) {
+    let told = match (error_detail, exchange.middleware()) {
         (ErrorDetail::Public, _) => return String::new(),
         (ErrorDetail::Development, Some(middleware)) => format!("middleware {middleware} of {route} {error}"),
         (ErrorDetail::Development, None) => format!("handler {route} {error}"),

@@ -23,10 +23,10 @@ where
 
     /// Whether nothing moves until the client does, or its rate allows it.
     fn waits_for_client(&self) -> bool {
-        let (pump, intake) = (&self.pump, &self.intake);
+        let (pump, body_reader) = (&self.pump, &self.body_reader);
         let handler_rests = !self.is_running() || self.exchange.deadline().is_none();
         let pump_waits = pump.is_stalled() || pump.paced_until().is_some();
-        let intake_waits = intake.waits_until().is_some() || intake.paced_until().is_some();
-        self.gone.is_none() && handler_rests && (pump_waits || intake_waits)
+        let intake_waits = body_reader.waits_until().is_some() || body_reader.paced_until().is_some();
+        self.peer_gone.is_none() && handler_rests && (pump_waits || intake_waits)
     }
 }

@@ -15,13 +15,13 @@ use crate::guest::{CallError, Outcome};
 use crate::http::status;
 
 /// Those who see the head, as one future: the body of the failure that has taken the response's place, if one has.
-pub(in crate::connection) type Watchers<'c> = Pin<Box<dyn Future<Output = Option<Bytes>> + Send + 'c>>;
+pub(in crate::connection) type HeadReview<'c> = Pin<Box<dyn Future<Output = Option<Bytes>> + Send + 'c>>;
 
 /// A head that waits.
-pub(super) struct HeldHead<'c> {
-    watchers: Watchers<'c>,
+pub(super) struct MiddlewareGate<'c> {
+    review: HeadReview<'c>,
     /// Whether they see it now.
-    watched: bool,
+    in_review: bool,
     /// What is done when they have seen it; none while the handler waits in its write.
     ending: Option<HandlerEnd>,
 }
@@ -30,68 +30,68 @@ impl<'c, G> ExchangeLoop<'c, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// Holds the head back until the `watchers` have seen it.
-    pub(in crate::connection) fn hold(&mut self, watchers: Watchers<'c>) {
+    /// Holds the head back until the `review` have seen it.
+    pub(in crate::connection) fn hold_head(&mut self, review: HeadReview<'c>) {
         self.exchange.hold_head();
-        self.held = Some(Box::new(HeldHead { watchers, watched: false, ending: None }));
+        self.gate = Some(Box::new(MiddlewareGate { review, in_review: false, ending: None }));
     }
 
     /// Whether the head is seen now.
-    pub(super) fn is_watched(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| held.watched)
+    pub(super) fn is_in_review(&self) -> bool {
+        self.gate.as_ref().is_some_and(|held| held.in_review)
     }
 
     /// Polls who is next: the handler, or those who see the head while it waits.
-    pub(super) fn poll_held(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn poll_gate(&mut self, cx: &mut Context<'_>) {
         loop {
-            if let Some(held) = self.held.as_mut().filter(|held| held.watched) {
-                match held.watchers.as_mut().poll(cx) {
-                    Poll::Ready(failed) => self.release(failed),
+            if let Some(held) = self.gate.as_mut().filter(|held| held.in_review) {
+                match held.review.as_mut().poll(cx) {
+                    Poll::Ready(failed) => self.release_head(failed),
                     Poll::Pending => return,
                 }
             }
             self.poll_handler(cx);
-            if self.held.is_some() && !self.is_watched() && self.exchange.wants_head() {
-                self.watch(None);
+            if self.gate.is_some() && !self.is_in_review() && self.exchange.is_head_requested() {
+                self.run_on_response(None);
             }
-            if !self.is_watched() {
+            if !self.is_in_review() {
                 return;
             }
         }
     }
 
     /// Shows the head of a response that ends so, where there is one to be sent.
-    pub(super) fn show(&mut self, ending: HandlerEnd) {
+    pub(super) fn review_or_finish(&mut self, ending: HandlerEnd) {
         let ending = match ending {
-            ending if !self.exchange.holds_head() => return self.conclude(ending),
-            closed @ HandlerEnd::Returned(Outcome::Close) => return self.conclude(closed),
+            ending if !self.exchange.is_head_held() => return self.finish_with(ending),
+            closed @ HandlerEnd::Returned(Outcome::Close) => return self.finish_with(closed),
             returned @ HandlerEnd::Returned(Outcome::Body(_) | Outcome::Manual) => returned,
             HandlerEnd::Failed(code, details) => {
                 HandlerEnd::Returned(Outcome::Body(substitute(&self.exchange, self.id, code, &details)))
             }
         };
-        self.watch(Some(ending));
+        self.run_on_response(Some(ending));
     }
 
     /// The time of those who see the head is up while one of them waits.
-    pub(super) fn give_up_watching(&mut self, error: &CallError) {
+    pub(super) fn abort_middleware(&mut self, error: &CallError) {
         self.tell(error);
-        let details = explain(self.wire.audience, self.route, &self.exchange, error);
+        let details = explain(self.io.error_detail, self.route, &self.exchange, error);
         let body = substitute(&self.exchange, self.id, error.status(), &details);
-        self.release(Some(body));
+        self.release_head(Some(body));
     }
 
-    fn watch(&mut self, ending: Option<HandlerEnd>) {
-        if let Some(held) = &mut self.held {
-            (held.watched, held.ending) = (true, ending);
-            self.exchange.show_head(self.wire.timeouts.grace);
+    fn run_on_response(&mut self, ending: Option<HandlerEnd>) {
+        if let Some(held) = &mut self.gate {
+            (held.in_review, held.ending) = (true, ending);
+            self.exchange.begin_review(self.io.timeouts.grace);
         }
     }
 
     /// The head was seen. Where that has failed, the handler has nobody any more to write for.
-    fn release(&mut self, failed: Option<Bytes>) {
+    fn release_head(&mut self, failed: Option<Bytes>) {
         self.exchange.release_head();
-        let ending = self.held.take().and_then(|held| held.ending);
+        let ending = self.gate.take().and_then(|held| held.ending);
         let ending = match failed {
             Some(body) => {
                 self.handler.set(None);
@@ -100,7 +100,7 @@ where
             None => ending,
         };
         if let Some(ending) = ending {
-            self.conclude(ending);
+            self.finish_with(ending);
         }
     }
 }

@@ -19,8 +19,8 @@ where
         let parked = self.parking.filter(|_| !is_over).map(|(worker, route)| worker.park(route)).transpose();
         let unparked = parked.as_ref().err().copied();
         self.left_open = parked.ok().flatten();
-        let opening = self.opening.as_ref().filter(|_| self.left_open.is_some());
-        match opening.map(|opening| opening.answer()) {
+        let upgrade = self.upgrade.as_ref().filter(|_| self.left_open.is_some());
+        match upgrade.map(|upgrade| upgrade.answer()) {
             Some(Ok(())) => {}
             Some(Err(_)) => {
                 if self.may_tell() {
@@ -64,15 +64,15 @@ where
 
     /// What the connection is kept as.
     pub(super) fn kept(&mut self, place: ParkedPermit) -> Served {
-        match self.opening.take() {
-            Some(opening) => Served::Upgraded(Box::new(opening.open(self.pump.take(), place))),
+        match self.upgrade.take() {
+            Some(upgrade) => Served::Upgraded(Box::new(upgrade.open(self.pump.take(), place))),
             None => Served::LeftOpen(Box::new(self.park(place))),
         }
     }
 
     /// The response as the handler has left it. A body that is still to come leaves no next request to be found.
     fn park(&mut self, place: ParkedPermit) -> Parked {
-        let is_read = self.intake.abandon(self.wire.input) && self.intake.is_done();
+        let is_read = self.body_reader.abandon(self.io.input) && self.body_reader.is_done();
         let (mut response, subscriber) = self.exchange.leave_open();
         if !is_read {
             response.forbid_keep_alive();

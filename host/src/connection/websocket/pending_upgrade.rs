@@ -17,7 +17,7 @@ use crate::worker::{ParkedPermit, Worker};
 /// All that a WebSocket needs but its connection.
 pub(in crate::connection) struct PendingUpgrade {
     accept: AcceptKey,
-    origin: InvocationTemplate,
+    template: InvocationTemplate,
     upload: Option<Pacer>,
 }
 
@@ -31,9 +31,9 @@ impl PendingUpgrade {
         id: u64,
         upload: Option<Pacer>,
     ) -> Self {
-        let origin =
+        let template =
             InvocationTemplate { exchange: exchange.clone(), route: route.clone(), worker: worker.clone(), id };
-        Self { accept, origin, upload }
+        Self { accept, template, upload }
     }
 
     /// Answers the handshake.
@@ -41,30 +41,30 @@ impl PendingUpgrade {
     /// # Errors
     /// The handler has begun another answer.
     pub(in crate::connection) fn answer(&self) -> Result<(), ResponseError> {
-        self.origin.exchange.response(|response| response.switch_to_websocket(self.accept.as_str(), clock::date))
+        self.template.exchange.response(|response| response.switch_to_websocket(self.accept.as_str(), clock::date))
     }
 
     /// The WebSocket, after the answer was sent.
     pub(in crate::connection) fn open(self, pump: Pump, place: ParkedPermit) -> WebSocket {
-        let Self { accept: _, origin, upload } = self;
-        origin.exchange.upgrade();
+        let Self { accept: _, template, upload } = self;
+        template.exchange.upgrade();
         let now = Instant::now();
         WebSocket {
-            protocol: Protocol::new(origin.route.options.settings.max_message),
-            origin,
+            protocol: Protocol::new(template.route.options.settings.max_message),
+            template,
             queue: Queue::default(),
             pump,
             upload: Upload::new(upload),
             call: None,
             due: false,
             backlog: Backlog::default(),
-            heard: now,
-            pinged: None,
-            talked: now,
+            last_read: now,
+            ping_sent_at: None,
+            last_message: now,
             stopping: false,
             reason: None,
             close_by: None,
-            gone: false,
+            peer_gone: false,
             grace: None,
             slice: None,
             _place: place,
