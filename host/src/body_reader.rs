@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::config::Timeouts;
 use crate::exchange::{BodyError, Exchange};
 use crate::http::decode::{BodyDecoder, DecodeError, Decoded};
-use crate::pump::Pacer;
+use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 
 /// The most of an unread body that is read and dropped to keep a connection.

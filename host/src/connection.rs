@@ -3,7 +3,6 @@
 //! Owns the keep-alive loop and every reason to end it ([`CloseReason`]). It must not know Wasm, nor how a response
 //! is framed.
 
-mod buckets;
 mod buffers;
 mod chain;
 mod chunk_queue;
@@ -33,9 +32,9 @@ use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::head::{HeadError, HeadParser, RequestHead};
+use crate::rate::ConnectionBudgets;
 use crate::worker::{ShutdownWaiter, Worker};
 
-use buckets::ConnectionBuckets;
 use dispatch::RequestFuture;
 use exchange_loop::Served;
 use timer::Timer;
@@ -58,8 +57,8 @@ pub struct Connection {
     deadline: Instant,
     timer: Timer,
     peer: SocketAddr,
-    /// The buckets of routes whose `rate_scope` is `connection`.
-    buckets: ConnectionBuckets,
+    /// The budgets of routes whose `rate_scope` is `connection`.
+    rate_budgets: ConnectionBudgets,
 }
 
 impl Connection {
@@ -78,7 +77,7 @@ impl Connection {
             deadline: clock::recent(),
             timer: Timer::default(),
             peer,
-            buckets: ConnectionBuckets::default(),
+            rate_budgets: ConnectionBudgets::default(),
         })
     }
 

@@ -22,7 +22,7 @@ mod value;
 pub use builtin::{BUILTINS, Builtin, Limit, OptionKind, Preset, find};
 pub use check::{Fault, MAX_NAME_BYTES, MAX_OPTIONS, OptionError, is_name};
 pub use limit::Clamped;
-pub use settings::{RateScope, Settings};
+pub use settings::Settings;
 pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError, is_plain, printable};
 
 /// The resolved options of one route.

@@ -4,15 +4,14 @@
 //! to a [`DirectWriter`]. It must not know where the bytes come from, nor Wasm.
 
 use std::io::{self, IoSlice};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 
 use crate::config::Timeouts;
 use crate::exchange::{DirectWriter, Exchange};
-use crate::rate::TokenBucket;
+use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 
 #[cfg(test)]
@@ -49,9 +48,6 @@ impl DirectWriter for TcpStream {
         self.try_write_vectored(slices)
     }
 }
-
-/// How late the host may wake for a piece without losing that time from the rate: the bytes were waiting all along.
-const MAX_LATENESS: Duration = Duration::from_millis(100);
 
 /// The way of one response to its client.
 #[derive(Debug)]
@@ -134,78 +130,6 @@ impl Pump {
     pub fn rest(&mut self) {
         if let Some(pacer) = &mut self.pacer {
             pacer.rest();
-        }
-    }
-}
-
-/// One user of a token bucket, which others may share.
-#[derive(Debug)]
-pub struct Pacer {
-    bucket: Arc<Mutex<TokenBucket>>,
-    piece: usize,
-    /// Bytes reserved; they may be sent from `from` on.
-    reserved: usize,
-    from: Option<Instant>,
-    /// The moment at which the last piece was due, while bytes have been waiting ever since.
-    due: Option<Instant>,
-}
-
-impl Pacer {
-    /// A user of `bucket` that takes at most `piece` bytes at a time.
-    #[must_use]
-    pub fn new(bucket: Arc<Mutex<TokenBucket>>, piece: usize) -> Self {
-        Self { bucket, piece, reserved: 0, from: None, due: None }
-    }
-
-    /// The most bytes it takes at a time.
-    #[must_use]
-    pub fn piece(&self) -> usize {
-        self.piece
-    }
-
-    /// How many of `waiting` bytes may pass now, at least one. To be polled again at [`Self::waiting_until`].
-    pub fn poll(&mut self, waiting: usize, now: Instant) -> Poll<usize> {
-        if self.reserved == 0 {
-            let asked = waiting.min(self.piece);
-            let from = self.with_bucket(|bucket, due| bucket.reserve(asked as u64, due.unwrap_or(now)));
-            self.reserved = asked;
-            self.from = Some(from);
-        }
-        if let Some(from) = self.from {
-            if now < from {
-                return Poll::Pending;
-            }
-            self.due = now.checked_sub(MAX_LATENESS).map_or(Some(from), |late| Some(from.max(late)));
-            self.from = None;
-        }
-        Poll::Ready(self.reserved.min(waiting))
-    }
-
-    /// Says that `bytes` of what was allowed have passed.
-    pub fn spend(&mut self, bytes: usize) {
-        self.reserved = self.reserved.saturating_sub(bytes);
-    }
-
-    /// When the next piece may pass, while it is waited for.
-    #[must_use]
-    pub fn waiting_until(&self) -> Option<Instant> {
-        self.from
-    }
-
-    /// Nothing waits for this pacer: time that passes now is not made up for.
-    pub fn rest(&mut self) {
-        self.due = None;
-    }
-
-    fn with_bucket<R>(&self, work: impl FnOnce(&mut TokenBucket, Option<Instant>) -> R) -> R {
-        work(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner), self.due)
-    }
-}
-
-impl Drop for Pacer {
-    fn drop(&mut self) {
-        if self.reserved > 0 {
-            self.with_bucket(|bucket, _| bucket.refund(self.reserved as u64));
         }
     }
 }

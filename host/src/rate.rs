@@ -1,28 +1,33 @@
-//! Rates in bytes a second, as a token bucket.
+//! Rates in bytes a second: token buckets, who shares them, and how a transfer is paced by one.
 //!
-//! Owns the arithmetic of what may be sent when, and who shares a bucket. It reads no clock and never waits: the time
-//! is an argument, and so is exact in a test. It must not know what the bytes are.
+//! Nothing here waits, and the time is an argument, so that tests are exact; [`RouteRates::pacers`] alone reads the clock.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
+mod budget;
 mod clients;
 pub mod min_rate_timeout;
+mod pacer;
+mod route;
 #[cfg(test)]
 mod tests;
 
+pub use budget::Budget;
 pub use clients::Clients;
+pub use pacer::Pacer;
+pub use route::{ConnectionBudgets, Direction, Pacers, RateLimit, RateScope, RouteRates};
 
 /// A token bucket: by any time `t` since it was made, at most `burst + rate * t` bytes are allowed.
 ///
-/// Bytes are reserved before they are sent, so that those who share a bucket are served in the order they asked.
+/// Bytes are reserved before they are sent, so that users of one bucket are served in the order of their reservations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenBucket {
     rate: NonZeroU64,
     /// The most that `level` reaches.
     burst: i128,
-    /// What is in the bucket at `filled`, in billionths of a byte; below zero are bytes reserved ahead of their time.
-    /// One nanosecond adds `rate` of these: whole numbers, so that nothing is ever rounded away.
+    /// The level at `filled`, in billionths of a byte. It is negative while bytes are reserved ahead of their time. One
+    /// nanosecond adds `rate` of these: integers, so that nothing is lost to rounding.
     level: i128,
     filled: Instant,
 }
@@ -30,7 +35,7 @@ pub struct TokenBucket {
 /// Billionths in a byte, and nanoseconds in a second.
 const NANO: i128 = 1_000_000_000;
 
-/// As good as forever, and safe to add to any instant that a clock can show.
+/// Practically forever, and safe to add to any instant.
 const MAX_WAIT: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 impl TokenBucket {
@@ -41,8 +46,8 @@ impl TokenBucket {
         Self { rate, burst, level: burst, filled: now }
     }
 
-    /// Takes `bytes` out of the bucket and returns the moment from which they may be sent, which is `now` or before
-    /// where they may be sent at once.
+    /// Takes `bytes` out of the bucket and returns the moment from which they may be sent; it is not after `now` if they
+    /// may be sent at once.
     pub fn reserve(&mut self, bytes: u64, now: Instant) -> Instant {
         self.fill(now);
         self.level = self.level.saturating_sub(i128::from(bytes) * NANO);
@@ -57,7 +62,7 @@ impl TokenBucket {
         self.level = self.level.saturating_add(i128::from(bytes) * NANO).min(self.burst);
     }
 
-    /// Whether the bucket is as full as a new one: nobody gains by having another.
+    /// Whether the bucket is as full as a new one: a user gains nothing by a new bucket.
     #[must_use]
     pub fn is_full(&self, now: Instant) -> bool {
         self.level_at(now) == self.burst
@@ -65,7 +70,7 @@ impl TokenBucket {
 
     fn fill(&mut self, now: Instant) {
         self.level = self.level_at(now);
-        // Threads that share a bucket read the clock before they lock it: time may seem to go back, and then stands.
+        // Threads read the clock before they lock the bucket, so `now` may be before `filled`: then no time has passed.
         self.filled = self.filled.max(now);
     }
 
@@ -80,14 +85,4 @@ impl TokenBucket {
         let nanos = amount.div_ceil(u128::from(self.rate.get()));
         u64::try_from(nanos).map_or(MAX_WAIT, |nanos| Duration::from_nanos(nanos).min(MAX_WAIT))
     }
-}
-
-/// How many bytes to reserve at a time, at least 1: half the burst, so that a piece can wait while another is on its
-/// way, but no more than 10 ms of the rate where that is above one TCP segment.
-#[must_use]
-pub fn piece(rate: NonZeroU64, burst: u64) -> usize {
-    /// What fits into one TCP segment on Ethernet.
-    const SEGMENT_BYTES: u64 = 1460;
-    let piece = (burst / 2).min((rate.get() / 100).max(SEGMENT_BYTES)).max(1);
-    usize::try_from(piece).unwrap_or(usize::MAX)
 }

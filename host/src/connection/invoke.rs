@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Connection;
-use super::buckets::Direction;
 use super::buffers;
 use super::chain::{self, Responder};
 use super::exchange_loop::{ExchangeLoop, RETRY, Served};
@@ -24,9 +23,9 @@ use crate::http::framing::BodyFraming;
 use crate::http::head::RequestHead;
 use crate::http::response::{Response, ResponseOptions};
 use crate::meter::Stage;
-use crate::options::{RateScope, Settings};
-use crate::pump::{Pacer, Pump};
-use crate::rate;
+use crate::options::Settings;
+use crate::pump::Pump;
+use crate::rate::Pacers;
 use crate::routes::Route;
 use crate::websocket::handshake::{self, AcceptKey, HandshakeError};
 use crate::worker::{Admission, Worker};
@@ -143,7 +142,7 @@ impl Connection {
         accept: Option<AcceptKey>,
     ) -> ExchangeParts {
         let settings = &route.options.settings;
-        let (download, upload) = self.pacers(route);
+        let Pacers { download, upload } = route.rates.pacers(&route.mount.name, self.peer.ip(), &mut self.rate_budgets);
         let worker = &self.worker;
         let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
         let mut exchange = exchange(terms, settings, request, measured);
@@ -179,31 +178,9 @@ impl Connection {
         meter.add(Stage::Queued, arrival.elapsed());
         let timing = match self.worker.audience() {
             ErrorDetail::Public => Timing::Untold,
-            ErrorDetail::Development => Timing::ChildEvent,
+            ErrorDetail::Development => Timing::Told,
         };
         Some(Measured { meter, timing })
-    }
-
-    /// The pacers of the two directions, where the route has rates.
-    fn pacers(&mut self, route: &Arc<Route>) -> (Option<Pacer>, Option<Pacer>) {
-        let settings = &route.options.settings;
-        let download = settings.rate.map(|rate| (rate, settings.burst, Direction::Download));
-        let upload = settings.upload_rate.map(|rate| (rate, settings.upload_burst, Direction::Upload));
-        let mut pacer = |(rate, burst, direction)| {
-            let now = Instant::now();
-            let clients = match direction {
-                Direction::Download => &route.download,
-                Direction::Upload => &route.upload,
-            };
-            let bucket = match (settings.rate_scope, clients) {
-                (RateScope::Client, Some(clients)) => clients.bucket(self.peer.ip(), now),
-                (RateScope::Connection, _) | (RateScope::Client, None) => {
-                    self.buckets.get(&route.mount.name, direction, (rate, burst), now)
-                }
-            };
-            Pacer::new(bucket, rate::piece(rate, burst))
-        };
-        (download.map(&mut pacer), upload.map(&mut pacer))
     }
 }
 

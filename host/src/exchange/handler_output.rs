@@ -18,7 +18,7 @@ impl Exchange {
     /// Whether those who develop see its answer.
     #[must_use]
     pub fn is_for_developers(&self) -> bool {
-        matches!(self.measured, Some(Measured { timing: Timing::ChildEvent, .. }))
+        matches!(self.measured, Some(Measured { timing: Timing::Told, .. }))
     }
 
     /// The handler has printed a line, in which nothing drives a terminal.

@@ -13,7 +13,7 @@ pub enum Timing {
     #[default]
     Untold,
     /// As far as it is known when the head is decided, in `Server-Timing`.
-    ChildEvent,
+    Told,
 }
 
 /// What measures an exchange, and who is told.
@@ -38,7 +38,7 @@ impl Exchange {
         let Measured { meter, timing } = self.measured.as_ref()?;
         match timing {
             Timing::Untold => None,
-            Timing::ChildEvent => Some(meter.server_timing(Instant::now())),
+            Timing::Told => Some(meter.server_timing(Instant::now())),
         }
     }
 

@@ -132,7 +132,7 @@ impl CompileProcess {
                 }
                 ChildEvent::Frame(ChildFrame::Printed(line)) => log(&line, &request.name, &mut printed),
                 ChildEvent::Frame(ChildFrame::Refused(errors)) => return Err(ChildFailure::Refused(errors)),
-                ChildEvent::Frame(ChildFrame::ComponentFacts(facts)) => {
+                ChildEvent::Frame(ChildFrame::Facts(facts)) => {
                     let Some((accepted, code)) = accepted else {
                         return Err(ChildFailure::Refused(vec![LoadError::Crashed("it sent no code".to_owned())]));
                     };

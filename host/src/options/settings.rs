@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::builtin::{find, seconds};
 use super::{Entries, OptionSource, Value};
 use crate::push::{Overflow, QueueBounds, Quotas};
+use crate::rate::RateScope;
 use crate::share::Share;
 
 /// The host's own options of a route.
@@ -61,15 +62,6 @@ pub struct Settings {
     pub park_timeout: Option<Duration>,
     /// How long a response that was left open is silent before its client is probed: whole seconds.
     pub heartbeat: Option<Duration>,
-}
-
-/// Who shares a rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateScope {
-    /// All connections of a client.
-    Client,
-    /// Nobody: each connection has its own.
-    Connection,
 }
 
 /// How a burst follows from a rate and the options.

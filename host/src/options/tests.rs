@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::push::{Overflow, QueueBounds, Quotas};
+use crate::rate::RateScope;
 use crate::share::Share;
 
 type Given<'a> = &'a [(&'a str, Value)];

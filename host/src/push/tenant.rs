@@ -6,11 +6,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use super::{MAX_CHUNK_BYTES, MIN_CHUNK_COST, PushError};
-use crate::rate::TokenBucket;
+use crate::rate::Budget;
 
 /// Those who share topics: the routes of one directory, or those that the operator gives the same name. Topics of the
 /// same name in two scopes have nothing to do with each other.
@@ -70,7 +70,7 @@ struct Taken {
     topics: Arc<AtomicUsize>,
     subscribers: Arc<AtomicUsize>,
     /// What it may publish, where it has a rate.
-    published: Option<Arc<Mutex<TokenBucket>>>,
+    published: Option<Budget>,
 }
 
 /// One of what a quota counts, given back when dropped.
@@ -83,12 +83,12 @@ impl TopicUser {
     #[must_use]
     pub fn new(directory: &Path, named: Option<&str>, quotas: Quotas) -> Self {
         let home = Scope::of_directory(directory);
-        let bucket = |rate: NonZeroU64| {
+        let budget = |rate: NonZeroU64| {
             let burst = rate.get().max(MAX_CHUNK_BYTES as u64);
-            Arc::new(Mutex::new(TokenBucket::new(rate, burst, Instant::now())))
+            Budget::new(rate, burst, Instant::now())
         };
         let usage =
-            Taken { topics: Arc::default(), subscribers: Arc::default(), published: quotas.publish_rate.map(bucket) };
+            Taken { topics: Arc::default(), subscribers: Arc::default(), published: quotas.publish_rate.map(budget) };
         Self { scope: named.map_or(home, Scope::named), home, quotas, usage }
     }
 
@@ -124,15 +124,9 @@ impl TopicUser {
 
     /// Charges a chunk of `length` bytes to what it may publish.
     pub(super) fn charge(&self, length: usize, now: impl FnOnce() -> Instant) -> Result<(), PushError> {
-        let Some(bucket) = &self.usage.published else { return Ok(()) };
-        // A bucket is whole after every change.
-        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let (cost, now) = (length.max(MIN_CHUNK_COST) as u64, now());
-        if bucket.reserve(cost, now) <= now {
-            return Ok(());
-        }
-        bucket.refund(cost);
-        Err(PushError::PublishRate)
+        let Some(budget) = &self.usage.published else { return Ok(()) };
+        let is_allowed = budget.try_take(length.max(MIN_CHUNK_COST) as u64, now());
+        if is_allowed { Ok(()) } else { Err(PushError::PublishRate) }
     }
 }
 

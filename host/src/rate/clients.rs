@@ -1,41 +1,39 @@
-//! The token buckets of one route's clients: a rate is a client's, however many connections it opens.
+//! The budgets of one route's clients: a client has one rate, however many connections it opens.
 //!
-//! Owns who counts as one client and how long a bucket is kept. It must not know how a bucket counts.
+//! Owns which addresses count as one client, and how long a budget is kept.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::TokenBucket;
+use super::{Budget, RateLimit};
 
-/// The token buckets of one route, in one direction, by client.
+/// The budgets of one route, in one direction, by client.
 ///
-/// A bucket outlives its connections until it is full again, so that connecting anew gains nothing. Full ones that
-/// nobody holds are swept as others come: no more are kept than twice the clients of the last `burst / rate` seconds,
-/// and a few.
+/// A budget outlives its connections until it is full again, so that a client gains nothing by reconnecting. Full budgets
+/// that no connection uses are removed as others are added: at most twice the clients of the last `burst / rate` seconds,
+/// and a few, are kept.
 #[derive(Debug)]
 pub struct Clients {
-    rate: NonZeroU64,
-    burst: u64,
+    limit: RateLimit,
     shards: [Mutex<ClientShard>; SHARDS],
 }
 
-/// Enough that the threads of one machine seldom meet.
+/// Enough that the threads of one machine seldom wait for each other.
 const SHARDS: usize = 16;
 
-/// No shard is swept for fewer buckets than this.
+/// A shard with fewer budgets than this is not swept.
 const MIN_SWEEP: usize = 32;
 
 #[derive(Debug, Default)]
 struct ClientShard {
-    buckets: HashMap<Client, Arc<Mutex<TokenBucket>>>,
-    /// The number of buckets at which the next sweep is due.
+    budgets: HashMap<Client, Budget>,
+    /// The number of budgets at which the next sweep is due.
     sweep_at: usize,
 }
 
-/// What counts as one client. An IPv6 customer is given at least a /64, and can take any address in it.
+/// What counts as one client. An IPv6 customer gets at least a /64 and can use any address in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Client {
     V4(Ipv4Addr),
@@ -43,47 +41,42 @@ enum Client {
 }
 
 impl Clients {
-    /// Buckets for `rate` bytes a second and `burst` bytes at once, for each client.
+    /// A budget within `limit` for each client.
     #[must_use]
-    pub fn new(rate: NonZeroU64, burst: u64) -> Self {
-        Self { rate, burst, shards: Default::default() }
+    pub fn new(limit: RateLimit) -> Self {
+        Self { limit, shards: Default::default() }
     }
 
-    /// The bucket that all connections of the client at `address` share.
-    pub fn bucket(&self, address: IpAddr, now: Instant) -> Arc<Mutex<TokenBucket>> {
+    /// The budget that all connections of the client at `address` share.
+    pub fn budget(&self, address: IpAddr, now: Instant) -> Budget {
         let client = Client::from(address);
         let mut shard = locked(&self.shards[client.shard()]);
-        if let Some(bucket) = shard.buckets.get(&client) {
-            return Arc::clone(bucket);
+        if let Some(budget) = shard.budgets.get(&client) {
+            return budget.clone();
         }
         shard.sweep(now);
-        let bucket = Arc::new(Mutex::new(TokenBucket::new(self.rate, self.burst, now)));
-        shard.buckets.insert(client, Arc::clone(&bucket));
-        bucket
-    }
-
-    /// Whether its buckets are filled as fast and hold as much as those of another.
-    #[must_use]
-    pub fn paces_like(&self, other: &Self) -> bool {
-        (self.rate, self.burst) == (other.rate, other.burst)
+        let budget = Budget::new(self.limit.rate, self.limit.burst, now);
+        shard.budgets.insert(client, budget.clone());
+        budget
     }
 
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
-        self.shards.iter().map(|shard| locked(shard).buckets.len()).sum()
+        self.shards.iter().map(|shard| locked(shard).budgets.len()).sum()
     }
 }
 
 impl ClientShard {
-    /// Drops what is as good as new, once the shard has doubled since the last time: a constant cost per insertion.
+    /// Removes budgets that are as good as new, once the shard has doubled since the last time: a constant cost per
+    /// insertion.
     fn sweep(&mut self, now: Instant) {
-        if self.buckets.len() < self.sweep_at.max(MIN_SWEEP) {
+        if self.budgets.len() < self.sweep_at.max(MIN_SWEEP) {
             return;
         }
-        // Clones are made under this shard's lock only: a count of one cannot grow meanwhile.
-        self.buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !locked(bucket).is_full(now));
-        self.buckets.shrink_to(MIN_SWEEP.max(2 * self.buckets.len()));
-        self.sweep_at = 2 * self.buckets.len();
+        // Budgets are cloned under this shard's lock only, so an unused one stays unused meanwhile.
+        self.budgets.retain(|_, budget| !budget.is_unused(now));
+        self.budgets.shrink_to(MIN_SWEEP.max(2 * self.budgets.len()));
+        self.sweep_at = 2 * self.budgets.len();
     }
 }
 
@@ -107,7 +100,7 @@ impl From<IpAddr> for Client {
     }
 }
 
-/// A panic elsewhere cannot leave a bucket or a shard half changed: there is nothing in them to repair.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Each change of a shard is complete before anything can panic.
+fn locked(shard: &Mutex<ClientShard>) -> MutexGuard<'_, ClientShard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,12 +2,11 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU64;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{Clients, TokenBucket, piece};
+use super::{Clients, RateLimit, TokenBucket};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -118,13 +117,14 @@ fn a_piece_is_half_the_burst_and_at_most_ten_milliseconds_or_a_segment() {
         (1, 1, 1),
         (u64::MAX, MIB, 524_288),
     ] {
-        assert_eq!(piece(rate(per_second), burst), expected, "{per_second} bytes a second, a burst of {burst}");
+        let limit = RateLimit { rate: rate(per_second), burst };
+        assert_eq!(limit.piece(), expected, "{per_second} bytes a second, a burst of {burst}");
     }
 }
 
 #[test]
-fn one_client_has_one_bucket_whatever_form_its_address_has() {
-    let clients = Clients::new(rate(10), 10);
+fn one_client_has_one_budget_whatever_form_its_address_has() {
+    let clients = Clients::new(RateLimit { rate: rate(10), burst: 10 });
     let now = Instant::now();
     for (one, other, same) in [
         ("192.0.2.1", "192.0.2.1", true),
@@ -133,40 +133,40 @@ fn one_client_has_one_bucket_whatever_form_its_address_has() {
         ("2001:db8:0:7::1", "2001:db8:0:7:ffff::2", true),
         ("2001:db8:0:7::1", "2001:db8:0:8::1", false),
     ] {
-        let (first, second) = (clients.bucket(address(one), now), clients.bucket(address(other), now));
-        assert_eq!(Arc::ptr_eq(&first, &second), same, "{one} and {other}");
+        let (first, second) = (clients.budget(address(one), now), clients.budget(address(other), now));
+        assert_eq!(first.is_same(&second), same, "{one} and {other}");
     }
 }
 
 #[test]
-fn a_client_that_connects_anew_finds_its_bucket_as_it_left_it() {
-    let clients = Clients::new(rate(10), 10);
+fn a_client_that_reconnects_finds_its_budget_as_it_left_it() {
+    let clients = Clients::new(RateLimit { rate: rate(10), burst: 10 });
     let start = Instant::now();
     let client = address("192.0.2.1");
     reserve(&clients, client, 30, start);
     // Others come, sweeps run, and its bucket is not full before 3 s have passed.
     for other in 0..10_000_u32 {
-        clients.bucket(IpAddr::V4(other.into()), start + Duration::from_millis(2999));
+        let _ = clients.budget(IpAddr::V4(other.into()), start + Duration::from_millis(2999));
     }
     let now = start + Duration::from_millis(2999);
     assert_eq!(reserve(&clients, client, 10, now), start + Duration::from_secs(3));
 }
 
 #[test]
-fn full_buckets_that_nobody_holds_are_swept() {
-    let clients = Clients::new(rate(10), 10);
+fn full_budgets_that_nobody_uses_are_removed() {
+    let clients = Clients::new(RateLimit { rate: rate(10), burst: 10 });
     let start = Instant::now();
-    let held = clients.bucket(address("2001:db8::1"), start);
+    let held = clients.budget(address("2001:db8::1"), start);
     for client in 0..100_000_u32 {
         // Each is full again after a second, in which a thousand clients come.
         reserve(&clients, IpAddr::V4(client.into()), 10, start + Duration::from_millis(client.into()));
     }
     assert!(clients.kept() <= 2 * 1000 + 16 * 32 + 1, "{} are kept", clients.kept());
-    assert!(Arc::ptr_eq(&held, &clients.bucket(address("2001:db8::2"), start)));
+    assert!(held.is_same(&clients.budget(address("2001:db8::2"), start)));
 }
 
 fn reserve(clients: &Clients, client: IpAddr, bytes: u64, now: Instant) -> Instant {
-    clients.bucket(client, now).lock().unwrap_or_else(PoisonError::into_inner).reserve(bytes, now)
+    clients.budget(client, now).reserve(bytes, now)
 }
 
 proptest! {

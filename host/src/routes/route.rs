@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::holders::Authority;
 use super::middleware::ChainLink;
 use crate::guest::Handler;
-use crate::options::{Options, RateScope};
+use crate::options::Options;
 use crate::push::TopicUser;
-use crate::rate::Clients;
+use crate::rate::{RateLimit, RouteRates};
 use crate::share::RouteUsage;
 
 #[cfg(test)]
@@ -28,10 +28,8 @@ pub struct Route<H = Handler> {
     pub handler: Arc<H>,
     /// The middleware around its handler, the outermost first.
     pub chain: Vec<ChainLink>,
-    /// The clients that share its `rate`; none where it has no rate or its scope is the connection.
-    pub download: Option<Arc<Clients>>,
-    /// The clients that share its `upload_rate`; none where it has no such rate or its scope is the connection.
-    pub upload: Option<Arc<Clients>>,
+    /// Its `rate` and `upload_rate`.
+    pub rates: RouteRates,
     /// What it is among the topics.
     pub tenant: Arc<TopicUser>,
     /// The invocations that run, of all its versions, where it has a `concurrency`.
@@ -69,13 +67,12 @@ impl<H> Route<H> {
     /// A route that nobody uses yet.
     pub fn new(mount: Mount, options: Options, handler: Arc<H>) -> Self {
         let settings = &options.settings;
-        let (rate, upload_rate) = match settings.rate_scope {
-            RateScope::Client => (settings.rate, settings.upload_rate),
-            RateScope::Connection => (None, None),
-        };
         Self {
-            download: rate.map(|rate| Arc::new(Clients::new(rate, settings.burst))),
-            upload: upload_rate.map(|rate| Arc::new(Clients::new(rate, settings.upload_burst))),
+            rates: RouteRates::new(
+                settings.rate.map(|rate| RateLimit { rate, burst: settings.burst }),
+                settings.upload_rate.map(|rate| RateLimit { rate, burst: settings.upload_burst }),
+                settings.rate_scope,
+            ),
             running: Arc::default(),
             usage: Arc::default(),
             tenant: Arc::new(TopicUser::new(&mount.directory, mount.topics.as_deref(), settings.push_quotas)),
@@ -94,8 +91,7 @@ impl<H> Route<H> {
             options: self.options.clone(),
             handler: self.handler.clone(),
             chain,
-            download: self.download.clone(),
-            upload: self.upload.clone(),
+            rates: self.rates.clone(),
             tenant: self.tenant.clone(),
             running: self.running.clone(),
             usage: self.usage.clone(),
@@ -115,8 +111,7 @@ impl<H> Route<H> {
             Arc::make_mut(&mut self.options).log = before.options.log.clone();
         }
         Self {
-            download: succeeding(self.download, before.download.as_ref()),
-            upload: succeeding(self.upload, before.upload.as_ref()),
+            rates: self.rates.succeeding(&before.rates),
             tenant: Arc::new(self.tenant.succeeding(&before.tenant)),
             running: before.running.clone(),
             usage: before.usage.clone(),
@@ -132,12 +127,6 @@ impl<H> Route<H> {
         self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(RoutePermit(Some(&self.running)))
     }
-}
-
-/// The buckets of the version before, where they fill as fast.
-fn succeeding(clients: Option<Arc<Clients>>, before: Option<&Arc<Clients>>) -> Option<Arc<Clients>> {
-    let clients = clients?;
-    Some(before.filter(|before| before.paces_like(&clients)).cloned().unwrap_or(clients))
 }
 
 impl Drop for RoutePermit<'_> {

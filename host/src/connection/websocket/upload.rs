@@ -5,7 +5,7 @@
 use std::task::Poll;
 use std::time::Instant;
 
-use crate::pump::Pacer;
+use crate::rate::Pacer;
 
 /// How much is read at once.
 const READ: usize = 16 * 1024;

@@ -54,7 +54,7 @@ pub fn compile_for(parent: u32) -> io::Result<()> {
         Ok(facts) if facts.encode().len() > MAX_FACTS_BYTES => {
             ChildFrame::Refused(vec![LoadError::Describe(format!("it declares more than {MAX_FACTS_BYTES} bytes"))])
         }
-        Ok(facts) => ChildFrame::ComponentFacts(facts),
+        Ok(facts) => ChildFrame::Facts(facts),
         Err(errors) => ChildFrame::Refused(errors),
     });
     frames.send(&last)

@@ -40,7 +40,7 @@ pub(in crate::guest) enum ChildFrame {
     /// A line that the component has printed.
     Printed(Json),
     /// What was found out of it. It is the last.
-    ComponentFacts(ComponentFacts),
+    Facts(ComponentFacts),
     /// Why it is no good. It is the last.
     Refused(Vec<LoadError>),
 }
@@ -101,7 +101,7 @@ impl ChildFrame {
         match self {
             Self::Code(code) => write(CODE, code),
             Self::Printed(line) => write(PRINTED, line.to_string().as_bytes()),
-            Self::ComponentFacts(facts) => write(FACTS, &facts.encode()),
+            Self::Facts(facts) => write(FACTS, &facts.encode()),
             Self::Refused(errors) => {
                 let errors: Vec<Json> = errors.iter().filter_map(encode_error).collect();
                 write(REFUSED, json!(errors).to_string().as_bytes())
@@ -131,7 +131,7 @@ impl ChildFrame {
         Ok(Some(match kind[0] {
             CODE => Self::Code(payload),
             PRINTED => Self::Printed(serde_json::from_slice(&payload)?),
-            FACTS => Self::ComponentFacts(ComponentFacts::decode(&payload).ok_or_else(wrong)?),
+            FACTS => Self::Facts(ComponentFacts::decode(&payload).ok_or_else(wrong)?),
             REFUSED => {
                 let errors: Vec<Json> = serde_json::from_slice(&payload)?;
                 Self::Refused(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::options::Value;
-use crate::rate::Clients;
+use crate::rate::ConnectionBudgets;
 use crate::routes::holders::CLAIM_KEPT;
 use crate::routes::table::tests::{declared, route, route_with};
 
@@ -213,12 +213,17 @@ fn a_changed_route_takes_over_what_its_requests_share() {
         catalog.table().0.routes()[0].route.clone()
     };
     let (first, second, third) = (next(1, 1000), next(2, 1000), next(3, 2000));
-    let same = |one: &Option<Arc<Clients>>, other: &Option<Arc<Clients>>| {
-        Arc::ptr_eq(one.as_ref().expect("it has a rate"), other.as_ref().expect("it has a rate"))
+    let budgets = |route: &Route<()>| {
+        let address = std::net::IpAddr::from([192, 0, 2, 1]);
+        let pacers = route.rates.pacers(&"a".into(), address, &mut ConnectionBudgets::default());
+        [pacers.download, pacers.upload].map(|pacer| pacer.expect("it has a rate").budget().clone())
     };
-    assert!(same(&first.download, &second.download) && same(&first.upload, &second.upload));
-    assert!(!same(&second.download, &third.download), "the rate is another");
-    assert!(same(&second.upload, &third.upload));
+    let same = |one: &Route<()>, other: &Route<()>| {
+        let (one, other) = (budgets(one), budgets(other));
+        [one[0].is_same(&other[0]), one[1].is_same(&other[1])]
+    };
+    assert_eq!(same(&first, &second), [true, true]);
+    assert_eq!(same(&second, &third), [false, true], "the rate is another");
     let running = first.admit().expect("nothing else runs");
     assert!(third.admit().is_none(), "a version before still runs");
     drop(running);

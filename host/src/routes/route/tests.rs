@@ -28,22 +28,6 @@ fn without_a_concurrency_everyone_is_admitted() {
 }
 
 #[test]
-fn clients_share_a_rate_unless_its_scope_is_the_connection() {
-    let rate = ("rate", Value::Integer(1000));
-    let upload = ("upload_rate", Value::Integer(1000));
-    let connection = ("rate_scope", Value::Text("connection".to_owned()));
-    for (options, shared) in [
-        (vec![], (false, false)),
-        (vec![rate.clone()], (true, false)),
-        (vec![upload], (false, true)),
-        (vec![rate, connection], (false, false)),
-    ] {
-        let route = route(&options);
-        assert_eq!((route.download.is_some(), route.upload.is_some()), shared, "{options:?}");
-    }
-}
-
-#[test]
 fn a_version_of_a_route_counts_on_from_the_one_before() {
     let before = route(&[]);
     before.usage.add(crate::share::Resource::Invocations, 3);
