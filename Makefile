@@ -64,7 +64,7 @@ $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 
 # In two runs: together, features that only tests need would build wasmtime a second time.
 test: target curl proxies $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
-	$(CARGO) test --locked --release --package host
+	$(CARGO) test --locked --release --package host --package host-protocol
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package wit-package
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
 
@@ -97,7 +97,7 @@ test-proxies: target proxies ## Test the book's recipes for proxies, installing 
 
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --release --package host --package artifacts --all-targets -- -D warnings
+	$(CARGO) clippy --locked --release --package host --package host-protocol --package artifacts --all-targets -- -D warnings
 	$(CARGO) clippy --locked --release --package guest-sdk --package guest-sdk-macros --package wit-package \
 		--all-targets -- -D warnings
 	$(CARGO) clippy --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
@@ -110,7 +110,7 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) clippy --locked --profile handler --target $(WASM) --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
 		--package wasi-http-hello --package wasi-http-p3-hello -- -D warnings
 	@sha256sum --check --quiet examples/bindings.sha256 || { echo "examples/bindings makes those of this world" >&2; exit 1; }
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host --package host-protocol
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
 
 book: ## Make pages of the book in target/book, installing mdBook; `make test` tests what it says

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use host::http::head::{HeadLimits, HeadParser, Version};
-use host::http::response::{Date, Response, ResponseOptions};
+use host::http::date::Date;
+use host::http::version::Version;
+use host::http1::head::{HeadLimits, HeadParser};
 use host::rate::TokenBucket;
+use host::response::{Response, ResponseOptions};
 
 /// Calls a sample: what divan finds by itself from a first, cold call is too few for the clock.
 const CALLS: u32 = 1000;

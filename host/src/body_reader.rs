@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::config::Timeouts;
 use crate::exchange::{BodyError, Exchange};
-use crate::http::decode::{BodyDecoder, DecodeError, Decoded};
+use crate::http1::decode::{BodyDecoder, DecodeError, Decoded};
 use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::http::response::Date;
+use crate::http::date::Date;
 
 /// What the moments are counted from.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access_log::AccessLog;
-use crate::http::head::HeadLimits;
+use crate::http1::head::HeadLimits;
 use crate::options::Value;
 use crate::routes::Declare;
 

@@ -31,7 +31,8 @@ use tokio::net::TcpStream;
 use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
-use crate::http::head::{HeadError, HeadParser, RequestHead};
+use crate::http::head::RequestHead;
+use crate::http1::head::{HeadError, HeadParser};
 use crate::rate::ConnectionBudgets;
 use crate::worker::{ShutdownWaiter, Worker};
 

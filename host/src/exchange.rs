@@ -16,8 +16,8 @@ use bytes::Bytes;
 use crate::clock;
 use crate::http::fields::{FieldError, Fields};
 use crate::http::head::RequestHead;
-use crate::http::response::{Response, ResponseError};
 use crate::push::Subscriber;
+use crate::response::{Response, ResponseError};
 
 mod body_error;
 mod context;

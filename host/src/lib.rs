@@ -39,7 +39,6 @@ mod connection;
 pub mod diagnostic;
 mod exchange;
 pub mod guest;
-pub mod http;
 pub mod line_writer;
 pub mod log_quota;
 pub mod meter;
@@ -52,3 +51,5 @@ pub mod server;
 pub mod share;
 pub mod websocket;
 mod worker;
+
+pub use protocol::{http, http1, response};

@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use crate::http::chunk::Chunk;
+use crate::http1::chunk::Chunk;
 
 pub use inbox::{InboxEnd, InboxItem, Overflow, QueueBounds};
 pub use subscriber::Subscriber;

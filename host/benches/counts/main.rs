@@ -27,7 +27,7 @@ const REQUESTS: [(&str, &str); 5] = [
 
 /// The parts of a request, by the function that each is the inclusive cost of.
 const PARTS: [(&str, &str); 5] = [
-    ("parse the head", "host::http::head::HeadParser::parse"),
+    ("parse the head", "protocol::http1::head::HeadParser::parse"),
     ("find the route", "host::routes::table::RouteTable<H>::lookup"),
     ("make the instance", "wasmtime::runtime::component::instance::InstancePre<T>::instantiate_async"),
     ("call it", "wasmtime::runtime::component::func::typed::TypedFunc<Params,Return>::call_impl"),

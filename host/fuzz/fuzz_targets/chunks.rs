@@ -3,10 +3,10 @@
 #![no_main]
 
 use bytes::BytesMut;
-use host_fuzz::http::decode::{BodyDecoder, DecodeError, Decoded, MAX_LINE, check_begun};
-use host_fuzz::http::framing::BodyFraming;
 use host_fuzz::pieces;
 use libfuzzer_sys::fuzz_target;
+use protocol::http1::decode::{BodyDecoder, DecodeError, Decoded, MAX_LINE, check_begun};
+use protocol::http1::framing::BodyFraming;
 
 const MAX_BODY: u64 = 4096;
 

@@ -4,10 +4,11 @@
 
 use bytes::BytesMut;
 use host_fuzz::connection::LIMITS;
-use host_fuzz::http::framing::{expectation, keep_alive, request_framing};
-use host_fuzz::http::head::{HeadError, HeadParser, RequestHead};
 use host_fuzz::pieces;
 use libfuzzer_sys::fuzz_target;
+use protocol::http::head::RequestHead;
+use protocol::http1::framing::{expectation, keep_alive, request_framing};
+use protocol::http1::head::{HeadError, HeadParser};
 
 /// What became of the bytes: a head and how many bytes are behind it, an error, or neither yet.
 type Parsed = Result<Option<(RequestHead, usize)>, HeadError>;

@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 
-use crate::http::decode::{BodyDecoder, Decoded};
-use crate::http::framing::BodyFraming;
+use protocol::http1::decode::{BodyDecoder, Decoded};
+use protocol::http1::framing::BodyFraming;
 
 /// Reads all of `sent` as responses, one for each of `head_only`, and panics where they are not well-formed. `closed`
 /// says whether the host closed the connection behind them: the last response must have said so, and no other.

@@ -5,10 +5,13 @@
 
 use bytes::BytesMut;
 
-use crate::http::decode::{BodyDecoder, Decoded};
-use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
-use crate::http::head::{HeadLimits, HeadParser, RequestHead, Version};
-use crate::http::response::{Date, Response, ResponseOptions};
+use protocol::http::date::Date;
+use protocol::http::head::RequestHead;
+use protocol::http::version::Version;
+use protocol::http1::decode::{BodyDecoder, Decoded};
+use protocol::http1::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
+use protocol::http1::head::{HeadLimits, HeadParser};
+use protocol::response::{Response, ResponseOptions};
 
 fn date() -> Date {
     *b"Sun, 06 Nov 1994 08:49:37 GMT"
@@ -55,7 +58,7 @@ impl Connection {
         self.input.extend_from_slice(bytes);
         while !self.closed && self.step() {}
         // What waits for more is bounded: a head, or a line of the chunked coding.
-        assert!(self.input.len() <= bytes.len() + LIMITS.max_bytes.max(crate::http::decode::MAX_LINE));
+        assert!(self.input.len() <= bytes.len() + LIMITS.max_bytes.max(protocol::http1::decode::MAX_LINE));
     }
 
     /// Whether the host has closed the connection.

@@ -1,22 +1,4 @@
-//! What the fuzz targets share: the host's `http`, a connection made of it alone, and a client that reads strictly.
-//!
-//! The modules of `http` are compiled here a second time, from the same files. They do no IO and need four small
-//! crates; the host as a dependency would bring wasmtime, to be built with a sanitizer, for code that never calls it.
-
-#[path = "../../src/http"]
-pub mod http {
-    pub mod accept;
-    pub mod chunk;
-    pub mod decode;
-    pub mod fields;
-    pub mod framing;
-    pub(crate) mod grammar;
-    pub mod head;
-    pub(crate) mod line;
-    pub mod response;
-    pub mod status;
-    pub mod target;
-}
+//! What the fuzz targets share: a connection made of `host-protocol` alone, and a client that reads strictly.
 
 pub mod client;
 pub mod connection;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::close_reason::CloseReason;
-use crate::http::head::{RequestHead, Version};
+use crate::http::head::RequestHead;
+use crate::http::version::Version;
 use crate::meter::Cost;
 
 /// The most bytes of a target that are logged.

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use super::*;
-use crate::http::head::Version;
+use crate::http::version::Version;
 use crate::meter::Cost;
 
 fn entry() -> EndedRequest {

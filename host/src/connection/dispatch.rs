@@ -16,12 +16,13 @@ use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
 use crate::exchange::{Exchange, Request};
 use crate::guest::{CallError, Outcome};
-use crate::http::decode::{BodyDecoder, check_begun};
-use crate::http::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
-use crate::http::head::{HeadError, RequestHead};
+use crate::http::head::RequestHead;
 use crate::http::loopback;
-use crate::http::response::{Response, ResponseOptions};
+use crate::http1::decode::{BodyDecoder, check_begun};
+use crate::http1::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
+use crate::http1::head::HeadError;
 use crate::pump::Pump;
+use crate::response::{Response, ResponseOptions};
 use crate::routes::{Lookup, Params};
 
 /// The size of a piece where no route says otherwise.

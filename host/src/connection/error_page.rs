@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 
 use crate::clock;
 use crate::http::accept::BodyForm;
-use crate::http::response::{Response, ResponseError};
 use crate::http::status;
+use crate::response::{Response, ResponseError};
 
 #[cfg(test)]
 mod tests;

@@ -26,9 +26,9 @@ use crate::config::{ErrorDetail, Timeouts};
 use crate::exchange::{ClientLoss, Exchange};
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{self, CallError, Outcome};
-use crate::http::response::Response;
 use crate::log_quota::LogQuota;
 use crate::pump::Pump;
+use crate::response::Response;
 use crate::routes::Route;
 use crate::worker::{ParkedPermit, Shutdown, Worker};
 

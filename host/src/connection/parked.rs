@@ -20,12 +20,12 @@ use super::timer::Timer;
 use super::{Connection, buffers};
 use crate::clock;
 use crate::close_reason::CloseReason;
-use crate::http::chunk::Chunk;
-use crate::http::response::Response;
 use crate::http::status;
+use crate::http1::chunk::Chunk;
 use crate::options::Settings;
 use crate::pump::{Output, Pump};
 use crate::push::{InboxEnd, InboxItem, Subscriber};
+use crate::response::Response;
 use crate::worker::{ParkedPermit, Shutdown};
 
 /// The chunks that are taken from the queue at once, and the bytes past which no other is.

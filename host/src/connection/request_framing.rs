@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use crate::http::framing::BodyFraming;
-use crate::http::head::Version;
+use crate::http::version::Version;
+use crate::http1::framing::BodyFraming;
 
 /// What a request's head says of the connection and the body.
 pub(super) struct RequestFraming {

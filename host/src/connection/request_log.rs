@@ -10,8 +10,8 @@ use super::exchange_loop::Served;
 use crate::access_log::{AccessLog, EndedRequest, LoggedRequestLine, ResponseEnd};
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
-use crate::http::response::Response;
 use crate::meter::Cost;
+use crate::response::Response;
 
 /// A request that is logged when this is closed, or dropped.
 #[derive(Debug)]

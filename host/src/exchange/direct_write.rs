@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Exchange;
 use crate::clock;
-use crate::http::response::{Response, ResponseError};
+use crate::response::{Response, ResponseError};
 
 /// How long a handler that writes runs before it rests: less than a tick of the epoch.
 pub(crate) const MAX_RUN: Duration = Duration::from_millis(2);

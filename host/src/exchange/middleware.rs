@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::context::ContextEntries;
 use super::{ContextError, Exchange, Inner};
 use crate::http::fields::{self, FieldError};
-use crate::http::response::ResponseError;
+use crate::response::ResponseError;
 
 /// Fields that are true of one body alone.
 const BODY_FIELDS: [&str; 4] = ["content-encoding", "content-length", "content-range", "content-type"];

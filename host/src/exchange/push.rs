@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Exchange;
-use crate::http::response::Response;
 use crate::push::{Hub, PushError, QueueBounds, Subscriber, TopicUser};
+use crate::response::Response;
 
 /// Where a handler publishes, and what its connection is given if it subscribes.
 #[derive(Debug)]

@@ -8,10 +8,11 @@ use bytes::BytesMut;
 
 use super::direct_write::MAX_RUN;
 use super::*;
-use crate::http::decode::{BodyDecoder, Decoded};
-use crate::http::framing::BodyFraming;
-use crate::http::head::{HeadLimits, HeadParser, Version};
-use crate::http::response::ResponseOptions;
+use crate::http::version::Version;
+use crate::http1::decode::{BodyDecoder, Decoded};
+use crate::http1::framing::BodyFraming;
+use crate::http1::head::{HeadLimits, HeadParser};
+use crate::response::ResponseOptions;
 
 /// Longer than any of these tests.
 const HOUR: Duration = Duration::from_secs(3600);

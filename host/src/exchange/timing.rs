@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::Exchange;
-use crate::http::response::Response;
 use crate::meter::Meter;
+use crate::response::Response;
 
 /// Whether a client is told what its request costs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 use super::{Outcome, Step};
 use crate::exchange::{BodyError, ContextError};
 use crate::http::fields::FieldError;
-use crate::http::head::Version;
-use crate::http::response::ResponseError;
+use crate::http::version::Version;
 use crate::options::Value;
 use crate::push::PushError;
+use crate::response::ResponseError;
 
 /// `outcome`
 #[derive(ComponentType, Lift)]

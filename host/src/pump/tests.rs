@@ -8,9 +8,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::head::Version;
-use crate::http::response::{Date, Response, ResponseOptions};
+use crate::http::date::Date;
+use crate::http::version::Version;
 use crate::rate::Budget;
+use crate::response::{Response, ResponseOptions};
 
 fn date() -> Date {
     *b"Sun, 06 Nov 1994 08:49:37 GMT"

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::MIN_CHUNK_COST;
 use super::tenant::TopicUser;
-use crate::http::chunk::Chunk;
+use crate::http1::chunk::Chunk;
 
 /// What may queue for a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

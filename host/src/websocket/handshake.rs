@@ -9,9 +9,10 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
-use crate::http::framing::BodyFraming;
 use crate::http::grammar::list;
-use crate::http::head::{RequestHead, Version};
+use crate::http::head::RequestHead;
+use crate::http::version::Version;
+use crate::http1::framing::BodyFraming;
 
 #[cfg(test)]
 mod tests;

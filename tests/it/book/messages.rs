@@ -38,7 +38,7 @@ const UNSEEN: [&str; 21] = [
 
 /// The sources of the host, without its tests.
 fn sources() -> Vec<String> {
-    let mut folders = vec![Path::new(ROOT).join("host/src")];
+    let mut folders = vec![Path::new(ROOT).join("host/src"), Path::new(ROOT).join("host/protocol/src")];
     let mut files: Vec<PathBuf> = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder of the source can be read") {

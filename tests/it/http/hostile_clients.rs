@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use host::http::head::HeadLimits;
+use host::http1::head::HeadLimits;
 use socket2::SockRef;
 
 use crate::support::{Client, End, PATIENCE, RoutesDir, TestServer, guest};

@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use bytes::BytesMut;
-use host::http::decode::{BodyDecoder, Decoded};
-use host::http::framing::BodyFraming;
+use host::http1::decode::{BodyDecoder, Decoded};
+use host::http1::framing::BodyFraming;
 
 /// The bytes that are read at once.
 const PIECE: usize = 64 * 1024;

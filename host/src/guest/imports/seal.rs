@@ -5,7 +5,7 @@ use wasmtime::{Result, StoreContextMut};
 
 use super::super::state::GuestState;
 use super::super::types::GuestError;
-use crate::http::response::ResponseError;
+use crate::response::ResponseError;
 
 /// Links it.
 pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {

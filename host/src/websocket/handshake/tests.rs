@@ -2,8 +2,8 @@ use bytes::BytesMut;
 
 use super::HandshakeError::{Body, Key, NotAsked, Version};
 use super::{HandshakeError, check};
-use crate::http::framing::request_framing;
-use crate::http::head::{HeadLimits, HeadParser};
+use crate::http1::framing::request_framing;
+use crate::http1::head::{HeadLimits, HeadParser};
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 const VERSION: &str = "Sec-WebSocket-Version: 13";

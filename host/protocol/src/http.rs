@@ -1,0 +1,12 @@
+//! The semantics of HTTP (RFC 9110), whatever the version: request heads, targets, fields, statuses, preferences.
+
+pub mod accept;
+pub mod date;
+pub mod fields;
+pub mod grammar;
+pub mod head;
+pub mod loopback;
+pub(crate) mod span;
+pub mod status;
+pub mod target;
+pub mod version;

@@ -1,0 +1,127 @@
+//! The character classes and small productions that several parts of `http` share: RFC 9110 section 5.6, RFC 3986
+//! section 2.
+//!
+//! It must not know which field or line it is looking at, nor what to do about one that is wrong.
+
+#[cfg(test)]
+mod tests;
+
+/// A set of bytes.
+pub(crate) struct ByteClass([bool; 256]);
+
+/// `tchar`, what tokens are made of (RFC 9110 section 5.6.2).
+pub(crate) const TCHAR: ByteClass = ByteClass::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+
+impl ByteClass {
+    /// ASCII letters, digits and the bytes of `others`.
+    pub(crate) const fn alphanumeric_and(others: &[u8]) -> ByteClass {
+        let mut class = [false; 256];
+        let mut byte = 0;
+        while byte < class.len() {
+            class[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut next = 0;
+        while next < others.len() {
+            class[others[next] as usize] = true;
+            next += 1;
+        }
+        ByteClass(class)
+    }
+
+    /// Whether `byte` is in the class.
+    pub(crate) const fn has(&self, byte: u8) -> bool {
+        self.0[byte as usize]
+    }
+
+    /// Whether `bytes` are all of this class or parts of a `%` with two hexadecimal digits (RFC 3986 section 2.1).
+    pub(crate) fn spans_percent_encoded(&self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while let Some(other) = rest.iter().position(|byte| !self.has(*byte)) {
+            rest = match &rest[other..] {
+                [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => tail,
+                _ => return false,
+            };
+        }
+        true
+    }
+}
+
+/// Whether `bytes` are a token: one `tchar` or more (RFC 9110 section 5.6.2).
+pub fn is_token(bytes: &[u8]) -> bool {
+    let (token, rest) = split_token(bytes);
+    !token.is_empty() && rest.is_empty()
+}
+
+/// The `tchar`s that `bytes` start with, and what follows.
+pub(crate) fn split_token(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let end = bytes.iter().position(|byte| !TCHAR.has(*byte)).unwrap_or(bytes.len());
+    bytes.split_at(end)
+}
+
+/// What follows the quoted-string that `bytes` start with; none where they start with no whole one (RFC 9110
+/// section 5.6.4).
+pub(crate) fn skip_quoted_string(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes.strip_prefix(b"\"")?;
+    loop {
+        rest = match rest {
+            [b'"', tail @ ..] => return Some(tail),
+            [b'\\', escaped, tail @ ..] if is_text(*escaped) => tail,
+            [b'\\', ..] => return None,
+            [byte, tail @ ..] if is_text(*byte) => tail,
+            [..] => return None,
+        };
+    }
+}
+
+/// Whether `byte` can be part of a field's value: HTAB, SP, visible ASCII and obs-text (RFC 9110 section 5.5).
+pub(crate) fn is_text(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// `bytes` without the SP and HTAB around them (RFC 9110 section 5.6.3). `trim_ascii` would take line ends too.
+pub(crate) fn trim_ows(bytes: &[u8]) -> &[u8] {
+    let start = bytes.len() - skip_ows(bytes).len();
+    let end = bytes.iter().rposition(|byte| !is_ows(*byte)).map_or(start, |last| last + 1);
+    &bytes[start..end]
+}
+
+/// What follows the SP and HTAB that `bytes` start with.
+pub(crate) fn skip_ows(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|byte| !is_ows(*byte)).unwrap_or(bytes.len());
+    &bytes[start..]
+}
+
+fn is_ows(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// The elements of a list over all lines of its field, empty ones left out (RFC 9110 section 5.6.1).
+///
+/// Commas within quoted strings split too: no list that `http` reads itself may have any.
+pub fn list<'a>(values: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    values.flat_map(|value| value.split(|byte| *byte == b',')).map(trim_ows).filter(|element| !element.is_empty())
+}
+
+/// Whether `line`, which ends in CRLF, is one well-formed field line (RFC 9112 section 5). A continued one (obs-fold)
+/// is none.
+pub(crate) fn is_field_line(line: &[u8]) -> bool {
+    // Partial: all that httparse misses is the empty line behind the last field.
+    matches!(httparse::parse_headers(line, &mut [httparse::EMPTY_HEADER]), Ok(httparse::Status::Partial))
+}
+
+/// A whole field value (RFC 9110 section 5.5): no control character but HTAB, no white space at its ends.
+pub fn is_field_value(value: &[u8]) -> bool {
+    trim_ows(value).len() == value.len() && value.iter().copied().all(is_text)
+}
+
+/// A number in digits alone: `u64::from_str` would take a plus sign.
+pub(crate) fn parse_decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| match digit {
+        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    })
+}

@@ -1,0 +1,170 @@
+//! What the head of a request says of its connection: how the body is framed (RFC 9112 section 6), whether the
+//! connection lives on (section 9.3), and whether the client waits to be told to go on (RFC 9110 section 10.1.1).
+//!
+//! Each is decided here, once, by a pure function. It must not know routes or limits: framing comes before both.
+
+use thiserror::Error;
+
+use crate::http::grammar::{is_token, list, parse_decimal, trim_ows};
+use crate::http::head::RequestHead;
+use crate::http::version::Version;
+
+#[cfg(test)]
+mod tests;
+
+/// How the body of a request is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFraming {
+    /// There is no body: no length was announced, or a length of 0.
+    None,
+    /// As many bytes as `Content-Length` says, at least 1.
+    Length(u64),
+    /// The chunked transfer coding.
+    Chunked,
+}
+
+/// Why it cannot be said where the body ends: the connection has no next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum FramingError {
+    /// Both lengths are given, as when a request is smuggled (RFC 9112 section 6.3).
+    #[error("both Transfer-Encoding and Content-Length are given")]
+    LengthAndCoding,
+    /// HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
+    #[error("Transfer-Encoding is given in HTTP/1.0")]
+    CodingInHttp10,
+    /// A transfer coding is no token, `chunked` has a parameter, or there is none at all (RFC 9112 section 7).
+    #[error("Transfer-Encoding is malformed")]
+    CodingMalformed,
+    /// `chunked` is not the last transfer coding, or comes twice (RFC 9112 sections 6.1 and 6.3).
+    #[error("chunked is not the last transfer coding, once")]
+    ChunkedNotLast,
+    /// A transfer coding before `chunked` is not known (RFC 9112 section 6.1).
+    #[error("a transfer coding is unknown")]
+    CodingUnknown,
+    /// `Content-Length` is no decimal number of 64 bits (RFC 9110 section 8.6).
+    #[error("Content-Length is malformed")]
+    LengthMalformed,
+    /// `Content-Length` is given with several values (RFC 9110 section 8.6).
+    #[error("Content-Length is given with different values")]
+    LengthsDiffer,
+}
+
+impl FramingError {
+    /// The status that answers it.
+    pub fn status(&self) -> u16 {
+        match self {
+            FramingError::CodingUnknown => 501,
+            FramingError::LengthAndCoding
+            | FramingError::CodingInHttp10
+            | FramingError::CodingMalformed
+            | FramingError::ChunkedNotLast
+            | FramingError::LengthMalformed
+            | FramingError::LengthsDiffer => 400,
+        }
+    }
+}
+
+/// How the body behind `head` is framed (RFC 9112 section 6.3), whatever the method.
+///
+/// # Errors
+/// See [`FramingError`].
+pub fn request_framing(head: &RequestHead) -> Result<BodyFraming, FramingError> {
+    let length = head.values("content-length").next().is_some();
+    if head.values("transfer-encoding").next().is_none() {
+        return if length { content_length(head) } else { Ok(BodyFraming::None) };
+    }
+    if length {
+        return Err(FramingError::LengthAndCoding);
+    }
+    match head.version() {
+        Version::Http10 => Err(FramingError::CodingInHttp10),
+        Version::Http11 => transfer_coding(head),
+    }
+}
+
+fn content_length(head: &RequestHead) -> Result<BodyFraming, FramingError> {
+    let mut length = None;
+    // No list but by mistake: an empty element is none of the same number repeated, and is refused.
+    for element in head.values("content-length").flat_map(|value| value.split(|byte| *byte == b',')) {
+        let number = parse_decimal(trim_ows(element)).ok_or(FramingError::LengthMalformed)?;
+        if *length.get_or_insert(number) != number {
+            return Err(FramingError::LengthsDiffer);
+        }
+    }
+    Ok(match length {
+        None | Some(0) => BodyFraming::None,
+        Some(length) => BodyFraming::Length(length),
+    })
+}
+
+fn transfer_coding(head: &RequestHead) -> Result<BodyFraming, FramingError> {
+    let mut chunked = false;
+    let mut unknown = false;
+    for coding in list(head.values("transfer-encoding")) {
+        if chunked {
+            return Err(FramingError::ChunkedNotLast);
+        }
+        let name = coding.split(|byte| *byte == b';').next().map_or(coding, trim_ows);
+        chunked = name.eq_ignore_ascii_case(b"chunked");
+        unknown |= !chunked;
+        if !is_token(name) || (chunked && name != coding) {
+            return Err(FramingError::CodingMalformed);
+        }
+    }
+    match (chunked, unknown) {
+        (true, false) => Ok(BodyFraming::Chunked),
+        (true, true) => Err(FramingError::CodingUnknown),
+        (false, true) => Err(FramingError::ChunkedNotLast),
+        (false, false) => Err(FramingError::CodingMalformed),
+    }
+}
+
+/// Whether the client lets the connection live on after the response (RFC 9112 section 9.3).
+pub fn keep_alive(head: &RequestHead) -> bool {
+    let asks_to =
+        |option: &str| list(head.values("connection")).any(|element| element.eq_ignore_ascii_case(option.as_bytes()));
+    match head.version() {
+        Version::Http11 => !asks_to("close"),
+        Version::Http10 => asks_to("keep-alive") && !asks_to("close"),
+    }
+}
+
+/// What the client waits for before it sends the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expectation {
+    /// Nothing: the body is on its way, or there is none.
+    None,
+    /// An interim 100 response.
+    Continue,
+}
+
+/// The client expects something that is not known (RFC 9110 section 10.1.1). Where the body ends is still known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the expectation cannot be met")]
+pub struct UnmetExpectation;
+
+impl UnmetExpectation {
+    /// The status that answers it.
+    pub fn status(&self) -> u16 {
+        417
+    }
+}
+
+/// What the client waits for before it sends a body of this framing. An HTTP/1.0 client is not asked to go on, as it
+/// would take the interim response for the final one, and one without a body has nothing to go on with.
+///
+/// # Errors
+/// [`UnmetExpectation`] for all but `100-continue`, from any client.
+pub fn expectation(head: &RequestHead, framing: BodyFraming) -> Result<Expectation, UnmetExpectation> {
+    let mut expects_continue = false;
+    for element in list(head.values("expect")) {
+        if !element.eq_ignore_ascii_case(b"100-continue") {
+            return Err(UnmetExpectation);
+        }
+        expects_continue = true;
+    }
+    Ok(match (head.version(), framing) {
+        (Version::Http11, BodyFraming::Length(_) | BodyFraming::Chunked) if expects_continue => Expectation::Continue,
+        (Version::Http10 | Version::Http11, _) => Expectation::None,
+    })
+}

@@ -1,0 +1,244 @@
+//! The head of a request: bytes to [`RequestHead`] (RFC 9112 sections 2 to 5).
+//!
+//! It owns the bounds of a head and what a well-formed one is; httparse reads the field lines, and what it is lenient
+//! in is refused here. It must not know framing, routes or sockets, and it reads no clock.
+
+use bytes::{Buf, BytesMut};
+use httparse::Status;
+use smallvec::{SmallVec, smallvec};
+use thiserror::Error;
+
+use super::line::{LineError, LineScan};
+use crate::http::grammar::TCHAR;
+use crate::http::head::{ControlData, Field, RequestHead};
+use crate::http::span::Span;
+use crate::http::target::{Target, TargetError};
+use crate::http::version::Version;
+
+#[cfg(test)]
+mod tests;
+
+/// RFC 9110 section 9.1 sets no bound. The longest registered method has 17 bytes.
+const MAX_METHOD: usize = 32;
+/// Of the empty lines before a request line at least one is to be skipped (RFC 9112 section 2.2).
+const MAX_EMPTY_LINES: usize = 4;
+/// Bytes of a request line behind its target.
+const AFTER_TARGET: usize = b" HTTP/1.1\r\n".len();
+/// The heads of browsers fit; past it httparse's lines are on the heap.
+const INLINE_FIELDS: usize = 16;
+
+/// How large a head may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes of the whole head, from the method to the empty line. Past it: 431.
+    pub max_bytes: usize,
+    /// Field lines. Past it: 431.
+    pub max_fields: usize,
+    /// Bytes of the request target. Past it: 414. RFC 9112 section 3 recommends 8,000 octets for the request line.
+    pub max_target: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> HeadLimits {
+        HeadLimits { max_bytes: 32 * 1024, max_fields: 100, max_target: 16 * 1024 }
+    }
+}
+
+/// Why a head is refused. What follows it on the connection cannot be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum HeadError {
+    /// The request does not start with a token and a space.
+    #[error("the method is malformed")]
+    Method,
+    /// The method is longer than any that is known.
+    #[error("the method is too long")]
+    MethodTooLong,
+    /// The request line is not a method, a target and a version with one space between them.
+    #[error("the request line is malformed")]
+    RequestLine,
+    /// The target is longer than [`HeadLimits::max_target`].
+    #[error("the target is too long")]
+    TargetTooLong,
+    /// The target or the Host is wrong.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The major version is not 1.
+    #[error("the version of HTTP is not supported")]
+    VersionUnsupported,
+    /// More empty lines than a careless client sends come before the request line.
+    #[error("too many empty lines before the request")]
+    EmptyLines,
+    /// A line ends in LF without CR.
+    #[error("a line ends without CR")]
+    BareLf,
+    /// A field line is malformed: its name, the colon, its value, or it continues the line before (obs-fold).
+    #[error("a field line is malformed")]
+    Field,
+    /// There are more than [`HeadLimits::max_fields`].
+    #[error("too many fields")]
+    TooManyFields,
+    /// The head is larger than [`HeadLimits::max_bytes`].
+    #[error("the head is too large")]
+    TooLarge,
+}
+
+impl HeadError {
+    /// The status that answers it.
+    pub fn status(&self) -> u16 {
+        match self {
+            HeadError::Method
+            | HeadError::RequestLine
+            | HeadError::EmptyLines
+            | HeadError::BareLf
+            | HeadError::Field => 400,
+            HeadError::TargetTooLong => 414,
+            HeadError::TooManyFields | HeadError::TooLarge => 431,
+            HeadError::MethodTooLong => 501,
+            HeadError::VersionUnsupported => 505,
+            HeadError::Target(error) => error.status(),
+        }
+    }
+}
+
+/// Finds the end of a head in a buffer that grows. It keeps its place, so that a client that trickles costs no more
+/// than one that sends all at once; and any split of the same bytes gives the same result.
+#[derive(Debug, Default)]
+pub struct HeadParser {
+    lines: LineScan,
+    empty_lines: usize,
+    /// Whether the method has come and is HEAD.
+    is_head: bool,
+    request_line: Option<ControlData>,
+    field_lines: usize,
+}
+
+impl HeadParser {
+    /// Takes the head off the start of `input`, without a copy; none until all of it is there, and then the parser
+    /// is ready for the next request. Between calls `input` may only grow at its end.
+    ///
+    /// # Errors
+    /// See [`HeadError`]: at the first byte, line or bound that says so, for fields and Host once the head is whole.
+    /// After an error the connection has no next request.
+    pub fn parse(&mut self, input: &mut BytesMut, limits: &HeadLimits) -> Result<Option<RequestHead>, HeadError> {
+        let request_line = match self.request_line {
+            Some(request_line) => request_line,
+            None => match self.find_request_line(input, limits)? {
+                Some(request_line) => *self.request_line.insert(request_line),
+                None => return Ok(None),
+            },
+        };
+        let Some(end) = self.find_end(input, limits)? else { return Ok(None) };
+        let fields = parse_fields(&input[..end], end_of_line(&request_line), self.field_lines)?;
+        let head = RequestHead::new(take(input, end).freeze(), request_line, fields)?;
+        *self = HeadParser::default();
+        Ok(Some(head))
+    }
+
+    /// After an error, or where the rest of a head is not waited for: whether the method of the refused request is HEAD,
+    /// so that the answer has no body (RFC 9110 section 9.3.2).
+    #[must_use]
+    pub fn refused_head_request(&self) -> bool {
+        self.is_head
+    }
+
+    fn find_request_line(
+        &mut self,
+        input: &mut BytesMut,
+        limits: &HeadLimits,
+    ) -> Result<Option<ControlData>, HeadError> {
+        while input.starts_with(b"\r\n") {
+            self.empty_lines += 1;
+            if self.empty_lines > MAX_EMPTY_LINES {
+                return Err(HeadError::EmptyLines);
+            }
+            input.advance(2);
+        }
+        if matches!(input[..], [] | [b'\r']) {
+            return Ok(None);
+        }
+        // Before the line has ended: what is no HTTP at all, such as a TLS handshake, is known by its first bytes.
+        let Some(method) = method_length(input)? else { return Ok(None) };
+        self.is_head = &input[..method] == b"HEAD";
+        let longest = limits.max_target.saturating_add(method + 1 + AFTER_TARGET);
+        match self.lines.next(input, longest.min(max_bytes(limits))) {
+            Ok(None) => Ok(None),
+            Ok(Some(line)) => parse_request_line(&input[line], method, limits).map(Some),
+            Err(LineError::TooLong) => Err(HeadError::TargetTooLong),
+            Err(LineError::BareLf) => Err(HeadError::BareLf),
+        }
+    }
+
+    /// Where the head ends: behind its empty line.
+    fn find_end(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
+        loop {
+            let line = match self.lines.next(input, max_bytes(limits)) {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(None),
+                Err(LineError::TooLong) => return Err(HeadError::TooLarge),
+                Err(LineError::BareLf) => return Err(HeadError::BareLf),
+            };
+            if line.is_empty() {
+                return Ok(Some(self.lines.position()));
+            }
+            self.field_lines += 1;
+            if self.field_lines > limits.max_fields {
+                return Err(HeadError::TooManyFields);
+            }
+        }
+    }
+}
+
+/// Takes the first `count` bytes off `input`. Where that is all, it has nothing to share with what is left.
+fn take(input: &mut BytesMut, count: usize) -> BytesMut {
+    if count == input.len() { std::mem::take(input) } else { input.split_to(count) }
+}
+
+fn max_bytes(limits: &HeadLimits) -> usize {
+    limits.max_bytes.min(Span::MAX_BUFFER)
+}
+
+/// The length of the method that `input` starts with; none until the space behind it has come.
+fn method_length(input: &[u8]) -> Result<Option<usize>, HeadError> {
+    match input.iter().take(MAX_METHOD + 1).position(|byte| !TCHAR.has(*byte)) {
+        Some(end) if end > 0 && input[end] == b' ' => Ok(Some(end)),
+        Some(_) => Err(HeadError::Method),
+        None if input.len() > MAX_METHOD => Err(HeadError::MethodTooLong),
+        None => Ok(None),
+    }
+}
+
+/// `line` is at the start of the buffer, without its CRLF, and `method` is the length of its method.
+fn parse_request_line(line: &[u8], method: usize, limits: &HeadLimits) -> Result<ControlData, HeadError> {
+    let rest = &line[method + 1..];
+    let length = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+    if length > limits.max_target {
+        return Err(HeadError::TargetTooLong);
+    }
+    let target = method + 1..method + 1 + length;
+    let version = match line[target.end..].strip_prefix(b" HTTP/") {
+        Some(b"1.0") => Version::Http10,
+        Some([b'1', b'.', b'1'..=b'9']) => Version::Http11,
+        Some([b'0'..=b'9', b'.', b'0'..=b'9']) => return Err(HeadError::VersionUnsupported),
+        Some(_) | None => return Err(HeadError::RequestLine),
+    };
+    let parts = Target::parse(&line[..method], &line[target.clone()])?;
+    Ok(ControlData { method: Span::new(0..method), target: Span::new(target), version, parts })
+}
+
+/// Where the line behind the request line starts.
+fn end_of_line(request_line: &ControlData) -> usize {
+    request_line.target.end() + AFTER_TARGET
+}
+
+/// Reads the `count` field lines of `head` from `start` on.
+fn parse_fields(head: &[u8], start: usize, count: usize) -> Result<Box<[Field]>, HeadError> {
+    let mut lines: SmallVec<[httparse::Header<'_>; INLINE_FIELDS]> = smallvec![httparse::EMPTY_HEADER; count];
+    let Ok(Status::Complete((_, lines))) = httparse::parse_headers(&head[start..], &mut lines) else {
+        return Err(HeadError::Field);
+    };
+    let field = |line: &httparse::Header<'_>| Field {
+        name: Span::locate(line.name.as_bytes(), head),
+        value: Span::locate(line.value, head),
+    };
+    Ok(lines.iter().map(field).collect())
+}
