@@ -2,25 +2,23 @@
 //!
 //! Owns the form of a report. It must not know who makes one or where it is printed.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
 
-use crate::options::printable;
+use crate::text::{excerpt, printable};
 
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of a file's name, of a reason and of a remedy: they quote what strangers have written.
+/// The most bytes of a location, of a reason and of a remedy: they quote what strangers have written.
 const MAX_PART_BYTES: usize = 4096;
 
-/// A finding about one file: what is wrong with it, and what to do about it.
+/// A finding about one file: what is wrong with it, and what the operator can do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether the route is mounted in spite of it.
     pub severity: Severity,
-    /// The file it is about.
-    pub file: PathBuf,
+    /// What it is about: the path of a file or directory.
+    pub location: String,
     /// What is wrong, in a clause without a full stop.
     pub reason: String,
     /// What the operator can do about it, in a clause without a full stop.
@@ -37,21 +35,37 @@ pub enum Severity {
 }
 
 impl Diagnostic {
+    /// An error. The reason and the remedy are cut to 4096 bytes.
+    pub fn error(location: impl fmt::Display, reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self::new(Severity::Error, location, reason, remedy)
+    }
+
+    /// A warning. The reason and the remedy are cut to 4096 bytes.
+    pub fn warning(location: impl fmt::Display, reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self::new(Severity::Warning, location, reason, remedy)
+    }
+
+    fn new(
+        severity: Severity,
+        location: impl fmt::Display,
+        reason: impl fmt::Display,
+        remedy: impl fmt::Display,
+    ) -> Self {
+        let part = |text: String| excerpt(&text, MAX_PART_BYTES).into_owned();
+        Self {
+            severity,
+            location: location.to_string(),
+            reason: part(reason.to_string()),
+            remedy: part(remedy.to_string()),
+        }
+    }
+
     /// The report without its severity, for a log that shows its own. Control characters, which the names of files
     /// may have, are escaped.
     pub fn unlabelled(&self) -> impl fmt::Display {
-        let Self { severity: _, file, reason, remedy } = self;
+        let Self { severity: _, location, reason, remedy } = self;
         let part = |text: &str| printable(&excerpt(text, MAX_PART_BYTES));
-        format!("{}: {}\n  remedy: {}", part(&file.display().to_string()), part(reason), part(remedy))
-    }
-}
-
-/// The beginning of a text that a stranger has made: at most so many bytes, and `...` where there were more.
-#[must_use]
-pub fn excerpt(text: &str, most: usize) -> Cow<'_, str> {
-    match text.len() <= most {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(format!("{}...", &text[..text.floor_char_boundary(most)])),
+        format!("{}: {}\n  remedy: {}", part(location), part(reason), part(remedy))
     }
 }
 

@@ -49,6 +49,7 @@ pub mod rate;
 pub mod routes;
 pub mod server;
 pub mod share;
+pub mod text;
 pub mod websocket;
 mod worker;
 

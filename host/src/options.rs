@@ -23,7 +23,7 @@ pub use builtin::{BUILTINS, Builtin, Limit, OptionKind, Preset, find};
 pub use check::{Fault, MAX_NAME_BYTES, MAX_OPTIONS, OptionError, is_name};
 pub use limit::Clamped;
 pub use settings::Settings;
-pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError, is_plain, printable};
+pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError};
 
 /// The resolved options of one route.
 #[derive(Debug, Clone)]

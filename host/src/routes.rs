@@ -51,6 +51,6 @@ pub use pattern::PatternError;
 pub use pattern_cover::Cover;
 pub use pending::PendingRoute;
 pub use route::{Mount, Route, RoutePermit};
-pub use suggestions::{Similarity, near};
+pub use suggestions::{Similarity, suggest};
 pub use table::{Lookup, MountedRoute, Params, RouteTable};
 pub use watch::WatchError;

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use host::config::Config;
 use host::diagnostic::Severity;
-use host::options::{BUILTINS, OptionSource, Value, printable};
+use host::options::{BUILTINS, OptionSource, Value};
 use host::routes::{ChainLink, MountedRoute, Route, RouteTable};
 use host::server::Server;
+use host::text::printable;
 use serde_json::json;
 
 use super::options::RoutesFlags;

@@ -1,13 +1,13 @@
 //! What those who develop are told of the routes where none answers.
 
 use crate::http::head::RequestHead;
-use crate::options::printable;
-use crate::routes::{MountedRoute, RouteTable, Similarity, near};
+use crate::routes::{MountedRoute, RouteTable, Similarity, suggest};
+use crate::text::printable;
 
 /// The routes that may have been meant by a request for a path that has none, in lines.
 pub(super) fn near_routes(table: &RouteTable, head: &RequestHead) -> String {
     let patterns: Vec<(&str, &MountedRoute)> = patterns(table).collect();
-    let near = near(patterns.iter().map(|(pattern, _)| *pattern), head.path());
+    let near = suggest(patterns.iter().map(|(pattern, _)| *pattern), head.path());
     if near.is_empty() {
         let count = patterns.len();
         return format!("Of the {count} paths that have a route none is like it; `host routes` prints them.");
@@ -28,7 +28,7 @@ pub(super) fn near_routes(table: &RouteTable, head: &RequestHead) -> String {
 /// The routes at the path of a request whose method none of them takes, in lines.
 pub(super) fn routes_for_others(table: &RouteTable, head: &RequestHead) -> String {
     let here =
-        patterns(table).filter(|(pattern, _)| near([*pattern].into_iter(), head.path()) == [(0, Similarity::Form)]);
+        patterns(table).filter(|(pattern, _)| suggest([*pattern].into_iter(), head.path()) == [(0, Similarity::Form)]);
     here.fold("The routes there:".to_owned(), |text, (pattern, mounted)| text + "\n  " + &line(pattern, mounted))
 }
 

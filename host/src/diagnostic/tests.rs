@@ -7,7 +7,7 @@ fn a_report_names_file_reason_and_remedy() {
     for (severity, word) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
         let diagnostic = Diagnostic {
             severity,
-            file: "routes/x.wasm".into(),
+            location: "routes/x.wasm".into(),
             reason: "it is not a component".to_owned(),
             remedy: "build it for wasm32-wasip2".to_owned(),
         };
@@ -21,7 +21,7 @@ fn a_report_names_file_reason_and_remedy() {
 fn a_name_cannot_forge_a_report_nor_drive_a_terminal() {
     let diagnostic = Diagnostic {
         severity: Severity::Error,
-        file: "routes/a\nerror: b\u{1b}[2J.wasm".into(),
+        location: "routes/a\nerror: b\u{1b}[2J.wasm".into(),
         reason: "it imports `c\nd`".to_owned(),
         remedy: "to allow it, set it in e\r.toml".to_owned(),
     };

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write};
 
 use wasmtime::{FrameInfo, FrameSymbol, WasmBacktrace};
 
-use crate::options::printable;
+use crate::text::printable;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use super::Invocation;
 use crate::exchange::Exchange;
 use crate::log_quota::LogQuota;
-use crate::options::is_plain;
+use crate::text::is_plain;
 
 #[cfg(test)]
 mod tests;

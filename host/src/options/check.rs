@@ -4,8 +4,9 @@
 
 use std::collections::HashSet;
 
-use super::value::{Value, ValueError, printable};
+use super::value::{Value, ValueError};
 use super::{Entries, OptionSource, find};
+use crate::text::printable;
 
 /// The longest name of an option, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::text::printable;
+
 /// The most bytes of text in one value, the texts of a list taken together.
 pub const MAX_TEXT_BYTES: usize = 8 * 1024;
 
@@ -145,29 +147,6 @@ impl fmt::Display for Value {
 fn write_list<T>(f: &mut fmt::Formatter<'_>, list: &[T], item: impl Fn(&T) -> String) -> fmt::Result {
     let items: Vec<String> = list.iter().map(item).collect();
     write!(f, "[{}]", items.join(", "))
-}
-
-/// `text` with the characters escaped that are not plain: fit for a line of a log, and for a terminal.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for char in text.chars() {
-        match is_plain(char) {
-            true => printable.push(char),
-            false => printable.extend(char.escape_default()),
-        }
-    }
-    printable
-}
-
-/// Whether a character stands for itself alone: it ends no line, drives no terminal, and does not change the order in
-/// which others are shown (the bidirectional controls of Unicode Standard Annex 9).
-#[must_use]
-pub fn is_plain(char: char) -> bool {
-    let changes_order =
-        matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}');
-    let ends_line = matches!(char, '\u{2028}' | '\u{2029}');
-    !char.is_control() && !changes_order && !ends_line
 }
 
 impl From<&Value> for serde_json::Value {

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::disk::Fingerprint;
 use super::holders::{Authority, HolderRecord, Holders};
-use super::load::{Loaded, Part, Permanence, error};
+use super::load::{Loaded, Part, Permanence};
 use super::middleware::{LoadedMiddleware, is_layer, is_of_directory, may_mean};
 use super::pattern_cover::Cover;
 use super::pending::PendingRoute;
@@ -232,7 +232,7 @@ impl<H> Catalog<H> {
         if let Some(lost) = withheld {
             let reason = format!("as middleware it has lost {lost}; the version before it still serves");
             let remedy = "give it that again; if that is meant to go, reload with SIGHUP";
-            entry.diagnostics.push(error(file, reason, remedy));
+            entry.diagnostics.push(Diagnostic::error(file.display(), reason, remedy));
         }
         if failed && (entry.route.is_some() || entry.layer.is_some()) {
             for diagnostic in &mut entry.diagnostics {
@@ -241,7 +241,8 @@ impl<H> Catalog<H> {
         }
         // What was wrong with another version is told again of this one.
         if entry.tried.replace(look) != Some(look) {
-            self.told.retain(|diagnostic| diagnostic.file != file && diagnostic.file != file.with_extension("toml"));
+            let (file, route_file) = (file.display().to_string(), file.with_extension("toml").display().to_string());
+            self.told.retain(|diagnostic| diagnostic.location != file && diagnostic.location != route_file);
         }
     }
 
@@ -296,7 +297,7 @@ impl<H> Catalog<H> {
         let loaded = wanted.flat_map(|(_, entry)| &entry.diagnostics);
         let mut all: Vec<Diagnostic> =
             self.found.iter().chain(loaded).cloned().chain(unchained).chain(conflicts).collect();
-        all.sort_by(|one, other| one.file.cmp(&other.file));
+        all.sort_by(|one, other| Path::new(&one.location).cmp(Path::new(&other.location)));
         let new = all.iter().filter(|diagnostic| !self.told.contains(diagnostic)).cloned().collect();
         self.told = all;
         let table = Arc::new(table);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Route, RouteTable};
-use crate::options::printable;
+use crate::text::printable;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use super::holders::{Authority, CLAIM_KEPT, Holders, Reserved, ReservedBy};
 use super::method;
 use super::pattern::shape;
 use super::route::Route;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 
 #[cfg(test)]
 mod tests;
@@ -209,10 +209,5 @@ fn kept(file: &Path, method: &str, pattern: &str, reserved: &Reserved<'_>) -> Di
 }
 
 fn claimed_otherwise(file: &Path, method: &str, pattern: &str, claimed: &str, remedy: &str) -> Diagnostic {
-    Diagnostic {
-        severity: Severity::Error,
-        file: file.to_owned(),
-        reason: format!("`{method} {pattern}` is claimed {claimed}"),
-        remedy: remedy.to_owned(),
-    }
+    Diagnostic::error(file.display(), format!("`{method} {pattern}` is claimed {claimed}"), remedy)
 }

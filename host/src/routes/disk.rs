@@ -11,9 +11,8 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 use thiserror::Error;
 
-use super::load::error;
 use super::middleware::is_layer;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 
 #[cfg(test)]
 mod tests;
@@ -128,11 +127,12 @@ impl Files {
         };
         if way.contains(&real) {
             let reason = format!("it leads back to {}, which it is in", real.display());
-            return self.diagnostics.push(error(directory, reason, "remove the link"));
+            return self.diagnostics.push(Diagnostic::error(directory.display(), reason, "remove the link"));
         }
         if way.len() == MAX_DEPTH {
             let reason = format!("it is deeper than {MAX_DEPTH} directories, and not looked into");
-            return self.diagnostics.push(error(directory, reason, "move it up, or declare longer paths"));
+            let remedy = "move it up, or declare longer paths";
+            return self.diagnostics.push(Diagnostic::error(directory.display(), reason, remedy));
         }
         way.push(real);
         self.collect(entries, way);
@@ -145,7 +145,7 @@ impl Files {
             return;
         }
         let remedy = "make it readable, or begin its name with `_`";
-        self.diagnostics.push(error(&path, ReadError::from(failed), remedy));
+        self.diagnostics.push(Diagnostic::error(path.display(), ReadError::from(failed), remedy));
         self.unread.push(path);
     }
 
@@ -157,11 +157,9 @@ impl Files {
             let component = file.with_extension("wasm");
             !found(&component) && !unread(&component)
         };
-        let report = |file: &PathBuf| Diagnostic {
-            severity: Severity::Warning,
-            file: file.clone(),
-            reason: "there is no component of that name beside it".to_owned(),
-            remedy: "put the component there, or rename this file after its component".to_owned(),
+        let report = |file: &PathBuf| {
+            let remedy = "put the component there, or rename this file after its component";
+            Diagnostic::warning(file.display(), "there is no component of that name beside it", remedy)
         };
         self.diagnostics.extend(self.route_files.iter().filter(orphan).map(report));
     }

@@ -11,8 +11,9 @@ use super::declared_paths::Declare;
 use super::method::{self, MethodError};
 use super::middleware::MAX_NAMES;
 use super::pattern::{self, PatternError};
-use crate::options::{Value, ValueError, is_name, printable};
+use crate::options::{Value, ValueError, is_name};
 use crate::push;
+use crate::text::printable;
 
 #[cfg(test)]
 mod tests;

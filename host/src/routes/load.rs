@@ -2,6 +2,7 @@
 //!
 //! Owns reading the disk. It prints nothing: what is wrong is a [`Diagnostic`]. It must not know of other routes.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use super::holders::Authority;
 use super::middleware::{LoadedMiddleware, covers, is_layer};
 use super::pending::PendingRoute;
 use super::{Mount, Route, disk, method, pattern};
-use crate::diagnostic::{Diagnostic, Severity, excerpt};
+use crate::diagnostic::Diagnostic;
 use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded};
-use crate::options::{OptionError, OptionSource, Options, Settings, Value, printable};
+use crate::options::{OptionError, OptionSource, Options, Settings, Value};
+use crate::text::printable;
 
 /// The largest files that are read.
 const MAX_COMPONENT_BYTES: u64 = 512 * 1024 * 1024;
@@ -147,8 +149,8 @@ impl Candidate {
 
 impl<H> Loaded<H> {
     /// No route, for one reason, which lasts.
-    pub(super) fn failed(file: &Path, reason: impl ToString, remedy: impl ToString) -> Self {
-        Failure::lasting(vec![error(file, reason, remedy)]).into()
+    pub(super) fn failed(file: &Path, reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Failure::lasting(vec![Diagnostic::error(file.display(), reason, remedy)]).into()
     }
 }
 
@@ -170,13 +172,13 @@ impl Failure {
             ReadError::System(_) => Permanence::Transient,
             ReadError::NotRegular | ReadError::TooLarge(_) => Permanence::Permanent,
         };
-        Self { diagnostics: vec![error(file, reason, remedy)], standing }
+        Self { diagnostics: vec![Diagnostic::error(file.display(), reason, remedy)], standing }
     }
 
     /// A file is written while it is read.
     fn changed(file: &Path) -> Self {
         let (reason, remedy) = ("it changed while it was read", "wait: it is read again as soon as it rests");
-        Self { diagnostics: vec![error(file, reason, remedy)], standing: Permanence::Transient }
+        Self { diagnostics: vec![Diagnostic::error(file.display(), reason, remedy)], standing: Permanence::Transient }
     }
 
     /// Both of them: it passes where one does.
@@ -256,7 +258,7 @@ impl Loader {
                 let remedy =
                     "remove it: a middleware is for the routes below its directory, for its `paths`, and for those that name it";
                 let reason = format!("line {line}: a middleware has no `{key}`");
-                return Err(Failure::lasting(vec![error(&file.with_extension("toml"), reason, remedy)]));
+                return Err(Failure::lasting(vec![Diagnostic::error(file.with_extension("toml").display(), reason, remedy)]));
             }
             let options = Options::resolve_middleware(&self.flags, &beside.options);
             let options = options.map_err(|errors| Failure::lasting(option_errors(file, beside, &errors)))?;
@@ -302,16 +304,10 @@ impl Loader {
             Declare::Below | Declare::Any => "and a component declares paths of its directory and below",
         };
         let result = if admitted.is_empty() { "it answers at its place" } else { "it is not there" };
-        let diagnostic = Diagnostic {
-            severity: Severity::Warning,
-            file: file.to_owned(),
-            reason: format!("it declares the path `{}`{more}, {rule}; {result}", printable(&refused[0])),
-            remedy: format!(
-                "to allow it, write its path or `declare = \"any\"` into {}",
-                file.with_extension("toml").display()
-            ),
-        };
-        (admitted, Some(diagnostic))
+        let reason = format!("it declares the path `{}`{more}, {rule}; {result}", printable(&refused[0]));
+        let file_beside = file.with_extension("toml");
+        let remedy = format!("to allow it, write its path or `declare = \"any\"` into {}", file_beside.display());
+        (admitted, Some(Diagnostic::warning(file.display(), reason, remedy)))
     }
 
     /// Puts together what the file's place, the component and the route file say.
@@ -320,10 +316,14 @@ impl Loader {
         let declared = handler.declaration().unwrap_or(&none);
         let mut wrong = Vec::new();
         if let Err(fault) = pattern::check_all(&declared.paths) {
-            wrong.push(error(file, format!("its declaration: {fault}"), fault.remedy()));
+            wrong.push(Diagnostic::error(file.display(), format!("its declaration: {fault}"), fault.remedy()));
         }
         if let Err(fault) = method::check(&declared.methods) {
-            wrong.push(error(file, format!("its declaration: {fault}"), "declare methods that clients send"));
+            wrong.push(Diagnostic::error(
+                file.display(),
+                format!("its declaration: {fault}"),
+                "declare methods that clients send",
+            ));
         }
         let (topics, declared_options): (Vec<_>, Vec<_>) =
             declared.options.iter().cloned().partition(|(name, _)| name == TOPICS);
@@ -332,7 +332,7 @@ impl Loader {
         if options.as_ref().is_ok_and(|options| options.settings.websocket) && !handler.takes_messages() {
             let reason = "it has the option `websocket`, and does not export `on-message` of the world `websocket`";
             let remedy = "export it (in Rust, put `#[on_message]` of guest-sdk on a function), or leave the option out";
-            wrong.push(error(file, reason, remedy));
+            wrong.push(Diagnostic::error(file.display(), reason, remedy));
         }
         if let Ok(options) = &options {
             wrong.extend(too_small(file, handler.start_memory(), options.settings.memory));
@@ -346,19 +346,16 @@ impl Loader {
                 (place.map(|pattern| vec![pattern]), Authority::Place)
             }
         };
-        let patterns = patterns.map_err(|fault| wrong.push(error(file, fault, fault.remedy())));
+        let patterns = patterns.map_err(|fault| wrong.push(Diagnostic::error(file.display(), fault, fault.remedy())));
         let (Ok(options), Ok(patterns), true) = (options, patterns, wrong.is_empty()) else {
             return Failure::lasting(wrong).into();
         };
         let methods = route_file.methods.clone().unwrap_or_else(|| declared.methods.clone());
         let refused =
             topics.iter().map(|_| "its declaration says whose topics it shares, which is not its to say".into());
-        let diagnostics = options.lowered().iter().map(ToString::to_string).chain(refused).map(|reason| Diagnostic {
-            severity: Severity::Warning,
-            file: file.to_owned(),
-            reason: bounded(reason),
-            remedy: format!("to allow it, set it in {}", file.with_extension("toml").display()),
-        });
+        let remedy = format!("to allow it, set it in {}", file.with_extension("toml").display());
+        let diagnostics = options.lowered().iter().map(ToString::to_string).chain(refused);
+        let diagnostics = diagnostics.map(|reason| Diagnostic::warning(file.display(), reason, &remedy));
         let mut diagnostics: Vec<Diagnostic> = diagnostics.chain(outside).collect();
         diagnostics.extend(handler.has_frozen_random().then(|| frozen_random(file)));
         let directory = place(&self.directory, file).parent().unwrap_or(Path::new("")).to_owned();
@@ -384,8 +381,11 @@ fn read_route_file(file: &Path) -> Result<RouteFile, Failure> {
     }
     let remedy = "make it a readable text file of TOML";
     let text = disk::read(file, MAX_ROUTE_FILE_BYTES).map_err(|reason| Failure::unread(file, &reason, remedy))?;
-    let text = String::from_utf8(text).map_err(|_| Failure::lasting(vec![error(file, "it is not UTF-8", remedy)]))?;
-    let report = |errors: Vec<RouteFileError>| errors.iter().map(|it| error(file, it, it.remedy())).collect();
+    let text = String::from_utf8(text)
+        .map_err(|_| Failure::lasting(vec![Diagnostic::error(file.display(), "it is not UTF-8", remedy)]))?;
+    let report = |errors: Vec<RouteFileError>| {
+        errors.iter().map(|it| Diagnostic::error(file.display(), it, it.remedy())).collect()
+    };
     RouteFile::parse(&text).map_err(|errors| Failure::lasting(report(errors)))
 }
 
@@ -396,7 +396,7 @@ fn component<C>(file: &Path, load: impl FnOnce(&Bytes) -> Result<C, NotLoaded>) 
     load(&bytes.into()).map_err(|reason| match reason {
         NotLoaded::Refused(errors) => {
             let passes = errors.iter().any(LoadError::is_passing);
-            let diagnostics = errors.iter().map(|it| error(file, it, it.remedy())).collect();
+            let diagnostics = errors.iter().map(|it| Diagnostic::error(file.display(), it, it.remedy())).collect();
             let standing = if passes { Permanence::Transient } else { Permanence::Permanent };
             NotMounted::Failed(Failure { diagnostics, standing })
         }
@@ -410,7 +410,7 @@ fn too_small(file: &Path, start: usize, memory: usize) -> Option<Diagnostic> {
     let reason = format!("its memories take {start} bytes when it starts, and its option `memory` is {memory}");
     let remedy =
         format!("raise `memory` in {}, or let the component begin with less", file.with_extension("toml").display());
-    (start > memory).then(|| error(file, reason, remedy))
+    (start > memory).then(|| Diagnostic::error(file.display(), reason, remedy))
 }
 
 /// Each mistake at the file that makes it.
@@ -419,39 +419,24 @@ fn option_errors(component: &Path, route_file: &RouteFile, errors: &[OptionError
         OptionSource::File => {
             let line = route_file.line(&mistake.name).map_or_else(String::new, |line| format!("line {line}: "));
             let remedy = "write what is expected in its place";
-            error(&component.with_extension("toml"), format!("{line}{mistake}"), remedy)
+            Diagnostic::error(component.with_extension("toml").display(), format!("{line}{mistake}"), remedy)
         }
         OptionSource::Component => {
-            error(component, mistake, "declare what is expected in its place, and build it again")
+            Diagnostic::error(component.display(), mistake, "declare what is expected in its place, and build it again")
         }
-        OptionSource::Default | OptionSource::Flag => error(component, mistake, "correct the flag on the command line"),
+        OptionSource::Default | OptionSource::Flag => {
+            Diagnostic::error(component.display(), mistake, "correct the flag on the command line")
+        }
     };
     errors.iter().map(report).collect()
 }
 
 /// It is served: the numbers may be none that have to differ.
 fn frozen_random(file: &Path) -> Diagnostic {
-    Diagnostic {
-        severity: Severity::Warning,
-        file: file.to_owned(),
-        reason:
-            "its JavaScript calls `Math.random`, which returns the same numbers in every instance: QuickJS has drawn \
-                 them when it was built"
-                .to_owned(),
-        remedy: "build it as `host new --lang js` does, with `random.js`, which takes them from the host".to_owned(),
-    }
-}
-
-/// The most bytes that are kept of what is wrong with a file.
-const MAX_REASON_BYTES: usize = 4096;
-
-fn bounded(text: impl ToString) -> String {
-    excerpt(&text.to_string(), MAX_REASON_BYTES).into_owned()
-}
-
-pub(super) fn error(file: &Path, reason: impl ToString, remedy: impl ToString) -> Diagnostic {
-    let (reason, remedy) = (bounded(reason), bounded(remedy));
-    Diagnostic { severity: Severity::Error, file: file.to_owned(), reason, remedy }
+    let reason = "its JavaScript calls `Math.random`, which returns the same numbers in every instance: QuickJS has drawn \
+                  them when it was built";
+    let remedy = "build it as `host new --lang js` does, with `random.js`, which takes them from the host";
+    Diagnostic::warning(file.display(), reason, remedy)
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! The path of a request in the form that patterns are compared with.
+//! The comparable form of a request's path: what patterns are compared with.
 //!
-//! Percent-encoded octets stand for the characters they encode (RFC 3986 section 2.4), except that an encoded slash
-//! never separates segments. So everything is decoded but `%2F`, and `%25`, without which a decoded `%2F` could not be
-//! told from an encoded one. It must not know of routes.
+//! Percent-encoded octets stand for the characters they encode (RFC 3986 section 2.4), but an encoded slash never
+//! separates segments. So everything is decoded except `%2F` and `%25`: if `%25` were decoded too, `%252F` would look like
+//! an encoded slash.
 
 use std::borrow::Cow;
 
 #[cfg(test)]
 mod tests;
 
-/// Why a path cannot be compared with anything.
+/// Why a path has no comparable form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// A `%` without two hexadecimal digits after it.
@@ -23,36 +23,28 @@ pub enum PathError {
     Nul,
 }
 
-/// The comparable form of a request's path, which is the path itself where it holds no `%`.
+/// The comparable form of a request's path. It is the path itself, not copied, if that has no `%`.
 ///
 /// # Errors
-/// A path that is not properly encoded text.
+/// If the path is not properly encoded UTF-8, or has a NUL.
 pub fn comparable(path: &str) -> Result<Cow<'_, str>, PathError> {
     if !path.contains('%') {
         return Ok(Cow::Borrowed(path));
     }
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'%' {
-            decoded.push(*first);
-            continue;
-        }
-        let [high, low, after @ ..] = rest else { return Err(PathError::Percent) };
-        rest = after;
-        match hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low) {
-            None => return Err(PathError::Percent),
-            Some(0) => return Err(PathError::Nul),
-            Some(b'/') => decoded.extend_from_slice(b"%2F"),
-            Some(b'%') => decoded.extend_from_slice(b"%25"),
-            Some(octet) => decoded.push(octet),
-        }
+    let is_encoded = |after: &str| matches!(after.as_bytes(), [high, low, ..] if [high, low].iter().all(|it| it.is_ascii_hexdigit()));
+    if !path.split('%').skip(1).all(is_encoded) {
+        return Err(PathError::Percent);
     }
-    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| PathError::NotUtf8)
+    // Encoded once more, these two are still encoded after decoding.
+    let kept = path.replace("%25", "%2525").replace("%2F", "%252F").replace("%2f", "%252F");
+    let decoded = percent_encoding::percent_decode_str(&kept).decode_utf8().map_err(|_| PathError::NotUtf8)?;
+    if decoded.contains('\0') {
+        return Err(PathError::Nul);
+    }
+    Ok(Cow::Owned(decoded.into_owned()))
 }
 
-/// The plain text of a piece of a comparable path.
+/// Decodes a piece of a comparable path completely.
 pub fn plain(comparable: &str) -> String {
     match comparable.contains('%') {
         true => comparable.replace("%2F", "/").replace("%25", "%"),
@@ -60,11 +52,7 @@ pub fn plain(comparable: &str) -> String {
     }
 }
 
-/// The comparable form of a pattern, which is written in plain characters.
+/// The comparable form of a pattern. Patterns are written decoded.
 pub fn comparable_pattern(pattern: &str) -> String {
     pattern.replace('%', "%25")
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }

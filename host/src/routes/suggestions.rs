@@ -1,62 +1,62 @@
-//! Which routes somebody may have meant whose path none answers.
+//! Suggests routes for a path that no route answers ("did you mean").
 //!
-//! Owns what it is to be near. It must not know how routes are found. What it costs grows with the routes and the path,
-//! so it is for those who develop.
+//! Owns what counts as similar. The cost grows with the number of routes and the length of the path, so only development
+//! mode uses it.
 
 #[cfg(test)]
 mod tests;
 
-/// The most routes that are named.
-const MOST: usize = 5;
+/// The most routes that are suggested.
+const MAX_SUGGESTIONS: usize = 5;
 
-/// The most bytes of a segment that are compared.
-const MAX_SEGMENT: usize = 64;
+/// The most characters of a segment that are compared.
+const MAX_SEGMENT_CHARS: usize = 64;
 
-/// How a pattern is near to a path, the nearest first.
+/// How a pattern resembles a path; the closest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Similarity {
-    /// They differ by a slash at the end, or in the case of letters.
+    /// They differ only by a slash at the end, or in the case of letters.
     Form,
-    /// So many letters are to be changed, added or taken away.
+    /// The edit distance is small: this many characters differ.
     Spelling(usize),
-    /// They begin with the same segment.
+    /// Their first segment is the same.
     FirstSegment,
 }
 
-/// The patterns that are near to `path`, the nearest first, at most five: by their places in `patterns`.
-pub fn near<'p>(patterns: impl Iterator<Item = &'p str>, path: &str) -> Vec<(usize, Similarity)> {
-    let mut near: Vec<(Similarity, usize)> =
-        patterns.enumerate().filter_map(|(place, pattern)| Some((nearness(pattern, path)?, place))).collect();
-    near.sort();
-    near.into_iter().take(MOST).map(|(nearness, place)| (place, nearness)).collect()
+/// The patterns that resemble `path`, the closest first and at most five, as indices into `patterns`.
+pub fn suggest<'p>(patterns: impl Iterator<Item = &'p str>, path: &str) -> Vec<(usize, Similarity)> {
+    let mut similar: Vec<(Similarity, usize)> =
+        patterns.enumerate().filter_map(|(index, pattern)| Some((similarity(pattern, path)?, index))).collect();
+    similar.sort();
+    similar.into_iter().take(MAX_SUGGESTIONS).map(|(similarity, index)| (index, similarity)).collect()
 }
 
-fn nearness(pattern: &str, path: &str) -> Option<Similarity> {
+fn similarity(pattern: &str, path: &str) -> Option<Similarity> {
     let segments = |text: &'_ str| -> Vec<String> {
         let trimmed = text.trim_matches('/');
         trimmed.split('/').filter(|it| !it.is_empty()).map(str::to_lowercase).collect()
     };
-    let (wanted, asked) = (segments(pattern), segments(path));
-    let letters: usize = asked.iter().map(String::len).sum();
-    match distance(&wanted, &asked) {
+    let (pattern, path) = (segments(pattern), segments(path));
+    let length: usize = path.iter().map(String::len).sum();
+    match distance(&pattern, &path) {
         0 => Some(Similarity::Form),
-        // A third of the letters, so that short paths are not near to everything.
-        distance if distance <= (letters / 3).clamp(1, 4) => Some(Similarity::Spelling(distance)),
+        // At most a third of the path, so that short paths do not resemble everything.
+        distance if distance <= (length / 3).clamp(1, 4) => Some(Similarity::Spelling(distance)),
         _ => {
-            let first = wanted.first().filter(|first| !is_capture(first));
-            (first.is_some() && first == asked.first()).then_some(Similarity::FirstSegment)
+            let first = pattern.first().filter(|first| !is_capture(first));
+            (first.is_some() && first == path.first()).then_some(Similarity::FirstSegment)
         }
     }
 }
 
-/// How far a path's segments are from a pattern's: what a capture takes is near.
+/// The sum of the edit distances of the segments. A capture matches any segment.
 fn distance(pattern: &[String], path: &[String]) -> usize {
     match (pattern, path) {
         ([], []) => 0,
         ([rest, ..], [_, ..]) if rest.starts_with("{*") => 0,
-        ([wanted, pattern @ ..], [_, path @ ..]) if is_capture(wanted) => distance(pattern, path),
-        ([wanted, pattern @ ..], [asked, path @ ..]) => edits(wanted, asked) + distance(pattern, path),
-        (left, []) | ([], left) => left.iter().map(|segment| segment.len() + 1).sum(),
+        ([first, pattern @ ..], [_, path @ ..]) if is_capture(first) => distance(pattern, path),
+        ([first, pattern @ ..], [other, path @ ..]) => edits(first, other) + distance(pattern, path),
+        (more, []) | ([], more) => more.iter().map(|segment| segment.len() + 1).sum(),
     }
 }
 
@@ -64,18 +64,9 @@ fn is_capture(segment: &str) -> bool {
     segment.starts_with('{') && segment.ends_with('}')
 }
 
-/// How many letters are to be changed, added or taken away to make one of the other (Levenshtein's distance).
+/// The edit distance (Levenshtein) of the first [`MAX_SEGMENT_CHARS`] characters of two segments.
 fn edits(one: &str, other: &str) -> usize {
-    let letters = |text: &str| text.chars().take(MAX_SEGMENT).collect::<Vec<char>>();
-    let (one, other) = (letters(one), letters(other));
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
-        for (at, candidate) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != candidate);
-            diagonal = row[at + 1];
-            row[at + 1] = changed.min(row[at] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
+    let shortened =
+        |text: &'_ str| -> usize { text.char_indices().nth(MAX_SEGMENT_CHARS).map_or(text.len(), |(end, _)| end) };
+    strsim::levenshtein(&one[..shortened(one)], &other[..shortened(other)])
 }

@@ -1,5 +1,7 @@
 //! Components that would harm who loads them: each is refused with what it uses or has too much of, and costs only itself.
 
+use std::path::Path;
+
 use crate::support::{RoutesDir, TestServer, assemble, guest, plain};
 
 /// The answer of `plain.wat`, which is served beside all of them.
@@ -57,7 +59,9 @@ fn assert_refused(others: &[(&str, Vec<u8>)], expected: &str) {
     let said: Vec<(String, &str)> = server
         .diagnostics()
         .iter()
-        .map(|it| (it.file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), it.reason.as_str()))
+        .map(|it| {
+            (Path::new(&it.location).file_stem().unwrap_or_default().to_string_lossy().into_owned(), it.reason.as_str())
+        })
         .collect();
     let mut wanted: Vec<(String, &str)> = others.iter().map(|(name, _)| ((*name).to_owned(), expected)).collect();
     wanted.sort();
@@ -250,6 +254,6 @@ fn what_a_component_has_named_is_quoted_in_part() {
         let printed = diagnostic.to_string();
         assert!(printed.len() < 13_000, "{} bytes: {}", printed.len(), &printed[..200]);
     }
-    let told = |file: &str| server.diagnostics().iter().filter(|it| it.file.ends_with(file)).count();
+    let told = |file: &str| server.diagnostics().iter().filter(|it| Path::new(&it.location).ends_with(file)).count();
     assert_eq!((told("exports.wasm"), told("imports.wasm")), (1, 32));
 }

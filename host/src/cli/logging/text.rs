@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug, Write};
 
-use host::options::is_plain;
+use host::text::is_plain;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;

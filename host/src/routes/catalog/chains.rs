@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use super::guards::replaces;
 use super::{Catalog, CatalogEntry};
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::options::{OptionSource, printable};
-use crate::routes::load::error;
+use crate::diagnostic::Diagnostic;
+use crate::options::OptionSource;
 use crate::routes::middleware::{
     ChainError, ChainLink, LoadedMiddleware, MiddlewareLookup, chain, is_layer, is_of_directory,
 };
 use crate::routes::pattern_cover::{Cover, Extent};
 use crate::routes::pending::PendingRoute;
 use crate::routes::route::Route;
+use crate::text::printable;
 
 /// The most routes that are named where many are affected.
 const MAX_NAMED_FILES: usize = 5;
@@ -80,7 +80,8 @@ impl<H> Catalog<H> {
                         Some(_) => "the version before it still serves",
                         None => "the route is not served without it",
                     };
-                    diagnostics.push(error(file, format!("{fault}; {result}"), fault.remedy()));
+                    let reason = format!("{fault}; {result}");
+                    diagnostics.push(Diagnostic::error(file.display(), reason, fault.remedy()));
                 }
             }
         }
@@ -239,16 +240,18 @@ fn gone<H>(file: &Path, entry: &CatalogEntry<H>, behind: &[&Route<H>]) -> Diagno
         0 => String::new(),
         more => format!(" and {more} more routes"),
     };
-    let (severity, result) = match (behind.is_empty(), &entry.layer) {
-        (false, _) => (Severity::Error, format!("it still guards {}{more}", named.join(", "))),
-        (true, Some(_)) => (Severity::Warning, "it guards no route now, and still would one that comes".to_owned()),
-        (true, None) => (Severity::Error, "what is to be behind it is not served".to_owned()),
-    };
-    Diagnostic {
-        severity,
-        file: file.to_owned(),
-        reason: format!("this middleware is gone; {result}"),
-        remedy: "put it there again; if it is meant to go, reload with SIGHUP".to_owned(),
+    let remedy = "put it there again; if it is meant to go, reload with SIGHUP";
+    let reason = |result: &str| format!("this middleware is gone; {result}");
+    match (behind.is_empty(), &entry.layer) {
+        (false, _) => {
+            let result = format!("it still guards {}{more}", named.join(", "));
+            Diagnostic::error(file.display(), reason(&result), remedy)
+        }
+        (true, Some(_)) => {
+            let result = "it guards no route now, and still would one that comes";
+            Diagnostic::warning(file.display(), reason(result), remedy)
+        }
+        (true, None) => Diagnostic::error(file.display(), reason("what is to be behind it is not served"), remedy),
     }
 }
 
@@ -262,5 +265,6 @@ fn affected<H>(route: &Route<H>) -> String {
 fn still_behind(file: &Path, kept: &[PathBuf]) -> Diagnostic {
     let kept: Vec<String> = kept.iter().take(MAX_NAMED_FILES).map(|layer| layer.display().to_string()).collect();
     let reason = format!("it is still behind the middleware {}, which its files ask for no longer", kept.join(", "));
-    error(file, reason, "ask for it again; if the route is meant to be without it, reload with SIGHUP")
+    let remedy = "ask for it again; if the route is meant to be without it, reload with SIGHUP";
+    Diagnostic::error(file.display(), reason, remedy)
 }

@@ -48,7 +48,7 @@ fn loaded(route: Arc<Route<()>>) -> Loaded<()> {
 fn table(catalog: &mut Catalog<()>) -> (Vec<String>, Vec<String>) {
     let (table, told) = catalog.table();
     let mounted = table.routes().iter().map(|it| format!("{} {}", it.route.mount.name, it.patterns.join(" ")));
-    (mounted.collect(), told.iter().map(|it| format!("{}: {}", it.file.display(), it.reason)).collect())
+    (mounted.collect(), told.iter().map(|it| format!("{}: {}", it.location, it.reason)).collect())
 }
 
 /// One with `a.wasm` at `/a`, loaded in its first look.

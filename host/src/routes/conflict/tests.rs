@@ -35,7 +35,7 @@ fn settled(claims: &[Row], before: &[Row]) -> (Vec<String>, Vec<String>) {
 
 /// The patterns that are left, and what is told.
 fn reported(settled: Settled) -> (Vec<String>, Vec<String>) {
-    let reports = settled.diagnostics.iter().map(|it| format!("{}: {}", it.file.display(), it.reason)).collect();
+    let reports = settled.diagnostics.iter().map(|it| format!("{}: {}", it.location, it.reason)).collect();
     let mut left: Vec<String> = settled.claims.into_values().flatten().map(|claimant| claimant.pattern).collect();
     left.dedup();
     (left, reports)

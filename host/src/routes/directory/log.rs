@@ -7,8 +7,8 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::routes::changes::changes;
 use crate::routes::table::RouteTable;
 
-/// The most changes of one table that are told one by one.
-const MOST: usize = 50;
+/// The most changes of one table that are logged one by one.
+const MAX_LOGGED_CHANGES: usize = 50;
 
 /// Tells what is wrong with a file.
 pub(super) fn diagnostic(diagnostic: &Diagnostic) {
@@ -21,8 +21,8 @@ pub(super) fn diagnostic(diagnostic: &Diagnostic) {
 /// Tells which routes came, changed and went, a line each, their files named from `root` on.
 pub(super) fn changed(before: &RouteTable, after: &RouteTable, root: &Path) {
     let changes = changes(before, after);
-    let more = changes.len().saturating_sub(MOST);
-    for mut change in changes.into_iter().take(MOST) {
+    let more = changes.len().saturating_sub(MAX_LOGGED_CHANGES);
+    for mut change in changes.into_iter().take(MAX_LOGGED_CHANGES) {
         if let Ok(file) = change.file.strip_prefix(root)
             && !file.as_os_str().is_empty()
         {

@@ -6,19 +6,19 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::options::printable;
+use crate::text::printable;
 
 #[cfg(test)]
 mod tests;
 
-/// How long loading goes on before anybody is told.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a load lasts before its progress is first logged.
+const FIRST_REPORT_AFTER: Duration = Duration::from_secs(1);
 
-/// How long until it is told again.
-const AGAIN: Duration = Duration::from_secs(5);
+/// The time between two reports.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The most files that are named at once.
-const NAMED: usize = 4;
+/// The most files that one report names.
+const MAX_NAMED: usize = 4;
 
 /// How far a load has come, from the first component that is being loaded to when none is.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ pub(super) struct ProgressReport {
 impl Progress {
     /// A component is begun.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.tell_at.get_or_insert(now + PATIENCE);
+        self.tell_at.get_or_insert(now + FIRST_REPORT_AFTER);
     }
 
     /// A component is done, and so many are still being loaded or wait for it.
@@ -59,7 +59,7 @@ impl Progress {
 
     /// What is told now, where some are `compiling` and others are `waiting`.
     pub(super) fn tell(&mut self, compiling: &[PathBuf], waiting: usize, now: Instant) -> ProgressReport {
-        self.tell_at = Some(now + AGAIN);
+        self.tell_at = Some(now + REPORT_INTERVAL);
         ProgressReport {
             done: self.done,
             total: self.done + compiling.len() + waiting,
@@ -76,9 +76,9 @@ impl fmt::Display for ProgressReport {
             let name = file.file_name().map_or(file.as_os_str(), |name| name);
             printable(&name.to_string_lossy())
         };
-        let names: Vec<String> = self.compiling.iter().take(NAMED).map(|file| name(file)).collect();
+        let names: Vec<String> = self.compiling.iter().take(MAX_NAMED).map(|file| name(file)).collect();
         f.write_str(&names.join(", "))?;
-        match self.compiling.len().saturating_sub(NAMED) {
+        match self.compiling.len().saturating_sub(MAX_NAMED) {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }

@@ -13,7 +13,7 @@ fn what_cannot_be_read_is_reported_by_its_own_name_and_what_is_gone_is_not() {
     }
     let reason = "it cannot be read: Not a directory (os error 20)";
     let remedy = "make it readable, or begin its name with `_`";
-    assert_eq!(files.diagnostics, [error(&file, reason, remedy)]);
+    assert_eq!(files.diagnostics, [Diagnostic::error(file.display(), reason, remedy)]);
     assert_eq!(files.unread, [file]);
 }
 

@@ -19,6 +19,9 @@ fn everything_is_decoded_but_the_slash_and_the_percent_sign() {
         ("/a%252Fb", "/a%252Fb", "/a%2Fb"),
         ("/100%25", "/100%25", "/100%"),
         ("/%7Bid%7D", "/{id}", "/{id}"),
+        ("/a%252fb", "/a%252fb", "/a%2fb"),
+        ("/a%25%32%46b", "/a%252Fb", "/a%2Fb"),
+        ("/a%25252Fb", "/a%25252Fb", "/a%252Fb"),
     ] {
         assert_eq!(comparable(path).as_deref(), Ok(expected), "{path}");
         assert_eq!(plain(expected), decoded, "{path}");
@@ -39,6 +42,9 @@ fn what_is_not_properly_encoded_text_is_refused() {
         ("/%4", PathError::Percent),
         ("/%zz", PathError::Percent),
         ("/%+4", PathError::Percent),
+        ("/%2%2F", PathError::Percent),
+        ("/%%2F", PathError::Percent),
+        ("/%\u{e9}", PathError::Percent),
         ("/%ff", PathError::NotUtf8),
         ("/%c0%af", PathError::NotUtf8),
         ("/a%00b", PathError::Nul),

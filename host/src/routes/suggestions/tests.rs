@@ -6,8 +6,9 @@ use super::*;
 const PATTERNS: [&str; 8] =
     ["/", "/hello", "/help", "/users/{id}", "/users/{id}/posts", "/files/{*rest}", "/own/", "/far/away"];
 
-fn near_to(path: &str) -> Vec<(&'static str, Similarity)> {
-    near(PATTERNS.into_iter(), path).into_iter().map(|(place, nearness)| (PATTERNS[place], nearness)).collect()
+fn suggested_for(path: &str) -> Vec<(&'static str, Similarity)> {
+    let suggested = suggest(PATTERNS.into_iter(), path);
+    suggested.into_iter().map(|(index, similarity)| (PATTERNS[index], similarity)).collect()
 }
 
 #[test]
@@ -23,14 +24,14 @@ fn what_may_have_been_meant_is_named_with_the_nearest_first() {
         ("/far", &[("/far/away", FirstSegment)]),
         ("/nothing-like-it", &[]),
     ] {
-        assert_eq!(near_to(path), expected, "{path}");
+        assert_eq!(suggested_for(path), expected, "{path}");
     }
 }
 
 #[test]
 fn no_more_than_five_are_named() {
     let patterns: Vec<String> = (0..9).map(|number| format!("/a/{number}/b")).collect();
-    assert_eq!(near(patterns.iter().map(String::as_str), "/a/none").len(), 5);
+    assert_eq!(suggest(patterns.iter().map(String::as_str), "/a/none").len(), 5);
 }
 
 #[test]
@@ -44,6 +45,6 @@ fn edits_are_counted_as_levenshtein_does() {
 proptest! {
     #[test]
     fn no_path_is_too_much(pattern in "(/.{0,80}){0,4}", path in "(/.{0,80}){0,4}") {
-        near([pattern.as_str()].into_iter(), &path);
+        suggest([pattern.as_str()].into_iter(), &path);
     }
 }

@@ -8,8 +8,7 @@ use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use super::{CHECK_AFTER, LOOK_AFTER, Publisher, PublisherEvent, REST};
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::routes::load::error;
+use crate::diagnostic::Diagnostic;
 use crate::routes::watch::{WatchError, Watched, Watcher};
 
 impl Publisher {
@@ -43,12 +42,8 @@ impl Publisher {
 
     fn note_unwatched(&mut self, failed: WatchError) -> Option<Diagnostic> {
         self.polls = true;
-        Some(Diagnostic {
-            severity: Severity::Warning,
-            file: self.root.clone(),
-            reason: failed.to_string(),
-            remedy: "let the system watch more directories (fs.inotify.max_user_watches)".to_owned(),
-        })
+        let remedy = "let the system watch more directories (fs.inotify.max_user_watches)";
+        Some(Diagnostic::warning(self.root.display(), failed, remedy))
     }
 
     /// The directory cannot be read: that is worth telling once it has lasted longer than it takes to replace one.
@@ -59,7 +54,11 @@ impl Publisher {
             return self.look_by(tell_at);
         }
         let remedy = "put a readable directory there; what was loaded serves on";
-        if self.catalog.found(vec![error(&self.root, format!("it cannot be read: {failed}"), remedy)]) {
+        if self.catalog.found(vec![Diagnostic::error(
+            self.root.display(),
+            format!("it cannot be read: {failed}"),
+            remedy,
+        )]) {
             self.publish_soon();
         }
     }
