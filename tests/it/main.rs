@@ -1,7 +1,9 @@
 //! Tests of the whole server, over sockets, in one binary so that it is linked once. A module for each subject.
 
-mod book;
+#[macro_use]
 mod support;
+
+mod book;
 
 /// HTTP/1.x as bytes: what is refused, how connections live and end, and what clients may cost.
 mod http {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::wire::get;
 use crate::support::{RoutesDir, TestServer, compile_cache, host, run, skip, text};
 
 const STYLES: [&str; 3] = ["yield", "write", "return"];
@@ -40,12 +41,12 @@ fn assert_good(routes: RoutesDir, name: &str, style: &str) {
         "return" => "c\r\nHello, Ada!\n\r\n0\r\n\r\n",
         _ => "7\r\nHello, \r\n5\r\nAda!\n\r\n0\r\n\r\n",
     };
-    client.send(format!("GET /{name}/Ada HTTP/1.1\r\nHost: test\r\n\r\n"));
+    client.send(get(&format!("/{name}/Ada")));
     let head = client.read_until("\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(head.to_ascii_lowercase().contains("\r\ncontent-type: text/plain; charset=utf-8\r\n"), "{head}");
     client.expect(body);
-    client.send(format!("HEAD /{name}/Ada HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"));
+    client.send(format!("HEAD /{name}/Ada HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"));
     let head = client.read_to_end();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{style}: {head}");
 }

@@ -6,11 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Client, Process, RoutesDir, compile_cache, guest, host, ok, run, text};
-
-const GET: &str = "GET /hello HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-const HELLO: &str =
-    ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
+use crate::support::wire::HELLO_RESPONSE_CLOSE;
+use crate::support::{Client, Process, RoutesDir, compile_cache, guest, host, run, text};
 
 /// `host COMMAND` over a directory, with the shared compile cache.
 fn over(command: &str, routes: &RoutesDir, arguments: &[&str]) -> Command {
@@ -28,7 +25,7 @@ fn each_listener_is_printed_once_it_accepts() {
     assert_ne!(addresses[0].port(), addresses[1].port());
     for address in addresses {
         assert_ne!(address.port(), 0);
-        assert_eq!(Client::connect(address).exchange(GET), HELLO);
+        assert_eq!(Client::connect(address).exchange(get_and_close!("/hello")), HELLO_RESPONSE_CLOSE);
     }
     process.signal("TERM");
     let (status, printed) = process.wait();
@@ -51,7 +48,7 @@ fn it_listens_on_names_and_on_ipv6() {
     assert_eq!(listened, of_localhost);
     assert!(of_name.iter().all(|address| address.port() == of_name[0].port()), "{of_name:?}");
     for address in [of_name, alone].concat() {
-        assert_eq!(Client::connect(address).exchange(GET), HELLO);
+        assert_eq!(Client::connect(address).exchange(get_and_close!("/hello")), HELLO_RESPONSE_CLOSE);
     }
 }
 
@@ -64,14 +61,14 @@ fn it_listens_on_all_addresses_of_ipv4_and_of_ipv6_with_one_port() {
         let process = Process::spawn(over("run", &routes, &["--listen", &one, "--listen", &other]), 2);
         for host in ["127.0.0.1", "[::1]"] {
             let address = format!("{host}:{}", free.port()).parse().expect("it is an address");
-            assert_eq!(Client::connect(address).exchange(GET), HELLO, "{order:?}");
+            assert_eq!(Client::connect(address).exchange(get_and_close!("/hello")), HELLO_RESPONSE_CLOSE, "{order:?}");
         }
         drop(process);
     }
     // Alone it takes both.
     let process = Process::spawn(over("run", &routes, &["--listen", "[::]:0"]), 1);
     let address = SocketAddr::from(([127, 0, 0, 1], process.addresses()[0].port()));
-    assert_eq!(Client::connect(address).exchange(GET), HELLO);
+    assert_eq!(Client::connect(address).exchange(get_and_close!("/hello")), HELLO_RESPONSE_CLOSE);
 }
 
 #[test]
@@ -235,7 +232,7 @@ fn the_log_is_filtered_as_rust_log_says() {
 fn json_logs_are_an_object_a_line() {
     let routes = RoutesDir::new().with(guest::TRAP).with_bytes("bad.wasm", b"\0asm");
     let process = Process::start(&routes, &["--log-format", "json"]);
-    process.connect().exchange("GET /trap HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    process.get("/trap");
     process.signal("TERM");
     let stderr = process.stderr().clone();
     assert!(process.wait().0.success());
@@ -266,7 +263,7 @@ fn a_second_start_compiles_nothing() {
         command.arg(cache.path()).arg("--routes").arg(routes.path());
         let process = Process::spawn(command, 1);
         process.stderr().wait_for(&["routes loaded", loaded]);
-        assert_eq!(process.connect().exchange(GET), HELLO);
+        assert_eq!(process.get("/hello"), HELLO_RESPONSE_CLOSE);
     };
     start("routes=2 cached=0 compiled=2");
     start("routes=2 cached=2 compiled=0");
@@ -401,7 +398,7 @@ fn requests_are_numbered_across_workers() {
     // The second connection goes to the second worker.
     let mut clients = [process.connect(), process.connect()];
     for (client, request) in [(0, 1), (1, 2), (1, 4), (0, 3)] {
-        clients[client].send("GET /trap HTTP/1.1\r\nHost: test\r\n\r\n");
+        clients[client].send(get!("/trap"));
         assert!(clients[client].read_response().starts_with("HTTP/1.1 500 "));
         process.stderr().wait_for(&[&format!("route=\"trap\" request={request}: handler trap ")]);
     }
@@ -413,8 +410,8 @@ fn either_signal_lets_a_request_in_flight_end() {
     for signal in ["TERM", "INT"] {
         let process = Process::start(&routes, &["--drain-timeout", "600"]);
         let mut client = process.connect();
-        client.send("POST /script?write=Hello&read HTTP/1.1\r\nHost: test\r\nContent-Length: 6\r\n\r\n");
-        client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+        client.send("POST /script?write=Hello&read HTTP/1.1\r\nHost: it\r\nContent-Length: 6\r\n\r\n");
+        client.expect(ok_chunked!("5\r\nHello\r\n"));
         process.signal(signal);
         process.stderr().wait_for(&["stopping: requests in flight may end"]);
         client.send("World!");
@@ -430,8 +427,8 @@ fn a_second_signal_stops_at_once() {
     for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")] {
         let process = Process::start(&routes, &["--drain-timeout", "600", "--timeout", "600"]);
         let mut client = process.connect();
-        client.send("GET /script?write=Hello&spin HTTP/1.1\r\nHost: test\r\n\r\n");
-        client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+        client.send(get!("/script?write=Hello&spin"));
+        client.expect(ok_chunked!("5\r\nHello\r\n"));
         process.signal(first);
         process.stderr().wait_for(&["stopping: requests in flight may end"]);
         process.signal(second);
@@ -445,8 +442,8 @@ fn draining_ends_at_its_deadline() {
     let routes = RoutesDir::new().with(guest::SCRIPT);
     let process = Process::start(&routes, &["--drain-timeout", "0.1", "--timeout", "600"]);
     let mut client = process.connect();
-    client.send("GET /script?write=Hello&spin HTTP/1.1\r\nHost: test\r\n\r\n");
-    client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+    client.send(get!("/script?write=Hello&spin"));
+    client.expect(ok_chunked!("5\r\nHello\r\n"));
     process.signal("TERM");
     process.stderr().wait_for(&["stopped with requests still running"]);
     assert_eq!(client.read_until_end().0, "", "no last chunk");

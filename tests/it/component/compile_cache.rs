@@ -28,7 +28,7 @@ impl Served {
         let mut command = host(&["run", "--listen", "127.0.0.1:0", "--load-timeout", "60", "--cache-dir"]);
         command.arg(self.cache.path()).arg("--routes").arg(self.routes.path());
         let process = Process::spawn(command, 1);
-        let answer = process.connect().exchange("GET /plain HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+        let answer = process.get("/plain");
         assert!(answer.ends_with(PLAIN_BODY), "{answer}");
         let line = process.stderr().wait_for(&["routes loaded"]);
         let counts = line.split_once("cached=").map_or("", |(_, counts)| counts.trim());

@@ -149,17 +149,13 @@ fn begin(routes: &RoutesDir, arguments: &[&str]) -> Process {
 fn until_served(process: &Process, path: &str) {
     let start = Instant::now();
     loop {
-        let answer = get(process, path);
+        let answer = process.get(path);
         if answer.starts_with("HTTP/1.1 200 ") {
             return;
         }
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
         assert!(start.elapsed() < 6 * PATIENCE, "{path} is not loaded");
     }
-}
-
-fn get(process: &Process, path: &str) -> String {
-    process.connect().exchange(format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"))
 }
 
 #[test]
@@ -280,7 +276,7 @@ fn under_a_limit_of_virtual_memory_the_host_serves_fewer_at_once_and_says_so() {
         assert!(refused.contains("Retry-After: "), "{refused}");
         drop(held);
         let start = Instant::now();
-        while !get(&process, "/hello").starts_with("HTTP/1.1 200 ") {
+        while !process.get("/hello").starts_with("HTTP/1.1 200 ") {
             assert!(start.elapsed() < PATIENCE, "no place is free again");
         }
     }

@@ -20,7 +20,7 @@ fn ws_echo_sends_every_message_back_as_it_came() {
 fn stamps_writes_chunks_of_64_bytes_that_begin_with_the_time() {
     let server = TestServer::serving(guest::STAMPS);
     let mut client = server.connect();
-    client.send("GET /stamps?milliseconds=20 HTTP/1.1\r\nHost: it\r\n\r\n");
+    client.send(get!("/stamps?milliseconds=20"));
     let head = client.read_until("\r\n\r\n");
     assert!(head.contains("\r\nContent-Type: application/octet-stream\r\n"), "{head}");
     let mut stamps = 0;

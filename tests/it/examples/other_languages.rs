@@ -5,11 +5,10 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Client, End, RoutesDir, TestServer, log, ok, skip, typed};
+use crate::support::wire::{HELLO_RESPONSE, get};
+use crate::support::{Client, End, RoutesDir, TestServer, log, skip};
 
 const EXAMPLES: [&str; 3] = ["hello", "stream", "echo"];
-
-const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
 
 #[test]
 fn handlers_in_c_answer_like_those_in_rust() {
@@ -55,8 +54,8 @@ fn check(language: &str) {
 fn hello_writes_two_chunks(server: &TestServer, language: &str) {
     let mut client = server.connect();
     for path in ["hello", "hello", "again", "again", "again"] {
-        client.send(format!("GET /{language}/{path} HTTP/1.1\r\nHost: test\r\n\r\n"));
-        client.expect(HELLO);
+        client.send(get(&format!("/{language}/{path}")));
+        client.expect(HELLO_RESPONSE);
     }
 }
 
@@ -78,7 +77,7 @@ fn stream_writes_as_many_chunks(server: &TestServer, language: &str) {
     ];
     let mut client = server.connect();
     for (query, response) in cases {
-        client.send(format!("GET /{language}/stream{query} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.send(get(&format!("/{language}/stream{query}")));
         client.expect(response);
     }
     client.send(format!("GET /{language}/stream?chunks=16&size=1048576 HTTP/1.0\r\n\r\n"));
@@ -88,14 +87,14 @@ fn stream_writes_as_many_chunks(server: &TestServer, language: &str) {
 
 fn echo_sends_each_piece_back_as_it_arrives(server: &TestServer, language: &str) {
     let mut client = server.connect();
-    client.send(format!("POST /{language}/echo HTTP/1.1\r\nHost: test\r\nContent-Type: a/b\r\n"));
+    client.send(format!("POST /{language}/echo HTTP/1.1\r\nHost: it\r\nContent-Type: a/b\r\n"));
     client.send("Transfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n");
     client.expect(typed!("content-type: a/b", "5\r\nHello\r\n"));
     client.send("6\r\n\0\u{ff}\u{80}!\r\n");
     client.expect("6\r\n\0\u{ff}\u{80}!\r\n");
     client.send("0\r\n\r\n");
     client.expect("0\r\n\r\n");
-    client.send(format!("GET /{language}/echo HTTP/1.1\r\nHost: test\r\n\r\n"));
+    client.send(get(&format!("/{language}/echo")));
     client.expect(typed!("content-type: application/octet-stream", "0\r\n\r\n"));
 }
 
@@ -115,7 +114,7 @@ fn echo_collects_its_garbage(server: &TestServer, language: &str) {
 
 fn echo_fails_where_the_body_is_incomplete(server: &TestServer, language: &str) {
     let mut client = server.connect();
-    client.send(format!("POST /{language}/echo HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n"));
+    client.send(format!("POST /{language}/echo HTTP/1.1\r\nHost: it\r\nContent-Length: 2\r\n\r\n"));
     client.half_close();
     let (response, end) = client.read_until_end();
     assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");

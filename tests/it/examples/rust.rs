@@ -8,10 +8,10 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::support::{RoutesDir, TestServer, guest, ok, typed, websocket};
+use crate::support::wire::HELLO_RESPONSE;
+use crate::support::{RoutesDir, TestServer, guest, websocket};
 
-const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n");
-const TEXT: &str = ok!("Transfer-Encoding: chunked\r\n", "d\r\nHello, World!\r\n0\r\n\r\n");
+const TEXT: &str = ok_chunked!("d\r\nHello, World!\r\n0\r\n\r\n");
 
 /// Sends requests to one example, on one connection, and compares each response.
 #[track_caller]
@@ -19,19 +19,19 @@ fn check(example: Guest, cases: &[(&str, &str)]) {
     let server = TestServer::serving(example);
     let mut client = server.connect();
     for (request, response) in cases {
-        client.send(format!("{request} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.send(format!("{request} HTTP/1.1\r\nHost: it\r\n\r\n"));
         client.expect(response);
     }
 }
 
 #[test]
 fn hello_yields_two_chunks() {
-    check(guest::HELLO, &[("GET /hello", HELLO)]);
+    check(guest::HELLO, &[("GET /hello", HELLO_RESPONSE)]);
 }
 
 #[test]
 fn hello_write_writes_two_chunks_and_the_connection_lives() {
-    check(guest::HELLO_WRITE, &[("GET /hello-write", HELLO), ("GET /hello-write", HELLO)]);
+    check(guest::HELLO_WRITE, &[("GET /hello-write", HELLO_RESPONSE), ("GET /hello-write", HELLO_RESPONSE)]);
 }
 
 #[test]
@@ -41,15 +41,15 @@ fn text_answers_any_method() {
 
 #[test]
 fn nothing_closes_the_connection_without_a_byte() {
-    assert_eq!(TestServer::serving(guest::NOTHING).exchange("GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n"), "");
+    assert_eq!(TestServer::serving(guest::NOTHING).exchange(get!("/nothing")), "");
 }
 
 #[test]
 fn manual_writes_and_stays_open() {
     let server = TestServer::serving(guest::MANUAL);
     let mut client = server.connect();
-    client.send("GET /manual HTTP/1.1\r\nHost: test\r\n\r\n");
-    client.expect(ok!("Transfer-Encoding: chunked\r\n", "4\r\none\n\r\n"));
+    client.send(get!("/manual"));
+    client.expect(ok_chunked!("4\r\none\n\r\n"));
     client.expect_silence(Duration::from_millis(100));
 }
 
@@ -89,7 +89,7 @@ fn download_sends_as_many_bytes() {
 fn download_is_paced() {
     let server = TestServer::serving(guest::DOWNLOAD);
     let start = Instant::now();
-    let response = server.exchange("GET /download?bytes=524288 HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    let response = server.exchange(get_and_close!("/download?bytes=524288"));
     assert_eq!(response.matches('x').count(), 524_288);
     // A quarter of a second at 2 MiB/s, but for the first 20 KiB that pass as the burst.
     assert!(start.elapsed() >= Duration::from_millis(239), "{:?}", start.elapsed());
@@ -117,7 +117,7 @@ fn stream_writes_as_many_chunks() {
 fn echo_sends_each_piece_back_as_it_arrives() {
     let server = TestServer::serving(guest::ECHO);
     let mut client = server.connect();
-    client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send("POST /echo HTTP/1.1\r\nHost: it\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send("5\r\nHello\r\n");
     client.expect(typed!("content-type: a/b", "5\r\nHello\r\n"));
     client.send("6\r\nWorld!\r\n");
@@ -131,7 +131,7 @@ fn echo_sends_each_piece_back_as_it_arrives() {
 fn upload_counts_the_bytes_it_receives() {
     let server = TestServer::serving(guest::UPLOAD);
     let mut client = server.connect();
-    client.send("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n");
+    client.send("POST /upload HTTP/1.1\r\nHost: it\r\nContent-Length: 1000000\r\n\r\n");
     client.send("x".repeat(1_000_000));
     client.expect(typed!("Content-Type: text/plain; charset=utf-8", "7\r\n1000000\r\n0\r\n\r\n"));
     check(guest::UPLOAD, &[("GET /upload", typed!("Content-Type: text/plain; charset=utf-8", "1\r\n0\r\n0\r\n\r\n"))]);
@@ -140,8 +140,8 @@ fn upload_counts_the_bytes_it_receives() {
 #[test]
 fn page_answers_the_segment_of_its_path() {
     let cases = [
-        ("GET /page/7", ok!("Transfer-Encoding: chunked\r\n", "6\r\npage 7\r\n0\r\n\r\n")),
-        ("GET /page/%3Cb%3E%20%26", ok!("Transfer-Encoding: chunked\r\n", "14\r\npage &lt;b&gt; &amp;\r\n0\r\n\r\n")),
+        ("GET /page/7", ok_chunked!("6\r\npage 7\r\n0\r\n\r\n")),
+        ("GET /page/%3Cb%3E%20%26", ok_chunked!("14\r\npage &lt;b&gt; &amp;\r\n0\r\n\r\n")),
     ];
     check(guest::PAGE, &cases);
 }
@@ -169,7 +169,7 @@ fn account() -> TestServer {
 fn auth_lets_pass_who_has_a_token_and_tells_the_handler_who_that_is() {
     let server = account();
     let mut client = server.connect();
-    let ask = |authorization: &str| format!("GET /account HTTP/1.1\r\nHost: test\r\n{authorization}\r\n");
+    let ask = |authorization: &str| format!("GET /account HTTP/1.1\r\nHost: it\r\n{authorization}\r\n");
     let refused = "HTTP/1.1 401 Unauthorized\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
         www-authenticate: Bearer realm=\"vibrato\"\r\nvary: origin\r\nx-access: nobody\r\n\
         Transfer-Encoding: chunked\r\n\r\nd\r\nwho are you?\n\r\n0\r\n\r\n";
@@ -195,7 +195,7 @@ fn cors_answers_a_preflight_request_before_auth_refuses_it() {
     let mut client = server.connect();
     let preflight = |origin: &str| {
         format!(
-            "OPTIONS /account HTTP/1.1\r\nHost: test\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: GET\r\n\r\n"
+            "OPTIONS /account HTTP/1.1\r\nHost: it\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: GET\r\n\r\n"
         )
     };
     client.send(preflight("http://127.0.0.1:8080"));

@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 
 use host::options::Value;
 
+use crate::support::wire::get;
 use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
 
 /// Asks for `path` on an open connection; the status of the answer.
 fn ask(client: &mut Client, path: &str) -> String {
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: it\r\n\r\n"));
+    client.send(get(path));
     let response = client.read_response();
     response.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
 /// Clients that wait for answers to these targets, each on a connection of its own.
 fn crowd(server: &TestServer, targets: impl IntoIterator<Item = String>) -> Vec<Client> {
-    let ask = |target| {
+    let ask = |target: String| {
         let mut client = server.connect();
-        client.send(format!("GET {target} HTTP/1.1\r\nHost: it\r\n\r\n"));
+        client.send(get(&target));
         client
     };
     targets.into_iter().map(ask).collect()
@@ -107,7 +108,7 @@ fn time_in_which_a_handler_waits_is_no_processor_time() {
     let server = TestServer::start(routes);
     let mut client = server.connect();
     for _ in 0..2 {
-        client.send("GET /waits?sleep=150&write=a&sleep=150&write=b HTTP/1.1\r\nHost: it\r\n\r\n");
+        client.send(get!("/waits?sleep=150&write=a&sleep=150&write=b"));
         let response = client.read_response();
         assert!(response.ends_with("1\r\na\r\n1\r\nb\r\n0\r\n\r\n"), "{response}");
     }
@@ -117,13 +118,13 @@ fn time_in_which_a_handler_waits_is_no_processor_time() {
 fn served_before_another(server: &TestServer) -> u32 {
     let mut other = server.connect();
     let mut count = || {
-        other.send("GET /counts HTTP/1.1\r\nHost: it\r\n\r\n");
+        other.send(get!("/counts"));
         let response = other.read_response();
         let count = response.rsplit("\r\n").nth(3).and_then(|line| line.parse::<u32>().ok());
         count.expect("the body is a number")
     };
     let before = count();
-    let ahead = "GET /counts HTTP/1.1\r\nHost: it\r\n\r\n".repeat(1_000);
+    let ahead = get!("/counts").repeat(1_000);
     let mut clients: Vec<Client> = (0..10).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.send(&ahead));
     count() - before

@@ -11,23 +11,13 @@ use artifacts::Guest;
 use host::options::Value;
 use socket2::SockRef;
 
+use crate::support::wire::{
+    GATEWAY_TIMEOUT_CLOSE, HELLO_RESPONSE_CLOSE, INTERNAL_SERVER_ERROR_CLOSE, TOO_MANY_REQUESTS_CLOSE, get,
+    get_and_close,
+};
 use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
 
-const HELLO: &str = "HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n\
-    Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n";
-
-const BEGUN: &str = "HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n\
-    Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\none\n\r\n";
-
-const INTERNAL: &str = "HTTP/1.1 500 Internal Server Error\r\nDate: <date>\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 22\r\nConnection: close\r\n\r\nInternal Server Error\n";
-
-const TIMED_OUT: &str = "HTTP/1.1 504 Gateway Timeout\r\nDate: <date>\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 16\r\nConnection: close\r\n\r\nGateway Timeout\n";
-
-const NO_PLACE: &str = "HTTP/1.1 503 Service Unavailable\r\nDate: <date>\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\nContent-Length: 30\r\nConnection: close\r\n\r\n\
-    too many requests are running\n";
+const BEGUN: &str = ok_chunked_close!("4\r\none\n\r\n");
 
 /// The first line of a Wasm backtrace.
 const BACKTRACE: &str = "error while executing at wasm backtrace:\n    0: ";
@@ -43,28 +33,28 @@ struct Failure {
 const FAILURES: [Failure; 8] = [
     Failure {
         guest: guest::TRAP,
-        response: INTERNAL,
+        response: INTERNAL_SERVER_ERROR_CLOSE,
         logged: &[" wasm trap: wasm `unreachable` instruction executed\n", BACKTRACE],
     },
     Failure {
         guest: guest::PANICS,
-        response: INTERNAL,
+        response: INTERNAL_SERVER_ERROR_CLOSE,
         logged: &[" wasm trap: wasm `unreachable` instruction executed\n", BACKTRACE],
     },
     Failure {
         guest: guest::RECURSE,
-        response: INTERNAL,
+        response: INTERNAL_SERVER_ERROR_CLOSE,
         logged: &[" wasm trap: out of bounds memory access\n", BACKTRACE],
     },
     Failure {
         guest: guest::EAT_MEMORY,
-        response: INTERNAL,
+        response: INTERNAL_SERVER_ERROR_CLOSE,
         logged: &[" reached its memory limit of 33554432 bytes; wasm trap: ", BACKTRACE],
     },
-    Failure { guest: guest::SPIN, response: TIMED_OUT, logged: &[" passed its timeout\n", BACKTRACE] },
+    Failure { guest: guest::SPIN, response: GATEWAY_TIMEOUT_CLOSE, logged: &[" passed its timeout\n", BACKTRACE] },
     Failure {
         guest: guest::SLEEPS,
-        response: TIMED_OUT,
+        response: GATEWAY_TIMEOUT_CLOSE,
         logged: &[" passed its timeout; it was waiting in a call to the host"],
     },
     Failure {
@@ -100,7 +90,7 @@ fn a_handler_that_fails_is_answered_and_logged_and_leaves_its_place() {
             let line = log().wait_for(&[&said, &numbered]);
             assert!(logged.iter().all(|part| line.contains(part)), "{line}");
             request += 1;
-            assert_eq!(server.get("/hello"), HELLO, "after {guest}");
+            assert_eq!(server.get("/hello"), HELLO_RESPONSE_CLOSE, "after {guest}");
         }
     }
 }
@@ -112,15 +102,18 @@ fn other_routes_answer_while_handlers_never_end() {
     let server = TestServer::builder(routes).option("timeout", Value::Integer(2)).start();
     let mut clients = never_ending.map(|guest| {
         let mut client = server.connect();
-        client.send(format!("GET /{guest} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"));
+        client.send(get_and_close(&format!("/{guest}")));
         client
     });
     clients[2].expect(BEGUN);
     for _ in 0..10 {
-        assert_eq!(server.get("/hello"), HELLO);
+        assert_eq!(server.get("/hello"), HELLO_RESPONSE_CLOSE);
     }
     clients.iter_mut().for_each(|client| client.expect_silence(Duration::from_millis(1)));
-    assert_eq!(clients.each_mut().map(|client| client.read_to_end()), [TIMED_OUT, TIMED_OUT, ""]);
+    assert_eq!(
+        clients.each_mut().map(|client| client.read_to_end()),
+        [GATEWAY_TIMEOUT_CLOSE, GATEWAY_TIMEOUT_CLOSE, ""]
+    );
 }
 
 #[test]
@@ -128,12 +121,12 @@ fn connections_from_just_before_a_stop_are_served_while_a_handler_spins() {
     let routes = RoutesDir::new().with(guest::HELLO).with(guest::SPIN);
     let server = TestServer::builder(routes).option("timeout", Value::Float(0.5)).start();
     let mut spinning = server.connect();
-    spinning.send("GET /spin HTTP/1.1\r\nHost: it\r\n\r\n");
+    spinning.send(get!("/spin"));
     let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
-    let request = "GET /hello HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
+    let request = get_and_close!("/hello");
     clients.iter_mut().for_each(|client| client.send(request));
     server.stop();
-    clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), HELLO));
+    clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), HELLO_RESPONSE_CLOSE));
     server.join();
 }
 
@@ -147,15 +140,15 @@ fn requests_from_just_before_a_stop_are_served_on_connections_that_rested_while_
     // A stop waits for the first request of a connection that has just come: these have rested since.
     while Instant::now() < rested {
         for client in &mut clients {
-            client.send("GET /hello HTTP/1.1\r\nHost: it\r\n\r\n");
+            client.send(get!("/hello"));
             client.read_response();
         }
     }
-    spinning.send("GET /spin HTTP/1.1\r\nHost: it\r\n\r\n");
-    let request = "GET /hello HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
+    spinning.send(get!("/spin"));
+    let request = get_and_close!("/hello");
     clients.iter_mut().for_each(|client| client.send(request));
     server.stop();
-    clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), HELLO));
+    clients.iter_mut().for_each(|client| assert_eq!(client.read_to_end(), HELLO_RESPONSE_CLOSE));
     server.join();
 }
 
@@ -171,7 +164,7 @@ fn handler(code: &str) -> Vec<u8> {
 fn a_handler_that_fills_the_stack_of_its_calls_is_answered_and_logged() {
     let recursing = handler("(func $handle (export \"handle\") (result i32) (i32.add (call $handle) (i32.const 1)))");
     let server = TestServer::start(RoutesDir::new().with_bytes("deeper.wasm", &recursing));
-    assert_eq!(server.get("/deeper"), INTERNAL);
+    assert_eq!(server.get("/deeper"), INTERNAL_SERVER_ERROR_CLOSE);
     log().wait_for(&["handler deeper wasm trap: call stack exhausted\n", BACKTRACE, " route=\"deeper\" request=1\n"]);
 }
 
@@ -184,7 +177,7 @@ fn the_names_of_functions_cannot_forge_a_line_of_the_log_nor_drive_a_terminal() 
            (func (export "handle") (result i32) (call $long) (i32.const 0))"#
     );
     let server = TestServer::start(RoutesDir::new().with_bytes("forging.wasm", &handler(&code)));
-    assert_eq!(server.get("/forging"), INTERNAL);
+    assert_eq!(server.get("/forging"), INTERNAL_SERVER_ERROR_CLOSE);
     let line = log().wait_for(&["handler forging wasm trap: ", BACKTRACE, " route=\"forging\" request=1\n"]);
     let names: Vec<&str> = line.lines().filter_map(|line| Some(line.split_once('!')?.1)).collect();
     assert_eq!(names[0], r"a\n2000-01-01 ERROR host: forged\u{1b}[2J");
@@ -224,7 +217,7 @@ fn the_memories_of_an_invocation_are_limited_together() {
         .with_file("narrow.toml", "memory = 3_145_728");
     let server = TestServer::start(routes);
     assert!(server.get("/roomy").ends_with("\r\n\r\n5\r\nplain\r\n0\r\n\r\n"));
-    assert_eq!(server.get("/tight"), INTERNAL);
+    assert_eq!(server.get("/tight"), INTERNAL_SERVER_ERROR_CLOSE);
     log().wait_for(&[
         "handler tight reached its memory limit of 5308415 bytes; wasm trap: wasm `unreachable`",
         BACKTRACE,
@@ -240,7 +233,7 @@ fn a_panic_says_its_message_in_the_log() {
     let routes =
         RoutesDir::new().with_as("says-why.wasm", guest::PANICS).with_file("says-why.toml", "path = '/panics'");
     let server = TestServer::start(routes);
-    assert_eq!(server.get("/panics"), INTERNAL);
+    assert_eq!(server.get("/panics"), INTERNAL_SERVER_ERROR_CLOSE);
     let fields = " route=\"says-why\" request=1 stream=\"stderr\"\n";
     log().wait_for(&["INFO guest: this handler always panics", fields]);
 }
@@ -249,7 +242,7 @@ fn a_panic_says_its_message_in_the_log() {
 fn an_error_of_a_handler_is_a_500_and_a_line_of_the_log() {
     let routes = RoutesDir::new().with_as("failing.wasm", guest::FAILS).with_file("failing.toml", "path = '/fails'");
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
-    assert_eq!(server.get("/fails"), INTERNAL);
+    assert_eq!(server.get("/fails"), INTERNAL_SERVER_ERROR_CLOSE);
     assert_eq!(
         server.get("/fails?write=abc"),
         "HTTP/1.1 201 Created\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 1000\r\n\
@@ -277,7 +270,7 @@ fn a_gibibyte_arrives_whole() {
     let server = TestServer::serving(guest::GIGABYTE);
     let mut client = server.connect();
     let start = Instant::now();
-    client.send("GET /gigabyte HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+    client.send(get_and_close!("/gigabyte"));
     client.read_until("\r\n\r\n");
     let mut chunk = b"4000\r\n".to_vec();
     chunk.extend_from_slice(&[b'x'; 16_384]);
@@ -299,7 +292,7 @@ fn a_handler_whose_client_goes_is_told_and_ends() {
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
     for path in ["/told-endless", "/told-gigabyte", "/told-endless"] {
         let mut client = server.connect();
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: it\r\n\r\n"));
+        client.send(get(path));
         client.read_exactly(1_000_000);
         drop(client);
         until_served(&server, "/hello");
@@ -320,7 +313,7 @@ fn a_handler_that_spins_after_its_client_went_is_given_its_grace_and_no_more() {
     // Without a reset it might still read.
     SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
     let mut client = Client::over(socket);
-    client.send("GET /script?write=abc&spin HTTP/1.1\r\nHost: it\r\n\r\n");
+    client.send(get!("/script?write=abc&spin"));
     client.read_until("abc\r\n");
     drop(client);
     until_served(&server, "/hello");
@@ -395,8 +388,8 @@ fn a_route_with_one_place_answers_503_until_it_is_free() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "concurrency = 1").with(guest::HELLO);
     let server = TestServer::start(routes);
     let mut running = hold(&server);
-    assert_eq!(server.get("/script?body=x"), NO_PLACE);
-    assert_eq!(server.get("/hello"), HELLO);
+    assert_eq!(server.get("/script?body=x"), TOO_MANY_REQUESTS_CLOSE);
+    assert_eq!(server.get("/hello"), HELLO_RESPONSE_CLOSE);
     release(&mut running);
     assert!(server.get("/script?body=x").starts_with("HTTP/1.1 200 OK\r\n"));
 }
@@ -406,9 +399,9 @@ fn a_server_with_one_place_answers_503_until_it_is_free() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with(guest::HELLO);
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
     let mut running = hold(&server);
-    assert_eq!(server.get("/hello"), NO_PLACE);
+    assert_eq!(server.get("/hello"), TOO_MANY_REQUESTS_CLOSE);
     release(&mut running);
-    assert_eq!(server.get("/hello"), HELLO);
+    assert_eq!(server.get("/hello"), HELLO_RESPONSE_CLOSE);
 }
 
 /// A request whose handler runs and waits for its body.

@@ -1,5 +1,6 @@
 //! Which requests share an instance: none, unless a route says so.
 
+use crate::support::wire::get;
 use crate::support::{RoutesDir, TestServer, assemble, guest, log};
 
 /// What stands for a response other than 200.
@@ -15,7 +16,7 @@ fn counting(name: &str, options: &str) -> TestServer {
 fn counted(server: &TestServer, targets: &[&str]) -> Vec<String> {
     let mut client = server.connect();
     let ask = |target: &&str| {
-        client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.send(get(target));
         let response = client.read_response();
         let (head, body) = response.split_once("\r\n\r\n").expect("a response has a head");
         if head.starts_with("HTTP/1.1 200 ") { body.to_owned() } else { FAILED.to_owned() }
@@ -53,7 +54,7 @@ fn an_instance_that_trapped_serves_nothing_more() {
 fn requests_at_the_same_time_never_share_an_instance() {
     let server = counting("apart", "reuse = 100");
     let mut waiting = server.connect();
-    waiting.send("POST /apart?wait HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n");
+    waiting.send("POST /apart?wait HTTP/1.1\r\nHost: it\r\nContent-Length: 2\r\n\r\n");
     // The other one holds the only instance that there was.
     assert_eq!(counted(&server, &["/apart"; 2]), [1, 2].map(chunk));
     waiting.send("ok");
@@ -65,7 +66,7 @@ fn a_body_that_breaks_off_ends_the_invocation_and_not_the_instance() {
     let server = counting("broken_off", "reuse = 100");
     assert_eq!(counted(&server, &["/broken_off"]), [chunk(1)]);
     let mut client = server.connect();
-    client.send("POST /broken_off?wait HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n");
+    client.send("POST /broken_off?wait HTTP/1.1\r\nHost: it\r\nContent-Length: 2\r\n\r\n");
     client.half_close();
     assert!(client.read_to_end().starts_with("HTTP/1.1 400 "));
     assert_eq!(counted(&server, &["/broken_off"]), [chunk(3)]);
@@ -151,7 +152,7 @@ fn a_start_function_may_ask_for_its_request() {
     assert_eq!(server.diagnostics(), []);
     let mut client = server.connect();
     for version in ["1.1", "1.0", "1.1", "1.0"] {
-        client.send(format!("GET /early HTTP/{version}\r\nHost: test\r\nConnection: keep-alive\r\n\r\n"));
+        client.send(format!("GET /early HTTP/{version}\r\nHost: it\r\nConnection: keep-alive\r\n\r\n"));
         let response = client.read_response();
         assert!(response.contains(&format!("http/{version}")), "{response}");
     }

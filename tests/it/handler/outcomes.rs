@@ -1,13 +1,14 @@
 //! What each outcome of a handler sends to an HTTP/1.1 client, byte for byte, and what becomes of the connection.
 
 use crate::support::Then::{Closes, Lives};
-use crate::support::{FAILED, RoutesDir, TestServer, check, guest, log, ok};
+use crate::support::wire::{INTERNAL_SERVER_ERROR, SCRIPT_HELLO};
+use crate::support::{RoutesDir, TestServer, check, guest, log};
 
-const GET: &str = "GET /script?{} HTTP/1.1\r\nHost: test\r\n\r\n";
-const GET_LAST: &str = "GET /script?{} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-const HEAD: &str = "HEAD /script?{} HTTP/1.1\r\nHost: test\r\n\r\n";
-const GET_OTHER: &str = "GET /other?{} HTTP/1.1\r\nHost: test\r\n\r\n";
-const HEAD_OTHER: &str = "HEAD /other?{} HTTP/1.1\r\nHost: test\r\n\r\n";
+const GET: &str = get!("/script?{}");
+const GET_LAST: &str = get_and_close!("/script?{}");
+const HEAD: &str = "HEAD /script?{} HTTP/1.1\r\nHost: it\r\n\r\n";
+const GET_OTHER: &str = get!("/other?{}");
+const HEAD_OTHER: &str = "HEAD /other?{} HTTP/1.1\r\nHost: it\r\n\r\n";
 
 /// The guest `script` as it is at `/script`, and with more options at `/other`.
 fn serve_with(options: &str) -> TestServer {
@@ -18,22 +19,18 @@ fn serve_with(options: &str) -> TestServer {
 #[test]
 fn a_body_is_sent_in_chunks_and_the_connection_lives() {
     let cases = [
-        ("body=Hello", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n"), Lives),
-        ("body=", ok!("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), Lives),
-        ("write=Hello&body=", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n"), Lives),
-        (
-            "write=Hello&write=World!&body=Bye",
-            ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n6\r\nWorld!\r\n3\r\nBye\r\n0\r\n\r\n"),
-            Lives,
-        ),
+        ("body=Hello", SCRIPT_HELLO, Lives),
+        ("body=", ok_chunked!("0\r\n\r\n"), Lives),
+        ("write=Hello&body=", SCRIPT_HELLO, Lives),
+        ("write=Hello&write=World!&body=Bye", ok_chunked!("5\r\nHello\r\n6\r\nWorld!\r\n3\r\nBye\r\n0\r\n\r\n"), Lives),
     ];
     check(&TestServer::serving(guest::SCRIPT), GET, &cases);
 }
 
 #[test]
 fn an_empty_write_completes_the_response_and_the_connection_lives() {
-    let hello = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
-    let empty = ok!("Transfer-Encoding: chunked\r\n", "0\r\n\r\n");
+    let hello = SCRIPT_HELLO;
+    let empty = ok_chunked!("0\r\n\r\n");
     let cases = [
         ("end&body=", empty, Lives),
         ("end&close", empty, Lives),
@@ -59,7 +56,7 @@ fn a_write_after_the_end_says_closed() {
 
 #[test]
 fn close_sends_nothing_or_finishes_what_was_written() {
-    let hello = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let hello = SCRIPT_HELLO;
     let cases = [
         ("close", "", Closes),
         ("close-now", "", Closes),
@@ -77,13 +74,13 @@ fn close_sends_nothing_or_finishes_what_was_written() {
 #[test]
 fn a_connection_is_closed_without_a_reset_though_the_body_was_not_read() {
     let cases = [("close", "", Closes)];
-    let request = "POST /script?{} HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello";
+    let request = "POST /script?{} HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\n\r\nHello";
     check(&TestServer::serving(guest::SCRIPT), request, &cases);
 }
 
 #[test]
 fn connection_close_is_answered_with_close() {
-    let hello = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let hello = ok_chunked_close!("5\r\nHello\r\n0\r\n\r\n");
     let cases = [
         ("body=Hello", hello, Closes),
         ("write=Hello&body=", hello, Closes),
@@ -113,7 +110,7 @@ fn without_the_chunked_coding_a_body_has_a_length_or_ends_with_the_connection() 
 
 #[test]
 fn head_gets_the_fields_of_get_and_no_body() {
-    let chunked = ok!("Transfer-Encoding: chunked\r\n", "");
+    let chunked = ok_chunked!("");
     let cases = [
         ("body=Hello", chunked, Lives),
         ("write=Hello&body=World!", chunked, Lives),
@@ -163,14 +160,11 @@ fn chunks_are_cut_at_buffer_size() {
     let cases = [
         (
             "write=HelloWorld&body=abcdef",
-            ok!(
-                "Transfer-Encoding: chunked\r\n",
-                "4\r\nHell\r\n4\r\noWor\r\n2\r\nld\r\n4\r\nabcd\r\n2\r\nef\r\n0\r\n\r\n"
-            ),
+            ok_chunked!("4\r\nHell\r\n4\r\noWor\r\n2\r\nld\r\n4\r\nabcd\r\n2\r\nef\r\n0\r\n\r\n"),
             Lives,
         ),
-        ("body=abcd", ok!("Transfer-Encoding: chunked\r\n", "4\r\nabcd\r\n0\r\n\r\n"), Lives),
-        ("write=a&write=b&body=", ok!("Transfer-Encoding: chunked\r\n", "1\r\na\r\n1\r\nb\r\n0\r\n\r\n"), Lives),
+        ("body=abcd", ok_chunked!("4\r\nabcd\r\n0\r\n\r\n"), Lives),
+        ("write=a&write=b&body=", ok_chunked!("1\r\na\r\n1\r\nb\r\n0\r\n\r\n"), Lives),
     ];
     check(&serve_with("buffer_size = 4"), GET_OTHER, &cases);
 }
@@ -178,19 +172,11 @@ fn chunks_are_cut_at_buffer_size() {
 #[test]
 fn without_stream_writes_are_gathered_until_half_of_buffer_size() {
     let cases = [
-        (
-            "write=abc&write=def&write=ghi&body=jk",
-            ok!("Transfer-Encoding: chunked\r\n", "9\r\nabcdefghi\r\n2\r\njk\r\n0\r\n\r\n"),
-            Lives,
-        ),
-        ("write=a&write=b&body=c", ok!("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"), Lives),
-        ("write=a&write=b&end&close", ok!("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n0\r\n\r\n"), Lives),
-        ("write=a&write=b&close", ok!("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n0\r\n\r\n"), Closes),
-        (
-            "write=abcdefghijklmnopqrst&body=",
-            ok!("Transfer-Encoding: chunked\r\n", "10\r\nabcdefghijklmnop\r\n4\r\nqrst\r\n0\r\n\r\n"),
-            Lives,
-        ),
+        ("write=abc&write=def&write=ghi&body=jk", ok_chunked!("9\r\nabcdefghi\r\n2\r\njk\r\n0\r\n\r\n"), Lives),
+        ("write=a&write=b&body=c", ok_chunked!("3\r\nabc\r\n0\r\n\r\n"), Lives),
+        ("write=a&write=b&end&close", ok_chunked!("2\r\nab\r\n0\r\n\r\n"), Lives),
+        ("write=a&write=b&close", ok_chunked!("2\r\nab\r\n0\r\n\r\n"), Closes),
+        ("write=abcdefghijklmnopqrst&body=", ok_chunked!("10\r\nabcdefghijklmnop\r\n4\r\nqrst\r\n0\r\n\r\n"), Lives),
     ];
     check(&serve_with("stream = false\nbuffer_size = 16"), GET_OTHER, &cases);
 }
@@ -205,11 +191,7 @@ fn a_declared_length_takes_the_place_of_the_chunked_coding() {
         ("set=content-length:5&write=Hello&end&close", hello, Lives),
         ("set=content-length:5&write=Hello&close", hello, Closes),
         ("set=Content-Length:5&write=Hello&write=more&body=", hello, Lives),
-        (
-            "set=content-length:5&remove=content-length&body=Hi",
-            ok!("Transfer-Encoding: chunked\r\n", "2\r\nHi\r\n0\r\n\r\n"),
-            Lives,
-        ),
+        ("set=content-length:5&remove=content-length&body=Hi", ok_chunked!("2\r\nHi\r\n0\r\n\r\n"), Lives),
     ];
     let server = serve_with("chunked = false");
     check(&server, GET, &cases);
@@ -219,8 +201,8 @@ fn a_declared_length_takes_the_place_of_the_chunked_coding() {
 #[test]
 fn a_body_against_its_declared_length_is_an_error_or_looks_cut() {
     let cases = [
-        ("set=content-length:3&body=Hello", FAILED, Lives),
-        ("set=content-length:10&body=Hello", FAILED, Lives),
+        ("set=content-length:3&body=Hello", INTERNAL_SERVER_ERROR, Lives),
+        ("set=content-length:10&body=Hello", INTERNAL_SERVER_ERROR, Lives),
         ("set=content-length:10&end&close", ok!("Content-Length: 10\r\n", ""), Closes),
         ("set=content-length:10&write=Hello&body=", ok!("Content-Length: 10\r\n", "Hello"), Closes),
         ("set=content-length:10&write=Hello&end&close", ok!("Content-Length: 10\r\n", "Hello"), Closes),
@@ -236,7 +218,7 @@ fn a_write_past_the_declared_length_is_refused_and_changes_nothing() {
         Content-Length: 3\r\n\r\nabc";
     let cases = [
         ("set=content-length:3&write=Hello&status=201&body=abc", created, Lives),
-        ("set=content-length:3&write=Hello&body=", FAILED, Lives),
+        ("set=content-length:3&write=Hello&body=", INTERNAL_SERVER_ERROR, Lives),
         ("set=content-length:5&write=Hel&write=World&body=lo", ok!("Content-Length: 5\r\n", "Hello"), Lives),
     ];
     let server = serve_with("buffer_size = 4");

@@ -1,16 +1,11 @@
 //! What a client gets of a handler that traps, gives up or passes its deadline, and what the log says of it.
 
 use crate::support::Then::{Closes, Lives, Resets};
-use crate::support::{FAILED, RoutesDir, TestServer, check, guest, log, ok};
+use crate::support::wire::{CONTENT_TOO_LARGE_CLOSE, GATEWAY_TIMEOUT, INTERNAL_SERVER_ERROR, SCRIPT_HELLO};
+use crate::support::{RoutesDir, TestServer, check, guest, log};
 
-const GET: &str = "GET /script?{} HTTP/1.1\r\nHost: test\r\n\r\n";
-const GET_OTHER: &str = "GET /other?{} HTTP/1.1\r\nHost: test\r\n\r\n";
-
-const TIMED_OUT: &str = "HTTP/1.1 504 Gateway Timeout\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 16\r\n\r\nGateway Timeout\n";
-
-const TOO_LARGE: &str = "HTTP/1.1 413 Content Too Large\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 18\r\nConnection: close\r\n\r\nContent Too Large\n";
+const GET: &str = get!("/script?{}");
+const GET_OTHER: &str = get!("/other?{}");
 
 /// The guest `script` as it is at `/script`, and at `/other` with more options and under a name of its own.
 fn serve_as(name: &str, options: &str) -> TestServer {
@@ -21,23 +16,23 @@ fn serve_as(name: &str, options: &str) -> TestServer {
 #[test]
 fn a_trap_before_the_head_answers_500_and_the_connection_lives() {
     let cases = [
-        ("trap", FAILED, Lives),
-        ("panic=why", FAILED, Lives),
-        ("status=201&set=x-a:1&set=content-length:5&trap", FAILED, Lives),
+        ("trap", INTERNAL_SERVER_ERROR, Lives),
+        ("panic=why", INTERNAL_SERVER_ERROR, Lives),
+        ("status=201&set=x-a:1&set=content-length:5&trap", INTERNAL_SERVER_ERROR, Lives),
     ];
     let server = serve_as("traps_before", "chunked = false");
     check(&server, GET, &cases);
     check(&server, GET_OTHER, &cases);
-    let head_only = FAILED.trim_end_matches("Internal Server Error\n");
+    let head_only = INTERNAL_SERVER_ERROR.trim_end_matches("Internal Server Error\n");
     check(&server, &GET.replace("GET", "HEAD"), &[("trap", head_only, Lives)]);
 }
 
 #[test]
 fn a_trap_after_the_head_cuts_the_body_where_its_framing_shows_it() {
     let cases = [
-        ("write=Hello&trap", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
+        ("write=Hello&trap", ok_chunked!("5\r\nHello\r\n"), Closes),
         ("set=content-length:9&write=Hello&trap", ok!("Content-Length: 9\r\n", "Hello"), Closes),
-        ("write=Hello&end&trap", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n"), Lives),
+        ("write=Hello&end&trap", SCRIPT_HELLO, Lives),
     ];
     check(&TestServer::serving(guest::SCRIPT), GET, &cases);
 }
@@ -51,7 +46,7 @@ fn a_trap_in_a_body_that_ends_with_the_connection_resets_it() {
 #[test]
 fn a_trap_is_logged_once_with_route_request_and_backtrace() {
     let server = serve_as("trap_is_logged", "");
-    check(&server, GET_OTHER, &[("panic=this+is+why", FAILED, Lives)]);
+    check(&server, GET_OTHER, &[("panic=this+is+why", INTERNAL_SERVER_ERROR, Lives)]);
     log().wait_for(&["guest", "trap_is_logged", "request=1", "stderr", "this is why"]);
     let line = log().wait_for(&["ERROR", "handler trap_is_logged"]);
     for part in ["route=\"trap_is_logged\"", "request=1", "unreachable", "wasm backtrace", "panic_with_hook"] {
@@ -63,25 +58,25 @@ fn a_trap_is_logged_once_with_route_request_and_backtrace() {
 #[test]
 fn a_handler_that_gives_up_before_the_head_is_answered_500_whatever_it_set_and_returns() {
     let cases = [
-        ("fail=why", FAILED, Lives),
-        ("status=201&set=x-a:1&set=content-length:5&fail=why", FAILED, Lives),
-        ("fail=why&body=Hi", FAILED, Lives),
-        ("fail=why&close", FAILED, Lives),
-        ("fail=why&manual", FAILED, Lives),
+        ("fail=why", INTERNAL_SERVER_ERROR, Lives),
+        ("status=201&set=x-a:1&set=content-length:5&fail=why", INTERNAL_SERVER_ERROR, Lives),
+        ("fail=why&body=Hi", INTERNAL_SERVER_ERROR, Lives),
+        ("fail=why&close", INTERNAL_SERVER_ERROR, Lives),
+        ("fail=why&manual", INTERNAL_SERVER_ERROR, Lives),
     ];
     let server = serve_as("gives_up_before", "chunked = false");
     check(&server, GET, &cases);
     check(&server, GET_OTHER, &cases);
-    let head_only = FAILED.trim_end_matches("Internal Server Error\n");
+    let head_only = INTERNAL_SERVER_ERROR.trim_end_matches("Internal Server Error\n");
     check(&server, &GET.replace("GET", "HEAD"), &[("fail=why", head_only, Lives)]);
 }
 
 #[test]
 fn a_handler_that_gives_up_after_the_head_leaves_a_body_that_looks_cut() {
     let cases = [
-        ("write=Hello&fail=why", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
-        ("write=Hello&fail=why&body=Hi", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
-        ("write=Hello&fail=why&manual", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
+        ("write=Hello&fail=why", ok_chunked!("5\r\nHello\r\n"), Closes),
+        ("write=Hello&fail=why&body=Hi", ok_chunked!("5\r\nHello\r\n"), Closes),
+        ("write=Hello&fail=why&manual", ok_chunked!("5\r\nHello\r\n"), Closes),
         ("set=content-length:9&write=Hello&fail=why", ok!("Content-Length: 9\r\n", "Hello"), Closes),
     ];
     check(&TestServer::serving(guest::SCRIPT), GET, &cases);
@@ -91,7 +86,7 @@ fn a_handler_that_gives_up_after_the_head_leaves_a_body_that_looks_cut() {
 
 #[test]
 fn a_handler_that_gives_up_after_the_end_leaves_the_response_whole_and_is_logged() {
-    let whole = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let whole = SCRIPT_HELLO;
     let server = serve_as("gives_up_late", "");
     check(&server, GET_OTHER, &[("write=Hello&end&fail=why", whole, Lives)]);
     log().wait_for(&["ERROR", "handler gives_up_late failed: why", "request=1"]);
@@ -105,8 +100,8 @@ fn why_a_handler_gave_up_is_logged_once_in_a_bounded_line_with_route_and_request
         &server,
         GET_OTHER,
         &[
-            ("fail=a%0A2000-01-01+ERROR+forged%1B%5B2J&fail=second", FAILED, Lives),
-            (&format!("fail={long}"), FAILED, Lives),
+            ("fail=a%0A2000-01-01+ERROR+forged%1B%5B2J&fail=second", INTERNAL_SERVER_ERROR, Lives),
+            (&format!("fail={long}"), INTERNAL_SERVER_ERROR, Lives),
         ],
     );
     let route = "route=\"says_why\" request=";
@@ -121,7 +116,7 @@ fn why_a_handler_gave_up_is_logged_once_in_a_bounded_line_with_route_and_request
 fn calls_to_a_response_that_was_given_up_are_refused() {
     let server = serve_as("calls_on", "");
     let calls = "fail=why&status=201&set=a:b&append=a:b&remove=a&write=Hi&end&close-now&fail=why&log";
-    check(&server, GET_OTHER, &[(calls, FAILED, Lives)]);
+    check(&server, GET_OTHER, &[(calls, INTERNAL_SERVER_ERROR, Lives)]);
     let refused = ["status", "set", "append", "remove", "write", "end"].map(|call| format!("{call}: closed"));
     for said in refused.iter().map(String::as_str).chain(["close-now: ok", "fail: ok"]) {
         log().wait_for(&[&format!("INFO guest: {said} "), "route=\"calls_on\" request=1 "]);
@@ -133,13 +128,13 @@ fn a_handler_that_gives_up_for_want_of_the_body_answers_what_the_body_deserves()
     let server = serve_as("no_body", "max_body = 4");
     let mut client = server.connect();
     client.send(
-        "POST /other?read&fail=why HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n\
+        "POST /other?read&fail=why HTTP/1.1\r\nHost: it\r\nExpect: 100-continue\r\n\
          Transfer-Encoding: chunked\r\n\r\n",
     );
     // So the handler runs, and waits for the body.
     client.expect("HTTP/1.1 100 Continue\r\n\r\n");
     client.send("5\r\nHello\r\n0\r\n\r\n");
-    assert_eq!(client.read_to_end(), TOO_LARGE);
+    assert_eq!(client.read_to_end(), CONTENT_TOO_LARGE_CLOSE);
     log().wait_for(&["INFO", "handler no_body ended without its request: the body is larger than max_body"]);
     assert_eq!(log().with(&["ERROR", "no_body"]), [""; 0]);
 }
@@ -147,12 +142,12 @@ fn a_handler_that_gives_up_for_want_of_the_body_answers_what_the_body_deserves()
 #[test]
 fn a_handler_that_passes_its_deadline_is_answered_504_or_cut() {
     let cases = [
-        ("spin", TIMED_OUT, Lives),
-        ("sleep=3600000", TIMED_OUT, Lives),
-        ("status=201&spin", TIMED_OUT, Lives),
-        ("write=Hello&spin", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
-        ("write=Hello&sleep=3600000", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), Closes),
-        ("write=Hello&end&spin", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n"), Lives),
+        ("spin", GATEWAY_TIMEOUT, Lives),
+        ("sleep=3600000", GATEWAY_TIMEOUT, Lives),
+        ("status=201&spin", GATEWAY_TIMEOUT, Lives),
+        ("write=Hello&spin", ok_chunked!("5\r\nHello\r\n"), Closes),
+        ("write=Hello&sleep=3600000", ok_chunked!("5\r\nHello\r\n"), Closes),
+        ("write=Hello&end&spin", SCRIPT_HELLO, Lives),
     ];
     check(&serve_as("deadline", "timeout = 0.1"), GET_OTHER, &cases);
     let server = serve_as("deadline_resets", "timeout = 0.1\nchunked = false");
@@ -162,7 +157,7 @@ fn a_handler_that_passes_its_deadline_is_answered_504_or_cut() {
 #[test]
 fn a_passed_deadline_is_logged_with_where_the_handler_was() {
     let server = serve_as("deadline_is_logged", "timeout = 0.1");
-    check(&server, GET_OTHER, &[("spin", TIMED_OUT, Lives), ("sleep=3600000", TIMED_OUT, Lives)]);
+    check(&server, GET_OTHER, &[("spin", GATEWAY_TIMEOUT, Lives), ("sleep=3600000", GATEWAY_TIMEOUT, Lives)]);
     let spun = log().wait_for(&["ERROR", "handler deadline_is_logged passed its timeout", "request=1"]);
     assert!(spun.contains("wasm backtrace"), "{spun}");
     let slept = log().wait_for(&["ERROR", "handler deadline_is_logged passed its timeout", "request=3"]);
@@ -174,7 +169,7 @@ fn what_was_written_before_a_busy_handler_ends_is_sent_meanwhile() {
     let server = serve_as("busy", "timeout = 60");
     let mut client = server.connect();
     client.send(GET_OTHER.replace("{}", "write=Hello&spin"));
-    client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+    client.expect(ok_chunked!("5\r\nHello\r\n"));
 }
 
 #[test]
@@ -182,6 +177,6 @@ fn a_busy_handler_does_not_hold_up_the_other_requests_of_its_worker() {
     let server = serve_as("busy_among_others", "timeout = 60");
     let mut busy = server.connect();
     busy.send(GET_OTHER.replace("{}", "write=Hello&spin"));
-    busy.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
-    check(&server, GET, &[("body=Hi", ok!("Transfer-Encoding: chunked\r\n", "2\r\nHi\r\n0\r\n\r\n"), Lives)]);
+    busy.expect(ok_chunked!("5\r\nHello\r\n"));
+    check(&server, GET, &[("body=Hi", ok_chunked!("2\r\nHi\r\n0\r\n\r\n"), Lives)]);
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::support::Then::{Closes, Lives, Resets};
-use crate::support::{Case, RoutesDir, TestServer, check, guest, ok};
+use crate::support::wire::{GATEWAY_TIMEOUT_CLOSE, INTERNAL_SERVER_ERROR_CLOSE};
+use crate::support::{Case, RoutesDir, TestServer, check, guest};
 
 const GET: &str = "GET /script?{} HTTP/1.0\r\n\r\n";
 const GET_ALIVE: &str = "GET /script?{} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -83,8 +84,7 @@ fn head_gets_the_fields_of_get_and_no_body() {
 
 #[test]
 fn a_trap_before_the_head_answers_500() {
-    let failed = "HTTP/1.1 500 Internal Server Error\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-        Content-Length: 22\r\nConnection: close\r\n\r\nInternal Server Error\n";
+    let failed = INTERNAL_SERVER_ERROR_CLOSE;
     check_all(GET, &[("trap", failed, Closes), ("status=201&set=x-a:1&trap", failed, Closes)]);
     check_all(GET_ALIVE, &[("trap", &failed.replace("close", "keep-alive"), Lives)]);
 }
@@ -100,8 +100,7 @@ fn a_trap_in_a_body_that_ends_with_the_connection_resets_it() {
 
 #[test]
 fn a_deadline_is_answered_504_or_resets() {
-    let timed_out = "HTTP/1.1 504 Gateway Timeout\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-        Content-Length: 16\r\nConnection: close\r\n\r\nGateway Timeout\n";
+    let timed_out = GATEWAY_TIMEOUT_CLOSE;
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "timeout = 0.1");
     let cases = [("spin", timed_out, Closes), ("write=Hello&spin", ok!("Connection: close\r\n", "Hello"), Resets)];
     check(&TestServer::start(routes), GET, &cases);

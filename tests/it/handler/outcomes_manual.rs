@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log, ok};
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
 
-const GET: &str = "GET /script?{} HTTP/1.1\r\nHost: test\r\n\r\n";
+const GET: &str = get!("/script?{}");
 const LEFT_OPEN: &str = "has exited with the connection possibly left open";
 
 fn serve_as(name: &str) -> TestServer {
@@ -22,7 +22,7 @@ fn park(server: &TestServer, commands: &str, response: &str) -> Client {
 #[test]
 fn a_handler_that_leaves_its_response_open_is_logged() {
     let server = serve_as("left_open_is_logged");
-    let _client = park(&server, "write=one&manual", ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n"));
+    let _client = park(&server, "write=one&manual", ok_chunked!("3\r\none\r\n"));
     let line = log().wait_for(&["left_open_is_logged", LEFT_OPEN]);
     assert!(line.contains(&format!("handler left_open_is_logged {LEFT_OPEN}")), "{line}");
     assert!(line.contains("request=1"), "{line}");
@@ -42,7 +42,7 @@ fn a_response_left_open_without_a_write_has_sent_nothing() {
 fn a_response_left_open_has_sent_all_that_was_written() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "stream = false");
     let server = TestServer::start(routes);
-    let mut client = park(&server, "write=a&write=b&manual", ok!("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n"));
+    let mut client = park(&server, "write=a&write=b&manual", ok_chunked!("2\r\nab\r\n"));
     client.half_close();
     assert_eq!(client.read_to_end(), "", "no last chunk");
 }
@@ -52,7 +52,7 @@ fn a_response_left_open_outlives_the_time_outs_of_keep_alive() {
     let idle = Duration::from_millis(100);
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "timeout = 0.1");
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.idle = idle).start();
-    let mut parked = park(&server, "write=one&manual", ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n"));
+    let mut parked = park(&server, "write=one&manual", ok_chunked!("3\r\none\r\n"));
     assert_eq!(server.connect().read_to_end(), "", "an idle connection is closed");
     parked.expect_silence(3 * idle);
 }
@@ -60,7 +60,7 @@ fn a_response_left_open_outlives_the_time_outs_of_keep_alive() {
 #[test]
 fn what_a_client_sends_on_a_connection_left_open_is_not_answered() {
     let server = TestServer::serving(guest::SCRIPT);
-    let mut parked = park(&server, "write=one&manual", ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n"));
+    let mut parked = park(&server, "write=one&manual", ok_chunked!("3\r\none\r\n"));
     parked.send(GET.replace("{}", "body=two"));
     parked.expect_silence(Duration::from_millis(100));
 }
@@ -69,10 +69,10 @@ fn what_a_client_sends_on_a_connection_left_open_is_not_answered() {
 fn a_connection_left_open_is_released_when_its_client_goes() {
     let routes = RoutesDir::new().with(guest::SCRIPT);
     let server = TestServer::builder(routes).limits(|limits| limits.max_connections = 1).start();
-    let parked = park(&server, "write=one&manual", ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n"));
-    let request = "GET /script?body=two HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    let parked = park(&server, "write=one&manual", ok_chunked!("3\r\none\r\n"));
+    let request = get_and_close!("/script?body=two");
     let refused = "HTTP/1.1 503 Service Unavailable\r\n";
-    let served = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "3\r\ntwo\r\n0\r\n\r\n");
+    let served = ok_chunked_close!("3\r\ntwo\r\n0\r\n\r\n");
     assert!(server.exchange(request).starts_with(refused));
     drop(parked);
     let until = Instant::now() + PATIENCE;
@@ -87,7 +87,7 @@ fn a_connection_left_open_is_released_when_its_client_goes() {
 fn an_invocation_that_left_its_response_open_makes_room_for_the_next() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "concurrency = 1");
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
-    let open = ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n");
+    let open = ok_chunked!("3\r\none\r\n");
     let parked = [(); 3].map(|()| park(&server, "write=one&manual", open));
     assert_eq!(parked.len(), 3);
 }
@@ -95,7 +95,7 @@ fn an_invocation_that_left_its_response_open_makes_room_for_the_next() {
 #[test]
 fn a_server_that_stops_ends_what_was_left_open() {
     let server = TestServer::serving(guest::SCRIPT);
-    let mut parked = park(&server, "write=one&manual", ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n"));
+    let mut parked = park(&server, "write=one&manual", ok_chunked!("3\r\none\r\n"));
     server.stop();
     assert_eq!(parked.read_to_end(), "0\r\n\r\n");
     // Its end lets the server stop lingering.

@@ -39,11 +39,10 @@ fn calls_after_the_end_are_refused() {
         .with_file("too-late.toml", "path = '/after_the_end'")
         .with(guest::HELLO);
     let server = TestServer::start(routes);
-    let response = "HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n\
-        Transfer-Encoding: chunked\r\n\r\n4\r\nall\n\r\n0\r\n\r\n";
+    let response = ok_chunked!("4\r\nall\n\r\n0\r\n\r\n");
     let mut client = server.connect();
     for _ in 0..2 {
-        client.send("GET /after_the_end HTTP/1.1\r\nHost: it\r\n\r\n");
+        client.send(get!("/after_the_end"));
         client.expect(response);
     }
     let calls = [

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use host::options::Value;
 
 use crate::support::websocket::{CLOSE, TEXT};
+use crate::support::wire::get;
 use crate::support::{Client, RoutesDir, TestServer, guest, log, wait_until};
 
 /// A request that has its place once `in` has come, and keeps it.
@@ -31,7 +32,7 @@ fn take_all(server: &TestServer, path: &str) -> Vec<Client> {
     let mut taken = Vec::new();
     loop {
         let mut client = server.connect();
-        client.send(format!("GET {path}?{STAYS} HTTP/1.1\r\nHost: it\r\n\r\n"));
+        client.send(get(&format!("{path}?{STAYS}")));
         if client.read_until("\r\n\r\n").starts_with("HTTP/1.1 503 ") {
             client.expect("too many requests are running\n");
             return taken;
@@ -98,7 +99,7 @@ fn clients_that_do_not_read_hold_no_more_than_the_share() {
     let server = ten_places(three(""));
     let mut crowd: Vec<Client> = (0..10).map(|_| server.connect()).collect();
     for client in &mut crowd {
-        client.send("GET /a?body-bytes=30000000 HTTP/1.1\r\nHost: it\r\n\r\n");
+        client.send(get!("/a?body-bytes=30000000"));
     }
     let mut heads: Vec<String> = crowd.iter_mut().map(|client| client.read_until("\r\n\r\n")).collect();
     heads.retain(|head| head.starts_with("HTTP/1.1 200 "));
@@ -130,7 +131,7 @@ fn a_route_leaves_half_of_the_places_for_open_responses_to_others() {
     let server = TestServer::builder(routes).limits(|limits| limits.max_parked = 4).start();
     let park = |path: &str| {
         let mut client = server.connect();
-        client.send(format!("GET {path}?manual&write=one HTTP/1.1\r\nHost: it\r\n\r\n"));
+        client.send(get(&format!("{path}?manual&write=one")));
         client
     };
     let _of_first: Vec<Client> = (1..=2)

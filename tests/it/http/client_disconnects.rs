@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use host::options::Value;
 use socket2::SockRef;
 
+use crate::support::wire::get;
 use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest};
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -45,7 +46,7 @@ fn the_place_is_free_again(server: &TestServer) {
 #[test]
 fn a_returned_body_that_nobody_reads_any_more_is_dropped_at_once() {
     let server = one_place(LONG);
-    go_after(&server, "GET /script?body-bytes=50000000 HTTP/1.1\r\nHost: it\r\n\r\n", "\r\n\r\n");
+    go_after(&server, get!("/script?body-bytes=50000000"), "\r\n\r\n");
     the_place_is_free_again(&server);
 }
 
@@ -81,7 +82,7 @@ fn the_log_says_of_a_handler_whose_client_resets_that_it_has_gone() {
     let routes = RoutesDir::new().with_as("left_alone.wasm", guest::SCRIPT);
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.grace = SHORT).start();
     for commands in ["write=in&sleep=3600000", "write=in&spin"] {
-        go_after(&server, &format!("GET /script?{commands} HTTP/1.1\r\nHost: it\r\n\r\n"), "in\r\n");
+        go_after(&server, &get(&format!("/script?{commands}")), "in\r\n");
     }
     let lines = ["INFO", "handler left_alone was ended: its client has gone"];
     crate::support::log().wait_for(&lines);
@@ -108,7 +109,7 @@ fn a_handler_that_writes_nothing_for_a_client_that_has_sent_its_end_is_ended() {
         [("sleep=3600000", "HTTP/1.1 504 "), ("spin", "HTTP/1.1 504 "), ("write=in&spin", "HTTP/1.1 200 ")]
     {
         let mut client = server.connect();
-        client.send(format!("GET /script?{commands} HTTP/1.1\r\nHost: it\r\n\r\n"));
+        client.send(get(&format!("/script?{commands}")));
         client.half_close();
         // It may still read: it is told so.
         let response = client.read_to_end();
@@ -122,7 +123,7 @@ fn a_handler_that_writes_nothing_for_a_client_that_has_sent_its_end_is_ended() {
 fn a_client_that_has_closed_both_ways_holds_its_place_no_longer() {
     let server = one_place_half_closed();
     let mut client = server.connect();
-    client.send("GET /script?sleep=3600000 HTTP/1.1\r\nHost: it\r\n\r\n");
+    client.send(get!("/script?sleep=3600000"));
     drop(client);
     the_place_is_free_again(&server);
 }
@@ -132,7 +133,7 @@ fn a_client_that_has_sent_its_end_is_served_while_something_is_sent_to_it() {
     let server = one_place_half_closed();
     let commands = "write=x&sleep=150&".repeat(8);
     let mut client = server.connect();
-    client.send(format!("GET /script?{commands}body=end HTTP/1.1\r\nHost: it\r\n\r\n"));
+    client.send(get(&format!("/script?{commands}body=end")));
     client.half_close();
     let response = client.read_to_end();
     assert!(response.ends_with(&("1\r\nx\r\n".repeat(8) + "3\r\nend\r\n0\r\n\r\n")), "{response}");
@@ -142,14 +143,14 @@ fn a_client_that_has_sent_its_end_is_served_while_something_is_sent_to_it() {
 fn a_client_that_reads_slowly_after_its_end_is_served_to_the_last_byte() {
     let server = one_place_half_closed();
     let mut client = Client::with_small_window(server.address());
-    client.send("GET /script?write-bytes=3000000&sleep=1&body=end HTTP/1.1\r\nHost: it\r\n\r\n");
+    client.send(get!("/script?write-bytes=3000000&sleep=1&body=end"));
     client.half_close();
     client.read_until("\r\n\r\n");
     let start = Instant::now();
     let mut other = server.connect();
     // The pace is another's, until it has taken longer than a silent handler has.
     while start.elapsed() < 3 * SHORT {
-        other.send("GET /none HTTP/1.1\r\nHost: it\r\n\r\n");
+        other.send(get!("/none"));
         other.read_until("there is no route at /none\n");
     }
     assert!(client.read_to_end().ends_with("3\r\nend\r\n0\r\n\r\n"));
@@ -159,7 +160,7 @@ fn a_client_that_reads_slowly_after_its_end_is_served_to_the_last_byte() {
 fn a_client_that_resets_unseen_is_noticed_at_once() {
     // Nothing else ends a handler here but its grace.
     let server = one_place(SHORT);
-    let ahead = "GET /script?body=next HTTP/1.1\r\nHost: it\r\n\r\n".repeat(1000);
+    let ahead = get!("/script?body=next").repeat(1000);
     for (half_closes, ahead) in [(true, ""), (false, &*ahead), (true, &*ahead)] {
         let socket = TcpStream::connect(server.address()).expect("the server accepts");
         SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
@@ -181,7 +182,7 @@ fn a_client_that_resets_unseen_is_noticed_at_once() {
 #[test]
 fn an_end_behind_more_than_is_read_ahead_is_seen_in_time() {
     let server = one_place_half_closed();
-    let ahead = "GET /script?body=next HTTP/1.1\r\nHost: it\r\n\r\n".repeat(1000);
+    let ahead = get!("/script?body=next").repeat(1000);
     let mut client = server.connect();
     client.send(format!("GET /script?sleep=3600000 HTTP/1.1\r\nHost: it\r\n\r\n{ahead}"));
     client.half_close();

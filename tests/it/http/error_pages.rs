@@ -1,6 +1,7 @@
 //! The answers of the host's own: text for programs, a page for people.
 
-use crate::support::{FAILED, RoutesDir, TestServer, guest};
+use crate::support::wire::INTERNAL_SERVER_ERROR;
+use crate::support::{RoutesDir, TestServer, guest};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -42,8 +43,8 @@ fn a_page_of_a_failure_says_which_request_it_was_and_not_why() {
     assert!(page.contains("<small>Request 1</small>"), "{page}");
     assert!(!page.contains("secret"), "{page}");
     let mut client = server.connect();
-    client.send("GET /script?fail=secret HTTP/1.1\r\nHost: it\r\n\r\n");
-    client.expect(FAILED);
+    client.send(get!("/script?fail=secret"));
+    client.expect(INTERNAL_SERVER_ERROR);
 }
 
 #[test]

@@ -7,19 +7,13 @@ use std::time::{Duration, Instant};
 use host::http1::head::HeadLimits;
 use socket2::SockRef;
 
+use crate::support::wire::{
+    BODY_TIMEOUT, HEAD_TIMEOUT, HELLO_RESPONSE, TOO_MANY_CONNECTIONS, get, host_response_close,
+};
 use crate::support::{Client, End, PATIENCE, RoutesDir, TestServer, guest};
 
 /// A time-out that a test waits for.
 const SHORT: Duration = Duration::from_millis(300);
-
-const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: it\r\n\r\n";
-
-const HELLO_RESPONSE: &str = "HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n\
-    Transfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n";
-
-const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\nDate: <date>\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\nContent-Length: 31\r\nConnection: close\r\n\r\n\
-    there are too many connections\n";
 
 fn hello() -> RoutesDir {
     RoutesDir::new().with(guest::HELLO)
@@ -34,7 +28,7 @@ fn a_head_that_is_dribbled_is_cut_at_its_time_out_while_others_are_served() {
     dribbling.send("GET /hello HTTP/1.1\r\nX: ");
     // The pace is the other's: a byte for each of its requests.
     while dribbling.try_send("x").is_ok() {
-        other.send(HELLO);
+        other.send(get!("/hello"));
         other.expect(HELLO_RESPONSE);
         assert!(start.elapsed() < PATIENCE, "the head is still waited for");
     }
@@ -44,12 +38,14 @@ fn a_head_that_is_dribbled_is_cut_at_its_time_out_while_others_are_served() {
 #[test]
 fn a_head_that_stops_is_answered_408_at_its_time_out() {
     let server = TestServer::builder(hello()).timeouts(|timeouts| timeouts.head = SHORT).start();
-    let head = "HTTP/1.1 408 Request Timeout\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-        Content-Length: 30\r\nConnection: close\r\n\r\n";
-    let response = head.to_owned() + "the head did not come in time\n";
+    let head = HEAD_TIMEOUT.trim_end_matches("the head did not come in time\n");
     for begun in ["G", "GET /hello HTTP/1.1\r\nHost: it\r\n", "\r\n\r\nGET /hello HTTP/1.1\r\nHost: it\r\n\r"] {
-        assert_eq!(server.exchange(begun), response, "{begun:?}");
-        assert_eq!(server.exchange(HELLO.to_owned() + begun), HELLO_RESPONSE.to_owned() + &response, "{begun:?}");
+        assert_eq!(server.exchange(begun), HEAD_TIMEOUT, "{begun:?}");
+        assert_eq!(
+            server.exchange(get!("/hello").to_owned() + begun),
+            HELLO_RESPONSE.to_owned() + HEAD_TIMEOUT,
+            "{begun:?}"
+        );
     }
     assert_eq!(server.exchange("HEAD /hello HTTP/1.1\r\nHost: it\r\n"), head);
 }
@@ -59,20 +55,16 @@ fn a_head_past_a_bound_is_refused_and_the_connection_closed() {
     let bounds = HeadLimits { max_bytes: 200, max_fields: 4, max_target: 50 };
     let server = TestServer::builder(hello()).limits(|limits| limits.head = bounds).start();
     let long = "x".repeat(200);
-    let (target, head) = ("414 URI Too Long", "431 Request Header Fields Too Large");
+    let (target, head) = (414, 431);
     let many = "X: y\r\n".repeat(4);
     let heads = [
-        (format!("GET /{long} HTTP/1.1\r\nHost: it\r\n\r\n"), target, "the target is too long\n"),
+        (get(&format!("/{long}")), target, "the target is too long\n"),
         (format!("GET /hello HTTP/1.1\r\nHost: it\r\nX: {long}\r\n\r\n"), head, "the head is too large\n"),
         (format!("GET /hello HTTP/1.1\r\nHost: it\r\nX: {long}"), head, "the head is too large\n"),
         (format!("GET /hello HTTP/1.1\r\nHost: it\r\n{many}\r\n"), head, "too many fields\n"),
     ];
     for (head, status, text) in heads {
-        let response = format!(
-            "HTTP/1.1 {status}\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{text}",
-            text.len()
-        );
+        let response = host_response_close(status, text);
         assert_eq!(server.exchange(&head), response, "{head}");
     }
     let most = format!("GET /hello HTTP/1.1\r\nHost: it\r\nConnection: close\r\n{}\r\n", "X: y\r\n".repeat(2));
@@ -84,7 +76,7 @@ fn a_connection_without_a_request_is_closed_at_the_idle_time_out() {
     let server = TestServer::builder(hello()).timeouts(|timeouts| timeouts.idle = SHORT).start();
     assert_eq!(server.exchange(""), "");
     let mut client = server.connect();
-    client.send(HELLO);
+    client.send(get!("/hello"));
     client.expect(HELLO_RESPONSE);
     assert_eq!(client.read_to_end(), "");
 }
@@ -93,8 +85,7 @@ fn a_connection_without_a_request_is_closed_at_the_idle_time_out() {
 fn a_body_that_stops_is_answered_408() {
     let routes = RoutesDir::new().with(guest::UPLOAD).with(guest::SCRIPT);
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.body = SHORT).start();
-    let response = "HTTP/1.1 408 Request Timeout\r\nDate: <date>\r\n\
-        Content-Type: text/plain; charset=utf-8\r\nContent-Length: 16\r\nConnection: close\r\n\r\nRequest Timeout\n";
+    let response = BODY_TIMEOUT;
     for target in ["/script?read", "/upload"] {
         let request = format!("POST {target} HTTP/1.1\r\nHost: it\r\nContent-Length: 10\r\n\r\nabc");
         assert_eq!(server.exchange(request), response, "{target}");
@@ -140,13 +131,13 @@ fn a_client_that_takes_less_than_the_least_rate_is_cut_after_the_time_out_in_all
     });
     let (server, mut other) = (server.start(), None);
     let mut client = Client::with_small_window(server.address());
-    client.send("GET /endless HTTP/1.1\r\nHost: it\r\n\r\n");
+    client.send(get!("/endless"));
     client.read_until("\r\n\r\n");
     let start = Instant::now();
     // It takes some as often as another is served: no wait comes near the time-out.
     while matches!(client.read_some(), Ok(1..)) {
         let other = other.get_or_insert_with(|| server.connect());
-        other.send(HELLO);
+        other.send(get!("/hello"));
         other.expect(HELLO_RESPONSE);
         assert!(start.elapsed() < PATIENCE, "it is still served");
     }
@@ -170,11 +161,11 @@ fn a_connection_too_many_is_answered_503_until_one_ends() {
     let mut first = server.connect();
     let mut second = server.connect();
     for client in [&mut first, &mut second] {
-        client.send(HELLO);
+        client.send(get!("/hello"));
         client.expect(HELLO_RESPONSE);
     }
-    assert_eq!(server.connect().read_to_end(), TOO_MANY);
-    first.send(HELLO);
+    assert_eq!(server.connect().read_to_end(), TOO_MANY_CONNECTIONS);
+    first.send(get!("/hello"));
     first.expect(HELLO_RESPONSE);
     drop(second);
     connect(&server);
@@ -194,8 +185,8 @@ fn a_reset_leaves_nothing_behind() {
             "POST /upload HTTP/1.1\r\nHost: it\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
             Some("100 Continue"),
         ),
-        ("GET /endless HTTP/1.1\r\nHost: it\r\n\r\n", Some("\r\nxxx")),
-        ("GET /manual HTTP/1.1\r\nHost: it\r\n\r\n", Some("one\n")),
+        (get!("/endless"), Some("\r\nxxx")),
+        (get!("/manual"), Some("one\n")),
     ];
     for (request, awaited) in exchanges {
         for _ in 0..5 {
@@ -212,14 +203,14 @@ fn a_reset_leaves_nothing_behind() {
 fn a_flood_on_a_connection_that_was_left_open_is_dropped_and_harms_nobody() {
     let server = TestServer::start(hello().with(guest::MANUAL));
     let mut client = server.connect();
-    client.send("GET /manual HTTP/1.1\r\nHost: it\r\n\r\n");
+    client.send(get!("/manual"));
     client.read_until("4\r\none\n\r\n");
-    let flood = HELLO.repeat(1000);
+    let flood = get!("/hello").repeat(1000);
     for _ in 0..100 {
         client.send(&flood);
     }
     let mut other = server.connect();
-    other.send(HELLO);
+    other.send(get!("/hello"));
     other.expect(HELLO_RESPONSE);
     client.expect_silence(SHORT);
 }
@@ -230,7 +221,7 @@ fn a_flood_of_requests_to_a_handler_that_waits_is_not_read() {
     let (socket, mut client) = connect(&server);
     socket.set_write_timeout(Some(SHORT)).expect("a time-out can be set");
     // Nothing of the response is read, so no second request is served.
-    let flood = "GET /endless HTTP/1.1\r\nHost: it\r\n\r\n".repeat(1000);
+    let flood = get!("/endless").repeat(1000);
     let taken = (0..1000).take_while(|_| client.try_send(&flood).is_ok()).count();
     assert!(taken * flood.len() < 32 * 1024 * 1024, "{taken} times {} bytes were taken", flood.len());
 }
@@ -242,7 +233,7 @@ fn until_served(server: &TestServer, path: &str) {
     let start = Instant::now();
     loop {
         let mut client = server.connect();
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: it\r\n\r\n"));
+        client.send(get(path));
         let head = client.read_until("\r\n\r\n");
         if head.starts_with("HTTP/1.1 200 ") {
             return;
@@ -259,7 +250,7 @@ fn connect(server: &TestServer) -> (TcpStream, Client) {
     loop {
         let socket = TcpStream::connect(server.address()).expect("the server accepts");
         let mut client = Client::over(socket.try_clone().expect("a socket can be shared"));
-        client.send(HELLO);
+        client.send(get!("/hello"));
         if client.read_response() == HELLO_RESPONSE {
             return (socket, client);
         }

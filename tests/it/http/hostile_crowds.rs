@@ -7,16 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
+use crate::support::wire::{HEAD_TIMEOUT, HELLO_RESPONSE, TOO_MANY_CONNECTIONS, get};
 use crate::support::{Client, End, PATIENCE, Process, RoutesDir, compile_cache, guest, host};
-
-const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: it\r\n\r\n";
-const HELLO_RESPONSE: &str = "HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n\
-    Transfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n";
-const TIMED_OUT: &str = "HTTP/1.1 408 Request Timeout\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 30\r\nConnection: close\r\n\r\nthe head did not come in time\n";
-const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\nDate: <date>\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\nContent-Length: 31\r\nConnection: close\r\n\r\n\
-    there are too many connections\n";
 
 /// How soon the answer to a normal request counts as served at once, on a machine that runs other tests meanwhile.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -53,7 +45,7 @@ fn five_hundred_that_trickle_are_cut_at_the_deadline_while_others_are_served_at_
         }
     }
     for client in &mut crowd {
-        assert_eq!(client.read_to_end(), TIMED_OUT);
+        assert_eq!(client.read_to_end(), HEAD_TIMEOUT);
     }
     probe(&mut other);
 }
@@ -83,7 +75,7 @@ fn two_hundred_that_read_slowly_hold_little_of_the_host() {
 /// The memory of the host while 200 clients read an endless response slowly.
 #[track_caller]
 fn slow_readers(host: &Process, path: &str) -> (usize, Vec<Client>) {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\n\r\n");
+    let request = get(path);
     let mut crowd: Vec<Client> = (0..200).map(|_| Client::with_small_window(host.addresses()[0])).collect();
     crowd.iter_mut().for_each(|client| client.send(&request));
     crowd.iter_mut().for_each(|client| assert!(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 200 ")));
@@ -134,10 +126,10 @@ fn two_thousand_resets_leave_no_descriptor_behind() {
         ("GET /hel", None),
         ("POST /upload HTTP/1.1\r\nHost: it\r\nContent-Length: 10\r\n\r\nabc", None),
         ("POST /upload HTTP/1.1\r\nHost: it\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n", Some("HTTP/1.1 ")),
-        ("GET /endless HTTP/1.1\r\nHost: it\r\n\r\n", Some("HTTP/1.1 ")),
+        (get!("/endless"), Some("HTTP/1.1 ")),
         ("GET /endless HTTP/1.0\r\n\r\n", None),
-        ("GET /manual HTTP/1.1\r\nHost: it\r\n\r\n", Some("HTTP/1.1 ")),
-        ("GET /none HTTP/1.1\r\nHost: it\r\n\r\n", None),
+        (get!("/manual"), Some("HTTP/1.1 ")),
+        (get!("/none"), None),
         ("GET\r\n\r\n", Some("HTTP/1.1 ")),
     ];
     for (request, awaited) in exchanges {
@@ -155,7 +147,7 @@ fn two_thousand_resets_leave_no_descriptor_behind() {
     // No invocation is left either: the one place is free.
     until(|| {
         let mut client = host.connect();
-        client.send("GET /endless HTTP/1.1\r\nHost: it\r\n\r\n");
+        client.send(get!("/endless"));
         client.read_until("\r\n\r\n").starts_with("HTTP/1.1 200 ")
     });
 }
@@ -166,12 +158,14 @@ fn past_the_bound_connections_are_answered_503_and_serving_recovers() {
     let mut admitted: Vec<Client> = (0..50).map(|_| host.connect()).collect();
     admitted.iter_mut().for_each(probe);
     let mut refused: Vec<Client> = (0..100).map(|_| host.connect()).collect();
-    refused.iter_mut().for_each(|client| assert_eq!(client.read_until_end(), (TOO_MANY.to_owned(), End::Closed)));
+    refused
+        .iter_mut()
+        .for_each(|client| assert_eq!(client.read_until_end(), (TOO_MANY_CONNECTIONS.to_owned(), End::Closed)));
     admitted.iter_mut().for_each(probe);
     drop((admitted, refused));
     until(|| {
         let mut client = host.connect();
-        client.send(HELLO);
+        client.send(get!("/hello"));
         client.read_response() == HELLO_RESPONSE
     });
 }
@@ -180,7 +174,7 @@ fn past_the_bound_connections_are_answered_503_and_serving_recovers() {
 #[track_caller]
 fn probe(client: &mut Client) {
     let start = Instant::now();
-    client.send(HELLO);
+    client.send(get!("/hello"));
     client.expect(HELLO_RESPONSE);
     assert!(start.elapsed() < AT_ONCE, "served after {:?}", start.elapsed());
 }

@@ -6,21 +6,19 @@ use std::time::Duration;
 use host::close_reason::CloseReason;
 
 use crate::support::Then::{Closes, Lives};
-use crate::support::{End, FAILED, RoutesDir, TestServer, check, guest, log, ok};
-
-const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
-const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-const LAST_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "4\r\nlast\r\n0\r\n\r\n");
-const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+use crate::support::wire::{
+    BAD_REQUEST_CLOSE, CONTINUE, INTERNAL_SERVER_ERROR, LAST, LAST_RESPONSE, SCRIPT_HELLO, host_response_close,
+};
+use crate::support::{End, RoutesDir, TestServer, check, guest, log};
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let mut requests = String::new();
     let mut responses = String::new();
     for number in 100..200 {
-        let _ = write!(requests, "GET /script?body={number} HTTP/1.1\r\nHost: test\r\n\r\n");
+        let _ = write!(requests, "GET /script?body={number} HTTP/1.1\r\nHost: it\r\n\r\n");
         let body = format!("3\r\n{number}\r\n0\r\n\r\n");
-        responses += &(ok!("Transfer-Encoding: chunked\r\n", "").to_owned() + &body);
+        responses += &(ok_chunked!("").to_owned() + &body);
     }
     assert_eq!(TestServer::serving(guest::SCRIPT).exchange(requests + LAST), responses + LAST_RESPONSE);
 }
@@ -28,22 +26,22 @@ fn pipelined_requests_are_answered_in_order() {
 #[test]
 fn pipelined_requests_of_every_framing_are_told_apart_however_they_arrive() {
     let requests = [
-        "HEAD /script?body=Hello HTTP/1.1\r\nHost: test\r\n\r\n",
-        "POST /script?read HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello",
-        "POST /script?read HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n\
+        "HEAD /script?body=Hello HTTP/1.1\r\nHost: it\r\n\r\n",
+        "POST /script?read HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\n\r\nHello",
+        "POST /script?read HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n\
          5;a=b\r\nHello\r\n0\r\nx: y\r\n\r\n",
-        "POST /script?body=Hello HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello",
-        "POST /script?body=Hello HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n",
+        "POST /script?body=Hello HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\n\r\nHello",
+        "POST /script?body=Hello HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n",
         "GET /script?body=Hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-        "GET /none HTTP/1.1\r\nHost: test\r\n\r\n",
+        get!("/none"),
         LAST,
     ];
     let responses = [
-        ok!("Transfer-Encoding: chunked\r\n", ""),
-        HELLO,
-        HELLO,
-        HELLO,
-        HELLO,
+        ok_chunked!(""),
+        SCRIPT_HELLO,
+        SCRIPT_HELLO,
+        SCRIPT_HELLO,
+        SCRIPT_HELLO,
         ok!("Content-Length: 5\r\nConnection: keep-alive\r\n", "Hello"),
         "HTTP/1.1 404 Not Found\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\nVary: Accept\r\n\
          Content-Length: 27\r\n\r\nthere is no route at /none\n",
@@ -63,7 +61,7 @@ fn nothing_is_answered_after_the_request_that_closes() {
     let closing = [
         (LAST, LAST_RESPONSE),
         ("GET /script?body=Hello HTTP/1.0\r\n\r\n", ok!("Content-Length: 5\r\nConnection: close\r\n", "Hello")),
-        ("GET /script?close HTTP/1.1\r\nHost: test\r\n\r\n", ""),
+        (get!("/script?close"), ""),
     ];
     for (request, response) in closing {
         let (sent, end) = {
@@ -79,12 +77,12 @@ fn nothing_is_answered_after_the_request_that_closes() {
 fn the_connection_field_is_a_list_in_any_case() {
     let server = TestServer::serving(guest::SCRIPT);
     for value in ["close", "CLOSE", "x, Close", "keep-alive, close", "close\r\nConnection: keep-alive"] {
-        let request = format!("GET /script?body=last HTTP/1.1\r\nHost: test\r\nConnection: {value}\r\n\r\n");
+        let request = format!("GET /script?body=last HTTP/1.1\r\nHost: it\r\nConnection: {value}\r\n\r\n");
         assert_eq!(server.exchange(request), LAST_RESPONSE, "{value}");
     }
     for value in ["keep-alive", "x", ""] {
-        let request = format!("GET /script?{{}} HTTP/1.1\r\nHost: test\r\nConnection: {value}\r\n\r\n");
-        check(&server, &request, &[("body=Hello", HELLO, Lives)]);
+        let request = format!("GET /script?{{}} HTTP/1.1\r\nHost: it\r\nConnection: {value}\r\n\r\n");
+        check(&server, &request, &[("body=Hello", SCRIPT_HELLO, Lives)]);
     }
 }
 
@@ -92,18 +90,17 @@ fn the_connection_field_is_a_list_in_any_case() {
 fn a_body_that_the_handler_did_not_read_is_dropped() {
     let large = "x".repeat(200_000);
     let requests = [
-        "POST /script?{} HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello".to_owned(),
-        "POST /script?{} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n"
-            .to_owned(),
-        format!("POST /script?{{}} HTTP/1.1\r\nHost: test\r\nContent-Length: 200000\r\n\r\n{large}"),
+        "POST /script?{} HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\n\r\nHello".to_owned(),
+        "POST /script?{} HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\n\r\n".to_owned(),
+        format!("POST /script?{{}} HTTP/1.1\r\nHost: it\r\nContent-Length: 200000\r\n\r\n{large}"),
         format!(
-            "POST /script?{{}} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n\
+            "POST /script?{{}} HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n\
              30d40\r\n{large}\r\n0\r\n\r\n"
         ),
     ];
     let server = TestServer::serving(guest::SCRIPT);
     for request in &requests {
-        check(&server, request, &[("body=Hello", HELLO, Lives), ("read-one=1&body=Hello", HELLO, Lives)]);
+        check(&server, request, &[("body=Hello", SCRIPT_HELLO, Lives), ("read-one=1&body=Hello", SCRIPT_HELLO, Lives)]);
     }
 }
 
@@ -111,17 +108,17 @@ fn a_body_that_the_handler_did_not_read_is_dropped() {
 fn a_body_that_comes_after_the_response_is_dropped_too() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
-    client.send("POST /script?body=Hello HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n");
-    client.expect(HELLO);
+    client.send("POST /script?body=Hello HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\n\r\n");
+    client.expect(SCRIPT_HELLO);
     client.send("Hello".to_owned() + LAST);
     assert_eq!(client.read_to_end(), LAST_RESPONSE);
 }
 
 #[test]
 fn a_connection_is_closed_where_too_much_of_a_body_was_not_read() {
-    let closed = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let closed = ok_chunked_close!("5\r\nHello\r\n0\r\n\r\n");
     let body = "x".repeat(300_000);
-    let request = format!("POST /script?{{}} HTTP/1.1\r\nHost: test\r\nContent-Length: 300000\r\n\r\n{body}");
+    let request = format!("POST /script?{{}} HTTP/1.1\r\nHost: it\r\nContent-Length: 300000\r\n\r\n{body}");
     check(&TestServer::serving(guest::SCRIPT), &request, &[("body=Hello", closed, Closes)]);
 }
 
@@ -129,8 +126,8 @@ fn a_connection_is_closed_where_too_much_of_a_body_was_not_read() {
 fn a_connection_is_closed_after_a_body_that_is_malformed() {
     // What is sent before the body comes, and what then.
     let cases = [
-        ("body=Hello", "", HELLO, ""),
-        ("write=Hello&read", "", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"), "0\r\n\r\n"),
+        ("body=Hello", "", SCRIPT_HELLO, ""),
+        ("write=Hello&read", "", ok_chunked!("5\r\nHello\r\n"), "0\r\n\r\n"),
         (
             "status=422&read&body=Hello",
             "Expect: 100-continue\r\n",
@@ -143,7 +140,7 @@ fn a_connection_is_closed_after_a_body_that_is_malformed() {
     for (commands, fields, before, then) in cases {
         let mut client = server.connect();
         client.send(format!(
-            "POST /script?{commands} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n{fields}\r\n"
+            "POST /script?{commands} HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n{fields}\r\n"
         ));
         client.expect(before);
         client.send("x\r\n".to_owned() + LAST);
@@ -157,25 +154,25 @@ fn continue_is_sent_when_the_handler_reads() {
     for framing in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
         let body = if framing.starts_with('C') { "Hello" } else { "5\r\nHello\r\n0\r\n\r\n" };
         let mut client = server.connect();
-        client.send(format!("POST /script?read HTTP/1.1\r\nHost: test\r\nExpect: 100-Continue\r\n{framing}\r\n\r\n"));
+        client.send(format!("POST /script?read HTTP/1.1\r\nHost: it\r\nExpect: 100-Continue\r\n{framing}\r\n\r\n"));
         client.expect(CONTINUE);
         client.send(body.to_owned() + LAST);
-        assert_eq!(client.read_to_end(), HELLO.to_owned() + LAST_RESPONSE, "{framing}");
+        assert_eq!(client.read_to_end(), SCRIPT_HELLO.to_owned() + LAST_RESPONSE, "{framing}");
     }
 }
 
 #[test]
 fn continue_is_not_sent_when_the_handler_does_not_read() {
-    let request = "POST /script?{} HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
-    let closed = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let request = "POST /script?{} HTTP/1.1\r\nHost: it\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let closed = ok_chunked_close!("5\r\nHello\r\n0\r\n\r\n");
     let cases = [("body=Hello", closed, Closes), ("write=Hello&body=", closed, Closes), ("close", "", Closes)];
     check(&TestServer::serving(guest::SCRIPT), request, &cases);
 }
 
 #[test]
 fn continue_is_not_sent_to_a_client_that_has_sent_its_body() {
-    let request = "POST /script?{} HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nHello";
-    let response = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let request = "POST /script?{} HTTP/1.1\r\nHost: it\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nHello";
+    let response = SCRIPT_HELLO;
     check(&TestServer::serving(guest::SCRIPT), request, &[("read", response, Lives)]);
 }
 
@@ -191,20 +188,13 @@ fn continue_is_not_sent_to_http_1_0() {
 
 #[test]
 fn an_expectation_that_is_refused_costs_the_connection() {
-    let refused = |status: &str, text: &str| {
-        format!(
-            "HTTP/1.1 {status}\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n{text}\n",
-            text.len() + 1
-        )
-    };
     let server = TestServer::serving(guest::SCRIPT);
     let request = |path: &str, expect: &str| {
-        format!("POST {path} HTTP/1.1\r\nHost: test\r\nExpect: {expect}\r\nContent-Length: 5\r\n\r\n")
+        format!("POST {path} HTTP/1.1\r\nHost: it\r\nExpect: {expect}\r\nContent-Length: 5\r\n\r\n")
     };
-    let unmet = refused("417 Expectation Failed", "the expectation cannot be met");
+    let unmet = host_response_close(417, "the expectation cannot be met\n");
     assert_eq!(server.exchange(request("/script?read", "tea")), unmet);
-    let not_found = refused("404 Not Found", "there is no route at /none");
+    let not_found = host_response_close(404, "there is no route at /none\n");
     let not_found = not_found.replace("Content-Length", "Vary: Accept\r\nContent-Length");
     assert_eq!(server.exchange(request("/none", "100-continue")), not_found);
 }
@@ -212,18 +202,18 @@ fn an_expectation_that_is_refused_costs_the_connection() {
 #[test]
 fn a_client_that_has_sent_its_end_is_answered() {
     let server = TestServer::serving(guest::SCRIPT);
-    let get = "GET /script?body=Hello HTTP/1.1\r\nHost: test\r\n\r\n";
-    let post = "POST /script?read HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHello";
+    let get = get!("/script?body=Hello");
+    let post = "POST /script?read HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\n\r\nHello";
     for request in [get.to_owned(), post.to_owned(), get.to_owned() + "GET /scr"] {
         let mut client = server.connect();
         client.send(&request);
         client.half_close();
-        assert_eq!(client.read_to_end(), HELLO, "{request}");
+        assert_eq!(client.read_to_end(), SCRIPT_HELLO, "{request}");
     }
     let mut client = server.connect();
     client.send([get, post, get].concat());
     client.half_close();
-    assert_eq!(client.read_to_end(), HELLO.repeat(3));
+    assert_eq!(client.read_to_end(), SCRIPT_HELLO.repeat(3));
 }
 
 #[test]
@@ -241,19 +231,17 @@ fn a_client_that_has_sent_its_end_before_a_request_is_not_answered() {
 fn a_body_without_its_end_is_answered_400() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
-    client.send("POST /script?read HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nHel");
+    client.send("POST /script?read HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\n\r\nHel");
     client.half_close();
-    let refused = "HTTP/1.1 400 Bad Request\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-        Content-Length: 12\r\nConnection: close\r\n\r\nBad Request\n";
-    assert_eq!(client.read_to_end(), refused);
+    assert_eq!(client.read_to_end(), BAD_REQUEST_CLOSE);
 }
 
 #[test]
 fn a_server_that_stops_closes_idle_connections() {
     let server = TestServer::serving(guest::SCRIPT);
     let (mut fresh, mut used) = (server.connect(), server.connect());
-    used.send("GET /script?body=Hello HTTP/1.1\r\nHost: test\r\n\r\n");
-    used.expect(HELLO);
+    used.send(get!("/script?body=Hello"));
+    used.expect(SCRIPT_HELLO);
     server.stop();
     assert_eq!(used.read_to_end(), "");
     assert_eq!(fresh.read_to_end(), "");
@@ -263,12 +251,9 @@ fn a_server_that_stops_closes_idle_connections() {
 
 #[test]
 fn a_head_that_is_made_after_the_server_was_told_to_stop_says_that_it_is_the_last() {
-    let chunked = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
-    let (head, http10) = (
-        ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", ""),
-        ok!("Content-Length: 5\r\nConnection: close\r\n", "Hello"),
-    );
-    let failed = FAILED.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let chunked = ok_chunked_close!("5\r\nHello\r\n0\r\n\r\n");
+    let (head, http10) = (ok_chunked_close!(""), ok!("Content-Length: 5\r\nConnection: close\r\n", "Hello"));
+    let failed = INTERNAL_SERVER_ERROR.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     // The method, the version and a field of a request whose handler waits for its body, what it does then, and the
     // response.
     let cases = [
@@ -283,7 +268,7 @@ fn a_head_that_is_made_after_the_server_was_told_to_stop_says_that_it_is_the_las
         let server = TestServer::serving(guest::SCRIPT);
         let mut client = server.connect();
         client.send(format!(
-            "{method} /script?stderr=in_flight_{number}&read-one=1&{commands} HTTP/{version}\r\nHost: test\r\n\
+            "{method} /script?stderr=in_flight_{number}&read-one=1&{commands} HTTP/{version}\r\nHost: it\r\n\
              {field}Content-Length: 1\r\n\r\n"
         ));
         log().wait_for(&[&format!("in_flight_{number}")]);
@@ -301,10 +286,10 @@ fn a_head_that_is_made_after_the_server_was_told_to_stop_says_that_it_is_the_las
 #[test]
 fn what_the_host_answers_after_it_was_told_to_stop_says_that_it_is_the_last() {
     let cases = [
-        ("GET /none HTTP/1.1\r\nHost: test\r\n", "404"),
+        ("GET /none HTTP/1.1\r\nHost: it\r\n", "404"),
         ("GET /none HTTP/1.0\r\nConnection: keep-alive\r\n", "404"),
-        ("OPTIONS * HTTP/1.1\r\nHost: test\r\n", "204"),
-        ("POST /script HTTP/1.1\r\nHost: test\r\nContent-Length: 100000000\r\n", "413"),
+        ("OPTIONS * HTTP/1.1\r\nHost: it\r\n", "204"),
+        ("POST /script HTTP/1.1\r\nHost: it\r\nContent-Length: 100000000\r\n", "413"),
     ];
     for (begun, status) in cases {
         let server = TestServer::serving(guest::SCRIPT);
@@ -326,7 +311,7 @@ fn a_server_counts_why_its_connections_have_ended() {
     server.get("/hello");
     server.exchange("GET /hello HTTP/1.1\r\n\r\n");
     server.exchange("GET /hello HTTP/1.1\r\nHost: ?\r\n\r\n");
-    server.exchange("GET /nothing HTTP/1.1\r\nHost: it\r\n\r\n");
+    server.exchange(get!("/nothing"));
     server.connect().read_to_end();
     let closed = CloseReason::ALL.map(|reason| (reason, server.closed(reason)));
     let closed: Vec<_> = closed.into_iter().filter(|(_, connections)| *connections > 0).collect();

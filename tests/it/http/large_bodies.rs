@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use crate::support::wire::get;
 use crate::support::{Client, RoutesDir, TestServer, guest};
 
 /// What the guest `letters` writes at once and returns, and how often.
@@ -36,7 +37,7 @@ fn large_writes_and_a_large_body_are_in_chunks_of_the_buffer_size_to_fast_and_sl
         for mut client in [server.connect(), Client::with_small_window(server.address())] {
             // Twice, as the connection lives.
             for _ in 0..2 {
-                client.send(format!("GET {path} HTTP/1.1\r\nHost: it\r\n\r\n"));
+                client.send(get(path));
                 client.read_until("\r\n\r\n");
                 assert!(client.read_exactly(expected.len()) == expected.as_bytes(), "{path}");
             }

@@ -3,11 +3,8 @@
 
 use host::http::status::reason;
 
-use crate::support::{Client, Refused, RoutesDir, TestServer, guest, ok, refuse};
-
-const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
-const LAST_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "4\r\nlast\r\n0\r\n\r\n");
-const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
+use crate::support::wire::{LAST, LAST_RESPONSE, SCRIPT_HELLO, get};
+use crate::support::{Client, Refused, RoutesDir, TestServer, guest, refuse};
 
 /// `/script` takes every standard method, `/get` GET alone, `/own` a method of its own and PUT.
 fn server() -> TestServer {
@@ -40,7 +37,7 @@ fn methods_are_known_and_allowed_or_answered_501_and_405() {
     let unknown = |method: &str| own(501, "", &format!("no route takes the method {method}"));
     let rows = [
         // Section 9.1: unknown to every route is 501, known is 405, and case matters.
-        ("9.1", "BREW /own?body=Hello", HELLO.to_owned()),
+        ("9.1", "BREW /own?body=Hello", SCRIPT_HELLO.to_owned()),
         ("9.1", "TEA /script", unknown("TEA")),
         ("9.1", "TEA /none", unknown("TEA")),
         ("9.1", "get /script", unknown("get")),
@@ -60,7 +57,7 @@ fn methods_are_known_and_allowed_or_answered_501_and_405() {
         ("9.3.7", "OPTIONS /own", own(204, allow_own, "")),
         ("9.3.7", "OPTIONS *", own(204, allow_all, "")),
         ("9.3.7", "OPTIONS http://it", own(204, allow_all, "")),
-        ("9.3.7", "OPTIONS /script?body=Hello", HELLO.to_owned()),
+        ("9.3.7", "OPTIONS /script?body=Hello", SCRIPT_HELLO.to_owned()),
         ("9.3.7", "OPTIONS /none", own(404, "", "there is no route at /none")),
         // Section 15.5.5.
         ("15.5.5", "GET /none", own(404, "", "there is no route at /none")),
@@ -91,7 +88,7 @@ fn head_gets_the_head_of_get_whatever_the_status() {
     ];
     for target in requests {
         let mut client = server.connect();
-        client.send(format!("GET {target} HTTP/1.1\r\nHost: it\r\n\r\n"));
+        client.send(get(target));
         let response = client.read_response();
         let (head, _) = response.split_once("\r\n\r\n").expect("a head ends in an empty line");
         let head = match target {
@@ -120,7 +117,7 @@ fn expectations_are_met_passed_over_or_refused() {
     // Without a body there is nothing to go on with, and nothing is expected of an empty list.
     for fields in ["Expect: 100-continue", "Expect: 100-continue\r\nContent-Length: 0", "Expect:", "Expect: ,"] {
         let request = format!("GET /script?read-one=1&body=Hello HTTP/1.1\r\nHost: it\r\n{fields}\r\n\r\n");
-        assert_eq!(server.exchange(request + LAST), HELLO.to_owned() + LAST_RESPONSE, "{fields}");
+        assert_eq!(server.exchange(request + LAST), SCRIPT_HELLO.to_owned() + LAST_RESPONSE, "{fields}");
     }
     // A final status in its place leaves open whether the body follows: the connection ends with it.
     let rows: &[(&str, &str, u16)] =
@@ -171,7 +168,7 @@ fn a_body_that_is_refused_is_dropped_or_ends_the_connection() {
 #[test]
 fn max_body_is_exact_in_both_framings() {
     let server = server();
-    let ten = ok!("Transfer-Encoding: chunked\r\n", "2\r\n10\r\n0\r\n\r\n");
+    let ten = ok_chunked!("2\r\n10\r\n0\r\n\r\n");
     for body in
         ["Content-Length: 10\r\n\r\n0123456789", "Transfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n"]
     {
@@ -208,7 +205,7 @@ fn fields_that_ask_for_what_is_not_offered_change_nothing() {
     ];
     for fields in fields {
         let request = format!("GET /script?body=Hello HTTP/1.1\r\nHost: it\r\n{fields}\r\n\r\n");
-        assert_eq!(server.exchange(request + LAST), HELLO.to_owned() + LAST_RESPONSE, "{fields}");
+        assert_eq!(server.exchange(request + LAST), SCRIPT_HELLO.to_owned() + LAST_RESPONSE, "{fields}");
     }
     // Section 7.8: HTTP/1.0 has no Upgrade; section 2.5: the version is the host's own.
     let request = "GET /script?body=Hello HTTP/1.0\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
@@ -223,10 +220,7 @@ fn trailers_never_become_fields() {
         1\r\nx\r\n0\r\nA: b\r\nHost: other\r\nConnection: close\r\n\r\n";
     let mut client: Client = server.connect();
     client.send(request.to_owned() + LAST);
-    assert_eq!(
-        client.read_to_end(),
-        ok!("Transfer-Encoding: chunked\r\n", "1\r\n1\r\n0\r\n\r\n").to_owned() + LAST_RESPONSE
-    );
+    assert_eq!(client.read_to_end(), ok_chunked!("1\r\n1\r\n0\r\n\r\n").to_owned() + LAST_RESPONSE);
     crate::support::log().wait_for(&["host=it;transfer-encoding=chunked;"]);
 }
 

@@ -3,13 +3,8 @@
 
 use std::fmt::Write;
 
-use crate::support::{Client, End, Refused, TestServer, guest, ok, refuse};
-
-const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
-const LAST_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "4\r\nlast\r\n0\r\n\r\n");
-
-/// What the guest `script` answers to `body=Hello`.
-const HELLO: &str = ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n");
+use crate::support::wire::{LAST, LAST_RESPONSE, SCRIPT_HELLO};
+use crate::support::{Client, End, Refused, TestServer, guest, refuse};
 
 #[test]
 fn a_request_line_is_three_parts_with_a_space_between_them() {
@@ -191,7 +186,7 @@ fn host_comes_once_and_is_a_host_with_perhaps_a_port() {
     for host in good {
         for line in [format!("Host: {host}"), format!("hOST:\t {host} \t")] {
             let request = format!("GET /script?body=Hello HTTP/1.1\r\n{line}\r\n\r\n");
-            serve(&server, "3.2", &request, HELLO);
+            serve(&server, "3.2", &request, SCRIPT_HELLO);
         }
     }
 }
@@ -261,11 +256,11 @@ fn what_is_too_large_is_refused_and_what_rfc_9112_recommends_is_served() {
         refuse(&server, &[(section, request.as_bytes(), *status)]);
     }
     let target = long(8_000 - "GET /script?body=Hello& HTTP/1.1".len());
-    serve(&server, "3", &format!("GET /script?body=Hello&{target} HTTP/1.1\r\nHost: it\r\n\r\n"), HELLO);
+    serve(&server, "3", &format!("GET /script?body=Hello&{target} HTTP/1.1\r\nHost: it\r\n\r\n"), SCRIPT_HELLO);
     let line = format!("A: {}", long(8_000 - 3));
-    serve(&server, "5", &format!("GET /script?body=Hello HTTP/1.1\r\nHost: it\r\n{line}\r\n\r\n"), HELLO);
+    serve(&server, "5", &format!("GET /script?body=Hello HTTP/1.1\r\nHost: it\r\n{line}\r\n\r\n"), SCRIPT_HELLO);
     let most = fields(99);
-    serve(&server, "5", &format!("GET /script?body=Hello HTTP/1.1\r\nHost: it\r\n{most}\r\n"), HELLO);
+    serve(&server, "5", &format!("GET /script?body=Hello HTTP/1.1\r\nHost: it\r\n{most}\r\n"), SCRIPT_HELLO);
 }
 
 #[test]
@@ -297,7 +292,7 @@ fn heads_that_are_unusual_and_right_are_served() {
         ("5.1", "GET /script?ask=field:!%23$&report HTTP/1.1\r\nHost: it\r\n!#$: b\r\n\r\n", "field:!#$: b"),
     ];
     for (section, request, line) in rows {
-        let mut response = String::from(ok!("Transfer-Encoding: chunked\r\n", ""));
+        let mut response = String::from(ok_chunked!(""));
         let _ = write!(response, "{:x}\r\n{line}\n\r\n0\r\n\r\n", line.len() + 1);
         serve(&server, section, request, &response);
     }

@@ -1,21 +1,18 @@
 //! RFC 9112 as wire bytes, sections 6 to 8: how the body of a request is framed, and the chunked coding. Each row
 //! names its section.
 
-use crate::support::{Refused, TestServer, guest, ok, refuse};
-
-const LAST: &str = "GET /script?body=last HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
-const LAST_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "4\r\nlast\r\n0\r\n\r\n");
-const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+use crate::support::wire::{BAD_REQUEST_CLOSE, CONTINUE, LAST, LAST_RESPONSE, SCRIPT_HELLO};
+use crate::support::{Refused, TestServer, guest, refuse};
 
 /// The answers of a handler that has read its body to the end, by the body's length.
 const READ: [(&str, &str); 3] = [
-    ("", ok!("Transfer-Encoding: chunked\r\n", "0\r\n\r\n")),
-    ("Hello", ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n")),
-    ("HelloWorld", ok!("Transfer-Encoding: chunked\r\n", "a\r\nHelloWorld\r\n0\r\n\r\n")),
+    ("", ok_chunked!("0\r\n\r\n")),
+    ("Hello", SCRIPT_HELLO),
+    ("HelloWorld", ok_chunked!("a\r\nHelloWorld\r\n0\r\n\r\n")),
 ];
 
 /// What is sent behind a request in the hope that the host takes it for one.
-const SMUGGLED: &str = "GET /script?body=smuggled HTTP/1.1\r\nHost: it\r\n\r\n";
+const SMUGGLED: &str = get!("/script?body=smuggled");
 
 #[test]
 fn framing_without_a_certain_end_is_refused_and_the_connection_closed() {
@@ -213,9 +210,7 @@ fn a_malformed_body_that_is_waited_for_is_an_error_to_the_handler() {
         client.send(head.replace("{}", "read&body=Hello"));
         client.expect(CONTINUE);
         client.send([body, SMUGGLED].concat());
-        let refused = "HTTP/1.1 400 Bad Request\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-            Content-Length: 12\r\nConnection: close\r\n\r\nBad Request\n";
-        assert_eq!(client.read_to_end(), refused, "section {section}: {body:?}");
+        assert_eq!(client.read_to_end(), BAD_REQUEST_CLOSE, "section {section}: {body:?}");
     }
 }
 

@@ -8,10 +8,6 @@ use serde_json::Value;
 use crate::support::websocket::{HANDSHAKE, accepted};
 use crate::support::{PATIENCE, Process, RoutesDir, guest};
 
-fn get(target: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n")
-}
-
 /// A line without what no test can know: the time before it and the durations behind it.
 fn known(line: &str) -> &str {
     let behind_time = line.split_once(' ').map_or(line, |(_, rest)| rest);
@@ -28,10 +24,10 @@ fn each_request_is_a_line_that_says_how_it_ended() {
     let routes = RoutesDir::new().with(guest::SCRIPT);
     let process = Process::start(&routes, &["--access-log", "text", "--workers", "1"]);
     for request in [
-        &get("/script?body=Hello"),
-        &get("/script?write=Hello&trap"),
-        &get("/script?close"),
-        &get("/none?a=%0Ab"),
+        get_and_close!("/script?body=Hello"),
+        get_and_close!("/script?write=Hello&trap"),
+        get_and_close!("/script?close"),
+        get_and_close!("/none?a=%0Ab"),
         "no request\r\n\r\n",
         "HEAD /script?body=Hello HTTP/1.0\r\n\r\n",
     ] {
@@ -40,7 +36,7 @@ fn each_request_is_a_line_that_says_how_it_ended() {
         client.read_until_end();
     }
     let mut client = process.connect();
-    client.send(get("/script?write=Hello&manual"));
+    client.send(get_and_close!("/script?write=Hello&manual"));
     client.read_until("Hello\r\n");
     client.half_close();
     client.read_until_end();
@@ -65,7 +61,7 @@ fn a_client_that_goes_is_told_from_a_response_that_broke_off() {
     let log = routes.path().join("_access.log");
     let process = Process::start(&routes, &["--access-log-file", &log.display().to_string()]);
     let mut client = process.connect();
-    client.send(get("/script?write-bytes=10000000"));
+    client.send(get_and_close!("/script?write-bytes=10000000"));
     client.read_exactly(1000);
     drop(client);
     let start = Instant::now();
@@ -85,7 +81,7 @@ fn what_a_rate_holds_back_is_no_time_of_the_handlers() {
     let options = "rate = 1000\nburst = 1\nrate_scope = 'connection'";
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", options);
     let process = Process::start(&routes, &["--access-log", "text"]);
-    process.connect().exchange(get("/script?body-bytes=50"));
+    process.get("/script?body-bytes=50");
     process.signal("TERM");
     let (_, line) = process.wait();
     // A timer never fires early: as many bytes take as many milliseconds.
@@ -100,7 +96,7 @@ fn what_a_rate_holds_back_is_no_time_of_the_handlers() {
 fn a_request_that_the_host_stops_in_the_middle_of_is_logged_too() {
     let process = Process::start(&RoutesDir::new().with(guest::SCRIPT), &["--access-log", "text"]);
     let mut client = process.connect();
-    client.send(get("/script?write=Hello&sleep=600000"));
+    client.send(get_and_close!("/script?write=Hello&sleep=600000"));
     client.read_until("Hello\r\n");
     process.signal("TERM");
     process.stderr().wait_for(&["stopping: requests in flight may end"]);
@@ -128,7 +124,7 @@ fn a_reader_that_takes_no_line_holds_up_no_request_and_the_loss_is_told() {
     let process = Process::start(&RoutesDir::new(), &["--access-log", "text"]);
     // More than the pipe, the queue and the writer hold.
     for _ in 0..12 {
-        let answers = process.connect().exchange("GET /none HTTP/1.1\r\nHost: it\r\n\r\n".repeat(999) + &get("/none"));
+        let answers = process.connect().exchange(get!("/none").repeat(999) + get_and_close!("/none"));
         assert_eq!(answers.matches("HTTP/1.1 404 Not Found\r\n").count(), 1000);
     }
     process.signal("TERM");
@@ -141,7 +137,7 @@ fn a_reader_that_takes_no_line_holds_up_no_request_and_the_loss_is_told() {
 fn json_has_an_object_for_each_request() {
     let routes = RoutesDir::new().with(guest::SCRIPT);
     let process = Process::start(&routes, &["--access-log", "json"]);
-    process.connect().exchange(get("/script?body=Hello"));
+    process.get("/script?body=Hello");
     process.connect().exchange("no request\r\n\r\n");
     process.signal("TERM");
     let (_, printed) = process.wait();
@@ -157,7 +153,7 @@ fn nothing_is_logged_unless_it_is_asked_for() {
     let routes = RoutesDir::new().with(guest::SCRIPT);
     for arguments in [&[][..], &["--dev", "--access-log", "off"]] {
         let process = Process::start(&routes, arguments);
-        process.connect().exchange(get("/script?body=Hello"));
+        process.get("/script?body=Hello");
         process.signal("TERM");
         assert_eq!(process.wait().1, "", "{arguments:?}");
     }
@@ -174,7 +170,7 @@ fn a_hangup_opens_the_file_anew() {
     while !log.exists() {
         assert!(start.elapsed() < PATIENCE, "the file is not opened anew");
     }
-    process.connect().exchange(get("/script?body=Hello"));
+    process.get("/script?body=Hello");
     process.signal("TERM");
     process.wait();
     assert!(fs::read_to_string(&log).expect("it is there").contains(" GET /script?body=Hello "));

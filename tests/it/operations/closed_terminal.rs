@@ -6,8 +6,6 @@ use std::time::Instant;
 
 use crate::support::{PATIENCE, Process, RoutesDir, compile_cache, host, plain};
 
-const GET: &str = "GET /plain HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
-
 fn routes() -> RoutesDir {
     RoutesDir::new().with_bytes("plain.wasm", &plain())
 }
@@ -30,12 +28,9 @@ fn run_by(script: &str, routes: &RoutesDir) -> Process {
 fn a_host_whose_log_cannot_be_written_goes_on_and_reloads() {
     let routes = routes();
     let process = run_by("exec \"$0\" \"$@\" 2> /dev/full", &routes);
-    for status in [201, 202] {
+    for status in ["201", "202"] {
         routes.write("plain.toml", format!("status = {status}"));
-        let start = Instant::now();
-        while !process.connect().exchange(GET).starts_with(&format!("HTTP/1.1 {status} ")) {
-            assert!(start.elapsed() < PATIENCE, "nothing was reloaded");
-        }
+        process.wait_for("/plain", status);
     }
 }
 
@@ -45,7 +40,7 @@ fn a_host_whose_terminal_is_closed_stops() {
     let in_terminal = "run=$(printf \"'%s' \" \"$0\" \"$@\")\n\
                        exec script -qfc \"stty -opost; exec $run 2> /dev/null\" /dev/null";
     let process = run_by(in_terminal, &routes);
-    assert!(process.connect().exchange(GET).starts_with("HTTP/1.1 200 "));
+    assert!(process.get("/plain").starts_with("HTTP/1.1 200 "));
     // What holds the other end of the terminal.
     process.signal("KILL");
     let start = Instant::now();

@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Client, PATIENCE, Process, RoutesDir, compile_cache, guest, host};
 
-const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: it\r\n\r\n";
-
 /// `host run` under a limit of open files, as `ulimit` takes it.
 fn limited(ulimit: &str, routes: &RoutesDir, arguments: &[&str]) -> Command {
     let run = host(&["run", "--listen", "127.0.0.1:0"]);
@@ -19,7 +17,7 @@ fn limited(ulimit: &str, routes: &RoutesDir, arguments: &[&str]) -> Command {
 
 #[track_caller]
 fn probe(client: &mut Client) {
-    client.send(HELLO);
+    client.send(get!("/hello"));
     assert!(client.read_response().ends_with("\r\n\r\n5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n"));
 }
 

@@ -153,7 +153,7 @@ fn every_answer_of_a_handler_says_what_it_cost_until_its_head() {
 fn it_warns_at_its_start_and_logs_requests() {
     let process = Process::start(&RoutesDir::new().with(guest::SCRIPT), &["--dev", "--dev-host", "it"]);
     process.stderr().wait_for(&[" WARN ", "--dev: whoever connects sees", "not for strangers"]);
-    process.connect().exchange("GET /script HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+    process.get("/script");
     process.signal("TERM");
     let (_, printed) = process.wait();
     assert!(printed.contains(" 127.0.0.1 GET /script HTTP/1.1 200 "), "{printed}");

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use host::close_reason::CloseReason;
 
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log, ok};
+use crate::support::wire::SCRIPT_HELLO;
+use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
 
 /// A server that waits for the rest of a request for a tenth of a second once it stops, and for half a minute before.
 fn serve() -> TestServer {
@@ -23,7 +24,7 @@ fn join(server: TestServer, client: Client) {
 
 #[test]
 fn the_rest_of_a_head_is_waited_for_no_longer_than_a_moment() {
-    for begun in ["G", "GET /script HTTP/1.1\r\nHost: te", "GET /script HTTP/1.1\r\nHost: test\r\n"] {
+    for begun in ["G", "GET /script HTTP/1.1\r\nHost: te", "GET /script HTTP/1.1\r\nHost: it\r\n"] {
         let server = serve();
         let mut client = server.connect();
         client.send(begun);
@@ -42,7 +43,7 @@ fn the_rest_of_a_body_is_waited_for_no_longer_than_a_moment() {
         let server = serve();
         let mut client = server.connect();
         client.send(format!(
-            "POST /script?stderr=half_a_body_{number}&read HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n{body}"
+            "POST /script?stderr=half_a_body_{number}&read HTTP/1.1\r\nHost: it\r\n{framing}\r\n\r\n{body}"
         ));
         log().wait_for(&[&format!("half_a_body_{number}")]);
         server.stop();
@@ -56,7 +57,7 @@ fn the_rest_of_a_body_is_waited_for_no_longer_than_a_moment() {
 fn a_body_that_trickles_is_waited_for_no_longer_either() {
     let server = serve();
     let mut client = server.connect();
-    client.send("POST /script?stderr=it_trickles&read HTTP/1.1\r\nHost: test\r\nContent-Length: 50000000\r\n\r\n");
+    client.send("POST /script?stderr=it_trickles&read HTTP/1.1\r\nHost: it\r\nContent-Length: 50000000\r\n\r\n");
     log().wait_for(&["it_trickles"]);
     server.stop();
     let start = Instant::now();
@@ -72,8 +73,8 @@ fn a_body_that_trickles_is_waited_for_no_longer_either() {
 fn a_body_that_nobody_reads_is_not_waited_for() {
     let server = serve();
     let mut client = server.connect();
-    client.send("POST /script?body=Hello HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nHello");
-    client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n0\r\n\r\n"));
+    client.send("POST /script?body=Hello HTTP/1.1\r\nHost: it\r\nContent-Length: 10\r\n\r\nHello");
+    client.expect(SCRIPT_HELLO);
     server.stop();
     assert_eq!(client.read_to_end(), "");
     join(server, client);
@@ -83,11 +84,11 @@ fn a_body_that_nobody_reads_is_not_waited_for() {
 fn a_request_that_has_come_whole_has_its_time() {
     let server = serve();
     let mut client = server.connect();
-    client.send("POST /script?stderr=it_is_whole&read-one=9&sleep=500&body=Hello HTTP/1.1\r\nHost: test\r\n");
+    client.send("POST /script?stderr=it_is_whole&read-one=9&sleep=500&body=Hello HTTP/1.1\r\nHost: it\r\n");
     client.send("Content-Length: 1\r\n\r\nx");
     log().wait_for(&["it_is_whole"]);
     server.stop();
-    let answer = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "5\r\nHello\r\n0\r\n\r\n");
+    let answer = ok_chunked_close!("5\r\nHello\r\n0\r\n\r\n");
     assert_eq!(client.read_to_end(), answer);
     join(server, client);
 }

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
+use crate::support::wire::get_and_close;
 use crate::support::{Client, PATIENCE, RoutesDir, compile_cache, guest, host};
 
 /// A host, and the end of its stderr that nobody reads. Killed when dropped.
@@ -46,17 +47,13 @@ impl Unread {
     }
 
     fn get(&self, path: &str) -> String {
-        get(self.address, path)
+        Client::connect(self.address).exchange(get_and_close(path))
     }
 
     fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(status.expect("there is a kill command").success());
     }
-}
-
-fn get(address: SocketAddr, path: &str) -> String {
-    Client::connect(address).exchange(format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"))
 }
 
 /// Waits for the end of a process, though not for ever.
@@ -99,7 +96,7 @@ fn a_second_signal_stops_a_host_at_once_whose_log_nobody_reads() {
         assert!(host.get("/log_flood").ends_with("flooded\r\n0\r\n\r\n"));
     }
     let mut client = Client::connect(host.address);
-    client.send("GET /script?write=Hello&sleep=600000 HTTP/1.1\r\nHost: it\r\n\r\n");
+    client.send(get!("/script?write=Hello&sleep=600000"));
     client.read_until("Hello\r\n");
     host.signal("TERM");
     // The listener is closed: the first one was heard.

@@ -8,9 +8,10 @@ use host::options::Value;
 use host::push::Counts;
 use socket2::SockRef;
 
-use crate::support::{Client, End, RoutesDir, TestServer, guest, log, ok, wait_until};
+use crate::support::wire::get_script;
+use crate::support::{Client, End, RoutesDir, TestServer, guest, log, wait_until};
 
-const OPEN: &str = ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n");
+const OPEN: &str = ok_chunked!("3\r\none\r\n");
 const LAST_CHUNK: &str = "0\r\n\r\n";
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Retry-After: 1\r\nContent-Length: 20\r\n";
@@ -20,14 +21,10 @@ fn serve(options: &str) -> TestServer {
     TestServer::start(RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", options))
 }
 
-fn get(commands: &str) -> String {
-    format!("GET /script?{commands} HTTP/1.1\r\nHost: it\r\n\r\n")
-}
-
 #[track_caller]
 fn park(server: &TestServer, commands: &str, response: &str) -> Client {
     let mut client = server.connect();
-    client.send(get(&format!("{commands}&manual")));
+    client.send(get_script(&format!("{commands}&manual")));
     client.expect(response);
     client
 }
@@ -111,7 +108,7 @@ fn a_client_that_goes_is_noticed_at_once() {
     let socket = TcpStream::connect(server.address()).expect("the server accepts");
     SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
     let mut resets = Client::over(socket);
-    resets.send(get("subscribe=a&write=one&manual"));
+    resets.send(get_script("subscribe=a&write=one&manual"));
     resets.expect(OPEN);
     wait_until("both are left open", || server.parked() == 2);
     drop((closes, resets));
@@ -129,9 +126,9 @@ fn past_max_parked_a_handler_that_leaves_another_open_is_answered_503_or_cut() {
     let first = park(&server, "write=one", OPEN);
     wait_until("it is left open", || server.parked() == 1);
     let mut unwritten = server.connect();
-    unwritten.send(get("manual"));
+    unwritten.send(get_script("manual"));
     unwritten.expect(&format!("{BUSY}\r\nService Unavailable\n"));
-    unwritten.send(get("write=one&manual"));
+    unwritten.send(get_script("write=one&manual"));
     unwritten.expect(OPEN);
     assert_eq!(unwritten.read_to_end(), "", "no last chunk");
     log().wait_for(&["WARN", "handler one_too_many cannot leave its connection open", "--max-parked"]);
@@ -146,8 +143,8 @@ fn a_response_without_a_chunk_for_park_timeout_is_ended_properly() {
     for commands in ["write=one", "subscribe=a&write=one"] {
         let mut client = park(&server, commands, OPEN);
         client.expect(LAST_CHUNK);
-        client.send(get("body=next"));
-        client.expect(ok!("Transfer-Encoding: chunked\r\n", "4\r\nnext\r\n0\r\n\r\n"));
+        client.send(get_script("body=next"));
+        client.expect(ok_chunked!("4\r\nnext\r\n0\r\n\r\n"));
     }
 }
 
@@ -157,7 +154,7 @@ fn a_silent_event_stream_has_a_comment_at_each_heartbeat() {
     let by_field = serve("heartbeat = 1");
     for (server, head) in [(by_option, ""), (by_field, "set=content-type:text/event-stream&")] {
         let mut client = server.connect();
-        client.send(get(&format!("{head}write=%0A%0A&manual")));
+        client.send(get_script(&format!("{head}write=%0A%0A&manual")));
         client.read_until("2\r\n\n\n\r\n");
         client.expect("3\r\n:\n\n\r\n3\r\n:\n\n\r\n");
     }
@@ -180,7 +177,7 @@ fn an_event_stream_has_its_comments_between_events_alone() {
     let mut clients = Vec::new();
     for (number, (written, published, _)) in cases.into_iter().enumerate() {
         let mut client = server.connect();
-        client.send(get(&format!("subscribe={number}&write={}&manual", encoded(written))));
+        client.send(get_script(&format!("subscribe={number}&write={}&manual", encoded(written))));
         client.read_until("\r\n\r\n");
         client.expect(&chunk(written));
         if !published.is_empty() {
@@ -201,7 +198,7 @@ fn an_event_stream_has_its_comments_between_events_alone() {
 fn an_event_stream_of_a_declared_length_has_no_comments() {
     let server = serve("heartbeat = 1\npark_timeout = 1.5\ncontent_type = 'text/event-stream'");
     let mut client = server.connect();
-    client.send(get("set=content-length:9&write=one&manual"));
+    client.send(get_script("set=content-length:9&write=one&manual"));
     let response = client.read_to_end();
     assert!(response.ends_with("\r\n\r\none"), "{response}");
 }
@@ -225,11 +222,7 @@ fn a_server_that_stops_sends_what_has_queued_and_the_last_chunk() {
     wait_until("both are left open", || server.parked() == 2);
     publish_and_stop(&server);
     assert_eq!(written.read_to_end(), "3\r\ntwo\r\n0\r\n\r\n");
-    assert_eq!(
-        unwritten.read_to_end(),
-        ok!("Transfer-Encoding: chunked\r\n", "3\r\ntwo\r\n0\r\n\r\n"),
-        "the head was sent before the stop"
-    );
+    assert_eq!(unwritten.read_to_end(), ok_chunked!("3\r\ntwo\r\n0\r\n\r\n"), "the head was sent before the stop");
     server.join();
 }
 

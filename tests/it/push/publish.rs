@@ -2,14 +2,11 @@
 
 use std::num::NonZeroUsize;
 
-use crate::support::{Client, RoutesDir, TestServer, guest, ok};
+use crate::support::wire::get_script;
+use crate::support::{Client, RoutesDir, TestServer, guest};
 
-const OPEN: &str = ok!("Transfer-Encoding: chunked\r\n", "3\r\none\r\n");
-const NEXT: &str = ok!("Transfer-Encoding: chunked\r\n", "4\r\nnext\r\n0\r\n\r\n");
-
-fn get(commands: &str) -> String {
-    format!("GET /script?{commands} HTTP/1.1\r\nHost: it\r\n\r\n")
-}
+const OPEN: &str = ok_chunked!("3\r\none\r\n");
+const NEXT: &str = ok_chunked!("4\r\nnext\r\n0\r\n\r\n");
 
 /// What a handler reports that has run `commands`, a line for each.
 #[track_caller]
@@ -22,7 +19,7 @@ fn report(server: &TestServer, commands: &str) -> String {
 #[track_caller]
 fn park(server: &TestServer, commands: &str, response: &str) -> Client {
     let mut client = server.connect();
-    client.send(get(&format!("{commands}&manual")));
+    client.send(get_script(&format!("{commands}&manual")));
     client.expect(response);
     client
 }
@@ -30,7 +27,7 @@ fn park(server: &TestServer, commands: &str, response: &str) -> Client {
 /// The next request on the connection is answered.
 #[track_caller]
 fn expect_next(mut client: Client) {
-    client.send(get("body=next"));
+    client.send(get_script("body=next"));
     client.expect(NEXT);
 }
 
@@ -84,7 +81,7 @@ fn the_first_chunk_sends_the_head_where_nothing_was_written() {
         "HTTP/1.1 201 Created\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\nx: y\r\n\
          Transfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n",
     );
-    finished.expect(ok!("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"));
+    finished.expect(ok_chunked!("0\r\n\r\n"));
     expect_next(finished);
 }
 
@@ -95,21 +92,13 @@ fn a_chunk_that_many_share_is_framed_as_each_response_is() {
     let server = TestServer::start(routes);
     let cases = [
         ("GET /script?subscribe=a&write=one&manual HTTP/1.0\r\n\r\n", ok!("Connection: close\r\n", "one"), "two"),
+        (get!("/plain?subscribe=a&write=one&manual"), ok!("Connection: close\r\n", "one"), "two"),
         (
-            "GET /plain?subscribe=a&write=one&manual HTTP/1.1\r\nHost: it\r\n\r\n",
-            ok!("Connection: close\r\n", "one"),
-            "two",
-        ),
-        (
-            "GET /script?subscribe=a&set=content-length:9&write=one&manual HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n",
+            get_and_close!("/script?subscribe=a&set=content-length:9&write=one&manual"),
             ok!("Content-Length: 9\r\nConnection: close\r\n", "one"),
             "two",
         ),
-        (
-            "GET /script?subscribe=a&write=one&manual HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n",
-            ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "3\r\none\r\n"),
-            "3\r\ntwo\r\n",
-        ),
+        (get_and_close!("/script?subscribe=a&write=one&manual"), ok_chunked_close!("3\r\none\r\n"), "3\r\ntwo\r\n"),
     ];
     let mut clients = cases.map(|(request, response, chunk)| {
         let mut client = server.connect();
@@ -143,7 +132,7 @@ fn a_response_to_head_is_complete_with_the_first_chunk() {
     let mut client = server.connect();
     client.send("HEAD /script?subscribe=a&manual HTTP/1.1\r\nHost: it\r\n\r\n");
     while report(&server, "publish=a:two") != "publish: 1\n" {}
-    client.expect(ok!("Transfer-Encoding: chunked\r\n", ""));
+    client.expect(ok_chunked!(""));
     expect_next(client);
 }
 
@@ -164,7 +153,7 @@ fn what_is_published_while_the_handler_runs_is_sent_once_it_has_returned_manual(
 fn a_handler_that_returns_anything_else_than_manual_has_subscribed_for_nothing() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
-    client.send(get("subscribe=a&publish=a:own&body=next"));
+    client.send(get_script("subscribe=a&publish=a:own&body=next"));
     client.expect(NEXT);
     assert_eq!(report(&server, "publish=a:two"), "publish: 0\n");
     expect_next(client);
@@ -174,7 +163,7 @@ fn a_handler_that_returns_anything_else_than_manual_has_subscribed_for_nothing()
 fn a_client_that_sends_meanwhile_gives_up_its_keep_alive() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut eager = park(&server, "subscribe=a&write=one", OPEN);
-    eager.send(get("body=two"));
+    eager.send(get_script("body=two"));
     // The worker answers this one after it has read what came before it.
     assert_eq!(report(&server, "publish=a:two"), "publish: 1\n");
     eager.expect("3\r\ntwo\r\n");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use host::close_reason::CloseReason;
 use host::diagnostic::Severity;
 
+use crate::support::wire::get;
 use crate::support::{Client, RoutesDir, TestServer, guest};
 
 /// A routes directory with the guest `script` at `/DIRECTORY` for each of these directories, with options.
@@ -27,7 +28,7 @@ fn serve(routes: &[(&str, &str)]) -> TestServer {
 #[track_caller]
 fn listen(server: &TestServer, path: &str) -> Client {
     let mut client = server.connect();
-    client.send(format!("GET {path}?subscribe=a&write=one&manual HTTP/1.1\r\nHost: it\r\n\r\n"));
+    client.send(get(&format!("{path}?subscribe=a&write=one&manual")));
     client.read_until("3\r\none\r\n");
     client
 }

@@ -256,7 +256,7 @@ fn a_link_that_leads_to_a_directory_without_the_guard_opens_nothing() {
 fn a_host_that_does_not_watch_takes_a_guard_away_at_the_hangup_that_follows() {
     let routes = with_layer(with_route(RoutesDir::new(), "route", "/guarded", ""), "_middleware", "a");
     let process = Process::start(&routes, &["--no-watch"]);
-    let get = || process.connect().exchange("GET /guarded HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+    let get = || process.get("/guarded");
     assert_eq!(traced(&get()).as_deref(), Some("a"));
     routes.replace("_middleware.wasm", b"Hello");
     process.signal("HUP");

@@ -24,8 +24,7 @@ fn process(routes: &RoutesDir, arguments: &[&str]) -> Process {
 
 #[track_caller]
 fn expect(process: &Process, path: &str, status: &str) {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
-    let answer = process.connect().exchange(request);
+    let answer = process.get(path);
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
 
-use crate::support::{Client, PATIENCE, Process, RoutesDir, TestServer, guest, log, ok, plain};
+use crate::support::wire::get;
+use crate::support::{Client, Process, RoutesDir, TestServer, guest, log, plain};
 
 /// A watched server of `route.wasm`, whose files each test names otherwise to find them in the log.
 fn watched(place: &str) -> TestServer {
@@ -76,7 +76,7 @@ fn a_request_in_flight_ends_on_the_version_that_it_began_on() {
     let server = TestServer::builder(routes).watched().start();
     let mut client = server.connect();
     client.send("POST /script?write=Hello&read HTTP/1.1\r\nHost: it\r\nContent-Length: 6\r\n\r\n");
-    client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+    client.expect(ok_chunked!("5\r\nHello\r\n"));
     server.routes().write("script.toml", "path = '/script'\nstatus = 201");
     server.routes().replace("script.wasm", plain());
     server.wait_for("/script", "201");
@@ -157,7 +157,7 @@ fn reloads_under_load_lose_no_request() {
 /// One request whose answer is whole, whatever version gives it.
 #[track_caller]
 fn ask(client: &mut Client, route: usize) {
-    client.send(format!("GET /r{route} HTTP/1.1\r\nHost: it\r\n\r\n"));
+    client.send(get(&format!("/r{route}")));
     let line = client.read_until("\r\n");
     assert!(["HTTP/1.1 200 OK\r\n", "HTTP/1.1 201 Created\r\n"].contains(&line.as_str()), "{line}");
     assert!(client.read_until("\r\n\r\n").contains("Transfer-Encoding: chunked\r\n"));
@@ -170,7 +170,7 @@ fn concurrency_counts_the_requests_of_the_version_before() {
     let server = TestServer::builder(routes).watched().start();
     let mut client = server.connect();
     client.send("POST /script?write=Hello&read HTTP/1.1\r\nHost: it\r\nContent-Length: 6\r\n\r\n");
-    client.expect(ok!("Transfer-Encoding: chunked\r\n", "5\r\nHello\r\n"));
+    client.expect(ok_chunked!("5\r\nHello\r\n"));
     server.routes().write("script.toml", "concurrency = 1\npath = '/other'");
     server.wait_for("/script", "404");
     assert!(server.get("/other").starts_with("HTTP/1.1 503 "));
@@ -186,29 +186,24 @@ fn a_kept_connection_has_the_rate_of_the_new_version() {
     let server = TestServer::builder(routes).watched().start();
     let mut client = server.connect();
     // The first answer takes most of what may pass at once: after it, at this rate, a minute would not do for another.
-    let get = "GET /paced HTTP/1.1\r\nHost: it\r\n\r\n";
-    client.send(get);
+    let request = get!("/paced");
+    client.send(request);
     let answer = client.read_until("\r\n0\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 ") && (101..170).contains(&answer.len()), "{answer}");
     server.routes().write("paced.toml", pace(1_000_000_000, 201));
     server.wait_for("/paced", "201");
-    client.send(get);
+    client.send(request);
     assert!(client.read_until("\r\n0\r\n\r\n").starts_with("HTTP/1.1 201 "));
 }
-
-const GET: &str = "GET /plain HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
 
 #[test]
 fn a_hangup_reloads_and_the_server_goes_on() {
     let routes = RoutesDir::new().with_bytes("plain.wasm", &plain());
     let process = Process::start(&routes, &["--no-watch"]);
-    for status in [201, 202] {
+    for status in ["201", "202"] {
         routes.write("plain.toml", format!("status = {status}"));
         process.signal("HUP");
-        let start = Instant::now();
-        while !process.connect().exchange(GET).starts_with(&format!("HTTP/1.1 {status} ")) {
-            assert!(start.elapsed() < PATIENCE, "nothing was reloaded");
-        }
+        process.wait_for("/plain", status);
     }
     process.signal("TERM");
     assert!(process.wait().0.success());
@@ -231,8 +226,8 @@ fn only_a_host_that_is_to_watch_watches() {
 fn a_watching_host_takes_in_a_change() {
     let routes = RoutesDir::new().with_bytes("plain.wasm", &plain());
     let process = Process::start(&routes, &[]);
-    assert!(process.connect().exchange(GET).starts_with("HTTP/1.1 200 "));
+    assert!(process.get("/plain").starts_with("HTTP/1.1 200 "));
     routes.write("plain.toml", "status = 201");
     process.stderr().wait_for(&["routes reloaded", "routes=1"]);
-    assert!(process.connect().exchange(GET).starts_with("HTTP/1.1 201 "));
+    assert!(process.get("/plain").starts_with("HTTP/1.1 201 "));
 }

@@ -36,7 +36,7 @@ fn a_log_of_json_has_an_event_for_each_change() {
 #[test]
 fn a_failure_says_whose_it_is_before_its_backtrace() {
     let process = Process::start(&RoutesDir::new().with(guest::TRAP), &[]);
-    process.connect().exchange("GET /trap HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+    process.get("/trap");
     let first = process.stderr().wait_for(&["ERROR handler route=\"trap\" request=1: handler trap "]);
     assert!(!first.contains("backtrace:"), "the backtrace is on lines of its own: {first}");
     let last = process.stderr().wait_for(&["  0: "]);

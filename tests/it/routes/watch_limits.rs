@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Instant;
 
-use crate::support::{PATIENCE, Process, RoutesDir, compile_cache, plain};
+use crate::support::{Process, RoutesDir, compile_cache, plain};
 
 /// `host run` in a user namespace where so many directories can be watched.
 fn limited(routes: &RoutesDir, watches: u32) -> Process {
@@ -17,31 +16,22 @@ fn limited(routes: &RoutesDir, watches: u32) -> Process {
     process
 }
 
-#[track_caller]
-fn wait_for(process: &Process, path: &str, status: &str) {
-    let start = Instant::now();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
-    while !process.connect().exchange(&request).starts_with(&format!("HTTP/1.1 {status} ")) {
-        assert!(start.elapsed() < PATIENCE, "{path} has never been {status}");
-    }
-}
-
 #[test]
 fn watches_that_run_out_later_are_told_and_directories_that_come_then_are_served() {
     let routes = RoutesDir::new().with_bytes("one.wasm", &plain()).with_bytes("in/two.wasm", &plain());
     let process = limited(&routes, 3);
-    wait_for(&process, "/in/two", "200");
+    process.wait_for("/in/two", "200");
     for name in ["three", "four"] {
         routes.write(&format!("{name}/new.wasm"), plain());
-        wait_for(&process, &format!("/{name}/new"), "200");
+        process.wait_for(&format!("/{name}/new"), "200");
     }
     process.stderr().wait_for(&["WARN", "changes in ", "are not noticed: ", "it is looked at every second instead"]);
     // What lies in the one that is not watched changes, and comes and goes.
     for name in ["three", "four"] {
         routes.write(&format!("{name}/new.toml"), "status = 201");
-        wait_for(&process, &format!("/{name}/new"), "201");
+        process.wait_for(&format!("/{name}/new"), "201");
         routes.write(&format!("{name}/deep/er.wasm"), plain());
-        wait_for(&process, &format!("/{name}/deep/er"), "200");
+        process.wait_for(&format!("/{name}/deep/er"), "200");
     }
     // With room for all of them they are watched again.
     for name in ["four", "in"] {
@@ -49,7 +39,7 @@ fn watches_that_run_out_later_are_told_and_directories_that_come_then_are_served
     }
     process.stderr().wait_for(&["INFO", "are noticed again"]);
     routes.write("three/deep/er.toml", "status = 202");
-    wait_for(&process, "/three/deep/er", "202");
+    process.wait_for("/three/deep/er", "202");
 }
 
 #[test]
@@ -58,7 +48,7 @@ fn a_host_that_can_watch_nothing_serves_what_changes_too() {
     let process = limited(&routes, 0);
     process.stderr().wait_for(&["WARN", "are not noticed: ", "it is looked at every second instead"]);
     routes.write("in/two.wasm", plain());
-    wait_for(&process, "/in/two", "200");
+    process.wait_for("/in/two", "200");
     routes.write("in/two.toml", "status = 201");
-    wait_for(&process, "/in/two", "201");
+    process.wait_for("/in/two", "201");
 }

@@ -2,22 +2,6 @@
 
 use super::{End, TestServer};
 
-/// A response of the status 200 with the usual head: its last fields, and its body as it is framed.
-macro_rules! ok {
-    ($fields:literal, $body:literal) => {
-        concat!("HTTP/1.1 200 OK\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\n", $fields, "\r\n", $body)
-    };
-}
-pub(crate) use ok;
-
-/// A chunked response of the status 200 and another type than usual: the field of that, and the body in its chunks.
-macro_rules! typed {
-    ($content_type:literal, $body:literal) => {
-        concat!("HTTP/1.1 200 OK\r\nDate: <date>\r\n", $content_type, "\r\nTransfer-Encoding: chunked\r\n\r\n", $body)
-    };
-}
-pub(crate) use typed;
-
 /// One row: the commands of the guest `script`, all that is sent for them, and what becomes of the connection.
 pub type Case<'t> = (&'t str, &'t str, Then);
 
@@ -32,12 +16,8 @@ pub enum Then {
     Resets,
 }
 
-/// The answer of a handler that failed before its head was sent.
-pub const FAILED: &str = "HTTP/1.1 500 Internal Server Error\r\nDate: <date>\r\nContent-Type: text/plain; \
-    charset=utf-8\r\nContent-Length: 22\r\n\r\nInternal Server Error\n";
-
-const NEXT: &str = "GET /script?body=next HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-const NEXT_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\nConnection: close\r\n", "4\r\nnext\r\n0\r\n\r\n");
+const NEXT: &str = get_and_close!("/script?body=next");
+const NEXT_RESPONSE: &str = ok_chunked_close!("4\r\nnext\r\n0\r\n\r\n");
 
 /// Sends `request`, with the commands of each case in place of its `{}`, on a connection for each case. The server
 /// has the guest `script` at `/script` with the usual options.

@@ -1,5 +1,8 @@
 //! How the tests start servers, talk to them byte by byte, and see what they log. It must not know any test.
 
+#[macro_use]
+pub mod wire;
+
 mod browser;
 mod cases;
 mod client;
@@ -22,8 +25,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 pub use browser::{Browser, Page};
-pub use cases::{Case, FAILED, Then, check};
-pub(crate) use cases::{ok, typed};
+pub use cases::{Case, Then, check};
 pub use client::{Client, End};
 pub use component::{assemble, plain, plain_importing};
 pub use log::{Lines, log};
@@ -35,13 +37,29 @@ pub use server::TestServer;
 /// How long a test waits for what must come: long, so that a busy machine fails no test.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often a test looks for what nobody tells it of.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
 /// Waits for what comes by itself, and is not told.
 #[track_caller]
 pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
+        std::thread::park_timeout(POLL_INTERVAL);
+    }
+}
+
+/// Asks for `path` until the answer has this status.
+#[track_caller]
+fn wait_for_status(path: &str, status: &str, ask: impl Fn() -> String) {
+    let start = Instant::now();
+    loop {
+        let answer = ask();
+        if answer.starts_with(&format!("HTTP/1.1 {status} ")) {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{path} still answers {answer:?}");
     }
 }
 

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 
-use super::{Client, Lines, RoutesDir, compile_cache};
+use super::wire::get_and_close;
+use super::{Client, Lines, RoutesDir, compile_cache, wait_for_status};
 
 /// A running `host run`, killed when dropped.
 #[derive(Debug)]
@@ -80,6 +81,18 @@ impl Process {
     /// Another connection to its first listener.
     pub fn connect(&self) -> Client {
         Client::connect(self.addresses[0])
+    }
+
+    /// What a GET of `target` on a connection of its own gets; see [`Client::exchange`].
+    #[track_caller]
+    pub fn get(&self, target: &str) -> String {
+        self.connect().exchange(get_and_close(target))
+    }
+
+    /// Asks for `path` until the answer has this status.
+    #[track_caller]
+    pub fn wait_for(&self, path: &str, status: &str) {
+        wait_for_status(path, status, || self.get(path));
     }
 
     /// What it logs, a line each.

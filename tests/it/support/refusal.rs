@@ -1,14 +1,13 @@
 //! Tables of requests that are refused: the whole answer of each, and that nothing behind it is served.
 
-use host::http::status::reason;
-
-use super::{End, TestServer, ok};
+use super::wire::host_response_close;
+use super::{End, TestServer};
 
 /// One row: the section of the RFC, the request, and the status that it is refused with.
 pub type Refused<'t> = (&'t str, &'t [u8], u16);
 
-const GOOD: &str = "GET /script?body=good HTTP/1.1\r\nHost: it\r\n\r\n";
-const GOOD_RESPONSE: &str = ok!("Transfer-Encoding: chunked\r\n", "4\r\ngood\r\n0\r\n\r\n");
+const GOOD: &str = get!("/script?body=good");
+const GOOD_RESPONSE: &str = ok_chunked!("4\r\ngood\r\n0\r\n\r\n");
 
 /// Sends each request between two good ones, in one piece. The first is answered, the request is refused with a
 /// whole response that says `close`, nothing behind it is answered, and the connection is closed without a reset. So
@@ -21,18 +20,12 @@ pub fn refuse(server: &TestServer, rows: &[Refused]) {
         let row = format!("section {section}: {}", request.escape_ascii());
         let answer = answer(server, request, &row);
         let (head, text) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{row}: {answer:?}"));
-        let expected = format!(
-            "HTTP/1.1 {status} {}\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
-             Content-Length: {}\r\nConnection: close",
-            reason(*status),
-            text.len()
-        );
-        assert_eq!(head, expected, "{row}");
+        assert_eq!(answer, host_response_close(*status, text), "{row}");
         assert!(text.ends_with('\n'), "{row}: {text:?}");
         for method in ["GET ", "POST "] {
             if let Some(rest) = request.strip_prefix(method.as_bytes()) {
                 let request = [b"HEAD ", rest].concat();
-                assert_eq!(self::answer(server, &request, &row), expected.clone() + "\r\n\r\n", "HEAD, {row}");
+                assert_eq!(self::answer(server, &request, &row), head.to_owned() + "\r\n\r\n", "HEAD, {row}");
             }
         }
     }

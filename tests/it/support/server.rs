@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::time::Instant;
 
 use artifacts::Guest;
 use host::close_reason::CloseReason;
@@ -12,7 +11,8 @@ use host::options::Value;
 use host::push::Counts;
 use host::server::{RunningServer, Server};
 
-use super::{Client, PATIENCE, RoutesDir, compile_cache, log};
+use super::wire::get_and_close;
+use super::{Client, RoutesDir, compile_cache, log, wait_for_status};
 
 /// A server that serves.
 #[derive(Debug)]
@@ -89,20 +89,13 @@ impl TestServer {
     /// What a GET of `target` on a connection of its own gets; see [`Client::exchange`].
     #[track_caller]
     pub fn get(&self, target: &str) -> String {
-        self.exchange(format!("GET {target} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"))
+        self.exchange(get_and_close(target))
     }
 
     /// Asks for `path` until the answer has this status.
     #[track_caller]
     pub fn wait_for(&self, path: &str, status: &str) {
-        let start = Instant::now();
-        loop {
-            let answer = self.get(path);
-            if answer.starts_with(&format!("HTTP/1.1 {status} ")) {
-                return;
-            }
-            assert!(start.elapsed() < PATIENCE, "{path} still answers {answer:?}");
-        }
+        wait_for_status(path, status, || self.get(path));
     }
 
     /// How many connections have ended for this reason.

@@ -41,7 +41,7 @@ impl Client {
     /// Makes a WebSocket of the connection.
     #[track_caller]
     pub fn open_websocket(&mut self, target: &str) {
-        self.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n"));
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}\r\n"));
         self.expect(&accepted(""));
     }
 

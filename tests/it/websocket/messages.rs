@@ -5,7 +5,7 @@ use std::time::Duration;
 use host::close_reason::CloseReason;
 
 use crate::support::websocket::{BINARY, CLOSE, HANDSHAKE, LAST_PART, PING, PONG, TEXT, TEXT_PART, accepted, masked};
-use crate::support::{Client, RoutesDir, TestServer, guest, log, ok};
+use crate::support::{Client, RoutesDir, TestServer, guest, log};
 
 /// A WebSocket of the guest `messages`.
 #[track_caller]
@@ -38,7 +38,7 @@ fn messages_are_answered_one_after_the_other_however_they_come() {
 fn a_client_may_send_its_first_message_with_its_handshake() {
     let server = TestServer::serving(guest::MESSAGES);
     let mut client = server.connect();
-    let request = format!("GET /messages HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n");
+    let request = format!("GET /messages HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}\r\n");
     client.send([request.as_bytes(), &masked(TEXT, b"echo=early")].concat());
     client.expect(&accepted(""));
     client.expect_frame(TEXT, "early");
@@ -73,7 +73,7 @@ fn a_request_that_opens_no_websocket_is_told_what_would() {
     // The connection lives: all of them go over one.
     let mut client = server.connect();
     for (method, fields, answer) in cases {
-        client.send(format!("{method} /messages HTTP/1.1\r\nHost: test\r\n{fields}\r\n"));
+        client.send(format!("{method} /messages HTTP/1.1\r\nHost: it\r\n{fields}\r\n"));
         client.expect(answer);
     }
     client.send(format!("GET /messages HTTP/1.0\r\n{HANDSHAKE}\r\n"));
@@ -85,16 +85,16 @@ fn the_handler_decides_what_becomes_of_a_handshake() {
     let server = TestServer::serving(guest::MESSAGES);
     let mut client = server.connect();
     let mut ask = |query: &str| {
-        client.send(format!("GET /messages?{query} HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n"));
+        client.send(format!("GET /messages?{query} HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}\r\n"));
     };
     ask("body=no");
-    client.expect(ok!("Transfer-Encoding: chunked\r\n", "2\r\nno\r\n0\r\n\r\n"));
-    client.send(format!("GET /messages?set=Sec-WebSocket-Protocol:chat HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n"));
+    client.expect(ok_chunked!("2\r\nno\r\n0\r\n\r\n"));
+    client.send(format!("GET /messages?set=Sec-WebSocket-Protocol:chat HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}\r\n"));
     client.expect(&accepted("Sec-WebSocket-Protocol: chat\r\n"));
-    let closed = server.exchange(format!("GET /messages?close HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n"));
+    let closed = server.exchange(format!("GET /messages?close HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}\r\n"));
     assert_eq!(closed, "");
-    let cut = server.exchange(format!("GET /messages?write=a HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n"));
-    assert_eq!(cut, ok!("Transfer-Encoding: chunked\r\n", "1\r\na\r\n"), "no last chunk");
+    let cut = server.exchange(format!("GET /messages?write=a HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}\r\n"));
+    assert_eq!(cut, ok_chunked!("1\r\na\r\n"), "no last chunk");
     log().wait_for(&["handler messages wrote before it left its connection to be a WebSocket"]);
 }
 
@@ -213,8 +213,7 @@ fn as_many_websockets_are_open_as_may_be() {
     let server =
         TestServer::builder(RoutesDir::new().with(guest::MESSAGES)).limits(|limits| limits.max_parked = 1).start();
     let mut first = open(&server, "");
-    let second =
-        server.exchange(format!("GET /messages HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{HANDSHAKE}\r\n"));
+    let second = server.exchange(format!("GET /messages HTTP/1.1\r\nHost: it\r\nConnection: close\r\n{HANDSHAKE}\r\n"));
     assert!(second.starts_with("HTTP/1.1 503 "), "{second}");
     first.send_frame(CLOSE, "");
     first.expect_frame(CLOSE, "");
@@ -229,7 +228,7 @@ fn middleware_guards_a_websocket_as_any_request() {
     let server = TestServer::start(routes.with_file("_middleware.toml", options));
     assert_eq!(server.diagnostics(), []);
     let handshake =
-        |authorization: &str| format!("GET /messages HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}{authorization}\r\n");
+        |authorization: &str| format!("GET /messages HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}{authorization}\r\n");
     let mut client = server.connect();
     client.send(handshake(""));
     assert!(client.read_response().starts_with("HTTP/1.1 401 Unauthorized\r\n"));
@@ -243,7 +242,7 @@ fn a_middleware_that_leaves_the_connection_open_opens_the_websocket() {
     let routes = RoutesDir::new().with(guest::MESSAGES).with_as("_middleware.wasm", guest::LAYER);
     let server = TestServer::start(routes.with_file("_middleware.toml", "name = 'a'"));
     let mut client = server.connect();
-    client.send(format!("GET /messages?a=manual HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n"));
+    client.send(format!("GET /messages?a=manual HTTP/1.1\r\nHost: it\r\n{HANDSHAKE}\r\n"));
     client.expect(&accepted("x-trace: a\r\n"));
     client.expect_answer("echo=here", "here");
 }
