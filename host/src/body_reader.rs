@@ -7,19 +7,16 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::net::TcpStream;
 
 use crate::config::Timeouts;
 use crate::exchange::{BodyError, Exchange};
 use crate::http1::decode::{BodyDecoder, DecodeError, Decoded};
+use crate::net::{MAX_READ_AHEAD, Stream};
 use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 
 /// The most of an unread body that is read and dropped to keep a connection.
 pub const MAX_DRAIN: u64 = 256 * 1024;
-
-/// The most bytes that are read ahead of what is asked for.
-const MAX_READ_AHEAD: usize = 16 * 1024;
 
 /// The way of one request's body to its handler.
 #[derive(Debug)]
@@ -34,15 +31,6 @@ pub struct BodyReader {
     awaits_continue: bool,
     patience: MinRateTimeout,
     ended: bool,
-}
-
-/// What reading ahead found.
-#[derive(Debug)]
-pub enum PeerState {
-    /// The client has sent its last byte; it may still read.
-    HalfClosed,
-    /// The client is gone.
-    Gone,
 }
 
 impl BodyReader {
@@ -68,7 +56,7 @@ impl BodyReader {
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        socket: &TcpStream,
+        socket: &Stream,
         input: &mut BytesMut,
         exchange: &Exchange,
     ) -> Poll<io::Result<()>> {
@@ -148,7 +136,7 @@ impl BodyReader {
     }
 
     /// Reads and drops the rest of the body. True where it came to its end within the bounds of size and time.
-    pub async fn drain(&mut self, socket: &TcpStream, input: &mut BytesMut, timeout: Duration) -> bool {
+    pub async fn drain(&mut self, socket: &Stream, input: &mut BytesMut, timeout: Duration) -> bool {
         let drain = async {
             let mut dropped = 0;
             while dropped <= MAX_DRAIN {
@@ -156,7 +144,7 @@ impl BodyReader {
                     Ok(Decoded::End) => return true,
                     Ok(Decoded::Piece(piece)) => dropped += piece.len() as u64,
                     Ok(Decoded::NeedMore) => {
-                        let more = std::future::poll_fn(|cx| poll_read(cx, socket, input, MAX_READ_AHEAD)).await;
+                        let more = std::future::poll_fn(|cx| socket.poll_read_at_most(cx, input, MAX_READ_AHEAD)).await;
                         if !matches!(more, Ok(1..)) {
                             return false;
                         }
@@ -181,7 +169,7 @@ impl BodyReader {
     fn read(
         &mut self,
         cx: &mut Context<'_>,
-        socket: &TcpStream,
+        socket: &Stream,
         input: &mut BytesMut,
         exchange: &Exchange,
     ) -> Poll<io::Result<usize>> {
@@ -189,7 +177,7 @@ impl BodyReader {
             self.awaits_continue = false;
             exchange.response(|response| response.interim_continue());
         }
-        let read = poll_read(cx, socket, input, self.piece.max(MAX_READ_AHEAD));
+        let read = socket.poll_read_at_most(cx, input, self.piece.max(MAX_READ_AHEAD));
         if read.is_pending() {
             self.patience.wait(Instant::now);
             if let Some(pacer) = &mut self.pacer {
@@ -197,44 +185,6 @@ impl BodyReader {
             }
         }
         read
-    }
-}
-
-/// Reads what the client sends before it is asked for, up to a bound, to notice when it goes.
-pub fn poll_ahead(cx: &mut Context<'_>, socket: &TcpStream, input: &mut BytesMut) -> Poll<PeerState> {
-    while input.len() < MAX_READ_AHEAD {
-        match poll_read(cx, socket, input, MAX_READ_AHEAD - input.len()) {
-            Poll::Ready(Ok(0)) => return Poll::Ready(PeerState::HalfClosed),
-            Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(_)) => return Poll::Ready(PeerState::Gone),
-            Poll::Pending => return Poll::Pending,
-        }
-    }
-    Poll::Pending
-}
-
-/// Whether as much as may be has been read ahead, so that the client's end cannot be read.
-#[must_use]
-pub fn is_full(input: &BytesMut) -> bool {
-    input.len() >= MAX_READ_AHEAD
-}
-
-/// Reads at most `max` bytes into `input`; none at the client's end.
-pub fn poll_read(
-    cx: &mut Context<'_>,
-    socket: &TcpStream,
-    input: &mut BytesMut,
-    max: usize,
-) -> Poll<io::Result<usize>> {
-    use bytes::BufMut as _;
-    loop {
-        // A client that sends nothing costs no buffer.
-        ready!(socket.poll_read_ready(cx))?;
-        input.reserve(max);
-        match socket.try_read_buf(&mut (&mut *input).limit(max)) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            read => return Poll::Ready(read),
-        }
     }
 }
 

@@ -3,9 +3,7 @@
 //! Owns the keep-alive loop and every reason to end it ([`CloseReason`]). It must not know Wasm, nor how a response
 //! is framed.
 
-mod buffers;
 mod chain;
-mod chunk_queue;
 mod close;
 mod dispatch;
 mod error_page;
@@ -16,7 +14,6 @@ mod parked;
 mod request_framing;
 mod request_log;
 mod suggestions;
-mod timer;
 mod wait_for_route;
 mod websocket;
 
@@ -26,26 +23,25 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::BytesMut;
-use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::head::RequestHead;
 use crate::http1::head::{HeadError, HeadParser};
+use crate::net::{Stream, Timer};
 use crate::rate::ConnectionBudgets;
 use crate::worker::{ShutdownWaiter, Worker};
 
 use dispatch::RequestFuture;
 use exchange_loop::Served;
-use timer::Timer;
 
 /// A connection to one client.
 ///
 /// Where there are many, each is cold in the caches when its next request comes: what that needs is together, in front.
 #[repr(C, align(64))]
 pub struct Connection {
-    socket: Arc<TcpStream>,
+    socket: Arc<Stream>,
     worker: Arc<Worker>,
     input: BytesMut,
     /// What has read a head in part.
@@ -65,9 +61,7 @@ pub struct Connection {
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(socket: TcpStream, peer: SocketAddr, worker: Arc<Worker>) -> Box<Self> {
-        // Small writes matter more than small packets; a socket that refuses is about to fail anyway.
-        let _ = socket.set_nodelay(true);
+    pub fn new(socket: Stream, peer: SocketAddr, worker: Arc<Worker>) -> Box<Self> {
         Box::new(Self {
             socket: Arc::new(socket),
             worker,
@@ -206,7 +200,7 @@ impl Connection {
         cx: &mut Context<'_>,
         stopping: &mut ShutdownWaiter<'_, impl Future<Output = ()>>,
     ) -> Poll<HeadRead> {
-        match buffers::poll_read(cx, &self.socket, &mut self.input) {
+        match self.socket.poll_read(cx, &mut self.input) {
             Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
             Poll::Ready(Ok(_)) => return Poll::Ready(HeadRead::Some),
             Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
@@ -223,7 +217,7 @@ impl Connection {
             }
             if stopping.poll(cx) {
                 // A request that came before the stop may be with the system, and the runtime not know of it yet.
-                return Poll::Ready(match buffers::read_untold(&self.socket, &mut self.input) {
+                return Poll::Ready(match self.socket.read_now(&mut self.input) {
                     Ok(1..) => HeadRead::Some,
                     Ok(0) | Err(_) => HeadRead::Stopping,
                 });

@@ -42,6 +42,7 @@ pub mod guest;
 pub mod line_writer;
 pub mod log_quota;
 pub mod meter;
+mod net;
 pub mod options;
 mod pump;
 pub mod push;

@@ -7,10 +7,9 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use tokio::net::TcpStream;
-
 use crate::config::Timeouts;
 use crate::exchange::{DirectWriter, Exchange};
+use crate::net::{Stream, WriteQueue};
 use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 
@@ -26,7 +25,7 @@ pub trait Output {
     ///
     /// # Errors
     /// What the socket says.
-    fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize>;
+    fn send(&mut self, socket: &Stream, most: usize) -> io::Result<usize>;
 }
 
 impl Output for &Exchange {
@@ -34,7 +33,7 @@ impl Output for &Exchange {
         self.response(|response| response.output().len())
     }
 
-    fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize> {
+    fn send(&mut self, socket: &Stream, most: usize) -> io::Result<usize> {
         self.response(|response| {
             let sent = socket.try_write(&response.output()[..most])?;
             response.advance(sent);
@@ -43,7 +42,17 @@ impl Output for &Exchange {
     }
 }
 
-impl DirectWriter for TcpStream {
+impl Output for &mut WriteQueue {
+    fn waiting(&self) -> usize {
+        self.bytes()
+    }
+
+    fn send(&mut self, socket: &Stream, most: usize) -> io::Result<usize> {
+        self.send_behind(&[], socket, most)
+    }
+}
+
+impl DirectWriter for Stream {
     fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.try_write_vectored(slices)
     }
@@ -72,17 +81,18 @@ impl Pump {
         std::mem::replace(self, left)
     }
 
-    /// Sends the output there is. Ready once there is none; to be polled again at [`Self::paced_until`], or when the
+    /// Sends the output there is. Ready once the system has all of it; to be polled again at [`Self::paced_until`], or when the
     /// socket can take more.
     ///
     /// # Errors
     /// What the socket says: the client is gone.
-    pub fn poll(&mut self, cx: &mut Context<'_>, socket: &TcpStream, mut output: impl Output) -> Poll<io::Result<()>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, socket: &Stream, mut output: impl Output) -> Poll<io::Result<()>> {
         loop {
             let waiting = output.waiting();
             if waiting == 0 {
+                let Poll::Ready(flushed) = socket.poll_flush(cx) else { return self.stall() };
                 self.patience.end(0, Instant::now);
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(flushed);
             }
             let allowed = match &mut self.pacer {
                 Some(pacer) => ready!(pacer.poll(waiting, Instant::now())),
@@ -97,15 +107,20 @@ impl Pump {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if socket.poll_write_ready(cx)?.is_pending() {
-                        self.patience.wait(Instant::now);
-                        self.rest();
-                        return Poll::Pending;
+                        return self.stall();
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
+    }
+
+    /// The client takes nothing now.
+    fn stall<T>(&mut self) -> Poll<T> {
+        self.patience.wait(Instant::now);
+        self.rest();
+        Poll::Pending
     }
 
     /// When the rate allows the next piece.

@@ -1,15 +1,10 @@
 //! How a connection ends: a client must get the last bytes it was sent.
 
-use std::net::Shutdown;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
-
-use super::buffers;
-use super::timer::Timer;
 use crate::close_reason::CloseReason;
+use crate::net::{Stream, Timer};
 use crate::worker::Worker;
 
 /// How long a client may be silent that was sent the host's last byte.
@@ -20,19 +15,12 @@ const MAX_LINGER_BYTES: u64 = 1024 * 1024;
 
 /// Closes the connection. A client that is still sending would otherwise lose the last response to a reset, so the
 /// host ends its own side first and reads on within bounds (RFC 9112 section 9.6).
-pub(super) async fn close(
-    socket: &TcpStream,
-    timer: &mut Timer,
-    worker: &Worker,
-    reason: CloseReason,
-    half_closed: bool,
-) {
+pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, reason: CloseReason, half_closed: bool) {
     match reason {
         // What the system still holds for a client that stopped reading, or reads too slowly, goes too; it would look
         // like a whole response where the close delimits it.
         CloseReason::TruncatedUnseen | CloseReason::WriteTimeout | CloseReason::Lagging => {
-            // Dropped with a linger of zero the socket sends a reset. Where that fails it is closed all the same.
-            let _ = socket.set_zero_linger();
+            socket.reset_on_close();
             return;
         }
         CloseReason::ClientGone => return,
@@ -49,14 +37,14 @@ pub(super) async fn close(
         | CloseReason::Overloaded
         | CloseReason::Stopping => {}
     }
-    if SockRef::from(socket).shutdown(Shutdown::Write).is_err() || half_closed {
+    if socket.shutdown().is_err() || half_closed {
         return;
     }
     linger(socket, timer, worker, reason).await;
 }
 
 /// Reads and drops what the client goes on sending, until it ends its side too, is silent, or is past the bounds.
-async fn linger(socket: &TcpStream, timer: &mut Timer, worker: &Worker, reason: CloseReason) {
+async fn linger(socket: &Stream, timer: &mut Timer, worker: &Worker, reason: CloseReason) {
     let config = worker.config();
     let (mut longest, mut left) = (config.timeouts.linger, config.limits.linger_bytes);
     if !answers_early(reason) {
@@ -72,7 +60,7 @@ async fn linger(socket: &TcpStream, timer: &mut Timer, worker: &Worker, reason: 
             until = until.min(Instant::now() + config.timeouts.drain_request);
         }
         while left > 0 {
-            match buffers::poll_discard(cx, socket) {
+            match socket.poll_discard(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(read)) => {
                     left = left.saturating_sub(read as u64);

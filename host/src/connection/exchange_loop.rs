@@ -15,18 +15,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use tokio::net::TcpStream;
 
 use super::parked::Parked;
-use super::timer::Timer;
 use super::websocket::{PendingUpgrade, WebSocket};
-use crate::body_reader::{BodyReader, PeerState, poll_ahead};
+use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
 use crate::config::{ErrorDetail, Timeouts};
 use crate::exchange::{ClientLoss, Exchange};
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{self, CallError, Outcome};
 use crate::log_quota::LogQuota;
+use crate::net::{PeerState, Stream, Timer};
 use crate::pump::Pump;
 use crate::response::Response;
 use crate::routes::Route;
@@ -57,7 +56,7 @@ pub(super) enum Served {
 
 /// What of a connection an exchange uses.
 pub(super) struct ConnectionIo<'c> {
-    pub(super) socket: &'c TcpStream,
+    pub(super) socket: &'c Stream,
     pub(super) input: &'c mut BytesMut,
     pub(super) timer: &'c mut Timer,
     pub(super) half_closed: &'c mut bool,
@@ -295,7 +294,7 @@ where
     /// Notices a client that goes while nothing is read from it.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) {
         if !*self.io.half_closed {
-            match poll_ahead(cx, self.io.socket, self.io.input) {
+            match self.io.socket.poll_ahead(cx, self.io.input) {
                 Poll::Ready(PeerState::HalfClosed) => *self.io.half_closed = true,
                 Poll::Ready(PeerState::Gone) => {
                     self.lose_client(CloseReason::ClientGone);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Connection;
-use super::buffers;
 use super::chain::{self, Responder};
 use super::exchange_loop::{ExchangeLoop, RETRY, Served};
 use super::host_response::HostResponse;
@@ -22,6 +21,7 @@ use crate::http::head::RequestHead;
 use crate::http1::decode::BodyDecoder;
 use crate::http1::framing::BodyFraming;
 use crate::meter::Stage;
+use crate::net::buffers;
 use crate::options::Settings;
 use crate::pump::Pump;
 use crate::rate::Pacers;

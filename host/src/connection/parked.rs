@@ -9,19 +9,15 @@ use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
-
-use super::chunk_queue::Queue;
+use super::Connection;
 use super::error_page::ErrorPage;
 use super::exchange_loop::{RETRY, Served, after};
 use super::request_log::RequestLog;
-use super::timer::Timer;
-use super::{Connection, buffers};
 use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::http::status;
 use crate::http1::chunk::Chunk;
+use crate::net::{Stream, Timer, WriteQueue, buffers};
 use crate::options::Settings;
 use crate::pump::{Output, Pump};
 use crate::push::{InboxEnd, InboxItem, Subscriber};
@@ -46,7 +42,7 @@ pub(super) struct Parked {
     subscriber: Option<Subscriber>,
     pump: Pump,
     /// What follows the response's own output.
-    chunks: Queue,
+    chunks: WriteQueue,
     /// Nothing more is to come than what has queued.
     ending: Option<ParkedEnd>,
     /// When the last chunk was taken from the queue, and when the last bytes were sent.
@@ -73,7 +69,7 @@ enum ParkedEnd {
 
 /// What of a connection a response left open uses.
 struct ParkedIo<'c> {
-    socket: &'c TcpStream,
+    socket: &'c Stream,
     timer: &'c mut Timer,
     stopping: &'c Shutdown,
 }
@@ -90,7 +86,7 @@ impl Parked {
             response,
             subscriber,
             pump,
-            chunks: Queue::default(),
+            chunks: WriteQueue::default(),
             ending: None,
             last_chunk_at: now,
             last_sent_at: now,
@@ -103,7 +99,7 @@ impl Parked {
     }
 
     /// Watches over it as the options of its route have it, and follows it to the access log.
-    pub(super) fn watch(&mut self, settings: &Settings, socket: &TcpStream, request_log: Option<Box<RequestLog>>) {
+    pub(super) fn watch(&mut self, settings: &Settings, socket: &Stream, request_log: Option<Box<RequestLog>>) {
         self.request_log = request_log;
         self.request_log();
         self.park_timeout = settings.park_timeout;
@@ -153,8 +149,8 @@ impl Parked {
     }
 
     /// Notices a client that goes. What it sends is dropped, and with it the hope to find the next request.
-    fn watch_client(&mut self, cx: &mut Context<'_>, socket: &TcpStream) -> Result<(), CloseReason> {
-        match buffers::poll_discard(cx, socket) {
+    fn watch_client(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<(), CloseReason> {
+        match socket.poll_discard(cx) {
             Poll::Ready(Ok(0)) => Err(CloseReason::ClientClosed),
             Poll::Ready(Ok(_)) => {
                 self.response.forbid_keep_alive();
@@ -282,7 +278,7 @@ impl Parked {
 
     /// Shows a silent client that it is not forgotten, and finds out whether it is there. Within an event a comment would
     /// be read as part of it, so the system probes then.
-    fn beat(&mut self, socket: &TcpStream, now: Instant) {
+    fn beat(&mut self, socket: &Stream, now: Instant) {
         if self.response.is_between_events() {
             if let Ok(comment) = self.response.write_shared(&COMMENT, clock::date) {
                 self.chunks.push(comment);
@@ -315,7 +311,7 @@ impl Connection {
 /// The output of a response, and the chunks behind it that others share.
 struct ParkedOutput<'p> {
     response: &'p mut Response,
-    chunks: &'p mut Queue,
+    chunks: &'p mut WriteQueue,
 }
 
 impl Output for ParkedOutput<'_> {
@@ -323,7 +319,7 @@ impl Output for ParkedOutput<'_> {
         self.response.output().len() + self.chunks.bytes()
     }
 
-    fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize> {
+    fn send(&mut self, socket: &Stream, most: usize) -> io::Result<usize> {
         let sent = self.chunks.send_behind(self.response.output(), socket, most)?;
         let own = sent.min(self.response.output().len());
         self.response.advance(own);
@@ -342,9 +338,8 @@ fn takes_comments(response: &Response) -> bool {
 
 /// Lets the system probe a client that is silent for so long, and three times as often before it is given up. Where it
 /// cannot, the client is found to be gone when something is sent.
-fn probe(socket: &TcpStream, every: Duration) {
-    let probes = TcpKeepalive::new().with_time(every).with_interval(every).with_retries(3);
-    if let Err(error) = SockRef::from(socket).set_tcp_keepalive(&probes) {
+fn probe(socket: &Stream, every: Duration) {
+    if let Err(error) = socket.probe(every) {
         tracing::debug!(target: "connection", "the system does not probe a connection: {error}");
     }
 }

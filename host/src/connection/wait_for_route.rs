@@ -9,9 +9,9 @@ use std::time::Instant;
 use arc_swap::Guard;
 
 use super::Connection;
-use crate::body_reader::{PeerState, poll_ahead};
 use crate::close_reason::CloseReason;
 use crate::http::head::RequestHead;
+use crate::net::PeerState;
 use crate::routes::{Lookup, RouteTable};
 
 impl Connection {
@@ -42,7 +42,7 @@ impl Connection {
                 return Poll::Ready(Ok(WaitEnd::Enough));
             }
             if !*half_closed {
-                match poll_ahead(cx, socket, input) {
+                match socket.poll_ahead(cx, input) {
                     Poll::Ready(PeerState::HalfClosed) => *half_closed = true,
                     Poll::Ready(PeerState::Gone) => return Poll::Ready(Err(CloseReason::ClientGone)),
                     Poll::Pending => {}

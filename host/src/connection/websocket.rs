@@ -8,23 +8,20 @@ mod backlog;
 mod pending_upgrade;
 mod upload;
 
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use socket2::SockRef;
 
 use super::Connection;
-use super::chunk_queue::Queue;
 use super::exchange_loop::{ConnectionIo, tell};
-use crate::body_reader::{PeerState, poll_ahead, poll_read};
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
 use crate::guest::scheduler::{NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{CallError, Invocation, MessageReply};
+use crate::net::{PeerState, WriteQueue};
 use crate::options::Settings;
 use crate::pump::Pump;
 use crate::push::{InboxEnd, InboxItem};
@@ -52,7 +49,7 @@ pub(super) struct WebSocket {
     template: InvocationTemplate,
     protocol: Protocol,
     /// Frames that wait to be sent.
-    queue: Queue,
+    queue: WriteQueue,
     pump: Pump,
     upload: Upload,
     /// The message that is being answered.
@@ -170,7 +167,7 @@ impl WebSocket {
         }
         if self.protocol.is_closed() {
             // Its close frame is answered. It need not wait for more, and what it has sent before is still heard.
-            let _ = SockRef::from(io.socket).shutdown(Shutdown::Write);
+            let _ = io.socket.shutdown();
         }
         self.peer_gone = true;
         self.reason = Some(reason);
@@ -277,7 +274,7 @@ impl WebSocket {
 
     /// Reads some more. True where some came.
     fn read(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
-        match poll_read(cx, io.socket, io.input, self.upload.piece()) {
+        match io.socket.poll_read_at_most(cx, io.input, self.upload.piece()) {
             Poll::Ready(Ok(0)) => {
                 *io.half_closed = true;
                 Err(self.reason())
@@ -301,7 +298,7 @@ impl WebSocket {
 
     /// Notices a client that goes while nothing is read from it. Who ends his side ends a WebSocket.
     fn watch(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<(), CloseReason> {
-        match poll_ahead(cx, io.socket, io.input) {
+        match io.socket.poll_ahead(cx, io.input) {
             Poll::Ready(PeerState::HalfClosed) => {
                 *io.half_closed = true;
                 Err(self.reason())

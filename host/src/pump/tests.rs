@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::http::date::Date;
@@ -45,14 +45,14 @@ fn answered(body: &[u8]) -> (Exchange, usize) {
 }
 
 /// Both ends of a connection: the server's and the client's.
-async fn connected() -> (TcpStream, TcpStream) {
+async fn connected() -> (Stream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("a bound address");
     let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
     let (server, _) = accepted.expect("a client");
     // Until the runtime has seen that it can, a socket says that it would block.
     server.writable().await.expect("an open socket");
-    (server, client.expect("a server"))
+    (server.into(), client.expect("a server"))
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {

@@ -252,7 +252,7 @@ fn open(arrival: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)
         AcceptedSocket::Unregistered(socket) => TcpStream::from_std(socket),
     };
     match socket {
-        Ok(socket) => Some((Connection::new(socket, peer, place.worker.clone()), place)),
+        Ok(socket) => Some((Connection::new(socket.into(), peer, place.worker.clone()), place)),
         Err(error) => {
             tracing::warn!(target: "server", %peer, "cannot serve a connection: {error}");
             None

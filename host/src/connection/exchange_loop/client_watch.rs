@@ -5,17 +5,14 @@
 //! nothing it is not waited for as long as its `timeout` allows.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
-use tokio::io::Interest;
-use tokio::net::TcpStream;
-
 use super::ExchangeLoop;
-use crate::body_reader::is_full;
 use crate::close_reason::CloseReason;
 use crate::exchange::ClientLoss;
 use crate::guest::{CallError, Outcome};
+use crate::net::{Stream, is_read_ahead_full};
 
 /// What is watched of such a client.
 pub(super) struct ClientWatch<'c> {
@@ -28,13 +25,8 @@ pub(super) struct ClientWatch<'c> {
 }
 
 impl<'c> ClientWatch<'c> {
-    fn new(socket: &'c TcpStream, sent: u64) -> Self {
-        let reset = Box::pin(async move {
-            // What fails is not known to be reset; reading or writing says so.
-            if socket.ready(Interest::ERROR).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        });
+    fn new(socket: &'c Stream, sent: u64) -> Self {
+        let reset = Box::pin(socket.reset());
         Self { reset, since: Instant::now(), sent }
     }
 
@@ -50,7 +42,7 @@ where
 {
     /// Notices a client that resets while nothing is read from it, and a handler works for it.
     pub(super) fn watch_client(&mut self, cx: &mut Context<'_>) {
-        let may_be_gone = *self.io.half_closed || is_full(self.io.input);
+        let may_be_gone = *self.io.half_closed || is_read_ahead_full(self.io.input);
         if !may_be_gone || !self.is_running() {
             return;
         }
@@ -74,16 +66,10 @@ where
         (watch.since, watch.sent) = (Instant::now(), sent);
         if !*self.io.half_closed {
             // It has sent more than is read ahead: its end may be behind that.
-            *self.io.half_closed = is_read_closed(cx, self.io.socket);
+            *self.io.half_closed = self.io.socket.is_read_closed(cx);
         } else if !was_sent {
             self.exchange.cut_short(watch.since, ClientLoss::HalfClosed);
             self.expire(cx);
         }
     }
-}
-
-/// Whether the system has told of the client's last byte, read or not.
-fn is_read_closed(cx: &mut Context<'_>, socket: &TcpStream) -> bool {
-    let ready = std::pin::pin!(socket.ready(Interest::READABLE));
-    matches!(ready.poll(cx), Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::{Backlog, InvocationTemplate, Upload, WebSocket};
 use crate::clock;
-use crate::connection::chunk_queue::Queue;
 use crate::exchange::Exchange;
+use crate::net::WriteQueue;
 use crate::pump::Pump;
 use crate::rate::Pacer;
 use crate::response::ResponseError;
@@ -53,7 +53,7 @@ impl PendingUpgrade {
         WebSocket {
             protocol: Protocol::new(template.route.options.settings.max_message),
             template,
-            queue: Queue::default(),
+            queue: WriteQueue::default(),
             pump,
             upload: Upload::new(upload),
             call: None,

@@ -4,16 +4,15 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use bytes::{Buf, Bytes};
-use tokio::net::TcpStream;
 
-use crate::pump::Output;
+use super::Stream;
 
 /// The most pieces that go out in one write.
 const BATCH: usize = 17;
 
 /// Pieces in order.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub struct WriteQueue {
     pieces: VecDeque<Bytes>,
     /// Whether a part of the first piece was sent.
     begun: bool,
@@ -21,44 +20,44 @@ pub(super) struct Queue {
     urgent: Option<Bytes>,
 }
 
-impl Queue {
+impl WriteQueue {
     /// Adds a piece at the end.
-    pub(super) fn push(&mut self, piece: Bytes) {
+    pub fn push(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.pieces.push_back(piece);
         }
     }
 
     /// Has a piece sent before all that is not begun. It takes the place of another such piece that is not begun either.
-    pub(super) fn push_urgent(&mut self, piece: Bytes) {
+    pub fn push_urgent(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.urgent = Some(piece);
         }
     }
 
     /// Drops all that is not begun.
-    pub(super) fn drop_unbegun(&mut self) {
+    pub fn drop_unbegun(&mut self) {
         self.pieces.truncate(self.begun.into());
         self.urgent = None;
     }
 
     /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.urgent.is_none()
     }
 
     /// How many pieces wait.
-    pub(super) fn pieces(&self) -> usize {
+    pub fn pieces(&self) -> usize {
         self.pieces.len() + usize::from(self.urgent.is_some())
     }
 
     /// How many bytes wait.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.in_order().map(Bytes::len).sum()
     }
 
     /// Gives back its memory after all was sent. True where it had some: there was something to send.
-    pub(super) fn release(&mut self) -> bool {
+    pub fn release(&mut self) -> bool {
         std::mem::take(&mut self.pieces).capacity() > 0
     }
 
@@ -70,7 +69,7 @@ impl Queue {
 
     /// Sends `first`, and then what waits here, `most` bytes at most, as far as the socket takes them at once. What it
     /// took of the queue is forgotten; of all it took, it says how much.
-    pub(super) fn send_behind(&mut self, first: &[u8], socket: &TcpStream, most: usize) -> io::Result<usize> {
+    pub fn send_behind(&mut self, first: &[u8], socket: &Stream, most: usize) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); BATCH];
         let pieces = std::iter::once(first).chain(self.in_order().map(|piece| &piece[..]));
         let (mut used, mut left) = (0, most);
@@ -105,26 +104,16 @@ impl Queue {
     }
 }
 
-impl Output for &mut Queue {
-    fn waiting(&self) -> usize {
-        self.bytes()
-    }
-
-    fn send(&mut self, socket: &TcpStream, most: usize) -> io::Result<usize> {
-        self.send_behind(&[], socket, most)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn waiting(queue: &Queue) -> String {
+    fn waiting(queue: &WriteQueue) -> String {
         queue.in_order().map(|piece| String::from_utf8_lossy(piece)).collect::<Vec<_>>().join(" ")
     }
 
-    fn queue() -> Queue {
-        let mut queue = Queue::default();
+    fn queue() -> WriteQueue {
+        let mut queue = WriteQueue::default();
         for piece in ["one", "two"] {
             queue.push(piece.into());
         }

@@ -10,7 +10,7 @@ use tokio::time::Sleep;
 /// A timer that is set when it is first waited for, and moved only when the moment comes nearer or it has run out. One
 /// task waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Timer {
+pub struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
     /// When it wakes the task, if it has not yet.
     wakes_at: Option<tokio::time::Instant>,
@@ -18,7 +18,7 @@ pub(super) struct Timer {
 
 impl Timer {
     /// Ready once `at` has come.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         let at = at.into();
         // The clock is nearer than the memory of a timer that was set long ago.
         if self.wakes_at.is_some_and(|wakes_at| wakes_at <= at && tokio::time::Instant::now() < wakes_at) {
