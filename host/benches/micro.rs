@@ -11,6 +11,7 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use host::http::date::Date;
 use host::http::version::Version;
+use host::http1::encoder::{Http1Encoder, Http1Options};
 use host::http1::head::{HeadLimits, HeadParser};
 use host::rate::TokenBucket;
 use host::response::{Response, ResponseOptions};
@@ -18,9 +19,7 @@ use host::response::{Response, ResponseOptions};
 /// Calls a sample: what divan finds by itself from a first, cold call is too few for the clock.
 const CALLS: u32 = 1000;
 
-fn date() -> Date {
-    *b"Sun, 06 Nov 1994 08:49:37 GMT"
-}
+const DATE: Date = *b"Sun, 06 Nov 1994 08:49:37 GMT";
 
 const CURL: &str = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n";
 
@@ -68,18 +67,13 @@ fn parse_head(bencher: Bencher, head: &Head) {
 
 #[divan::bench(args = [64, 16 * 1024], sample_size = CALLS)]
 fn encode_chunk(bencher: Bencher, size: usize) {
-    let options = ResponseOptions {
-        version: Version::Http11,
-        head_only: false,
-        keep_alive: true,
-        chunked: true,
-        status: 200,
-        coalesce: 0,
-        buffer_size: 16 * 1024,
-    };
-    let (mut response, piece) = (Response::new(options, b"text/plain", BytesMut::new()), vec![b'x'; size]);
+    let buffer_size = 16 * 1024;
+    let framing = Http1Options { version: Version::Http11, keep_alive: true, chunked: true, buffer_size };
+    let options = ResponseOptions { head_only: false, status: 200, coalesce: 0, buffer_size };
+    let encoder = Http1Encoder::new(framing, BytesMut::new());
+    let (mut response, piece) = (Response::new(options, b"text/plain", encoder), vec![b'x'; size]);
     bencher.counter(BytesCount::new(size)).bench_local(|| {
-        let written = response.write(black_box(&piece), date);
+        let written = response.write(black_box(&piece), DATE);
         assert_eq!(written, Ok(()));
         response.advance(black_box(response.output()).len());
     });

@@ -221,7 +221,7 @@ impl Exchange {
     ) -> Result<(), ResponseError> {
         let inner = &mut *self.lock();
         let may_change = inner.may_change(name);
-        let fields = inner.of_handler()?.fields()?;
+        let fields = inner.of_handler()?.fields_mut()?;
         if may_change { Ok(change(fields)?) } else { Err(FieldError::Forbidden.into()) }
     }
 
@@ -240,11 +240,11 @@ impl Exchange {
         }
         inner.closed_by_handler = true;
         if response.is_building() {
-            response.cut();
+            response.truncate();
         } else {
             response.forbid_keep_alive();
             // A response that is not over can be finished.
-            let _ = response.finish(clock::date);
+            let _ = response.finish(clock::date());
         }
     }
 
@@ -330,7 +330,7 @@ impl Exchange {
     /// Tells the handler that its client is gone; it has `grace` to come to an end.
     pub fn client_gone(&self, grace: Duration) {
         let inner = &mut *self.lock();
-        inner.response.cut();
+        inner.response.truncate();
         if !matches!(inner.body, Body::Over(_)) {
             inner.body = Body::Over(Err(BodyError::Incomplete));
         }

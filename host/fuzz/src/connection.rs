@@ -9,13 +9,13 @@ use protocol::http::date::Date;
 use protocol::http::head::RequestHead;
 use protocol::http::version::Version;
 use protocol::http1::decode::{BodyDecoder, Decoded};
+use protocol::http1::encoder::{Http1Encoder, Http1Options};
 use protocol::http1::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use protocol::http1::head::{HeadLimits, HeadParser};
-use protocol::response::{Response, ResponseOptions};
+use protocol::response::{AfterResponse, Response, ResponseOptions};
 
-fn date() -> Date {
-    *b"Sun, 06 Nov 1994 08:49:37 GMT"
-}
+const DATE: Date = *b"Sun, 06 Nov 1994 08:49:37 GMT";
+
 /// The bound of a body.
 pub const MAX_BODY: u64 = 64 * 1024;
 /// Small, so that bodies take several chunks.
@@ -87,12 +87,13 @@ impl Connection {
     }
 
     fn begin(&mut self, head: &RequestHead) {
-        let mut options = options(head.version(), head.is_head());
+        let (options, mut framing_options) = options(head.version(), head.is_head());
         match terms(head) {
             Ok((framing, expectation)) => {
-                options.keep_alive = keep_alive(head);
-                options.chunked = !head.path().contains("length");
-                let mut response = Response::new(options, b"text/plain", BytesMut::new());
+                framing_options.keep_alive = keep_alive(head);
+                framing_options.chunked = !head.path().contains("length");
+                let mut response =
+                    Response::new(options, b"text/plain", Http1Encoder::new(framing_options, BytesMut::new()));
                 let awaits_continue = expectation == Expectation::Continue;
                 if awaits_continue {
                     response.expect_continue();
@@ -101,7 +102,7 @@ impl Connection {
                 self.running =
                     Some(Running { response, head_only: head.is_head(), decoder, awaits_continue, body: Vec::new() });
             }
-            Err(refusal) => self.refuse(options, refusal),
+            Err(refusal) => self.refuse((options, framing_options), refusal),
         }
     }
 
@@ -125,7 +126,7 @@ impl Connection {
             }
             Err(error) => {
                 running.response.forbid_keep_alive();
-                let replaced = running.response.replace(error.status(), &[], "the body is wrong\n", date);
+                let replaced = running.response.answer(error.status(), &[], "the body is wrong\n", DATE);
                 assert_eq!(replaced, Ok(()));
                 self.send(running.response, running.head_only);
                 return true;
@@ -137,29 +138,29 @@ impl Connection {
 
     fn answer(&mut self, running: Running) {
         let Running { mut response, head_only, body, .. } = running;
-        assert_eq!(response.begin(Some(body.len() as u64), date), Ok(()));
+        assert_eq!(response.begin(Some(body.len() as u64), DATE), Ok(()));
         for piece in body.chunks(BUFFER_SIZE) {
             if !response.is_over() {
-                assert_eq!(response.write(piece, date), Ok(()));
+                assert_eq!(response.write(piece, DATE), Ok(()));
             }
         }
         if !response.is_over() {
-            assert_eq!(response.finish(date), Ok(()));
+            assert_eq!(response.finish(DATE), Ok(()));
         }
         self.send(response, head_only);
     }
 
-    fn refuse(&mut self, options: ResponseOptions, (status, text): HostResponse) {
+    fn refuse(&mut self, (options, framing): (ResponseOptions, Http1Options), (status, text): HostResponse) {
         let head_only = options.head_only;
-        let mut response = Response::new(options, b"", BytesMut::new());
+        let mut response = Response::new(options, b"", Http1Encoder::new(framing, BytesMut::new()));
         response.forbid_keep_alive();
-        assert_eq!(response.replace(status, &[], &(text + "\n"), date), Ok(()));
+        assert_eq!(response.answer(status, &[], &(text + "\n"), DATE), Ok(()));
         self.send(response, head_only);
     }
 
     fn send(&mut self, response: Response, head_only: bool) {
-        assert!(response.is_over() && !response.is_cut());
-        self.closed = !response.keeps_alive();
+        assert!(response.is_over() && !response.is_truncated());
+        self.closed = response.connection() != AfterResponse::KeepAlive;
         self.output.extend_from_slice(response.output());
         self.head_only.push(head_only);
     }
@@ -171,14 +172,9 @@ fn terms(head: &RequestHead) -> Result<(BodyFraming, Expectation), HostResponse>
     Ok((framing, expectation))
 }
 
-fn options(version: Version, head_only: bool) -> ResponseOptions {
-    ResponseOptions {
-        version,
-        head_only,
-        keep_alive: false,
-        chunked: false,
-        status: 200,
-        coalesce: 0,
-        buffer_size: BUFFER_SIZE,
-    }
+fn options(version: Version, head_only: bool) -> (ResponseOptions, Http1Options) {
+    (
+        ResponseOptions { head_only, status: 200, coalesce: 0, buffer_size: BUFFER_SIZE },
+        Http1Options { version, keep_alive: false, chunked: false, buffer_size: BUFFER_SIZE },
+    )
 }

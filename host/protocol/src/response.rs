@@ -1,53 +1,46 @@
-//! One response, from the handler's calls to the bytes of RFC 9112, without IO and without a clock.
+//! One response, from the handler's calls to the bytes that are sent, without IO and without a clock.
 //!
-//! Owns the response's state (building, sending, complete, cut), the choice of its framing and the bytes that wait
-//! to be sent. It is the one place that frames a response and decides whether the connection can persist after it.
-//! It must not know who calls it (a guest, or the host for its own answers) nor how the bytes leave.
+//! Owns the state of the response (building, sending, complete, truncated), the length that was declared, and what is
+//! held back until it is worth a piece. Nothing here depends on the version of HTTP: an [`Encoder`] makes the bytes.
 
-use bytes::{Buf, BytesMut};
-use smallvec::SmallVec;
+use bytes::BytesMut;
 use thiserror::Error;
 
 use crate::http::date::Date;
 use crate::http::fields::{FieldError, Fields};
-use crate::http::version::Version;
-use crate::http1::encode::{self, Framing};
+use crate::http::response_head::{BodyInfo, BodyLength, ResponseHead};
 
-mod counters;
 mod direct;
-mod framing;
+mod encoder;
 mod host_response;
-mod remainder;
+mod last_bytes;
 mod shared;
 #[cfg(test)]
 mod tests;
 mod upgrade;
 
-use remainder::LastBytes;
+pub use direct::DirectPieces;
+pub use encoder::Encoder;
+
+use last_bytes::LastBytes;
 
 /// What the request and the route say about the response before a handler runs.
 #[derive(Debug, Clone)]
 pub struct ResponseOptions {
-    /// The client's version.
-    pub version: Version,
     /// Whether the request's method is HEAD.
     pub head_only: bool,
-    /// Whether the client allows the connection to persist.
-    pub keep_alive: bool,
-    /// Use the chunked coding (never to HTTP/1.0).
-    pub chunked: bool,
     /// The status unless the handler sets one.
     pub status: u16,
-    /// Collect writes until they are worth a chunk of at least this many bytes; 0 sends each as it comes.
+    /// Collect writes until they are worth a piece of at least this many bytes; 0 sends each as it comes.
     pub coalesce: usize,
-    /// The most bytes in one chunk.
+    /// The most bytes in one piece.
     pub buffer_size: usize,
 }
 
 /// Why a call on the response is refused. The response is as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ResponseError {
-    /// The response is complete or cut.
+    /// The response is complete or truncated.
     #[error("the response is complete")]
     Closed,
     /// Status and fields are fixed.
@@ -63,50 +56,68 @@ pub enum ResponseError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ResponseState {
+    /// The head can be changed.
     Building,
-    Sending(Framing),
+    /// The head is encoded.
+    Sending(Remaining),
     Complete,
-    /// Ended without being complete: the connection cannot be used again and must look cut.
-    Cut {
-        close_delimited: bool,
-    },
+    /// Ended without being complete: a client must not take it for a whole one.
+    Truncated,
+}
+
+/// What is still to come of a body whose head is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remaining {
+    /// The head is all there is: HEAD, 204, 205 and 304.
+    Nothing,
+    /// As many bytes: the head has said how long the body is.
+    Bytes(u64),
+    /// Any number of bytes, and an end.
+    Unbounded,
+}
+
+/// What becomes of a connection once a response on it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterResponse {
+    /// Another request can come.
+    KeepAlive,
+    /// It closes.
+    Close,
+    /// It is reset: nothing else tells the client that the response is truncated.
+    Reset,
 }
 
 /// One response.
 #[derive(Debug)]
 pub struct Response {
     options: ResponseOptions,
-    content_type: SmallVec<[u8; 36]>,
-    status: u16,
-    fields: Fields,
+    head: ResponseHead,
     state: ResponseState,
-    keep_alive: bool,
-    /// Written and held back until it is worth a chunk.
-    held: BytesMut,
-    /// Encoded and not yet sent.
-    output: BytesMut,
+    /// Whether the host has the whole body, so that its length is declared.
+    is_whole: bool,
+    /// Written and held back until it is worth a piece.
+    coalesced: BytesMut,
+    encoder: Encoder,
     body_bytes: u64,
     sent_bytes: u64,
-    has_head: bool,
+    head_sent: bool,
     last_bytes: LastBytes,
 }
 
 impl Response {
     /// A response to which nothing was done yet. `content_type` is a checked field value.
     #[must_use]
-    pub fn new(options: ResponseOptions, content_type: &[u8], output: BytesMut) -> Self {
+    pub fn new(options: ResponseOptions, content_type: &[u8], encoder: impl Into<Encoder>) -> Self {
         Self {
-            status: options.status,
-            keep_alive: options.keep_alive,
+            head: ResponseHead::new(options.status, content_type),
             options,
-            content_type: content_type.into(),
-            fields: Fields::default(),
             state: ResponseState::Building,
-            held: BytesMut::new(),
-            output,
+            is_whole: false,
+            coalesced: BytesMut::new(),
+            encoder: encoder.into(),
             body_bytes: 0,
             sent_bytes: 0,
-            has_head: false,
+            head_sent: false,
             last_bytes: LastBytes::default(),
         }
     }
@@ -115,13 +126,12 @@ impl Response {
     ///
     /// # Errors
     /// [`ResponseError::HeadSent`], [`ResponseError::Closed`], or [`ResponseError::Invalid`] outside 200..=599.
-    #[inline]
     pub fn set_status(&mut self, code: u16) -> Result<(), ResponseError> {
         self.check_building()?;
         if !(200..=599).contains(&code) {
             return Err(ResponseError::Invalid);
         }
-        self.status = code;
+        self.head.set_status(code);
         Ok(())
     }
 
@@ -130,61 +140,66 @@ impl Response {
     /// # Errors
     /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
     #[inline]
-    pub fn fields(&mut self) -> Result<&mut Fields, ResponseError> {
+    pub fn fields_mut(&mut self) -> Result<&mut Fields, ResponseError> {
         self.check_building()?;
-        Ok(&mut self.fields)
+        Ok(self.head.fields_mut())
     }
 
-    /// The status as it stands.
-    #[inline]
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.status
+    /// The fields as they stand, but for those that the host adds for the framing and the connection, and `date`.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let content_type = self.head.default_content_type().map(|content_type| ("content-type", content_type));
+        content_type.into_iter().chain(self.head.fields().all())
     }
 
-    /// Whether the head is not decided yet: the host can still answer something else.
-    #[inline]
+    /// The head as it stands.
     #[must_use]
+    #[inline]
+    pub fn head(&self) -> &ResponseHead {
+        &self.head
+    }
+
+    /// Whether the head is not encoded yet: the host can still answer something else.
+    #[must_use]
+    #[inline]
     pub fn is_building(&self) -> bool {
         self.state == ResponseState::Building
     }
 
-    /// Whether the response is at its end, complete or cut.
-    #[inline]
+    /// Whether the response is at its end, complete or truncated.
     #[must_use]
+    #[inline]
     pub fn is_over(&self) -> bool {
-        matches!(self.state, ResponseState::Complete | ResponseState::Cut { .. })
+        matches!(self.state, ResponseState::Complete | ResponseState::Truncated)
     }
 
     /// Whether the response ended without being complete.
-    #[inline]
     #[must_use]
-    pub fn is_cut(&self) -> bool {
-        matches!(self.state, ResponseState::Cut { .. })
+    #[inline]
+    pub fn is_truncated(&self) -> bool {
+        self.state == ResponseState::Truncated
     }
 
-    /// Whether a client could take the cut response for a whole one: only a reset tells it then.
-    #[inline]
+    /// What becomes of the connection once this response is sent.
     #[must_use]
-    pub fn needs_reset(&self) -> bool {
-        self.state == ResponseState::Cut { close_delimited: true }
-    }
-
-    /// Whether the connection can carry another request once this response is sent.
     #[inline]
-    #[must_use]
-    pub fn keeps_alive(&self) -> bool {
-        self.state == ResponseState::Complete && self.keep_alive
+    pub fn connection(&self) -> AfterResponse {
+        match self.state {
+            ResponseState::Complete if self.encoder.keeps_alive() => AfterResponse::KeepAlive,
+            ResponseState::Truncated if self.encoder.needs_reset() => AfterResponse::Reset,
+            ResponseState::Building
+            | ResponseState::Sending(_)
+            | ResponseState::Complete
+            | ResponseState::Truncated => AfterResponse::Close,
+        }
     }
 
     /// Ends the connection after this response; before the head it also says so there.
     #[inline]
     pub fn forbid_keep_alive(&mut self) {
-        self.keep_alive = false;
-        self.options.keep_alive = false;
+        self.encoder.forbid_keep_alive();
     }
 
-    /// The same where the head can still say so: what it has said stands.
+    /// The same if the head can still say so: what it has said stands.
     #[inline]
     pub fn forbid_keep_alive_in_head(&mut self) {
         if self.is_building() {
@@ -192,194 +207,225 @@ impl Response {
         }
     }
 
+    /// The client waits for a `100 Continue` before it sends the body. Until it gets one, or sends the body all the
+    /// same, a final response leaves open whether the body follows (RFC 9110 section 10.1.1).
+    pub fn expect_continue(&mut self) {
+        self.encoder.expect_continue();
+    }
+
+    /// The body that a `100 Continue` was expected for has begun to arrive.
+    pub fn body_has_come(&mut self) {
+        if self.is_building() {
+            self.encoder.body_comes();
+        }
+    }
+
+    /// Sends `100 Continue`, unless the head is encoded.
+    pub fn interim_continue(&mut self) {
+        if self.is_building() {
+            self.encoder.interim_continue();
+        }
+    }
+
     /// The encoded bytes that wait to be sent.
-    #[inline]
     #[must_use]
+    #[inline]
     pub fn output(&self) -> &[u8] {
-        &self.output
+        self.encoder.output()
     }
 
     /// Forgets the first `sent` bytes of [`Self::output`].
     #[inline]
     pub fn advance(&mut self, sent: usize) {
-        self.output.advance(sent);
+        self.encoder.advance(sent);
         self.sent_bytes += sent as u64;
     }
 
     /// Whether another piece can be written: the output is below its bound, which it passes by one piece at most.
-    #[inline]
     #[must_use]
+    #[inline]
     pub fn has_room(&self) -> bool {
-        self.output.len() < self.high_water()
+        self.encoder.has_room()
     }
 
     /// The most bytes of the body to give to one [`Self::write`].
-    #[inline]
     #[must_use]
+    #[inline]
     pub fn max_piece(&self) -> usize {
         self.options.buffer_size
     }
 
     /// Takes the output buffer, empty, for another response.
-    #[inline]
     #[must_use]
     pub fn take_buffer(&mut self) -> BytesMut {
-        self.output.clear();
-        std::mem::take(&mut self.output)
+        let mut buffer = self.encoder.take_buffer();
+        buffer.clear();
+        buffer
     }
 
-    /// The client waits for a `100 Continue` before it sends the body. Until it gets one, or sends the body all the
-    /// same, a final response leaves open whether the body follows, so the connection ends with it (RFC 9110 section
-    /// 10.1.1).
-    pub fn expect_continue(&mut self) {
-        self.keep_alive = false;
-    }
-
-    /// The body that a `100 Continue` was expected for has begun to arrive.
+    /// The bytes of the body that were accepted, without their framing.
+    #[must_use]
     #[inline]
-    pub fn body_has_come(&mut self) {
-        if self.is_building() {
-            self.keep_alive = self.options.keep_alive;
-        }
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes
     }
 
-    /// Sends `100 Continue`, unless the head is decided.
-    pub fn interim_continue(&mut self) {
-        if self.is_building() {
-            self.keep_alive = self.options.keep_alive;
-            self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
+    /// The bytes that were sent, framing included.
+    #[must_use]
+    #[inline]
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// The bytes of the body that were sent, without their framing. If the response broke off amid a piece, the
+    /// framing that was not sent counts as if it were of the body.
+    #[must_use]
+    #[inline]
+    pub fn sent_body_bytes(&self) -> u64 {
+        self.body_bytes.saturating_sub((self.coalesced.len() + self.output().len()) as u64)
+    }
+
+    /// The status of the head, once that is encoded.
+    #[must_use]
+    #[inline]
+    pub fn encoded_status(&self) -> Option<u16> {
+        self.head_sent.then_some(self.head.status())
     }
 
     /// Writes one piece of the body, at most [`Self::max_piece`] bytes; an empty one completes the response.
     ///
     /// # Errors
     /// [`ResponseError::Closed`] at the end, [`ResponseError::Invalid`] past the declared length.
-    pub fn write(&mut self, piece: &[u8], date: fn() -> Date) -> Result<(), ResponseError> {
+    pub fn write(&mut self, piece: &[u8], date: Date) -> Result<(), ResponseError> {
         if piece.is_empty() {
             return self.finish(date);
         }
-        if !self.admits(piece.len() as u64) {
+        if !self.fits_content_length(piece.len() as u64) {
             return Err(ResponseError::Invalid);
         }
         self.begin(None, date)?;
         match &mut self.state {
-            ResponseState::Sending(Framing::NoBody) => {
+            ResponseState::Sending(Remaining::Nothing) => {
                 self.state = ResponseState::Complete;
                 return Ok(());
             }
-            ResponseState::Sending(Framing::Length(left)) => {
-                *left -= piece.len() as u64;
-            }
-            ResponseState::Sending(Framing::Chunked | Framing::CloseDelimited) => {}
-            ResponseState::Building | ResponseState::Complete | ResponseState::Cut { .. } => {
+            ResponseState::Sending(Remaining::Bytes(left)) => *left -= piece.len() as u64,
+            ResponseState::Sending(Remaining::Unbounded) => {}
+            ResponseState::Building | ResponseState::Complete | ResponseState::Truncated => {
                 return Err(ResponseError::Closed);
             }
         }
         self.body_bytes += piece.len() as u64;
         self.last_bytes.follow(piece);
         if self.options.coalesce == 0 {
-            self.encode(piece);
+            self.encoder.encode(piece);
             return Ok(());
         }
-        if self.held.len() + piece.len() > self.options.buffer_size {
-            self.flush_held();
+        if self.coalesced.len() + piece.len() > self.options.buffer_size {
+            self.flush_coalesced();
         }
-        self.held.extend_from_slice(piece);
-        if self.held.len() >= self.options.coalesce {
-            self.flush_held();
+        self.coalesced.extend_from_slice(piece);
+        if self.coalesced.len() >= self.options.coalesce {
+            self.flush_coalesced();
         }
         Ok(())
     }
 
     /// Whether as many more bytes are within the length that the handler declared, if it did.
-    #[inline]
     #[must_use]
-    pub fn admits(&self, length: u64) -> bool {
-        let framing = match self.state {
-            ResponseState::Building => self.framing(None),
-            ResponseState::Sending(framing) => framing,
-            ResponseState::Complete | ResponseState::Cut { .. } => return true,
-        };
-        match framing {
-            Framing::Length(left) => length <= left,
-            Framing::Chunked | Framing::CloseDelimited | Framing::NoBody => true,
-        }
-    }
-
-    /// Decides the head. `body` is the length of the whole body where it is known; with [`Self::write`] the pieces
-    /// follow, with [`Self::finish`] the end. A second call does nothing.
-    ///
-    /// # Errors
-    /// [`ResponseError::Closed`] at the end.
-    pub fn begin(&mut self, body: Option<u64>, date: fn() -> Date) -> Result<(), ResponseError> {
+    #[inline]
+    pub fn fits_content_length(&self, length: u64) -> bool {
         match self.state {
-            ResponseState::Building => {}
-            ResponseState::Sending(_) => return Ok(()),
-            ResponseState::Complete | ResponseState::Cut { .. } => return Err(ResponseError::Closed),
-        }
-        let framing = self.framing(body);
-        if framing == Framing::CloseDelimited {
-            self.keep_alive = false;
-        }
-        self.encode_head(framing, body, date);
-        self.has_head = true;
-        self.state = ResponseState::Sending(framing);
-        Ok(())
-    }
-
-    /// Ends the response properly: the last chunk, or what else its framing needs. With fewer bytes than declared it
-    /// is cut instead.
-    ///
-    /// # Errors
-    /// [`ResponseError::Closed`] at the end.
-    pub fn finish(&mut self, date: fn() -> Date) -> Result<(), ResponseError> {
-        self.begin(Some(0), date)?;
-        self.flush_held();
-        self.state = match self.state {
-            ResponseState::Sending(Framing::Length(left)) if left > 0 => ResponseState::Cut { close_delimited: false },
-            ResponseState::Sending(Framing::Chunked) => {
-                self.output.extend_from_slice(encode::LAST_CHUNK);
-                ResponseState::Complete
-            }
-            ResponseState::Sending(Framing::Length(_) | Framing::CloseDelimited | Framing::NoBody)
-            | ResponseState::Building
-            | ResponseState::Complete => ResponseState::Complete,
-            cut @ ResponseState::Cut { .. } => cut,
-        };
-        if self.is_cut() {
-            self.keep_alive = false;
-        }
-        Ok(())
-    }
-
-    /// Ends the response without completing it. What was encoded can still be sent; what is held back is not.
-    pub fn cut(&mut self) {
-        if self.is_over() {
-            return;
-        }
-        let close_delimited = self.state == ResponseState::Sending(Framing::CloseDelimited);
-        self.held.clear();
-        self.keep_alive = false;
-        self.state = ResponseState::Cut { close_delimited };
-    }
-
-    /// Encodes what is held back, so that a response left open shows all that was written.
-    pub fn flush_held(&mut self) {
-        if !self.held.is_empty() {
-            let held = std::mem::take(&mut self.held);
-            self.encode(&held);
-            self.held = held;
-            self.held.clear();
+            ResponseState::Building => match self.body_info(None) {
+                BodyInfo { is_sent: true, length: BodyLength::Declared(declared) } => length <= declared,
+                BodyInfo { .. } => true,
+            },
+            ResponseState::Sending(Remaining::Bytes(left)) => length <= left,
+            ResponseState::Sending(Remaining::Nothing | Remaining::Unbounded)
+            | ResponseState::Complete
+            | ResponseState::Truncated => true,
         }
     }
 
     /// Whether the handler declared a length that a body of `length` bytes contradicts.
     #[must_use]
     pub fn contradicts(&self, length: u64) -> bool {
-        let declared = self.fields.content_length();
-        let has_body = self.framing(None) != Framing::NoBody;
-        self.is_building() && has_body && declared.is_some_and(|declared| declared != length)
+        match self.body_info(None) {
+            BodyInfo { is_sent: true, length: BodyLength::Declared(declared) } => {
+                self.is_building() && declared != length
+            }
+            BodyInfo { .. } => false,
+        }
+    }
+
+    /// Encodes the head. `length` is that of the whole body if it is known; with [`Self::write`] the pieces follow, with
+    /// [`Self::finish`] the end. A second call does nothing.
+    ///
+    /// # Errors
+    /// [`ResponseError::Closed`] at the end.
+    #[inline]
+    pub fn begin(&mut self, length: Option<u64>, date: Date) -> Result<(), ResponseError> {
+        match self.state {
+            ResponseState::Building => self.encode_head(length, date),
+            ResponseState::Sending(_) => {}
+            ResponseState::Complete | ResponseState::Truncated => return Err(ResponseError::Closed),
+        }
+        Ok(())
+    }
+
+    fn encode_head(&mut self, length: Option<u64>, date: Date) {
+        let body = self.body_info(length);
+        let length = self.encoder.begin(&self.head, body, date);
+        self.head_sent = true;
+        self.state = ResponseState::Sending(match (body.is_sent, length) {
+            (false, _) => Remaining::Nothing,
+            (true, Some(length)) => Remaining::Bytes(length),
+            (true, None) => Remaining::Unbounded,
+        });
+    }
+
+    fn body_info(&self, length: Option<u64>) -> BodyInfo {
+        let info = self.head.body_info(self.options.head_only, length);
+        match info.length {
+            BodyLength::Known(length) if self.is_whole => BodyInfo { length: BodyLength::Declared(length), ..info },
+            BodyLength::None | BodyLength::Declared(_) | BodyLength::Known(_) | BodyLength::Unknown => info,
+        }
+    }
+
+    /// Ends the response properly. With fewer bytes than declared it is truncated instead.
+    ///
+    /// # Errors
+    /// [`ResponseError::Closed`] at the end.
+    pub fn finish(&mut self, date: Date) -> Result<(), ResponseError> {
+        self.begin(Some(0), date)?;
+        self.flush_coalesced();
+        self.state = match self.state {
+            ResponseState::Sending(Remaining::Bytes(1..)) => ResponseState::Truncated,
+            ResponseState::Sending(remaining) => {
+                if remaining != Remaining::Nothing {
+                    self.encoder.finish();
+                }
+                ResponseState::Complete
+            }
+            over @ (ResponseState::Building | ResponseState::Complete | ResponseState::Truncated) => over,
+        };
+        Ok(())
+    }
+
+    /// Ends the response without completing it. What was encoded can still be sent; what is held back is not.
+    pub fn truncate(&mut self) {
+        if !self.is_over() {
+            self.coalesced.clear();
+            self.state = ResponseState::Truncated;
+        }
+    }
+
+    /// Encodes what is held back, so that a response left open shows all that was written.
+    pub fn flush_coalesced(&mut self) {
+        if !self.coalesced.is_empty() {
+            self.encoder.encode(&self.coalesced);
+            self.coalesced.clear();
+        }
     }
 
     #[inline]
@@ -387,7 +433,7 @@ impl Response {
         match self.state {
             ResponseState::Building => Ok(()),
             ResponseState::Sending(_) => Err(ResponseError::HeadSent),
-            ResponseState::Complete | ResponseState::Cut { .. } => Err(ResponseError::Closed),
+            ResponseState::Complete | ResponseState::Truncated => Err(ResponseError::Closed),
         }
     }
 }

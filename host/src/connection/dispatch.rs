@@ -19,6 +19,7 @@ use crate::guest::{CallError, Outcome};
 use crate::http::head::RequestHead;
 use crate::http::loopback;
 use crate::http1::decode::{BodyDecoder, check_begun};
+use crate::http1::encoder::{Http1Encoder, Http1Options};
 use crate::http1::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use crate::http1::head::HeadError;
 use crate::net::buffers;
@@ -157,16 +158,10 @@ impl Connection {
         let timeouts = &worker.config().timeouts;
         let mut body_reader = BodyReader::new(decoder, PIECE, None, terms.awaits_continue, timeouts);
         let keep_alive = body_reader.abandon(&mut self.input) && terms.keep_alive && refusal.last.is_none();
-        let options = ResponseOptions {
-            version: terms.version,
-            head_only: terms.head_only,
-            keep_alive,
-            chunked: false,
-            status: refusal.status,
-            coalesce: 0,
-            buffer_size: PIECE,
-        };
-        let mut response = Response::new(options, b"", buffers::take_output());
+        let options =
+            ResponseOptions { head_only: terms.head_only, status: refusal.status, coalesce: 0, buffer_size: PIECE };
+        let framing = Http1Options { version: terms.version, keep_alive, chunked: false, buffer_size: PIECE };
+        let mut response = Response::new(options, b"", Http1Encoder::new(framing, buffers::take_output()));
         let id = worker.next_id();
         refusal.write(head, id).replace(&mut response);
         let exchange = Arc::new(Exchange::answered(response));

@@ -47,13 +47,12 @@ pub(super) struct RenderedPage<'f> {
 
 impl RenderedPage<'_> {
     /// Answers with it, in the place of what was made of the response. The head is not sent yet.
-    pub(super) fn replace(mut self, response: &mut Response) {
-        if self.varies {
-            self.fields.push(VARY);
+    pub(super) fn replace(self, response: &mut Response) {
+        // The callers have checked that the head is not sent.
+        if let Ok(fields) = response.fields_mut() {
+            fields.clear();
         }
-        // The callers have checked that the head is not sent, and the fields are the host's own.
-        let replaced = response.replace(self.status, &self.fields, &self.text, clock::date);
-        debug_assert_eq!(replaced, Ok(()));
+        self.answer(response);
     }
 
     /// Answers with it beside the fields that are set. The head is not sent yet.
@@ -62,7 +61,7 @@ impl RenderedPage<'_> {
             self.fields.push(VARY);
         }
         // The callers have checked that the head is not sent, and the fields are the host's own.
-        let answered = response.answer(self.status, &self.fields, &self.text, clock::date);
+        let answered = response.answer(self.status, &self.fields, &self.text, clock::date());
         debug_assert_eq!(answered, Ok(()));
     }
 
@@ -74,7 +73,7 @@ impl RenderedPage<'_> {
         response.describe(self.status, &self.fields, &self.text)?;
         if self.varies {
             // What others have set varies too.
-            response.fields()?.append(VARY.0, VARY.1.as_bytes())?;
+            response.fields_mut()?.append(VARY.0, VARY.1.as_bytes())?;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ use crate::guest::{self, CallError, Outcome};
 use crate::log_quota::LogQuota;
 use crate::net::{PeerState, Stream, Timer};
 use crate::pump::Pump;
-use crate::response::Response;
+use crate::response::{AfterResponse, Response};
 use crate::routes::Route;
 use crate::worker::{ParkedPermit, Shutdown, Worker};
 
@@ -172,7 +172,7 @@ where
         if self.exchange.is_closed_by_handler() {
             return Err(CloseReason::Handler);
         }
-        let (after, cut) = self.exchange.response(|response| (after(response), response.is_cut()));
+        let (after, cut) = self.exchange.response(|response| (after(response), response.is_truncated()));
         if cut || self.body_reader.is_done() {
             return after;
         }
@@ -364,10 +364,10 @@ where
 
 /// What becomes of the connection after a response that is sent.
 pub(super) fn after(response: &Response) -> Result<Served, CloseReason> {
-    match (response.is_cut(), response.needs_reset(), response.keeps_alive()) {
-        (true, true, _) => Err(CloseReason::TruncatedUnseen),
-        (true, false, _) => Err(CloseReason::Truncated),
-        (false, _, true) => Ok(Served::Complete),
-        (false, _, false) => Err(CloseReason::NotPersistent),
+    match (response.is_truncated(), response.connection()) {
+        (true, AfterResponse::Reset) => Err(CloseReason::TruncatedUnseen),
+        (true, AfterResponse::Close | AfterResponse::KeepAlive) => Err(CloseReason::Truncated),
+        (false, AfterResponse::KeepAlive) => Ok(Served::Complete),
+        (false, AfterResponse::Close | AfterResponse::Reset) => Err(CloseReason::NotPersistent),
     }
 }

@@ -19,6 +19,7 @@ use crate::exchange::{Exchange, Measured, Request, Timing};
 use crate::guest::Invocation;
 use crate::http::head::RequestHead;
 use crate::http1::decode::BodyDecoder;
+use crate::http1::encoder::{Http1Encoder, Http1Options};
 use crate::http1::framing::BodyFraming;
 use crate::meter::Stage;
 use crate::net::buffers;
@@ -206,16 +207,21 @@ fn exchange(
 
 /// The response as the route's options have it.
 fn response(terms: &RequestFraming, settings: &Settings) -> Response {
+    let buffer_size = settings.buffer_size;
     let options = ResponseOptions {
-        version: terms.version,
         head_only: terms.head_only,
+        status: settings.status,
+        coalesce: if settings.stream { 0 } else { (buffer_size / 2).max(1) },
+        buffer_size,
+    };
+    let framing = Http1Options {
+        version: terms.version,
         keep_alive: terms.keep_alive,
         chunked: settings.chunked.unwrap_or(true),
-        status: settings.status,
-        coalesce: if settings.stream { 0 } else { (settings.buffer_size / 2).max(1) },
-        buffer_size: settings.buffer_size,
+        buffer_size,
     };
-    let mut response = Response::new(options, settings.content_type.as_bytes(), buffers::take_output());
+    let encoder = Http1Encoder::new(framing, buffers::take_output());
+    let mut response = Response::new(options, settings.content_type.as_bytes(), encoder);
     if terms.awaits_continue {
         response.expect_continue();
     }

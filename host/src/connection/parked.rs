@@ -171,13 +171,13 @@ impl Parked {
         let mut bytes = 0;
         while self.chunks.pieces() < BATCH && bytes < BATCH_BYTES && !self.response.is_over() {
             match self.poll_next(cx) {
-                Poll::Ready(InboxItem::Chunk(chunk)) => match self.response.write_shared(&chunk, clock::date) {
+                Poll::Ready(InboxItem::Chunk(chunk)) => match self.response.write_shared(&chunk, clock::date()) {
                     Ok(chunk) => {
                         bytes += chunk.len();
                         self.chunks.push(chunk);
                     }
                     // More than was declared: what is there can never become the whole.
-                    Err(_) => self.response.cut(),
+                    Err(_) => self.response.truncate(),
                 },
                 Poll::Ready(InboxItem::End(InboxEnd::Lagging)) => return Err(CloseReason::Lagging),
                 Poll::Ready(InboxItem::End(InboxEnd::Finished)) if self.chunks.is_empty() => self.finish(),
@@ -220,7 +220,7 @@ impl Parked {
             return page.write(None::<std::iter::Empty<_>>, &[RETRY]).replace(&mut self.response);
         }
         // One that is over already needs no end.
-        let _ = self.response.finish(clock::date);
+        let _ = self.response.finish(clock::date());
     }
 
     /// What becomes of the connection.
@@ -280,7 +280,7 @@ impl Parked {
     /// be read as part of it, so the system probes then.
     fn beat(&mut self, socket: &Stream, now: Instant) {
         if self.response.is_between_events() {
-            if let Ok(comment) = self.response.write_shared(&COMMENT, clock::date) {
+            if let Ok(comment) = self.response.write_shared(&COMMENT, clock::date()) {
                 self.chunks.push(comment);
             }
         } else if let Some(every) = self.comments {
@@ -323,7 +323,7 @@ impl Output for ParkedOutput<'_> {
         let sent = self.chunks.send_behind(self.response.output(), socket, most)?;
         let own = sent.min(self.response.output().len());
         self.response.advance(own);
-        self.response.count_shared(sent - own);
+        self.response.sent_shared(sent - own);
         Ok(sent)
     }
 }
@@ -331,9 +331,9 @@ impl Output for ParkedOutput<'_> {
 /// Whether comments can be sent between events: the head is sent, says that it is an event stream, and declares no length
 /// that comments would take from the chunks.
 fn takes_comments(response: &Response) -> bool {
-    let media_type = response.content_type().split(|byte| *byte == b';').next().unwrap_or_default();
+    let media_type = response.head().content_type().split(|byte| *byte == b';').next().unwrap_or_default();
     let is_event_stream = media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");
-    is_event_stream && !response.is_building() && response.admits(u64::MAX)
+    is_event_stream && !response.is_building() && response.fits_content_length(u64::MAX)
 }
 
 /// Lets the system probe a client that is silent for so long, and three times as often before it is given up. Where it

@@ -91,7 +91,7 @@ impl ResponseSource {
 impl Sent {
     fn of(response: &Response, unsent: usize) -> Self {
         let body = response.sent_body_bytes().saturating_sub(unsent as u64);
-        Self { status: response.decided_status(), body, wire: response.sent_bytes() }
+        Self { status: response.encoded_status(), body, wire: response.sent_bytes() }
     }
 }
 

@@ -66,7 +66,7 @@ impl Exchange {
         let inner = &mut *self.lock();
         let response = inner.of_handler()?;
         // All of a chunk is refused or none of it.
-        if *offset == 0 && !response.admits(chunk.len() as u64) {
+        if *offset == 0 && !response.fits_content_length(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
         }
         if !inner.may_send_head()? {
@@ -76,7 +76,7 @@ impl Exchange {
         if self.measured.is_some() {
             self.tell_timing(response);
         }
-        let sent = self.write_through(response, &chunk[*offset..])?;
+        let sent = self.write_direct(response, &chunk[*offset..])?;
         *offset += sent;
         // Where all that was accepted is sent, the client may take more at once.
         if sent > 0 && (*offset == chunk.len() || response.output().is_empty()) {
@@ -88,7 +88,7 @@ impl Exchange {
                 return Ok(false);
             }
             let piece = &rest[..rest.len().min(response.max_piece())];
-            response.write(piece, clock::date)?;
+            response.write(piece, clock::date())?;
             *offset += piece.len();
             // A response without a body is over with its first piece: the rest of the chunk is dropped with it.
             if *offset == chunk.len() || response.is_over() {
@@ -101,10 +101,13 @@ impl Exchange {
     ///
     /// # Errors
     /// As [`Response::write`].
-    pub(crate) fn write_through(&self, response: &mut Response, chunk: &[u8]) -> Result<usize, ResponseError> {
+    pub(crate) fn write_direct(&self, response: &mut Response, chunk: &[u8]) -> Result<usize, ResponseError> {
         match &self.sink {
-            Some(sink) if response.writes_through(chunk.len()) => {
-                response.write_through(chunk, clock::date, |slices| sink.send(slices))
+            Some(sink) if response.is_worth_direct_write(chunk.len()) => {
+                let pieces = response.direct_pieces(chunk, clock::date())?;
+                // What fails here fails again for who sends the output, and finds out why.
+                let sent = sink.send(&pieces.slices(response.output())).unwrap_or(0);
+                Ok(response.sent_direct(&pieces, sent))
             }
             Some(_) | None => Ok(0),
         }

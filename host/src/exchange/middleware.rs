@@ -218,7 +218,7 @@ impl Exchange {
     pub fn clear_unsealed(&self) {
         let inner = &mut *self.lock();
         let sealed = inner.middleware.as_deref().map_or(&[][..], |state| &state.sealed);
-        if let Ok(fields) = inner.response.fields() {
+        if let Ok(fields) = inner.response.fields_mut() {
             let is = |name: &str, other: &&str| name.eq_ignore_ascii_case(other);
             let describes_body = |name: &str| BODY_FIELDS.iter().any(|other| is(name, other));
             fields.retain(|name| !describes_body(name) && sealed.iter().any(|sealed| is(name, &sealed.as_str())));

@@ -58,6 +58,6 @@ impl Exchange {
     #[must_use]
     pub fn leave_open(&self) -> (Response, Option<Subscriber>) {
         let inner = &mut *self.lock();
-        (std::mem::replace(&mut inner.response, Response::over()), inner.subscriber.take())
+        (inner.response.take(), inner.subscriber.take())
     }
 }

@@ -10,23 +10,22 @@ use super::direct_write::MAX_RUN;
 use super::*;
 use crate::http::version::Version;
 use crate::http1::decode::{BodyDecoder, Decoded};
+use crate::http1::encoder::{Http1Encoder, Http1Options};
 use crate::http1::framing::BodyFraming;
 use crate::http1::head::{HeadLimits, HeadParser};
-use crate::response::ResponseOptions;
+use crate::response::{AfterResponse, ResponseOptions};
 
 /// Longer than any of these tests.
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn options() -> ResponseOptions {
-    ResponseOptions {
-        version: Version::Http11,
-        head_only: false,
-        keep_alive: true,
-        chunked: true,
-        status: 200,
-        coalesce: 0,
-        buffer_size: 64,
-    }
+    ResponseOptions { head_only: false, status: 200, coalesce: 0, buffer_size: 64 }
+}
+
+fn response(options: ResponseOptions, content_type: &[u8]) -> Response {
+    let buffer_size = options.buffer_size;
+    let framing = Http1Options { version: Version::Http11, keep_alive: true, chunked: true, buffer_size };
+    Response::new(options, content_type, Http1Encoder::new(framing, BytesMut::new()))
 }
 
 fn request() -> Box<Request> {
@@ -40,7 +39,7 @@ fn request() -> Box<Request> {
 }
 
 fn exchange(options: ResponseOptions) -> Exchange {
-    Exchange::new(request(), Response::new(options, b"text/plain", BytesMut::new()), true, Instant::now() + HOUR, None)
+    Exchange::new(request(), response(options, b"text/plain"), true, Instant::now() + HOUR, None)
 }
 
 /// Lets the client take all there is, and gives what of it follows the head.
@@ -187,7 +186,7 @@ fn the_first_write_to_a_response_without_a_body_is_taken_whatever_its_size() {
             assert_eq!(exchange.write(&vec![b'x'; size], &mut 0), Ok(true), "{status} {size}");
             assert_eq!(take(&exchange), "", "{status} {size}");
             assert_eq!(exchange.write(b"a", &mut 0), Err(ResponseError::Closed));
-            assert!(exchange.response(|response| response.keeps_alive()));
+            assert!(exchange.response(|response| response.connection() == AfterResponse::KeepAlive));
         }
     }
 }
@@ -204,7 +203,7 @@ fn a_chunk_that_is_longer_than_declared_is_refused_as_a_whole() {
     assert_eq!(exchange.write(&[b'z'; 70], &mut 0), Ok(true));
     assert_eq!(exchange.write(b"", &mut 0), Ok(true));
     assert_eq!(take(&exchange), ["x".repeat(30), "z".repeat(70)].concat());
-    assert!(exchange.response(|response| response.keeps_alive()));
+    assert!(exchange.response(|response| response.connection() == AfterResponse::KeepAlive));
 }
 
 #[test]
@@ -230,13 +229,13 @@ fn close_sends_nothing_or_finishes_what_was_written() {
     assert_eq!(written.write(b"a", &mut 0), Ok(true));
     written.close();
     assert_eq!((take(&written).as_str(), written.is_closed_by_handler()), ("1\r\na\r\n0\r\n\r\n", true));
-    assert!(!written.response(|response| response.keeps_alive()));
+    assert!(!written.response(|response| response.connection() == AfterResponse::KeepAlive));
 
     let complete = exchange(options());
     assert_eq!(complete.write(b"", &mut 0), Ok(true));
     complete.close();
     assert_eq!((take(&complete).as_str(), complete.is_closed_by_handler()), ("0\r\n\r\n", false));
-    assert!(complete.response(|response| response.keeps_alive()));
+    assert!(complete.response(|response| response.connection() == AfterResponse::KeepAlive));
 }
 
 #[test]
@@ -253,7 +252,7 @@ fn a_handler_that_gave_up_changes_nothing_more_and_says_why_once() {
     }
     exchange.close();
     assert!(!exchange.is_closed_by_handler());
-    assert_eq!(exchange.response(|response| (response.is_building(), response.status())), (true, 201));
+    assert_eq!(exchange.response(|response| (response.is_building(), response.head().status())), (true, 201));
     assert_eq!(exchange.take_failure().as_deref(), Some("first"));
     assert_eq!(exchange.take_failure(), None);
 }
@@ -293,11 +292,10 @@ fn a_body_that_ends_badly_says_so_each_time() {
 
 #[test]
 fn a_request_without_a_body_has_none_at_once() {
-    let response = Response::new(options(), b"", BytesMut::new());
-    let exchange = Exchange::new(request(), response, false, Instant::now(), None);
+    let exchange = Exchange::new(request(), response(options(), b""), false, Instant::now(), None);
     assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Ok(None)));
     assert_eq!(exchange.request().map(|request| request.head.method()), Some("POST"));
-    assert!(Exchange::answered(Response::new(options(), b"", BytesMut::new())).request().is_none());
+    assert!(Exchange::answered(response(options(), b"")).request().is_none());
 }
 
 #[test]

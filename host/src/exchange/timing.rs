@@ -44,7 +44,7 @@ impl Exchange {
 
     /// Adds `Server-Timing` to a head that is about to be decided, where the client is to be told.
     pub fn tell_timing(&self, response: &mut Response) {
-        if let Ok(fields) = response.fields()
+        if let Ok(fields) = response.fields_mut()
             && let Some(value) = self.server_timing()
         {
             // One that the handler's fields leave no room for is left out.

@@ -10,7 +10,7 @@ impl Exchange {
     /// Goes on as a WebSocket, whose handshake is sent.
     pub fn upgrade(&self) {
         let inner = &mut *self.lock();
-        inner.response = inner.response.remainder();
+        inner.response.compact();
         inner.is_websocket = true;
     }
 

@@ -120,16 +120,16 @@ fn add_response(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
 /// What is asked of the head so far.
 fn add_head(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     linker.func_wrap("status", |store: StoreContextMut<'_, GuestState>, (): ()| {
-        Ok((exchange(&store)?.response(|response| response.status()),))
+        Ok((exchange(&store)?.response(|response| response.head().status()),))
     })?;
     linker.func_wrap("fields", |store: StoreContextMut<'_, GuestState>, (): ()| {
         let line = |(name, value): (&str, &[u8])| (name.to_owned(), Bytes::copy_from_slice(value));
-        Ok((exchange(&store)?.response(|response| response.lines().map(line).collect::<Vec<_>>()),))
+        Ok((exchange(&store)?.response(|response| response.fields().map(line).collect::<Vec<_>>()),))
     })?;
     linker.func_wrap("field", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let (exchange, name) = (exchange(&store)?, name.to_str(&store)?);
         let value = exchange.response(|response| {
-            let mut lines = response.lines().filter(|(known, _)| known.eq_ignore_ascii_case(&name));
+            let mut lines = response.fields().filter(|(known, _)| known.eq_ignore_ascii_case(&name));
             lines.next().map(|(_, value)| Bytes::copy_from_slice(value))
         });
         Ok((value,))

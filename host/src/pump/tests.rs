@@ -10,12 +10,11 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::http::date::Date;
 use crate::http::version::Version;
+use crate::http1::encoder::{Http1Encoder, Http1Options};
 use crate::rate::Budget;
 use crate::response::{Response, ResponseOptions};
 
-fn date() -> Date {
-    *b"Sun, 06 Nov 1994 08:49:37 GMT"
-}
+const DATE: Date = *b"Sun, 06 Nov 1994 08:49:37 GMT";
 
 fn budget(per_second: u64, burst: u64, now: Instant) -> Budget {
     Budget::new(rate(per_second), burst, now)
@@ -27,19 +26,13 @@ fn rate(per_second: u64) -> NonZeroU64 {
 
 /// A response of `body`, whole in the output, and its length there.
 fn answered(body: &[u8]) -> (Exchange, usize) {
-    let options = ResponseOptions {
-        version: Version::Http11,
-        head_only: false,
-        keep_alive: true,
-        chunked: false,
-        status: 200,
-        coalesce: 0,
-        buffer_size: body.len(),
-    };
-    let mut response = Response::new(options, b"text/plain", BytesMut::new());
-    response.begin(Some(body.len() as u64), date).expect("nothing is sent");
-    response.write(body, date).expect("as long as declared");
-    response.finish(date).expect("not over");
+    let buffer_size = body.len();
+    let framing = Http1Options { version: Version::Http11, keep_alive: true, chunked: false, buffer_size };
+    let options = ResponseOptions { head_only: false, status: 200, coalesce: 0, buffer_size };
+    let mut response = Response::new(options, b"text/plain", Http1Encoder::new(framing, BytesMut::new()));
+    response.begin(Some(body.len() as u64), DATE).expect("nothing is sent");
+    response.write(body, DATE).expect("as long as declared");
+    response.finish(DATE).expect("not over");
     let length = response.output().len();
     (Exchange::answered(response), length)
 }

@@ -100,9 +100,10 @@ pub(crate) fn piece(chunked: bool, bytes: &[u8], output: &mut BytesMut) {
         return;
     }
     output.reserve(bytes.len() + CHUNK_BYTES);
-    output.extend_from_slice(&size_line(bytes.len()));
+    let Frame { before, after } = Frame::of_chunk(bytes.len());
+    output.extend_from_slice(&before);
     output.extend_from_slice(bytes);
-    output.extend_from_slice(CHUNK_END);
+    output.extend_from_slice(after);
 }
 
 fn push_field(name: &[u8], value: &[u8], output: &mut BytesMut) {
@@ -126,18 +127,26 @@ fn push_number(mut number: u64, output: &mut BytesMut) {
     output.extend_from_slice(&digits[at..]);
 }
 
-/// The line before the piece of a chunk: the digits of its size, and CRLF.
-pub(crate) type SizeLine = SmallVec<[u8; 18]>;
+/// What goes around a piece of the body on the wire.
+#[derive(Debug, Default)]
+pub(crate) struct Frame {
+    /// The line before the piece of a chunk: the digits of its size, and CRLF.
+    pub(crate) before: SmallVec<[u8; 18]>,
+    pub(crate) after: &'static [u8],
+}
 
-pub(crate) fn size_line(mut size: usize) -> SizeLine {
-    let mut line = *b"0000000000000000\r\n";
-    let mut at = line.len() - CHUNK_END.len();
-    loop {
-        at -= 1;
-        line[at] = b"0123456789abcdef"[size & 15];
-        size >>= 4;
-        if size == 0 {
-            return SmallVec::from_slice(&line[at..]);
+impl Frame {
+    /// That of a chunk of this size (RFC 9112 section 7.1).
+    pub(crate) fn of_chunk(mut size: usize) -> Self {
+        let mut line = *b"0000000000000000\r\n";
+        let mut at = line.len() - CHUNK_END.len();
+        loop {
+            at -= 1;
+            line[at] = b"0123456789abcdef"[size & 15];
+            size >>= 4;
+            if size == 0 {
+                return Self { before: SmallVec::from_slice(&line[at..]), after: CHUNK_END };
+            }
         }
     }
 }

@@ -1,8 +1,4 @@
-//! Answers of the host's own, in the place of a handler's or for want of one; and what a head says so far.
-//!
-//! It must not know why the host answers.
-
-use smallvec::SmallVec;
+//! Answers of the host's own: a text whose length is known.
 
 use super::{Response, ResponseError};
 use crate::http::date::Date;
@@ -11,22 +7,7 @@ use crate::http::date::Date;
 const TEXT: &[u8] = b"text/plain; charset=utf-8";
 
 impl Response {
-    /// Drops what a handler set and answers `text` in its place, with its length. Only before the head is decided.
-    ///
-    /// # Errors
-    /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
-    pub fn replace(
-        &mut self,
-        status: u16,
-        fields: &[(&str, &str)],
-        text: &str,
-        date: fn() -> Date,
-    ) -> Result<(), ResponseError> {
-        self.fields()?.clear();
-        self.answer(status, fields, text, date)
-    }
-
-    /// Answers `text`, with its length, beside the fields that are set. Only before the head is decided.
+    /// Answers `text`, with its length, beside the fields that are set. Only before the head is encoded.
     ///
     /// # Errors
     /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
@@ -35,7 +16,7 @@ impl Response {
         status: u16,
         fields: &[(&str, &str)],
         text: &str,
-        date: fn() -> Date,
+        date: Date,
     ) -> Result<(), ResponseError> {
         self.describe(status, fields, text)?;
         self.begin(Some(text.len() as u64), date)?;
@@ -46,31 +27,19 @@ impl Response {
         if self.is_over() { Ok(()) } else { self.finish(date) }
     }
 
-    /// Describes an answer whose body is to be `text`, beside the fields that are set. Only before the head is decided.
+    /// Describes an answer whose body is to be `text`, beside the fields that are set. Only before the head is encoded.
     ///
     /// # Errors
     /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
     pub fn describe(&mut self, status: u16, fields: &[(&str, &str)], text: &str) -> Result<(), ResponseError> {
         for (name, value) in fields {
-            self.fields()?.set(name, value.as_bytes())?;
+            self.fields_mut()?.set(name, value.as_bytes())?;
         }
         self.check_building()?;
-        self.status = status;
-        self.content_type = if text.is_empty() { SmallVec::new() } else { SmallVec::from_slice(TEXT) };
-        self.options.chunked = false;
+        self.head.set_status(status);
+        self.head.set_content_type(if text.is_empty() { b"" } else { TEXT });
+        self.is_whole = true;
         self.options.coalesce = 0;
         Ok(())
-    }
-
-    /// The fields as they stand, but for those that the host adds for the framing and the connection, and `date`.
-    pub fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let described = self.is_described() && !self.fields.contains("content-type");
-        let described = described.then_some(("content-type", &*self.content_type));
-        described.into_iter().chain(self.fields.all())
-    }
-
-    /// Whether it has a `content-type` of the host's, unless another is set.
-    pub(super) fn is_described(&self) -> bool {
-        !matches!(self.status, 204 | 304) && !self.content_type.is_empty()
     }
 }

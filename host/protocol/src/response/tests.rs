@@ -1,15 +1,27 @@
 use bytes::BytesMut;
 
-use super::{Date, Response, ResponseError, ResponseOptions};
+use super::{AfterResponse, Response, ResponseError, ResponseOptions};
+use crate::http::date::Date;
 use crate::http::fields::FieldError;
 use crate::http::version::Version::{self, Http10, Http11};
+use crate::http1::encoder::{Http1Encoder, Http1Options};
 
 mod framing;
 mod property;
 mod upgrade;
 
-fn date() -> Date {
-    *b"Sun, 06 Nov 1994 08:49:37 GMT"
+const DATE: Date = *b"Sun, 06 Nov 1994 08:49:37 GMT";
+
+/// What the request and the route say, of the response and of its framing.
+#[derive(Debug, Clone)]
+struct TestOptions {
+    version: Version,
+    head_only: bool,
+    keep_alive: bool,
+    chunked: bool,
+    status: u16,
+    coalesce: usize,
+    buffer_size: usize,
 }
 
 /// What every head of these tests begins with, unless its status is another.
@@ -46,8 +58,8 @@ enum End {
 }
 
 /// What a GET over HTTP/1.1 of a route without options asks for.
-fn options() -> ResponseOptions {
-    ResponseOptions {
+fn options() -> TestOptions {
+    TestOptions {
         version: Http11,
         head_only: false,
         keep_alive: true,
@@ -58,12 +70,22 @@ fn options() -> ResponseOptions {
     }
 }
 
-fn response(options: &ResponseOptions) -> Response {
-    Response::new(options.clone(), b"text/plain", BytesMut::new())
+fn new(options: &TestOptions, content_type: &[u8]) -> Response {
+    let TestOptions { version, head_only, keep_alive, chunked, status, coalesce, buffer_size } = *options;
+    let encoder = Http1Encoder::new(Http1Options { version, keep_alive, chunked, buffer_size }, BytesMut::new());
+    Response::new(ResponseOptions { head_only, status, coalesce, buffer_size }, content_type, encoder)
+}
+
+fn response(options: &TestOptions) -> Response {
+    new(options, b"text/plain")
+}
+
+fn keeps_alive(response: &Response) -> bool {
+    response.connection() == AfterResponse::KeepAlive
 }
 
 /// Makes all of `calls`, none of which is refused.
-fn made(options: &ResponseOptions, calls: &[Call]) -> Response {
+fn made(options: &TestOptions, calls: &[Call]) -> Response {
     let mut response = response(options);
     for call in calls {
         assert_eq!(make(&mut response, *call), Ok(()), "{call:?} of {calls:?}");
@@ -74,23 +96,23 @@ fn made(options: &ResponseOptions, calls: &[Call]) -> Response {
 fn make(response: &mut Response, call: Call) -> Result<(), ResponseError> {
     match call {
         Call::Status(code) => return response.set_status(code),
-        Call::Field(name, value) => response.fields()?.set(name, value.as_bytes())?,
-        Call::Write(piece) => return response.write(piece.as_bytes(), date),
+        Call::Field(name, value) => response.fields_mut()?.set(name, value.as_bytes())?,
+        Call::Write(piece) => return response.write(piece.as_bytes(), DATE),
         Call::Body(body) => {
-            response.begin(Some(body.len() as u64), date)?;
+            response.begin(Some(body.len() as u64), DATE)?;
             if !body.is_empty() {
-                response.write(body.as_bytes(), date)?;
+                response.write(body.as_bytes(), DATE)?;
             }
             if !response.is_over() {
-                response.finish(date)?;
+                response.finish(DATE)?;
             }
         }
         Call::Close => {
             response.forbid_keep_alive();
-            return response.finish(date);
+            return response.finish(DATE);
         }
-        Call::Cut => response.cut(),
-        Call::Flush => response.flush_held(),
+        Call::Cut => response.truncate(),
+        Call::Flush => response.flush_coalesced(),
         Call::Expect => response.expect_continue(),
         Call::Continue => response.interim_continue(),
     }
@@ -98,8 +120,8 @@ fn make(response: &mut Response, call: Call) -> Result<(), ResponseError> {
 }
 
 fn end(response: &Response) -> End {
-    assert_eq!(response.is_over(), response.is_cut() || !matches!(open_or_complete(response), End::Open));
-    match (response.is_cut(), response.needs_reset()) {
+    assert_eq!(response.is_over(), response.is_truncated() || !matches!(open_or_complete(response), End::Open));
+    match (response.is_truncated(), response.connection() == AfterResponse::Reset) {
         (true, true) => End::Reset,
         (true, false) => End::Cut,
         (false, _) => open_or_complete(response),
@@ -107,7 +129,7 @@ fn end(response: &Response) -> End {
 }
 
 fn open_or_complete(response: &Response) -> End {
-    match (response.is_over(), response.keeps_alive()) {
+    match (response.is_over(), keeps_alive(response)) {
         (false, _) => End::Open,
         (true, true) => End::KeepAlive,
         (true, false) => End::Close,
@@ -115,7 +137,7 @@ fn open_or_complete(response: &Response) -> End {
 }
 
 /// Checks the bytes behind [`START`], and the end.
-fn check(options: &ResponseOptions, calls: &[Call], expected: &str, expected_end: End) {
+fn check(options: &TestOptions, calls: &[Call], expected: &str, expected_end: End) {
     let response = made(options, calls);
     let output = String::from_utf8_lossy(response.output());
     assert_eq!(output, format!("{START}{expected}"), "{options:?} {calls:?}");
@@ -129,10 +151,10 @@ fn a_status_is_a_final_one() {
     }
     for (code, line) in [(200, "200 OK"), (299, "299 "), (404, "404 Not Found"), (599, "599 ")] {
         let response = made(&options(), &[Call::Status(code), Call::Body("a")]);
-        assert_eq!(response.status(), code);
+        assert_eq!(response.head().status(), code);
         assert!(response.output().starts_with(format!("HTTP/1.1 {line}\r\n").as_bytes()), "{code}");
     }
-    let route = ResponseOptions { status: 201, ..options() };
+    let route = TestOptions { status: 201, ..options() };
     assert!(made(&route, &[Call::Body("a")]).output().starts_with(b"HTTP/1.1 201 Created\r\n"));
     assert!(made(&route, &[Call::Status(202), Call::Body("a")]).output().starts_with(b"HTTP/1.1 202 Accepted\r\n"));
 }
@@ -161,8 +183,8 @@ fn fields_follow_those_of_the_host_or_take_their_place() {
 
 #[test]
 fn a_route_without_a_content_type_names_none() {
-    let mut response = Response::new(options(), b"", BytesMut::new());
-    assert_eq!(response.write(b"", date), Ok(()));
+    let mut response = new(&options(), b"");
+    assert_eq!(response.write(b"", DATE), Ok(()));
     let expected =
         b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(response.output(), expected);
@@ -214,9 +236,9 @@ fn an_answer_of_the_host_takes_the_place_of_what_a_handler_set() {
     let set = [Call::Status(201), Call::Field("X-One", "1"), Call::Field("Content-Length", "7")];
     let start = "HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     let described = "Content-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n";
-    let head = ResponseOptions { head_only: true, ..options() };
-    let coalesced = ResponseOptions { coalesce: 8, ..options() };
-    let table: &[(&ResponseOptions, &str, String)] = &[
+    let head = TestOptions { head_only: true, ..options() };
+    let coalesced = TestOptions { coalesce: 8, ..options() };
+    let table: &[(&TestOptions, &str, String)] = &[
         (&options(), "busy\n", format!("{start}{described}Content-Length: 5\r\n\r\nbusy\n")),
         (&coalesced, "busy\n", format!("{start}{described}Content-Length: 5\r\n\r\nbusy\n")),
         (&options(), "", format!("{start}Retry-After: 1\r\nContent-Length: 0\r\n\r\n")),
@@ -224,13 +246,14 @@ fn an_answer_of_the_host_takes_the_place_of_what_a_handler_set() {
     ];
     for (options, text, expected) in table {
         let mut response = made(options, &set);
-        assert_eq!(response.replace(503, &[("Retry-After", "1")], text, date), Ok(()));
+        response.fields_mut().expect("the head is not sent").clear();
+        assert_eq!(response.answer(503, &[("Retry-After", "1")], text, DATE), Ok(()));
         assert_eq!(String::from_utf8_lossy(response.output()), *expected);
         assert_eq!(end(&response), End::KeepAlive);
     }
     let mut sent = made(&options(), &[Call::Write("a")]);
-    assert_eq!(sent.replace(500, &[], "", date), Err(ResponseError::HeadSent));
-    assert_eq!(made(&options(), &[Call::Cut]).replace(500, &[], "", date), Err(ResponseError::Closed));
+    assert_eq!(sent.answer(500, &[], "", DATE), Err(ResponseError::HeadSent));
+    assert_eq!(made(&options(), &[Call::Cut]).answer(500, &[], "", DATE), Err(ResponseError::Closed));
 }
 
 // RFC 9110 section 10.1.1
@@ -250,7 +273,7 @@ fn a_final_response_in_place_of_an_awaited_interim_one_ends_the_connection() {
         assert!(rest.is_some(), "{calls:?} {output}");
         assert_eq!(end(&response), *expected_end, "{calls:?}");
     }
-    let refused = ResponseOptions { keep_alive: false, ..options() };
+    let refused = TestOptions { keep_alive: false, ..options() };
     assert_eq!(end(&made(&refused, &[Call::Expect, Call::Continue, Call::Body("")])), End::Close);
 }
 
@@ -271,7 +294,7 @@ fn the_output_is_forgotten_as_it_is_sent() {
 fn there_is_room_for_four_pieces_and_within_64_kib_unless_one_is_larger() {
     let table = [(1, 4), (16, 64), (16_384, 65_536), (20_000, 65_536), (65_536, 65_536), (100_000, 100_000)];
     for (buffer_size, high_water) in table {
-        let mut response = made(&ResponseOptions { buffer_size, ..options() }, &[Call::Write("a")]);
+        let mut response = made(&TestOptions { buffer_size, ..options() }, &[Call::Write("a")]);
         assert_eq!(response.max_piece(), buffer_size);
         response.advance(response.output().len());
         while response.has_room() {
@@ -287,33 +310,33 @@ fn there_is_room_for_four_pieces_and_within_64_kib_unless_one_is_larger() {
 fn keep_alive_that_is_forbidden_is_not_won_back_by_a_body_that_comes() {
     type Come = fn(&mut Response);
     for come in [Response::interim_continue as Come, Response::body_has_come as Come] {
-        let mut response = Response::new(options(), b"", BytesMut::new());
+        let mut response = new(&options(), b"");
         response.expect_continue();
         response.forbid_keep_alive_in_head();
         come(&mut response);
-        response.finish(date).expect("it is not over");
+        response.finish(DATE).expect("it is not over");
         let head = String::from_utf8_lossy(response.output()).into_owned();
-        assert!(head.contains("\r\nConnection: close\r\n") && !response.keeps_alive(), "{head}");
+        assert!(head.contains("\r\nConnection: close\r\n") && !keeps_alive(&response), "{head}");
     }
 }
 
 #[test]
 fn keep_alive_stands_once_the_head_has_said_so() {
-    let mut response = Response::new(options(), b"", BytesMut::new());
-    response.write(b"Hello", date).expect("it is not over");
+    let mut response = new(&options(), b"");
+    response.write(b"Hello", DATE).expect("it is not over");
     response.forbid_keep_alive_in_head();
-    response.finish(date).expect("it is not over");
-    assert!(response.keeps_alive());
+    response.finish(DATE).expect("it is not over");
+    assert!(keeps_alive(&response));
 }
 
 #[test]
 fn a_buffer_that_is_emptied_in_part_does_not_grow_past_what_can_wait() {
     for (buffer_size, most) in [(16_384, 65_536 + 16_384), (100_000, 200_000), (1, 16)] {
-        let mut response = made(&ResponseOptions { buffer_size, ..options() }, &[]);
+        let mut response = made(&TestOptions { buffer_size, ..options() }, &[]);
         let piece = "x".repeat(buffer_size);
         for _ in 0..100 {
             while response.has_room() {
-                assert_eq!(response.write(piece.as_bytes(), date), Ok(()));
+                assert_eq!(response.write(piece.as_bytes(), DATE), Ok(()));
             }
             response.advance(response.output().len() / 3);
         }
@@ -327,9 +350,7 @@ fn a_declared_length_is_contradicted_by_any_other_until_the_head_is_sent() {
     let mut declared = made(&options(), &[Call::Field("content-length", "3")]);
     assert_eq!([2, 3, 4].map(|length| declared.contradicts(length)), [true, false, true]);
     assert!(!response(&options()).contradicts(0));
-    assert!(
-        !made(&ResponseOptions { head_only: true, ..options() }, &[Call::Field("content-length", "3")]).contradicts(0)
-    );
+    assert!(!made(&TestOptions { head_only: true, ..options() }, &[Call::Field("content-length", "3")]).contradicts(0));
     assert_eq!(make(&mut declared, Call::Write("a")), Ok(()));
     assert!(!declared.contradicts(0));
 }

@@ -2,7 +2,6 @@
 
 use super::{Response, ResponseError, ResponseState};
 use crate::http::date::Date;
-use crate::http1::encode::{self, Framing, Upgrade};
 
 /// Fields of the handshake that are the host's to say: another key's answer, extensions that nobody speaks.
 const UPGRADE_FIELDS: [&str; 2] = ["sec-websocket-accept", "sec-websocket-extensions"];
@@ -13,24 +12,14 @@ impl Response {
     ///
     /// # Errors
     /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
-    pub fn switch_to_websocket(&mut self, accept: &str, date: fn() -> Date) -> Result<(), ResponseError> {
-        self.check_building()?;
+    pub fn switch_to_websocket(&mut self, accept: &str, date: Date) -> Result<(), ResponseError> {
+        let fields = self.fields_mut()?;
         for name in UPGRADE_FIELDS {
-            self.fields.remove(name);
+            fields.remove(name);
         }
-        self.status = 101;
-        self.keep_alive = false;
-        let head = encode::Head {
-            status: self.status,
-            date: (!self.fields.contains("date")).then(date),
-            content_type: None,
-            fields: &self.fields,
-            framing: Framing::NoBody,
-            upgrade: Some(Upgrade::Done { accept }),
-            connection: Some("Upgrade"),
-        };
-        encode::head(&head, &mut self.output);
-        self.has_head = true;
+        self.head.set_status(101);
+        self.encoder.switch_to_websocket(&self.head, accept, date);
+        self.head_sent = true;
         self.state = ResponseState::Complete;
         Ok(())
     }

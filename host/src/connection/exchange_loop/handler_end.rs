@@ -81,7 +81,7 @@ where
                 Some(error)
                     if building
                         && matches!(outcome, Outcome::Body(_))
-                        && self.exchange.response(|response| response.status()) < 400 =>
+                        && self.exchange.response(|response| response.head().status()) < 400 =>
                 {
                     HandlerEnd::Failed(error.status(), String::new())
                 }
@@ -128,9 +128,9 @@ where
                 self.exchange.tell_timing(response);
             }
             // A response that is not over can begin, and end.
-            let _ = response.begin(Some(length), clock::date);
+            let _ = response.begin(Some(length), clock::date());
             if length == 0 {
-                let _ = response.finish(clock::date);
+                let _ = response.finish(clock::date());
             } else {
                 self.last_piece = body;
             }
@@ -144,7 +144,7 @@ where
         }
         let tail = &mut self.last_piece;
         self.exchange.response(|response| {
-            if let Ok(sent @ 1..) = self.exchange.write_through(response, tail) {
+            if let Ok(sent @ 1..) = self.exchange.write_direct(response, tail) {
                 tail.advance(sent);
                 if !tail.is_empty() && response.output().is_empty() {
                     // The client may take more at once.
@@ -153,7 +153,7 @@ where
             }
             while !tail.is_empty() && response.has_room() {
                 let piece = tail.len().min(response.max_piece());
-                if response.write(&tail[..piece], clock::date).is_err() {
+                if response.write(&tail[..piece], clock::date()).is_err() {
                     // Longer than was declared after the head was sent: the length stands, the rest is dropped.
                     tail.clear();
                     break;
@@ -162,7 +162,7 @@ where
             }
             if tail.is_empty() && !response.is_over() {
                 // It is not over, so it can end.
-                let _ = response.finish(clock::date);
+                let _ = response.finish(clock::date());
             }
         });
         !self.last_piece.is_empty()
@@ -175,7 +175,7 @@ where
         self.exchange.clear_unsealed();
         self.exchange.response(|response| {
             if !response.is_building() {
-                return response.cut();
+                return response.truncate();
             }
             if !drains {
                 response.forbid_keep_alive();

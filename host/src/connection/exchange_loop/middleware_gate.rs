@@ -113,7 +113,7 @@ pub(in crate::connection) fn substitute(exchange: &Exchange, request: u64, code:
     let written = page.write(asked, fields);
     exchange.clear_unsealed();
     exchange.response(|response| {
-        if response.fields().is_ok() {
+        if response.fields_mut().is_ok() {
             // The head is not sent, and the fields are the host's own.
             let _ = written.describe(response);
         }

@@ -13,7 +13,7 @@ where
     pub(super) fn leave_open(&mut self) {
         let (name, request) = (self.route, self.id);
         let is_over = self.exchange.response(|response| {
-            response.flush_held();
+            response.flush_coalesced();
             response.is_over()
         });
         let parked = self.parking.filter(|_| !is_over).map(|(worker, route)| worker.park(route)).transpose();

@@ -42,7 +42,7 @@ impl PendingUpgrade {
     /// # Errors
     /// The handler has begun another answer.
     pub(in crate::connection) fn answer(&self) -> Result<(), ResponseError> {
-        self.template.exchange.response(|response| response.switch_to_websocket(self.accept.as_str(), clock::date))
+        self.template.exchange.response(|response| response.switch_to_websocket(self.accept.as_str(), clock::date()))
     }
 
     /// The WebSocket, after the answer was sent.

@@ -1,13 +1,16 @@
 //! Exact bytes: every framing of RFC 9112 section 6.3 by version, option and status.
 
-use super::{Call, End, Http10, Http11, ResponseError, ResponseOptions, Version, check, date, made, make, options};
+use super::{
+    AfterResponse, Call, DATE, End, Http10, Http11, ResponseError, TestOptions, Version, check, keeps_alive, made,
+    make, options,
+};
 
 /// A version, the option `chunked` and whether the client allows keep-alive; and what is to come of them.
 type Row = (Version, bool, bool, &'static str, End);
 
 fn check_rows(calls: &[Call], rows: &[Row]) {
     for &(version, chunked, keep_alive, expected, end) in rows {
-        check(&ResponseOptions { version, chunked, keep_alive, ..options() }, calls, expected, end);
+        check(&TestOptions { version, chunked, keep_alive, ..options() }, calls, expected, end);
     }
 }
 
@@ -67,13 +70,13 @@ fn writes_are_a_chunk_each_or_end_with_the_connection() {
 
 #[test]
 fn the_size_of_a_chunk_is_in_lower_case_hexadecimal_without_leading_zeros() {
-    let options = ResponseOptions { buffer_size: 1 << 20, ..options() };
+    let options = TestOptions { buffer_size: 1 << 20, ..options() };
     for (size, digits) in [(1, "1"), (10, "a"), (15, "f"), (16, "10"), (255, "ff"), (4096, "1000"), (1 << 20, "100000")]
     {
         let mut response = made(&options, &[Call::Write("a")]);
         response.advance(response.output().len());
         let piece = vec![b'x'; size];
-        assert_eq!(response.write(&piece, date), Ok(()));
+        assert_eq!(response.write(&piece, DATE), Ok(()));
         let expected = [digits.as_bytes(), b"\r\n", &piece, b"\r\n"].concat();
         assert!(response.output() == expected, "{size}");
     }
@@ -105,7 +108,7 @@ fn a_body_shorter_than_declared_is_cut_and_a_longer_one_refused() {
     assert_eq!(make(&mut response, Call::Write("cde")), Ok(()));
     assert_eq!(make(&mut response, Call::Write("f")), Err(ResponseError::Invalid));
     assert_eq!(make(&mut response, Call::Write("")), Ok(()));
-    assert_eq!((response.body_bytes(), response.keeps_alive()), (5, true));
+    assert_eq!((response.body_bytes(), keeps_alive(&response)), (5, true));
     assert!(response.output().ends_with(b"\r\n\r\nabcde"));
 }
 
@@ -127,7 +130,7 @@ fn a_head_request_gets_the_head_alone() {
         (Http11, true, &[declared, Call::Write("abcdef")], "Content-Length: 5\r\n\r\n"),
     ];
     for &(version, chunked, calls, expected) in table {
-        let options = ResponseOptions { version, chunked, head_only: true, ..options() };
+        let options = TestOptions { version, chunked, head_only: true, ..options() };
         check(&options, calls, expected, End::KeepAlive);
         let mut response = made(&options, calls);
         assert_eq!(make(&mut response, Call::Write("a")), Err(ResponseError::Closed), "{calls:?}");
@@ -153,11 +156,11 @@ fn a_status_without_a_body_frames_none() {
         for calls in calls {
             for (version, connection) in [(Http11, ""), (Http10, "Connection: keep-alive\r\n")] {
                 for head_only in [false, true] {
-                    let options = ResponseOptions { version, head_only, ..options() };
+                    let options = TestOptions { version, head_only, ..options() };
                     let response = made(&options, &[&[Call::Status(code)], *calls].concat());
                     let output = String::from_utf8_lossy(response.output());
                     assert_eq!(output, format!("HTTP/1.1 {head}{connection}\r\n"), "{calls:?}");
-                    assert!(response.keeps_alive(), "{code} {calls:?}");
+                    assert!(keeps_alive(&response), "{code} {calls:?}");
                 }
             }
         }
@@ -166,10 +169,10 @@ fn a_status_without_a_body_frames_none() {
 
 #[test]
 fn what_is_cut_never_looks_complete() {
-    let http10 = ResponseOptions { version: Http10, ..options() };
-    let coalesced = ResponseOptions { coalesce: 8, ..options() };
+    let http10 = TestOptions { version: Http10, ..options() };
+    let coalesced = TestOptions { coalesce: 8, ..options() };
     let declared = Call::Field("content-length", "5");
-    let table: &[(&ResponseOptions, &[Call], &str, End)] = &[
+    let table: &[(&TestOptions, &[Call], &str, End)] = &[
         (&options(), &[Call::Write("abc"), Call::Cut], "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", End::Cut),
         (&coalesced, &[Call::Write("abc"), Call::Cut], "Transfer-Encoding: chunked\r\n\r\n", End::Cut),
         (&options(), &[declared, Call::Write("abc"), Call::Cut], "Content-Length: 5\r\n\r\nabc", End::Cut),
@@ -186,14 +189,14 @@ fn what_is_cut_never_looks_complete() {
 fn what_is_cut_before_its_head_sends_not_one_byte() {
     let response = made(&options(), &[Call::Status(201), Call::Field("a", "b"), Call::Cut]);
     assert_eq!(response.output(), b"");
-    assert!(response.is_cut() && !response.needs_reset() && !response.keeps_alive());
+    assert!(response.is_truncated() && response.connection() == AfterResponse::Close);
 }
 
 #[test]
 fn a_close_finishes_what_was_written() {
     let chunks = "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
     check(&options(), &[Call::Write("a"), Call::Close], chunks, End::Close);
-    let http10 = ResponseOptions { version: Http10, ..options() };
+    let http10 = TestOptions { version: Http10, ..options() };
     check(&http10, &[Call::Write("a"), Call::Close], "Connection: close\r\n\r\na", End::Close);
     let head = "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n";
     check(&options(), &[Call::Close], head, End::Close);
@@ -201,7 +204,7 @@ fn a_close_finishes_what_was_written() {
 
 #[test]
 fn coalesced_writes_wait_until_they_are_worth_a_chunk() {
-    let options = ResponseOptions { coalesce: 4, buffer_size: 8, ..options() };
+    let options = TestOptions { coalesce: 4, buffer_size: 8, ..options() };
     let head = "Transfer-Encoding: chunked\r\n\r\n";
     let table: &[(&[Call], &str, End)] = &[
         (&[Call::Write("abc")], "", End::Open),
@@ -221,7 +224,7 @@ fn coalesced_writes_wait_until_they_are_worth_a_chunk() {
             calls.iter().map(|call| if let Call::Write(text) | Call::Body(text) = call { text } else { "" }).collect();
         assert_eq!(made(&options, calls).body_bytes(), plain.len() as u64, "{calls:?}");
     }
-    let close_delimited = ResponseOptions { version: Http10, ..options };
+    let close_delimited = TestOptions { version: Http10, ..options };
     check(&close_delimited, &[Call::Write("abc")], "Connection: close\r\n\r\n", End::Open);
     check(&close_delimited, &[Call::Write("abc"), Call::Body("d")], "Connection: close\r\n\r\nabcd", End::Close);
 }

@@ -1,11 +1,9 @@
 //! What was accepted is what a client decodes, in any order of calls.
 
-use std::io;
-
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::{End, Http10, Http11, Response, ResponseError, ResponseOptions, date, end, response};
+use super::{DATE, End, Http10, Http11, Response, ResponseError, TestOptions, end, response};
 use crate::http1::decode::{BodyDecoder, Decoded};
 use crate::http1::framing::BodyFraming;
 
@@ -18,7 +16,7 @@ enum Step {
     /// So many bytes are written, if there is room and no more than one piece.
     Write(usize),
     /// So many bytes are written past the output, where nothing waits before them, and the client takes so many at once.
-    Through(usize, usize),
+    Direct(usize, usize),
     /// The client takes so many bytes.
     Take(usize),
     Flush,
@@ -30,7 +28,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         12 => (1..80_usize).prop_map(Step::Write),
         6 => (0..300_usize).prop_map(Step::Take),
-        4 => (1..400_usize, 0..700_usize).prop_map(|(bytes, taken)| Step::Through(bytes, taken)),
+        4 => (1..400_usize, 0..700_usize).prop_map(|(bytes, taken)| Step::Direct(bytes, taken)),
         1 => Just(Step::Flush),
         1 => Just(Step::Finish),
         1 => Just(Step::Cut),
@@ -38,10 +36,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..60)
 }
 
-fn options() -> impl Strategy<Value = ResponseOptions> {
+fn options() -> impl Strategy<Value = TestOptions> {
     let switches = any::<[bool; 4]>();
     (switches, 1..64_usize, 0..40_usize).prop_map(
-        |([http11, head_only, keep_alive, chunked], buffer_size, coalesce)| ResponseOptions {
+        |([http11, head_only, keep_alive, chunked], buffer_size, coalesce)| TestOptions {
             version: if http11 { Http11 } else { Http10 },
             head_only,
             keep_alive,
@@ -75,7 +73,7 @@ impl Run {
 
     fn write(&mut self, bytes: usize) -> Result<(), ResponseError> {
         let piece = self.next(bytes.min(self.response.max_piece()));
-        self.response.write(&piece, date)?;
+        self.response.write(&piece, DATE)?;
         if !self.response.is_over() {
             self.accepted.extend_from_slice(&piece);
         }
@@ -83,14 +81,13 @@ impl Run {
     }
 
     /// Writes past the output, to a client that takes `taken` bytes, or none as long as it takes no more.
-    fn write_through(&mut self, bytes: usize, taken: usize) -> Result<(), ResponseError> {
+    fn write_direct(&mut self, bytes: usize, taken: usize) -> Result<(), ResponseError> {
         let (chunk, received) = (self.next(bytes), &mut self.received);
-        let accepted = self.response.write_through(&chunk, date, |slices| {
-            let all = slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<u8>>();
-            let taken = taken.min(all.len());
-            received.extend_from_slice(&all[..taken]);
-            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
-        })?;
+        let pieces = self.response.direct_pieces(&chunk, DATE)?;
+        let all: Vec<u8> = pieces.slices(self.response.output()).iter().flat_map(|slice| slice.to_vec()).collect();
+        let taken = taken.min(all.len());
+        received.extend_from_slice(&all[..taken]);
+        let accepted = self.response.sent_direct(&pieces, taken);
         self.accepted.extend_from_slice(&chunk[..accepted]);
         Ok(())
     }
@@ -103,18 +100,18 @@ impl Run {
                 Err(ResponseError::Closed) => assert!(over),
                 Err(error) => assert_eq!(error, ResponseError::Invalid),
             },
-            Step::Through(bytes, taken) if self.response.output.is_empty() && self.response.held.is_empty() => {
-                match self.write_through(bytes, taken) {
+            Step::Direct(bytes, taken) if self.response.output().is_empty() && self.response.coalesced.is_empty() => {
+                match self.write_direct(bytes, taken) {
                     Ok(()) => assert!(!over),
                     Err(ResponseError::Closed) => assert!(over),
                     Err(error) => assert_eq!(error, ResponseError::Invalid),
                 }
             }
-            Step::Write(_) | Step::Through(..) => {}
+            Step::Write(_) | Step::Direct(..) => {}
             Step::Take(bytes) => self.take(bytes),
-            Step::Flush => self.response.flush_held(),
-            Step::Finish => assert_eq!(self.response.finish(date).is_err(), over),
-            Step::Cut => self.response.cut(),
+            Step::Flush => self.response.flush_coalesced(),
+            Step::Finish => assert_eq!(self.response.finish(DATE).is_err(), over),
+            Step::Cut => self.response.truncate(),
         }
     }
 }
@@ -158,7 +155,7 @@ proptest! {
     ) {
         let mut run = Run { response: response(&options), accepted: Vec::new(), received: Vec::new() };
         if let Some(declared) = declared {
-            let fields = run.response.fields().expect("nothing is sent");
+            let fields = run.response.fields_mut().expect("nothing is sent");
             fields.set("content-length", declared.to_string().as_bytes()).expect("a length");
         }
         // At most a piece short of the high water, then what was held back, a piece, and the last chunk.
@@ -170,7 +167,7 @@ proptest! {
         }
         let began = !run.response.is_building();
         if !run.response.is_over() {
-            prop_assert_eq!(run.response.finish(date), Ok(()));
+            prop_assert_eq!(run.response.finish(DATE), Ok(()));
         }
         run.take(usize::MAX);
         prop_assert_eq!(run.response.body_bytes(), run.accepted.len() as u64);
@@ -198,7 +195,7 @@ proptest! {
             End::Reset => prop_assert!(run.accepted.starts_with(&decoded) && framing.is_none()),
             End::Open => prop_assert!(false, "it was finished"),
         }
-        prop_assert_eq!(end == End::KeepAlive, !head.contains("Connection: close") && whole && !run.response.is_cut());
+        prop_assert_eq!(end == End::KeepAlive, !head.contains("Connection: close") && whole && !run.response.is_truncated());
         prop_assert!(options.version == Http11 || framing != Some(BodyFraming::Chunked));
     }
 }
