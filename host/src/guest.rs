@@ -14,6 +14,7 @@ mod component_facts;
 mod engine;
 mod epoch;
 mod error_text;
+mod grants;
 mod imports;
 mod instance;
 mod instance_pool;
@@ -45,6 +46,7 @@ use crate::options::Options;
 pub use compile_process::child::compile_for;
 pub use component::{Declaration, Handler, LoadError};
 pub use engine::{Engine, EngineError, EngineOptions, InvocationPermit};
+pub use grants::Grants;
 pub use load_attempt::{Effort, LoadAttempt};
 pub use message::MessageReply;
 pub use middleware::{Middleware, Step};
@@ -75,6 +77,8 @@ pub struct Invocation {
     pub exchange: Arc<Exchange>,
     /// The options of the route, or of the middleware.
     pub options: Arc<Options>,
+    /// What it may reach.
+    pub grants: Grants,
     /// The name of one or the other, for the log.
     pub route: Arc<str>,
     /// The number of the handler whose request it is ([`Handler::number`]): it gets its share of the processor.

@@ -35,6 +35,7 @@ mod route;
 mod segment;
 mod suggestions;
 mod table;
+mod target;
 mod watch;
 
 pub use current::Current;
@@ -53,4 +54,5 @@ pub use pending::PendingRoute;
 pub use route::{Mount, Route, RoutePermit};
 pub use suggestions::{Similarity, suggest};
 pub use table::{Lookup, MountedRoute, Params, RouteTable};
+pub use target::RouteTarget;
 pub use watch::WatchError;

@@ -13,25 +13,18 @@ use crate::exchange::Exchange;
 use crate::guest::{CallError, Invocation, Outcome, Step};
 use crate::routes::{ChainLink, LoadedMiddleware, Route};
 
-/// Who answers, where all of the chain goes on.
-#[derive(Debug)]
-pub(super) enum Responder<'r> {
-    /// The route's handler.
-    Handler,
-    /// The host.
-    Host(Box<HostResponse<'r>>),
-}
-
-/// Shows the request to the chain and then, where all of it goes on, to the answerer.
+/// Calls the chain's `on-request`, the outermost middleware first. If none ends the request, the route's target answers it,
+/// or `host_response` does in its place.
 pub(super) async fn on_request(
     route: &Route,
     invocation: Invocation,
-    answerer: Responder<'_>,
+    host_response: Option<Box<HostResponse<'_>>>,
 ) -> Result<Outcome, CallError> {
     let exchange = invocation.exchange.clone();
     for layer in layers(route, &exchange).filter(|layer| layer.component.sees_requests()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
-        let step = layer.component.on_request(called(layer, &exchange, invocation.handler, invocation.id)).await?;
+        let step =
+            layer.component.on_request(layer.invocation(exchange.clone(), invocation.handler, invocation.id)).await?;
         exchange.leave();
         match step {
             Step::End(outcome) => return Ok(outcome),
@@ -39,9 +32,9 @@ pub(super) async fn on_request(
             Step::Next => {}
         }
     }
-    match answerer {
-        Responder::Handler => route.handler.call(invocation).await,
-        Responder::Host(refusal) => Ok(answer(&exchange, &refusal, invocation.id)),
+    match host_response {
+        None => route.target.call(invocation).await,
+        Some(response) => Ok(answer(&exchange, &response, invocation.id)),
     }
 }
 
@@ -56,7 +49,8 @@ pub(super) async fn on_response(
     let mut failed = None;
     for layer in layers(&route, &exchange).rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
-        if let Err(error) = layer.component.on_response(called(layer, &exchange, route.handler.number(), id)).await {
+        let invocation = layer.invocation(exchange.clone(), route.target.number(), id);
+        if let Err(error) = layer.component.on_response(invocation).await {
             tell(&route.mount.name, &route.options.log, error_detail, id, &exchange, &error);
             let details = explain(error_detail, &route.mount.name, &exchange, &error);
             failed = Some(substitute(&exchange, id, error.status(), &details));
@@ -74,11 +68,6 @@ fn layers<'r>(route: &'r Route, exchange: &'r Exchange) -> impl DoubleEndedItera
     let path = exchange.request().map(|request| request.head.path());
     let is_for = move |link: &&ChainLink| path.is_none_or(|path| link.is_for(path));
     route.chain.iter().filter(is_for).map(|link| &*link.layer)
-}
-
-/// The call of a middleware for a request of the route whose handler has that number.
-fn called(layer: &LoadedMiddleware, exchange: &Arc<Exchange>, handler: u64, id: u64) -> Invocation {
-    Invocation { exchange: exchange.clone(), options: layer.options.clone(), route: layer.name.clone(), handler, id }
 }
 
 /// The host's answer, beside what the chain has set.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Connection;
-use super::chain::Responder;
 use super::exchange_loop::{ConnectionIo, ExchangeLoop, RETRY, Served};
 use super::host_response::{HostResponse, NoRoute, find};
 use super::request_framing::{LAST, RequestFraming};
@@ -55,7 +54,7 @@ impl Connection {
             && let Lookup::Found { route, params } = table.lookup(head.method(), head.path())
         {
             let request = Box::new(Request { head, params, peer: self.peer.ip() });
-            return Box::pin(self.call(terms, route.clone(), request, Responder::Handler));
+            return Box::pin(self.call(terms, route.clone(), request, None));
         }
         drop(table);
         Box::pin(self.serve_otherwise(terms, head))
@@ -74,13 +73,12 @@ impl Connection {
                 // The request keeps its route, and not the others with it.
                 drop(table);
                 let request = request(head, params, self.peer.ip());
-                self.call(terms, route, request, Responder::Handler).await
+                self.call(terms, route, request, None).await
             }
             // Where there are routes and none of them answers, the chain of the first sees it.
             Err(NoRoute { refusal, first: Some(first) }) if first.is_guarded_at(head.path()) => {
-                let answerer = Responder::Host(Box::new(refusal));
                 let request = request(head, Params::new(), self.peer.ip());
-                self.call(terms, first.clone(), request, answerer).await
+                self.call(terms, first.clone(), request, Some(Box::new(refusal))).await
             }
             Err(NoRoute { refusal, first: _ }) => self.reply(&terms, Some(&head), refusal).await,
         }

@@ -146,7 +146,7 @@ where
         upgrade: Option<Box<PendingUpgrade>>,
     ) {
         (self.route, self.id, self.quota) = (&route.mount.name, id, Some(&route.options.log));
-        self.number = route.handler.number();
+        self.number = route.target.number();
         (self.parking, self.upgrade) = (Some((worker, route)), upgrade);
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Connection;
-use super::chain::{self, Responder};
+use super::chain;
 use super::exchange_loop::{ExchangeLoop, RETRY, Served};
 use super::host_response::HostResponse;
 use super::request_framing::RequestFraming;
@@ -16,7 +16,6 @@ use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
 use crate::exchange::{Exchange, Measured, Request, Timing};
-use crate::guest::Invocation;
 use crate::http::head::RequestHead;
 use crate::http1::decode::BodyDecoder;
 use crate::http1::encoder::{Http1Encoder, Http1Options};
@@ -51,16 +50,17 @@ struct ExchangeParts {
     request_log: Option<Box<RequestLog>>,
 }
 
-/// Finds out whether a route, or who answers in its handler's place, may answer a request; else what the host does.
+/// Admits a request that a route's target is to answer, or the host in its place. If it is not admitted: the host's
+/// response to it.
 fn admit<'p>(
     terms: &RequestFraming,
     route: &'p Route,
     head: &RequestHead,
-    answerer: &Responder<'_>,
+    is_for_target: bool,
     worker: &'p Worker,
 ) -> Result<Admitted<'p>, HostResponse<'static>> {
     let settings = &route.options.settings;
-    let opens = settings.websocket && matches!(answerer, Responder::Handler);
+    let opens = settings.websocket && is_for_target;
     let accept = opens.then(|| handshake::check(head, terms.framing)).transpose().map_err(of_handshake)?;
     let decoder = BodyDecoder::new(terms.framing, settings.max_body);
     if decoder.failure().is_some() {
@@ -75,20 +75,20 @@ fn admit<'p>(
 }
 
 impl Connection {
-    /// Calls a route's chain and its handler, or who answers in its place; where there is no room, or the request is not
-    /// one for the route, answers so.
+    /// Calls a route's chain and its target. With a `host_response` that is sent in the target's place. If the request is
+    /// not admitted, says so to the client.
     #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
     pub(super) fn call<'c>(
         &'c mut self,
         terms: RequestFraming,
         route: Arc<Route>,
         request: Box<Request>,
-        answerer: Responder<'c>,
+        host_response: Option<Box<HostResponse<'c>>>,
     ) -> impl Future<Output = Result<Served, CloseReason>> + Send + 'c {
         async move {
             let worker = self.worker.clone();
             let Admitted { accept, decoder, guarded, _admission } =
-                match admit(&terms, &route, &request.head, &answerer, &worker) {
+                match admit(&terms, &route, &request.head, host_response.is_none(), &worker) {
                     Ok(admitted) => admitted,
                     Err(refusal) => return Box::pin(self.reply(&terms, Some(&request.head), refusal)).await,
                 };
@@ -96,17 +96,11 @@ impl Connection {
             let ExchangeParts { exchange, id, body_reader, pump, upgrade, request_log } =
                 self.set_up(&terms, &route, request, decoder, accept);
             let settings = &route.options.settings;
-            let invocation = Invocation {
-                exchange: exchange.clone(),
-                options: route.options.clone(),
-                route: route.mount.name.clone(),
-                handler: route.handler.number(),
-                id,
-            };
+            let invocation = route.invocation(exchange.clone(), id);
             let io = self.io(&worker.config().timeouts);
-            let mut served = match answerer {
-                Responder::Handler if !guarded => {
-                    let handler = std::pin::pin!(Some(route.handler.call(invocation)));
+            let mut served = match host_response {
+                None if !guarded => {
+                    let handler = std::pin::pin!(Some(route.target.call(invocation)));
                     let mut exchange_loop = ExchangeLoop::new(io, exchange.clone(), handler, body_reader, pump);
                     exchange_loop.serve(&route, id, &worker, upgrade);
                     if settings.reuse == 1 && worker.gathers() {
@@ -114,9 +108,9 @@ impl Connection {
                     }
                     exchange_loop.run().await
                 }
-                Responder::Handler | Responder::Host(_) => {
+                host_response => {
                     let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
-                    let mut handler = Box::pin(Some(chain::on_request(&route, invocation, answerer)));
+                    let mut handler = Box::pin(Some(chain::on_request(&route, invocation, host_response)));
                     let mut exchange_loop =
                         ExchangeLoop::new(io, exchange.clone(), handler.as_mut(), body_reader, pump);
                     exchange_loop.serve(&route, id, &worker, upgrade);
@@ -147,7 +141,7 @@ impl Connection {
         let worker = &self.worker;
         let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
         let mut exchange = exchange(terms, settings, request, measured);
-        exchange.allow_push(worker.hub().clone(), route.tenant.clone(), settings.push);
+        exchange.allow_push(worker.hub().clone(), route.topic_user.clone(), settings.push);
         if download.is_none() {
             exchange.send_through(self.socket.clone());
         }

@@ -20,7 +20,7 @@ use super::exchange_loop::{ConnectionIo, tell};
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
 use crate::guest::scheduler::{NextSlice, TIME_SLICE, note_poll};
-use crate::guest::{CallError, Invocation, MessageReply};
+use crate::guest::{CallError, MessageReply};
 use crate::net::{PeerState, WriteQueue};
 use crate::options::Settings;
 use crate::pump::Pump;
@@ -115,7 +115,7 @@ impl WebSocket {
                 return Poll::Ready(reason);
             }
         }
-        let number = self.template.route.handler.number();
+        let number = self.template.route.target.number();
         let slice = self.slice.insert(NextSlice::after(number, TIME_SLICE, None));
         // It takes its place among those that wait.
         let _ = Pin::new(slice).poll(cx);
@@ -314,13 +314,7 @@ impl WebSocket {
         self.last_message = Instant::now();
         let deadline = self.last_message + route.options.settings.timeout;
         exchange.begin_message(self.grace.map_or(deadline, |grace| grace.min(deadline)));
-        let invocation = Invocation {
-            exchange: exchange.clone(),
-            options: route.options.clone(),
-            route: route.mount.name.clone(),
-            handler: route.handler.number(),
-            id: *id,
-        };
+        let invocation = route.invocation(exchange.clone(), *id);
         let (route, worker) = (route.clone(), worker.clone());
         self.due = true;
         self.call = Some(Box::pin(async move {
@@ -329,7 +323,7 @@ impl WebSocket {
             };
             let _serving = worker.serving();
             worker.note_message();
-            route.handler.deliver(invocation, message).await
+            route.target.deliver(invocation, message).await
         }));
     }
 

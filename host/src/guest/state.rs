@@ -7,10 +7,10 @@ use thiserror::Error;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::Invocation;
 use super::clocks::{Monotonic, Wall};
 use super::log::GuestLog;
 use super::scheduler::NO_ROUTE;
+use super::{Grants, Invocation};
 use crate::exchange::Exchange;
 use crate::options::Options;
 
@@ -86,7 +86,7 @@ impl GuestState {
         if let Some(wasi) = &mut self.wasi {
             wasi.log.begin(&invocation);
             // Random numbers are no other request's.
-            wasi.ctx = context(&wasi.log, wasi.made);
+            wasi.ctx = context(invocation.grants, &wasi.log, wasi.made);
         }
         self.role = Role::Invocation(invocation);
     }
@@ -156,20 +156,21 @@ impl GuestState {
     }
 
     fn make_wasi(&self) -> Box<Wasi> {
-        let log = match &self.role {
-            Role::Invocation(invocation) => GuestLog::of(invocation),
-            Role::Alone { route, .. } => GuestLog::new(route.clone(), None, None),
+        let (grants, log) = match &self.role {
+            Role::Invocation(invocation) => (invocation.grants, GuestLog::of(invocation)),
+            // It describes itself or starts: that takes no grant.
+            Role::Alone { route, .. } => (Grants::default(), GuestLog::new(route.clone(), None, None)),
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let made = Instant::now();
-        Box::new(Wasi { ctx: context(&log, made), table, log, made })
+        Box::new(Wasi { ctx: context(grants, &log, made), table, log, made })
     }
 }
 
-/// What a guest is granted: no files, no environment, no arguments, no network, no name look-up. Its random numbers, those
-/// for hash tables included, are its own.
-fn context(log: &GuestLog, made: Instant) -> WasiCtx {
+/// The WASI of a guest: no files, no environment, no arguments, no network, no name look-up. Its random numbers, those for
+/// hash tables included, are its own.
+fn context(Grants {}: Grants, log: &GuestLog, made: Instant) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(log.stdout())
         .stderr(log.stderr())

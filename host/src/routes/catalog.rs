@@ -17,7 +17,6 @@ use super::pending::PendingRoute;
 use super::route::Route;
 use super::table::RouteTable;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::guest::Handler;
 
 mod chains;
 mod finding;
@@ -30,8 +29,8 @@ use guards::Guards;
 
 /// All components of a directory.
 #[derive(Debug)]
-pub(super) struct Catalog<H = Handler> {
-    entries: BTreeMap<PathBuf, CatalogEntry<H>>,
+pub(super) struct Catalog {
+    entries: BTreeMap<PathBuf, CatalogEntry>,
     /// What is wrong with directories and names.
     found: Vec<Diagnostic>,
     /// What was told already.
@@ -60,7 +59,7 @@ pub(super) struct Catalog<H = Handler> {
 
 /// What is known of one component.
 #[derive(Debug)]
-struct CatalogEntry<H> {
+struct CatalogEntry {
     look: Fingerprint,
     /// When it was first seen to look so.
     since: Instant,
@@ -76,9 +75,9 @@ struct CatalogEntry<H> {
     /// What was known of it when it was last begun to load it.
     claim: Option<PendingRoute>,
     /// The last version that could be loaded, of a route.
-    route: Option<Arc<Route<H>>>,
+    route: Option<Arc<Route>>,
     /// The same, with its chain: it is what serves.
-    mounted: Option<ChainedRoute<H>>,
+    mounted: Option<ChainedRoute>,
     /// The last version that could be loaded, of middleware.
     layer: Option<Arc<LoadedMiddleware>>,
     /// The middleware that the route's file asks for.
@@ -103,7 +102,7 @@ pub(super) struct Findings {
     pub(super) again: Option<Instant>,
 }
 
-impl<H> Catalog<H> {
+impl Catalog {
     /// One without components.
     pub(super) fn new() -> Self {
         Self {
@@ -149,7 +148,7 @@ impl<H> Catalog<H> {
 
     /// Forgets how those looked that could not be loaded, so that they are loaded again.
     pub(super) fn retry(&mut self) {
-        let failed = |entry: &&mut CatalogEntry<H>| entry.diagnostics.iter().any(|it| it.severity == Severity::Error);
+        let failed = |entry: &&mut CatalogEntry| entry.diagnostics.iter().any(|it| it.severity == Severity::Error);
         for entry in self.entries.values_mut().filter(failed).filter(|entry| entry.loading.is_none()) {
             (entry.begun, entry.tried) = (None, None);
         }
@@ -195,8 +194,8 @@ impl<H> Catalog<H> {
     pub(super) fn is_wanted(&self, file: &Path) -> bool {
         let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, file));
         let was_named = || self.guards.may_mean(file);
-        let is_loaded = |entry: &CatalogEntry<H>| entry.layer.as_ref().is_some_and(|layer| !layer.covers.is_empty());
-        let may_guard = |entry: &CatalogEntry<H>| is_loaded(entry) || !entry.covers.is_empty() || entry.suspect;
+        let is_loaded = |entry: &CatalogEntry| entry.layer.as_ref().is_some_and(|layer| !layer.covers.is_empty());
+        let may_guard = |entry: &CatalogEntry| is_loaded(entry) || !entry.covers.is_empty() || entry.suspect;
         let guards = || self.entries.get(file).is_some_and(may_guard);
         let is_asked_for = !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file);
         is_asked_for || is_named() || was_named() || guards()
@@ -204,7 +203,7 @@ impl<H> Catalog<H> {
 
     /// A component that looked so was loaded, or cannot be: then the version before it goes on serving, and where that
     /// may pass the next look finds it anew. Of one that was changed or removed meanwhile nothing is kept.
-    pub(super) fn end(&mut self, file: &Path, look: Fingerprint, loaded: Loaded<H>) {
+    pub(super) fn end(&mut self, file: &Path, look: Fingerprint, loaded: Loaded) {
         let Some(entry) = self.entries.get_mut(file).filter(|entry| entry.begun == Some(look)) else { return };
         let (failed, mut withheld) = (loaded.part.is_none(), None);
         entry.loading = None;
@@ -263,7 +262,7 @@ impl<H> Catalog<H> {
 
     /// The table of all that is loaded, and the diagnostics that are new with it, by file. What is being loaded is
     /// awaited only until all is loaded for the first time: later, a server that has an answer must not withhold it.
-    pub(super) fn table(&mut self) -> (Arc<RouteTable<H>>, Vec<Diagnostic>) {
+    pub(super) fn table(&mut self) -> (Arc<RouteTable>, Vec<Diagnostic>) {
         if !self.is_unsettled() {
             let leaving = self.entries.iter().filter(|(file, entry)| entry.is_leaving() && !self.is_kept(file));
             let leaving: Vec<PathBuf> = leaving.map(|(file, _)| file.clone()).collect();
@@ -282,7 +281,7 @@ impl<H> Catalog<H> {
         let set: Vec<(PathBuf, String, Authority)> = self.set().collect();
         self.holders.set(set.into_iter());
         let moved = |look: Fingerprint| {
-            let is = |entry: &&CatalogEntry<H>| {
+            let is = |entry: &&CatalogEntry| {
                 entry.route.is_some() && entry.loaded.is_some_and(|it| it.is_same_component(look))
             };
             let found = self.entries.iter().find(|(_, entry)| is(entry));
@@ -313,8 +312,8 @@ impl<H> Catalog<H> {
     /// What the operator says of routes that do not serve: by their files and their places. While one is loaded anew
     /// nobody loses a path to it, but at first it is waited for.
     fn set(&self) -> impl Iterator<Item = (PathBuf, String, Authority)> {
-        let is_to_come = |entry: &&CatalogEntry<H>| entry.mounted.is_none() && !entry.is_leaving();
-        let is_awaited = |entry: &CatalogEntry<H>| entry.loading.is_some() && self.settled;
+        let is_to_come = |entry: &&CatalogEntry| entry.mounted.is_none() && !entry.is_leaving();
+        let is_awaited = |entry: &CatalogEntry| entry.loading.is_some() && self.settled;
         let entries = self.entries.iter().filter(|(file, _)| !is_layer(file));
         let entries = entries.filter(move |(_, entry)| is_to_come(entry) && !is_awaited(entry));
         entries.flat_map(|(file, entry)| {
@@ -339,7 +338,7 @@ impl<H> Catalog<H> {
     }
 }
 
-impl<H> CatalogEntry<H> {
+impl CatalogEntry {
     fn new(look: Fingerprint, since: Instant) -> Self {
         let (mounted, names, diagnostics) = (None, Vec::new(), Vec::new());
         Self {

@@ -32,7 +32,7 @@ pub(super) enum ChangeKind {
 }
 
 /// What `after` has else than `before`, by pattern.
-pub(super) fn changes<H>(before: &RouteTable<H>, after: &RouteTable<H>) -> Vec<Change> {
+pub(super) fn changes(before: &RouteTable, after: &RouteTable) -> Vec<Change> {
     let (before, after) = (by_place(before), by_place(after));
     let mut changes = Vec::new();
     for (place, route) in &after {
@@ -50,14 +50,14 @@ pub(super) fn changes<H>(before: &RouteTable<H>, after: &RouteTable<H>) -> Vec<C
 
 type PatternAt<'t> = (&'t str, &'t Path);
 
-fn by_place<H>(table: &RouteTable<H>) -> BTreeMap<PatternAt<'_>, &Arc<Route<H>>> {
+fn by_place(table: &RouteTable) -> BTreeMap<PatternAt<'_>, &Arc<Route>> {
     let routes = table.routes().iter();
     let places = routes.flat_map(|mounted| mounted.patterns.iter().map(move |pattern| (pattern, &mounted.route)));
     places.map(|(pattern, route)| ((pattern.as_str(), route.mount.file.as_path()), route)).collect()
 }
 
 impl Change {
-    fn of<H>(kind: ChangeKind, (pattern, file): &PatternAt<'_>, route: &Route<H>) -> Self {
+    fn of(kind: ChangeKind, (pattern, file): &PatternAt<'_>, route: &Route) -> Self {
         let methods = route.mount.methods.join(",");
         Self { kind, methods, pattern: (*pattern).to_owned(), file: (*file).to_owned() }
     }

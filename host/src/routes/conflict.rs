@@ -52,13 +52,13 @@ enum Precedence {
 }
 
 /// All routes, and who answered where before.
-struct Claimants<'r, H> {
-    routes: &'r [Arc<Route<H>>],
+struct Claimants<'r> {
+    routes: &'r [Arc<Route>],
     holders: &'r Holders,
 }
 
 /// Settles who answers at which pattern.
-pub(super) fn settle<H>(routes: &[Arc<Route<H>>], holders: &Holders) -> Settled {
+pub(super) fn settle(routes: &[Arc<Route>], holders: &Holders) -> Settled {
     let claimants = Claimants { routes, holders };
     let mut claims = claims(routes);
     let mut diagnostics = claimants.drop_overlaps(&mut claims);
@@ -67,7 +67,7 @@ pub(super) fn settle<H>(routes: &[Arc<Route<H>>], holders: &Holders) -> Settled 
     Settled { claims, diagnostics, waits }
 }
 
-fn claims<H>(routes: &[Arc<Route<H>>]) -> Claims {
+fn claims(routes: &[Arc<Route>]) -> Claims {
     let mut claims = Claims::new();
     for (index, route) in routes.iter().enumerate() {
         for pattern in &route.mount.patterns {
@@ -80,7 +80,7 @@ fn claims<H>(routes: &[Arc<Route<H>>]) -> Claims {
     claims
 }
 
-impl<H> Claimants<'_, H> {
+impl Claimants<'_> {
     fn standing(&self, claimant: &Claimant, shape: &str) -> (Authority, Precedence) {
         let mount = &self.routes[claimant.index].mount;
         let tenure = match self.holders.methods(shape, &mount.file) {

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::Spanned;
+use toml::de::DeTable;
 
 use super::declared_paths::Declare;
 use super::method::{self, MethodError};
 use super::middleware::MAX_NAMES;
 use super::pattern::{self, PatternError};
+use crate::guest::Grants;
 use crate::options::{Value, ValueError, is_name};
 use crate::push;
 use crate::text::printable;
@@ -31,6 +33,8 @@ pub struct RouteFile {
     pub topics: Option<String>,
     /// `declare`: which paths the component may declare; none where the file does not say.
     pub declare: Option<Declare>,
+    /// `grants`: what the component may reach.
+    pub grants: Grants,
     /// Every other key, sorted by name, its name and range as yet unchecked.
     pub options: Vec<(String, Value)>,
     lines: BTreeMap<String, usize>,
@@ -94,6 +98,14 @@ pub enum RouteFileError {
         /// The first name that is no good.
         name: String,
     },
+    /// A key of `grants` that this host does not know.
+    #[error("line {line}: the grant `{}` is unknown: this host has nothing to grant", printable(.name))]
+    Grant {
+        /// Where the key is.
+        line: usize,
+        /// The key.
+        name: String,
+    },
     /// An option whose value is none.
     #[error("line {line}: option `{}` {error}", printable(.name))]
     Option {
@@ -116,6 +128,9 @@ impl RouteFileError {
                 "write what is expected in its place"
             }
             Self::Both { .. } => "keep one of them",
+            Self::Grant { .. } => {
+                "remove it from `[grants]`: a component has its request, its options, clocks, random numbers and its log"
+            }
             Self::Path { error, .. } => error.remedy(),
         }
     }
@@ -147,9 +162,13 @@ const METHODS: Keys = Keys {
 
 const MIDDLEWARE: &str = "middleware";
 
-/// The key that a component cannot set either: whose topics the route shares.
+/// Whose topics the route shares.
 pub(super) const TOPICS: &str = "topics";
 const DECLARE: &str = "declare";
+const GRANTS: &str = "grants";
+
+/// The keys that a component might take for options, and that only the operator sets.
+pub(super) const OPERATOR_KEYS: [&str; 2] = [GRANTS, TOPICS];
 
 /// The keys of a file with their values and where these are.
 type Table = BTreeMap<String, Spanned<toml::Value>>;
@@ -168,9 +187,10 @@ impl RouteFile {
         let middleware = reading.middleware(&mut table);
         let topics = reading.topics(&mut table);
         let declare = reading.declare(&mut table);
+        let grants = reading.grants(text, &mut table);
         let options = reading.options(&table);
         match reading.errors.is_empty() {
-            true => Ok(Self { paths, methods, middleware, topics, declare, options, lines: reading.lines }),
+            true => Ok(Self { paths, methods, middleware, topics, declare, grants, options, lines: reading.lines }),
             false => Err(reading.errors),
         }
     }
@@ -254,6 +274,21 @@ impl RouteFileReader {
         declare
     }
 
+    /// Takes the grants out of the table. `text` is the whole file, for the lines of unknown ones.
+    fn grants(&mut self, text: &str, table: &mut Table) -> Grants {
+        let Some(value) = table.remove(GRANTS) else { return Grants::default() };
+        let toml::Value::Table(named) = value.into_inner() else {
+            let expected = "a table, as in `[grants]`";
+            self.errors.push(RouteFileError::Type { line: self.lines[GRANTS], key: GRANTS, expected });
+            return Grants::default();
+        };
+        for name in named.into_iter().map(|(name, _)| name) {
+            let line = line_in(text, GRANTS, &name).unwrap_or(self.lines[GRANTS]);
+            self.errors.push(RouteFileError::Grant { line, name });
+        }
+        Grants::default()
+    }
+
     fn options(&mut self, table: &Table) -> Vec<(String, Value)> {
         let mut options = Vec::with_capacity(table.len());
         for (name, value) in table {
@@ -304,6 +339,14 @@ fn text(value: toml::Value) -> Option<String> {
 fn syntax(text: &str, error: &toml::de::Error) -> RouteFileError {
     let line = error.span().map_or(1, |span| line(text, &span));
     RouteFileError::Syntax { line, reason: error.message().to_owned() }
+}
+
+/// The line of a key in a table of a file that is TOML.
+fn line_in(text: &str, table: &str, key: &str) -> Option<usize> {
+    let file = DeTable::parse(text).ok()?;
+    let named = file.get_ref().get(table)?.get_ref().as_table()?;
+    let (key, _) = named.get_key_value(key)?;
+    Some(line(text, &key.span()))
 }
 
 fn line(text: &str, span: &Range<usize>) -> usize {

@@ -119,7 +119,7 @@ impl Holders {
     }
 
     /// Takes in who answers, once all is loaded. A component that is served elsewhere no longer holds what it did.
-    pub(super) fn record<H>(&mut self, table: &RouteTable<H>, is_served: impl Fn(&Path) -> bool) {
+    pub(super) fn record(&mut self, table: &RouteTable, is_served: impl Fn(&Path) -> bool) {
         self.held.values_mut().for_each(|files| files.retain(|file, _| !is_served(file)));
         for mounted in table.routes() {
             let mount = &mounted.route.mount;

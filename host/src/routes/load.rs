@@ -12,10 +12,11 @@ use bytes::Bytes;
 
 use super::declared_paths::Declare;
 use super::disk::{Fingerprint, ReadError};
-use super::file::{RouteFile, RouteFileError, TOPICS};
+use super::file::{OPERATOR_KEYS, RouteFile, RouteFileError, TOPICS};
 use super::holders::Authority;
 use super::middleware::{LoadedMiddleware, covers, is_layer};
 use super::pending::PendingRoute;
+use super::target::RouteTarget;
 use super::{Mount, Route, disk, method, pattern};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded};
@@ -71,9 +72,9 @@ pub(crate) struct Candidate {
 
 /// What became of one component.
 #[derive(Debug)]
-pub(crate) struct Loaded<H = Handler> {
+pub(crate) struct Loaded {
     /// What it is; none where the diagnostics say why.
-    pub(crate) part: Option<Part<H>>,
+    pub(crate) part: Option<Part>,
     /// What is wrong with it.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// How long that holds.
@@ -82,9 +83,9 @@ pub(crate) struct Loaded<H = Handler> {
 
 /// What a component is of a routes directory.
 #[derive(Debug)]
-pub(crate) enum Part<H = Handler> {
+pub(crate) enum Part {
     /// A route, as yet without its chain.
-    Route(Box<Route<H>>),
+    Route(Box<Route>),
     /// Middleware.
     Layer(Arc<LoadedMiddleware>),
 }
@@ -147,14 +148,14 @@ impl Candidate {
     }
 }
 
-impl<H> Loaded<H> {
+impl Loaded {
     /// No route, for one reason, which lasts.
     pub(super) fn failed(file: &Path, reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
         Failure::lasting(vec![Diagnostic::error(file.display(), reason, remedy)]).into()
     }
 }
 
-impl<H> From<Failure> for Loaded<H> {
+impl From<Failure> for Loaded {
     fn from(Failure { diagnostics, standing }: Failure) -> Self {
         Self { part: None, diagnostics, standing }
     }
@@ -262,14 +263,14 @@ impl Loader {
             }
             let options = Options::resolve_middleware(&self.flags, &beside.options);
             let options = options.map_err(|errors| Failure::lasting(option_errors(file, beside, &errors)))?;
-            Ok((options, beside.paths.clone()))
+            Ok((options, beside.paths.clone(), beside.grants))
         });
         // What is wrong with both is told at once.
         let defaults = || Options::resolve_middleware(&self.flags, &[]).ok().map(|options| options.settings);
-        let settings = options.as_ref().ok().map(|(options, _)| options.settings.clone()).or_else(defaults);
+        let settings = options.as_ref().ok().map(|(options, ..)| options.settings.clone()).or_else(defaults);
         let (memory, timeout) = settings.map_or((0, MAX_DESCRIBE), |it| (it.memory, it.timeout.min(MAX_DESCRIBE)));
         let load = |bytes: &Bytes| Middleware::load(&self.engine, &name, bytes, memory, timeout, effort);
-        let ((options, paths), component) = match (options, component(file, load)) {
+        let ((options, paths, grants), component) = match (options, component(file, load)) {
             (_, Err(NotMounted::Unfinished(unfinished))) => return Err(NotMounted::Unfinished(unfinished)),
             (Ok(options), Ok(component)) => (options, component),
             (Err(one), Err(NotMounted::Failed(other))) => return Err(one.and(other).into()),
@@ -283,6 +284,7 @@ impl Loader {
             name,
             file: file.clone(),
             options: Arc::new(options),
+            grants,
             paths,
             covers,
             component,
@@ -325,8 +327,8 @@ impl Loader {
                 "declare methods that clients send",
             ));
         }
-        let (topics, declared_options): (Vec<_>, Vec<_>) =
-            declared.options.iter().cloned().partition(|(name, _)| name == TOPICS);
+        let (reserved, declared_options): (Vec<_>, Vec<_>) =
+            declared.options.iter().cloned().partition(|(name, _)| OPERATOR_KEYS.contains(&name.as_str()));
         let options = Options::resolve(&self.flags, &declared_options, &route_file.options);
         let options = options.map_err(|errors| wrong.extend(option_errors(file, route_file, &errors)));
         if options.as_ref().is_ok_and(|options| options.settings.websocket) && !handler.takes_messages() {
@@ -351,10 +353,9 @@ impl Loader {
             return Failure::lasting(wrong).into();
         };
         let methods = route_file.methods.clone().unwrap_or_else(|| declared.methods.clone());
-        let refused =
-            topics.iter().map(|_| "its declaration says whose topics it shares, which is not its to say".into());
+        let reserved = reserved.iter().map(|(name, _)| reserved_key(name));
         let remedy = format!("to allow it, set it in {}", file.with_extension("toml").display());
-        let diagnostics = options.lowered().iter().map(ToString::to_string).chain(refused);
+        let diagnostics = options.lowered().iter().map(ToString::to_string).chain(reserved);
         let diagnostics = diagnostics.map(|reason| Diagnostic::warning(file.display(), reason, &remedy));
         let mut diagnostics: Vec<Diagnostic> = diagnostics.chain(outside).collect();
         diagnostics.extend(handler.has_frozen_random().then(|| frozen_random(file)));
@@ -363,7 +364,7 @@ impl Loader {
         let middleware = if file == self.directory { Vec::new() } else { route_file.middleware.clone() };
         let topics = route_file.topics.clone();
         let mount = Mount { name, patterns, methods, file: file.to_owned(), middleware, directory, topics, authority };
-        let route = Box::new(Route::new(mount, options, Arc::new(handler)));
+        let route = Box::new(Route::new(mount, options, Arc::new(RouteTarget::Component(handler)), route_file.grants));
         Loaded { part: Some(Part::Route(route)), diagnostics, standing: Permanence::Permanent }
     }
 }
@@ -429,6 +430,12 @@ fn option_errors(component: &Path, route_file: &RouteFile, errors: &[OptionError
         }
     };
     errors.iter().map(report).collect()
+}
+
+/// Why a key of [`OPERATOR_KEYS`] in a component's declaration is left out.
+fn reserved_key(key: &str) -> String {
+    let says = if key == TOPICS { "whose topics it shares" } else { "what it is granted" };
+    format!("its declaration says {says}, which is not its to say")
 }
 
 /// It is served: the numbers may be none that have to differ.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::pattern_cover::{self, Cover};
-use crate::guest::Middleware;
+use crate::exchange::Exchange;
+use crate::guest::{Grants, Invocation, Middleware};
 use crate::options::Options;
 
 #[cfg(test)]
@@ -30,6 +31,8 @@ pub struct LoadedMiddleware {
     pub file: PathBuf,
     /// Its own options.
     pub options: Arc<Options>,
+    /// What it may reach.
+    pub grants: Grants,
     /// The path patterns that its file says it guards, checked.
     pub paths: Vec<String>,
     /// All that it guards by its path.
@@ -45,6 +48,22 @@ pub struct ChainLink {
     pub layer: Arc<LoadedMiddleware>,
     /// The paths of the route that it is for; none where it is for all of them.
     pub(super) only: Option<Arc<[Cover]>>,
+}
+
+impl LoadedMiddleware {
+    /// An invocation of it for the request with number `id`. Its processor time counts for the target that has the number
+    /// `target`.
+    #[must_use]
+    pub fn invocation(&self, exchange: Arc<Exchange>, target: u64, id: u64) -> Invocation {
+        Invocation {
+            exchange,
+            options: self.options.clone(),
+            grants: self.grants,
+            route: self.name.clone(),
+            handler: target,
+            id,
+        }
+    }
 }
 
 impl ChainLink {

@@ -64,7 +64,7 @@ impl PendingPatterns {
 
     /// Whether what the loaded routes say of a comparable path may be said otherwise once all are loaded. A route that
     /// has the very path, without captures, is final: nothing is more specific.
-    pub(super) fn may_change<H>(&self, lookup: &Lookup<'_, H>, path: &str) -> bool {
+    pub(super) fn may_change(&self, lookup: &Lookup<'_>, path: &str) -> bool {
         let known = || self.patterns.find(path).map(|(known, _)| *known).unwrap_or_default();
         match lookup {
             Lookup::Found { .. } => {

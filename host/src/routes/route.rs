@@ -1,6 +1,4 @@
-//! One route: where it is mounted, under which options, and what its requests share.
-//!
-//! It must not know how it is found, and of its handler only that there is one.
+//! One route: where it is mounted, what answers it, under which options, and what its requests share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::holders::Authority;
 use super::middleware::ChainLink;
-use crate::guest::Handler;
+use super::target::RouteTarget;
+use crate::exchange::Exchange;
+use crate::guest::{Grants, Invocation};
 use crate::options::Options;
 use crate::push::TopicUser;
 use crate::rate::{RateLimit, RouteRates};
@@ -17,24 +17,26 @@ use crate::share::RouteUsage;
 #[cfg(test)]
 mod tests;
 
-/// A handler, mounted. `H` is [`Handler`] but in tests of what needs none.
+/// What answers at some path patterns, and all that its requests share.
 #[derive(Debug)]
-pub struct Route<H = Handler> {
+pub struct Route {
     /// Where it is mounted.
     pub mount: Mount,
     /// Its options, resolved.
     pub options: Arc<Options>,
     /// What answers its requests.
-    pub handler: Arc<H>,
-    /// The middleware around its handler, the outermost first.
+    pub target: Arc<RouteTarget>,
+    /// What its target may reach.
+    pub grants: Grants,
+    /// The middleware around its target, the outermost first.
     pub chain: Vec<ChainLink>,
     /// Its `rate` and `upload_rate`.
     pub rates: RouteRates,
-    /// What it is among the topics.
-    pub tenant: Arc<TopicUser>,
-    /// The invocations that run, of all its versions, where it has a `concurrency`.
+    /// Its account at the topics: whose topics it shares, and how much of them it may take.
+    pub topic_user: Arc<TopicUser>,
+    /// The running invocations of all its versions. Counted only if it has a `concurrency`.
     running: Arc<AtomicU32>,
-    /// What all its versions take of what all routes share.
+    /// What all its versions take of the resources that all routes share.
     pub usage: Arc<RouteUsage>,
 }
 
@@ -63,9 +65,9 @@ pub struct Mount {
 #[derive(Debug)]
 pub struct RoutePermit<'r>(Option<&'r AtomicU32>);
 
-impl<H> Route<H> {
-    /// A route that nobody uses yet.
-    pub fn new(mount: Mount, options: Options, handler: Arc<H>) -> Self {
+impl Route {
+    /// A route without middleware and without requests.
+    pub fn new(mount: Mount, options: Options, target: Arc<RouteTarget>, grants: Grants) -> Self {
         let settings = &options.settings;
         Self {
             rates: RouteRates::new(
@@ -75,36 +77,51 @@ impl<H> Route<H> {
             ),
             running: Arc::default(),
             usage: Arc::default(),
-            tenant: Arc::new(TopicUser::new(&mount.directory, mount.topics.as_deref(), settings.push_quotas)),
+            topic_user: Arc::new(TopicUser::new(&mount.directory, mount.topics.as_deref(), settings.push_quotas)),
             mount,
             options: Arc::new(options),
-            handler,
+            target,
+            grants,
             chain: Vec::new(),
         }
     }
 
-    /// The same route behind middleware. Both count the same invocations, and share what clients have used up.
+    /// An invocation of its target for the request with number `id`.
+    #[must_use]
+    pub fn invocation(&self, exchange: Arc<Exchange>, id: u64) -> Invocation {
+        Invocation {
+            exchange,
+            options: self.options.clone(),
+            grants: self.grants,
+            route: self.mount.name.clone(),
+            handler: self.target.number(),
+            id,
+        }
+    }
+
+    /// The same route behind middleware. Both share the running invocations, budgets and usage.
     #[must_use]
     pub fn behind(&self, chain: Vec<ChainLink>) -> Self {
         Self {
             mount: self.mount.clone(),
             options: self.options.clone(),
-            handler: self.handler.clone(),
+            target: self.target.clone(),
+            grants: self.grants,
             chain,
             rates: self.rates.clone(),
-            tenant: self.tenant.clone(),
+            topic_user: self.topic_user.clone(),
             running: self.running.clone(),
             usage: self.usage.clone(),
         }
     }
 
-    /// Whether some middleware is for a path of this route, as it was sent.
+    /// Whether some middleware covers a path of this route. The path is as the client sent it.
     pub fn is_guarded_at(&self, path: &str) -> bool {
         self.chain.iter().any(|link| link.is_for(path))
     }
 
-    /// The same route, as another version of `before`: what clients have used up of their rate, where that has not
-    /// changed, and what runs or was left open counts on. So does what it has logged.
+    /// The same route as the next version of `before`. It takes over the running invocations, the open responses, what it
+    /// has logged, and the rate budgets of clients if the rate is the same.
     #[must_use]
     pub fn succeeding(mut self, before: &Self) -> Self {
         if self.options.log.allows_like(&before.options.log) {
@@ -112,18 +129,18 @@ impl<H> Route<H> {
         }
         Self {
             rates: self.rates.succeeding(&before.rates),
-            tenant: Arc::new(self.tenant.succeeding(&before.tenant)),
+            topic_user: Arc::new(self.topic_user.succeeding(&before.topic_user)),
             running: before.running.clone(),
             usage: before.usage.clone(),
             ..self
         }
     }
 
-    /// Admits one more invocation; none where as many as its `concurrency` are running. Without a bound nothing is
-    /// counted, so that cores do not meet at a number that nobody reads.
+    /// Admits one more invocation, or none if as many as its `concurrency` are running. Without a `concurrency` nothing is
+    /// counted, so that cores do not share a counter that nobody reads.
     pub fn admit(&self) -> Option<RoutePermit<'_>> {
-        let Some(most) = self.options.settings.concurrency else { return Some(RoutePermit(None)) };
-        let one_more = |running: u32| (running < most.get()).then(|| running + 1);
+        let Some(concurrency) = self.options.settings.concurrency else { return Some(RoutePermit(None)) };
+        let one_more = |running: u32| (running < concurrency.get()).then(|| running + 1);
         self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(RoutePermit(Some(&self.running)))
     }

@@ -14,16 +14,15 @@ use super::pending::{PendingPatterns, PendingRoute};
 use super::route::Route;
 use super::segment::capture_names;
 use crate::diagnostic::Diagnostic;
-use crate::guest::Handler;
 
 #[cfg(test)]
 pub(super) mod tests;
 
 /// An immutable table of routes.
 #[derive(Debug)]
-pub struct RouteTable<H = Handler> {
-    endpoints: Matcher<Endpoint<H>>,
-    mounted: Vec<MountedRoute<H>>,
+pub struct RouteTable {
+    endpoints: Matcher<Endpoint>,
+    mounted: Vec<MountedRoute>,
     /// The methods that some route declares and that are not standard.
     extensions: Vec<String>,
     allow: String,
@@ -35,20 +34,20 @@ pub struct RouteTable<H = Handler> {
 
 /// A route of a table.
 #[derive(Debug)]
-pub struct MountedRoute<H = Handler> {
+pub struct MountedRoute {
     /// The route.
-    pub route: Arc<Route<H>>,
+    pub route: Arc<Route>,
     /// Its patterns that no other route claims too: there is at least one.
     pub patterns: Vec<String>,
 }
 
 /// What a lookup found.
 #[derive(Debug)]
-pub enum Lookup<'t, H = Handler> {
+pub enum Lookup<'t> {
     /// The route that answers.
     Found {
         /// The route.
-        route: &'t Arc<Route<H>>,
+        route: &'t Arc<Route>,
         /// What its pattern captured.
         params: Params,
     },
@@ -57,14 +56,14 @@ pub enum Lookup<'t, H = Handler> {
         /// The value of `Allow`.
         allow: &'t str,
         /// The first of the routes there, by file: its chain sees the answer.
-        first: &'t Arc<Route<H>>,
+        first: &'t Arc<Route>,
     },
     /// An OPTIONS request that no route at this path declares: the host answers it.
     Options {
         /// The value of `Allow`.
         allow: &'t str,
         /// The first of the routes there, by file: its chain sees the answer.
-        first: &'t Arc<Route<H>>,
+        first: &'t Arc<Route>,
     },
     /// No route knows the method, nor does the standard: 501.
     NotImplemented,
@@ -81,14 +80,14 @@ pub type Params = Vec<(String, String)>;
 
 /// The routes at patterns of one shape. No two of them take the same method.
 #[derive(Debug)]
-struct Endpoint<H> {
+struct Endpoint {
     /// Each with the names of what its pattern captures.
-    routes: Vec<(Arc<Route<H>>, Vec<String>)>,
+    routes: Vec<(Arc<Route>, Vec<String>)>,
     /// The value of `Allow`.
     allow: String,
 }
 
-impl<H> RouteTable<H> {
+impl RouteTable {
     /// A table without routes.
     #[must_use]
     pub fn empty() -> Self {
@@ -105,21 +104,17 @@ impl<H> RouteTable<H> {
     /// Makes a table, and reports the conflicts. Where routes conflict at a pattern, the one to which the operator gives
     /// it answers, else the one that holds it already, and else none of them; a route that is left without any is not in
     /// the table. `claims` are those of routes that are still being loaded.
-    pub fn build(
-        mut routes: Vec<Arc<Route<H>>>,
-        claims: Vec<PendingRoute>,
-        holders: &Holders,
-    ) -> (Self, Vec<Diagnostic>) {
+    pub fn build(mut routes: Vec<Arc<Route>>, claims: Vec<PendingRoute>, holders: &Holders) -> (Self, Vec<Diagnostic>) {
         routes.sort_by(|one, other| one.mount.file.cmp(&other.mount.file));
         let settled = settle(&routes, holders);
         let held: BTreeSet<(usize, &str)> =
             settled.claims.values().flatten().map(|claim| (claim.index, claim.pattern.as_str())).collect();
-        let mounted = |(index, route): (usize, &Arc<Route<H>>)| {
+        let mounted = |(index, route): (usize, &Arc<Route>)| {
             let is_held = |pattern: &&String| held.contains(&(index, pattern.as_str()));
             let patterns: Vec<String> = route.mount.patterns.iter().filter(is_held).cloned().collect();
             (!patterns.is_empty()).then(|| MountedRoute { route: route.clone(), patterns })
         };
-        let mounted: Vec<MountedRoute<H>> = routes.iter().enumerate().filter_map(mounted).collect();
+        let mounted: Vec<MountedRoute> = routes.iter().enumerate().filter_map(mounted).collect();
         let mut endpoints = Matcher::new();
         for (shape, claims) in &settled.claims {
             let at_shape = claims.iter().map(|claim| (routes[claim.index].clone(), capture_names(&claim.pattern)));
@@ -140,7 +135,7 @@ impl<H> RouteTable<H> {
     ///
     /// A slash at the end is a part of the path as any other. Nothing is allocated where nothing is captured and the path
     /// has no `%`.
-    pub fn lookup(&self, method: &str, path: &str) -> Lookup<'_, H> {
+    pub fn lookup(&self, method: &str, path: &str) -> Lookup<'_> {
         let Ok(path) = comparable(path) else { return Lookup::BadPath };
         let lookup = self.lookup_loaded(method, &path);
         match &self.awaited {
@@ -149,7 +144,7 @@ impl<H> RouteTable<H> {
         }
     }
 
-    fn lookup_loaded(&self, method: &str, path: &str) -> Lookup<'_, H> {
+    fn lookup_loaded(&self, method: &str, path: &str) -> Lookup<'_> {
         if !STANDARD.contains(&method) && !self.extensions.iter().any(|known| known == method) {
             return Lookup::NotImplemented;
         }
@@ -171,13 +166,13 @@ impl<H> RouteTable<H> {
     }
 
     /// The mounted routes, sorted by file.
-    pub fn routes(&self) -> &[MountedRoute<H>] {
+    pub fn routes(&self) -> &[MountedRoute] {
         &self.mounted
     }
 
     /// Whether it has the very routes that another has, at the same patterns.
     pub(super) fn has_routes_of(&self, other: &Self) -> bool {
-        let same = |(one, other): (&MountedRoute<H>, &MountedRoute<H>)| {
+        let same = |(one, other): (&MountedRoute, &MountedRoute)| {
             Arc::ptr_eq(&one.route, &other.route) && one.patterns == other.patterns
         };
         self.mounted.len() == other.mounted.len() && self.mounted.iter().zip(&other.mounted).all(same)
@@ -194,18 +189,18 @@ impl<H> RouteTable<H> {
     }
 }
 
-impl<H> Endpoint<H> {
-    fn new(routes: Vec<(Arc<Route<H>>, Vec<String>)>) -> Self {
+impl Endpoint {
+    fn new(routes: Vec<(Arc<Route>, Vec<String>)>) -> Self {
         Self { allow: method::allow(declarations(routes.iter().map(|(route, _)| route))), routes }
     }
 }
 
-fn mounted_routes<H>(mounted: &[MountedRoute<H>]) -> impl Iterator<Item = &Arc<Route<H>>> + Clone {
+fn mounted_routes(mounted: &[MountedRoute]) -> impl Iterator<Item = &Arc<Route>> + Clone {
     mounted.iter().map(|it| &it.route)
 }
 
-fn declarations<'r, H: 'r>(
-    routes: impl Iterator<Item = &'r Arc<Route<H>>> + Clone,
+fn declarations<'r>(
+    routes: impl Iterator<Item = &'r Arc<Route>> + Clone,
 ) -> impl Iterator<Item = &'r [String]> + Clone {
     routes.map(|route| route.mount.methods.as_slice())
 }

@@ -1,8 +1,8 @@
-//! Declares whose topics it shares, which is not its to say, and publishes to the topic of its query.
+//! Declares whose topics it shares and what it is granted, which are not its to say, and publishes to the topic of its query.
 
 use guest_sdk::{Request, handler, push};
 
-#[handler(topics = "chat")]
+#[handler(topics = "chat", grants = "all")]
 fn claims_topics(request: Request) -> String {
     push::publish(&request.query().unwrap_or_default(), "claimed").unwrap_or_default().to_string()
 }

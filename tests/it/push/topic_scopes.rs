@@ -68,12 +68,14 @@ fn the_routes_of_a_directory_share_its_topics_and_so_do_those_that_the_operator_
 }
 
 #[test]
-fn a_component_cannot_say_whose_topics_it_shares() {
+fn a_component_cannot_say_whose_topics_it_shares_nor_what_it_is_granted() {
     let routes = directories(&[("rooms", "topics = 'chat'")]).with_as("stranger/claims.wasm", guest::CLAIMS_TOPICS);
     let server = TestServer::start(routes);
-    let [warning] = server.diagnostics() else { panic!("{:?}", server.diagnostics()) };
-    assert_eq!(warning.severity, Severity::Warning);
-    assert!(warning.to_string().contains("which is not its to say"), "{warning}");
+    let [grants, topics] = server.diagnostics() else { panic!("{:?}", server.diagnostics()) };
+    for (warning, says) in [(grants, "what it is granted"), (topics, "whose topics it shares")] {
+        assert_eq!(warning.severity, Severity::Warning);
+        assert_eq!(warning.reason, format!("its declaration says {says}, which is not its to say"));
+    }
     let mut listener = listen(&server, "/rooms");
     assert!(server.get("/stranger/claims?a").ends_with("1\r\n0\r\n0\r\n\r\n"), "it reaches nobody");
     listener.expect_silence(Duration::from_millis(50));

@@ -26,11 +26,11 @@ const MAX_IDLE: usize = 100;
 
 /// A route with its chain.
 #[derive(Debug)]
-pub(super) struct ChainedRoute<H> {
+pub(super) struct ChainedRoute {
     /// What it was made of: the route without its chain.
-    of: Arc<Route<H>>,
+    of: Arc<Route>,
     /// What serves.
-    pub(super) route: Arc<Route<H>>,
+    pub(super) route: Arc<Route>,
 }
 
 /// A chain, and what is told of it.
@@ -40,20 +40,20 @@ struct Chained {
     kept: Vec<PathBuf>,
 }
 
-impl<H> ChainedRoute<H> {
-    fn new(of: &Arc<Route<H>>, chain: Vec<ChainLink>) -> Self {
+impl ChainedRoute {
+    fn new(of: &Arc<Route>, chain: Vec<ChainLink>) -> Self {
         let route = if chain.is_empty() { of.clone() } else { Arc::new(of.behind(chain)) };
         Self { of: of.clone(), route }
     }
 
-    fn is(&self, of: &Arc<Route<H>>, chain: &[ChainLink]) -> bool {
+    fn is(&self, of: &Arc<Route>, chain: &[ChainLink]) -> bool {
         let same = |(one, other): (&ChainLink, &ChainLink)| one.is(other);
         let same_chain = self.route.chain.len() == chain.len() && self.route.chain.iter().zip(chain).all(same);
         Arc::ptr_eq(&self.of, of) && same_chain
     }
 }
 
-impl<H> Catalog<H> {
+impl Catalog {
     /// Mounts each loaded route behind its chain. What waits for middleware claims its patterns; what cannot have its
     /// chain is told, and what has one that its files do not ask for any more.
     pub(super) fn mount(&mut self) -> (Vec<PendingRoute>, Vec<Diagnostic>) {
@@ -106,12 +106,7 @@ impl<H> Catalog<H> {
 
     /// The chain of a route: what its files ask for, what guards its paths, and what its files or those of another in
     /// its place once asked for.
-    fn chain(
-        &self,
-        file: &Path,
-        route: &Route<H>,
-        covering: &[(PathBuf, Arc<[Cover]>)],
-    ) -> Result<Chained, ChainError> {
+    fn chain(&self, file: &Path, route: &Route, covering: &[(PathBuf, Arc<[Cover]>)]) -> Result<Chained, ChainError> {
         let named = &route.mount.middleware;
         let names = self.guards.names(file, named);
         let found = chain(file, &names, |path| self.layer(path))?;
@@ -177,9 +172,9 @@ impl<H> Catalog<H> {
     fn missing(&mut self) -> Vec<Diagnostic> {
         let (mut diagnostics, mut idle) = (Vec::new(), Vec::new());
         for (file, entry) in self.entries.iter().filter(|(file, entry)| is_layer(file) && entry.is_leaving()) {
-            let is_behind = |route: &Route<H>| route.chain.iter().any(|link| link.layer.file == *file);
+            let is_behind = |route: &Route| route.chain.iter().any(|link| link.layer.file == *file);
             let behind = self.entries.values().filter_map(|entry| entry.mounted.as_ref());
-            let behind: Vec<&Route<H>> = behind.map(|mounted| &*mounted.route).filter(|it| is_behind(it)).collect();
+            let behind: Vec<&Route> = behind.map(|mounted| &*mounted.route).filter(|it| is_behind(it)).collect();
             if behind.is_empty() {
                 idle.push((entry.since, file.clone()));
             }
@@ -234,7 +229,7 @@ fn extent(covers: &[Cover], patterns: &[String]) -> Extent {
 }
 
 /// A middleware's file is gone.
-fn gone<H>(file: &Path, entry: &CatalogEntry<H>, behind: &[&Route<H>]) -> Diagnostic {
+fn gone(file: &Path, entry: &CatalogEntry, behind: &[&Route]) -> Diagnostic {
     let named: Vec<String> = behind.iter().take(MAX_NAMED_FILES).map(|route| affected(route)).collect();
     let more = match behind.len().saturating_sub(MAX_NAMED_FILES) {
         0 => String::new(),
@@ -255,7 +250,7 @@ fn gone<H>(file: &Path, entry: &CatalogEntry<H>, behind: &[&Route<H>]) -> Diagno
     }
 }
 
-fn affected<H>(route: &Route<H>) -> String {
+fn affected(route: &Route) -> String {
     let patterns = route.mount.patterns.iter().take(MAX_NAMED_FILES).map(|pattern| printable(pattern));
     let patterns: Vec<_> = patterns.collect();
     format!("{} of {}", patterns.join(", "), route.mount.file.display())

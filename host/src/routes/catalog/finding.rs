@@ -13,7 +13,7 @@ use crate::routes::middleware::is_layer;
 /// For how many times the rest of a file a route whose component is gone waits at most for others to come.
 const REMOVAL_RESTS: u32 = 10;
 
-impl<H> Catalog<H> {
+impl Catalog {
     /// Takes in which components there are at `now`. Of those below `unread` nothing is known: they stay as they are. A
     /// change is one only once it has rested for `rest`: before, it may be half of a copy, or the moment between a
     /// removal and a file of the same name.

@@ -61,7 +61,7 @@ impl Guards {
     }
 
     /// Takes in what a new table answers.
-    pub(super) fn record<H>(&mut self, table: &RouteTable<H>) {
+    pub(super) fn record(&mut self, table: &RouteTable) {
         for mounted in table.routes() {
             let (mount, chain) = (&mounted.route.mount, &mounted.route.chain);
             if !mount.middleware.is_empty() {

@@ -31,7 +31,7 @@ fn again(milliseconds: u64) -> Findings {
 }
 
 /// Ends the loading of what was found to look so, well where it has patterns.
-fn end(catalog: &mut Catalog<()>, file: &str, number: u64, patterns: &[&str]) {
+fn end(catalog: &mut Catalog, file: &str, number: u64, patterns: &[&str]) {
     let loaded = match patterns {
         [] => Loaded::failed(Path::new(file), "bad", "mend it"),
         patterns => loaded(route(file, patterns, &["GET"])),
@@ -39,20 +39,20 @@ fn end(catalog: &mut Catalog<()>, file: &str, number: u64, patterns: &[&str]) {
     catalog.end(Path::new(file), Fingerprint::numbered(number), loaded);
 }
 
-fn loaded(route: Arc<Route<()>>) -> Loaded<()> {
+fn loaded(route: Arc<Route>) -> Loaded {
     let route = Arc::into_inner(route).expect("nobody else has it");
     Loaded { part: Some(Part::Route(Box::new(route))), diagnostics: Vec::new(), standing: Permanence::Permanent }
 }
 
 /// The mounted routes of the next table, and what is told with it.
-fn table(catalog: &mut Catalog<()>) -> (Vec<String>, Vec<String>) {
+fn table(catalog: &mut Catalog) -> (Vec<String>, Vec<String>) {
     let (table, told) = catalog.table();
     let mounted = table.routes().iter().map(|it| format!("{} {}", it.route.mount.name, it.patterns.join(" ")));
     (mounted.collect(), told.iter().map(|it| format!("{}: {}", it.location, it.reason)).collect())
 }
 
 /// One with `a.wasm` at `/a`, loaded in its first look.
-fn with_a() -> Catalog<()> {
+fn with_a() -> Catalog {
     let mut catalog = Catalog::new();
     assert_eq!(catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO), changed(&[("a.wasm", 1)]));
     end(&mut catalog, "a.wasm", 1, &["/a"]);
@@ -62,7 +62,7 @@ fn with_a() -> Catalog<()> {
 
 #[test]
 fn a_file_is_loaded_once_it_rests_and_only_once() {
-    let mut catalog = Catalog::<()>::new();
+    let mut catalog = Catalog::new();
     for (now, look, expected) in [
         (0, 1, again(200)),
         // Still growing.
@@ -82,7 +82,7 @@ fn a_file_is_loaded_once_it_rests_and_only_once() {
 
 #[test]
 fn one_file_that_never_rests_holds_up_no_other() {
-    let mut catalog = Catalog::<()>::new();
+    let mut catalog = Catalog::new();
     catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), REST);
     let found = catalog.find(files(&[("a.wasm", 2), ("b.wasm", 1)]), &[], at(200), REST);
     assert_eq!(found, Findings { again: Some(at(400)), ..changed(&[("b.wasm", 1)]) });
@@ -142,7 +142,7 @@ fn a_removal_that_waited_for_one_that_never_came_is_found() {
 
 #[test]
 fn of_a_directory_that_could_not_be_read_nothing_is_removed() {
-    let mut catalog = Catalog::<()>::new();
+    let mut catalog = Catalog::new();
     for (file, pattern) in [("sub/a.wasm", "/a"), ("b.wasm", "/b")] {
         catalog.find(files(&[("sub/a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
         end(&mut catalog, file, 1, &[pattern]);
@@ -173,7 +173,7 @@ fn what_the_system_refused_is_tried_at_each_look_and_told_once() {
 
 #[test]
 fn what_is_being_loaded_is_awaited_until_all_was_loaded_once() {
-    let mut catalog = Catalog::<()>::new();
+    let mut catalog = Catalog::new();
     for (look, complete) in [(1, false), (2, true)] {
         let file = format!("{look}.wasm");
         let all: Vec<String> = (1..=look).map(|number| format!("{number}.wasm")).collect();
@@ -206,19 +206,19 @@ fn a_changed_route_takes_over_what_its_requests_share() {
         let options = [("rate", rate), ("upload_rate", 1000), ("concurrency", 1)];
         route_with(&options.map(|(name, value)| (name.to_owned(), Value::Integer(value))))
     };
-    let mut catalog = Catalog::<()>::new();
+    let mut catalog = Catalog::new();
     let mut next = |look, rate| {
         catalog.find(files(&[("a.wasm", look)]), &[], at(0), Duration::ZERO);
         catalog.end(Path::new("a.wasm"), Fingerprint::numbered(look), loaded(with(rate)));
         catalog.table().0.routes()[0].route.clone()
     };
     let (first, second, third) = (next(1, 1000), next(2, 1000), next(3, 2000));
-    let budgets = |route: &Route<()>| {
+    let budgets = |route: &Route| {
         let address = std::net::IpAddr::from([192, 0, 2, 1]);
         let pacers = route.rates.pacers(&"a".into(), address, &mut ConnectionBudgets::default());
         [pacers.download, pacers.upload].map(|pacer| pacer.expect("it has a rate").budget().clone())
     };
-    let same = |one: &Route<()>, other: &Route<()>| {
+    let same = |one: &Route, other: &Route| {
         let (one, other) = (budgets(one), budgets(other));
         [one[0].is_same(&other[0]), one[1].is_same(&other[1])]
     };
@@ -288,7 +288,7 @@ fn a_version_that_was_overtaken_is_dropped() {
 
 #[test]
 fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
-    let mut catalog = Catalog::<()>::new();
+    let mut catalog = Catalog::new();
     let looks = |b| files(&[("a.wasm", 1), ("b.wasm", b), ("c.wasm", 1)]);
     catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
     for file in ["a.wasm", "b.wasm"] {
@@ -311,14 +311,14 @@ fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
 }
 
 /// Ends the loading of a component that declares its patterns.
-fn end_declared(catalog: &mut Catalog<()>, file: &str, number: u64, patterns: &[&str]) {
+fn end_declared(catalog: &mut Catalog, file: &str, number: u64, patterns: &[&str]) {
     catalog.end(Path::new(file), Fingerprint::numbered(number), loaded(declared(file, patterns, &["GET"])));
 }
 
 #[test]
 fn in_a_gap_nobody_takes_over_what_another_declares_until_some_time_has_passed() {
     let kept = u64::try_from(CLAIM_KEPT.as_millis()).expect("it is no age");
-    let mut catalog = Catalog::<()>::new();
+    let mut catalog = Catalog::new();
     let (both, one) = (|look| files(&[("a.wasm", look), ("b.wasm", 2)]), || files(&[("b.wasm", 2)]));
     catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
     end_declared(&mut catalog, "a.wasm", 1, &["/x"]);
@@ -348,7 +348,7 @@ fn in_a_gap_nobody_takes_over_what_another_declares_until_some_time_has_passed()
 #[test]
 fn what_is_meant_to_go_keeps_nothing_and_what_was_moved_keeps_all() {
     for confirms in [true, false] {
-        let mut catalog = Catalog::<()>::new();
+        let mut catalog = Catalog::new();
         catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
         end_declared(&mut catalog, "a.wasm", 1, &["/x"]);
         end_declared(&mut catalog, "b.wasm", 2, &["/b"]);
@@ -382,7 +382,7 @@ fn who_held_a_path_in_another_run_has_it_before_others_whichever_is_loaded_first
         // Of those that are in an other table nobody knows.
         (["a.wasm", "b.wasm"], "a.toml", vec![]),
     ] {
-        let mut catalog = Catalog::<()>::new();
+        let mut catalog = Catalog::new();
         catalog.recall(vec![record(held)]);
         catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
         let number = |file: &str| if file == "a.wasm" { 1 } else { 2 };
@@ -405,7 +405,7 @@ fn what_the_operator_sets_is_nobody_elses_while_it_is_loaded_first_nor_where_it_
         (PendingRoute::At(vec!["/x".to_owned()]), &[]),
         (PendingRoute::Anywhere(Some("/x".to_owned())), &[]),
     ] {
-        let mut catalog = Catalog::<()>::new();
+        let mut catalog = Catalog::new();
         catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
         catalog.begin(Path::new("a.wasm"), claim, Some(&[]));
         catalog.begin(Path::new("b.wasm"), PendingRoute::Anywhere(None), Some(&[]));
@@ -418,7 +418,7 @@ fn what_the_operator_sets_is_nobody_elses_while_it_is_loaded_first_nor_where_it_
 }
 
 /// A catalog of `a.wasm`, loaded, beside a middleware that is not.
-fn guarded(middleware: &str) -> Catalog<()> {
+fn guarded(middleware: &str) -> Catalog {
     let mut catalog = Catalog::new();
     catalog.find(files(&[("a.wasm", 1), (middleware, 1)]), &[], at(0), Duration::ZERO);
     catalog.begin(Path::new("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
@@ -473,7 +473,7 @@ fn middleware_that_comes_later_leaves_the_routes_as_they_were_until_it_is_loaded
 
 #[test]
 fn named_middleware_is_loaded_once_a_route_asks_for_it() {
-    let mut catalog = Catalog::<()>::new();
+    let mut catalog = Catalog::new();
     let both = || files(&[("_x.wasm", 1), ("in/a.wasm", 1)]);
     assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), changed(&[("in/a.wasm", 1)]));
     assert!(catalog.begin(Path::new("in/a.wasm"), PendingRoute::Anywhere(None), Some(&["y".to_owned()])));

@@ -2,11 +2,11 @@ use super::*;
 use crate::routes::holders::Holders;
 use crate::routes::table::tests::route;
 
-fn table(routes: &[&Arc<Route<()>>]) -> RouteTable<()> {
+fn table(routes: &[&Arc<Route>]) -> RouteTable {
     RouteTable::build(routes.iter().map(|route| (*route).clone()).collect(), Vec::new(), &Holders::default()).0
 }
 
-fn told(before: &[&Arc<Route<()>>], after: &[&Arc<Route<()>>]) -> Vec<String> {
+fn told(before: &[&Arc<Route>], after: &[&Arc<Route>]) -> Vec<String> {
     changes(&table(before), &table(after)).iter().map(Change::to_string).collect()
 }
 

@@ -9,7 +9,7 @@ use crate::routes::table::tests::{by, declared, route};
 /// A file, its patterns and its methods.
 type Row<'t> = (&'t str, &'t [&'t str], &'t str);
 
-fn routes(rows: &[Row]) -> Vec<Arc<Route<()>>> {
+fn routes(rows: &[Row]) -> Vec<Arc<Route>> {
     rows.iter()
         .map(|(file, patterns, methods)| route(file, patterns, &methods.split_whitespace().collect::<Vec<_>>()))
         .collect()

@@ -59,11 +59,32 @@ fn every_mistake_names_its_line_and_what_is_expected() {
                 "line 2: option `limits` is a table; expected true or false, a number, text, or a list of one of these",
             ],
         ),
+        (
+            "rate = 1\n[grants]\nfiles = []\n\nhttp = ['https://example.com']\n[grants.kv]\nmax = 1",
+            vec![
+                "line 3: the grant `files` is unknown: this host has nothing to grant",
+                "line 5: the grant `http` is unknown: this host has nothing to grant",
+                "line 6: the grant `kv` is unknown: this host has nothing to grant",
+            ],
+        ),
+        ("\ngrants.'a\\b' = 1", vec!["line 2: the grant `a\\b` is unknown: this host has nothing to grant"]),
+        ("grants = { \"a\\n\" = 1 }", vec!["line 1: the grant `a\\n` is unknown: this host has nothing to grant"]),
+        ("grants = 'all'", vec!["line 1: `grants` is something else; expected a table, as in `[grants]`"]),
+        ("[[grants]]\nhttp = 1", vec!["line 1: `grants` is something else; expected a table, as in `[grants]`"]),
         ("rate = 1\nrate = 2", vec!["line 2: duplicate key"]),
     ] {
         let errors = RouteFile::parse(text).expect_err("the file has mistakes");
         let found: Vec<String> = errors.iter().map(RouteFileError::to_string).collect();
         assert_eq!(found, messages, "{text}");
+    }
+}
+
+#[test]
+fn an_empty_table_of_grants_grants_nothing_and_is_no_option() {
+    for text in ["[grants]", "grants = {}", "rate = 1\n[grants]\n# http = []"] {
+        let file = RouteFile::parse(text).expect("the file is good");
+        assert_eq!(file.grants, Grants::default());
+        assert!(file.options.iter().all(|(name, _)| name != "grants"), "{text}");
     }
 }
 

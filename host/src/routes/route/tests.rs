@@ -4,7 +4,7 @@ use super::*;
 use crate::options::Value;
 use crate::routes::table::tests::route_with;
 
-fn route(options: &[(&str, Value)]) -> Arc<Route<()>> {
+fn route(options: &[(&str, Value)]) -> Arc<Route> {
     let options: Vec<(String, Value)> =
         options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     route_with(&options)

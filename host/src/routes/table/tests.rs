@@ -3,28 +3,29 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::guest::Grants;
 use crate::options::{Options, Value};
-use crate::routes::Mount;
 use crate::routes::holders::Authority;
+use crate::routes::{Mount, RouteTarget};
 
 /// A route named by its file.
-pub(crate) fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
+pub(crate) fn route(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route> {
     by(Authority::RouteFile, file, patterns, methods)
 }
 
 /// A route whose component declares its patterns.
-pub(crate) fn declared(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
+pub(crate) fn declared(file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route> {
     by(Authority::Declared, file, patterns, methods)
 }
 
 /// A route that has its patterns by this.
-pub(crate) fn by(authority: Authority, file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route<()>> {
+pub(crate) fn by(authority: Authority, file: &str, patterns: &[&str], methods: &[&str]) -> Arc<Route> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     mounted(mount(file, owned(patterns), owned(methods), authority), &[])
 }
 
 /// A route with options, at `/`.
-pub(crate) fn route_with(options: &[(String, Value)]) -> Arc<Route<()>> {
+pub(crate) fn route_with(options: &[(String, Value)]) -> Arc<Route> {
     mounted(mount("it", vec!["/".to_owned()], vec![], Authority::RouteFile), options)
 }
 
@@ -33,19 +34,19 @@ fn mount(file: &str, patterns: Vec<String>, methods: Vec<String>, authority: Aut
     Mount { name: file.into(), patterns, methods, file: file.into(), middleware, directory, topics: None, authority }
 }
 
-fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route<()>> {
+fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route> {
     let options = Options::resolve(options, &[], &[]).expect("the options of these tests are valid");
-    Arc::new(Route::new(mount, options, Arc::new(())))
+    Arc::new(Route::new(mount, options, Arc::new(RouteTarget::Nothing), Grants::default()))
 }
 
-fn table(routes: Vec<Arc<Route<()>>>) -> RouteTable<()> {
+fn table(routes: Vec<Arc<Route>>) -> RouteTable {
     let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &Holders::default());
     assert_eq!(diagnostics, []);
     table
 }
 
 /// A lookup in one line: the route's name and what was captured, or the other answers.
-fn found(table: &RouteTable<()>, method: &str, path: &str) -> String {
+fn found(table: &RouteTable, method: &str, path: &str) -> String {
     match table.lookup(method, path) {
         Lookup::Found { route, params } => {
             let params: Vec<String> = params.iter().map(|(name, value)| format!(" {name}={value}")).collect();
