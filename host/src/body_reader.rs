@@ -60,7 +60,13 @@ impl BodyReader {
         input: &mut BytesMut,
         exchange: &Exchange,
     ) -> Poll<io::Result<()>> {
-        let Some(wanted) = exchange.requested() else { return Poll::Pending };
+        let Some(wanted) = exchange.requested() else {
+            // A wait that its handler has given up counts no longer.
+            if self.patience.is_waiting() {
+                self.patience.end(0, Instant::now);
+            }
+            return Poll::Pending;
+        };
         loop {
             if let Some(held) = self.held.take_if(|held| may_pass(&mut self.pacer, held.len())) {
                 exchange.push_piece(held);

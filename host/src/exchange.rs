@@ -2,13 +2,11 @@
 //!
 //! Owns the request, the [`Response`] in the making, the next piece of the request's body, and the clock of the
 //! invocation. It must not know sockets or Wasm. Both sides live in one task (the connection polls the handler), so
-//! the lock is never waited for, and a side that has to wait returns `Pending` and is polled again once the other has
-//! moved.
+//! the lock is never waited for. What a handler waits for wakes it, and the connection's task with it.
 
-use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,12 +20,15 @@ use crate::response::{Response, ResponseError};
 mod body_error;
 mod context;
 mod direct_write;
+mod handler_clock;
 mod handler_output;
+mod handler_task;
 mod middleware;
 mod push;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod wait;
 mod websocket;
 
 pub use body_error::BodyError;
@@ -37,9 +38,12 @@ pub(crate) use direct_write::MAX_RUN;
 pub use timing::{Measured, Timing};
 
 use direct_write::YieldBudget;
+use handler_clock::HandlerClock;
 use handler_output::HandlerOutput;
+use handler_task::HandlerTask;
 use middleware::MiddlewareState;
 use push::Push;
+use wait::{WaitReason, Waits, Wakers};
 
 /// The request, all but its body.
 #[derive(Debug)]
@@ -60,6 +64,7 @@ pub struct Exchange {
     push: Option<Push>,
     /// The short way to a client that has no rate.
     sink: Option<Arc<dyn DirectWriter>>,
+    task: HandlerTask,
     inner: Mutex<Inner>,
 }
 
@@ -67,7 +72,8 @@ pub struct Exchange {
 struct Inner {
     response: Response,
     body: Body,
-    clock: Clock,
+    clock: HandlerClock,
+    waits: Waits,
     pace: YieldBudget,
     closed_by_handler: bool,
     /// Why the handler gave up, where it did.
@@ -108,28 +114,13 @@ enum Body {
     Over(Result<(), BodyError>),
 }
 
-/// The time that the handler itself may use. It stands still while the handler waits for its client.
-#[derive(Debug)]
-struct Clock {
-    deadline: Instant,
-    waiting: Option<(WaitReason, Instant)>,
-}
-
-/// What a handler waits for from its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WaitReason {
-    /// Room for what it writes.
-    Room,
-    /// A piece of the body.
-    Body,
-}
-
 impl Inner {
-    fn new(response: Response, body: Body, clock: Clock) -> Self {
+    fn new(response: Response, body: Body, clock: HandlerClock) -> Self {
         Self {
             response,
             body,
             clock,
+            waits: Waits::default(),
             pace: YieldBudget::default(),
             closed_by_handler: false,
             failure: None,
@@ -144,6 +135,25 @@ impl Inner {
     /// Whether a handler that writes need not wait: there is room, or writing is over.
     fn has_room(&self) -> bool {
         self.response.has_room() || self.response.is_over()
+    }
+
+    /// The wakers of the waits that are over now.
+    fn take_wakers(&mut self) -> Wakers {
+        if self.waits.is_empty() {
+            return Wakers::new();
+        }
+        let (writable, body, head) = (self.has_room(), self.has_body(), !self.is_head_waiting());
+        self.waits.take_wakers(|reason| match reason {
+            WaitReason::Writable => writable,
+            WaitReason::Body => body,
+            WaitReason::Head => head,
+            WaitReason::Elsewhere => false,
+        })
+    }
+
+    /// Whether a handler that reads need not wait.
+    fn has_body(&self) -> bool {
+        matches!(self.body, Body::Piece(_) | Body::Over(_))
     }
 
     /// The response, while the handler can work on it.
@@ -164,22 +174,19 @@ impl Exchange {
         measured: Option<Measured>,
     ) -> Self {
         let body = if has_body { Body::Idle } else { Body::Over(Ok(())) };
-        let clock = Clock { deadline, waiting: None };
-        Self {
-            request: Some(request),
-            measured,
-            push: None,
-            sink: None,
-            inner: Mutex::new(Inner::new(response, body, clock)),
-        }
+        Self::with(Some(request), measured, Inner::new(response, body, HandlerClock::until(deadline)))
     }
 
     /// An exchange that no handler sees: the host has made the response.
     #[must_use]
     pub fn answered(response: Response) -> Self {
-        let clock = Clock { deadline: Instant::now(), waiting: None };
-        let inner = Mutex::new(Inner::new(response, Body::Over(Ok(())), clock));
-        Self { request: None, measured: None, push: None, sink: None, inner }
+        let clock = HandlerClock::until(Instant::now());
+        Self::with(None, None, Inner::new(response, Body::Over(Ok(())), clock))
+    }
+
+    fn with(request: Option<Box<Request>>, measured: Option<Measured>, inner: Inner) -> Self {
+        let (task, inner) = (HandlerTask::default(), Mutex::new(inner));
+        Self { request, measured, push: None, sink: None, task, inner }
     }
 
     /// The request, where a handler answers it.
@@ -190,7 +197,18 @@ impl Exchange {
 
     /// Works on the response. Not for use across an await.
     pub fn response<R>(&self, work: impl FnOnce(&mut Response) -> R) -> R {
-        work(&mut self.lock().response)
+        self.change(|inner| work(&mut inner.response))
+    }
+
+    /// Changes what a handler may wait for, and wakes the waits that are over then.
+    fn change<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
+        let mut inner = self.lock();
+        let value = work(&mut inner);
+        let wakers = inner.take_wakers();
+        // Woken without the lock, which a waker may take.
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
+        value
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -228,24 +246,25 @@ impl Exchange {
     /// Waits until the head may be sent and the client took enough of what was written, or the response is over.
     pub async fn writable(&self) {
         self.head().await;
-        self.wait(WaitReason::Room, |inner| inner.has_room().then_some(())).await;
+        self.wait(WaitReason::Writable, |inner| inner.has_room().then_some(())).await;
     }
 
     /// What returning `close` does: without a byte where nothing was written, else properly.
     pub fn close(&self) {
-        let inner = &mut *self.lock();
-        let response = &mut inner.response;
-        if response.is_over() || inner.failure.is_some() {
-            return;
-        }
-        inner.closed_by_handler = true;
-        if response.is_building() {
-            response.truncate();
-        } else {
-            response.forbid_keep_alive();
-            // A response that is not over can be finished.
-            let _ = response.finish(clock::date());
-        }
+        self.change(|inner| {
+            let response = &mut inner.response;
+            if response.is_over() || inner.failure.is_some() {
+                return;
+            }
+            inner.closed_by_handler = true;
+            if response.is_building() {
+                response.truncate();
+            } else {
+                response.forbid_keep_alive();
+                // A response that is not over can be finished.
+                let _ = response.finish(clock::date());
+            }
+        });
     }
 
     /// The handler gives up, for a reason that the log is told. The first one stands.
@@ -282,28 +301,6 @@ impl Exchange {
         })
         .await
     }
-
-    /// Whether the handler has used up its time.
-    #[must_use]
-    pub fn is_expired(&self, now: Instant) -> bool {
-        self.deadline().is_some_and(|deadline| now >= deadline)
-    }
-
-    /// Waits for the client, and stops the handler's clock meanwhile.
-    async fn wait<R>(&self, what: WaitReason, mut ready: impl FnMut(&mut Inner) -> Option<R>) -> R {
-        poll_fn(|_| {
-            let inner = &mut *self.lock();
-            if let Some(value) = ready(inner) {
-                if let Some((_, since)) = inner.clock.waiting.take() {
-                    inner.extend_deadline(since.elapsed());
-                }
-                return Poll::Ready(value);
-            }
-            inner.clock.waiting.get_or_insert_with(|| (what, Instant::now()));
-            Poll::Pending
-        })
-        .await
-    }
 }
 
 /// The connection's side.
@@ -319,59 +316,29 @@ impl Exchange {
 
     /// Gives the handler the next piece of the body.
     pub fn push_piece(&self, piece: Bytes) {
-        self.lock().body = Body::Piece(piece);
+        self.change(|inner| inner.body = Body::Piece(piece));
     }
 
     /// Tells the handler that there is no more of the body, for good or bad.
     pub fn end_body(&self, end: Result<(), BodyError>) {
-        self.lock().body = Body::Over(end);
+        self.change(|inner| inner.body = Body::Over(end));
     }
 
     /// Tells the handler that its client is gone; it has `grace` to come to an end.
     pub fn client_gone(&self, grace: Duration) {
-        let inner = &mut *self.lock();
-        inner.response.truncate();
-        if !matches!(inner.body, Body::Over(_)) {
-            inner.body = Body::Over(Err(BodyError::Incomplete));
-        }
-        let (clock, now) = (&mut inner.clock, Instant::now());
-        // What it has waited so far was not its own time; from now on the grace runs, whatever it waits for.
-        if let Some((_, since)) = &mut clock.waiting {
-            clock.deadline += now.saturating_duration_since(*since);
-            *since = now;
-        }
-        clock.deadline = clock.deadline.min(now + grace);
-    }
-
-    /// The handler has no more time than until `end`, if it has that much, and why.
-    pub fn cut_short(&self, end: Instant, lost: ClientLoss) {
-        let inner = &mut *self.lock();
-        inner.clock.deadline = inner.clock.deadline.min(end);
-        inner.lost = Some(lost);
+        self.change(|inner| {
+            inner.response.truncate();
+            if !matches!(inner.body, Body::Over(_)) {
+                inner.body = Body::Over(Err(BodyError::Incomplete));
+            }
+            inner.limit_to_grace(grace);
+        });
     }
 
     /// Why the handler's time was cut short, where it was.
     #[must_use]
     pub fn lost(&self) -> Option<ClientLoss> {
         self.lock().lost
-    }
-
-    /// When the handler's time is used up; none while it waits for its client.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        let inner = &*self.lock();
-        inner.clock.waiting.is_none().then(|| inner.deadline())
-    }
-
-    /// Whether the handler waited for something that is there now: it is time to poll it.
-    #[must_use]
-    pub fn can_resume(&self) -> bool {
-        let inner = &*self.lock();
-        match inner.clock.waiting {
-            None => false,
-            Some((WaitReason::Room, _)) => inner.has_room(),
-            Some((WaitReason::Body, _)) => matches!(inner.body, Body::Piece(_) | Body::Over(_)),
-        }
     }
 
     /// Why the body could not be read to its end, if it could not.

@@ -185,7 +185,7 @@ impl Handler {
 
 /// Waits for the slice in which an invocation starts.
 async fn wait_to_start(slice: scheduler::NextSlice, exchange: &Exchange) -> Result<(), CallError> {
-    Box::pin(slice).await;
+    Box::pin(exchange.wait_elsewhere(slice)).await;
     if exchange.is_expired(Instant::now()) {
         return Err(CallError::Deadline { backtrace: "; it was waiting for its first time slice".to_owned() });
     }

@@ -11,7 +11,7 @@ mod parking;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -71,6 +71,8 @@ pub(super) struct ExchangeLoop<'c, G> {
     exchange: Arc<Exchange>,
     /// The invocation, until it has ended.
     handler: Pin<&'c mut Option<G>>,
+    /// What the handler, and middleware in its place, is polled with.
+    waker: Waker,
     /// The handler's name and the request's number, for the log.
     route: &'c str,
     id: u64,
@@ -113,10 +115,12 @@ where
         body_reader: BodyReader,
         pump: Pump,
     ) -> Self {
+        let waker = if handler.is_some() { exchange.handler_waker() } else { Waker::noop().clone() };
         Self {
             io,
             exchange,
             handler,
+            waker,
             route: "",
             id: 0,
             quota: None,
@@ -199,20 +203,25 @@ where
             self.slice = None;
         }
         note_poll();
+        self.exchange.begin_turn();
         // Heads are encoded below, some time after the request began: the last response of a connection has to say so
         // (RFC 9112 section 9.6).
         if self.parking.is_some_and(|(worker, _)| worker.stopping().is_set()) {
             self.exchange.response(Response::forbid_keep_alive_in_head);
         }
         for _ in 0..MAX_TURNS {
-            self.poll_guests(cx);
+            if self.exchange.take_wake() {
+                self.poll_guests();
+            }
             let over = !self.is_running();
             if self.peer_gone.is_some() {
                 // Nothing is left to do but to let the handler end.
                 if over {
                     return Poll::Ready(());
                 }
-                ready!(self.poll_deadlines(cx));
+                if self.poll_deadlines(cx).is_pending() {
+                    return self.rest(cx);
+                }
                 continue;
             }
             let more = self.encode_last_piece();
@@ -230,14 +239,16 @@ where
                 return Poll::Ready(());
             }
             let room = more && self.exchange.response(|response| response.has_room());
-            if supplied || room || (!over && self.exchange.can_resume()) {
+            if supplied || room || (!over && self.exchange.is_runnable()) {
                 continue;
             }
             self.poll_ahead(cx);
             if self.pump.paced_until().is_none() {
                 self.pump.rest();
             }
-            ready!(self.poll_deadlines(cx));
+            if self.poll_deadlines(cx).is_pending() {
+                return self.rest(cx);
+            }
         }
         let mut slice = Box::new(NextSlice::after(self.number, TIME_SLICE, Some(self.exchange.clone())));
         // It takes its place among those that wait.
@@ -246,21 +257,29 @@ where
         Poll::Pending
     }
 
+    /// Nothing is to be done before the task is woken, also by the handler's wakers.
+    fn rest(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_running() {
+            self.exchange.end_turn(cx);
+        }
+        Poll::Pending
+    }
+
     /// Whether a guest runs.
     fn is_running(&self) -> bool {
         self.handler.is_some() || self.is_in_review()
     }
 
-    fn poll_guests(&mut self, cx: &mut Context<'_>) {
+    fn poll_guests(&mut self) {
         match self.gate {
-            Some(_) => self.poll_gate(cx),
-            None => self.poll_handler(cx),
+            Some(_) => self.poll_gate(),
+            None => self.poll_handler(),
         }
     }
 
-    fn poll_handler(&mut self, cx: &mut Context<'_>) {
+    fn poll_handler(&mut self) {
         if let Some(handler) = self.handler.as_mut().as_pin_mut()
-            && let Poll::Ready(end) = handler.poll(cx)
+            && let Poll::Ready(end) = self.exchange.poll_handler(&self.waker, handler)
         {
             self.handler.set(None);
             self.on_handler_done(end);
@@ -341,7 +360,7 @@ where
             self.body_reader.time_out(&self.exchange);
         }
         if passed(expired) {
-            self.expire(cx);
+            self.expire();
         } else if passed(watch) {
             self.give_up_client(cx);
         }
@@ -349,8 +368,8 @@ where
     }
 
     /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
-    fn expire(&mut self, cx: &mut Context<'_>) {
-        self.poll_guests(cx);
+    fn expire(&mut self) {
+        self.poll_guests();
         let backtrace = "; it was waiting in a call to the host".to_owned();
         let expired = CallError::Deadline { backtrace };
         if self.is_in_review() {

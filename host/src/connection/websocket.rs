@@ -54,8 +54,6 @@ pub(super) struct WebSocket {
     upload: Upload,
     /// The message that is being answered.
     call: Option<MessageCall>,
-    /// Whether its turn has come: each time its task is woken it has one, however much its client sends meanwhile.
-    due: bool,
     /// The messages behind it.
     backlog: Backlog,
     /// When the last bytes came, the ping that was sent since, and when the last message came or went.
@@ -101,7 +99,7 @@ impl WebSocket {
         }
         note_poll();
         self.stopping = self.stopping || stopping.poll(cx).is_ready();
-        self.due = true;
+        self.template.exchange.begin_turn();
         for _ in 0..MAX_TURNS {
             match self.turn(cx, io) {
                 Ok(true) => continue,
@@ -111,8 +109,15 @@ impl WebSocket {
                     None => continue,
                 },
             }
-            if let Err(reason) = ready!(self.poll_deadlines(cx, io)) {
-                return Poll::Ready(reason);
+            match self.poll_deadlines(cx, io) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
+                Poll::Pending => {
+                    if self.call.is_some() {
+                        self.template.exchange.end_turn(cx);
+                    }
+                    return Poll::Pending;
+                }
             }
         }
         let number = self.template.route.target.number();
@@ -124,7 +129,7 @@ impl WebSocket {
 
     /// One turn of all that goes on. True where it changed something, so that another can too; an error is the end.
     fn turn(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
-        let answered = self.poll_call(cx);
+        let answered = self.template.exchange.take_wake() && self.poll_call();
         if self.peer_gone {
             let begun = self.begin_next();
             return if self.call.is_some() { Ok(answered || begun) } else { Err(self.reason()) };
@@ -316,7 +321,6 @@ impl WebSocket {
         exchange.begin_message(self.grace.map_or(deadline, |grace| grace.min(deadline)));
         let invocation = route.invocation(exchange.clone(), *id);
         let (route, worker) = (route.clone(), worker.clone());
-        self.due = true;
         self.call = Some(Box::pin(async move {
             let Some(_admission) = worker.admit(&route, 1) else {
                 return Err(CallError::Busy("too many requests are running".to_owned()));
@@ -327,10 +331,11 @@ impl WebSocket {
         }));
     }
 
-    /// Lets the invocation run, where it is due. True once it has ended.
-    fn poll_call(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(call) = self.call.as_mut().filter(|_| std::mem::take(&mut self.due)) else { return false };
-        let Poll::Ready(end) = call.as_mut().poll(cx) else { return false };
+    /// Lets the invocation run. True once it has ended.
+    fn poll_call(&mut self) -> bool {
+        let Some(call) = &mut self.call else { return false };
+        let exchange = &self.template.exchange;
+        let Poll::Ready(end) = exchange.poll_handler(&exchange.handler_waker(), call.as_mut()) else { return false };
         self.call = None;
         self.on_handler_done(end);
         true
@@ -404,7 +409,7 @@ impl WebSocket {
         let now = Instant::now();
         let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
         if passed(expired) {
-            self.expire(cx);
+            self.expire();
         } else if passed(stalled) {
             return Poll::Ready(self.lose(CloseReason::WriteTimeout, io).map_or(Ok(()), Err));
         } else if passed(self.close_by) {
@@ -422,9 +427,8 @@ impl WebSocket {
     }
 
     /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
-    fn expire(&mut self, cx: &mut Context<'_>) {
-        self.due = true;
-        if !self.poll_call(cx) {
+    fn expire(&mut self) {
+        if !self.poll_call() {
             self.call = None;
             self.on_handler_done(Err(CallError::Deadline {
                 backtrace: "; it was waiting in a call to the host".to_owned(),

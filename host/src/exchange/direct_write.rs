@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Exchange;
+use super::{Exchange, Inner};
 use crate::clock;
 use crate::response::{Response, ResponseError};
 
@@ -63,7 +63,10 @@ impl Exchange {
     /// # Errors
     /// As [`Response::write`].
     pub fn write(&self, chunk: &[u8], offset: &mut usize) -> Result<bool, ResponseError> {
-        let inner = &mut *self.lock();
+        self.change(|inner| self.write_to(inner, chunk, offset))
+    }
+
+    fn write_to(&self, inner: &mut Inner, chunk: &[u8], offset: &mut usize) -> Result<bool, ResponseError> {
         let response = inner.of_handler()?;
         // All of a chunk is refused or none of it.
         if *offset == 0 && !response.fits_content_length(chunk.len() as u64) {

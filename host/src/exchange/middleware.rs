@@ -2,14 +2,13 @@
 //!
 //! Owns that nothing of a head goes out before the chain has seen it. It must not know what middleware is in the chain.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::context::ContextEntries;
+use super::wait::WaitReason;
 use super::{ContextError, Exchange, Inner};
 use crate::http::fields::{self, FieldError};
 use crate::response::ResponseError;
@@ -27,7 +26,7 @@ pub(super) struct MiddlewareState {
     /// The middleware that is called at the moment.
     middleware: Option<Arc<str>>,
     /// When the time of that one is used up.
-    until: Option<Instant>,
+    pub(super) until: Option<Instant>,
 }
 
 /// Whether the head may be sent.
@@ -59,20 +58,6 @@ impl Inner {
         }
     }
 
-    /// When the time of whoever runs is used up.
-    pub(super) fn deadline(&self) -> Instant {
-        let until = self.middleware.as_ref().and_then(|state| state.until);
-        until.map_or(self.clock.deadline, |until| until.min(self.clock.deadline))
-    }
-
-    /// The client was waited for, which is nobody's time.
-    pub(super) fn extend_deadline(&mut self, waited: Duration) {
-        self.clock.deadline += waited;
-        if let Some(until) = self.middleware.as_mut().and_then(|state| state.until.as_mut()) {
-            *until += waited;
-        }
-    }
-
     fn middleware_mut(&mut self) -> &mut MiddlewareState {
         self.middleware.get_or_insert_default()
     }
@@ -87,6 +72,11 @@ impl Inner {
     fn may_seal(&self) -> bool {
         let is_called = |state: &MiddlewareState| state.middleware.is_some() && state.gate != HeadGate::InReview;
         self.middleware.as_deref().is_some_and(is_called)
+    }
+
+    /// Whether what was written waits for the chain to see the head.
+    pub(super) fn is_head_waiting(&self) -> bool {
+        self.response.is_building() && self.gate() != HeadGate::Open
     }
 
     fn gate(&self) -> HeadGate {
@@ -126,7 +116,7 @@ impl Exchange {
 
     /// The chain has seen the head.
     pub fn release_head(&self) {
-        self.lock().middleware_mut().gate = HeadGate::Open;
+        self.change(|inner| inner.middleware_mut().gate = HeadGate::Open);
     }
 
     /// A middleware is called, for at most `timeout`.
@@ -151,12 +141,7 @@ impl Exchange {
 
     /// Waits until the head may be sent, or the response is over. The clock goes on: it is the chain's time.
     pub(super) async fn head(&self) {
-        poll_fn(|_| {
-            let inner = &*self.lock();
-            let held = inner.response.is_building() && inner.gate() != HeadGate::Open;
-            if held { Poll::Pending } else { Poll::Ready(()) }
-        })
-        .await;
+        self.wait(WaitReason::Head, |inner| (!inner.is_head_waiting()).then_some(())).await;
     }
 }
 

@@ -57,7 +57,6 @@ impl Exchange {
     /// Takes the response that the handler has left open, and the subscriber that it made of the connection.
     #[must_use]
     pub fn leave_open(&self) -> (Response, Option<Subscriber>) {
-        let inner = &mut *self.lock();
-        (inner.response.take(), inner.subscriber.take())
+        self.change(|inner| (inner.response.take(), inner.subscriber.take()))
     }
 }

@@ -1,8 +1,8 @@
 use std::io::{self, IoSlice};
 use std::net::Ipv4Addr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Waker};
+use std::task::Poll;
 
 use bytes::BytesMut;
 
@@ -14,6 +14,8 @@ use crate::http1::encoder::{Http1Encoder, Http1Options};
 use crate::http1::framing::BodyFraming;
 use crate::http1::head::{HeadLimits, HeadParser};
 use crate::response::{AfterResponse, ResponseOptions};
+
+mod waits;
 
 /// Longer than any of these tests.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -38,7 +40,11 @@ fn request() -> Box<Request> {
     })
 }
 
-fn exchange(options: ResponseOptions) -> Exchange {
+fn exchange(options: ResponseOptions) -> Arc<Exchange> {
+    Arc::new(unshared(options))
+}
+
+fn unshared(options: ResponseOptions) -> Exchange {
     Exchange::new(request(), response(options, b"text/plain"), true, Instant::now() + HOUR, None)
 }
 
@@ -54,9 +60,10 @@ fn take(exchange: &Exchange) -> String {
     })
 }
 
-/// Polls once: the exchange never wakes anyone, both sides are in one task.
-fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
+/// Polls a handler once, whether it was woken or not.
+fn poll<F: Future>(exchange: &Arc<Exchange>, handler: Pin<&mut F>) -> Poll<F::Output> {
+    let _ = exchange.take_wake();
+    exchange.poll_handler(&exchange.handler_waker(), handler)
 }
 
 #[test]
@@ -79,13 +86,13 @@ fn a_write_waits_for_room_and_goes_on_where_it_was() {
     let (mut offset, mut body, mut waits) = (0, String::new(), 0);
     while exchange.write(&chunk, &mut offset) == Ok(false) {
         let mut room = pin!(exchange.writable());
-        assert!(poll(room.as_mut()).is_pending());
-        assert!(!exchange.can_resume());
+        assert!(poll(&exchange, room.as_mut()).is_pending());
+        assert!(!exchange.is_runnable());
         // Four pieces of 64 bytes, and one more that began below, as a chunk.
         assert!(exchange.response(|response| response.output().len()) < 4 * 64 + 64 + 6);
         body.push_str(&take(&exchange));
-        assert!(exchange.can_resume());
-        assert!(poll(room).is_ready());
+        assert!(exchange.is_runnable());
+        assert!(poll(&exchange, room).is_ready());
         waits += 1;
     }
     body.push_str(&take(&exchange));
@@ -122,10 +129,10 @@ impl DirectWriter for Client {
 /// The bodies of chunks of these tests are larger than what goes out by way of the output.
 const LARGE: usize = 200_000;
 
-fn large(client: &Arc<Client>) -> Exchange {
-    let mut exchange = exchange(ResponseOptions { buffer_size: 16 * 1024, ..options() });
+fn large(client: &Arc<Client>) -> Arc<Exchange> {
+    let mut exchange = unshared(ResponseOptions { buffer_size: 16 * 1024, ..options() });
     exchange.send_through(client.clone());
-    exchange
+    Arc::new(exchange)
 }
 
 /// The body of the chunks in `coded`.
@@ -144,7 +151,7 @@ fn a_large_chunk_goes_past_the_output_to_a_client_that_takes_it() {
     let (exchange, chunk) = (large(&client), vec![b'x'; LARGE]);
     let mut offset = 0;
     while exchange.write(&chunk, &mut offset) == Ok(false) {
-        assert!(poll(pin!(exchange.writable())).is_ready(), "the client would take more");
+        assert!(poll(&exchange, pin!(exchange.writable())).is_ready(), "the client would take more");
     }
     assert_eq!(offset, LARGE);
     // What is left of the chunk in the end is not large.
@@ -212,7 +219,7 @@ fn a_write_after_the_end_does_not_wait_for_room() {
     let mut offset = 0;
     assert_eq!(exchange.write(&[b'x'; 1000], &mut offset), Ok(false));
     exchange.client_gone(HOUR);
-    assert!(poll(pin!(exchange.writable())).is_ready());
+    assert!(poll(&exchange, pin!(exchange.writable())).is_ready());
     assert_eq!(exchange.write(&[b'x'; 1000], &mut offset), Err(ResponseError::Closed));
 }
 
@@ -262,17 +269,17 @@ fn the_body_comes_in_pieces_no_larger_than_asked_for() {
     let exchange = exchange(options());
     assert_eq!(exchange.requested(), None);
     let mut first = pin!(exchange.read(3));
-    assert!(poll(first.as_mut()).is_pending());
-    assert_eq!((exchange.requested(), exchange.can_resume()), (Some(3), false));
+    assert!(poll(&exchange, first.as_mut()).is_pending());
+    assert_eq!((exchange.requested(), exchange.is_runnable()), (Some(3), false));
     exchange.push_piece(Bytes::from_static(b"abcde"));
-    assert_eq!((exchange.requested(), exchange.can_resume()), (None, true));
-    assert_eq!(poll(first), Poll::Ready(Ok(Some(Bytes::from_static(b"abc")))));
-    assert_eq!(poll(pin!(exchange.read(9))), Poll::Ready(Ok(Some(Bytes::from_static(b"de")))));
+    assert_eq!((exchange.requested(), exchange.is_runnable()), (None, true));
+    assert_eq!(poll(&exchange, first), Poll::Ready(Ok(Some(Bytes::from_static(b"abc")))));
+    assert_eq!(poll(&exchange, pin!(exchange.read(9))), Poll::Ready(Ok(Some(Bytes::from_static(b"de")))));
     let mut last = pin!(exchange.read(9));
-    assert!(poll(last.as_mut()).is_pending());
+    assert!(poll(&exchange, last.as_mut()).is_pending());
     exchange.end_body(Ok(()));
-    assert_eq!(poll(last), Poll::Ready(Ok(None)));
-    assert_eq!(poll(pin!(exchange.read(9))), Poll::Ready(Ok(None)));
+    assert_eq!(poll(&exchange, last), Poll::Ready(Ok(None)));
+    assert_eq!(poll(&exchange, pin!(exchange.read(9))), Poll::Ready(Ok(None)));
     assert_eq!(exchange.body_error(), None);
 }
 
@@ -282,7 +289,7 @@ fn a_body_that_ends_badly_says_so_each_time() {
         let exchange = exchange(options());
         exchange.end_body(Err(error));
         for _ in 0..2 {
-            assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Err(error)));
+            assert_eq!(poll(&exchange, pin!(exchange.read(1))), Poll::Ready(Err(error)));
         }
         assert_eq!(exchange.body_error(), Some(error));
     }
@@ -292,67 +299,10 @@ fn a_body_that_ends_badly_says_so_each_time() {
 
 #[test]
 fn a_request_without_a_body_has_none_at_once() {
-    let exchange = Exchange::new(request(), response(options(), b""), false, Instant::now(), None);
-    assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Ok(None)));
+    let exchange = Arc::new(Exchange::new(request(), response(options(), b""), false, Instant::now(), None));
+    assert_eq!(poll(&exchange, pin!(exchange.read(1))), Poll::Ready(Ok(None)));
     assert_eq!(exchange.request().map(|request| request.head.method()), Some("POST"));
     assert!(Exchange::answered(response(options(), b"")).request().is_none());
-}
-
-#[test]
-fn the_clock_of_a_handler_stands_still_while_it_waits_for_its_client() {
-    let exchange = exchange(options());
-    let deadline = exchange.deadline().expect("it runs");
-    assert!(!exchange.is_expired(deadline - Duration::from_nanos(1)));
-    assert!(exchange.is_expired(deadline));
-    let mut read = pin!(exchange.read(1));
-    assert!(poll(read.as_mut()).is_pending());
-    assert_eq!(exchange.deadline(), None);
-    assert!(!exchange.is_expired(deadline + HOUR));
-    exchange.end_body(Ok(()));
-    let before = Instant::now();
-    assert!(poll(read).is_ready());
-    // What it waited is added, and no more than that.
-    let moved = exchange.deadline().expect("it runs again") - deadline;
-    assert!(moved <= before.elapsed() + HOUR);
-    assert!(poll(pin!(exchange.read(1))).is_ready());
-    assert_eq!(exchange.deadline(), Some(deadline + moved));
-}
-
-#[test]
-fn a_client_that_is_gone_leaves_its_handler_the_grace_and_no_more() {
-    let (exchange, now) = (exchange(options()), Instant::now());
-    let deadline = exchange.deadline().expect("it runs");
-    exchange.client_gone(2 * HOUR);
-    assert_eq!(exchange.deadline(), Some(deadline));
-    exchange.client_gone(Duration::ZERO);
-    assert!(exchange.deadline().is_some_and(|at| (now..=Instant::now()).contains(&at)));
-    assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Err(BodyError::Incomplete)));
-    assert_eq!(exchange.write(b"a", &mut 0), Err(ResponseError::Closed));
-    assert_eq!(take(&exchange), "");
-}
-
-#[test]
-fn the_grace_is_not_longer_for_a_handler_that_has_waited() {
-    let exchange = exchange(options());
-    let mut waiting = pin!(exchange.read(1));
-    assert!(poll(waiting.as_mut()).is_pending());
-    let (waited, since) = (Duration::from_millis(20), Instant::now());
-    while since.elapsed() < waited {
-        std::hint::spin_loop();
-    }
-    exchange.client_gone(Duration::ZERO);
-    let gone = Instant::now();
-    assert!(poll(waiting.as_mut()).is_ready());
-    let deadline = exchange.deadline().expect("it waits no more");
-    assert!(deadline < gone + waited / 2, "the grace is {:?} longer", deadline - gone);
-}
-
-#[test]
-fn a_client_that_is_gone_after_its_body_leaves_the_body_whole() {
-    let exchange = exchange(options());
-    exchange.end_body(Ok(()));
-    exchange.client_gone(HOUR);
-    assert_eq!(poll(pin!(exchange.read(1))), Poll::Ready(Ok(None)));
 }
 
 #[test]
@@ -363,15 +313,15 @@ fn nothing_of_a_response_is_encoded_before_its_head_was_seen() {
     assert_eq!((exchange.write(b"abc", &mut offset), offset), (Ok(false), 0));
     assert!(exchange.is_head_requested() && exchange.is_head_held());
     let mut room = pin!(exchange.writable());
-    assert!(poll(room.as_mut()).is_pending());
+    assert!(poll(&exchange, room.as_mut()).is_pending());
     exchange.begin_review(HOUR);
     // Who sees it cannot write.
     assert_eq!(exchange.write(b"x", &mut 0), Err(ResponseError::Closed));
-    assert!(poll(room.as_mut()).is_pending());
+    assert!(poll(&exchange, room.as_mut()).is_pending());
     assert_eq!(exchange.response(|response| response.output().len()), 0);
     assert!(exchange.deadline().is_some(), "it is the chain's time, not the client's");
     exchange.release_head();
-    assert!(poll(room.as_mut()).is_ready());
+    assert!(poll(&exchange, room.as_mut()).is_ready());
     assert_eq!(exchange.write(b"abc", &mut offset), Ok(true));
     assert_eq!(take(&exchange), "3\r\nabc\r\n");
 }

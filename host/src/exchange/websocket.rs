@@ -2,24 +2,27 @@
 
 use std::time::Instant;
 
-use super::{Body, Clock, Exchange};
+use super::{Body, Exchange, HandlerClock};
 use crate::push::Subscriber;
 
 /// The connection's side.
 impl Exchange {
     /// Goes on as a WebSocket, whose handshake is sent.
     pub fn upgrade(&self) {
-        let inner = &mut *self.lock();
-        inner.response.compact();
-        inner.is_websocket = true;
+        self.change(|inner| {
+            inner.response.compact();
+            inner.is_websocket = true;
+        });
     }
 
     /// Begins an invocation for one message; it has until `deadline`.
     pub fn begin_message(&self, deadline: Instant) {
-        let inner = &mut *self.lock();
-        inner.clock = Clock { deadline, waiting: None };
-        inner.body = Body::Over(Ok(()));
-        inner.failure = None;
+        self.change(|inner| {
+            inner.clock = HandlerClock::until(deadline);
+            inner.body = Body::Over(Ok(()));
+            inner.failure = None;
+        });
+        self.wake_handler();
     }
 
     /// Works on the subscriber that a handler has made of the connection. Not for use across an await.

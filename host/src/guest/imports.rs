@@ -94,7 +94,8 @@ fn add_response(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
                 match exchange.write(chunk.as_le_slice(&store), &mut written) {
                     Ok(is_whole) => {
                         if exchange.is_to_rest(Instant::now) {
-                            NextSlice::after(store.data().handler(), MAX_RUN, Some(exchange.clone())).await;
+                            let slice = NextSlice::after(store.data().handler(), MAX_RUN, Some(exchange.clone()));
+                            exchange.wait_elsewhere(slice).await;
                         }
                         if is_whole {
                             return Ok((Ok(()),));

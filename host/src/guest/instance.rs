@@ -103,7 +103,14 @@ pub(super) fn store(engine: &wasmtime::Engine, state: GuestState) -> Store<Guest
         thread_hooks::note_spin();
         let exchange = state.exchange().cloned();
         // It is asked again as soon as it goes on: its time may be up by then.
-        Ok(UpdateDeadline::YieldCustom(0, Box::pin(scheduler::interrupted(state.handler(), ran, exchange))))
+        let slice = scheduler::interrupted(state.handler(), ran, exchange.clone());
+        Ok(UpdateDeadline::YieldCustom(
+            0,
+            match exchange {
+                Some(exchange) => Box::pin(async move { exchange.wait_elsewhere(slice).await }),
+                None => Box::pin(slice),
+            },
+        ))
     });
     store
 }

@@ -69,7 +69,7 @@ where
             *self.io.half_closed = self.io.socket.is_read_closed(cx);
         } else if !was_sent {
             self.exchange.cut_short(watch.since, ClientLoss::HalfClosed);
-            self.expire(cx);
+            self.expire();
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Owns when that is: at the first write, or when it is known how the handler has ended. It must not know who sees it.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::Bytes;
 
@@ -42,15 +42,15 @@ where
     }
 
     /// Polls who is next: the handler, or those who see the head while it waits.
-    pub(super) fn poll_gate(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn poll_gate(&mut self) {
         loop {
             if let Some(held) = self.gate.as_mut().filter(|held| held.in_review) {
-                match held.review.as_mut().poll(cx) {
+                match self.exchange.poll_handler(&self.waker, held.review.as_mut()) {
                     Poll::Ready(failed) => self.release_head(failed),
                     Poll::Pending => return,
                 }
             }
-            self.poll_handler(cx);
+            self.poll_handler();
             if self.gate.is_some() && !self.is_in_review() && self.exchange.is_head_requested() {
                 self.run_on_response(None);
             }
@@ -85,6 +85,7 @@ where
         if let Some(held) = &mut self.gate {
             (held.in_review, held.ending) = (true, ending);
             self.exchange.begin_review(self.io.timeouts.grace);
+            self.exchange.wake_handler();
         }
     }
 

@@ -57,7 +57,6 @@ impl PendingUpgrade {
             pump,
             upload: Upload::new(upload),
             call: None,
-            due: false,
             backlog: Backlog::default(),
             last_read: now,
             ping_sent_at: None,
