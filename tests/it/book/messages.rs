@@ -45,12 +45,16 @@ fn sources() -> Vec<String> {
             let path = entry.expect("its entries can be read").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests") {
+            } else if !is_test(path.strip_prefix(ROOT).expect("it is below the root")) {
                 files.push(path);
             }
         }
     }
     files.iter().map(|file| fs::read_to_string(file).expect("a source can be read")).collect()
+}
+
+fn is_test(file: &Path) -> bool {
+    file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests")
 }
 
 /// The messages of errors and of the log, out of the source: `{…}` is what differs.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::page::{Act, Page};
 use super::shell::SHOWN;
 use crate::support::websocket::{BINARY, CLOSE, HANDSHAKE, PING, PONG};
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, skip, wait_until};
+use crate::support::{Client, RoutesDir, TIMEOUT, TestServer, guest, skip, wait_until};
 
 /// The site of the recipes.
 const SITE: &str = "chat.example";
@@ -141,7 +141,7 @@ impl Proxy {
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
             let ended = proxy.process.try_wait().expect("it can be asked").is_some();
-            if ended || start.elapsed() > PATIENCE {
+            if ended || start.elapsed() > TIMEOUT {
                 return Err(fs::read_to_string(log).unwrap_or_default());
             }
             thread::yield_now();
@@ -303,11 +303,11 @@ fn a_large_body_is_taken_and_its_first_bytes_reach_the_handler_before_its_last()
 }
 
 #[test]
-fn a_body_that_is_too_large_is_told_so() {
+fn a_body_that_is_too_large_is_reported() {
     const SIZE: usize = 17 << 20;
     behind_each(|proxy, _| {
         let mut socket = TcpStream::connect(proxy.address).expect("the proxy accepts");
-        socket.set_write_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        socket.set_write_timeout(Some(TIMEOUT)).expect("a time-out can be set");
         let mut client = Client::over(socket.try_clone().expect("a socket can be shared"));
         client.send(proxy.head("POST /script?read") + &format!("Content-Length: {SIZE}\r\n\r\n"));
         // It sends on, as clients do that look for no answer before they have sent all; the proxy may stop reading.

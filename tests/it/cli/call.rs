@@ -58,7 +58,7 @@ fn a_handler_is_called_at_its_own_path() {
 }
 
 #[test]
-fn the_framing_is_shown_where_it_is_asked_for() {
+fn the_framing_is_shown_on_request() {
     let response = head("200 OK", "") + "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n";
     assert_called(&mut call(guest::HELLO, &["--raw"]), &response, "COST\nconnection   it was not to persist\n", 0);
 }
@@ -96,7 +96,7 @@ fn a_failure_shows_what_the_client_sees_and_what_the_log_says() {
 }
 
 #[test]
-fn a_response_that_breaks_off_is_none_that_is_well() {
+fn a_truncated_response_fails_the_call() {
     let output = run(&mut call(guest::TRAP_AFTER_HEAD, &["--raw"]));
     assert!(text(&output.stdout).ends_with("\r\n\r\n4\r\none\n\r\n"), "no last chunk: {output:?}");
     assert!(text(&output.stderr).ends_with("connection   the response broke off\n"), "{output:?}");
@@ -110,7 +110,7 @@ fn a_handler_that_closes_sends_not_one_byte() {
 }
 
 #[test]
-fn a_response_that_is_left_open_ends_the_call() {
+fn a_parked_response_ends_the_call() {
     let output = run(&mut call(guest::SCRIPT, &["--path", "/script?write=Hello&manual"]));
     assert!(text(&output.stdout).ends_with("\r\n\r\nHello"), "{output:?}");
     let said = text(&output.stderr);
@@ -141,7 +141,7 @@ fn memory_is_what_the_handler_has_at_its_most() {
 }
 
 #[test]
-fn what_cannot_be_called_is_told() {
+fn a_call_that_cannot_be_made_says_why() {
     let routes = RoutesDir::new().with_bytes("bad.wasm", b"");
     let bad = routes.path().join("bad.wasm");
     let output = run(host(&["call", "--no-cache"]).arg(&bad));

@@ -19,7 +19,7 @@ fn assert_checked(routes: &RoutesDir, place: &str, arguments: &[&str], expected:
 }
 
 #[test]
-fn a_good_directory_or_file_has_nothing_to_be_told() {
+fn a_good_directory_or_file_has_no_diagnostics() {
     let routes = RoutesDir::new().with(guest::HELLO).with_as("users/[id].wasm", guest::TRAP);
     assert_checked(&routes, "", &[], "2 routes; 0 errors, 0 warnings\n", 0);
     assert_checked(&routes, "hello.wasm", &[], "1 route; 0 errors, 0 warnings\n", 0);
@@ -27,7 +27,7 @@ fn a_good_directory_or_file_has_nothing_to_be_told() {
 }
 
 #[test]
-fn what_is_wrong_with_several_files_is_told_at_once() {
+fn the_errors_of_all_files_are_reported_together() {
     let routes = RoutesDir::new()
         .with(guest::BAD_OPTION)
         .with_bytes("cut.wasm", b"\0asm")
@@ -59,7 +59,7 @@ error: ROUTES/users/x[id].wasm: the name has brackets in the middle
 }
 
 #[test]
-fn everything_that_a_component_lacks_or_asks_for_is_told_at_once() {
+fn all_missing_exports_and_unknown_imports_are_reported_together() {
     let stranger = "(component
       (import \"vibrato:handler/request@9.0.0\" (instance))
       (import \"vibrato:handler/elsewhere@0.1.0\" (instance (export \"f\" (func))))
@@ -119,7 +119,7 @@ fn a_file_is_checked_without_its_neighbours() {
 }
 
 #[test]
-fn what_is_not_there_cannot_be_checked() {
+fn a_missing_file_cannot_be_checked() {
     let missing = RoutesDir::new().path().join("missing");
     let output = run(host(&["check", "--no-cache"]).arg(&missing));
     let expected = format!("error: cannot read the routes in {}: ", missing.display());
@@ -129,7 +129,7 @@ fn what_is_not_there_cannot_be_checked() {
 }
 
 #[test]
-fn javascript_whose_random_numbers_were_drawn_when_it_was_built_is_warned_of() {
+fn javascript_that_drew_random_numbers_at_build_time_is_a_warning() {
     // A custom section: what it is named, and what stands for the runtime and the source that it keeps.
     let section = |names: &str| [&[0, 1 + names.len() as u8, 0][..], names.as_bytes()].concat();
     let made = |names: &str| [plain(), section(names)].concat();

@@ -45,7 +45,7 @@ fn there_is_a_page_of_the_host_and_of_each_command() {
 }
 
 #[test]
-fn a_page_of_no_command_is_told_which_there_are() {
+fn an_unknown_command_has_no_page_and_the_error_lists_the_commands() {
     let output = run(&mut host(&["man", "serve"]));
     let expected = "error: `serve` is no command of host; write one of run, routes, check, call, new, completions, man";
     assert!(text(&output.stderr).starts_with(expected), "{output:?}");

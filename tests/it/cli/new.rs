@@ -232,7 +232,7 @@ my-page/README.md says how to serve it.
 }
 
 #[test]
-fn what_cannot_be_made_is_told_and_nothing_is_written() {
+fn a_project_that_cannot_be_made_is_an_error_and_writes_nothing() {
     let folder = RoutesDir::new().with_file("there/kept", "");
     for (arguments, error) in [
         (&["there"][..], "error: cannot make the folder `there`; choose another name, or another place to run this in"),

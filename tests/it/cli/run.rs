@@ -145,7 +145,7 @@ fn flag_and_default(part: &str) -> Option<(String, String)> {
 }
 
 #[test]
-fn every_mistake_is_told_before_it_listens() {
+fn every_mistake_is_reported_before_it_listens() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let taken = taken.local_addr().expect("a listener has an address").to_string();
     let routes = RoutesDir::new().with(guest::HELLO).with_file("file", "");
@@ -210,7 +210,7 @@ fn is_refused(command: &mut Command, error: &str) {
 }
 
 #[test]
-fn a_log_filter_that_is_none_is_told_before_it_listens() {
+fn an_invalid_log_filter_is_reported_before_it_listens() {
     let routes = RoutesDir::new().with(guest::HELLO);
     let mut command = over("run", &routes, &["--listen", "127.0.0.1:0"]);
     is_refused(command.env("RUST_LOG", "host=loud"), "error: RUST_LOG=host=loud is no filter for the log: ");
@@ -345,7 +345,7 @@ fn routes_prints_json() {
 }
 
 #[test]
-fn routes_says_whose_topics_a_route_shares() {
+fn routes_shows_the_topic_scope_of_a_route() {
     let routes = RoutesDir::new().with_as("a/one.wasm", guest::HELLO).with_as("a/two.wasm", guest::PAGE);
     let routes = routes.with_file("a/two.toml", "topics = 'chat'");
     let output = run(&mut over("routes", &routes, &[]));

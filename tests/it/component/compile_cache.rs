@@ -143,7 +143,7 @@ fn what_lies_in_the_place_of_an_entry_is_neither_followed_nor_waited_for() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_used_fails_no_component_and_is_told() {
+fn a_cache_that_cannot_be_used_is_logged_and_fails_no_component() {
     let served = Served::new();
     let told = |expected: &str| {
         let (counts, process) = served.start();

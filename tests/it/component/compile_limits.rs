@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, Process, RoutesDir, TestServer, assemble, guest, host, plain, run, text, wait_until};
+use crate::support::{Process, RoutesDir, TIMEOUT, TestServer, assemble, guest, host, plain, run, text, wait_until};
 
 /// `plain.wat` with loops in each other: each costs the compiler as much as all around it together.
-fn nested(loops: usize) -> Vec<u8> {
+fn nested_loops(loops: usize) -> Vec<u8> {
     let step = |number: usize| {
         let (to, from) = (number % 200 + 1, number * 7 % 200 + 1);
         format!("(loop (local.set {to} (i64.add (local.get {from}) (i64.const 1)))")
@@ -22,7 +22,7 @@ fn nested(loops: usize) -> Vec<u8> {
 }
 
 /// `plain.wat` with code that runs when it is started.
-fn starting(code: &str) -> Vec<u8> {
+fn with_start_function(code: &str) -> Vec<u8> {
     assemble(&guest::PLAIN_WAT.replacen("\"plain\")", &format!("\"plain\") (func $start {code}) (start $start)"), 1))
 }
 
@@ -33,18 +33,21 @@ fn reason(server: &TestServer) -> &str {
     &diagnostic.reason
 }
 
-fn only(bytes: &[u8]) -> RoutesDir {
+fn one_route(bytes: &[u8]) -> RoutesDir {
     RoutesDir::new().with_bytes("other.wasm", bytes)
 }
 
 #[test]
 fn a_limit_that_compiling_passes_is_named_with_its_flag() {
-    let memory = TestServer::builder(only(&nested(3000))).compiling(|it| it.memory = 32 << 20).start();
+    let memory = TestServer::builder(one_route(&nested_loops(3000))).compiling(|it| it.memory = 32 << 20).start();
     assert_eq!(reason(&memory), "compiling it takes more than 33554432 bytes of memory");
     assert!(memory.diagnostics()[0].remedy.ends_with("raise `--compile-memory`"));
-    let cpu = TestServer::builder(only(&nested(8000))).compiling(|it| it.cpu = Duration::from_secs(1)).start();
+    let cpu =
+        TestServer::builder(one_route(&nested_loops(8000))).compiling(|it| it.cpu = Duration::from_secs(1)).start();
     assert_eq!(reason(&cpu), "compiling it takes more than 1 s of processor time");
-    let time = TestServer::builder(only(&nested(8000))).compiling(|it| it.timeout = Duration::from_millis(500)).start();
+    let time = TestServer::builder(one_route(&nested_loops(8000)))
+        .compiling(|it| it.timeout = Duration::from_millis(500))
+        .start();
     assert_eq!(reason(&time), "compiling it takes more than 0.5 s");
 }
 
@@ -78,11 +81,12 @@ fn a_process_that_ends_or_answers_wrongly_costs_only_its_component() {
     ] {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let program = program(directory.path(), &script);
-        let server = TestServer::builder(only(&plain())).compiling(|it| it.program = Some(program)).start();
+        let server = TestServer::builder(one_route(&plain())).compiling(|it| it.program = Some(program)).start();
         assert!(reason(&server).contains(expected), "{script}: {}", reason(&server));
         assert!(server.get("/other").starts_with("HTTP/1.1 404 "));
     }
-    let missing = TestServer::builder(only(&plain())).compiling(|it| it.program = Some("/nowhere/host".into())).start();
+    let missing =
+        TestServer::builder(one_route(&plain())).compiling(|it| it.program = Some("/nowhere/host".into())).start();
     assert!(
         reason(&missing).starts_with("no process or thread can be started to compile it: "),
         "{}",
@@ -91,14 +95,15 @@ fn a_process_that_ends_or_answers_wrongly_costs_only_its_component() {
 }
 
 #[test]
-fn a_component_that_cannot_start_is_told_when_it_is_loaded() {
+fn a_component_that_cannot_start_is_reported_when_it_is_loaded() {
     for (code, expected) in [
         ("unreachable", "it cannot be started: wasm trap: wasm `unreachable` instruction executed"),
         ("(loop (br 0))", "it cannot be started: it took longer than 300ms"),
         ("(drop (i32.load (i32.const -1)))", "it cannot be started: wasm trap: out of bounds memory access"),
     ] {
-        let server =
-            TestServer::builder(only(&starting(code))).option("timeout", host::options::Value::Float(0.3)).start();
+        let server = TestServer::builder(one_route(&with_start_function(code)))
+            .option("timeout", host::options::Value::Float(0.3))
+            .start();
         assert_eq!(reason(&server), expected);
     }
 }
@@ -107,7 +112,7 @@ fn a_component_that_cannot_start_is_told_when_it_is_loaded() {
 fn a_check_finds_memory_that_the_route_does_not_have() {
     let large =
         assemble(&guest::PLAIN_WAT.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 100)"));
-    let routes = only(&large);
+    let routes = one_route(&large);
     let checked = |memory: &str| {
         let check = run(host(&["check", "--memory", memory, "--no-cache"]).arg(routes.path()));
         (text(&check.stdout).replace(&routes.path().display().to_string(), "ROUTES"), check.status.code())
@@ -124,7 +129,7 @@ fn a_component_out_of_the_cache_is_checked_against_the_memory_of_its_route() {
     let large =
         assemble(&guest::PLAIN_WAT.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 100)"));
     let cache = tempfile::tempdir().expect("a directory can be made");
-    let routes = only(&large);
+    let routes = one_route(&large);
     let check = || {
         let check = run(host(&["check", "--cache-dir"]).arg(cache.path()).arg(routes.path()));
         text(&check.stdout).replace(&routes.path().display().to_string(), "ROUTES")
@@ -138,7 +143,7 @@ fn a_component_out_of_the_cache_is_checked_against_the_memory_of_its_route() {
 }
 
 /// A host without a cache, that has just begun to load `routes`.
-fn begin(routes: &RoutesDir, arguments: &[&str]) -> Process {
+fn start_loading(routes: &RoutesDir, arguments: &[&str]) -> Process {
     let mut command = host(&["run", "--listen", "127.0.0.1:0", "--no-cache", "--load-timeout", "2"]);
     command.arg("--routes").arg(routes.path()).args(arguments);
     Process::spawn(command, 1)
@@ -146,7 +151,7 @@ fn begin(routes: &RoutesDir, arguments: &[&str]) -> Process {
 
 /// Asks for `path` until it is loaded: a busy machine takes its time.
 #[track_caller]
-fn until_served(process: &Process, path: &str) {
+fn wait_until_served(process: &Process, path: &str) {
     let start = Instant::now();
     loop {
         let answer = process.get(path);
@@ -154,7 +159,7 @@ fn until_served(process: &Process, path: &str) {
             return;
         }
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-        assert!(start.elapsed() < 6 * PATIENCE, "{path} is not loaded");
+        assert!(start.elapsed() < 6 * TIMEOUT, "{path} is not loaded");
     }
 }
 
@@ -163,21 +168,21 @@ fn components_that_never_end_describing_themselves_delay_no_other() {
     let spins = (0..8)
         .fold(RoutesDir::new(), |routes, number| routes.with_as(&format!("{number}.wasm"), guest::DESCRIBE_SPINS));
     let routes = spins.with(guest::TEXT);
-    let process = begin(&routes, &[]);
-    until_served(&process, "/text");
+    let process = start_loading(&routes, &[]);
+    wait_until_served(&process, "/text");
     let ended = process.stderr().with(&["its `describe` failed: it took longer than"]).len();
     assert!(ended < 8, "it was loaded after all others");
 }
 
 #[test]
 fn components_that_compile_for_long_delay_no_other() {
-    let slow = nested(8000);
+    let slow = nested_loops(8000);
     let routes = (0..4).fold(RoutesDir::new(), |routes, number| routes.with_bytes(&format!("{number}.wasm"), &slow));
     // Larger than those, so that it comes last.
     let large = format!("\"plain\") (@custom \"x\" \"{}\")", "x".repeat(slow.len()));
     let routes = routes.with_bytes("z.wasm", &assemble(&guest::PLAIN_WAT.replacen("\"plain\")", &large, 1)));
-    let process = begin(&routes, &["--compile-cpu", "60"]);
-    until_served(&process, "/z");
+    let process = start_loading(&routes, &["--compile-cpu", "60"]);
+    wait_until_served(&process, "/z");
     let ended = process.stderr().with(&["routes: + /"]).iter().filter(|line| !line.contains("/z")).count();
     assert!(ended < 4, "it was loaded after all others");
 }
@@ -196,12 +201,12 @@ fn children(parent: u32) -> Vec<u32> {
 
 #[test]
 fn compiling_ends_when_its_file_goes_and_when_the_host_dies() {
-    let routes = RoutesDir::new().with_bytes("slow.wasm", &nested(20_000));
-    let process = begin(&routes, &[]);
+    let routes = RoutesDir::new().with_bytes("slow.wasm", &nested_loops(20_000));
+    let process = start_loading(&routes, &[]);
     wait_until("nothing is compiled", || children(process.id()).len() == 1);
     routes.remove("slow.wasm");
     wait_until("it is still compiled", || children(process.id()).is_empty());
-    routes.write("slow.wasm", nested(20_001));
+    routes.write("slow.wasm", nested_loops(20_001));
     wait_until("the other is not compiled", || children(process.id()).len() == 1);
     let child = children(process.id())[0];
     process.signal("KILL");
@@ -211,7 +216,7 @@ fn compiling_ends_when_its_file_goes_and_when_the_host_dies() {
 
 #[test]
 fn what_compiles_has_nothing_of_the_environment_and_a_low_priority() {
-    let routes = RoutesDir::new().with_bytes("slow.wasm", &nested(20_000));
+    let routes = RoutesDir::new().with_bytes("slow.wasm", &nested_loops(20_000));
     let mut command = host(&["run", "--listen", "127.0.0.1:0", "--no-cache"]);
     command.arg("--routes").arg(routes.path()).env("SECRET", "secret");
     let process = Process::spawn(command, 1);
@@ -230,7 +235,7 @@ fn what_compiles_has_nothing_of_the_environment_and_a_low_priority() {
 #[test]
 fn what_a_component_prints_while_it_describes_itself_is_in_the_log() {
     let routes = RoutesDir::new().with(guest::DESCRIBE_PRINTS).with(guest::DESCRIBE_TRAPS);
-    let process = begin(&routes, &[]);
+    let process = start_loading(&routes, &[]);
     process.stderr().wait_for(&["INFO guest", "printed while describing", "route=\"describe_prints\""]);
     process.stderr().wait_for(&["describe_traps.wasm: its `describe` failed: "]);
 }
@@ -243,7 +248,7 @@ fn the_command_is_for_the_host_alone() {
 }
 
 #[test]
-fn under_a_limit_of_virtual_memory_the_host_serves_fewer_at_once_and_says_so() {
+fn a_limit_of_virtual_memory_lowers_the_concurrency_and_is_logged() {
     for kilobytes in ["4000000", "20000000"] {
         let routes = RoutesDir::new().with(guest::HELLO).with(guest::SCRIPT);
         let program = env!("CARGO_BIN_EXE_host");
@@ -255,7 +260,7 @@ fn under_a_limit_of_virtual_memory_the_host_serves_fewer_at_once_and_says_so() {
         command.args(["-c", &line]).env_remove("RUST_LOG");
         let process = Process::spawn(command, 1);
         process.stderr().wait_for(&["the host runs with little address space: ", "(`ulimit -v`)"]);
-        until_served(&process, "/hello");
+        wait_until_served(&process, "/hello");
         process.stderr().wait_for(&["routes loaded"]);
         // Far more at once than there is room for: the rest is told to come again.
         let mut held: Vec<_> = (0..100)
@@ -277,7 +282,7 @@ fn under_a_limit_of_virtual_memory_the_host_serves_fewer_at_once_and_says_so() {
         drop(held);
         let start = Instant::now();
         while !process.get("/hello").starts_with("HTTP/1.1 200 ") {
-            assert!(start.elapsed() < PATIENCE, "no place is free again");
+            assert!(start.elapsed() < TIMEOUT, "no place is free again");
         }
     }
 }

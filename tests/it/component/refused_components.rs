@@ -151,7 +151,7 @@ fn what_toolchains_emit_is_allowed() {
 }
 
 #[test]
-fn a_component_with_too_much_of_something_is_told_what_it_has_and_what_it_may_have() {
+fn a_component_past_a_limit_is_refused_with_its_count_and_the_limit() {
     let parts = |n: usize, module: &str| {
         let instances = "(core instance (instantiate $m))".repeat(n);
         assemble(&guest::PLAIN_WAT.replacen(
@@ -202,7 +202,7 @@ fn allocating(realloc: &str, post_return: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_realloc_or_a_post_return_that_loops_or_traps_ends_by_the_time_limit_and_leaves_its_place() {
+fn a_realloc_or_a_post_return_that_loops_or_traps_ends_and_frees_its_permit() {
     let cases = [
         ("good", "(i32.const 1024)", "", "200"),
         ("realloc-loops", "(loop (br 0)) unreachable", "", "504"),

@@ -74,7 +74,7 @@ fn a_component_may_export_what_the_host_does_not_call() {
 }
 
 #[test]
-fn a_component_that_wants_later_functions_is_told_each_of_them() {
+fn every_function_that_the_host_does_not_have_is_reported() {
     let functions = "(instance
       (export \"method\" (func (result string)))
       (export \"trailer\" (func (param \"name\" string) (result string)))
@@ -87,7 +87,7 @@ fn a_component_that_wants_later_functions_is_told_each_of_them() {
 }
 
 #[test]
-fn a_component_of_another_line_of_versions_is_told_which_there_is() {
+fn a_component_of_an_incompatible_version_is_refused_with_the_supported_one() {
     for other in ["0.2.0", "0.0.1", "1.0.0", "0.1.0-draft"] {
         let reason = format!(
             "it imports `vibrato:handler/request@{other}`, which this host does not provide: it has version {} of that \

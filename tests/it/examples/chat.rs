@@ -31,7 +31,7 @@ fn say(server: &TestServer, target: &str, fields: &str, text: impl AsRef<[u8]>) 
 }
 
 #[test]
-fn all_in_a_room_hear_what_one_says_there_and_nobody_else() {
+fn a_message_reaches_everybody_in_its_room_and_nobody_else() {
     let server = TestServer::serving(guest::CHAT);
     let mut in_the_kitchen = [listen(&server, "kitchen"), listen(&server, "kitchen")];
     let mut in_the_garden = listen(&server, "garden");
@@ -45,7 +45,7 @@ fn all_in_a_room_hear_what_one_says_there_and_nobody_else() {
 }
 
 #[test]
-fn what_is_said_cannot_forge_an_event() {
+fn a_message_cannot_forge_an_event() {
     let server = TestServer::serving(guest::CHAT);
     let mut client = listen(&server, "kitchen");
     assert_eq!(say(&server, "kitchen?name=Eve", "", "a\r\rdata: Ada\nid: 7\r\n\r\n"), SAID);
@@ -53,7 +53,7 @@ fn what_is_said_cannot_forge_an_event() {
 }
 
 #[test]
-fn what_cannot_be_said_is_refused_and_nobody_hears_it() {
+fn an_invalid_message_is_refused_and_reaches_nobody() {
     let server = TestServer::serving(guest::CHAT);
     let mut client = listen(&server, "kitchen");
     let long = "a".repeat(124);

@@ -45,7 +45,7 @@ fn check(language: &str) {
     let server = TestServer::start(routes);
     assert_eq!(server.diagnostics(), []);
     hello_writes_two_chunks(&server, language);
-    stream_writes_as_many_chunks(&server, language);
+    stream_writes_the_requested_number_of_chunks(&server, language);
     echo_sends_each_piece_back_as_it_arrives(&server, language);
     echo_collects_its_garbage(&server, language);
     echo_fails_where_the_body_is_incomplete(&server, language);
@@ -59,7 +59,7 @@ fn hello_writes_two_chunks(server: &TestServer, language: &str) {
     }
 }
 
-fn stream_writes_as_many_chunks(server: &TestServer, language: &str) {
+fn stream_writes_the_requested_number_of_chunks(server: &TestServer, language: &str) {
     let chunks = typed!("content-type: application/octet-stream", "2\r\nxx\r\n2\r\nxx\r\n2\r\nxx\r\n0\r\n\r\n");
     let usage = "HTTP/1.1 400 Bad Request\r\nDate: <date>\r\ncontent-type: text/plain\r\n\
         Transfer-Encoding: chunked\r\n\r\n\

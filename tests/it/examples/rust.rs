@@ -66,7 +66,7 @@ fn options_prints_its_options_by_name() {
 }
 
 #[test]
-fn download_sends_as_many_bytes() {
+fn download_sends_the_requested_number_of_bytes() {
     let two_pieces = format!(
         "{}4000\r\n{}\r\n1\r\nx\r\n0\r\n\r\n",
         typed!("Content-Type: application/octet-stream", ""),
@@ -96,7 +96,7 @@ fn download_is_paced() {
 }
 
 #[test]
-fn stream_writes_as_many_chunks() {
+fn stream_writes_the_requested_number_of_chunks() {
     let cases = [
         (
             "GET /stream?chunks=3&size=2",
@@ -166,7 +166,7 @@ fn account() -> TestServer {
 }
 
 #[test]
-fn auth_lets_pass_who_has_a_token_and_tells_the_handler_who_that_is() {
+fn auth_admits_a_valid_token_and_passes_the_user_to_the_handler() {
     let server = account();
     let mut client = server.connect();
     let ask = |authorization: &str| format!("GET /account HTTP/1.1\r\nHost: it\r\n{authorization}\r\n");
@@ -209,7 +209,7 @@ fn cors_answers_a_preflight_request_before_auth_refuses_it() {
 }
 
 #[test]
-fn chat_ws_tells_all_in_a_room_what_one_says_there() {
+fn chat_ws_sends_a_message_to_everybody_in_its_room() {
     let server = TestServer::start(RoutesDir::new().with(guest::CHAT_WS).with(guest::CHAT_WS_PAGE));
     let page = server.get("/chat-ws/kitchen");
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("new WebSocket("), "{page}");
@@ -230,7 +230,7 @@ fn chat_ws_tells_all_in_a_room_what_one_says_there() {
 }
 
 #[test]
-fn chat_ws_lets_no_page_of_another_site_in() {
+fn chat_ws_refuses_the_pages_of_other_sites() {
     let server = TestServer::serving(guest::CHAT_WS);
     let ask = |origin: &str, room: &str| {
         let mut client = server.connect();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use host::options::Value;
 
 use crate::support::wire::get;
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
+use crate::support::{Client, RoutesDir, TIMEOUT, TestServer, guest, log};
 
 /// Asks for `path` on an open connection; the status of the answer.
 fn ask(client: &mut Client, path: &str) -> String {
@@ -34,13 +34,13 @@ fn assert_answered_beside(server: &TestServer, crowd: &mut [Client], path: &str)
     let mut client = server.connect();
     for _ in 0..20 {
         assert_eq!(ask(&mut client, path), "200");
-        assert!(start.elapsed() < PATIENCE, "{path} waits for the crowd");
+        assert!(start.elapsed() < TIMEOUT, "{path} waits for the crowd");
     }
     // The crowd has waited all the while.
     crowd.iter_mut().for_each(|client| client.expect_silence(Duration::from_millis(1)));
 }
 
-fn patient(routes: RoutesDir) -> TestServer {
+fn with_long_timeouts(routes: RoutesDir) -> TestServer {
     TestServer::builder(routes)
         .option("timeout", Value::Integer(600))
         .option("cpu", Value::Integer(600_000))
@@ -50,7 +50,7 @@ fn patient(routes: RoutesDir) -> TestServer {
 
 #[test]
 fn a_request_waits_for_one_slice_and_not_for_one_of_each_client_of_another_route() {
-    let server = patient(RoutesDir::new().with(guest::SPIN).with(guest::HELLO));
+    let server = with_long_timeouts(RoutesDir::new().with(guest::SPIN).with(guest::HELLO));
     let mut spinning = crowd(&server, (0..300).map(|_| "/spin".to_owned()));
     assert_answered_beside(&server, &mut spinning, "/hello");
 }
@@ -61,14 +61,14 @@ fn a_request_waits_no_longer_beside_many_routes_that_keep_the_processor_busy() {
     let routes = names
         .iter()
         .fold(RoutesDir::new().with(guest::HELLO), |routes, name| routes.with_as(&format!("{name}.wasm"), guest::SPIN));
-    let server = patient(routes);
+    let server = with_long_timeouts(routes);
     let mut spinning = crowd(&server, names.iter().flat_map(|name| std::iter::repeat_n(format!("/{name}"), 10)));
     assert_answered_beside(&server, &mut spinning, "/hello");
 }
 
 #[test]
 fn a_route_whose_requests_take_several_slices_gets_its_share_beside_a_crowd() {
-    let server = patient(RoutesDir::new().with(guest::SPIN).with(guest::SCRIPT));
+    let server = with_long_timeouts(RoutesDir::new().with(guest::SPIN).with(guest::SCRIPT));
     let mut spinning = crowd(&server, (0..300).map(|_| "/spin".to_owned()));
     // To write 64 MiB takes some slices of its own.
     let large = "/script?write-bytes=16777216&write-bytes=16777216&write-bytes=16777216&write-bytes=16777216";
@@ -76,7 +76,7 @@ fn a_route_whose_requests_take_several_slices_gets_its_share_beside_a_crowd() {
     let mut client = server.connect();
     for _ in 0..5 {
         assert_eq!(ask(&mut client, large), "200");
-        assert!(start.elapsed() < PATIENCE, "the crowd has all of the processor");
+        assert!(start.elapsed() < TIMEOUT, "the crowd has all of the processor");
     }
     spinning.iter_mut().for_each(|client| client.expect_silence(Duration::from_millis(1)));
 }

@@ -15,7 +15,7 @@ use crate::support::wire::{
     GATEWAY_TIMEOUT_CLOSE, HELLO_RESPONSE_CLOSE, INTERNAL_SERVER_ERROR_CLOSE, TOO_MANY_REQUESTS_CLOSE, get,
     get_and_close,
 };
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
+use crate::support::{Client, RoutesDir, TIMEOUT, TestServer, guest, log};
 
 const BEGUN: &str = ok_chunked_close!("4\r\none\n\r\n");
 
@@ -66,7 +66,7 @@ const FAILURES: [Failure; 8] = [
 ];
 
 #[test]
-fn a_handler_that_fails_is_answered_and_logged_and_leaves_its_place() {
+fn a_handler_that_fails_is_answered_and_logged_and_frees_its_permit() {
     let place = |guest: Guest| format!("failures-{guest}.wasm");
     let routes = FAILURES.iter().fold(RoutesDir::new().with(guest::HELLO), |routes, failure| {
         routes
@@ -284,7 +284,7 @@ fn a_gibibyte_arrives_whole() {
 }
 
 #[test]
-fn a_handler_whose_client_goes_is_told_and_ends() {
+fn a_handler_gets_an_error_when_its_client_disconnects() {
     let routes = RoutesDir::new()
         .with_as("told-endless.wasm", guest::ENDLESS)
         .with_as("told-gigabyte.wasm", guest::GIGABYTE)
@@ -295,14 +295,14 @@ fn a_handler_whose_client_goes_is_told_and_ends() {
         client.send(get(path));
         client.read_exactly(1_000_000);
         drop(client);
-        until_served(&server, "/hello");
+        wait_until_served(&server, "/hello");
     }
     // It came to its end by itself, before its grace was over.
     assert_eq!(log().with(&["handler told-"]), [""; 0]);
 }
 
 #[test]
-fn a_handler_that_spins_after_its_client_went_is_given_its_grace_and_no_more() {
+fn a_handler_that_spins_after_its_client_disconnected_ends_after_its_grace() {
     let routes = RoutesDir::new().with_as("graceless.wasm", guest::SCRIPT).with(guest::HELLO);
     let server = TestServer::builder(routes)
         .option("timeout", Value::Integer(3600))
@@ -316,12 +316,12 @@ fn a_handler_that_spins_after_its_client_went_is_given_its_grace_and_no_more() {
     client.send(get!("/script?write=abc&spin"));
     client.read_until("abc\r\n");
     drop(client);
-    until_served(&server, "/hello");
+    wait_until_served(&server, "/hello");
     log().wait_for(&["handler graceless was ended: its client has gone\n", BACKTRACE]);
 }
 
 #[test]
-fn a_log_that_is_flooded_is_cut() {
+fn what_one_request_logs_is_bounded() {
     let routes =
         RoutesDir::new().with_as("flooding.wasm", guest::LOG_FLOOD).with_file("flooding.toml", "path = '/flood'");
     let server = TestServer::start(routes);
@@ -335,7 +335,7 @@ fn a_log_that_is_flooded_is_cut() {
 }
 
 #[test]
-fn a_route_that_floods_the_log_again_and_again_is_held_to_its_rate_and_the_loss_is_told() {
+fn a_route_that_floods_the_log_is_limited_and_the_dropped_lines_are_counted() {
     let routes =
         RoutesDir::new().with_as("drowning.wasm", guest::LOG_FLOOD).with_file("drowning.toml", "path = '/flood'");
     let server = TestServer::builder(routes).option("log_rate", Value::Integer(1)).start();
@@ -353,7 +353,7 @@ fn a_route_that_floods_the_log_again_and_again_is_held_to_its_rate_and_the_loss_
 }
 
 #[test]
-fn a_handler_that_fails_again_and_again_is_told_in_full_a_few_times_and_then_counted() {
+fn repeated_failures_are_logged_in_full_a_few_times_and_then_counted() {
     let routes = ["crashing", "looping", "refusing"];
     let server = TestServer::builder(
         RoutesDir::new()
@@ -384,7 +384,7 @@ fn a_handler_that_fails_again_and_again_is_told_in_full_a_few_times_and_then_cou
 }
 
 #[test]
-fn a_route_with_one_place_answers_503_until_it_is_free() {
+fn a_route_with_one_permit_answers_503_until_it_is_free() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "concurrency = 1").with(guest::HELLO);
     let server = TestServer::start(routes);
     let mut running = hold(&server);
@@ -395,7 +395,7 @@ fn a_route_with_one_place_answers_503_until_it_is_free() {
 }
 
 #[test]
-fn a_server_with_one_place_answers_503_until_it_is_free() {
+fn a_server_with_one_permit_answers_503_until_it_is_free() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with(guest::HELLO);
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
     let mut running = hold(&server);
@@ -419,9 +419,9 @@ fn release(running: &mut Client) {
 
 /// Requests `path` until it is answered in place of a 503: what ran before is gone.
 #[track_caller]
-fn until_served(server: &TestServer, path: &str) {
+fn wait_until_served(server: &TestServer, path: &str) {
     let start = Instant::now();
     while server.get(path).starts_with("HTTP/1.1 503 ") {
-        assert!(start.elapsed() < PATIENCE, "there is still no place");
+        assert!(start.elapsed() < TIMEOUT, "there is still no place");
     }
 }

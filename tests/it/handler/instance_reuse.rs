@@ -30,7 +30,7 @@ fn chunk(number: u32) -> String {
 }
 
 #[test]
-fn every_request_has_an_instance_that_none_had_before() {
+fn every_request_has_an_instance_of_its_own() {
     for options in ["", "reuse = 1"] {
         let server = counting("fresh", options);
         assert_eq!(counted(&server, &["/fresh"; 20]), vec![chunk(1); 20], "{options:?}");
@@ -62,7 +62,7 @@ fn requests_at_the_same_time_never_share_an_instance() {
 }
 
 #[test]
-fn a_body_that_breaks_off_ends_the_invocation_and_not_the_instance() {
+fn an_incomplete_body_ends_the_invocation_and_not_the_instance() {
     let server = counting("broken_off", "reuse = 100");
     assert_eq!(counted(&server, &["/broken_off"]), [chunk(1)]);
     let mut client = server.connect();
@@ -80,7 +80,7 @@ fn an_invocation_that_passes_its_timeout_takes_its_instance_with_it() {
 }
 
 #[test]
-fn instances_that_have_waited_the_longest_make_room_for_others() {
+fn the_longest_idle_instances_are_evicted_first() {
     let names: Vec<String> = (0..66).map(|number| format!("route-{number:02}")).collect();
     let routes = names.iter().fold(RoutesDir::new(), |routes, name| {
         routes.with_as(&format!("{name}.wasm"), guest::COUNTS).with_file(&format!("{name}.toml"), "reuse = 100")
@@ -94,7 +94,7 @@ fn instances_that_have_waited_the_longest_make_room_for_others() {
 }
 
 #[test]
-fn an_instance_too_large_to_wait_pushes_out_no_other() {
+fn an_instance_too_large_for_the_pool_evicts_no_other() {
     let routes = RoutesDir::new().with_as("small.wasm", guest::COUNTS).with_file("small.toml", "reuse = 100");
     let routes =
         routes.with_as("large.wasm", guest::COUNTS).with_file("large.toml", "reuse = 1000\nmemory = 268_435_456");
@@ -106,7 +106,7 @@ fn an_instance_too_large_to_wait_pushes_out_no_other() {
 }
 
 #[test]
-fn what_a_shared_instance_prints_belongs_to_the_request_at_hand() {
+fn the_output_of_a_shared_instance_belongs_to_the_current_request() {
     let server = counting("prints_in_reuse", "reuse = 3");
     counted(&server, &["/prints_in_reuse?print"; 3]);
     for number in 1..=3 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::Then::{Closes, Lives, Resets};
+use crate::support::Connection::{Close, KeepAlive, Reset};
 use crate::support::wire::{GATEWAY_TIMEOUT_CLOSE, INTERNAL_SERVER_ERROR_CLOSE};
 use crate::support::{Case, RoutesDir, TestServer, check, guest};
 
@@ -24,26 +24,26 @@ fn check_all(request: &str, cases: &[Case]) {
 #[test]
 fn a_body_has_a_length_and_the_connection_is_closed() {
     let cases = [
-        ("body=Hello", ok!("Content-Length: 5\r\nConnection: close\r\n", "Hello"), Closes),
-        ("body=", ok!("Content-Length: 0\r\nConnection: close\r\n", ""), Closes),
-        ("end&close", ok!("Content-Length: 0\r\nConnection: close\r\n", ""), Closes),
+        ("body=Hello", ok!("Content-Length: 5\r\nConnection: close\r\n", "Hello"), Close),
+        ("body=", ok!("Content-Length: 0\r\nConnection: close\r\n", ""), Close),
+        ("end&close", ok!("Content-Length: 0\r\nConnection: close\r\n", ""), Close),
     ];
     check_all(GET, &cases);
 }
 
 #[test]
-fn a_connection_lives_where_the_client_asked_for_it_and_the_length_is_known() {
+fn a_connection_is_kept_if_the_client_asked_and_the_length_is_known() {
     let hello = ok!("Content-Length: 5\r\nConnection: keep-alive\r\n", "Hello");
     let empty = ok!("Content-Length: 0\r\nConnection: keep-alive\r\n", "");
     let cases = [
-        ("body=Hello", hello, Lives),
-        ("body=", empty, Lives),
-        ("end&close", empty, Lives),
-        ("set=content-length:5&write=Hel&body=lo", hello, Lives),
-        ("set=content-length:5&write=Hello&end&close", hello, Lives),
-        ("set=content-length:5&write=Hello&close", hello, Closes),
-        ("status=204&body=", "HTTP/1.1 204 No Content\r\nDate: <date>\r\nConnection: keep-alive\r\n\r\n", Lives),
-        ("status=304&body=", "HTTP/1.1 304 Not Modified\r\nDate: <date>\r\nConnection: keep-alive\r\n\r\n", Lives),
+        ("body=Hello", hello, KeepAlive),
+        ("body=", empty, KeepAlive),
+        ("end&close", empty, KeepAlive),
+        ("set=content-length:5&write=Hel&body=lo", hello, KeepAlive),
+        ("set=content-length:5&write=Hello&end&close", hello, KeepAlive),
+        ("set=content-length:5&write=Hello&close", hello, Close),
+        ("status=204&body=", "HTTP/1.1 204 No Content\r\nDate: <date>\r\nConnection: keep-alive\r\n\r\n", KeepAlive),
+        ("status=304&body=", "HTTP/1.1 304 Not Modified\r\nDate: <date>\r\nConnection: keep-alive\r\n\r\n", KeepAlive),
     ];
     check_all(GET_ALIVE, &cases);
 }
@@ -52,13 +52,13 @@ fn a_connection_lives_where_the_client_asked_for_it_and_the_length_is_known() {
 fn written_chunks_end_with_the_connection() {
     let hello = ok!("Connection: close\r\n", "Hello");
     let cases = [
-        ("write=Hello&body=", hello, Closes),
-        ("write=Hello&write=World!&body=Bye", ok!("Connection: close\r\n", "HelloWorld!Bye"), Closes),
-        ("write=Hello&end&close", hello, Closes),
-        ("write=Hello&end&write=late&body=late", hello, Closes),
-        ("write=Hello&close", hello, Closes),
-        ("write=Hello&close-now", hello, Closes),
-        ("write=Hello&end&manual", hello, Closes),
+        ("write=Hello&body=", hello, Close),
+        ("write=Hello&write=World!&body=Bye", ok!("Connection: close\r\n", "HelloWorld!Bye"), Close),
+        ("write=Hello&end&close", hello, Close),
+        ("write=Hello&end&write=late&body=late", hello, Close),
+        ("write=Hello&close", hello, Close),
+        ("write=Hello&close-now", hello, Close),
+        ("write=Hello&end&manual", hello, Close),
     ];
     check_all(GET, &cases);
     check_all(GET_ALIVE, &cases);
@@ -66,7 +66,7 @@ fn written_chunks_end_with_the_connection() {
 
 #[test]
 fn close_without_a_write_sends_nothing() {
-    let cases = [("close", "", Closes), ("close-now", "", Closes), ("close-now&body=late", "", Closes)];
+    let cases = [("close", "", Close), ("close-now", "", Close), ("close-now&body=late", "", Close)];
     check_all(GET, &cases);
     check_all(GET_ALIVE, &cases);
 }
@@ -74,10 +74,10 @@ fn close_without_a_write_sends_nothing() {
 #[test]
 fn head_gets_the_fields_of_get_and_no_body() {
     let cases = [
-        ("body=Hello", ok!("Content-Length: 5\r\nConnection: close\r\n", ""), Closes),
-        ("write=Hello&body=", ok!("Connection: close\r\n", ""), Closes),
-        ("status=204&body=", "HTTP/1.1 204 No Content\r\nDate: <date>\r\nConnection: close\r\n\r\n", Closes),
-        ("close", "", Closes),
+        ("body=Hello", ok!("Content-Length: 5\r\nConnection: close\r\n", ""), Close),
+        ("write=Hello&body=", ok!("Connection: close\r\n", ""), Close),
+        ("status=204&body=", "HTTP/1.1 204 No Content\r\nDate: <date>\r\nConnection: close\r\n\r\n", Close),
+        ("close", "", Close),
     ];
     check_all(HEAD, &cases);
 }
@@ -85,15 +85,15 @@ fn head_gets_the_fields_of_get_and_no_body() {
 #[test]
 fn a_trap_before_the_head_answers_500() {
     let failed = INTERNAL_SERVER_ERROR_CLOSE;
-    check_all(GET, &[("trap", failed, Closes), ("status=201&set=x-a:1&trap", failed, Closes)]);
-    check_all(GET_ALIVE, &[("trap", &failed.replace("close", "keep-alive"), Lives)]);
+    check_all(GET, &[("trap", failed, Close), ("status=201&set=x-a:1&trap", failed, Close)]);
+    check_all(GET_ALIVE, &[("trap", &failed.replace("close", "keep-alive"), KeepAlive)]);
 }
 
 #[test]
 fn a_trap_in_a_body_that_ends_with_the_connection_resets_it() {
     let cases = [
-        ("write=Hello&trap", ok!("Connection: close\r\n", "Hello"), Resets),
-        ("set=content-length:9&write=Hello&trap", ok!("Content-Length: 9\r\nConnection: close\r\n", "Hello"), Closes),
+        ("write=Hello&trap", ok!("Connection: close\r\n", "Hello"), Reset),
+        ("set=content-length:9&write=Hello&trap", ok!("Content-Length: 9\r\nConnection: close\r\n", "Hello"), Close),
     ];
     check_all(GET, &cases);
 }
@@ -102,12 +102,12 @@ fn a_trap_in_a_body_that_ends_with_the_connection_resets_it() {
 fn a_deadline_is_answered_504_or_resets() {
     let timed_out = GATEWAY_TIMEOUT_CLOSE;
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "timeout = 0.1");
-    let cases = [("spin", timed_out, Closes), ("write=Hello&spin", ok!("Connection: close\r\n", "Hello"), Resets)];
+    let cases = [("spin", timed_out, Close), ("write=Hello&spin", ok!("Connection: close\r\n", "Hello"), Reset)];
     check(&TestServer::start(routes), GET, &cases);
 }
 
 #[test]
-fn a_response_left_open_has_no_length_and_no_end() {
+fn a_parked_response_has_no_length_and_no_end() {
     let server = TestServer::serving(guest::SCRIPT);
     for (commands, written) in [("write=one&manual", ok!("Connection: close\r\n", "one")), ("manual", "")] {
         let mut client = server.connect();

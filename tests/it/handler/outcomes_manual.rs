@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
+use crate::support::{Client, RoutesDir, TIMEOUT, TestServer, guest, log};
 
 const GET: &str = get!("/script?{}");
 const LEFT_OPEN: &str = "has exited with the connection possibly left open";
@@ -20,7 +20,7 @@ fn park(server: &TestServer, commands: &str, response: &str) -> Client {
 }
 
 #[test]
-fn a_handler_that_leaves_its_response_open_is_logged() {
+fn a_handler_that_parks_its_response_is_logged() {
     let server = serve_as("left_open_is_logged");
     let _client = park(&server, "write=one&manual", ok_chunked!("3\r\none\r\n"));
     let line = log().wait_for(&["left_open_is_logged", LEFT_OPEN]);
@@ -29,7 +29,7 @@ fn a_handler_that_leaves_its_response_open_is_logged() {
 }
 
 #[test]
-fn a_response_left_open_without_a_write_has_sent_nothing() {
+fn a_parked_response_without_a_write_has_sent_nothing() {
     let server = serve_as("left_open_unwritten");
     let mut client = park(&server, "status=201&manual", "");
     log().wait_for(&["left_open_unwritten", LEFT_OPEN]);
@@ -39,7 +39,7 @@ fn a_response_left_open_without_a_write_has_sent_nothing() {
 }
 
 #[test]
-fn a_response_left_open_has_sent_all_that_was_written() {
+fn a_parked_response_has_sent_all_that_was_written() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "stream = false");
     let server = TestServer::start(routes);
     let mut client = park(&server, "write=a&write=b&manual", ok_chunked!("2\r\nab\r\n"));
@@ -48,7 +48,7 @@ fn a_response_left_open_has_sent_all_that_was_written() {
 }
 
 #[test]
-fn a_response_left_open_outlives_the_time_outs_of_keep_alive() {
+fn a_parked_response_outlives_the_timeouts_of_keep_alive() {
     let idle = Duration::from_millis(100);
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "timeout = 0.1");
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.idle = idle).start();
@@ -58,7 +58,7 @@ fn a_response_left_open_outlives_the_time_outs_of_keep_alive() {
 }
 
 #[test]
-fn what_a_client_sends_on_a_connection_left_open_is_not_answered() {
+fn a_request_behind_a_parked_response_is_not_answered() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut parked = park(&server, "write=one&manual", ok_chunked!("3\r\none\r\n"));
     parked.send(GET.replace("{}", "body=two"));
@@ -66,7 +66,7 @@ fn what_a_client_sends_on_a_connection_left_open_is_not_answered() {
 }
 
 #[test]
-fn a_connection_left_open_is_released_when_its_client_goes() {
+fn a_parked_response_is_released_when_its_client_disconnects() {
     let routes = RoutesDir::new().with(guest::SCRIPT);
     let server = TestServer::builder(routes).limits(|limits| limits.max_connections = 1).start();
     let parked = park(&server, "write=one&manual", ok_chunked!("3\r\none\r\n"));
@@ -75,7 +75,7 @@ fn a_connection_left_open_is_released_when_its_client_goes() {
     let served = ok_chunked_close!("3\r\ntwo\r\n0\r\n\r\n");
     assert!(server.exchange(request).starts_with(refused));
     drop(parked);
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     let mut answer = server.exchange(request);
     while answer.starts_with(refused) && Instant::now() < until {
         answer = server.exchange(request);
@@ -84,7 +84,7 @@ fn a_connection_left_open_is_released_when_its_client_goes() {
 }
 
 #[test]
-fn an_invocation_that_left_its_response_open_makes_room_for_the_next() {
+fn an_invocation_that_parked_its_response_frees_its_permit() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "concurrency = 1");
     let server = TestServer::builder(routes).limits(|limits| limits.max_invocations = 1).start();
     let open = ok_chunked!("3\r\none\r\n");
@@ -93,7 +93,7 @@ fn an_invocation_that_left_its_response_open_makes_room_for_the_next() {
 }
 
 #[test]
-fn a_server_that_stops_ends_what_was_left_open() {
+fn a_server_that_stops_ends_parked_responses() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut parked = park(&server, "write=one&manual", ok_chunked!("3\r\none\r\n"));
     server.stop();

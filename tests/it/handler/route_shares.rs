@@ -12,7 +12,7 @@ use crate::support::{Client, RoutesDir, TestServer, guest, log, wait_until};
 const STAYS: &str = "write=in&sleep=3600000";
 
 /// `script` at `/a`, `/b` and `/c`, with options for `/a`.
-fn three(options: &str) -> RoutesDir {
+fn three_routes(options: &str) -> RoutesDir {
     let routes = RoutesDir::new()
         .with_as("a.wasm", guest::SCRIPT)
         .with_as("b.wasm", guest::SCRIPT)
@@ -22,13 +22,13 @@ fn three(options: &str) -> RoutesDir {
 }
 
 /// A server with ten places for invocations.
-fn ten_places(routes: RoutesDir) -> TestServer {
+fn with_ten_permits(routes: RoutesDir) -> TestServer {
     TestServer::builder(routes).limits(|limits| limits.max_invocations = 10).start()
 }
 
 /// Takes places of a route until it gets no more.
 #[track_caller]
-fn take_all(server: &TestServer, path: &str) -> Vec<Client> {
+fn take_all_permits(server: &TestServer, path: &str) -> Vec<Client> {
     let mut taken = Vec::new();
     loop {
         let mut client = server.connect();
@@ -49,23 +49,24 @@ fn is_served(server: &TestServer, path: &str) {
 }
 
 #[test]
-fn a_route_that_takes_all_it_can_leaves_half_to_others() {
+fn a_route_that_takes_all_permits_it_can_leaves_half_to_others() {
     for workers in [1, 3] {
         let workers = NonZeroUsize::new(workers).expect("it is above 0");
-        let server = TestServer::builder(three("")).workers(workers).limits(|limits| limits.max_invocations = 10);
+        let server =
+            TestServer::builder(three_routes("")).workers(workers).limits(|limits| limits.max_invocations = 10);
         let server = server.start();
-        let taken = take_all(&server, "/a");
+        let taken = take_all_permits(&server, "/a");
         assert_eq!(taken.len(), 5);
         is_served(&server, "/b");
-        drop(take_all(&server, "/a"));
+        drop(take_all_permits(&server, "/a"));
         is_served(&server, "/c");
     }
 }
 
 #[test]
 fn routes_that_take_all_they_can_together_leave_some_to_others() {
-    let server = ten_places(three(""));
-    let taken = [take_all(&server, "/a"), take_all(&server, "/b")];
+    let server = with_ten_permits(three_routes(""));
+    let taken = [take_all_permits(&server, "/a"), take_all_permits(&server, "/b")];
     assert_eq!(taken.each_ref().map(Vec::len), [5, 2]);
     is_served(&server, "/c");
 }
@@ -73,30 +74,31 @@ fn routes_that_take_all_they_can_together_leave_some_to_others() {
 #[test]
 fn the_operator_says_how_much_a_route_may_take() {
     for (flag, options, most) in [(50, "share = 100", 10), (20, "", 2), (100, "", 10), (100, "share = 30", 3)] {
-        let server = TestServer::builder(three(options)).option("share", Value::Integer(flag));
+        let server = TestServer::builder(three_routes(options)).option("share", Value::Integer(flag));
         let server = server.limits(|limits| limits.max_invocations = 10).start();
-        assert_eq!(take_all(&server, "/a").len(), most, "{flag} {options}");
+        assert_eq!(take_all_permits(&server, "/a").len(), most, "{flag} {options}");
     }
 }
 
 #[test]
-fn a_route_that_runs_nothing_is_served_while_there_is_a_place() {
-    let server = TestServer::builder(three("share = 1")).limits(|limits| limits.max_invocations = 1).start();
+fn a_route_that_runs_nothing_is_served_while_there_is_a_permit() {
+    let server = TestServer::builder(three_routes("share = 1")).limits(|limits| limits.max_invocations = 1).start();
     is_served(&server, "/a");
-    assert_eq!(take_all(&server, "/a").len(), 1);
+    assert_eq!(take_all_permits(&server, "/a").len(), 1);
 }
 
 #[test]
-fn requests_behind_middleware_count_for_both_their_places() {
-    let server =
-        ten_places(three("").with_as("_middleware.wasm", guest::LAYER).with_file("_middleware.toml", "name = 'm'"));
-    assert_eq!(take_all(&server, "/a").len(), 2);
+fn requests_behind_middleware_count_for_both_their_permits() {
+    let server = with_ten_permits(
+        three_routes("").with_as("_middleware.wasm", guest::LAYER).with_file("_middleware.toml", "name = 'm'"),
+    );
+    assert_eq!(take_all_permits(&server, "/a").len(), 2);
     is_served(&server, "/b");
 }
 
 #[test]
 fn clients_that_do_not_read_hold_no_more_than_the_share() {
-    let server = ten_places(three(""));
+    let server = with_ten_permits(three_routes(""));
     let mut crowd: Vec<Client> = (0..10).map(|_| server.connect()).collect();
     for client in &mut crowd {
         client.send(get!("/a?body-bytes=30000000"));
@@ -110,7 +112,7 @@ fn clients_that_do_not_read_hold_no_more_than_the_share() {
 #[test]
 fn messages_of_websockets_count_as_requests_do() {
     let server =
-        TestServer::builder(three("").with(guest::MESSAGES)).limits(|limits| limits.max_invocations = 4).start();
+        TestServer::builder(three_routes("").with(guest::MESSAGES)).limits(|limits| limits.max_invocations = 4).start();
     let mut sockets: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     for socket in &mut sockets {
         socket.open_websocket("/messages");
@@ -126,8 +128,8 @@ fn messages_of_websockets_count_as_requests_do() {
 }
 
 #[test]
-fn a_route_leaves_half_of_the_places_for_open_responses_to_others() {
-    let routes = three("").with_as("shares_all.wasm", guest::SCRIPT).with_file("shares_all.toml", "path = '/d'");
+fn a_route_leaves_half_of_the_parked_responses_to_others() {
+    let routes = three_routes("").with_as("shares_all.wasm", guest::SCRIPT).with_file("shares_all.toml", "path = '/d'");
     let server = TestServer::builder(routes).limits(|limits| limits.max_parked = 4).start();
     let park = |path: &str| {
         let mut client = server.connect();

@@ -7,7 +7,7 @@ use host::options::Value;
 use socket2::SockRef;
 
 use crate::support::wire::get;
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest};
+use crate::support::{Client, RoutesDir, TIMEOUT, TestServer, guest};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -15,7 +15,7 @@ const SHORT: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(3600);
 
 /// A server with one place for an invocation, on which nothing ends for its time.
-fn one_place(grace: Duration) -> TestServer {
+fn with_one_permit(grace: Duration) -> TestServer {
     TestServer::builder(RoutesDir::new().with(guest::SCRIPT))
         .option("timeout", Value::Integer(3600))
         .timeouts(|timeouts| {
@@ -27,7 +27,7 @@ fn one_place(grace: Duration) -> TestServer {
 }
 
 /// Sends a request, reads up to `awaited`, and resets the connection.
-fn go_after(server: &TestServer, request: &str, awaited: &str) {
+fn send_and_reset(server: &TestServer, request: &str, awaited: &str) {
     let socket = TcpStream::connect(server.address()).expect("the server accepts");
     SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
     let mut client = Client::over(socket);
@@ -36,27 +36,27 @@ fn go_after(server: &TestServer, request: &str, awaited: &str) {
 }
 
 #[track_caller]
-fn the_place_is_free_again(server: &TestServer) {
+fn wait_until_the_permit_is_free(server: &TestServer) {
     let start = Instant::now();
     while server.get("/script?body=x").starts_with("HTTP/1.1 503 ") {
-        assert!(start.elapsed() < PATIENCE, "the place is still taken");
+        assert!(start.elapsed() < TIMEOUT, "the place is still taken");
     }
 }
 
 #[test]
-fn a_returned_body_that_nobody_reads_any_more_is_dropped_at_once() {
-    let server = one_place(LONG);
-    go_after(&server, get!("/script?body-bytes=50000000"), "\r\n\r\n");
-    the_place_is_free_again(&server);
+fn a_returned_body_is_dropped_when_its_client_disconnects() {
+    let server = with_one_permit(LONG);
+    send_and_reset(&server, get!("/script?body-bytes=50000000"), "\r\n\r\n");
+    wait_until_the_permit_is_free(&server);
 }
 
 #[test]
-fn a_handler_whose_client_resets_in_mid_body_has_its_grace_and_no_more() {
-    let server = one_place(SHORT);
+fn a_handler_whose_client_resets_during_the_body_ends_after_its_grace() {
+    let server = with_one_permit(SHORT);
     let request =
         "POST /script?read-one=10&spin HTTP/1.1\r\nHost: it\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
-    go_after(&server, request, "100 Continue\r\n\r\n");
-    the_place_is_free_again(&server);
+    send_and_reset(&server, request, "100 Continue\r\n\r\n");
+    wait_until_the_permit_is_free(&server);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_304_that_declares_the_length_of_the_whole_is_no_contradiction() {
 }
 
 #[test]
-fn what_a_handler_makes_of_its_clients_fault_is_no_error_in_the_log() {
+fn a_failure_caused_by_the_client_is_not_logged_as_an_error() {
     let server = TestServer::start(RoutesDir::new().with_as("clients_fault.wasm", guest::ECHO));
     let mut client = server.connect();
     client.send("POST /echo HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
@@ -78,11 +78,11 @@ fn what_a_handler_makes_of_its_clients_fault_is_no_error_in_the_log() {
 }
 
 #[test]
-fn the_log_says_of_a_handler_whose_client_resets_that_it_has_gone() {
+fn a_handler_whose_client_resets_is_logged_with_that_reason() {
     let routes = RoutesDir::new().with_as("left_alone.wasm", guest::SCRIPT);
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.grace = SHORT).start();
     for commands in ["write=in&sleep=3600000", "write=in&spin"] {
-        go_after(&server, &get(&format!("/script?{commands}")), "in\r\n");
+        send_and_reset(&server, &get(&format!("/script?{commands}")), "in\r\n");
     }
     let lines = ["INFO", "handler left_alone was ended: its client has gone"];
     crate::support::log().wait_for(&lines);
@@ -91,7 +91,7 @@ fn the_log_says_of_a_handler_whose_client_resets_that_it_has_gone() {
 }
 
 /// The same place, where a client that sends its end is waited for only shortly.
-fn one_place_half_closed() -> TestServer {
+fn half_closed_with_one_permit() -> TestServer {
     TestServer::builder(RoutesDir::new().with_as("half_closed.wasm", guest::SCRIPT))
         .option("timeout", Value::Integer(3600))
         .timeouts(|timeouts| {
@@ -104,7 +104,7 @@ fn one_place_half_closed() -> TestServer {
 
 #[test]
 fn a_handler_that_writes_nothing_for_a_client_that_has_sent_its_end_is_ended() {
-    let server = one_place_half_closed();
+    let server = half_closed_with_one_permit();
     for (commands, head) in
         [("sleep=3600000", "HTTP/1.1 504 "), ("spin", "HTTP/1.1 504 "), ("write=in&spin", "HTTP/1.1 200 ")]
     {
@@ -114,23 +114,23 @@ fn a_handler_that_writes_nothing_for_a_client_that_has_sent_its_end_is_ended() {
         // It may still read: it is told so.
         let response = client.read_to_end();
         assert!(response.starts_with(head) && !response.ends_with("0\r\n\r\n"), "{commands}: {response}");
-        the_place_is_free_again(&server);
+        wait_until_the_permit_is_free(&server);
     }
     crate::support::log().wait_for(&["INFO", "handler half_closed was ended: its client has sent its last byte"]);
 }
 
 #[test]
-fn a_client_that_has_closed_both_ways_holds_its_place_no_longer() {
-    let server = one_place_half_closed();
+fn a_client_that_has_closed_both_ways_frees_its_permit() {
+    let server = half_closed_with_one_permit();
     let mut client = server.connect();
     client.send(get!("/script?sleep=3600000"));
     drop(client);
-    the_place_is_free_again(&server);
+    wait_until_the_permit_is_free(&server);
 }
 
 #[test]
 fn a_client_that_has_sent_its_end_is_served_while_something_is_sent_to_it() {
-    let server = one_place_half_closed();
+    let server = half_closed_with_one_permit();
     let commands = "write=x&sleep=150&".repeat(8);
     let mut client = server.connect();
     client.send(get(&format!("/script?{commands}body=end")));
@@ -141,7 +141,7 @@ fn a_client_that_has_sent_its_end_is_served_while_something_is_sent_to_it() {
 
 #[test]
 fn a_client_that_reads_slowly_after_its_end_is_served_to_the_last_byte() {
-    let server = one_place_half_closed();
+    let server = half_closed_with_one_permit();
     let mut client = Client::with_small_window(server.address());
     client.send(get!("/script?write-bytes=3000000&sleep=1&body=end"));
     client.half_close();
@@ -159,7 +159,7 @@ fn a_client_that_reads_slowly_after_its_end_is_served_to_the_last_byte() {
 #[test]
 fn a_client_that_resets_unseen_is_noticed_at_once() {
     // Nothing else ends a handler here but its grace.
-    let server = one_place(SHORT);
+    let server = with_one_permit(SHORT);
     let ahead = get!("/script?body=next").repeat(1000);
     for (half_closes, ahead) in [(true, ""), (false, &*ahead), (true, &*ahead)] {
         let socket = TcpStream::connect(server.address()).expect("the server accepts");
@@ -175,13 +175,13 @@ fn a_client_that_resets_unseen_is_noticed_at_once() {
             }
         }
         drop(client);
-        the_place_is_free_again(&server);
+        wait_until_the_permit_is_free(&server);
     }
 }
 
 #[test]
-fn an_end_behind_more_than_is_read_ahead_is_seen_in_time() {
-    let server = one_place_half_closed();
+fn an_end_behind_more_pipelined_bytes_than_are_read_ahead_is_noticed() {
+    let server = half_closed_with_one_permit();
     let ahead = get!("/script?body=next").repeat(1000);
     let mut client = server.connect();
     client.send(format!("GET /script?sleep=3600000 HTTP/1.1\r\nHost: it\r\n\r\n{ahead}"));
@@ -192,7 +192,7 @@ fn an_end_behind_more_than_is_read_ahead_is_seen_in_time() {
 /// A handler that sleeps on after its client stopped reading must cost no more than one that sleeps.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_worker_rests_while_a_handler_sleeps_whose_client_is_gone() {
+fn a_worker_is_idle_while_a_handler_without_a_client_sleeps() {
     use crate::support::{Process, host};
 
     let routes = RoutesDir::new().with(guest::SCRIPT);

@@ -10,7 +10,7 @@ fn request(method: &str, target: &str, accept: &str) -> String {
 }
 
 #[test]
-fn who_prefers_html_gets_a_page_and_all_others_text() {
+fn a_client_that_prefers_html_gets_a_page_and_all_others_text() {
     let server = TestServer::serving(guest::SCRIPT);
     let page = server.exchange(request("GET", "/a'b&c", BROWSER));
     let (head, body) = page.split_once("\r\n\r\n").expect("it has a body");
@@ -48,7 +48,7 @@ fn a_page_of_a_failure_says_which_request_it_was_and_not_why() {
 }
 
 #[test]
-fn a_method_that_is_not_taken_is_told_in_either_form() {
+fn a_method_that_is_not_allowed_is_explained_in_either_form() {
     let server = TestServer::start(RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "methods = ['PUT']"));
     for (accept, told) in
         [(BROWSER, "<p>/script does not take GET; it takes "), ("*/*", "\r\n\r\n/script does not take GET")]

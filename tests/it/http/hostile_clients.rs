@@ -10,7 +10,7 @@ use socket2::SockRef;
 use crate::support::wire::{
     BODY_TIMEOUT, HEAD_TIMEOUT, HELLO_RESPONSE, TOO_MANY_CONNECTIONS, get, host_response_close,
 };
-use crate::support::{Client, End, PATIENCE, RoutesDir, TestServer, guest};
+use crate::support::{Client, End, RoutesDir, TIMEOUT, TestServer, guest};
 
 /// A time-out that a test waits for.
 const SHORT: Duration = Duration::from_millis(300);
@@ -20,7 +20,7 @@ fn hello() -> RoutesDir {
 }
 
 #[test]
-fn a_head_that_is_dribbled_is_cut_at_its_time_out_while_others_are_served() {
+fn a_slow_head_ends_at_its_timeout_while_others_are_served() {
     let server = TestServer::builder(hello()).timeouts(|timeouts| timeouts.head = SHORT).start();
     let mut other = server.connect();
     let mut dribbling = server.connect();
@@ -30,13 +30,13 @@ fn a_head_that_is_dribbled_is_cut_at_its_time_out_while_others_are_served() {
     while dribbling.try_send("x").is_ok() {
         other.send(get!("/hello"));
         other.expect(HELLO_RESPONSE);
-        assert!(start.elapsed() < PATIENCE, "the head is still waited for");
+        assert!(start.elapsed() < TIMEOUT, "the head is still waited for");
     }
     assert!(start.elapsed() >= SHORT, "cut after {:?}", start.elapsed());
 }
 
 #[test]
-fn a_head_that_stops_is_answered_408_at_its_time_out() {
+fn a_head_that_stops_is_answered_408_at_its_timeout() {
     let server = TestServer::builder(hello()).timeouts(|timeouts| timeouts.head = SHORT).start();
     let head = HEAD_TIMEOUT.trim_end_matches("the head did not come in time\n");
     for begun in ["G", "GET /hello HTTP/1.1\r\nHost: it\r\n", "\r\n\r\nGET /hello HTTP/1.1\r\nHost: it\r\n\r"] {
@@ -72,7 +72,7 @@ fn a_head_past_a_bound_is_refused_and_the_connection_closed() {
 }
 
 #[test]
-fn a_connection_without_a_request_is_closed_at_the_idle_time_out() {
+fn a_connection_without_a_request_is_closed_at_the_idle_timeout() {
     let server = TestServer::builder(hello()).timeouts(|timeouts| timeouts.idle = SHORT).start();
     assert_eq!(server.exchange(""), "");
     let mut client = server.connect();
@@ -93,7 +93,7 @@ fn a_body_that_stops_is_answered_408() {
 }
 
 #[test]
-fn a_body_that_trickles_below_the_least_rate_is_cut_after_the_time_out_in_all() {
+fn a_body_below_the_minimum_rate_ends_after_its_total_timeout() {
     let server = TestServer::builder(RoutesDir::new().with(guest::ECHO)).timeouts(|timeouts| {
         (timeouts.body, timeouts.least_body_rate) = (SHORT, NonZeroU64::new(u64::MAX));
     });
@@ -104,13 +104,13 @@ fn a_body_that_trickles_below_the_least_rate_is_cut_after_the_time_out_in_all() 
     let start = Instant::now();
     // Each byte is sent once the one before is back: no wait comes near the time-out.
     while client.try_send("1\r\nx\r\n").is_ok() && matches!(client.read_some(), Ok(1..)) {
-        assert!(start.elapsed() < PATIENCE, "it is still waited for");
+        assert!(start.elapsed() < TIMEOUT, "it is still waited for");
     }
     assert!(start.elapsed() >= SHORT, "cut after {:?}", start.elapsed());
 }
 
 #[test]
-fn a_client_that_stops_reading_is_closed_at_the_write_time_out() {
+fn a_client_that_stops_reading_is_closed_at_the_write_timeout() {
     let routes = RoutesDir::new().with(guest::ENDLESS).with_file("endless.toml", "concurrency = 1");
     let server = TestServer::builder(routes).timeouts(|timeouts| timeouts.write = SHORT).start();
     for version in ["1.0", "1.1"] {
@@ -118,14 +118,14 @@ fn a_client_that_stops_reading_is_closed_at_the_write_time_out() {
         stalled.send(format!("GET /endless HTTP/{version}\r\nHost: it\r\n\r\n"));
         stalled.read_until("\r\n\r\n");
         // The route has one place: another is let in once the first is gone.
-        until_served(&server, "/endless");
+        wait_until_served(&server, "/endless");
         // To HTTP/1.0 only a reset tells that this is not the whole.
         assert_eq!(stalled.read_until_end().1, End::Reset, "HTTP/{version}");
     }
 }
 
 #[test]
-fn a_client_that_takes_less_than_the_least_rate_is_cut_after_the_time_out_in_all() {
+fn a_client_that_reads_below_the_minimum_rate_is_closed_after_its_total_timeout() {
     let server = TestServer::builder(hello().with(guest::ENDLESS)).timeouts(|timeouts| {
         (timeouts.write, timeouts.least_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
     });
@@ -139,7 +139,7 @@ fn a_client_that_takes_less_than_the_least_rate_is_cut_after_the_time_out_in_all
         let other = other.get_or_insert_with(|| server.connect());
         other.send(get!("/hello"));
         other.expect(HELLO_RESPONSE);
-        assert!(start.elapsed() < PATIENCE, "it is still served");
+        assert!(start.elapsed() < TIMEOUT, "it is still served");
     }
     assert!(start.elapsed() >= SHORT, "cut after {:?}", start.elapsed());
 }
@@ -156,7 +156,7 @@ fn the_rate_of_a_route_is_not_held_against_its_clients() {
 }
 
 #[test]
-fn a_connection_too_many_is_answered_503_until_one_ends() {
+fn a_connection_past_the_limit_is_answered_503_until_one_ends() {
     let server = TestServer::builder(hello()).limits(|limits| limits.max_connections = 2).start();
     let mut first = server.connect();
     let mut second = server.connect();
@@ -200,7 +200,7 @@ fn a_reset_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_flood_on_a_connection_that_was_left_open_is_dropped_and_harms_nobody() {
+fn a_flood_behind_a_parked_response_is_dropped_and_harms_nobody() {
     let server = TestServer::start(hello().with(guest::MANUAL));
     let mut client = server.connect();
     client.send(get!("/manual"));
@@ -229,7 +229,7 @@ fn a_flood_of_requests_to_a_handler_that_waits_is_not_read() {
 /// Requests `path` on connections of their own until it is answered 200: its place is free, and everything of before
 /// is gone.
 #[track_caller]
-fn until_served(server: &TestServer, path: &str) {
+fn wait_until_served(server: &TestServer, path: &str) {
     let start = Instant::now();
     loop {
         let mut client = server.connect();
@@ -239,7 +239,7 @@ fn until_served(server: &TestServer, path: &str) {
             return;
         }
         assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
-        assert!(start.elapsed() < PATIENCE, "there is still no place");
+        assert!(start.elapsed() < TIMEOUT, "there is still no place");
     }
 }
 
@@ -254,6 +254,6 @@ fn connect(server: &TestServer) -> (TcpStream, Client) {
         if client.read_response() == HELLO_RESPONSE {
             return (socket, client);
         }
-        assert!(start.elapsed() < PATIENCE, "there is still no place");
+        assert!(start.elapsed() < TIMEOUT, "there is still no place");
     }
 }

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
 use crate::support::wire::{HEAD_TIMEOUT, HELLO_RESPONSE, TOO_MANY_CONNECTIONS, get};
-use crate::support::{Client, End, PATIENCE, Process, RoutesDir, compile_cache, guest, host};
+use crate::support::{Client, End, Process, RoutesDir, compile_cache, guest, host, wait_until};
 
 /// How soon the answer to a normal request counts as served at once, on a machine that runs other tests meanwhile.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ fn hello() -> RoutesDir {
 }
 
 /// A host by one worker whose allocator gives back at once what it does not use, so that nothing hides what is used.
-fn frugal(routes: &RoutesDir) -> Process {
+fn with_eager_purging(routes: &RoutesDir) -> Process {
     let mut command = host(&["run", "--listen", "127.0.0.1:0", "--workers", "1"]);
     command.arg("--routes").arg(routes.path()).arg("--cache-dir").arg(compile_cache());
     command.env("MIMALLOC_PURGE_DELAY", "0");
@@ -26,7 +26,7 @@ fn frugal(routes: &RoutesDir) -> Process {
 }
 
 #[test]
-fn five_hundred_that_trickle_are_cut_at_the_deadline_while_others_are_served_at_once() {
+fn five_hundred_slow_heads_end_at_the_deadline_and_delay_nobody() {
     let pace = Duration::from_millis(200);
     let deadline = Duration::from_secs(2);
     let host = Process::start(&hello(), &["--head-timeout", "2"]);
@@ -54,13 +54,13 @@ fn five_hundred_that_trickle_are_cut_at_the_deadline_while_others_are_served_at_
 fn two_hundred_that_read_slowly_hold_little_of_the_host() {
     // The same guest with the smallest output tells what is the guests' own.
     let routes = hello().with_as("small.wasm", guest::ENDLESS).with_file("small.toml", "buffer_size = 1024");
-    let host = frugal(&routes.with(guest::ENDLESS));
+    let host = with_eager_purging(&routes.with(guest::ENDLESS));
     // The first crowd finds what loading has left in the allocator.
     drop(slow_readers(&host, "/small"));
-    until(|| host.descriptors() < 200);
+    wait_until("descriptors are closed", || host.descriptors() < 200);
     let (small, crowd) = slow_readers(&host, "/small");
     drop(crowd);
-    until(|| host.descriptors() < 200);
+    wait_until("descriptors are closed", || host.descriptors() < 200);
     let (large, mut crowd) = slow_readers(&host, "/endless");
     let each = large.saturating_sub(small) / crowd.len();
     assert!(each <= 128 * 1024, "{each} bytes each");
@@ -89,10 +89,10 @@ fn slow_readers(host: &Process, path: &str) -> (usize, Vec<Client>) {
 fn five_thousand_idle_connections_cost_little_each() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a limit can be raised to its maximum");
-    let host = frugal(&hello());
+    let host = with_eager_purging(&hello());
     // What the allocator keeps for a crowd that has gone is not there to hide the cost of the next.
     drop(idle(&host, 500));
-    until(|| host.descriptors() < 500);
+    wait_until("descriptors are closed", || host.descriptors() < 500);
     let before = host.memory();
     let crowd = idle(&host, 5000);
     let each = host.memory().saturating_sub(before) / crowd.len();
@@ -142,10 +142,10 @@ fn two_thousand_resets_leave_no_descriptor_behind() {
         }
     }
     // Fewer is well: a descriptor of the loading may still have been open when they were counted.
-    until(|| host.descriptors() <= before);
+    wait_until("descriptors are closed", || host.descriptors() <= before);
     probe(&mut other);
     // No invocation is left either: the one place is free.
-    until(|| {
+    wait_until("the permit is free", || {
         let mut client = host.connect();
         client.send(get!("/endless"));
         client.read_until("\r\n\r\n").starts_with("HTTP/1.1 200 ")
@@ -163,7 +163,7 @@ fn past_the_bound_connections_are_answered_503_and_serving_recovers() {
         .for_each(|client| assert_eq!(client.read_until_end(), (TOO_MANY_CONNECTIONS.to_owned(), End::Closed)));
     admitted.iter_mut().for_each(probe);
     drop((admitted, refused));
-    until(|| {
+    wait_until("a connection is admitted", || {
         let mut client = host.connect();
         client.send(get!("/hello"));
         client.read_response() == HELLO_RESPONSE
@@ -177,13 +177,4 @@ fn probe(client: &mut Client) {
     client.send(get!("/hello"));
     client.expect(HELLO_RESPONSE);
     assert!(start.elapsed() < AT_ONCE, "served after {:?}", start.elapsed());
-}
-
-/// Asks until it is so.
-#[track_caller]
-fn until(mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "it is still not so");
-    }
 }

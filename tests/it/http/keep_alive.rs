@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use host::close_reason::CloseReason;
 
-use crate::support::Then::{Closes, Lives};
+use crate::support::Connection::{Close, KeepAlive};
 use crate::support::wire::{
     BAD_REQUEST_CLOSE, CONTINUE, INTERNAL_SERVER_ERROR, LAST, LAST_RESPONSE, SCRIPT_HELLO, host_response_close,
 };
@@ -24,7 +24,7 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn pipelined_requests_of_every_framing_are_told_apart_however_they_arrive() {
+fn pipelined_requests_of_every_framing_are_separated_however_they_arrive() {
     let requests = [
         "HEAD /script?body=Hello HTTP/1.1\r\nHost: it\r\n\r\n",
         "POST /script?read HTTP/1.1\r\nHost: it\r\nContent-Length: 5\r\n\r\nHello",
@@ -82,7 +82,7 @@ fn the_connection_field_is_a_list_in_any_case() {
     }
     for value in ["keep-alive", "x", ""] {
         let request = format!("GET /script?{{}} HTTP/1.1\r\nHost: it\r\nConnection: {value}\r\n\r\n");
-        check(&server, &request, &[("body=Hello", SCRIPT_HELLO, Lives)]);
+        check(&server, &request, &[("body=Hello", SCRIPT_HELLO, KeepAlive)]);
     }
 }
 
@@ -100,7 +100,11 @@ fn a_body_that_the_handler_did_not_read_is_dropped() {
     ];
     let server = TestServer::serving(guest::SCRIPT);
     for request in &requests {
-        check(&server, request, &[("body=Hello", SCRIPT_HELLO, Lives), ("read-one=1&body=Hello", SCRIPT_HELLO, Lives)]);
+        check(
+            &server,
+            request,
+            &[("body=Hello", SCRIPT_HELLO, KeepAlive), ("read-one=1&body=Hello", SCRIPT_HELLO, KeepAlive)],
+        );
     }
 }
 
@@ -115,11 +119,11 @@ fn a_body_that_comes_after_the_response_is_dropped_too() {
 }
 
 #[test]
-fn a_connection_is_closed_where_too_much_of_a_body_was_not_read() {
+fn a_connection_is_closed_if_too_much_of_a_body_was_not_read() {
     let closed = ok_chunked_close!("5\r\nHello\r\n0\r\n\r\n");
     let body = "x".repeat(300_000);
     let request = format!("POST /script?{{}} HTTP/1.1\r\nHost: it\r\nContent-Length: 300000\r\n\r\n{body}");
-    check(&TestServer::serving(guest::SCRIPT), &request, &[("body=Hello", closed, Closes)]);
+    check(&TestServer::serving(guest::SCRIPT), &request, &[("body=Hello", closed, Close)]);
 }
 
 #[test]
@@ -165,7 +169,7 @@ fn continue_is_sent_when_the_handler_reads() {
 fn continue_is_not_sent_when_the_handler_does_not_read() {
     let request = "POST /script?{} HTTP/1.1\r\nHost: it\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
     let closed = ok_chunked_close!("5\r\nHello\r\n0\r\n\r\n");
-    let cases = [("body=Hello", closed, Closes), ("write=Hello&body=", closed, Closes), ("close", "", Closes)];
+    let cases = [("body=Hello", closed, Close), ("write=Hello&body=", closed, Close), ("close", "", Close)];
     check(&TestServer::serving(guest::SCRIPT), request, &cases);
 }
 
@@ -173,7 +177,7 @@ fn continue_is_not_sent_when_the_handler_does_not_read() {
 fn continue_is_not_sent_to_a_client_that_has_sent_its_body() {
     let request = "POST /script?{} HTTP/1.1\r\nHost: it\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nHello";
     let response = SCRIPT_HELLO;
-    check(&TestServer::serving(guest::SCRIPT), request, &[("read", response, Lives)]);
+    check(&TestServer::serving(guest::SCRIPT), request, &[("read", response, KeepAlive)]);
 }
 
 #[test]
@@ -250,7 +254,7 @@ fn a_server_that_stops_closes_idle_connections() {
 }
 
 #[test]
-fn a_head_that_is_made_after_the_server_was_told_to_stop_says_that_it_is_the_last() {
+fn a_response_that_begins_during_shutdown_says_connection_close() {
     let chunked = ok_chunked_close!("5\r\nHello\r\n0\r\n\r\n");
     let (head, http10) = (ok_chunked_close!(""), ok!("Content-Length: 5\r\nConnection: close\r\n", "Hello"));
     let failed = INTERNAL_SERVER_ERROR.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
@@ -284,7 +288,7 @@ fn a_head_that_is_made_after_the_server_was_told_to_stop_says_that_it_is_the_las
 }
 
 #[test]
-fn what_the_host_answers_after_it_was_told_to_stop_says_that_it_is_the_last() {
+fn a_response_of_the_host_during_shutdown_says_connection_close() {
     let cases = [
         ("GET /none HTTP/1.1\r\nHost: it\r\n", "404"),
         ("GET /none HTTP/1.0\r\nConnection: keep-alive\r\n", "404"),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{PATIENCE, RoutesDir, TestServer, guest};
+use crate::support::{RoutesDir, TIMEOUT, TestServer, guest};
 
 const MIB: usize = 1_048_576;
 
@@ -80,7 +80,7 @@ fn large_writes_pass_no_faster_than_small_ones() {
 }
 
 #[test]
-fn a_client_that_connects_anew_gains_no_new_burst() {
+fn a_client_that_reconnects_gains_no_new_burst() {
     assert_took(TIMES.anew_each_time, 4);
 }
 
@@ -121,11 +121,11 @@ fn measure() -> Times {
     let at = server.address();
     thread::scope(|scope| {
         let one = scope.spawn(|| timed(|| download(at, "/one", 8 * MIB)));
-        let four = scope.spawn(|| timed(|| drop(at_once(4, |_| download(at, "/four", 8 * MIB)))));
-        let ten = scope.spawn(|| at_once(10, |n| download_from(Ipv4Addr::new(127, 0, 0, n), at, "/ten", 8 * MIB)));
+        let four = scope.spawn(|| timed(|| drop(in_parallel(4, |_| download(at, "/four", 8 * MIB)))));
+        let ten = scope.spawn(|| in_parallel(10, |n| download_from(Ipv4Addr::new(127, 0, 0, n), at, "/ten", 8 * MIB)));
         let upload = scope.spawn(|| timed(|| upload(at, "/up", 8 * MIB)));
-        let two_uploads = scope.spawn(|| timed(|| drop(at_once(2, |_| self::upload(at, "/up-two", 8 * MIB)))));
-        let connections = scope.spawn(|| at_once(4, |_| download(at, "/connections", 8 * MIB)));
+        let two_uploads = scope.spawn(|| timed(|| drop(in_parallel(2, |_| self::upload(at, "/up-two", 8 * MIB)))));
+        let connections = scope.spawn(|| in_parallel(4, |_| download(at, "/connections", 8 * MIB)));
         // The burst, and 8 MiB.
         let with_burst = scope.spawn(|| timed(|| download(at, "/burst", 9 * MIB)));
         // Six bytes on the wire for each of the body, `1 CRLF x CRLF`: 600,000 at 150,000 a second.
@@ -155,7 +155,7 @@ fn timed(transfer: impl FnOnce()) -> Duration {
 }
 
 /// Runs a transfer on as many threads, numbered from 1, and says how long each took.
-fn at_once(count: u8, transfer: impl Fn(u8) + Sync) -> Vec<Duration> {
+fn in_parallel(count: u8, transfer: impl Fn(u8) + Sync) -> Vec<Duration> {
     thread::scope(|scope| {
         let transfer = &transfer;
         let running: Vec<_> = (1..=count).map(|n| scope.spawn(move || timed(|| transfer(n)))).collect();
@@ -208,6 +208,6 @@ fn connect(client: Ipv4Addr, server: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets");
     socket.bind(&SocketAddr::from((client, 0)).into()).expect("all of 127.0.0.0/8 is this machine");
     socket.connect(&server.into()).expect("the server accepts");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out can be set");
     socket.into()
 }

@@ -18,7 +18,7 @@ fn server() -> TestServer {
 }
 
 /// An answer of the host's own on a connection that lives on.
-fn own(status: u16, fields: &str, text: &str) -> String {
+fn host_response(status: u16, fields: &str, text: &str) -> String {
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     // Section 12.5.5: what a cache may keep says that others get a page in its place.
     let vary = if matches!(status, 404 | 405 | 501) { "Vary: Accept\r\n" } else { "" };
@@ -34,7 +34,7 @@ fn methods_are_known_and_allowed_or_answered_501_and_405() {
     let allow_get = "Allow: GET, HEAD, OPTIONS\r\n";
     let allow_own = "Allow: PUT, OPTIONS, BREW\r\n";
     let allow_all = "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, BREW\r\n";
-    let unknown = |method: &str| own(501, "", &format!("no route takes the method {method}"));
+    let unknown = |method: &str| host_response(501, "", &format!("no route takes the method {method}"));
     let rows = [
         // Section 9.1: unknown to every route is 501, known is 405, and case matters.
         ("9.1", "BREW /own?body=Hello", SCRIPT_HELLO.to_owned()),
@@ -48,20 +48,24 @@ fn methods_are_known_and_allowed_or_answered_501_and_405() {
         // Section 9.3.8: the request is not sent back.
         ("9.3.8", "TRACE /script", unknown("TRACE")),
         // Sections 10.2.1 and 15.5.6.
-        ("15.5.6", "POST /get", own(405, allow_get, "/get does not take POST; it takes GET, HEAD, OPTIONS")),
-        ("15.5.6", "DELETE /get", own(405, allow_get, "/get does not take DELETE; it takes GET, HEAD, OPTIONS")),
-        ("15.5.6", "BREW /get", own(405, allow_get, "/get does not take BREW; it takes GET, HEAD, OPTIONS")),
-        ("15.5.6", "GET /own", own(405, allow_own, "/own does not take GET; it takes PUT, OPTIONS, BREW")),
+        ("15.5.6", "POST /get", host_response(405, allow_get, "/get does not take POST; it takes GET, HEAD, OPTIONS")),
+        (
+            "15.5.6",
+            "DELETE /get",
+            host_response(405, allow_get, "/get does not take DELETE; it takes GET, HEAD, OPTIONS"),
+        ),
+        ("15.5.6", "BREW /get", host_response(405, allow_get, "/get does not take BREW; it takes GET, HEAD, OPTIONS")),
+        ("15.5.6", "GET /own", host_response(405, allow_own, "/own does not take GET; it takes PUT, OPTIONS, BREW")),
         // Section 9.3.7.
-        ("9.3.7", "OPTIONS /get", own(204, allow_get, "")),
-        ("9.3.7", "OPTIONS /own", own(204, allow_own, "")),
-        ("9.3.7", "OPTIONS *", own(204, allow_all, "")),
-        ("9.3.7", "OPTIONS http://it", own(204, allow_all, "")),
+        ("9.3.7", "OPTIONS /get", host_response(204, allow_get, "")),
+        ("9.3.7", "OPTIONS /own", host_response(204, allow_own, "")),
+        ("9.3.7", "OPTIONS *", host_response(204, allow_all, "")),
+        ("9.3.7", "OPTIONS http://it", host_response(204, allow_all, "")),
         ("9.3.7", "OPTIONS /script?body=Hello", SCRIPT_HELLO.to_owned()),
-        ("9.3.7", "OPTIONS /none", own(404, "", "there is no route at /none")),
+        ("9.3.7", "OPTIONS /none", host_response(404, "", "there is no route at /none")),
         // Section 15.5.5.
-        ("15.5.5", "GET /none", own(404, "", "there is no route at /none")),
-        ("15.5.5", "PUT /none", own(404, "", "there is no route at /none")),
+        ("15.5.5", "GET /none", host_response(404, "", "there is no route at /none")),
+        ("15.5.5", "PUT /none", host_response(404, "", "there is no route at /none")),
     ];
     let server = server();
     for (section, line, response) in rows {
@@ -137,10 +141,11 @@ fn expectations_are_met_passed_over_or_refused() {
 #[test]
 fn a_body_that_is_refused_is_dropped_or_ends_the_connection() {
     let server = server();
-    let too_large = own(413, "", "the body is larger than 10 bytes");
-    let not_found = own(404, "", "there is no route at /none");
-    let not_allowed = own(405, "Allow: GET, HEAD, OPTIONS\r\n", "/get does not take POST; it takes GET, HEAD, OPTIONS");
-    let unknown = own(501, "", "no route takes the method TEA");
+    let too_large = host_response(413, "", "the body is larger than 10 bytes");
+    let not_found = host_response(404, "", "there is no route at /none");
+    let not_allowed =
+        host_response(405, "Allow: GET, HEAD, OPTIONS\r\n", "/get does not take POST; it takes GET, HEAD, OPTIONS");
+    let unknown = host_response(501, "", "no route takes the method TEA");
     let short = "x".repeat(20_000);
     let long = "x".repeat(300_000);
     let lines = [

@@ -191,7 +191,7 @@ const MALFORMED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn a_malformed_body_that_comes_with_its_head_is_refused_whoever_it_is_for() {
+fn a_malformed_body_that_comes_with_its_head_is_refused_for_every_route() {
     let server = TestServer::serving(guest::SCRIPT);
     for (section, body) in MALFORMED {
         for line in ["POST /script?read", "POST /script?body=Hello", "POST /none", "BREW /script"] {
@@ -216,7 +216,7 @@ fn a_malformed_body_that_is_waited_for_is_an_error_to_the_handler() {
 
 // Section 8: the head is whole, the body is not.
 #[test]
-fn a_body_that_breaks_off_is_an_error_to_the_handler() {
+fn an_incomplete_body_is_an_error_to_the_handler() {
     let server = TestServer::serving(guest::SCRIPT);
     let rows: &[(&str, &str)] = &[
         ("Content-Length: 6", "Hello"),

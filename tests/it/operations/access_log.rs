@@ -6,10 +6,10 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::support::websocket::{HANDSHAKE, accepted};
-use crate::support::{PATIENCE, Process, RoutesDir, guest};
+use crate::support::{Process, RoutesDir, TIMEOUT, guest};
 
 /// A line without what no test can know: the time before it and the durations behind it.
-fn known(line: &str) -> &str {
+fn without_times(line: &str) -> &str {
     let behind_time = line.split_once(' ').map_or(line, |(_, rest)| rest);
     behind_time.split_once(" took=").map_or(behind_time, |(known, _)| known)
 }
@@ -42,7 +42,7 @@ fn each_request_is_a_line_that_says_how_it_ended() {
     client.read_until_end();
     process.signal("TERM");
     let (_, printed) = process.wait();
-    let lines: Vec<&str> = printed.lines().map(known).collect();
+    let lines: Vec<&str> = printed.lines().map(without_times).collect();
     let expected = [
         "127.0.0.1 GET /script?body=Hello HTTP/1.1 200 body=5 wire=158 route=script request=1 end=complete",
         "127.0.0.1 GET /script?write=Hello&trap HTTP/1.1 200 body=5 wire=153 route=script request=2 end=truncated",
@@ -56,7 +56,7 @@ fn each_request_is_a_line_that_says_how_it_ended() {
 }
 
 #[test]
-fn a_client_that_goes_is_told_from_a_response_that_broke_off() {
+fn a_client_that_disconnects_is_logged_otherwise_than_a_truncated_response() {
     let routes = RoutesDir::new().with(guest::SCRIPT);
     let log = routes.path().join("_access.log");
     let process = Process::start(&routes, &["--access-log-file", &log.display().to_string()]);
@@ -70,14 +70,14 @@ fn a_client_that_goes_is_told_from_a_response_that_broke_off() {
         if !logged.is_empty() {
             break logged;
         }
-        assert!(start.elapsed() < PATIENCE, "nothing is logged");
+        assert!(start.elapsed() < TIMEOUT, "nothing is logged");
     };
     assert!(line.contains(" end=client-gone "), "{line}");
     assert!((1..10_000_000).contains(&figure(&line, "body")), "{line}");
 }
 
 #[test]
-fn what_a_rate_holds_back_is_no_time_of_the_handlers() {
+fn the_time_spent_on_pacing_is_not_the_handlers() {
     let options = "rate = 1000\nburst = 1\nrate_scope = 'connection'";
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", options);
     let process = Process::start(&routes, &["--access-log", "text"]);
@@ -93,7 +93,7 @@ fn what_a_rate_holds_back_is_no_time_of_the_handlers() {
 }
 
 #[test]
-fn a_request_that_the_host_stops_in_the_middle_of_is_logged_too() {
+fn a_request_that_a_shutdown_interrupts_is_logged_too() {
     let process = Process::start(&RoutesDir::new().with(guest::SCRIPT), &["--access-log", "text"]);
     let mut client = process.connect();
     client.send(get_and_close!("/script?write=Hello&sleep=600000"));
@@ -114,13 +114,13 @@ fn a_websocket_is_logged_when_it_opens() {
     drop(client);
     process.signal("TERM");
     let (_, printed) = process.wait();
-    let lines: Vec<&str> = printed.lines().map(known).collect();
+    let lines: Vec<&str> = printed.lines().map(without_times).collect();
     let expected = "127.0.0.1 GET /messages HTTP/1.1 101 body=0 wire=166 route=messages request=1 end=upgraded";
     assert_eq!(lines, [expected], "{printed}");
 }
 
 #[test]
-fn a_reader_that_takes_no_line_holds_up_no_request_and_the_loss_is_told() {
+fn a_stalled_reader_holds_up_no_request_and_the_dropped_lines_are_counted() {
     let process = Process::start(&RoutesDir::new(), &["--access-log", "text"]);
     // More than the pipe, the queue and the writer hold.
     for _ in 0..12 {
@@ -160,7 +160,7 @@ fn nothing_is_logged_unless_it_is_asked_for() {
 }
 
 #[test]
-fn a_hangup_opens_the_file_anew() {
+fn a_hangup_reopens_the_file() {
     let routes = RoutesDir::new().with(guest::SCRIPT);
     let (log, kept) = (routes.path().join("_access.log"), routes.path().join("_kept.log"));
     let process = Process::start(&routes, &["--access-log-file", &log.display().to_string()]);
@@ -168,7 +168,7 @@ fn a_hangup_opens_the_file_anew() {
     process.signal("HUP");
     let start = Instant::now();
     while !log.exists() {
-        assert!(start.elapsed() < PATIENCE, "the file is not opened anew");
+        assert!(start.elapsed() < TIMEOUT, "the file is not opened anew");
     }
     process.get("/script?body=Hello");
     process.signal("TERM");

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::support::{PATIENCE, Process, RoutesDir, compile_cache, host, plain};
+use crate::support::{Process, RoutesDir, TIMEOUT, compile_cache, host, plain};
 
 fn routes() -> RoutesDir {
     RoutesDir::new().with_bytes("plain.wasm", &plain())
@@ -45,6 +45,6 @@ fn a_host_whose_terminal_is_closed_stops() {
     process.signal("KILL");
     let start = Instant::now();
     while TcpStream::connect(process.addresses()[0]).is_ok() {
-        assert!(start.elapsed() < PATIENCE, "the host goes on without a terminal");
+        assert!(start.elapsed() < TIMEOUT, "the host goes on without a terminal");
     }
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, PATIENCE, Process, RoutesDir, compile_cache, guest, host};
+use crate::support::{Client, Process, RoutesDir, TIMEOUT, compile_cache, guest, host};
 
 /// `host run` under a limit of open files, as `ulimit` takes it.
 fn limited(ulimit: &str, routes: &RoutesDir, arguments: &[&str]) -> Command {
@@ -31,7 +31,7 @@ fn a_soft_limit_is_raised() {
 }
 
 #[test]
-fn a_limit_below_the_connections_is_told() {
+fn a_limit_below_max_connections_is_logged() {
     let process =
         Process::spawn(limited("-n 300", &RoutesDir::new().with(guest::HELLO), &["--max-connections", "200"]), 1);
     process.stderr().wait_for(&[
@@ -52,7 +52,7 @@ fn past_the_limit_the_log_says_so_once_a_second_and_serving_recovers() {
     let mut clients: Vec<Client> = (0..100).map(|_| process.connect()).collect();
     while process.stderr().with(&[TOLD]).len() < 3 {
         probe(&mut clients[0]);
-        assert!(start.elapsed() < PATIENCE, "it is not told");
+        assert!(start.elapsed() < TIMEOUT, "it is not told");
     }
     assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
     clients.truncate(10);

@@ -11,7 +11,7 @@ fn server(routes: RoutesDir) -> TestServer {
 }
 
 #[test]
-fn a_path_without_a_route_names_those_that_are_near() {
+fn a_path_without_a_route_suggests_similar_ones() {
     let routes = RoutesDir::new()
         .with(guest::SCRIPT)
         .with_as("users/[id].wasm", guest::HELLO)
@@ -75,21 +75,21 @@ const HELLO: &str = "HTTP/1.1 200 OK\r\n";
 const MISDIRECTED: &str = "HTTP/1.1 421 Misdirected Request\r\n";
 
 /// What a request with these lines gets.
-fn named(process: &Process, lines: &str) -> String {
+fn send_lines(process: &Process, lines: &str) -> String {
     process.connect().exchange(format!("{lines}Connection: close\r\n\r\n"))
 }
 
 #[test]
-fn it_is_read_under_names_of_loopback_alone() {
+fn dev_mode_serves_names_of_loopback_alone() {
     let process = Process::start(&RoutesDir::new().with(guest::HELLO), &["--dev", "--dev-host", "Dev.Example"]);
     let port = process.addresses()[0].port();
     for host in ["localhost", "LOCALHOST:1", "a.localhost:80", "127.0.0.1", "127.1.2.3:80", "[::1]", "dev.example:99"] {
-        let answer = named(&process, &format!("GET /hello HTTP/1.1\r\nHost: {host}\r\n"));
+        let answer = send_lines(&process, &format!("GET /hello HTTP/1.1\r\nHost: {host}\r\n"));
         assert!(answer.starts_with(HELLO), "{host}: {answer}");
     }
     for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "sub.dev.example"] {
         for target in ["/hello", "/helo", "/"] {
-            let answer = named(&process, &format!("GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\n"));
+            let answer = send_lines(&process, &format!("GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\n"));
             assert!(answer.starts_with(MISDIRECTED), "{host}: {answer}");
             let told =
                 format!("--dev serves names of loopback alone, and not {host}; for that, say --dev-host {host}\n");
@@ -98,19 +98,19 @@ fn it_is_read_under_names_of_loopback_alone() {
         }
     }
     // It is the name of the target that counts (RFC 9112 section 3.2.2).
-    let absolute = named(&process, "GET http://evil.example/hello HTTP/1.1\r\nHost: localhost\r\n");
+    let absolute = send_lines(&process, "GET http://evil.example/hello HTTP/1.1\r\nHost: localhost\r\n");
     assert!(absolute.starts_with(MISDIRECTED), "{absolute}");
     let mut client = process.connect();
     client.send(format!("GET /hello HTTP/1.1\r\nHost: evil.example\r\n{}\r\n", crate::support::websocket::HANDSHAKE));
     client.read_until(MISDIRECTED);
     // No browser asks without a name.
-    assert!(named(&process, "GET /hello HTTP/1.0\r\n").starts_with(HELLO));
+    assert!(send_lines(&process, "GET /hello HTTP/1.0\r\n").starts_with(HELLO));
 }
 
 #[test]
-fn without_it_any_name_is_served() {
+fn without_dev_any_host_name_is_served() {
     let process = Process::start(&RoutesDir::new().with(guest::HELLO), &[]);
-    assert!(named(&process, "GET /hello HTTP/1.1\r\nHost: evil.example\r\n").starts_with(HELLO));
+    assert!(send_lines(&process, "GET /hello HTTP/1.1\r\nHost: evil.example\r\n").starts_with(HELLO));
     for arguments in
         [&["--dev-host", "a.example"][..], &["--dev", "--dev-host", "a.example:80"], &["--dev", "--dev-host", ""]]
     {
@@ -120,7 +120,7 @@ fn without_it_any_name_is_served() {
 }
 
 #[test]
-fn strangers_are_shown_neither_reasons_nor_routes_nor_times() {
+fn without_dev_no_reason_route_or_time_is_shown() {
     let server = TestServer::start(RoutesDir::new().with(guest::SCRIPT).with(guest::TRAP).with(guest::HELLO));
     for target in ["/trap", "/script?fail=tea", "/helo", "/script?body=a", "/script?write=a"] {
         let answer = server.get(target);
@@ -150,7 +150,7 @@ fn every_answer_of_a_handler_says_what_it_cost_until_its_head() {
 }
 
 #[test]
-fn it_warns_at_its_start_and_logs_requests() {
+fn dev_mode_warns_at_its_start_and_logs_requests() {
     let process = Process::start(&RoutesDir::new().with(guest::SCRIPT), &["--dev", "--dev-host", "it"]);
     process.stderr().wait_for(&[" WARN ", "--dev: whoever connects sees", "not for strangers"]);
     process.get("/script");
@@ -160,7 +160,7 @@ fn it_warns_at_its_start_and_logs_requests() {
 }
 
 #[test]
-fn it_is_refused_where_strangers_can_connect() {
+fn dev_mode_is_refused_on_public_addresses() {
     let routes = RoutesDir::new();
     let mut command = host(&["run", "--dev", "--listen", "127.0.0.1:0", "--listen", "0.0.0.0:0", "--no-cache"]);
     let output = run(command.arg("--routes").arg(routes.path()));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use host::close_reason::CloseReason;
 
 use crate::support::wire::SCRIPT_HELLO;
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log};
+use crate::support::{Client, RoutesDir, TIMEOUT, TestServer, guest, log};
 
 /// A server that waits for the rest of a request for a tenth of a second once it stops, and for half a minute before.
 fn serve() -> TestServer {
@@ -19,11 +19,11 @@ fn join(server: TestServer, client: Client) {
     drop(client);
     let start = Instant::now();
     server.join();
-    assert!(start.elapsed() < PATIENCE);
+    assert!(start.elapsed() < TIMEOUT);
 }
 
 #[test]
-fn the_rest_of_a_head_is_waited_for_no_longer_than_a_moment() {
+fn a_shutdown_waits_a_moment_for_the_rest_of_a_head() {
     for begun in ["G", "GET /script HTTP/1.1\r\nHost: te", "GET /script HTTP/1.1\r\nHost: it\r\n"] {
         let server = serve();
         let mut client = server.connect();
@@ -37,7 +37,7 @@ fn the_rest_of_a_head_is_waited_for_no_longer_than_a_moment() {
 }
 
 #[test]
-fn the_rest_of_a_body_is_waited_for_no_longer_than_a_moment() {
+fn a_shutdown_waits_a_moment_for_the_rest_of_a_body() {
     let bodies = [("Content-Length: 10", "Hello"), ("Transfer-Encoding: chunked", "5\r\nHello\r\n3\r\nWo")];
     for (number, (framing, body)) in bodies.into_iter().enumerate() {
         let server = serve();
@@ -54,7 +54,7 @@ fn the_rest_of_a_body_is_waited_for_no_longer_than_a_moment() {
 }
 
 #[test]
-fn a_body_that_trickles_is_waited_for_no_longer_either() {
+fn a_slow_body_is_waited_for_no_longer_either() {
     let server = serve();
     let mut client = server.connect();
     client.send("POST /script?stderr=it_trickles&read HTTP/1.1\r\nHost: it\r\nContent-Length: 50000000\r\n\r\n");
@@ -63,14 +63,14 @@ fn a_body_that_trickles_is_waited_for_no_longer_either() {
     let start = Instant::now();
     // It is heard of as soon as the host has ended its side and lingered.
     while client.try_send("x").is_ok() {
-        assert!(start.elapsed() < PATIENCE);
+        assert!(start.elapsed() < TIMEOUT);
         std::thread::yield_now();
     }
     join(server, client);
 }
 
 #[test]
-fn a_body_that_nobody_reads_is_not_waited_for() {
+fn a_shutdown_does_not_wait_for_a_body_that_nobody_reads() {
     let server = serve();
     let mut client = server.connect();
     client.send("POST /script?body=Hello HTTP/1.1\r\nHost: it\r\nContent-Length: 10\r\n\r\nHello");
@@ -81,7 +81,7 @@ fn a_body_that_nobody_reads_is_not_waited_for() {
 }
 
 #[test]
-fn a_request_that_has_come_whole_has_its_time() {
+fn a_complete_request_has_its_time_during_a_shutdown() {
     let server = serve();
     let mut client = server.connect();
     client.send("POST /script?stderr=it_is_whole&read-one=9&sleep=500&body=Hello HTTP/1.1\r\nHost: it\r\n");

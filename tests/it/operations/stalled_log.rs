@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use crate::support::wire::get_and_close;
-use crate::support::{Client, PATIENCE, RoutesDir, compile_cache, guest, host};
+use crate::support::{Client, RoutesDir, TIMEOUT, compile_cache, guest, host};
 
 /// A host, and the end of its stderr that nobody reads. Killed when dropped.
 struct Unread {
@@ -64,7 +64,7 @@ fn ended(child: &mut Child) -> ExitStatus {
         if let Some(status) = child.try_wait().expect("the process can be waited for") {
             return status;
         }
-        assert!(start.elapsed() < PATIENCE, "the host does not end");
+        assert!(start.elapsed() < TIMEOUT, "the host does not end");
         std::thread::yield_now();
     }
 }
@@ -78,7 +78,7 @@ impl Drop for Unread {
 }
 
 #[test]
-fn requests_go_on_while_nobody_reads_the_log_and_one_signal_stops_the_host() {
+fn a_stalled_log_holds_up_neither_requests_nor_a_shutdown() {
     let mut host = Unread::start(&RoutesDir::new().with(guest::LOG_FLOOD).with(guest::HELLO), &["--log-rate", "0"]);
     // Each prints as much as the pipe holds.
     for _ in 0..4 {
@@ -90,7 +90,7 @@ fn requests_go_on_while_nobody_reads_the_log_and_one_signal_stops_the_host() {
 }
 
 #[test]
-fn a_second_signal_stops_a_host_at_once_whose_log_nobody_reads() {
+fn a_second_signal_stops_a_host_with_a_stalled_log_at_once() {
     let mut host = Unread::start(&RoutesDir::new().with(guest::LOG_FLOOD).with(guest::SCRIPT), &["--log-rate", "0"]);
     for _ in 0..2 {
         assert!(host.get("/log_flood").ends_with("flooded\r\n0\r\n\r\n"));
@@ -102,14 +102,14 @@ fn a_second_signal_stops_a_host_at_once_whose_log_nobody_reads() {
     // The listener is closed: the first one was heard.
     let start = Instant::now();
     while std::net::TcpStream::connect(host.address).is_ok() {
-        assert!(start.elapsed() < PATIENCE, "it goes on to listen");
+        assert!(start.elapsed() < TIMEOUT, "it goes on to listen");
     }
     host.signal("TERM");
     assert!(ended(&mut host.child).success());
 }
 
 #[test]
-fn lines_that_did_not_fit_are_counted_and_told_once_the_log_is_read_again() {
+fn dropped_lines_are_counted_and_logged_once_the_log_is_read_again() {
     let mut host = Unread::start(&RoutesDir::new().with(guest::LOG_FLOOD).with(guest::HELLO), &["--log-rate", "0"]);
     // More than what handlers print may take of the queue: half of 4 MiB.
     for _ in 0..40 {
@@ -128,7 +128,7 @@ fn lines_that_did_not_fit_are_counted_and_told_once_the_log_is_read_again() {
 }
 
 #[test]
-fn a_host_whose_stdout_nobody_reads_serves_and_stops() {
+fn a_host_with_a_stalled_stdout_serves_and_stops() {
     for arguments in [&[][..], &["--access-log", "text"]] {
         let routes = RoutesDir::new().with(guest::HELLO);
         let (_stdout, writer) = full_pipe();
@@ -142,7 +142,7 @@ fn a_host_whose_stdout_nobody_reads_serves_and_stops() {
         let mut host = Unread { child, address, stderr };
         let start = Instant::now();
         while std::net::TcpStream::connect(address).is_err() {
-            assert!(start.elapsed() < PATIENCE, "it does not listen");
+            assert!(start.elapsed() < TIMEOUT, "it does not listen");
         }
         assert!(host.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
         host.signal("TERM");
@@ -151,7 +151,7 @@ fn a_host_whose_stdout_nobody_reads_serves_and_stops() {
 }
 
 #[test]
-fn a_host_that_cannot_start_ends_though_nobody_reads_why() {
+fn a_host_that_cannot_start_ends_though_its_stderr_is_stalled() {
     let (_stderr, writer) = full_pipe();
     let mut command = host(&["run", "--listen", "127.0.0.1:0", "--no-cache", "--routes", "/nowhere/at/all"]);
     let mut child = command.stdout(Stdio::null()).stderr(writer).spawn().expect("the binary can be started");
@@ -159,7 +159,7 @@ fn a_host_that_cannot_start_ends_though_nobody_reads_why() {
 }
 
 #[test]
-fn a_host_whose_stdout_is_closed_says_so_and_serves() {
+fn a_host_whose_stdout_is_closed_logs_that_and_serves() {
     let routes = RoutesDir::new().with(guest::HELLO);
     let (stdout, writer) = pipe().expect("a pipe can be made");
     drop(stdout);

@@ -120,7 +120,7 @@ fn a_client_that_goes_is_noticed_at_once() {
 }
 
 #[test]
-fn past_max_parked_a_handler_that_leaves_another_open_is_answered_503_or_cut() {
+fn past_max_parked_another_parked_response_is_answered_503_or_truncated() {
     let routes = RoutesDir::new().with_as("one_too_many.wasm", guest::SCRIPT);
     let server = TestServer::builder(routes).limits(|limits| limits.max_parked = 1).start();
     let first = park(&server, "write=one", OPEN);
@@ -204,7 +204,7 @@ fn an_event_stream_of_a_declared_length_has_no_comments() {
 }
 
 #[test]
-fn a_component_cannot_raise_what_flags_say_of_responses_left_open() {
+fn a_component_cannot_raise_the_limits_of_parked_responses() {
     let routes = RoutesDir::new().with(guest::SCRIPT);
     let server = TestServer::builder(routes)
         .option("park_timeout", Value::Float(0.1))

@@ -32,7 +32,7 @@ fn expect_next(mut client: Client) {
 }
 
 #[test]
-fn what_is_published_reaches_those_who_are_subscribed_and_nobody_else() {
+fn a_published_chunk_reaches_the_subscribers_and_nobody_else() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut clients = ["a", "a", "b"].map(|topic| park(&server, &format!("subscribe={topic}&write=one"), OPEN));
     assert_eq!(report(&server, "publish=a:two&publish=b:three&publish=c:four"), "publish: 2\npublish: 1\npublish: 0\n");
@@ -74,9 +74,9 @@ fn the_first_chunk_sends_the_head_where_nothing_was_written() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut published = park(&server, "status=201&set=x:y&subscribe=a", "");
     let mut finished = park(&server, "subscribe=b", "");
-    let until_reached = |commands: &str| while !report(&server, commands).ends_with(": 1\n") {};
-    until_reached("publish=a:two");
-    until_reached("finish=b");
+    let repeat_until_it_reaches_one = |commands: &str| while !report(&server, commands).ends_with(": 1\n") {};
+    repeat_until_it_reaches_one("publish=a:two");
+    repeat_until_it_reaches_one("finish=b");
     published.expect(
         "HTTP/1.1 201 Created\r\nDate: <date>\r\nContent-Type: text/html; charset=utf-8\r\nx: y\r\n\
          Transfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n",
@@ -114,7 +114,7 @@ fn a_chunk_that_many_share_is_framed_as_each_response_is() {
 }
 
 #[test]
-fn a_response_is_complete_with_its_declared_length_and_cut_where_more_is_published() {
+fn a_response_ends_at_its_declared_length_and_is_truncated_if_more_is_published() {
     let server = TestServer::serving(guest::SCRIPT);
     let head = ok!("Content-Length: 6\r\n", "one");
     let mut complete = park(&server, "subscribe=a&set=content-length:6&write=one", head);
@@ -160,7 +160,7 @@ fn a_handler_that_returns_anything_else_than_manual_has_subscribed_for_nothing()
 }
 
 #[test]
-fn a_client_that_sends_meanwhile_gives_up_its_keep_alive() {
+fn a_client_that_sends_while_its_response_is_parked_loses_keep_alive() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut eager = park(&server, "subscribe=a&write=one", OPEN);
     eager.send(get_script("body=two"));
@@ -172,7 +172,7 @@ fn a_client_that_sends_meanwhile_gives_up_its_keep_alive() {
 }
 
 #[test]
-fn a_client_whose_body_is_still_to_come_gives_up_its_keep_alive() {
+fn a_client_whose_body_is_incomplete_when_its_response_is_parked_loses_keep_alive() {
     let server = TestServer::serving(guest::SCRIPT);
     let mut client = server.connect();
     client.send("POST /script?subscribe=a&write=one&manual HTTP/1.1\r\nHost: it\r\nContent-Length: 9\r\n\r\n");

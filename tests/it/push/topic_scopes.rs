@@ -41,7 +41,7 @@ fn report(server: &TestServer, path: &str, commands: &str) -> String {
 }
 
 #[test]
-fn a_stranger_neither_hears_nor_reaches_nor_ends_the_listeners_of_another_directory() {
+fn a_route_can_neither_receive_nor_publish_nor_finish_in_the_topics_of_another_directory() {
     let server = serve(&[("rooms", ""), ("stranger", ""), ("rooms/inner", "")]);
     let mut listener = listen(&server, "/rooms");
     let mut spies = [listen(&server, "/stranger"), listen(&server, "/rooms/inner")];
@@ -55,7 +55,7 @@ fn a_stranger_neither_hears_nor_reaches_nor_ends_the_listeners_of_another_direct
 }
 
 #[test]
-fn the_routes_of_a_directory_share_its_topics_and_so_do_those_that_the_operator_gives_one_name() {
+fn the_routes_of_a_directory_and_those_with_the_same_topics_option_share_topics() {
     let routes = directories(&[("rooms", "topics = 'chat'"), ("desk", "topics = 'chat'")]);
     let routes = routes.with_as("rooms/other.wasm", guest::SCRIPT).with_file("rooms/other.toml", "path = '/other'");
     let routes = routes.with_as("rooms/third.wasm", guest::SCRIPT).with_file("rooms/third.toml", "path = '/third'");
@@ -68,7 +68,7 @@ fn the_routes_of_a_directory_share_its_topics_and_so_do_those_that_the_operator_
 }
 
 #[test]
-fn a_component_cannot_say_whose_topics_it_shares_nor_what_it_is_granted() {
+fn a_component_can_choose_neither_its_topic_scope_nor_its_grants() {
     let routes = directories(&[("rooms", "topics = 'chat'")]).with_as("stranger/claims.wasm", guest::CLAIMS_TOPICS);
     let server = TestServer::start(routes);
     let [grants, topics] = server.diagnostics() else { panic!("{:?}", server.diagnostics()) };
@@ -82,7 +82,7 @@ fn a_component_cannot_say_whose_topics_it_shares_nor_what_it_is_granted() {
 }
 
 #[test]
-fn what_another_directory_floods_disconnects_no_listener_and_keeps_nothing_from_it() {
+fn a_flood_in_another_directory_disconnects_no_subscriber_and_loses_it_no_chunk() {
     let server = serve(&[("rooms", "topics = 'chat'\nrate = 20_000\nburst = 500"), ("flood", "topics = 'chat'")]);
     // It takes 20 kB a second: a quarter of the flood would be more than it may have waiting.
     let mut listener = listen(&server, "/rooms");
@@ -111,7 +111,7 @@ fn past_its_quotas_a_route_is_refused_and_others_are_not() {
 }
 
 #[test]
-fn a_name_of_topics_is_checked_where_the_operator_writes_it() {
+fn an_invalid_topics_option_is_reported() {
     for wrong in ["topics = 1", "topics = ''", "topics = ['a']", "topics = \"a\\u0000b\""] {
         let server = TestServer::start(directories(&[("rooms", wrong)]));
         let [error] = server.diagnostics() else { panic!("{wrong}: {:?}", server.diagnostics()) };

@@ -43,7 +43,7 @@ const ONLY_COMPONENTS: &str = "put only components into the routes directory; wa
 const BUILD_AGAIN: &str = "build or copy the file again: it is truncated, damaged, or newer than this host";
 
 #[test]
-fn a_file_that_is_no_component_is_told() {
+fn a_file_that_is_no_component_is_reported() {
     let plain = plain();
     let routes = RoutesDir::new()
         .with_bytes("cut.wasm", &plain[..plain.len() - 1])
@@ -80,7 +80,7 @@ fn link(target: &str, at: &Path) {
 }
 
 #[test]
-fn a_file_that_never_ends_is_told_and_not_read() {
+fn a_file_that_never_ends_is_reported_and_not_read() {
     let routes = RoutesDir::new().with_as("piped.wasm", guest::HELLO).with_as("nowhere.wasm", guest::HELLO);
     for pipe in ["pipe.wasm", "piped.toml"] {
         let made = Command::new("mkfifo").arg(routes.path().join(pipe)).status();
@@ -100,7 +100,7 @@ fn a_file_that_never_ends_is_told_and_not_read() {
 }
 
 #[test]
-fn directories_that_lead_back_or_too_deep_are_told_and_the_others_served() {
+fn directory_cycles_and_too_deep_directories_are_reported_and_the_others_served() {
     let deep: String = (2..=16).map(|depth| format!("{depth}/")).collect();
     let routes = RoutesDir::new()
         .with_as("sub/hello.wasm", guest::HELLO)
@@ -134,7 +134,7 @@ fn directories_that_lead_back_or_too_deep_are_told_and_the_others_served() {
 }
 
 #[test]
-fn a_component_without_the_export_is_told_what_it_exports() {
+fn a_component_without_the_export_is_reported_with_its_exports() {
     let of_wasi_http =
         "(component (instance $handler) (export \"wasi:http/incoming-handler@0.2.0\" (instance $handler)))";
     let no_function = "(component (instance $handler) (export \"handle\" (instance $handler)))";
@@ -171,7 +171,7 @@ fn a_component_without_the_export_is_told_what_it_exports() {
 }
 
 #[test]
-fn a_component_with_an_import_too_many_is_told_which_and_what_there_is() {
+fn an_unknown_import_is_reported_with_what_there_is() {
     let function = "(instance (export \"f\" (func)))";
     let other_type = "(instance (export \"method\" (func (result u32))))";
     let method = "(instance (export \"method\" (func (result string))))";
@@ -212,7 +212,7 @@ fn a_component_with_an_import_too_many_is_told_which_and_what_there_is() {
 }
 
 #[test]
-fn a_component_that_cannot_describe_itself_is_told() {
+fn a_component_that_cannot_describe_itself_is_reported() {
     let routes = RoutesDir::new().with(guest::BAD_OPTION).with(guest::DESCRIBE_SPINS).with(guest::DESCRIBE_TRAPS);
     let remedy = "`describe` must return at once and need nothing of a request";
     let expected = [
@@ -232,7 +232,7 @@ fn a_component_that_cannot_describe_itself_is_told() {
 }
 
 #[test]
-fn routes_at_one_path_are_both_told_and_neither_answers() {
+fn two_routes_at_one_path_are_both_reported_and_neither_answers() {
     let routes = RoutesDir::new()
         .with(guest::HELLO)
         .with_as("sub/other.wasm", guest::HELLO)
@@ -260,7 +260,7 @@ fn routes_at_one_path_are_both_told_and_neither_answers() {
 }
 
 #[test]
-fn a_route_file_with_mistakes_is_told_all_of_them() {
+fn all_mistakes_of_a_route_file_are_reported() {
     let files = [
         ("both.toml", "path = '/a'\npaths = ['/b']"),
         ("kind.toml", "\nrate = 'fast'\nchunked = 1\nrate_scope = 'route'\ntimeout = 0"),
@@ -314,7 +314,7 @@ fn a_route_file_with_mistakes_is_told_all_of_them() {
 }
 
 #[test]
-fn a_component_without_paths_answers_at_its_place() {
+fn a_component_without_paths_answers_at_the_path_of_its_file() {
     let plain = plain();
     // The status says which of them answers.
     let places = [

@@ -60,7 +60,7 @@ fn a_middleware_guards_the_paths_of_its_file_and_once() {
 }
 
 #[test]
-fn what_a_guard_is_to_guard_is_not_served_while_it_cannot_be_loaded() {
+fn a_guarded_path_is_not_served_while_its_guard_cannot_be_loaded() {
     let routes =
         RoutesDir::new().with_bytes("_auth.wasm", b"Hello").with_file("_auth.toml", "path = '/account/{*rest}'");
     let routes = with_route(routes, "in", "path = '/account/x'");
@@ -75,7 +75,7 @@ fn what_a_guard_is_to_guard_is_not_served_while_it_cannot_be_loaded() {
 }
 
 #[test]
-fn a_guard_of_paths_that_goes_or_loses_one_guards_on() {
+fn a_path_guard_that_is_removed_or_loses_a_path_still_guards_it() {
     type Way = (&'static str, fn(&RoutesDir));
     let ways: [Way; 3] = [
         ("this middleware is gone; it still guards", |routes| routes.remove("_auth.wasm")),
@@ -93,7 +93,7 @@ fn a_guard_of_paths_that_goes_or_loses_one_guards_on() {
 }
 
 #[test]
-fn a_middleware_that_comes_to_guard_a_path_does_so_at_once() {
+fn a_middleware_that_is_added_guards_its_path_at_once() {
     let routes = with_layer(RoutesDir::new(), "_auth", "a", "");
     let server = TestServer::builder(with_route(routes, "in", "path = '/account/x'\nstatus = 200")).watched().start();
     expect(&server, &[("/account/x", None)]);
@@ -104,12 +104,12 @@ fn a_middleware_that_comes_to_guard_a_path_does_so_at_once() {
     server.routes().write("_auth.toml", "name = 'a'\npath = '/account/x'");
     let start = std::time::Instant::now();
     while !server.get("/account/x").contains("x-trace: a") {
-        assert!(start.elapsed() < crate::support::PATIENCE, "it is not guarded");
+        assert!(start.elapsed() < crate::support::TIMEOUT, "it is not guarded");
     }
 }
 
 #[test]
-fn a_guard_of_paths_that_is_moved_guards_on_and_once() {
+fn a_path_guard_that_is_moved_guards_on_and_runs_once() {
     let routes = with_layer(RoutesDir::new(), "_auth", "a", "paths = ['/account/{*rest}']");
     let server = TestServer::builder(with_route(routes, "in", "path = '/account/x'")).watched().start();
     let place = |name: &str| server.routes().path().join(name);
@@ -125,7 +125,7 @@ fn a_guard_of_paths_that_is_moved_guards_on_and_once() {
 }
 
 #[test]
-fn a_guard_that_never_could_be_loaded_opens_none_of_its_paths_when_it_is_spoiled_or_goes() {
+fn a_guard_that_never_loaded_keeps_its_paths_closed_when_it_breaks_or_is_removed() {
     type Way = fn(&RoutesDir);
     let ways: [Way; 3] = [
         |routes| routes.write("_auth.toml", ""),
@@ -147,7 +147,7 @@ fn a_guard_that_never_could_be_loaded_opens_none_of_its_paths_when_it_is_spoiled
 }
 
 #[test]
-fn a_middleware_whose_file_cannot_be_read_is_told_though_nobody_names_it() {
+fn a_middleware_that_cannot_be_read_is_reported_though_no_route_names_it() {
     let routes = with_layer(RoutesDir::new(), "_auth", "a", "paths = '/account/x'");
     let server = TestServer::start(with_route(routes, "in", "path = '/account/x'"));
     let told: Vec<String> = server.diagnostics().iter().map(|it| it.reason.clone()).collect();

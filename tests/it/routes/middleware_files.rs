@@ -37,7 +37,7 @@ fn assert_checked(routes: &RoutesDir, place: &str, expected: &str) {
 }
 
 #[test]
-fn a_directory_is_behind_what_is_in_it_and_above_and_no_other() {
+fn a_directory_is_behind_the_middleware_in_it_and_above_and_no_other() {
     let routes = RoutesDir::new().with_as("plain.wasm", guest::TEXT).with_file("plain.toml", "path = '/plain'");
     let routes = with_layer(with_layer(routes, "_middleware", "a"), "in/_middleware", "b");
     let routes = with_layer(routes, "in/other/_middleware", "c");
@@ -48,7 +48,7 @@ fn a_directory_is_behind_what_is_in_it_and_above_and_no_other() {
 }
 
 #[test]
-fn a_named_one_is_the_nearest_of_its_name_and_what_nobody_names_is_not_even_loaded() {
+fn a_name_means_the_nearest_middleware_and_unnamed_middleware_is_not_loaded() {
     let routes = with_layer(with_layer(RoutesDir::new(), "_x", "a"), "in/_x", "b");
     let routes = routes.with_bytes("_draft.wasm", b"").with_bytes("in/_draft.wasm", b"");
     let named = |path: &str| format!("path = '{path}'\nmiddleware = ['x']");
@@ -96,7 +96,7 @@ the route is not served without it
 }
 
 #[test]
-fn whatever_has_the_name_of_middleware_is_taken_for_it() {
+fn a_file_whose_name_begins_with_an_underscore_is_middleware() {
     let below = || RoutesDir::new().with(guest::TEXT);
     let directory = below();
     fs::create_dir(directory.path().join("_middleware.wasm")).expect("a directory can be made");
@@ -111,7 +111,7 @@ fn whatever_has_the_name_of_middleware_is_taken_for_it() {
 }
 
 #[test]
-fn what_is_wrong_with_middleware_is_told_at_once() {
+fn all_errors_of_middleware_are_reported_together() {
     let routes = RoutesDir::new()
         .with_as("_middleware.wasm", guest::HELLO)
         .with_file("_middleware.toml", "rate = 1\nmemory = 1\nown = 1")
@@ -163,7 +163,7 @@ fn routes_prints_the_chain() {
 fn wait_for_trace(server: &TestServer, path: &str, expected: Option<&str>) {
     let start = std::time::Instant::now();
     while trace(server, path).as_deref() != expected {
-        assert!(start.elapsed() < crate::support::PATIENCE, "{path} is still seen by {:?}", trace(server, path));
+        assert!(start.elapsed() < crate::support::TIMEOUT, "{path} is still seen by {:?}", trace(server, path));
     }
 }
 

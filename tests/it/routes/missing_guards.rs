@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, Process, RoutesDir, TestServer, guest, log};
+use crate::support::{Process, RoutesDir, TIMEOUT, TestServer, guest, log};
 
 /// The middleware `layer` in a file, which leaves its name in each response.
 fn with_layer(routes: RoutesDir, place: &str, name: &str) -> RoutesDir {
@@ -24,13 +24,13 @@ fn with_route(routes: RoutesDir, place: &str, path: &str, more: &str) -> RoutesD
 }
 
 /// Who has seen an answer; none where nobody has.
-fn traced(answer: &str) -> Option<String> {
+fn trace_of(answer: &str) -> Option<String> {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     answer.split_once("x-trace: ")?.1.lines().next().map(str::to_owned)
 }
 
 fn trace(server: &TestServer, path: &str) -> Option<String> {
-    traced(&server.get(path))
+    trace_of(&server.get(path))
 }
 
 /// Asks until the answer at `path` has been seen by those.
@@ -38,24 +38,24 @@ fn trace(server: &TestServer, path: &str) -> Option<String> {
 fn wait_for_trace(server: &TestServer, path: &str, expected: Option<&str>) {
     let start = Instant::now();
     while trace(server, path).as_deref() != expected {
-        assert!(start.elapsed() < PATIENCE, "{path} is still seen by {:?}", trace(server, path));
+        assert!(start.elapsed() < TIMEOUT, "{path} is still seen by {:?}", trace(server, path));
     }
 }
 
 /// The full path of a file of a server, as messages name it.
-fn place(server: &TestServer, place: &str) -> String {
+fn displayed_path(server: &TestServer, place: &str) -> String {
     server.routes().path().join(place).display().to_string()
 }
 
 /// Asks for `path` all the while until `change` has returned: each answer has been seen by `name`.
 #[track_caller]
-fn never_without(server: &TestServer, path: &str, name: &str, change: impl FnOnce()) {
+fn assert_always_behind(server: &TestServer, path: &str, name: &str, change: impl FnOnce()) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let requests = scope.spawn(|| {
             let going = || !over.load(Ordering::Relaxed);
             std::iter::from_fn(|| going().then(|| server.get(path)))
-                .find(|answer| traced(answer).as_deref() != Some(name))
+                .find(|answer| trace_of(answer).as_deref() != Some(name))
         });
         change();
         over.store(true, Ordering::Relaxed);
@@ -74,7 +74,7 @@ fn guarded() -> TestServer {
 }
 
 #[test]
-fn in_whatever_way_a_guard_goes_it_guards_on_and_is_told_missing() {
+fn a_guard_that_goes_missing_in_any_way_guards_on_and_is_reported() {
     type Way = (&'static str, fn(&RoutesDir), &'static str);
     let ways: [Way; 9] = [
         ("removed", |routes| routes.remove("in/_middleware.wasm"), "_middleware.wasm: this middleware is gone"),
@@ -112,9 +112,9 @@ fn in_whatever_way_a_guard_goes_it_guards_on_and_is_told_missing() {
     ];
     for (way, change, told) in ways {
         let server = guarded();
-        never_without(&server, "/guarded", "a", || {
+        assert_always_behind(&server, "/guarded", "a", || {
             change(server.routes());
-            log().wait_for(&["ERROR", &place(&server, "in/"), told]);
+            log().wait_for(&["ERROR", &displayed_path(&server, "in/"), told]);
         });
         // A route that comes below it meanwhile is behind it too.
         server.routes().write("in/new.toml", "path = '/new'");
@@ -125,20 +125,25 @@ fn in_whatever_way_a_guard_goes_it_guards_on_and_is_told_missing() {
 }
 
 #[test]
-fn a_guard_that_is_gone_is_told_with_what_is_affected_and_goes_with_a_reload() {
+fn a_missing_guard_is_reported_with_its_paths_and_goes_with_a_reload() {
     let server = guarded();
     server.routes().remove("in/_middleware.wasm");
-    let affected = format!("it still guards /guarded of {}", place(&server, "in/route.wasm"));
-    log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), &affected, "if it is meant to go, reload"]);
+    let affected = format!("it still guards /guarded of {}", displayed_path(&server, "in/route.wasm"));
+    log().wait_for(&[
+        "ERROR",
+        &displayed_path(&server, "in/_middleware.wasm"),
+        &affected,
+        "if it is meant to go, reload",
+    ]);
     server.reload();
     wait_for_trace(&server, "/guarded", None);
 }
 
 #[test]
-fn options_that_a_guard_is_meant_to_lose_go_with_a_reload() {
+fn options_that_are_removed_from_a_guard_go_with_a_reload() {
     let server = guarded();
     server.routes().write("in/_middleware.toml", "named = 'b'");
-    log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), "it has lost its option `name`"]);
+    log().wait_for(&["ERROR", &displayed_path(&server, "in/_middleware.wasm"), "it has lost its option `name`"]);
     server.routes().write("in/_middleware.toml", "name = 'b'");
     wait_for_trace(&server, "/guarded", Some("b"));
     server.routes().remove("in/_middleware.toml");
@@ -151,19 +156,23 @@ fn options_that_a_guard_is_meant_to_lose_go_with_a_reload() {
 fn a_guard_that_comes_back_serves_in_its_new_version() {
     let server = guarded();
     server.routes().remove("in/_middleware.wasm");
-    log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), "is gone"]);
+    log().wait_for(&["ERROR", &displayed_path(&server, "in/_middleware.wasm"), "is gone"]);
     server.routes().write("in/_middleware.toml", "name = 'b'");
     server.routes().replace("in/_middleware.wasm", guest::LAYER.bytes());
     wait_for_trace(&server, "/guarded", Some("b"));
 }
 
 #[test]
-fn a_guard_that_never_could_be_loaded_opens_nothing_when_it_is_removed() {
+fn a_guard_that_never_loaded_keeps_its_routes_closed_when_it_is_removed() {
     let routes = with_route(RoutesDir::new(), "in/route", "/guarded", "").with_bytes("in/_middleware.wasm", b"Hello");
     let server = TestServer::builder(routes).watched().start();
     server.wait_for("/guarded", "404");
     server.routes().remove("in/_middleware.wasm");
-    log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), "what is to be behind it is not served"]);
+    log().wait_for(&[
+        "ERROR",
+        &displayed_path(&server, "in/_middleware.wasm"),
+        "what is to be behind it is not served",
+    ]);
     server.wait_for("/guarded", "404");
     server.reload();
     server.wait_for("/guarded", "200");
@@ -203,10 +212,10 @@ fn a_named_guard_stays_when_the_route_no_longer_names_it() {
 }
 
 #[test]
-fn a_directory_that_is_moved_with_its_guard_is_behind_it_all_the_while_and_once() {
+fn a_directory_that_is_moved_with_its_guard_is_always_behind_it_once() {
     let server = guarded();
     let root = server.routes().path();
-    never_without(&server, "/guarded", "a", || {
+    assert_always_behind(&server, "/guarded", "a", || {
         fs::rename(root.join("in"), root.join("moved-with-guard")).expect("a directory can be renamed");
         log().wait_for(&["+ /guarded  moved-with-guard/route.wasm"]);
     });
@@ -217,10 +226,10 @@ fn a_route_that_takes_the_place_of_a_guarded_one_is_behind_the_guard() {
     let server = guarded();
     server.routes().write("out.toml", "path = '/guarded'");
     server.routes().replace("out.wasm", guest::TEXT.bytes());
-    log().wait_for(&["ERROR", &place(&server, "out.wasm"), "`GET /guarded` is claimed by"]);
-    never_without(&server, "/guarded", "a", || {
+    log().wait_for(&["ERROR", &displayed_path(&server, "out.wasm"), "`GET /guarded` is claimed by"]);
+    assert_always_behind(&server, "/guarded", "a", || {
         fs::remove_dir_all(server.routes().path().join("in")).expect("a directory can be removed");
-        log().wait_for(&["ERROR", &place(&server, "out.wasm"), "it is still behind", "in/_middleware.wasm"]);
+        log().wait_for(&["ERROR", &displayed_path(&server, "out.wasm"), "it is still behind", "in/_middleware.wasm"]);
     });
     server.reload();
     wait_for_trace(&server, "/guarded", None);
@@ -246,27 +255,31 @@ fn a_link_that_leads_to_a_directory_without_the_guard_opens_nothing() {
     let server = TestServer::builder(routes).watched().start();
     let next = releases.path().join("link");
     symlink(release("second", false), &next).expect("a link can be made");
-    never_without(&server, "/guarded", "a", || {
+    assert_always_behind(&server, "/guarded", "a", || {
         fs::rename(&next, &link).expect("a link can be replaced");
-        log().wait_for(&["ERROR", &place(&server, "in/_middleware.wasm"), "is gone; it still guards /guarded"]);
+        log().wait_for(&[
+            "ERROR",
+            &displayed_path(&server, "in/_middleware.wasm"),
+            "is gone; it still guards /guarded",
+        ]);
     });
 }
 
 #[test]
-fn a_host_that_does_not_watch_takes_a_guard_away_at_the_hangup_that_follows() {
+fn without_watching_a_guard_is_removed_by_the_next_hangup() {
     let routes = with_layer(with_route(RoutesDir::new(), "route", "/guarded", ""), "_middleware", "a");
     let process = Process::start(&routes, &["--no-watch"]);
     let get = || process.get("/guarded");
-    assert_eq!(traced(&get()).as_deref(), Some("a"));
+    assert_eq!(trace_of(&get()).as_deref(), Some("a"));
     routes.replace("_middleware.wasm", b"Hello");
     process.signal("HUP");
     process.stderr().wait_for(&["ERROR", "_middleware.wasm", "the version before it still serves"]);
-    assert_eq!(traced(&get()).as_deref(), Some("a"), "what is broken is not meant");
+    assert_eq!(trace_of(&get()).as_deref(), Some("a"), "what is broken is not meant");
     routes.remove("_middleware.wasm");
-    assert_eq!(traced(&get()).as_deref(), Some("a"), "nobody has said so");
+    assert_eq!(trace_of(&get()).as_deref(), Some("a"), "nobody has said so");
     process.signal("HUP");
     let start = Instant::now();
-    while traced(&get()).is_some() {
-        assert!(start.elapsed() < PATIENCE, "it is still guarded");
+    while trace_of(&get()).is_some() {
+        assert!(start.elapsed() < TIMEOUT, "it is still guarded");
     }
 }

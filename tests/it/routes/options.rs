@@ -137,7 +137,7 @@ fn a_component_does_not_raise_the_limits_that_flags_set() {
 }
 
 #[test]
-fn what_is_no_limit_a_component_chooses_over_a_flag() {
+fn a_component_overrides_flags_that_are_no_limits() {
     let flags = [
         ("buffer_size", Value::Integer(100)),
         ("burst", Value::Integer(100)),
@@ -184,7 +184,7 @@ fn the_route_file_has_the_last_word_and_may_raise_a_limit() {
 }
 
 #[test]
-fn flags_hold_where_nobody_says_otherwise() {
+fn flags_hold_unless_something_overrides_them() {
     let flags = [
         ("buffer_size", Value::Integer(1_000)),
         ("burst", Value::Integer(2_000)),

@@ -49,7 +49,7 @@ fn a_path_in_a_route_file_beats_one_that_is_declared() {
 }
 
 #[test]
-fn a_path_in_the_route_file_of_a_component_that_is_broken_is_nobody_elses() {
+fn a_path_in_the_route_file_of_a_broken_component_is_not_given_to_another() {
     let routes = declaring(RoutesDir::new(), "mmm", 201).with_bytes("broken.wasm", b"Hello");
     let server = TestServer::builder(routes.with_file("broken.toml", "path = '/text'")).watched().start();
     server.wait_for("/text", "404");
@@ -59,14 +59,14 @@ fn a_path_in_the_route_file_of_a_component_that_is_broken_is_nobody_elses() {
 }
 
 #[test]
-fn a_place_beats_a_path_that_is_declared() {
+fn the_path_of_a_file_beats_one_that_is_declared() {
     let routes = declaring(RoutesDir::new(), "mmm", 201);
     let server = TestServer::start(routes.with_bytes("text.wasm", &plain()));
     assert!(server.get("/text").starts_with("HTTP/1.1 200 "));
 }
 
 #[test]
-fn a_file_that_is_away_for_a_moment_keeps_what_it_declares() {
+fn a_file_that_is_missing_for_a_moment_keeps_its_declared_paths() {
     let server = TestServer::builder(declaring(RoutesDir::new(), "mmm", 201)).watched().start();
     server.wait_for("/text", "201");
     server.routes().write("aaa.toml", "status = 202");
@@ -85,7 +85,7 @@ fn a_file_that_is_away_for_a_moment_keeps_what_it_declares() {
 }
 
 #[test]
-fn who_held_a_path_has_it_after_a_restart() {
+fn the_holder_of_a_path_keeps_it_after_a_restart() {
     let (routes, cache) = (declaring(RoutesDir::new(), "mmm", 201), TempDir::new().expect("a directory can be made"));
     let cache = cache.path().display().to_string();
     let kept = ["--cache-dir", cache.as_str()];

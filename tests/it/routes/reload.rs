@@ -56,7 +56,7 @@ fn a_file_that_is_broken_leaves_the_version_before_it_until_it_is_mended() {
 }
 
 #[test]
-fn a_route_that_claims_what_another_answers_is_told_and_takes_over_once_that_is_gone() {
+fn a_route_that_claims_the_path_of_another_is_reported_and_takes_over_once_that_is_gone() {
     let server = watched("elder.wasm");
     server.routes().write("elder.toml", "path = '/claimed'\nstatus = 201");
     server.wait_for("/claimed", "201");

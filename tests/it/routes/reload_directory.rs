@@ -89,7 +89,7 @@ fn a_directory_that_cannot_be_read_keeps_its_routes() {
 }
 
 #[test]
-fn what_could_not_be_had_at_first_is_taken_in_without_a_word() {
+fn a_directory_that_was_missing_at_the_start_is_served_once_it_exists() {
     let elsewhere = TempDir::new().expect("a directory can be made");
     let target = elsewhere.path().join("target.wasm");
     let routes = RoutesDir::new();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Process, RoutesDir, guest};
 
 #[test]
-fn routes_are_told_at_the_start_and_as_they_change() {
+fn routes_are_logged_at_the_start_and_as_they_change() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with_as("users/[id].wasm", guest::PAGE);
     let routes = routes.with_file("users/[id].toml", "declare = 'any'");
     let process = Process::start(&routes, &[]);
@@ -34,7 +34,7 @@ fn a_log_of_json_has_an_event_for_each_change() {
 }
 
 #[test]
-fn a_failure_says_whose_it_is_before_its_backtrace() {
+fn a_failure_names_its_route_before_its_backtrace() {
     let process = Process::start(&RoutesDir::new().with(guest::TRAP), &[]);
     process.get("/trap");
     let first = process.stderr().wait_for(&["ERROR handler route=\"trap\" request=1: handler trap "]);

@@ -17,7 +17,7 @@ fn limited(routes: &RoutesDir, watches: u32) -> Process {
 }
 
 #[test]
-fn watches_that_run_out_later_are_told_and_directories_that_come_then_are_served() {
+fn watches_that_run_out_are_logged_and_later_directories_are_served() {
     let routes = RoutesDir::new().with_bytes("one.wasm", &plain()).with_bytes("in/two.wasm", &plain());
     let process = limited(&routes, 3);
     process.wait_for("/in/two", "200");

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::skip;
 
 /// How long a browser may take for one answer: its first start reads a lot from disk.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Has the browser read requests from where a shell's child has stdin, and answer where it has stdout.
 const PIPED: &str = r#"exec "$0" "$@" 3<&0 4>&1 >/dev/null 2>&1"#;
@@ -45,7 +45,7 @@ impl Browser {
         let named = env::var("VIBRATO_BROWSER");
         let program = named.as_deref().unwrap_or("chromium");
         match Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
-            Ok(status) if status.success() => Some(Self::of(program)),
+            Ok(status) if status.success() => Some(Self::start_program(program)),
             Ok(_) | Err(_) if named.is_err() => {
                 skip("pages in a browser: chromium is not installed; `make test-browser` installs it");
                 None
@@ -54,7 +54,7 @@ impl Browser {
         }
     }
 
-    fn of(program: &str) -> Self {
+    fn start_program(program: &str) -> Self {
         let profile = tempfile::tempdir().expect("a directory can be made");
         let mut process = Command::new("sh")
             .args(["-c", PIPED, program, "--headless=new", "--remote-debugging-pipe", "--no-first-run"])
@@ -122,7 +122,7 @@ impl Browser {
 
     #[track_caller]
     fn receive(&self, awaiting: &Value) -> Value {
-        let received = self.messages.recv_timeout(PATIENCE);
+        let received = self.messages.recv_timeout(TIMEOUT);
         received.unwrap_or_else(|error| panic!("the browser says nothing to {awaiting}: {error}"))
     }
 }
@@ -131,7 +131,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // So it ends all its processes. It may have ended by itself.
         let _ = self.requests.borrow_mut().write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
-        while self.messages.recv_timeout(PATIENCE).is_ok() {}
+        while self.messages.recv_timeout(TIMEOUT).is_ok() {}
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

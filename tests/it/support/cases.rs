@@ -3,17 +3,17 @@
 use super::{End, TestServer};
 
 /// One row: the commands of the guest `script`, all that is sent for them, and what becomes of the connection.
-pub type Case<'t> = (&'t str, &'t str, Then);
+pub type Case<'t> = (&'t str, &'t str, Connection);
 
 /// What becomes of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
+pub enum Connection {
     /// Another request on it is answered.
-    Lives,
+    KeepAlive,
     /// The server closes it.
-    Closes,
+    Close,
     /// The server resets it.
-    Resets,
+    Reset,
 }
 
 const NEXT: &str = get_and_close!("/script?body=next");
@@ -27,17 +27,17 @@ pub fn check(server: &TestServer, request: &str, cases: &[Case]) {
         let mut client = server.connect();
         client.send(request.replace("{}", commands));
         let (sent, end) = match then {
-            Then::Lives => {
+            Connection::KeepAlive => {
                 client.expect(response);
                 client.send(NEXT);
                 client.read_until_end()
             }
-            Then::Closes | Then::Resets => client.read_until_end(),
+            Connection::Close | Connection::Reset => client.read_until_end(),
         };
         let expected = match then {
-            Then::Lives => (NEXT_RESPONSE, End::Closed),
-            Then::Closes => (*response, End::Closed),
-            Then::Resets => (*response, End::Reset),
+            Connection::KeepAlive => (NEXT_RESPONSE, End::Closed),
+            Connection::Close => (*response, End::Closed),
+            Connection::Reset => (*response, End::Reset),
         };
         assert_eq!((sent.as_str(), end), expected, "after {commands:?}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use super::date::{dated_len, undated};
 
 /// One connection. A read that waits too long fails the test.
@@ -42,7 +42,7 @@ impl Client {
 
     /// A client over a connection that a test made by itself.
     pub fn over(socket: TcpStream) -> Self {
-        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out can be set");
         socket.set_nodelay(true).expect("a socket can be without delay");
         Self { socket, input: Vec::new() }
     }
@@ -119,7 +119,7 @@ impl Client {
     pub fn expect_silence(&mut self, duration: Duration) {
         self.socket.set_read_timeout(Some(duration)).expect("a time-out can be set");
         let read = self.read_some().map_err(|error| error.kind());
-        self.socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        self.socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out can be set");
         assert_eq!((undated(&self.input), read), (String::new(), Err(ErrorKind::WouldBlock)));
     }
 

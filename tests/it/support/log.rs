@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 /// Lines as they come; an event of several lines is one. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ impl Lines {
     #[track_caller]
     pub fn wait_for(&self, parts: &[&str]) -> String {
         let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| has_all(line, parts));
-        let waited = self.0.came.wait_timeout_while(self.lock(), PATIENCE, missing);
+        let waited = self.0.came.wait_timeout_while(self.lock(), TIMEOUT, missing);
         let (lines, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         let found = lines.iter().find(|line| has_all(line, parts)).cloned();
         let shown = if timeout.timed_out() { lines.concat() } else { String::new() };
@@ -53,7 +53,7 @@ impl Lines {
     #[track_caller]
     pub fn wait_for_another(&self, parts: &[&str], before: usize) {
         let missing = |lines: &mut Vec<String>| lines.iter().filter(|line| has_all(line, parts)).count() <= before;
-        let waited = self.0.came.wait_timeout_while(self.lock(), PATIENCE, missing);
+        let waited = self.0.came.wait_timeout_while(self.lock(), TIMEOUT, missing);
         let (lines, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         assert!(!timeout.timed_out(), "no other line has all of {parts:?} in it:\n{}", lines.concat());
     }
@@ -62,7 +62,7 @@ impl Lines {
     #[track_caller]
     pub fn wait_until(&self, name: &str, wanted: impl Fn(&str) -> bool) {
         let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| wanted(line.trim_end()));
-        let waited = self.0.came.wait_timeout_while(self.lock(), PATIENCE, missing);
+        let waited = self.0.came.wait_timeout_while(self.lock(), TIMEOUT, missing);
         let (lines, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         assert!(!timeout.timed_out(), "{name}\nis not in the log:\n{}", lines.concat());
     }

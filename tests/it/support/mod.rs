@@ -25,7 +25,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 pub use browser::{Browser, Page};
-pub use cases::{Case, Then, check};
+pub use cases::{Case, Connection, check};
 pub use client::{Client, End};
 pub use component::{assemble, plain, plain_importing};
 pub use log::{Lines, log};
@@ -35,7 +35,7 @@ pub use routes_dir::RoutesDir;
 pub use server::TestServer;
 
 /// How long a test waits for what must come: long, so that a busy machine fails no test.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a test looks for what nobody tells it of.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -45,7 +45,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < PATIENCE, "{what}");
+        assert!(start.elapsed() < TIMEOUT, "{what}");
         std::thread::park_timeout(POLL_INTERVAL);
     }
 }
@@ -59,7 +59,7 @@ fn wait_for_status(path: &str, status: &str, ask: impl Fn() -> String) {
         if answer.starts_with(&format!("HTTP/1.1 {status} ")) {
             return;
         }
-        assert!(start.elapsed() < PATIENCE, "{path} still answers {answer:?}");
+        assert!(start.elapsed() < TIMEOUT, "{path} still answers {answer:?}");
     }
 }
 

@@ -73,7 +73,7 @@ fn a_handler_that_fails_closes_with_1011_and_the_log_says_why() {
 }
 
 #[test]
-fn a_client_that_breaks_the_protocol_is_told_so() {
+fn a_client_that_breaks_the_protocol_gets_a_close_frame_with_the_reason() {
     let server = TestServer::serving(guest::MESSAGES);
     let cases: &[(&[u8], u16)] = &[
         // Without a mask, of an unknown opcode, with a reserved bit, a part of nothing.
@@ -110,7 +110,7 @@ fn a_component_lowers_the_size_of_a_message_and_the_operator_raises_it() {
 }
 
 #[test]
-fn a_server_that_stops_answers_what_runs_and_says_that_it_goes() {
+fn a_server_that_stops_answers_running_messages_and_closes_with_1001() {
     let server = TestServer::serving(guest::MESSAGES);
     let mut idle = open(&server);
     let mut busy = open(&server);
@@ -128,7 +128,7 @@ fn a_server_that_stops_answers_what_runs_and_says_that_it_goes() {
 }
 
 #[test]
-fn a_close_frame_that_is_not_answered_is_waited_for_no_longer_than_a_moment() {
+fn a_close_frame_that_is_not_answered_is_waited_for_a_moment() {
     let server = TestServer::serving(guest::MESSAGES);
     let mut client = open(&server);
     client.send_frame(TEXT, "close");
@@ -153,7 +153,7 @@ fn a_silent_client_is_sent_a_ping_and_is_dropped_without_an_answer() {
 }
 
 #[test]
-fn a_client_whose_rate_makes_it_wait_is_not_taken_for_silent() {
+fn a_client_that_its_rate_holds_back_is_not_silent() {
     // The last third of the message waits for more than three seconds.
     let server = configured("heartbeat = 1\nupload_rate = 300\nburst = 2000\n");
     let mut client = open(&server);
@@ -171,7 +171,7 @@ fn a_websocket_without_messages_ends_where_its_route_says_so() {
 }
 
 #[test]
-fn where_there_is_no_room_for_an_invocation_the_client_is_to_try_again_later() {
+fn without_a_free_permit_a_websocket_closes_with_1013() {
     let server = configured("concurrency = 1\n");
     let (mut first, mut second) = (open(&server), open(&server));
     first.send_frame(TEXT, "sleep=1000");
@@ -182,7 +182,7 @@ fn where_there_is_no_room_for_an_invocation_the_client_is_to_try_again_later() {
 }
 
 #[test]
-fn a_client_that_vanishes_frees_its_place_at_once() {
+fn a_client_that_vanishes_frees_its_permit_at_once() {
     let server = TestServer::builder(RoutesDir::new().with(guest::MESSAGES));
     let server = server.timeouts(|timeouts| timeouts.grace = Duration::from_millis(100)).start();
     drop(open(&server));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use host::close_reason::CloseReason;
 
 use crate::support::websocket::{BINARY, CLOSE, LAST_PART, PING, PONG, TEXT, TEXT_PART, masked};
-use crate::support::{Client, PATIENCE, RoutesDir, TestServer, guest, log, wait_until};
+use crate::support::{Client, RoutesDir, TIMEOUT, TestServer, guest, log, wait_until};
 
 #[track_caller]
 fn open(server: &TestServer, query: &str) -> Client {
@@ -20,7 +20,7 @@ fn configured(name: &str, toml: &str) -> TestServer {
 }
 
 /// A server whose handlers have a tenth of a second after their client has gone.
-fn impatient(name: &str) -> TestServer {
+fn with_short_grace(name: &str) -> TestServer {
     let routes = RoutesDir::new().with_as(&format!("{name}.wasm"), guest::MESSAGES);
     TestServer::builder(routes).timeouts(|timeouts| timeouts.grace = Duration::from_millis(100)).start()
 }
@@ -72,7 +72,7 @@ fn messages_past_what_is_read_ahead_wait_and_are_answered_in_order() {
 
 #[test]
 fn a_clients_close_frame_is_answered_while_a_message_is_worked_on_and_ends_it() {
-    let server = impatient("closed_meanwhile");
+    let server = with_short_grace("closed_meanwhile");
     for command in ["sleep=60000", "spin"] {
         let mut client = server.connect();
         client.open_websocket("/messages");
@@ -89,7 +89,7 @@ fn a_clients_close_frame_is_answered_while_a_message_is_worked_on_and_ends_it() 
 }
 
 #[test]
-fn what_a_client_has_sent_before_its_close_frame_is_still_heard() {
+fn messages_before_a_close_frame_are_still_answered() {
     let server = TestServer::serving(guest::MESSAGES);
     let mut listener = open(&server, "?subscribe=room");
     let mut client = open(&server, "");
@@ -105,8 +105,8 @@ fn what_a_client_has_sent_before_its_close_frame_is_still_heard() {
 }
 
 #[test]
-fn a_client_that_breaks_the_protocol_while_a_message_is_worked_on_is_told_so() {
-    let server = impatient("messages");
+fn a_client_that_breaks_the_protocol_during_a_message_gets_a_close_frame() {
+    let server = with_short_grace("messages");
     let mut client = open(&server, "");
     client.send_frame(TEXT, "sleep=60000");
     client.send_frame(TEXT, "echo=never answered");
@@ -173,7 +173,7 @@ fn of_many_pings_of_a_client_that_does_not_read_the_last_is_answered() {
         if answered == PINGS {
             break;
         }
-        assert!(start.elapsed() < 3 * PATIENCE);
+        assert!(start.elapsed() < 3 * TIMEOUT);
     }
     client.expect_answer("echo=still here", "still here");
 }

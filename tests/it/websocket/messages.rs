@@ -45,7 +45,7 @@ fn a_client_may_send_its_first_message_with_its_handshake() {
 }
 
 #[test]
-fn a_request_that_opens_no_websocket_is_told_what_would() {
+fn a_request_that_opens_no_websocket_is_answered_with_what_is_missing() {
     const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
     const NOT_ASKED: &str = "HTTP/1.1 426 Upgrade Required\r\nDate: <date>\r\n\
         Content-Type: text/plain; charset=utf-8\r\nContent-Length: 89\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\
@@ -209,7 +209,7 @@ fn a_route_that_takes_websockets_needs_something_to_answer_them() {
 }
 
 #[test]
-fn as_many_websockets_are_open_as_may_be() {
+fn no_more_websockets_are_open_than_the_limit() {
     let server =
         TestServer::builder(RoutesDir::new().with(guest::MESSAGES)).limits(|limits| limits.max_parked = 1).start();
     let mut first = open(&server, "");
@@ -238,7 +238,7 @@ fn middleware_guards_a_websocket_as_any_request() {
 }
 
 #[test]
-fn a_middleware_that_leaves_the_connection_open_opens_the_websocket() {
+fn a_middleware_that_returns_manual_opens_the_websocket() {
     let routes = RoutesDir::new().with(guest::MESSAGES).with_as("_middleware.wasm", guest::LAYER);
     let server = TestServer::start(routes.with_file("_middleware.toml", "name = 'a'"));
     let mut client = server.connect();
