@@ -1,19 +1,15 @@
-//! The access log: a line for each request, written by a thread of its own.
-//!
-//! Owns what a line says and how it is written; that logging holds nobody up is [`crate::line_writer`]'s. It must not know
-//! how requests are served. What a line says is in [`EndedRequest`]; the durations are those of [`crate::meter`].
+//! The access log: a line for each [`EndedRequest`], written by a thread of its own ([`crate::line_writer`]).
 
-mod entry;
 mod format;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 
-pub use entry::{EndedRequest, LoggedRequestLine, ResponseEnd};
 pub use format::Format;
 
 use crate::line_writer::{Capacity, Destination, LineQueue, LineWriter, LogRecord, Trouble};
+use crate::observe::EndedRequest;
 
 /// What may wait for the writer.
 const CAPACITY: Capacity = Capacity { records: 4096, bytes: 16 * 1024 * 1024 };

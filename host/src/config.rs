@@ -4,7 +4,6 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::access_log::AccessLog;
 use crate::http1::head::HeadLimits;
 use crate::options::Value;
 use crate::routes::Declare;
@@ -33,8 +32,6 @@ pub struct Config {
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
     pub compiling: Compiling,
-    /// Where each request is logged; none logs no requests, and measures none.
-    pub access_log: Option<AccessLog>,
     /// Who sees the answers of the host's own.
     pub audience: ErrorDetail,
     /// Hosts, without ports, that are served to those who develop beside the names of loopback. Under any other name a
@@ -143,7 +140,6 @@ impl Default for Config {
             idle_poll: Duration::from_micros(50),
             cache_directory: None,
             compiling: Compiling::default(),
-            access_log: None,
             audience: ErrorDetail::Public,
             dev_hosts: Vec::new(),
         }

@@ -43,6 +43,7 @@ pub mod line_writer;
 pub mod log_quota;
 pub mod meter;
 mod net;
+pub mod observe;
 pub mod options;
 mod pump;
 pub mod push;

@@ -21,6 +21,7 @@ use crate::config::{Config, HolderStore};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::meter::Meter;
+use crate::observe::Observers;
 use crate::push;
 use crate::routes::{Directory, Memory, RouteTable, Setup, WatchError};
 use crate::worker::ServerState;
@@ -68,7 +69,7 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub fn new(config: Config) -> Result<(Self, Vec<Diagnostic>), ServerError> {
-        let server = Self::open(config)?;
+        let server = Self::open(config, Observers::default())?;
         let diagnostics = server.directory.wait(Duration::MAX).unwrap_or_default();
         Ok((server, diagnostics))
     }
@@ -77,7 +78,7 @@ impl Server {
     ///
     /// # Errors
     /// See [`ServerError`].
-    pub fn open(config: Config) -> Result<Self, ServerError> {
+    pub fn open(config: Config, observers: Observers) -> Result<Self, ServerError> {
         let engine = Engine::new(&EngineOptions {
             max_invocations: config.limits.max_invocations,
             workers: u32::try_from(config.workers.get()).unwrap_or(u32::MAX),
@@ -90,12 +91,12 @@ impl Server {
         let setup = Setup { flags: config.options.clone(), declare: config.declare, memory };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
-        Ok(Self::of(config, engine, directory))
+        Ok(Self::of(config, observers, engine, directory))
     }
 
-    fn of(config: Config, engine: Engine, directory: Directory) -> Self {
+    fn of(config: Config, observers: Observers, engine: Engine, directory: Directory) -> Self {
         let routes = directory.current().clone();
-        Self { shared: Arc::new(ServerState::new(config, engine, routes)), directory }
+        Self { shared: Arc::new(ServerState::new(config, observers, engine, routes)), directory }
     }
 
     /// Waits until all routes are loaded, at most for so long: those that are not go on loading, and requests that

@@ -11,11 +11,11 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::Guard;
 
-use crate::access_log::AccessLog;
 use crate::close_reason::Closed;
 use crate::config::{Config, ErrorDetail};
 use crate::guest::Engine;
 use crate::meter::Meter;
+use crate::observe::Observers;
 use crate::push::{Hub, Topics};
 use crate::routes::{Current, Route, RouteTable};
 
@@ -39,6 +39,7 @@ impl Drop for InFlight<'_> {
 #[derive(Debug)]
 pub(crate) struct ServerState {
     pub(crate) config: Config,
+    pub(crate) observers: Observers,
     pub(crate) engine: Engine,
     pub(crate) routes: Arc<Current>,
     /// The connections of all workers.
@@ -53,10 +54,19 @@ pub(crate) struct ServerState {
 
 impl ServerState {
     /// What the workers of a new server share.
-    pub(crate) fn new(config: Config, engine: Engine, routes: Arc<Current>) -> Self {
+    pub(crate) fn new(config: Config, observers: Observers, engine: Engine, routes: Arc<Current>) -> Self {
         let topics = Arc::new(Topics::new(config.workers));
         let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
-        Self { config, engine, routes, connections: AtomicUsize::new(0), meter: OnceLock::new(), topics, parking }
+        Self {
+            config,
+            observers,
+            engine,
+            routes,
+            connections: AtomicUsize::new(0),
+            meter: OnceLock::new(),
+            topics,
+            parking,
+        }
     }
 }
 
@@ -130,9 +140,9 @@ impl Worker {
         self.load.load(Ordering::Relaxed) > 1 && self.serving.load(Ordering::Relaxed) <= MAX_GATHERED
     }
 
-    /// Where requests are logged, if they are.
-    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
-        self.shared.config.access_log.as_ref()
+    /// Who is told of ended requests.
+    pub(crate) fn observers(&self) -> &Observers {
+        &self.shared.observers
     }
 
     /// Who is shown why something failed, and what it cost.
@@ -142,7 +152,9 @@ impl Worker {
 
     /// Whether somebody wants to know what requests cost: else no clock is read for it.
     pub(crate) fn measures(&self) -> bool {
-        self.access_log().is_some() || self.audience() == ErrorDetail::Development || self.shared.meter.get().is_some()
+        self.observers().want_requests()
+            || self.audience() == ErrorDetail::Development
+            || self.shared.meter.get().is_some()
     }
 
     /// What measures the next invocation, if somebody wants to know.

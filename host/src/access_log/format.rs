@@ -5,10 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::entry::{EndedRequest, LoggedRequestLine};
 use crate::http::version::Version;
-
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+use crate::observe::{EndedRequest, LoggedRequestLine};
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +51,7 @@ fn text(entry: &EndedRequest, to: &mut String) {
 fn json(entry: &EndedRequest, to: &mut String) {
     let asked = entry.asked.as_ref();
     let line = json!({
-        "time": utc(entry.time),
+        "time": utc(entry.time).to_string(),
         "client": entry.client.to_string(),
         "method": asked.map(|asked| &*asked.method),
         "target": asked.map(|asked| &*asked.target),
@@ -98,12 +96,8 @@ fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A time as RFC 3339 has it, in UTC with milliseconds.
-fn utc(time: SystemTime) -> String {
-    // An IMF-fixdate, as in `Sun, 06 Nov 1994 08:49:37 GMT`, says the same in another order.
-    let fixdate = httpdate::fmt_http_date(time);
-    let part = |range: std::ops::Range<usize>| fixdate.get(range).unwrap_or_default();
-    let month = MONTHS.iter().position(|month| *month == part(8..11)).map_or(0, |index| index + 1);
-    let millis = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_millis());
-    format!("{}-{month:02}-{}T{}.{millis:03}Z", part(12..16), part(5..7), part(17..25))
+/// A time in UTC with milliseconds (RFC 3339).
+fn utc(time: SystemTime) -> impl std::fmt::Display {
+    // A clock before 1970 is no reason to lose a line.
+    humantime::format_rfc3339_millis(time.max(UNIX_EPOCH))
 }

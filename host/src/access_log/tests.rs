@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::http::version::Version;
 use crate::meter::Cost;
+use crate::observe::{LoggedRequestLine, ResponseEnd};
 
 fn entry() -> EndedRequest {
     EndedRequest {
@@ -53,6 +54,12 @@ fn a_line_of_text_has_six_words_and_then_names() {
     let expected = "1994-11-06T08:49:37.042Z 127.0.0.1 - - - 400 body=11 wire=151 route=- request=17 end=complete \
                     took=0 queued=0 instantiate=0 run=0 paced=0\n";
     assert_eq!(line(Format::Text, &unread()), expected);
+}
+
+#[test]
+fn a_time_that_no_clock_should_show_is_logged_all_the_same() {
+    let before_1970 = EndedRequest { time: UNIX_EPOCH - Duration::from_secs(1), ..entry() };
+    assert!(line(Format::Text, &before_1970).starts_with("1970-01-01T00:00:00.000Z "));
 }
 
 #[test]

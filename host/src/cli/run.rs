@@ -12,6 +12,7 @@ use host::config::{Config, ErrorDetail, HolderStore, Limits, Timeouts};
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
+use host::observe::Observers;
 use host::server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -176,7 +177,7 @@ impl Run {
         }
         let access_log = self.access_log.start(self.dev.then_some(Format::Text))?;
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
-        let server = Server::open(self.config(signals.access_log.clone())?)?;
+        let server = Server::open(self.config()?, Observers { access_log: signals.access_log.clone() })?;
         if !self.no_watch {
             // Where the system does not tell of changes the log says so, as soon as the directory is looked at.
             let _ = server.watch();
@@ -194,7 +195,7 @@ impl Run {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn config(&self, access_log: Option<AccessLog>) -> anyhow::Result<Config> {
+    fn config(&self) -> anyhow::Result<Config> {
         let bounds = &self.bounds;
         Ok(Config {
             routes: self.source.routes.clone(),
@@ -230,7 +231,6 @@ impl Run {
             idle_poll: self.idle_poll,
             cache_directory: self.source.loading.cache_directory()?,
             compiling: self.source.loading.compiling(),
-            access_log,
             audience: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
             dev_hosts: self.dev_host.clone(),
         })

@@ -9,7 +9,6 @@ use super::exchange_loop::{ConnectionIo, ExchangeLoop, RETRY, Served};
 use super::host_response::{HostResponse, NoRoute, find};
 use super::request_framing::{LAST, RequestFraming};
 use super::request_log::{RequestInfo, RequestLog};
-use crate::access_log::LoggedRequestLine;
 use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
@@ -22,6 +21,7 @@ use crate::http1::encoder::{Http1Encoder, Http1Options};
 use crate::http1::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use crate::http1::head::HeadError;
 use crate::net::buffers;
+use crate::observe::LoggedRequestLine;
 use crate::pump::Pump;
 use crate::response::{Response, ResponseOptions};
 use crate::routes::{Lookup, Params};
@@ -186,10 +186,13 @@ impl Connection {
         route: Option<&Arc<str>>,
         request: u64,
     ) -> Option<Box<RequestLog>> {
-        let log = self.worker.access_log()?.clone();
+        let observers = self.worker.observers();
+        if !observers.want_requests() {
+            return None;
+        }
         let (asked, route, client) = (head.map(LoggedRequestLine::of), route.cloned(), self.peer.ip());
         let asked = RequestInfo { client, asked, arrival: terms.arrival, route, request };
-        Some(Box::new(RequestLog::new(log, exchange.clone(), asked)))
+        Some(Box::new(RequestLog::new(observers.clone(), exchange.clone(), asked)))
     }
 
     pub(super) fn io<'c>(&'c mut self, timeouts: &'c crate::config::Timeouts) -> ConnectionIo<'c> {

@@ -3,6 +3,8 @@
 //! Owns their words and their markup, in which nothing of a client or a guest is markup. It must not know why one is
 //! sent.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use crate::clock;
@@ -164,17 +166,6 @@ fn kind_words(status: u16) -> &'static str {
 }
 
 /// `text` as the text of an element or the value of an attribute.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            char => escaped.push(char),
-        }
-    }
-    escaped
+fn escaped(text: &str) -> Cow<'_, str> {
+    html_escape::encode_quoted_attribute(text)
 }

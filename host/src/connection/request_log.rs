@@ -1,4 +1,4 @@
-//! One request on its way to the access log: followed from its head to the last byte of its response.
+//! Follows one request from its head to the last byte of its response, for those who observe requests.
 //!
 //! Owns that each request which is to be logged is logged once, however its connection ends.
 
@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::exchange_loop::Served;
-use crate::access_log::{AccessLog, EndedRequest, LoggedRequestLine, ResponseEnd};
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
 use crate::meter::Cost;
+use crate::observe::{EndedRequest, LoggedRequestLine, Observers, ResponseEnd};
 use crate::response::Response;
 
 /// A request that is logged when this is closed, or dropped.
 #[derive(Debug)]
 pub(super) struct RequestLog {
-    log: AccessLog,
+    observers: Observers,
     asking: RequestInfo,
     response: ResponseSource,
     end: ResponseEnd,
@@ -55,8 +55,8 @@ pub(super) struct RequestInfo {
 
 impl RequestLog {
     /// Of a request whose response `exchange` has. Where it is dropped before it is closed the host has stopped.
-    pub(super) fn new(log: AccessLog, exchange: Arc<Exchange>, asking: RequestInfo) -> Self {
-        Self { log, asking, response: ResponseSource::Served(exchange), end: ResponseEnd::Stopped }
+    pub(super) fn new(observers: Observers, exchange: Arc<Exchange>, asking: RequestInfo) -> Self {
+        Self { observers, asking, response: ResponseSource::Served(exchange), end: ResponseEnd::Stopped }
     }
 
     /// What was sent of a response that was left open, which is no longer where the others are. So many bytes of chunks
@@ -99,7 +99,7 @@ impl Drop for RequestLog {
     fn drop(&mut self) {
         let now = Instant::now();
         let (Sent { status, body, wire }, cost) = self.response.read(now);
-        self.log.log(EndedRequest {
+        self.observers.request_ended(EndedRequest {
             time: SystemTime::now(),
             client: self.asking.client,
             asked: self.asking.asked.take(),

@@ -101,7 +101,7 @@ impl Gateway {
         let gate = Arc::new(Gate::default());
         let gated = Gated { loader, late: config.routes.join(place), gate: gate.clone() };
         let directory = Directory::load_with(&config.routes, None, Arc::new(gated)).expect("the directory is there");
-        let server = Server::of(config, engine, directory);
+        let server = Server::of(config, Observers::default(), engine, directory);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         Self { running: server.start(vec![listener]).expect("a server can be started"), gate, _routes: routes }
     }

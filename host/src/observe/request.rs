@@ -1,4 +1,4 @@
-//! What is logged of a request.
+//! The event of an ended request.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,42 +9,42 @@ use crate::http::head::RequestHead;
 use crate::http::version::Version;
 use crate::meter::Cost;
 
-/// The most bytes of a target that are logged.
+/// The most bytes of a target that are reported.
 const MAX_TARGET: usize = 2048;
 
-/// One request, as it is logged when its last byte is sent, or it is cut.
+/// A request that has ended: its last byte is sent, or its response is truncated.
 #[derive(Debug, Clone)]
 pub struct EndedRequest {
     /// When it ended.
     pub time: SystemTime,
     /// The client's address.
     pub client: IpAddr,
-    /// What was asked for; none where the head could not be read.
+    /// The request line. None if the head could not be parsed.
     pub asked: Option<LoggedRequestLine>,
-    /// The status; none where no head was made.
+    /// The status. None if no head was made.
     pub status: Option<u16>,
-    /// The bytes of the body that were sent, without their framing.
+    /// The bytes of the body that were sent, without framing.
     pub body: u64,
     /// All bytes that were sent, heads and framing included.
     pub wire: u64,
-    /// The route that answered; none where the host did.
+    /// The route that answered. None if the host did.
     pub route: Option<Arc<str>>,
-    /// The number of the request, as other lines of the log have it.
+    /// The number of the request, as in other lines of the log.
     pub request: u64,
     /// How the response ended.
     pub end: ResponseEnd,
-    /// From the head being complete until its end; nothing where the head was not complete.
+    /// From the complete head to the end. Zero if the head was not complete.
     pub took: Duration,
     /// The durations that are measured.
     pub cost: Cost,
 }
 
-/// What a request's first line says.
+/// A request line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedRequestLine {
     /// The method.
     pub method: Box<str>,
-    /// The target, cut at 2048 bytes.
+    /// The target, truncated to 2048 bytes.
     pub target: Box<str>,
     /// The version that it is served as.
     pub version: Version,
@@ -55,22 +55,22 @@ pub struct LoggedRequestLine {
 pub enum ResponseEnd {
     /// All of it was sent.
     Complete,
-    /// It broke off: the handler failed in the middle of it.
+    /// It is truncated: the handler failed in the middle of it.
     Truncated,
     /// The handler closed the connection.
     Closed,
-    /// The client went, or did not keep up for too long.
+    /// The client closed the connection, or did not keep up for too long.
     ClientGone,
-    /// The handler left it open, and so it was until its client went.
+    /// It was parked until its client closed the connection.
     LeftOpen,
-    /// The connection became a WebSocket: what goes over that is not counted.
+    /// The connection became a WebSocket, whose bytes are not counted.
     Upgraded,
-    /// The host stopped before its end.
+    /// The server stopped before its end.
     Stopped,
 }
 
 impl LoggedRequestLine {
-    /// Of a head.
+    /// The request line of a head.
     #[must_use]
     pub fn of(head: &RequestHead) -> Self {
         let target = head.target();
