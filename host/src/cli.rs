@@ -5,7 +5,6 @@ mod call;
 mod check;
 mod compile;
 mod fd_limit;
-mod listen;
 mod logging;
 mod man;
 mod new;

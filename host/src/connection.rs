@@ -17,7 +17,6 @@ mod suggestions;
 mod wait_for_route;
 mod websocket;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -29,7 +28,7 @@ use crate::close_reason::CloseReason;
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::head::RequestHead;
 use crate::http1::head::{HeadError, HeadParser};
-use crate::net::{Stream, Timer};
+use crate::net::{Peer, Stream, Timer};
 use crate::rate::ConnectionBudgets;
 use crate::worker::{ShutdownWaiter, Worker};
 
@@ -53,7 +52,7 @@ pub struct Connection {
     /// Until when it is waited for: its first byte, or the rest once it was begun.
     deadline: Instant,
     timer: Timer,
-    peer: SocketAddr,
+    peer: Peer,
     /// The budgets of routes whose `rate_scope` is `connection`.
     rate_budgets: ConnectionBudgets,
 }
@@ -61,7 +60,7 @@ pub struct Connection {
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(socket: Stream, peer: SocketAddr, worker: Arc<Worker>) -> Box<Self> {
+    pub fn new(socket: Stream, peer: Peer, worker: Arc<Worker>) -> Box<Self> {
         Box::new(Self {
             socket: Arc::new(socket),
             worker,

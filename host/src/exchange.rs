@@ -4,7 +4,7 @@
 //! invocation. It must not know sockets or Wasm. Both sides live in one task (the connection polls the handler), so
 //! the lock is never waited for. What a handler waits for wakes it, and the connection's task with it.
 
-use std::net::IpAddr;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -45,15 +45,21 @@ use middleware::MiddlewareState;
 use push::Push;
 use wait::{WaitReason, Waits, Wakers};
 
+/// What a handler is told of who sends a request.
+pub trait RequestPeer: fmt::Debug + Send + Sync {
+    /// Its address in canonical form, without a port.
+    fn address(&self) -> String;
+}
+
 /// The request, all but its body.
 #[derive(Debug)]
-pub struct Request {
+pub struct Request<P: ?Sized = dyn RequestPeer> {
     /// The head as it was received.
     pub head: RequestHead,
     /// What the route's pattern captured, percent-decoded.
     pub params: Vec<(String, String)>,
-    /// The client's address.
-    pub peer: IpAddr,
+    /// Who sends it.
+    pub peer: P,
 }
 
 /// A request and its response while they are served.

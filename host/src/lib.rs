@@ -12,9 +12,8 @@
 //! Serve the directory `routes` on a free port, and stop:
 //!
 //! ```no_run
-//! use std::net::TcpListener;
-//!
 //! use host::config::Config;
+//! use host::net;
 //! use host::server::Server;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,8 +21,8 @@
 //! for diagnostic in diagnostics {
 //!     eprintln!("{diagnostic}");
 //! }
-//! let running = server.start(vec![TcpListener::bind("127.0.0.1:0")?])?;
-//! println!("listening on {}", running.addresses()[0]);
+//! let running = server.start(net::bind(&["127.0.0.1:0".to_owned()])?)?;
+//! println!("listening on {}", running.addresses()[0].url());
 //! running.stop();
 //! running.join();
 //! # Ok(())
@@ -42,7 +41,7 @@ pub mod guest;
 pub mod line_writer;
 pub mod log_quota;
 pub mod meter;
-mod net;
+pub mod net;
 pub mod observe;
 pub mod options;
 mod pump;

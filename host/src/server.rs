@@ -8,7 +8,6 @@ mod tests;
 mod workers;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,6 +20,7 @@ use crate::config::{Config, HolderStore};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::meter::Meter;
+use crate::net::{ListenAddress, Listener};
 use crate::observe::Observers;
 use crate::push;
 use crate::routes::{Directory, Memory, RouteTable, Setup, WatchError};
@@ -38,7 +38,7 @@ pub struct Server {
 /// A server that serves. Dropped, it stops at once.
 #[derive(Debug)]
 pub struct RunningServer {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<ListenAddress>,
     crew: Workers,
     threads: Vec<JoinHandle<()>>,
     directory: Directory,
@@ -131,8 +131,8 @@ impl Server {
     ///
     /// # Errors
     /// What the system says of the sockets and the threads.
-    pub fn start(self, listeners: Vec<TcpListener>) -> Result<RunningServer, ServerError> {
-        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    pub fn start(self, listeners: Vec<Listener>) -> Result<RunningServer, ServerError> {
+        let addresses = listeners.iter().map(Listener::address).collect::<io::Result<Vec<_>>>()?;
         let (crew, posts) = Workers::new(&self.shared, listeners)?;
         let mut running = RunningServer { addresses, crew, threads: Vec::new(), directory: self.directory };
         for (index, post) in posts.into_iter().enumerate() {
@@ -146,7 +146,7 @@ impl Server {
 impl RunningServer {
     /// The addresses that are listened on, in the order of the listeners.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
     }
 

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
@@ -6,12 +6,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::http::version::Version;
 use crate::meter::Cost;
+use crate::net::Peer;
 use crate::observe::{LoggedRequestLine, ResponseEnd};
 
 fn entry() -> EndedRequest {
     EndedRequest {
         time: UNIX_EPOCH + Duration::from_millis(784_111_777_042),
-        client: Ipv4Addr::LOCALHOST.into(),
+        client: Peer::Ip(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000))).address(),
         asked: Some(asked("/hello?a=b")),
         status: Some(200),
         body: 11,

@@ -5,7 +5,6 @@ mod request;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +15,7 @@ use clap::Args;
 use host::close_reason::CloseReason;
 use host::config::Config;
 use host::meter::Cost;
+use host::net::{self, ClientStream};
 use host::routes::{Mount, RouteTable};
 use host::server::Server;
 
@@ -83,11 +83,10 @@ impl CallCommand {
     fn call(&self, server: Server, mount: &Mount) -> anyhow::Result<Called> {
         let method = self.request.method();
         let meter = server.measure();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen on 127.0.0.1")?;
-        let running = server.start(vec![listener])?;
-        let address = running.addresses()[0];
+        let running = server.start(net::bind(&["127.0.0.1:0".to_owned()])?)?;
+        let address = &running.addresses()[0];
         let request = self.request.encode(mount, address)?;
-        let socket = TcpStream::connect(address).context("cannot connect to 127.0.0.1")?;
+        let socket = ClientStream::connect(address).context("cannot connect to 127.0.0.1")?;
         let form = if self.raw { BodyFormat::Raw } else { BodyFormat::Decoded };
         let reply = std::thread::scope(|scope| {
             // Beside the reading: a handler may answer before it has read all, or nothing at all.
@@ -107,9 +106,9 @@ fn mount(table: &RouteTable) -> Option<&Mount> {
 }
 
 /// Sends a request and the end of all requests, so that a connection that a handler leaves open ends too.
-fn send(mut socket: &TcpStream, request: &[u8]) {
+fn send(mut socket: &ClientStream, request: &[u8]) {
     // A handler that ends the connection early is seen by whoever reads.
-    let _ = socket.write_all(request).and_then(|()| socket.shutdown(Shutdown::Write));
+    let _ = socket.write_all(request).and_then(|()| socket.shutdown());
 }
 
 impl Called {

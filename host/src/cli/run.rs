@@ -1,7 +1,6 @@
 //! `host run`: serve a directory until a signal comes.
 
 use std::io::IsTerminal;
-use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,13 +11,13 @@ use host::config::{Config, ErrorDetail, HolderStore, Limits, Timeouts};
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
+use host::net::{self, ListenAddress, Listener};
 use host::observe::Observers;
 use host::server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access_log::{AccessLogFlags, Started};
 use super::fd_limit;
-use super::listen;
 use super::logging::{self, LogFormat};
 use super::options::RoutesFlags;
 
@@ -160,7 +159,7 @@ impl Run {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         fd_limit::raise();
-        let listeners = listen::bind(&self.listen)?;
+        let listeners = net::bind(&self.listen)?;
         if self.dev {
             refuse_strangers(&listeners)?;
         }
@@ -239,8 +238,8 @@ impl Run {
 
 /// Says on stdout where it is listened on. A reader that takes no line, or an access log there that nobody reads, holds
 /// up no signal.
-fn announce(addresses: &[SocketAddr], access_log: Option<&Started>) -> std::io::Result<Option<LineWriter<String>>> {
-    let lines: String = addresses.iter().map(|address| format!("listening on http://{address}\n")).collect();
+fn announce(addresses: &[ListenAddress], access_log: Option<&Started>) -> std::io::Result<Option<LineWriter<String>>> {
+    let lines: String = addresses.iter().map(|address| format!("listening on {}\n", address.url())).collect();
     if let Some(Started { log, destination: Destination::Stdout, .. }) = access_log {
         log.line(lines);
         return Ok(None);
@@ -315,11 +314,11 @@ fn has_terminal() -> bool {
 }
 
 /// What is shown to those who develop is not for who comes over a network.
-fn refuse_strangers(listeners: &[TcpListener]) -> anyhow::Result<()> {
+fn refuse_strangers(listeners: &[Listener]) -> anyhow::Result<()> {
     for listener in listeners {
-        let address = listener.local_addr()?;
+        let address = listener.address()?;
         anyhow::ensure!(
-            address.ip().to_canonical().is_loopback(),
+            address.is_local(),
             "--dev shows backtraces and routes to whoever connects, and {address} is no loopback address; listen on \
              127.0.0.1 or [::1], or leave out --dev"
         );

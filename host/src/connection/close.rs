@@ -1,16 +1,10 @@
 //! How a connection ends: a client must get the last bytes it was sent.
 
-use std::task::Poll;
-use std::time::{Duration, Instant};
-
 use crate::close_reason::CloseReason;
-use crate::net::{Stream, Timer};
+use crate::net::{LingerBounds, MAX_SILENCE, Stream, Timer, linger};
 use crate::worker::Worker;
 
-/// How long a client may be silent that was sent the host's last byte.
-const SILENCE: Duration = Duration::from_secs(2);
-
-/// How many bytes a client may go on sending, for as long, that was not answered early.
+/// How many bytes a client may go on sending that was not answered early, for [`MAX_SILENCE`].
 const MAX_LINGER_BYTES: u64 = 1024 * 1024;
 
 /// Closes the connection. A client that is still sending would otherwise lose the last response to a reset, so the
@@ -40,42 +34,13 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
     if socket.shutdown().is_err() || half_closed {
         return;
     }
-    linger(socket, timer, worker, reason).await;
-}
-
-/// Reads and drops what the client goes on sending, until it ends its side too, is silent, or is past the bounds.
-async fn linger(socket: &Stream, timer: &mut Timer, worker: &Worker, reason: CloseReason) {
     let config = worker.config();
-    let (mut longest, mut left) = (config.timeouts.linger, config.limits.linger_bytes);
+    let (mut duration, mut bytes) = (config.timeouts.linger, config.limits.linger_bytes);
     if !answers_early(reason) {
-        (longest, left) = (longest.min(SILENCE), left.min(MAX_LINGER_BYTES));
+        (duration, bytes) = (duration.min(MAX_SILENCE), bytes.min(MAX_LINGER_BYTES));
     }
-    let start = Instant::now();
-    let (mut until, mut silent_until) = (start + longest, start + SILENCE);
-    let mut stopping = std::pin::pin!(worker.stopping().wait());
-    let mut stops = false;
-    std::future::poll_fn(|cx| {
-        if !stops && stopping.as_mut().poll(cx).is_ready() {
-            stops = true;
-            until = until.min(Instant::now() + config.timeouts.drain_request);
-        }
-        while left > 0 {
-            match socket.poll_discard(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(read)) => {
-                    left = left.saturating_sub(read as u64);
-                    let now = Instant::now();
-                    silent_until = now + SILENCE;
-                    if now >= until {
-                        return Poll::Ready(());
-                    }
-                }
-                Poll::Pending => return timer.poll(cx, until.min(silent_until)),
-            }
-        }
-        Poll::Ready(())
-    })
-    .await;
+    let bounds = LingerBounds { duration, duration_on_shutdown: config.timeouts.drain_request, bytes };
+    linger(socket, timer, bounds, worker.stopping().wait()).await;
 }
 
 /// Whether the client may be amid a request that was answered before it had come whole. One that was too slow, broke the

@@ -12,7 +12,7 @@ use super::request_log::{RequestInfo, RequestLog};
 use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
-use crate::exchange::{Exchange, Request};
+use crate::exchange::{Exchange, Request, RequestPeer};
 use crate::guest::{CallError, Outcome};
 use crate::http::head::RequestHead;
 use crate::http::loopback;
@@ -20,7 +20,7 @@ use crate::http1::decode::{BodyDecoder, check_begun};
 use crate::http1::encoder::{Http1Encoder, Http1Options};
 use crate::http1::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
 use crate::http1::head::HeadError;
-use crate::net::buffers;
+use crate::net::{Peer, buffers};
 use crate::observe::LoggedRequestLine;
 use crate::pump::Pump;
 use crate::response::{Response, ResponseOptions};
@@ -53,7 +53,7 @@ impl Connection {
         if table.is_complete()
             && let Lookup::Found { route, params } = table.lookup(head.method(), head.path())
         {
-            let request = Box::new(Request { head, params, peer: self.peer.ip() });
+            let request = Box::new(Request { head, params, peer: self.peer });
             return Box::pin(self.call(terms, route.clone(), request, None));
         }
         drop(table);
@@ -67,17 +67,17 @@ impl Connection {
             table = self.wait_for_routes(&head).await?;
             terms.keep_alive &= !self.worker.stopping().is_set();
         }
-        let request = |head, params, peer| Box::new(Request { head, params, peer });
+        let request = |head, params, peer| -> Box<Request> { Box::new(Request { head, params, peer }) };
         match find(&table, &head, self.worker.audience()) {
             Ok((route, params)) => {
                 // The request keeps its route, and not the others with it.
                 drop(table);
-                let request = request(head, params, self.peer.ip());
+                let request = request(head, params, self.peer);
                 self.call(terms, route, request, None).await
             }
             // Where there are routes and none of them answers, the chain of the first sees it.
             Err(NoRoute { refusal, first: Some(first) }) if first.is_guarded_at(head.path()) => {
-                let request = request(head, Params::new(), self.peer.ip());
+                let request = request(head, Params::new(), self.peer);
                 self.call(terms, first.clone(), request, Some(Box::new(refusal))).await
             }
             Err(NoRoute { refusal, first: _ }) => self.reply(&terms, Some(&head), refusal).await,
@@ -190,7 +190,7 @@ impl Connection {
         if !observers.want_requests() {
             return None;
         }
-        let (asked, route, client) = (head.map(LoggedRequestLine::of), route.cloned(), self.peer.ip());
+        let (asked, route, client) = (head.map(LoggedRequestLine::of), route.cloned(), self.peer.address());
         let asked = RequestInfo { client, asked, arrival: terms.arrival, route, request };
         Some(Box::new(RequestLog::new(observers.clone(), exchange.clone(), asked)))
     }
@@ -205,6 +205,12 @@ impl Connection {
             stopping: self.worker.stopping(),
             error_detail: self.worker.audience(),
         }
+    }
+}
+
+impl RequestPeer for Peer {
+    fn address(&self) -> String {
+        Self::address(self).to_canonical().to_string()
     }
 }
 

@@ -137,7 +137,8 @@ impl Connection {
         accept: Option<AcceptKey>,
     ) -> ExchangeParts {
         let settings = &route.options.settings;
-        let Pacers { download, upload } = route.rates.pacers(&route.mount.name, self.peer.ip(), &mut self.rate_budgets);
+        let Pacers { download, upload } =
+            route.rates.pacers(&route.mount.name, self.peer.client_key(), &mut self.rate_budgets);
         let worker = &self.worker;
         let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
         let mut exchange = exchange(terms, settings, request, measured);

@@ -2,7 +2,6 @@
 //!
 //! Owns that each request which is to be logged is logged once, however its connection ends.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -10,6 +9,7 @@ use super::exchange_loop::Served;
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
 use crate::meter::Cost;
+use crate::net::PeerAddress;
 use crate::observe::{EndedRequest, LoggedRequestLine, Observers, ResponseEnd};
 use crate::response::Response;
 
@@ -42,7 +42,7 @@ struct Sent {
 /// What is known of a request before it is answered.
 #[derive(Debug)]
 pub(super) struct RequestInfo {
-    pub(super) client: IpAddr,
+    pub(super) client: PeerAddress,
     /// None where the head could not be read.
     pub(super) asked: Option<LoggedRequestLine>,
     /// When the head was complete, where it was.

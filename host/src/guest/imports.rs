@@ -53,7 +53,7 @@ fn add_request(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     of_request(linker, "query", |request| request.head.query().map(str::to_owned))?;
     of_request(linker, "version", |request| HttpVersion::from(request.head.version()))?;
     of_request(linker, "params", |request| request.params.clone())?;
-    of_request(linker, "peer", |request| request.peer.to_canonical().to_string())?;
+    of_request(linker, "peer", |request| request.peer.address())?;
     of_request(linker, "fields", |request| {
         let field = |(name, value): (&str, &[u8])| (name.to_ascii_lowercase(), Bytes::copy_from_slice(value));
         request.head.fields().map(field).collect::<Vec<_>>()

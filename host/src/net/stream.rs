@@ -209,6 +209,15 @@ impl Stream {
         let _ = socket.set_zero_linger();
     }
 
+    /// Has the system send small writes at once, and not wait for more.
+    ///
+    /// TLS: the socket's. A Unix socket always does.
+    pub(super) fn send_at_once(&self) {
+        let Self::Tcp(socket) = self;
+        // Small writes matter more than small packets; a socket that refuses is about to fail anyway.
+        let _ = socket.set_nodelay(true);
+    }
+
     /// Lets the system probe a client that is silent `every` so long, which is then found to be gone by a read.
     ///
     /// TLS: the socket's. The peer of a Unix socket is never gone without a sign: nothing is to be done.
@@ -239,15 +248,6 @@ impl Stream {
         let Self::Tcp(socket) = self;
         let ready = std::pin::pin!(socket.ready(Interest::READABLE));
         matches!(ready.poll(cx), Poll::Ready(Ok(ready)) if ready.is_read_closed())
-    }
-}
-
-impl From<TcpStream> for Stream {
-    /// Small writes are sent at once.
-    fn from(socket: TcpStream) -> Self {
-        // Small writes matter more than small packets; a socket that refuses is about to fail anyway.
-        let _ = socket.set_nodelay(true);
-        Self::Tcp(socket)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The event of an ended request.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +7,7 @@ use crate::close_reason::CloseReason;
 use crate::http::head::RequestHead;
 use crate::http::version::Version;
 use crate::meter::Cost;
+use crate::net::PeerAddress;
 
 /// The most bytes of a target that are reported.
 const MAX_TARGET: usize = 2048;
@@ -18,7 +18,7 @@ pub struct EndedRequest {
     /// When it ended.
     pub time: SystemTime,
     /// The client's address.
-    pub client: IpAddr,
+    pub client: PeerAddress,
     /// The request line. None if the head could not be parsed.
     pub asked: Option<LoggedRequestLine>,
     /// The status. None if no head was made.

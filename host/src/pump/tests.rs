@@ -45,7 +45,7 @@ async fn connected() -> (Stream, TcpStream) {
     let (server, _) = accepted.expect("a client");
     // Until the runtime has seen that it can, a socket says that it would block.
     server.writable().await.expect("an open socket");
-    (server.into(), client.expect("a server"))
+    (Stream::Tcp(server), client.expect("a server"))
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {

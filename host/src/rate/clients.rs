@@ -1,13 +1,13 @@
 //! The budgets of one route's clients: a client has one rate, however many connections it opens.
 //!
-//! Owns which addresses count as one client, and how long a budget is kept.
+//! Owns how long a budget is kept.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::{Budget, RateLimit};
+use crate::net::ClientKey;
 
 /// The budgets of one route, in one direction, by client.
 ///
@@ -28,16 +28,9 @@ const MIN_SWEEP: usize = 32;
 
 #[derive(Debug, Default)]
 struct ClientShard {
-    budgets: HashMap<Client, Budget>,
+    budgets: HashMap<ClientKey, Budget>,
     /// The number of budgets at which the next sweep is due.
     sweep_at: usize,
-}
-
-/// What counts as one client. An IPv6 customer gets at least a /64 and can use any address in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Client {
-    V4(Ipv4Addr),
-    V6Prefix(u64),
 }
 
 impl Clients {
@@ -47,10 +40,9 @@ impl Clients {
         Self { limit, shards: Default::default() }
     }
 
-    /// The budget that all connections of the client at `address` share.
-    pub fn budget(&self, address: IpAddr, now: Instant) -> Budget {
-        let client = Client::from(address);
-        let mut shard = locked(&self.shards[client.shard()]);
+    /// The budget that all connections of a client share.
+    pub fn budget(&self, client: ClientKey, now: Instant) -> Budget {
+        let mut shard = locked(&self.shards[client.shard(SHARDS)]);
         if let Some(budget) = shard.budgets.get(&client) {
             return budget.clone();
         }
@@ -77,26 +69,6 @@ impl ClientShard {
         self.budgets.retain(|_, budget| !budget.is_unused(now));
         self.budgets.shrink_to(MIN_SWEEP.max(2 * self.budgets.len()));
         self.sweep_at = 2 * self.budgets.len();
-    }
-}
-
-impl Client {
-    fn shard(self) -> usize {
-        let bits = match self {
-            Self::V4(address) => u64::from(address.to_bits()),
-            Self::V6Prefix(prefix) => prefix,
-        };
-        // Fibonacci hashing: the top bits depend on all of the address.
-        (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60) as usize % SHARDS
-    }
-}
-
-impl From<IpAddr> for Client {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => Self::V6Prefix((address.to_bits() >> 64) as u64),
-        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! The rates of one route, and whose budget a request draws on.
 
-use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Budget, Clients, Pacer};
+use crate::net::ClientKey;
 
 /// Who shares a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,15 +113,15 @@ impl RouteRates {
         Self { download: succeeding(self.download, &before.download), upload: succeeding(self.upload, &before.upload) }
     }
 
-    /// The pacers of a request of the route called `route`, which comes from the client at `address` over the
-    /// connection that has `budgets`.
+    /// The pacers of a request of the route called `route`, which comes from `client` over the connection that has
+    /// `budgets`. If it is not known which connections are of one client, then each is of another.
     #[must_use]
-    pub fn pacers(&self, route: &Arc<str>, address: IpAddr, budgets: &mut ConnectionBudgets) -> Pacers {
+    pub fn pacers(&self, route: &Arc<str>, client: Option<ClientKey>, budgets: &mut ConnectionBudgets) -> Pacers {
         let mut pacer = |rate: &DirectionRate, direction| {
             let now = Instant::now();
-            let budget = match &rate.clients {
-                Some(clients) => clients.budget(address, now),
-                None => budgets.get(route, direction, rate.limit, now),
+            let budget = match (&rate.clients, client) {
+                (Some(clients), Some(client)) => clients.budget(client, now),
+                (Some(_), None) | (None, _) => budgets.get(route, direction, rate.limit, now),
             };
             Pacer::new(budget, rate.limit.piece())
         };
@@ -160,13 +160,17 @@ mod tests {
         RateLimit { rate: NonZeroU64::new(rate).expect("these rates are above 0"), burst: 100 }
     }
 
-    fn address() -> IpAddr {
-        IpAddr::from([192, 0, 2, 1])
+    fn client() -> Option<ClientKey> {
+        Some(ClientKey::V6Prefix(1))
     }
 
     /// Whether the burst of a new download is there: its budget is one that nobody has used.
     fn has_burst(rates: &RouteRates, budgets: &mut ConnectionBudgets) -> bool {
-        let mut pacer = rates.pacers(&"route".into(), address(), budgets).download.expect("there is a rate");
+        has_burst_of(client(), rates, budgets)
+    }
+
+    fn has_burst_of(client: Option<ClientKey>, rates: &RouteRates, budgets: &mut ConnectionBudgets) -> bool {
+        let mut pacer = rates.pacers(&"route".into(), client, budgets).download.expect("there is a rate");
         // What is reserved is given back when the pacer is dropped, unless it is spent.
         let allowed = pacer.poll(50, Instant::now());
         let is_allowed = allowed.is_ready();
@@ -186,6 +190,15 @@ mod tests {
             use_up(&rates, &mut ConnectionBudgets::default());
             assert_eq!(has_burst(&rates, &mut ConnectionBudgets::default()), !shares, "{scope:?}");
         }
+    }
+
+    #[test]
+    fn a_client_that_is_not_known_has_a_rate_for_each_of_its_connections() {
+        let rates = RouteRates::new(Some(limit(1)), None, RateScope::Client);
+        let (mut budgets, mut others) = (ConnectionBudgets::default(), ConnectionBudgets::default());
+        while has_burst_of(None, &rates, &mut budgets) {}
+        assert!(has_burst_of(None, &rates, &mut others) && has_burst_of(client(), &rates, &mut budgets));
+        assert!(!has_burst_of(None, &rates, &mut budgets), "it keeps its budget");
     }
 
     #[test]
@@ -213,7 +226,7 @@ mod tests {
     fn a_direction_without_a_rate_has_no_pacer() {
         for (download, upload) in [(None, None), (Some(limit(1)), None), (None, Some(limit(1)))] {
             let rates = RouteRates::new(download, upload, RateScope::Client);
-            let pacers = rates.pacers(&"route".into(), address(), &mut ConnectionBudgets::default());
+            let pacers = rates.pacers(&"route".into(), client(), &mut ConnectionBudgets::default());
             assert_eq!((pacers.download.is_some(), pacers.upload.is_some()), (download.is_some(), upload.is_some()));
         }
     }

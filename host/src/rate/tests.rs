@@ -1,12 +1,13 @@
 //! Time is injected, so every moment is compared exactly.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
 use super::{Clients, RateLimit, TokenBucket};
+use crate::net::{ClientKey, Peer};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -14,8 +15,10 @@ fn rate(bytes: u64) -> NonZeroU64 {
     NonZeroU64::new(bytes).expect("the rates of these tests are above 0")
 }
 
-fn address(text: &str) -> IpAddr {
-    text.parse().expect("the addresses of these tests are valid")
+/// The client at an address.
+fn client(text: &str) -> ClientKey {
+    let address: IpAddr = text.parse().expect("the addresses of these tests are valid");
+    Peer::from(SocketAddr::new(address, 40_000)).client_key().expect("it has an address")
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn one_client_has_one_budget_whatever_form_its_address_has() {
         ("2001:db8:0:7::1", "2001:db8:0:7:ffff::2", true),
         ("2001:db8:0:7::1", "2001:db8:0:8::1", false),
     ] {
-        let (first, second) = (clients.budget(address(one), now), clients.budget(address(other), now));
+        let (first, second) = (clients.budget(client(one), now), clients.budget(client(other), now));
         assert_eq!(first.is_same(&second), same, "{one} and {other}");
     }
 }
@@ -142,11 +145,11 @@ fn one_client_has_one_budget_whatever_form_its_address_has() {
 fn a_client_that_reconnects_finds_its_budget_as_it_left_it() {
     let clients = Clients::new(RateLimit { rate: rate(10), burst: 10 });
     let start = Instant::now();
-    let client = address("192.0.2.1");
+    let client = client("192.0.2.1");
     reserve(&clients, client, 30, start);
     // Others come, sweeps run, and its bucket is not full before 3 s have passed.
     for other in 0..10_000_u32 {
-        let _ = clients.budget(IpAddr::V4(other.into()), start + Duration::from_millis(2999));
+        let _ = clients.budget(ClientKey::V4(other.into()), start + Duration::from_millis(2999));
     }
     let now = start + Duration::from_millis(2999);
     assert_eq!(reserve(&clients, client, 10, now), start + Duration::from_secs(3));
@@ -156,16 +159,16 @@ fn a_client_that_reconnects_finds_its_budget_as_it_left_it() {
 fn full_budgets_that_nobody_uses_are_removed() {
     let clients = Clients::new(RateLimit { rate: rate(10), burst: 10 });
     let start = Instant::now();
-    let held = clients.budget(address("2001:db8::1"), start);
+    let held = clients.budget(client("2001:db8::1"), start);
     for client in 0..100_000_u32 {
         // Each is full again after a second, in which a thousand clients come.
-        reserve(&clients, IpAddr::V4(client.into()), 10, start + Duration::from_millis(client.into()));
+        reserve(&clients, ClientKey::V4(client.into()), 10, start + Duration::from_millis(client.into()));
     }
     assert!(clients.kept() <= 2 * 1000 + 16 * 32 + 1, "{} are kept", clients.kept());
-    assert!(held.is_same(&clients.budget(address("2001:db8::2"), start)));
+    assert!(held.is_same(&clients.budget(client("2001:db8::2"), start)));
 }
 
-fn reserve(clients: &Clients, client: IpAddr, bytes: u64, now: Instant) -> Instant {
+fn reserve(clients: &Clients, client: ClientKey, bytes: u64, now: Instant) -> Instant {
     clients.budget(client, now).reserve(bytes, now)
 }
 

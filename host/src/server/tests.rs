@@ -1,7 +1,7 @@
 //! Requests that come before their routes are loaded. Loading stands still at a gate that the test opens.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
@@ -103,12 +103,16 @@ impl Gateway {
         let directory = Directory::load_with(&config.routes, None, Arc::new(gated)).expect("the directory is there");
         let server = Server::of(config, Observers::default(), engine, directory);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        Self { running: server.start(vec![listener]).expect("a server can be started"), gate, _routes: routes }
+        Self { running: server.start(vec![listener.into()]).expect("a server can be started"), gate, _routes: routes }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.running.addresses()[0].socket_addr().expect("it listens on a port")
     }
 
     /// Sends a request, which is the last of its connection.
     fn ask(&self, path: &str) -> TcpStream {
-        let mut socket = TcpStream::connect(self.running.addresses()[0]).expect("the server accepts");
+        let mut socket = TcpStream::connect(self.address()).expect("the server accepts");
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
         let method = if path == "*" { "OPTIONS" } else { "GET" };
         let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");

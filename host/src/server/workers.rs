@@ -1,13 +1,11 @@
 //! The workers at work: one thread with one runtime each, so that a connection lives on one core.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinError, JoinSet};
@@ -15,6 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::close_reason::CloseReason;
 use crate::connection::Connection;
 use crate::guest;
+use crate::net::{AcceptedSocket, Listener, Peer, RegisteredListener, Role};
 use crate::push;
 use crate::worker::{ServerState, Shutdown, Worker};
 
@@ -42,14 +41,9 @@ const FIRST_REQUEST: Duration = Duration::from_millis(50);
 /// An accepted connection on its way to a worker.
 struct AcceptedConnection {
     socket: AcceptedSocket,
-    peer: SocketAddr,
+    peer: Peer,
+    role: Role,
     place: ConnectionSlot,
-}
-
-/// A socket belongs to the runtime of the worker that accepted it, until it is taken out.
-enum AcceptedSocket {
-    Registered(TcpStream),
-    Unregistered(std::net::TcpStream),
 }
 
 /// A place among the connections of the server and of a worker, given back when dropped.
@@ -89,14 +83,14 @@ pub(super) struct WorkerThread {
 }
 
 struct Acceptor {
-    listener: tokio::net::TcpListener,
+    listener: RegisteredListener,
     desks: Dispatcher,
     worker: Arc<Worker>,
 }
 
 impl Workers {
     /// As many workers as the configuration says; the first of them accepts from `listeners`.
-    pub(super) fn new(shared: &Arc<ServerState>, listeners: Vec<TcpListener>) -> io::Result<(Self, Vec<WorkerThread>)> {
+    pub(super) fn new(shared: &Arc<ServerState>, listeners: Vec<Listener>) -> io::Result<(Self, Vec<WorkerThread>)> {
         let mut desks = Dispatcher(Vec::new());
         let mut posts = Vec::new();
         for number in 0..shared.config.workers.get() {
@@ -114,8 +108,7 @@ impl Workers {
         if let Some(first) = posts.first_mut() {
             let _guard = first.runtime.enter();
             for listener in listeners {
-                listener.set_nonblocking(true)?;
-                let listener = tokio::net::TcpListener::from_std(listener)?;
+                let listener = listener.register()?;
                 first.acceptors.push(Acceptor { listener, desks: desks.clone(), worker: first.worker.clone() });
             }
         }
@@ -155,24 +148,22 @@ impl Workers {
 
 impl Dispatcher {
     /// Gives an accepted connection to the worker that has the fewest.
-    fn assign(&self, socket: AcceptedSocket, peer: SocketAddr, accepted_by: &Arc<Worker>) {
+    fn assign(&self, socket: AcceptedSocket, peer: Peer, role: Role, accepted_by: &Arc<Worker>) {
         let Some(desk) = self.0.iter().min_by_key(|desk| desk.worker.load.load(Ordering::Relaxed)) else { return };
         let shared = desk.worker.shared();
         let connections = shared.connections.fetch_add(1, Ordering::Relaxed);
         desk.worker.load.fetch_add(1, Ordering::Relaxed);
         let most = shared.config.limits.max_connections;
         let place = ConnectionSlot { worker: desk.worker.clone(), admitted: connections < most };
-        let socket = match socket {
-            AcceptedSocket::Registered(socket) if !Arc::ptr_eq(&desk.worker, accepted_by) => {
-                socket.into_std().map(AcceptedSocket::Unregistered)
-            }
-            AcceptedSocket::Registered(_) | AcceptedSocket::Unregistered(_) => Ok(socket),
+        let socket = match Arc::ptr_eq(&desk.worker, accepted_by) {
+            true => Ok(socket),
+            false => socket.unregister(),
         };
         if let Ok(socket) = socket
             && connections < most.saturating_add(MAX_REFUSALS)
         {
             // A worker that is gone takes no more connections: dropping one closes it.
-            let _ = desk.arrivals.send(AcceptedConnection { socket, peer, place });
+            let _ = desk.arrivals.send(AcceptedConnection { socket, peer, role, place });
         }
     }
 }
@@ -246,13 +237,11 @@ async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<AcceptedConn
 
 /// The connection of an arrival. Not part of [`serve`], whose future would hold what it is made of.
 fn open(arrival: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)> {
-    let AcceptedConnection { socket, peer, place } = arrival;
-    let socket = match socket {
-        AcceptedSocket::Registered(socket) => Ok(socket),
-        AcceptedSocket::Unregistered(socket) => TcpStream::from_std(socket),
-    };
-    match socket {
-        Ok(socket) => Some((Connection::new(socket.into(), peer, place.worker.clone()), place)),
+    let AcceptedConnection { socket, peer, role, place } = arrival;
+    match socket.into_stream() {
+        Ok(stream) => match role {
+            Role::Public => Some((Connection::new(stream, peer, place.worker.clone()), place)),
+        },
         Err(error) => {
             tracing::warn!(target: "server", %peer, "cannot serve a connection: {error}");
             None
@@ -286,6 +275,7 @@ impl Acceptor {
     /// Accepts until the worker is to stop, and then what is there already.
     async fn accept(self) {
         let Self { listener, desks, worker } = self;
+        let role = listener.role();
         let mut reported: Option<Instant> = None;
         loop {
             let accepted = tokio::select! {
@@ -293,7 +283,7 @@ impl Acceptor {
                 () = worker.stopping().wait_closing() => break,
             };
             match accepted {
-                Ok((socket, peer)) => desks.assign(AcceptedSocket::Registered(socket), peer, &worker),
+                Ok((socket, peer)) => desks.assign(socket, peer, role, &worker),
                 // The client was gone before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
@@ -305,12 +295,10 @@ impl Acceptor {
                 }
             }
         }
-        // The system has completed these connections, and would reset them. The listener does not block.
-        let Ok(listener) = listener.into_std() else { return };
-        for (socket, peer) in std::iter::from_fn(|| listener.accept().ok()).take(MAX_ACCEPTS_ON_SHUTDOWN) {
-            if socket.set_nonblocking(true).is_ok() {
-                desks.assign(AcceptedSocket::Unregistered(socket), peer, &worker);
-            }
+        // The system has completed these connections, and would reset them.
+        let Ok(completed) = listener.into_completed() else { return };
+        for (socket, peer) in completed.take(MAX_ACCEPTS_ON_SHUTDOWN) {
+            desks.assign(socket, peer, role, &worker);
         }
     }
 }

@@ -62,7 +62,7 @@ impl TestServer {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.running.addresses()[0]
+        self.running.addresses()[0].socket_addr().expect("it listens on a port")
     }
 
     /// What it serves.
@@ -184,7 +184,7 @@ impl Builder {
             Reload::OnChange => server.watch().expect("the system tells of changes"),
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let running = server.start(vec![listener]).expect("a server can be started");
+        let running = server.start(vec![listener.into()]).expect("a server can be started");
         TestServer { running, diagnostics, routes: self.routes }
     }
 }

@@ -3,7 +3,6 @@
 //! Owns where its head ends and how its body is framed, as a client sees it (RFC 9112 section 6.3).
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 
 use bytes::BytesMut;
 use host::http1::decode::{BodyDecoder, Decoded};
@@ -48,7 +47,7 @@ enum ReadState {
 impl CallResponse {
     /// Reads until the connection ends, and prints.
     pub(super) fn read(
-        mut socket: &TcpStream,
+        mut socket: impl Read,
         to_head_request: bool,
         form: BodyFormat,
         out: &mut impl Write,

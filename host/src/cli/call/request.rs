@@ -1,11 +1,11 @@
 //! The request of `host call`: what is typed, and its bytes.
 
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use host::net::ListenAddress;
 use host::routes::Mount;
 
 /// What of a request can be typed.
@@ -42,7 +42,7 @@ impl CallRequest {
 
     /// The bytes of the request. What is typed is sent, be it as HTTP wants it or not; `Host`, `Connection` and
     /// `Content-Length` are added where they are not typed.
-    pub(super) fn encode(&self, mount: &Mount, host: SocketAddr) -> anyhow::Result<Vec<u8>> {
+    pub(super) fn encode(&self, mount: &Mount, host: &ListenAddress) -> anyhow::Result<Vec<u8>> {
         let (method, target) = (self.method(), self.target(mount)?);
         for (flag, text) in [("--method", method), ("--path", target)] {
             anyhow::ensure!(!text.contains(char::is_control), "`{flag}` has a control character in it; leave it out");

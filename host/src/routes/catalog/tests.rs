@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::*;
+use crate::net::ClientKey;
 use crate::options::Value;
 use crate::rate::ConnectionBudgets;
 use crate::routes::holders::CLAIM_KEPT;
@@ -214,8 +215,7 @@ fn a_changed_route_takes_over_what_its_requests_share() {
     };
     let (first, second, third) = (next(1, 1000), next(2, 1000), next(3, 2000));
     let budgets = |route: &Route| {
-        let address = std::net::IpAddr::from([192, 0, 2, 1]);
-        let pacers = route.rates.pacers(&"a".into(), address, &mut ConnectionBudgets::default());
+        let pacers = route.rates.pacers(&"a".into(), Some(ClientKey::V6Prefix(1)), &mut ConnectionBudgets::default());
         [pacers.download, pacers.upload].map(|pacer| pacer.expect("it has a rate").budget().clone())
     };
     let same = |one: &Route, other: &Route| {

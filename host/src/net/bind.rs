@@ -1,10 +1,12 @@
-//! The sockets that `--listen` asks for.
+//! The listeners that an operator asks for by address or name.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
-use anyhow::Context;
 use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+
+use super::Listener;
 
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -12,33 +14,52 @@ const BACKLOG: i32 = 4096;
 /// How often a port that is free on one address of a name is tried on the others, before each has one of its own.
 const ATTEMPTS: usize = 16;
 
+/// Why an address cannot be listened on.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// It is none.
+    #[error("`--listen {name}` is no address; write host:port, as in 127.0.0.1:8000")]
+    NoAddress {
+        /// What was given.
+        name: String,
+    },
+    /// The system refuses.
+    #[error("cannot listen on {name}")]
+    Refused {
+        /// What was given.
+        name: String,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+}
+
 /// Listens on every address of every name. Port 0 takes a free one, the same on all addresses of a name where it can be
 /// had.
 ///
 /// # Errors
 /// A name that is no address, and what the system says of one that cannot be listened on. An address that this machine
 /// does not have is left out where the name has others.
-pub(super) fn bind(names: &[String]) -> anyhow::Result<Vec<TcpListener>> {
-    let resolved = names.iter().map(|name| resolve(name)).collect::<anyhow::Result<Vec<_>>>()?;
+pub fn bind(names: &[String]) -> Result<Vec<Listener>, BindError> {
+    let resolved = names.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
     let all: Vec<SocketAddr> = resolved.concat();
     let mut listeners = Vec::new();
     for (name, addresses) in names.iter().zip(&resolved) {
-        let bound = bind_each(addresses, &all).with_context(|| format!("cannot listen on {name}"))?;
-        listeners.extend(bound);
+        let bound = bind_each(addresses, &all).map_err(|error| BindError::Refused { name: name.clone(), error })?;
+        listeners.extend(bound.into_iter().map(Listener::from));
     }
     Ok(listeners)
 }
 
 /// The addresses of a name, each once.
-fn resolve(name: &str) -> anyhow::Result<Vec<SocketAddr>> {
+fn resolve(name: &str) -> Result<Vec<SocketAddr>, BindError> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in name.to_socket_addrs().into_iter().flatten() {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
     }
-    anyhow::ensure!(!addresses.is_empty(), "`--listen {name}` is no address; write host:port, as in 127.0.0.1:8000");
-    Ok(addresses)
+    if addresses.is_empty() { Err(BindError::NoAddress { name: name.to_owned() }) } else { Ok(addresses) }
 }
 
 /// Listens on the addresses of one name, which is one of those of `all`.

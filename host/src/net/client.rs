@@ -1,0 +1,57 @@
+//! The client's side of a connection, for a process that calls its own server.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use super::ListenAddress;
+
+/// A connection to a server. It blocks.
+#[derive(Debug)]
+pub enum ClientStream {
+    /// TCP.
+    Tcp(TcpStream),
+}
+
+impl ClientStream {
+    /// Connects to a listener.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn connect(address: &ListenAddress) -> io::Result<Self> {
+        match address {
+            ListenAddress::Tcp(address) => TcpStream::connect(address).map(Self::Tcp),
+        }
+    }
+
+    /// Ends this side: the server reads its end, and may still send.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn shutdown(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
+        }
+    }
+}
+
+impl Read for &ClientStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            ClientStream::Tcp(socket) => (&*socket).read(buffer),
+        }
+    }
+}
+
+impl Write for &ClientStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            ClientStream::Tcp(socket) => (&*socket).write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            ClientStream::Tcp(socket) => (&*socket).flush(),
+        }
+    }
+}

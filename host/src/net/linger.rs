@@ -1,0 +1,53 @@
+//! The end of a connection to a client that may still be sending.
+
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::{Stream, Timer};
+
+/// How long a client is waited for that sends nothing.
+pub const MAX_SILENCE: Duration = Duration::from_secs(2);
+
+/// How much a client may go on sending after its last response.
+#[derive(Debug, Clone, Copy)]
+pub struct LingerBounds {
+    /// For how long.
+    pub duration: Duration,
+    /// For how long once the server stops.
+    pub duration_on_shutdown: Duration,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// Reads and drops what the client goes on sending, until it ends its side too, is silent, or is past the bounds. A stream
+/// that is dropped with bytes unread resets the connection, and the client may lose the last response (RFC 9112 section
+/// 9.6).
+pub async fn linger(stream: &Stream, timer: &mut Timer, bounds: LingerBounds, shutdown: impl Future<Output = ()>) {
+    let mut left = bounds.bytes;
+    let start = Instant::now();
+    let (mut until, mut silent_until) = (start + bounds.duration, start + MAX_SILENCE);
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut is_shutdown = false;
+    std::future::poll_fn(|cx| {
+        if !is_shutdown && shutdown.as_mut().poll(cx).is_ready() {
+            is_shutdown = true;
+            until = until.min(Instant::now() + bounds.duration_on_shutdown);
+        }
+        while left > 0 {
+            match stream.poll_discard(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(read)) => {
+                    left = left.saturating_sub(read as u64);
+                    let now = Instant::now();
+                    silent_until = now + MAX_SILENCE;
+                    if now >= until {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Pending => return timer.poll(cx, until.min(silent_until)),
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
