@@ -29,6 +29,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::disallowed_types))]
+
 pub mod access_log;
 mod body_reader;
 mod clock;
@@ -41,6 +43,7 @@ pub mod guest;
 pub mod line_writer;
 pub mod log_quota;
 pub mod meter;
+#[allow(clippy::disallowed_types, reason = "sockets have their names here")]
 pub mod net;
 pub mod observe;
 pub mod options;

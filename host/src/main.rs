@@ -1,5 +1,7 @@
 //! The command line of Vibrato. All it can do is in the library `host`.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_types))]
+
 use std::process::ExitCode;
 
 mod cli;
