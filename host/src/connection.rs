@@ -5,15 +5,18 @@
 
 mod chain;
 mod close;
+mod deadlines;
 mod dispatch;
 mod error_page;
 mod exchange_loop;
 mod host_response;
 mod invoke;
+mod io;
 mod parked;
 mod request_framing;
 mod request_log;
 mod suggestions;
+mod turns;
 mod wait_for_route;
 mod websocket;
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Connection;
-use super::exchange_loop::{ConnectionIo, ExchangeLoop, RETRY, Served};
+use super::exchange_loop::{ExchangeLoop, RETRY, Served};
 use super::host_response::{HostResponse, NoRoute, find};
+use super::io::ConnectionIo;
 use super::request_framing::{LAST, RequestFraming};
 use super::request_log::{RequestInfo, RequestLog};
 use crate::body_reader::BodyReader;
@@ -166,7 +167,7 @@ impl Connection {
         let request_log = self.request_log(&exchange, terms, head, None, id);
         let io = self.io(timeouts);
         let handler = std::pin::pin!(None::<NoHandler>);
-        let mut exchange_loop = ExchangeLoop::new(io, exchange, handler, body_reader, Pump::new(None, timeouts));
+        let mut exchange_loop = ExchangeLoop::new(io, exchange, handler, None, body_reader, Pump::new(None, timeouts));
         let served = exchange_loop.run().await;
         if let Some(request_log) = request_log {
             request_log.close(&served);

@@ -11,25 +11,26 @@ mod parking;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::deadlines::{Deadline, Deadlines, earlier};
+use super::io::ConnectionIo;
 use super::parked::Parked;
+use super::turns::{self, Policy, Turn};
 use super::websocket::{PendingUpgrade, WebSocket};
 use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
-use crate::config::{ErrorDetail, Timeouts};
 use crate::exchange::{ClientLoss, Exchange};
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{self, CallError, Outcome};
-use crate::log_quota::LogQuota;
-use crate::net::{PeerState, Stream, Timer};
+use crate::net::{PeerState, Timer};
 use crate::pump::Pump;
 use crate::response::{AfterResponse, Response};
 use crate::routes::Route;
-use crate::worker::{ParkedPermit, Shutdown, Worker};
+use crate::worker::{ParkedPermit, Worker};
 
 pub(super) use handler_end::{explain, tell};
 pub(super) use middleware_gate::substitute;
@@ -37,9 +38,6 @@ pub(super) use middleware_gate::substitute;
 use body_deadline::BodyDeadline;
 use client_watch::ClientWatch;
 use middleware_gate::MiddlewareGate;
-
-/// How often the three take turns before other connections get theirs.
-const MAX_TURNS: usize = 32;
 
 /// What a 503 says: places are free as soon as other requests end.
 pub(super) const RETRY: (&str, &str) = ("Retry-After", "1");
@@ -54,15 +52,21 @@ pub(super) enum Served {
     Upgraded(Box<WebSocket>),
 }
 
-/// What of a connection an exchange uses.
-pub(super) struct ConnectionIo<'c> {
-    pub(super) socket: &'c Stream,
-    pub(super) input: &'c mut BytesMut,
-    pub(super) timer: &'c mut Timer,
-    pub(super) half_closed: &'c mut bool,
-    pub(super) timeouts: &'c Timeouts,
-    pub(super) stopping: &'c Shutdown,
-    pub(super) error_detail: ErrorDetail,
+/// The route for whose handler an exchange runs.
+pub(super) struct Caller<'c> {
+    pub(super) route: &'c Route,
+    /// The request's number.
+    pub(super) id: u64,
+    /// The worker, which has the permits to park a response.
+    pub(super) worker: &'c Worker,
+    /// The WebSocket that the request asks for.
+    pub(super) upgrade: Option<Box<PendingUpgrade>>,
+}
+
+impl<'c> Caller<'c> {
+    fn name(&self) -> &'c str {
+        &self.route.mount.name
+    }
 }
 
 /// One exchange in motion. `G` is the handler's invocation.
@@ -73,25 +77,14 @@ pub(super) struct ExchangeLoop<'c, G> {
     handler: Pin<&'c mut Option<G>>,
     /// What the handler, and middleware in its place, is polled with.
     waker: Waker,
-    /// The handler's name and the request's number, for the log.
-    route: &'c str,
-    id: u64,
-    /// What of the log the route may take.
-    quota: Option<&'c Arc<LogQuota>>,
-    /// The handler's number, by which it has its share of the processor.
-    number: u64,
-    /// Its task has had its turn, and waits for the next.
-    slice: Option<Box<NextSlice>>,
+    /// The route whose handler it is; none if the host has made the response.
+    caller: Option<Caller<'c>>,
     body_reader: BodyReader,
     pump: Pump,
     /// What the handler returned and is not encoded yet.
     last_piece: Bytes,
-    /// Where connections that are left open are counted, and for which route.
-    parking: Option<(&'c Worker, &'c Route)>,
-    /// The place of this one, where its handler has left it open.
-    left_open: Option<ParkedPermit>,
-    /// The WebSocket that it becomes then, where its request asks for one.
-    upgrade: Option<Box<PendingUpgrade>>,
+    /// The permit of a response that its handler has left to be parked.
+    parked: Option<ParkedPermit>,
     /// The answer waits, once, for the other handlers that are ready.
     yields_first: bool,
     peer_gone: Option<CloseReason>,
@@ -107,11 +100,12 @@ impl<'c, G> ExchangeLoop<'c, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// An exchange whose response `handler` makes, or is made already where there is none.
+    /// An exchange whose response `handler` makes for its `caller`; without one the response is made already.
     pub(super) fn new(
         io: ConnectionIo<'c>,
         exchange: Arc<Exchange>,
         handler: Pin<&'c mut Option<G>>,
+        caller: Option<Caller<'c>>,
         body_reader: BodyReader,
         pump: Pump,
     ) -> Self {
@@ -121,37 +115,17 @@ where
             exchange,
             handler,
             waker,
-            route: "",
-            id: 0,
-            quota: None,
-            number: NO_ROUTE,
-            slice: None,
+            caller,
             body_reader,
             pump,
             last_piece: Bytes::new(),
-            parking: None,
-            left_open: None,
-            upgrade: None,
+            parked: None,
             yields_first: false,
             peer_gone: None,
             watch: None,
             body_deadline: None,
             gate: None,
         }
-    }
-
-    /// Says of which route it is, for the log and the scheduler. It may leave its response open where `worker` has a place for one more, and
-    /// the connection becomes a WebSocket then where there is an `upgrade`.
-    pub(super) fn serve(
-        &mut self,
-        route: &'c Route,
-        id: u64,
-        worker: &'c Worker,
-        upgrade: Option<Box<PendingUpgrade>>,
-    ) {
-        (self.route, self.id, self.quota) = (&route.mount.name, id, Some(&route.options.log));
-        self.number = route.target.number();
-        (self.parking, self.upgrade) = (Some((worker, route)), upgrade);
     }
 
     /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
@@ -163,14 +137,11 @@ where
 
     /// Runs the exchange to its end.
     pub(super) async fn run(&mut self) -> Result<Served, CloseReason> {
-        match self.exchange.meter().cloned() {
-            Some(meter) => std::future::poll_fn(|cx| self.poll_measured(cx, &meter)).await,
-            None => std::future::poll_fn(|cx| self.poll(cx)).await,
-        }
+        turns::run(self).await;
         if let Some(gone) = self.peer_gone {
             return Err(gone);
         }
-        if let Some(place) = self.left_open.take() {
+        if let Some(place) = self.parked.take() {
             return Ok(self.kept(place));
         }
         if self.exchange.is_closed_by_handler() {
@@ -197,72 +168,13 @@ where
         Err(CloseReason::BodyUnread)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(slice) = &mut self.slice {
-            ready!(Pin::new(slice).poll(cx));
-            self.slice = None;
-        }
-        note_poll();
-        self.exchange.begin_turn();
-        // Heads are encoded below, some time after the request began: the last response of a connection has to say so
-        // (RFC 9112 section 9.6).
-        if self.parking.is_some_and(|(worker, _)| worker.stopping().is_set()) {
-            self.exchange.response(Response::forbid_keep_alive_in_head);
-        }
-        for _ in 0..MAX_TURNS {
-            if self.exchange.take_wake() {
-                self.poll_guests();
-            }
-            let over = !self.is_running();
-            if self.peer_gone.is_some() {
-                // Nothing is left to do but to let the handler end.
-                if over {
-                    return Poll::Ready(());
-                }
-                if self.poll_deadlines(cx).is_pending() {
-                    return self.rest(cx);
-                }
-                continue;
-            }
-            let more = self.encode_last_piece();
-            let supplied = self.poll_body(cx);
-            // A handler that spins would hold it up for as long as it may.
-            if over && !more && std::mem::take(&mut self.yields_first) && !guest::spins() {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let flushed = self.poll_pump(cx);
-            if self.peer_gone.is_some() {
-                continue;
-            }
-            if over && !more && flushed {
-                return Poll::Ready(());
-            }
-            let room = more && self.exchange.response(|response| response.has_room());
-            if supplied || room || (!over && self.exchange.is_runnable()) {
-                continue;
-            }
-            self.poll_ahead(cx);
-            if self.pump.paced_until().is_none() {
-                self.pump.rest();
-            }
-            if self.poll_deadlines(cx).is_pending() {
-                return self.rest(cx);
-            }
-        }
-        let mut slice = Box::new(NextSlice::after(self.number, TIME_SLICE, Some(self.exchange.clone())));
-        // It takes its place among those that wait.
-        let _ = Pin::new(&mut slice).poll(cx);
-        self.slice = Some(slice);
-        Poll::Pending
+    /// The handler's name and the request's number, for the log.
+    fn name(&self) -> &'c str {
+        self.caller.as_ref().map_or("", Caller::name)
     }
 
-    /// Nothing is to be done before the task is woken, also by the handler's wakers.
-    fn rest(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.is_running() {
-            self.exchange.end_turn(cx);
-        }
-        Poll::Pending
+    fn id(&self) -> u64 {
+        self.caller.as_ref().map_or(0, |caller| caller.id)
     }
 
     /// Whether a guest runs.
@@ -310,20 +222,13 @@ where
         }
     }
 
-    /// Notices a client that goes while nothing is read from it.
-    fn poll_ahead(&mut self, cx: &mut Context<'_>) {
-        if !*self.io.half_closed {
-            match self.io.socket.poll_ahead(cx, self.io.input) {
-                Poll::Ready(PeerState::HalfClosed) => *self.io.half_closed = true,
-                Poll::Ready(PeerState::Gone) => {
-                    self.lose_client(CloseReason::ClientGone);
-                    cx.waker().wake_by_ref();
-                    return;
-                }
-                Poll::Pending => {}
-            }
+    /// Notices a client that goes while nothing is read from it. Whether it has gone.
+    fn watch_peer(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_gone = self.io.watch_peer(cx) == Some(PeerState::Gone) || self.watch_client(cx);
+        if is_gone {
+            self.lose_client(CloseReason::ClientGone);
         }
-        self.watch_client(cx);
+        is_gone
     }
 
     fn lose_client(&mut self, reason: CloseReason) {
@@ -335,40 +240,8 @@ where
         self.peer_gone = Some(reason);
     }
 
-    /// Pending until the next deadline; ready where one has passed and was dealt with. A client that is gone is not
-    /// waited for.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let silent = self.body_reader.waits_until().filter(|_| self.peer_gone.is_none());
-        let silent = silent.map(|until| self.body_until(cx, until));
-        let timeouts = self.io.timeouts;
-        let (pump, body_reader, here) = (&self.pump, &self.body_reader, self.peer_gone.is_none());
-        let stalled = pump.stalled_until().filter(|_| here);
-        let paced = [pump.paced_until(), body_reader.paced_until()].into_iter().flatten().filter(|_| here);
-        let expired = if self.is_running() { self.exchange.deadline() } else { None };
-        let watch = self.watch.as_ref().filter(|_| here && self.is_running());
-        let watch = watch.map(|watch| watch.until(timeouts.half_close));
-        let Some(next) = paced.chain([stalled, silent, expired, watch].into_iter().flatten()).min() else {
-            return Poll::Pending;
-        };
-        ready!(self.io.timer.poll(cx, next));
-        let now = Instant::now();
-        let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
-        if passed(stalled) {
-            self.lose_client(CloseReason::WriteTimeout);
-        }
-        if passed(silent) {
-            self.body_reader.time_out(&self.exchange);
-        }
-        if passed(expired) {
-            self.expire();
-        } else if passed(watch) {
-            self.give_up_client(cx);
-        }
-        Poll::Ready(())
-    }
-
     /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
-    fn expire(&mut self) {
+    fn expire_handler(&mut self) {
         self.poll_guests();
         let backtrace = "; it was waiting in a call to the host".to_owned();
         let expired = CallError::Deadline { backtrace };
@@ -378,6 +251,103 @@ where
             self.handler.set(None);
             self.on_handler_done(Err(expired));
         }
+    }
+}
+
+impl<G> Policy for ExchangeLoop<'_, G>
+where
+    G: Future<Output = Result<Outcome, CallError>>,
+{
+    type End = ();
+
+    const MAX_TURNS: usize = 32;
+
+    fn begin(&mut self, _: &mut Context<'_>) {
+        self.measure_turn();
+        note_poll();
+        self.exchange.begin_turn();
+        // Heads are encoded below, some time after the request began: the last response of a connection has to say so
+        // (RFC 9112 section 9.6).
+        if self.caller.as_ref().is_some_and(|caller| caller.worker.stopping().is_set()) {
+            self.exchange.response(Response::forbid_keep_alive_in_head);
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn<()> {
+        if self.exchange.take_wake() {
+            self.poll_guests();
+        }
+        let over = !self.is_running();
+        if self.peer_gone.is_some() {
+            // Nothing is left to do but to let the handler end.
+            return if over { Turn::End(()) } else { Turn::Wait };
+        }
+        let more = self.encode_last_piece();
+        let supplied = self.poll_body(cx);
+        // A handler that spins would hold it up for as long as it may.
+        if over && !more && std::mem::take(&mut self.yields_first) && !guest::spins() {
+            return Turn::Yield;
+        }
+        let flushed = self.poll_pump(cx);
+        if self.peer_gone.is_some() {
+            return Turn::Again;
+        }
+        if over && !more && flushed {
+            return Turn::End(());
+        }
+        let room = more && self.exchange.response(|response| response.has_room());
+        if supplied || room || (!over && self.exchange.is_runnable()) || self.watch_peer(cx) {
+            return Turn::Again;
+        }
+        if self.pump.paced_until().is_none() {
+            self.pump.rest();
+        }
+        Turn::Wait
+    }
+
+    /// A client that is gone is not waited for.
+    fn deadlines(&mut self, cx: &mut Context<'_>) -> Deadlines {
+        let handler = if self.is_running() { self.exchange.deadline() } else { None };
+        if self.peer_gone.is_some() {
+            return Deadlines { handler, ..Deadlines::default() };
+        }
+        let watch = self.watch.as_ref().filter(|_| self.is_running());
+        let half_close = watch.map(|watch| watch.until(self.io.timeouts.half_close));
+        Deadlines {
+            write_stall: self.pump.stalled_until(),
+            body: self.body_reader.waits_until().map(|until| self.body_until(cx, until)),
+            handler,
+            half_close,
+            pacing: earlier(self.pump.paced_until(), self.body_reader.paced_until()),
+            ..Deadlines::default()
+        }
+    }
+
+    fn expire(&mut self, deadline: Deadline, cx: &mut Context<'_>, _: Instant) -> Option<()> {
+        match deadline {
+            Deadline::WriteStall => self.lose_client(CloseReason::WriteTimeout),
+            Deadline::Body => self.body_reader.time_out(&self.exchange),
+            Deadline::Handler => self.expire_handler(),
+            Deadline::HalfClose => self.give_up_client(cx),
+            Deadline::Close | Deadline::Idle | Deadline::Heartbeat | Deadline::Pacing => {}
+        }
+        None
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        self.measure_wait();
+        if self.is_running() {
+            self.exchange.end_turn(cx);
+        }
+    }
+
+    fn next_slice(&self) -> NextSlice {
+        let number = self.caller.as_ref().map_or(NO_ROUTE, |caller| caller.route.target.number());
+        NextSlice::after(number, TIME_SLICE, Some(self.exchange.clone()))
+    }
+
+    fn timer(&mut self) -> &mut Timer {
+        self.io.timer
     }
 }
 

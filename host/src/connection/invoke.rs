@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::Connection;
 use super::chain;
-use super::exchange_loop::{ExchangeLoop, RETRY, Served};
+use super::exchange_loop::{Caller, ExchangeLoop, RETRY, Served};
 use super::host_response::HostResponse;
 use super::request_framing::RequestFraming;
 use super::request_log::RequestLog;
@@ -98,11 +98,12 @@ impl Connection {
             let settings = &route.options.settings;
             let invocation = route.invocation(exchange.clone(), id);
             let io = self.io(&worker.config().timeouts);
+            let caller = Caller { route: &route, id, worker: &worker, upgrade };
             let mut served = match host_response {
                 None if !guarded => {
                     let handler = std::pin::pin!(Some(route.target.call(invocation)));
-                    let mut exchange_loop = ExchangeLoop::new(io, exchange.clone(), handler, body_reader, pump);
-                    exchange_loop.serve(&route, id, &worker, upgrade);
+                    let mut exchange_loop =
+                        ExchangeLoop::new(io, exchange.clone(), handler, Some(caller), body_reader, pump);
                     if settings.reuse == 1 && worker.gathers() {
                         exchange_loop.yield_first();
                     }
@@ -112,8 +113,7 @@ impl Connection {
                     let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
                     let mut handler = Box::pin(Some(chain::on_request(&route, invocation, host_response)));
                     let mut exchange_loop =
-                        ExchangeLoop::new(io, exchange.clone(), handler.as_mut(), body_reader, pump);
-                    exchange_loop.serve(&route, id, &worker, upgrade);
+                        ExchangeLoop::new(io, exchange.clone(), handler.as_mut(), Some(caller), body_reader, pump);
                     exchange_loop.hold_head(review);
                     Box::pin(exchange_loop.run()).await
                 }

@@ -6,15 +6,18 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::LazyLock;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::Connection;
+use super::deadlines::{Deadline, Deadlines};
 use super::error_page::ErrorPage;
 use super::exchange_loop::{RETRY, Served, after};
 use super::request_log::RequestLog;
+use super::turns::{self, Policy, Turn};
 use crate::clock;
 use crate::close_reason::CloseReason;
+use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::status;
 use crate::http1::chunk::Chunk;
 use crate::net::{Stream, Timer, WriteQueue, buffers};
@@ -27,9 +30,6 @@ use crate::worker::{ParkedPermit, Shutdown};
 /// The chunks that are taken from the queue at once, and the bytes past which no other is.
 const BATCH: usize = 16;
 const BATCH_BYTES: usize = 64 * 1024;
-
-/// How many batches are sent before other connections get their turn.
-const MAX_TURNS: usize = 8;
 
 /// A comment of an event stream, which its readers ignore.
 static COMMENT: LazyLock<Chunk> = LazyLock::new(|| Chunk::new(b":\n\n"));
@@ -67,12 +67,17 @@ enum ParkedEnd {
     Stopping,
 }
 
-/// What of a connection a response left open uses.
-struct ParkedIo<'c> {
+/// A parked response, and what it uses of its connection.
+struct ParkedLoop<'c, S> {
+    parked: &'c mut Parked,
     socket: &'c Stream,
     timer: &'c mut Timer,
     stopping: &'c Shutdown,
+    /// Ready once connections are to end.
+    reached: Pin<&'c mut S>,
 }
+
+type ParkedTurn = Turn<Result<Served, CloseReason>>;
 
 impl Parked {
     /// A response that a handler has left open, with what it wrote sent.
@@ -110,56 +115,39 @@ impl Parked {
         }
     }
 
-    /// Ready once the response is at its end and sent, or the connection is.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        io: &mut ParkedIo<'_>,
-        stopping: Pin<&mut impl Future<Output = ()>>,
-    ) -> Poll<Result<Served, CloseReason>> {
-        if self.ending != Some(ParkedEnd::Stopping) && stopping.poll(cx).is_ready() {
-            self.response.forbid_keep_alive();
-            self.end(ParkedEnd::Stopping);
-        }
-        if io.stopping.is_set() {
-            self.response.forbid_keep_alive_in_head();
-        }
-        self.watch_client(cx, io.socket)?;
-        for _ in 0..MAX_TURNS {
-            self.feed(cx)?;
-            let output = ParkedOutput { response: &mut self.response, chunks: &mut self.chunks };
-            match self.pump.poll(cx, io.socket, output) {
-                Poll::Ready(sent) => {
-                    sent.map_err(|_| CloseReason::ClientGone)?;
-                    if self.response.is_over() {
-                        return Poll::Ready(self.ended());
-                    }
-                    // There may be more in the queue.
-                    if self.release() {
-                        continue;
-                    }
-                    self.pump.rest();
+    /// One turn of what is published and what is sent.
+    fn turn(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<ParkedTurn, CloseReason> {
+        let has_read = self.watch_client(cx, socket)?;
+        self.feed(cx)?;
+        let output = ParkedOutput { response: &mut self.response, chunks: &mut self.chunks };
+        match self.pump.poll(cx, socket, output) {
+            Poll::Ready(sent) => {
+                sent.map_err(|_| CloseReason::ClientGone)?;
+                if self.response.is_over() {
+                    return Ok(Turn::End(self.ended()));
                 }
-                Poll::Pending => self.watch_queue(cx)?,
+                // There may be more in the queue.
+                if self.release() {
+                    return Ok(Turn::Again);
+                }
+                self.pump.rest();
             }
-            ready!(self.poll_deadlines(cx, io))?;
+            Poll::Pending => self.watch_queue(cx)?,
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Ok(if has_read { Turn::Again } else { Turn::Wait })
     }
 
-    /// Notices a client that goes. What it sends is dropped, and with it the hope to find the next request.
-    fn watch_client(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<(), CloseReason> {
+    /// Notices a client that goes. What it sends is dropped, and no next request can be found after it. Whether it has
+    /// sent something.
+    fn watch_client(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<bool, CloseReason> {
         match socket.poll_discard(cx) {
             Poll::Ready(Ok(0)) => Err(CloseReason::ClientClosed),
             Poll::Ready(Ok(_)) => {
                 self.response.forbid_keep_alive();
-                // More may be there already, but others want their turn.
-                cx.waker().wake_by_ref();
-                Ok(())
+                Ok(true)
             }
             Poll::Ready(Err(_)) => Err(CloseReason::ClientGone),
-            Poll::Pending => Ok(()),
+            Poll::Pending => Ok(false),
         }
     }
 
@@ -254,28 +242,6 @@ impl Parked {
         has_sent
     }
 
-    /// Pending until the next deadline; ready where one has passed and was dealt with.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>, io: &mut ParkedIo<'_>) -> Poll<Result<(), CloseReason>> {
-        let quiet = self.waiting() == 0 && self.ending.is_none();
-        let stalled = self.pump.stalled_until();
-        let idle = self.park_timeout.filter(|_| quiet).map(|timeout| self.last_chunk_at + timeout);
-        let silent = self.comments.filter(|_| quiet).map(|every| self.last_sent_at + every);
-        let deadlines = [self.pump.paced_until(), stalled, idle, silent];
-        let Some(next) = deadlines.into_iter().flatten().min() else { return Poll::Pending };
-        ready!(io.timer.poll(cx, next));
-        let now = Instant::now();
-        let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
-        if passed(stalled) {
-            return Poll::Ready(Err(CloseReason::WriteTimeout));
-        }
-        if passed(idle) {
-            self.end(ParkedEnd::Idle);
-        } else if passed(silent) {
-            self.beat(io.socket, now);
-        }
-        Poll::Ready(Ok(()))
-    }
-
     /// Shows a silent client that it is not forgotten, and finds out whether it is there. Within an event a comment would
     /// be read as part of it, so the system probes then.
     fn beat(&mut self, socket: &Stream, now: Instant) {
@@ -297,14 +263,67 @@ impl Connection {
             parked.response.forbid_keep_alive();
         }
         let stopping = self.worker.stopping();
-        let mut io = ParkedIo { socket: &self.socket, timer: &mut self.timer, stopping };
-        let mut stopping = std::pin::pin!(stopping.wait());
-        let served = std::future::poll_fn(|cx| parked.poll(cx, &mut io, stopping.as_mut())).await;
+        let reached = std::pin::pin!(stopping.wait());
+        let (socket, timer) = (&self.socket, &mut self.timer);
+        let served = turns::run(&mut ParkedLoop { parked: &mut parked, socket, timer, stopping, reached }).await;
         parked.request_log();
         if let Some(request_log) = parked.request_log.take() {
             request_log.close(&served);
         }
         served
+    }
+}
+
+impl<S: Future<Output = ()>> Policy for ParkedLoop<'_, S> {
+    type End = Result<Served, CloseReason>;
+
+    const MAX_TURNS: usize = 8;
+
+    fn begin(&mut self, cx: &mut Context<'_>) {
+        let parked = &mut *self.parked;
+        if parked.ending != Some(ParkedEnd::Stopping) && self.reached.as_mut().poll(cx).is_ready() {
+            parked.response.forbid_keep_alive();
+            parked.end(ParkedEnd::Stopping);
+        }
+        if self.stopping.is_set() {
+            parked.response.forbid_keep_alive_in_head();
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> ParkedTurn {
+        self.parked.turn(cx, self.socket).unwrap_or_else(|reason| Turn::End(Err(reason)))
+    }
+
+    fn deadlines(&mut self, _: &mut Context<'_>) -> Deadlines {
+        let parked = &*self.parked;
+        let quiet = parked.waiting() == 0 && parked.ending.is_none();
+        Deadlines {
+            write_stall: parked.pump.stalled_until(),
+            idle: parked.park_timeout.filter(|_| quiet).map(|timeout| parked.last_chunk_at + timeout),
+            heartbeat: parked.comments.filter(|_| quiet).map(|every| parked.last_sent_at + every),
+            pacing: parked.pump.paced_until(),
+            ..Deadlines::default()
+        }
+    }
+
+    fn expire(&mut self, deadline: Deadline, _: &mut Context<'_>, now: Instant) -> Option<Self::End> {
+        match deadline {
+            Deadline::WriteStall => return Some(Err(CloseReason::WriteTimeout)),
+            Deadline::Idle => self.parked.end(ParkedEnd::Idle),
+            Deadline::Heartbeat => self.parked.beat(self.socket, now),
+            Deadline::Body | Deadline::Handler | Deadline::Close | Deadline::HalfClose | Deadline::Pacing => {}
+        }
+        None
+    }
+
+    fn wait(&mut self, _: &mut Context<'_>) {}
+
+    fn next_slice(&self) -> NextSlice {
+        NextSlice::after(NO_ROUTE, TIME_SLICE, None)
+    }
+
+    fn timer(&mut self) -> &mut Timer {
+        self.timer
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use arc_swap::Guard;
 
 use super::Connection;
+use super::io::watch_peer;
 use crate::close_reason::CloseReason;
 use crate::http::head::RequestHead;
 use crate::net::PeerState;
@@ -41,12 +42,8 @@ impl Connection {
             if stopping.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(WaitEnd::Enough));
             }
-            if !*half_closed {
-                match socket.poll_ahead(cx, input) {
-                    Poll::Ready(PeerState::HalfClosed) => *half_closed = true,
-                    Poll::Ready(PeerState::Gone) => return Poll::Ready(Err(CloseReason::ClientGone)),
-                    Poll::Pending => {}
-                }
+            if watch_peer(cx, socket, input, half_closed) == Some(PeerState::Gone) {
+                return Poll::Ready(Err(CloseReason::ClientGone));
             }
             self.timer.poll(cx, until).map(|()| Ok(WaitEnd::Enough))
         })

@@ -10,18 +10,21 @@ mod upload;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
 use super::Connection;
-use super::exchange_loop::{ConnectionIo, tell};
+use super::deadlines::{Deadline, Deadlines, earlier};
+use super::exchange_loop::tell;
+use super::io::ConnectionIo;
+use super::turns::{self, Policy, Turn};
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
 use crate::guest::scheduler::{NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{CallError, MessageReply};
-use crate::net::{PeerState, WriteQueue};
+use crate::net::{PeerState, Timer, WriteQueue};
 use crate::options::Settings;
 use crate::pump::Pump;
 use crate::push::{InboxEnd, InboxItem};
@@ -37,9 +40,6 @@ use upload::Upload;
 
 /// The published chunks that are taken from the queue at once.
 const BATCH: usize = 16;
-
-/// How often all take turns before other connections get theirs.
-const MAX_TURNS: usize = 32;
 
 /// How long the client's close frame is waited for after the host's was sent.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -69,8 +69,6 @@ pub(super) struct WebSocket {
     peer_gone: bool,
     /// Until when that may take, once the client has gone or said that it goes.
     grace: Option<Instant>,
-    /// Its task has had its turn, and waits for the next.
-    slice: Option<NextSlice>,
     _place: ParkedPermit,
 }
 
@@ -83,50 +81,17 @@ struct InvocationTemplate {
     id: u64,
 }
 
+/// A WebSocket, and what it uses of its connection.
+struct WebSocketLoop<'c, S> {
+    websocket: &'c mut WebSocket,
+    io: ConnectionIo<'c>,
+    /// Ready once connections are to end.
+    stopping: Pin<&'c mut S>,
+}
+
 type MessageCall = Pin<Box<dyn Future<Output = Result<MessageReply, CallError>> + Send>>;
 
 impl WebSocket {
-    /// Ready at the end, with why.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        io: &mut ConnectionIo<'_>,
-        stopping: Pin<&mut impl Future<Output = ()>>,
-    ) -> Poll<CloseReason> {
-        if let Some(slice) = &mut self.slice {
-            ready!(Pin::new(slice).poll(cx));
-            self.slice = None;
-        }
-        note_poll();
-        self.stopping = self.stopping || stopping.poll(cx).is_ready();
-        self.template.exchange.begin_turn();
-        for _ in 0..MAX_TURNS {
-            match self.turn(cx, io) {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(reason) => match self.lose(reason, io) {
-                    Some(reason) => return Poll::Ready(reason),
-                    None => continue,
-                },
-            }
-            match self.poll_deadlines(cx, io) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                Poll::Pending => {
-                    if self.call.is_some() {
-                        self.template.exchange.end_turn(cx);
-                    }
-                    return Poll::Pending;
-                }
-            }
-        }
-        let number = self.template.route.target.number();
-        let slice = self.slice.insert(NextSlice::after(number, TIME_SLICE, None));
-        // It takes its place among those that wait.
-        let _ = Pin::new(slice).poll(cx);
-        Poll::Pending
-    }
-
     /// One turn of all that goes on. True where it changed something, so that another can too; an error is the end.
     fn turn(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         let answered = self.template.exchange.take_wake() && self.poll_call();
@@ -303,13 +268,10 @@ impl WebSocket {
 
     /// Notices a client that goes while nothing is read from it. Who ends his side ends a WebSocket.
     fn watch(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<(), CloseReason> {
-        match io.socket.poll_ahead(cx, io.input) {
-            Poll::Ready(PeerState::HalfClosed) => {
-                *io.half_closed = true;
-                Err(self.reason())
-            }
-            Poll::Ready(PeerState::Gone) => Err(CloseReason::ClientGone),
-            Poll::Pending => Ok(()),
+        match io.watch_peer(cx) {
+            Some(PeerState::HalfClosed) => Err(self.reason()),
+            Some(PeerState::Gone) => Err(CloseReason::ClientGone),
+            None => Ok(()),
         }
     }
 
@@ -390,44 +352,8 @@ impl WebSocket {
         }
     }
 
-    /// Pending until the next deadline; ready where one has passed and was dealt with.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Poll<Result<(), CloseReason>> {
-        let expired = self.call.as_ref().and_then(|_| self.template.exchange.deadline());
-        let here = !self.peer_gone;
-        // While the rate holds up what has come, nothing is read: a client that waits for it is not silent.
-        let reads = self.call.is_none() && self.queue.is_empty() && self.upload.paced_until().is_none();
-        let quiet = here && reads && self.protocol.is_open();
-        let settings = self.settings();
-        let silent =
-            settings.heartbeat.filter(|_| quiet).map(|every| self.ping_sent_at.unwrap_or(self.last_read) + every);
-        let idle = settings.park_timeout.filter(|_| quiet).map(|timeout| self.last_message + timeout);
-        let stalled = self.pump.stalled_until().filter(|_| here);
-        let paced = [self.pump.paced_until(), self.upload.paced_until()].map(|at| at.filter(|_| here));
-        let deadlines = [expired, silent, idle, stalled, self.close_by];
-        let Some(next) = deadlines.into_iter().chain(paced).flatten().min() else { return Poll::Pending };
-        ready!(io.timer.poll(cx, next));
-        let now = Instant::now();
-        let passed = |at: Option<Instant>| at.is_some_and(|at| now >= at);
-        if passed(expired) {
-            self.expire();
-        } else if passed(stalled) {
-            return Poll::Ready(self.lose(CloseReason::WriteTimeout, io).map_or(Ok(()), Err));
-        } else if passed(self.close_by) {
-            return Poll::Ready(Err(self.reason()));
-        } else if passed(idle) {
-            self.close(Some(CloseFrame::of_host(CloseFrame::NORMAL, "idle")), CloseReason::Idle);
-        } else if passed(silent) {
-            if self.ping_sent_at.is_some() {
-                return Poll::Ready(Err(CloseReason::ClientGone));
-            }
-            self.ping_sent_at = Some(now);
-            self.queue.push(ping());
-        }
-        Poll::Ready(Ok(()))
-    }
-
     /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
-    fn expire(&mut self) {
+    fn expire_handler(&mut self) {
         if !self.poll_call() {
             self.call = None;
             self.on_handler_done(Err(CallError::Deadline {
@@ -437,12 +363,90 @@ impl WebSocket {
     }
 }
 
+impl<S: Future<Output = ()>> Policy for WebSocketLoop<'_, S> {
+    type End = CloseReason;
+
+    const MAX_TURNS: usize = 32;
+
+    fn begin(&mut self, cx: &mut Context<'_>) {
+        note_poll();
+        let websocket = &mut *self.websocket;
+        websocket.stopping = websocket.stopping || self.stopping.as_mut().poll(cx).is_ready();
+        websocket.template.exchange.begin_turn();
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn<CloseReason> {
+        match self.websocket.turn(cx, &mut self.io) {
+            Ok(true) => Turn::Again,
+            Ok(false) => Turn::Wait,
+            Err(reason) => self.websocket.lose(reason, &self.io).map_or(Turn::Again, Turn::End),
+        }
+    }
+
+    fn deadlines(&mut self, _: &mut Context<'_>) -> Deadlines {
+        let websocket = &*self.websocket;
+        let handler = websocket.call.as_ref().and_then(|_| websocket.template.exchange.deadline());
+        let close = websocket.close_by;
+        if websocket.peer_gone {
+            return Deadlines { handler, close, ..Deadlines::default() };
+        }
+        let (pump, upload) = (&websocket.pump, &websocket.upload);
+        // While the rate holds up what has come, nothing is read: a client that waits for it is not silent.
+        let reads = websocket.call.is_none() && websocket.queue.is_empty() && upload.paced_until().is_none();
+        let quiet = reads && websocket.protocol.is_open();
+        let settings = websocket.settings();
+        let last_sign = websocket.ping_sent_at.unwrap_or(websocket.last_read);
+        Deadlines {
+            write_stall: pump.stalled_until(),
+            handler,
+            close,
+            idle: settings.park_timeout.filter(|_| quiet).map(|timeout| websocket.last_message + timeout),
+            heartbeat: settings.heartbeat.filter(|_| quiet).map(|every| last_sign + every),
+            pacing: earlier(pump.paced_until(), upload.paced_until()),
+            ..Deadlines::default()
+        }
+    }
+
+    fn expire(&mut self, deadline: Deadline, _: &mut Context<'_>, now: Instant) -> Option<CloseReason> {
+        let websocket = &mut *self.websocket;
+        match deadline {
+            Deadline::WriteStall => return websocket.lose(CloseReason::WriteTimeout, &self.io),
+            Deadline::Handler => websocket.expire_handler(),
+            Deadline::Close => return Some(websocket.reason()),
+            Deadline::Idle => {
+                websocket.close(Some(CloseFrame::of_host(CloseFrame::NORMAL, "idle")), CloseReason::Idle);
+            }
+            Deadline::Heartbeat if websocket.ping_sent_at.is_some() => return Some(CloseReason::ClientGone),
+            Deadline::Heartbeat => {
+                websocket.ping_sent_at = Some(now);
+                websocket.queue.push(ping());
+            }
+            Deadline::Body | Deadline::HalfClose | Deadline::Pacing => {}
+        }
+        None
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        if self.websocket.call.is_some() {
+            self.websocket.template.exchange.end_turn(cx);
+        }
+    }
+
+    fn next_slice(&self) -> NextSlice {
+        NextSlice::after(self.websocket.template.route.target.number(), TIME_SLICE, None)
+    }
+
+    fn timer(&mut self) -> &mut Timer {
+        self.io.timer
+    }
+}
+
 impl Connection {
     /// Serves a WebSocket to its end, and says why it has ended.
     pub(super) async fn serve_websocket(&mut self, mut websocket: Box<WebSocket>) -> CloseReason {
         let worker = self.worker.clone();
-        let mut io = self.io(&worker.config().timeouts);
-        let mut stopping = std::pin::pin!(worker.stopping().wait());
-        std::future::poll_fn(|cx| websocket.poll(cx, &mut io, stopping.as_mut())).await
+        let io = self.io(&worker.config().timeouts);
+        let stopping = std::pin::pin!(worker.stopping().wait());
+        turns::run(&mut WebSocketLoop { websocket: &mut websocket, io, stopping }).await
     }
 }

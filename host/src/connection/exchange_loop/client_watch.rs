@@ -9,7 +9,6 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use super::ExchangeLoop;
-use crate::close_reason::CloseReason;
 use crate::exchange::ClientLoss;
 use crate::guest::{CallError, Outcome};
 use crate::net::{Stream, is_read_ahead_full};
@@ -40,21 +39,18 @@ impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// Notices a client that resets while nothing is read from it, and a handler works for it.
-    pub(super) fn watch_client(&mut self, cx: &mut Context<'_>) {
+    /// Whether a client has reset the connection while nothing is read from it, and a handler works for it.
+    pub(super) fn watch_client(&mut self, cx: &mut Context<'_>) -> bool {
         let may_be_gone = *self.io.half_closed || is_read_ahead_full(self.io.input);
         if !may_be_gone || !self.is_running() {
-            return;
+            return false;
         }
         let socket = self.io.socket;
         let watch = self.watch.get_or_insert_with(|| {
             let sent = self.exchange.response(|response| response.sent_bytes());
             Box::new(ClientWatch::new(socket, sent))
         });
-        if watch.reset.as_mut().poll(cx).is_ready() {
-            self.lose_client(CloseReason::ClientGone);
-            cx.waker().wake_by_ref();
-        }
+        watch.reset.as_mut().poll(cx).is_ready()
     }
 
     /// Some time has passed since the client was last seen to take something. Where it has sent its last byte, and was
@@ -69,7 +65,7 @@ where
             *self.io.half_closed = self.io.socket.is_read_closed(cx);
         } else if !was_sent {
             self.exchange.cut_short(watch.since, ClientLoss::HalfClosed);
-            self.expire();
+            self.expire_handler();
         }
     }
 }

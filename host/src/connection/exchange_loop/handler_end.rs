@@ -43,13 +43,13 @@ where
 
     /// Whether the log may take another line about the route.
     pub(super) fn may_tell(&self) -> bool {
-        self.quota.is_none_or(|quota| quota.admit(self.route, LINE))
+        self.caller.as_ref().is_none_or(|caller| caller.route.options.log.admit(caller.name(), LINE))
     }
 
     /// Tells the log why a guest gave no outcome.
     pub(super) fn tell(&self, error: &CallError) {
-        if let Some(quota) = self.quota {
-            tell(self.route, quota, self.io.error_detail, self.id, &self.exchange, error);
+        if let Some(caller) = &self.caller {
+            tell(caller.name(), &caller.route.options.log, self.io.error_detail, caller.id, &self.exchange, error);
         }
     }
 
@@ -65,7 +65,7 @@ where
             Err(error) => match failed {
                 // The client is at fault: what the handler made of it is no news.
                 Some(failed) => {
-                    let (route, request) = (self.route, self.id);
+                    let (route, request) = (self.name(), self.id());
                     if self.may_tell() {
                         tracing::info!(target: "handler", route, request, "handler {route} ended without its request: {failed}");
                     }
@@ -73,7 +73,7 @@ where
                 }
                 None => {
                     self.tell(&error);
-                    let details = explain(self.io.error_detail, self.route, &self.exchange, &error);
+                    let details = explain(self.io.error_detail, self.name(), &self.exchange, &error);
                     HandlerEnd::Failed(error.status(), details)
                 }
             },
@@ -104,7 +104,7 @@ where
     fn send_last_piece(&mut self, body: Bytes) {
         let length = body.len() as u64;
         if self.exchange.response(|response| response.contradicts(length)) {
-            let (route, request) = (self.route, self.id);
+            let (route, request) = (self.name(), self.id());
             if self.may_tell() {
                 tracing::error!(target: "handler", route, request, "handler {route} returned {length} bytes against its content-length");
             }
@@ -184,7 +184,7 @@ where
             let timing = timing.as_deref().map(|value| ("Server-Timing", value));
             let fields: SmallVec<[(&str, &str); 2]> = retry.into_iter().chain(timing).collect();
             let asked = self.exchange.request().map(|request| request.head.values("accept"));
-            let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(self.id) };
+            let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(self.id()) };
             page.write(asked, &fields).answer(response);
         });
     }

@@ -1,24 +1,29 @@
-//! How long an exchange waits for its client, for who wants to know.
+//! How long an exchange waits for its client, if somebody wants to know.
 
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::ExchangeLoop;
 use crate::guest::{CallError, Outcome};
-use crate::meter::{Meter, Stage};
+use crate::meter::Stage;
 
 impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// As [`Self::poll`]; what passes until the next turn is measured where the client is waited for.
-    pub(super) fn poll_measured(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<()> {
-        meter.leave(Instant::now());
-        let polled = self.poll(cx);
-        if polled.is_pending() && self.waits_for_client() {
+    /// The time since the last turn has passed.
+    pub(super) fn measure_turn(&self) {
+        if let Some(meter) = self.exchange.meter() {
+            meter.leave(Instant::now());
+        }
+    }
+
+    /// What passes until the next turn counts as waiting, if the client is waited for.
+    pub(super) fn measure_wait(&self) {
+        if let Some(meter) = self.exchange.meter()
+            && self.waits_for_client()
+        {
             meter.enter(Stage::Paced, Instant::now());
         }
-        polled
     }
 
     /// Whether nothing moves until the client does, or its rate allows it.
@@ -26,7 +31,7 @@ where
         let (pump, body_reader) = (&self.pump, &self.body_reader);
         let handler_rests = !self.is_running() || self.exchange.deadline().is_none();
         let pump_waits = pump.is_stalled() || pump.paced_until().is_some();
-        let intake_waits = body_reader.waits_until().is_some() || body_reader.paced_until().is_some();
-        self.peer_gone.is_none() && handler_rests && (pump_waits || intake_waits)
+        let body_waits = body_reader.waits_until().is_some() || body_reader.paced_until().is_some();
+        self.peer_gone.is_none() && handler_rests && (pump_waits || body_waits)
     }
 }

@@ -67,7 +67,7 @@ where
             closed @ HandlerEnd::Returned(Outcome::Close) => return self.finish_with(closed),
             returned @ HandlerEnd::Returned(Outcome::Body(_) | Outcome::Manual) => returned,
             HandlerEnd::Failed(code, details) => {
-                HandlerEnd::Returned(Outcome::Body(substitute(&self.exchange, self.id, code, &details)))
+                HandlerEnd::Returned(Outcome::Body(substitute(&self.exchange, self.id(), code, &details)))
             }
         };
         self.run_on_response(Some(ending));
@@ -76,8 +76,8 @@ where
     /// The time of those who see the head is up while one of them waits.
     pub(super) fn abort_middleware(&mut self, error: &CallError) {
         self.tell(error);
-        let details = explain(self.io.error_detail, self.route, &self.exchange, error);
-        let body = substitute(&self.exchange, self.id, error.status(), &details);
+        let details = explain(self.io.error_detail, self.name(), &self.exchange, error);
+        let body = substitute(&self.exchange, self.id(), error.status(), &details);
         self.release_head(Some(body));
     }
 

@@ -11,15 +11,16 @@ where
 {
     /// The handler leaves its response open, where there is something to leave, and a place for it.
     pub(super) fn leave_open(&mut self) {
-        let (name, request) = (self.route, self.id);
+        let (name, request) = (self.name(), self.id());
         let is_over = self.exchange.response(|response| {
             response.flush_coalesced();
             response.is_over()
         });
-        let parked = self.parking.filter(|_| !is_over).map(|(worker, route)| worker.park(route)).transpose();
-        let unparked = parked.as_ref().err().copied();
-        self.left_open = parked.ok().flatten();
-        let upgrade = self.upgrade.as_ref().filter(|_| self.left_open.is_some());
+        let caller = self.caller.as_ref().filter(|_| !is_over);
+        let permit = caller.map(|caller| caller.worker.park(caller.route)).transpose();
+        let refused = permit.as_ref().err().copied();
+        self.parked = permit.ok().flatten();
+        let upgrade = self.caller.as_ref().and_then(|caller| caller.upgrade.as_ref()).filter(|_| self.parked.is_some());
         match upgrade.map(|upgrade| upgrade.answer()) {
             Some(Ok(())) => {}
             Some(Err(_)) => {
@@ -31,10 +32,10 @@ where
                         "handler {name} wrote before it left its connection to be a WebSocket"
                     );
                 }
-                self.left_open = None;
+                self.parked = None;
                 self.fail(500, "");
             }
-            None if is_over || self.left_open.is_some() => {
+            None if is_over || self.parked.is_some() => {
                 if self.may_tell() {
                     tracing::info!(
                         target: "handler",
@@ -46,7 +47,7 @@ where
             }
             None => {
                 if self.may_tell() {
-                    let bound = match unparked {
+                    let bound = match refused {
                         Some(ParkingRefused::Share) => "its route's `share` of --max-parked",
                         Some(ParkingRefused::Full) | None => "--max-parked",
                     };
@@ -64,7 +65,7 @@ where
 
     /// What the connection is kept as.
     pub(super) fn kept(&mut self, place: ParkedPermit) -> Served {
-        match self.upgrade.take() {
+        match self.caller.as_mut().and_then(|caller| caller.upgrade.take()) {
             Some(upgrade) => Served::Upgraded(Box::new(upgrade.open(self.pump.take(), place))),
             None => Served::LeftOpen(Box::new(self.park(place))),
         }

@@ -66,7 +66,6 @@ impl PendingUpgrade {
             close_by: None,
             peer_gone: false,
             grace: None,
-            slice: None,
             _place: place,
         }
     }
