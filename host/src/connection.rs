@@ -4,15 +4,20 @@
 //! is framed.
 
 mod chain;
+mod client;
 mod close;
 mod deadlines;
 mod dispatch;
 mod error_page;
 mod exchange_loop;
+mod failure;
+mod finished;
 mod host_response;
 mod invoke;
 mod io;
+mod next;
 mod parked;
+mod reply;
 mod request_framing;
 mod request_log;
 mod suggestions;
@@ -31,51 +36,31 @@ use crate::close_reason::CloseReason;
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::head::RequestHead;
 use crate::http1::head::{HeadError, HeadParser};
-use crate::net::{Peer, Stream, Timer};
-use crate::rate::ConnectionBudgets;
+use crate::net::{Peer, Stream};
 use crate::worker::{ShutdownWaiter, Worker};
 
+use client::Client;
 use dispatch::RequestFuture;
-use exchange_loop::Served;
+use next::Next;
 
-/// A connection to one client.
-///
-/// Where there are many, each is cold in the caches when its next request comes: what that needs is together, in front.
+/// A connection to one client: its requests, one after the other.
 #[repr(C, align(64))]
 pub struct Connection {
-    socket: Arc<Stream>,
-    worker: Arc<Worker>,
-    input: BytesMut,
     /// What has read a head in part.
     parser: Option<Box<HeadParser>>,
-    /// Whether the client has sent its last byte.
-    half_closed: bool,
-    /// Whether the next head was begun.
-    head_started: bool,
-    /// Until when it is waited for: its first byte, or the rest once it was begun.
+    /// Until when the next head is waited for: its first byte, or the rest once it has started.
     deadline: Instant,
-    timer: Timer,
-    peer: Peer,
-    /// The budgets of routes whose `rate_scope` is `connection`.
-    rate_budgets: ConnectionBudgets,
+    /// Whether the next head has started.
+    head_started: bool,
+    client: Client,
 }
 
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
     pub fn new(socket: Stream, peer: Peer, worker: Arc<Worker>) -> Box<Self> {
-        Box::new(Self {
-            socket: Arc::new(socket),
-            worker,
-            input: BytesMut::new(),
-            parser: None,
-            half_closed: false,
-            head_started: false,
-            deadline: clock::recent(),
-            timer: Timer::default(),
-            peer,
-            rate_budgets: ConnectionBudgets::default(),
-        })
+        let client = Client::new(socket, peer, worker);
+        Box::new(Self { parser: None, deadline: clock::recent(), head_started: false, client })
     }
 
     /// Serves the client until the connection ends, closes it, and says why.
@@ -90,22 +75,22 @@ impl Connection {
 
     /// Answers 503 in place of serving, because the host has no room for another connection.
     pub async fn refuse(mut self: Box<Self>) {
-        let reason = self.answer_overload().await.err().unwrap_or(CloseReason::Overloaded);
+        let reason = reply::answer_overload(&mut self.client).await.err().unwrap_or(CloseReason::Overloaded);
         self.close(reason).await;
     }
 
     async fn close(mut self: Box<Self>, reason: CloseReason) {
-        tracing::debug!(target: "connection", peer = %self.peer, reason = reason.explain(), "connection closed");
-        self.worker.closed().count(reason);
-        let this = &mut *self;
-        close::close(&this.socket, &mut this.timer, &this.worker, reason, this.half_closed).await;
+        let Client { worker, socket, timer, half_closed, peer, .. } = &mut self.client;
+        tracing::debug!(target: "connection", peer = %peer, reason = reason.explain(), "connection closed");
+        worker.closed().count(reason);
+        close::close(socket, timer, worker, reason, *half_closed).await;
     }
 
     /// A small future, to be found in few cache lines: what is seldom needed is in boxes.
     #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
     fn serve_requests(&mut self) -> impl Future<Output = CloseReason> + Send {
         async move {
-            let worker = self.worker.clone();
+            let worker = self.client.worker.clone();
             // Waited for once and for all: to join and leave those who wait, for each request, touches their memory.
             let mut reached = Box::pin(worker.stopping().wait());
             let mut stopping = ShutdownWaiter::new(worker.stopping(), reached.as_mut());
@@ -130,18 +115,21 @@ impl Connection {
                         busy_since = None;
                     }
                 }
+                let is_head = self.is_refused_head_request();
+                let client = &mut self.client;
                 let serving: RequestFuture<'_> = match head {
-                    Ok(Ok(head)) => self.serve_request(head),
-                    Ok(Err(error)) => Box::pin(self.refuse_head(error)),
-                    Err(CloseReason::HeadTimeout) => Box::pin(self.answer_head_timeout()),
+                    Ok(Ok(head)) => dispatch::serve(client, head),
+                    Ok(Err(error)) => Box::pin(reply::refuse_head(client, error, is_head)),
+                    Err(CloseReason::HeadTimeout) => Box::pin(reply::answer_head_timeout(client, is_head)),
                     Err(reason) => return reason,
                 };
-                let served = match serving.await {
-                    Ok(Served::LeftOpen(parked)) => Box::pin(self.serve_parked(parked)).await,
-                    Ok(Served::Upgraded(websocket)) => return Box::pin(self.serve_websocket(websocket)).await,
-                    served => served,
+                let next = match serving.await {
+                    Ok(Next::Request) => Ok(()),
+                    Ok(Next::Parked(parked)) => Box::pin(parked.serve(client)).await,
+                    Ok(Next::WebSocket(websocket)) => return Box::pin(websocket.serve(client)).await,
+                    Err(reason) => Err(reason),
                 };
-                if let Err(reason) = served {
+                if let Err(reason) = next {
                     return reason;
                 }
             }
@@ -158,15 +146,15 @@ impl Connection {
             if let Some(parsed) = self.parse_head().transpose() {
                 return Poll::Ready(Ok(parsed));
             }
-            if self.half_closed {
+            if self.client.half_closed {
                 return Poll::Ready(Err(CloseReason::ClientClosed));
             }
-            if !self.input.is_empty() && !self.head_started {
-                (self.head_started, self.deadline) = (true, Instant::now() + self.worker.config().timeouts.head);
+            if !self.client.input.is_empty() && !self.head_started {
+                (self.head_started, self.deadline) = (true, Instant::now() + self.client.worker.config().timeouts.head);
             }
             match ready!(self.poll_more(cx, stopping)) {
                 HeadRead::Some => {}
-                HeadRead::End => self.half_closed = true,
+                HeadRead::End => self.client.half_closed = true,
                 HeadRead::Gone => return Poll::Ready(Err(CloseReason::ClientGone)),
                 HeadRead::Stopping => return Poll::Ready(Err(CloseReason::Stopping)),
                 HeadRead::TimedOut if self.head_started => return Poll::Ready(Err(CloseReason::HeadTimeout)),
@@ -175,21 +163,26 @@ impl Connection {
         }
     }
 
+    /// Whether the method of a head that cannot be read, or not in time, is HEAD.
+    fn is_refused_head_request(&self) -> bool {
+        self.parser.as_ref().is_some_and(|parser| parser.refused_head_request())
+    }
+
     /// Reads a head in what has come; most are there at once, and need no parser that is kept.
     fn parse_head(&mut self) -> Result<Option<RequestHead>, HeadError> {
-        if self.input.is_empty() {
+        if self.client.input.is_empty() {
             return Ok(None);
         }
-        let limits = &self.worker.config().limits.head;
+        let limits = &self.client.worker.config().limits.head;
         let Some(parser) = &mut self.parser else {
             let mut parser = HeadParser::default();
-            let parsed = parser.parse(&mut self.input, limits);
+            let parsed = parser.parse(&mut self.client.input, limits);
             if !matches!(parsed, Ok(Some(_))) {
                 self.parser = Some(Box::new(parser));
             }
             return parsed;
         };
-        let parsed = parser.parse(&mut self.input, limits);
+        let parsed = parser.parse(&mut self.client.input, limits);
         if matches!(parsed, Ok(Some(_))) {
             self.parser = None;
         }
@@ -202,7 +195,7 @@ impl Connection {
         cx: &mut Context<'_>,
         stopping: &mut ShutdownWaiter<'_, impl Future<Output = ()>>,
     ) -> Poll<HeadRead> {
-        match self.socket.poll_read(cx, &mut self.input) {
+        match self.client.socket.poll_read(cx, &mut self.client.input) {
             Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
             Poll::Ready(Ok(_)) => return Poll::Ready(HeadRead::Some),
             Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
@@ -211,21 +204,21 @@ impl Connection {
         if self.head_started {
             if stopping.poll(cx) {
                 // The rest is waited for, but not for long.
-                self.deadline = self.deadline.min(Instant::now() + self.worker.config().timeouts.drain_request);
+                self.deadline = self.deadline.min(Instant::now() + self.client.worker.config().timeouts.drain_request);
             }
         } else {
-            if self.input.capacity() > 0 {
-                self.input = BytesMut::new();
+            if self.client.input.capacity() > 0 {
+                self.client.input = BytesMut::new();
             }
             if stopping.poll(cx) {
                 // A request that came before the stop may be with the system, and the runtime not know of it yet.
-                return Poll::Ready(match self.socket.read_now(&mut self.input) {
+                return Poll::Ready(match self.client.socket.read_now(&mut self.client.input) {
                     Ok(1..) => HeadRead::Some,
                     Ok(0) | Err(_) => HeadRead::Stopping,
                 });
             }
         }
-        self.timer.poll(cx, self.deadline).map(|()| HeadRead::TimedOut)
+        self.client.timer.poll(cx, self.deadline).map(|()| HeadRead::TimedOut)
     }
 }
 

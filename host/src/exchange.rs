@@ -20,6 +20,7 @@ use crate::response::{Response, ResponseError};
 mod body_error;
 mod context;
 mod direct_write;
+mod exchange_end;
 mod handler_clock;
 mod handler_output;
 mod handler_task;
@@ -35,6 +36,7 @@ pub use body_error::BodyError;
 pub use context::ContextError;
 pub use direct_write::DirectWriter;
 pub(crate) use direct_write::MAX_RUN;
+pub use exchange_end::ExchangeEnd;
 pub use timing::{Measured, Timing};
 
 use direct_write::YieldBudget;

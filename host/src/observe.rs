@@ -2,7 +2,7 @@
 
 mod request;
 
-pub use request::{EndedRequest, LoggedRequestLine, ResponseEnd};
+pub use request::{EndedRequest, LoggedRequestLine};
 
 use crate::access_log::AccessLog;
 

@@ -4,10 +4,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use super::*;
+use crate::exchange::ExchangeEnd;
 use crate::http::version::Version;
 use crate::meter::Cost;
 use crate::net::Peer;
-use crate::observe::{LoggedRequestLine, ResponseEnd};
+use crate::observe::LoggedRequestLine;
 
 fn entry() -> EndedRequest {
     EndedRequest {
@@ -19,7 +20,7 @@ fn entry() -> EndedRequest {
         wire: 151,
         route: Some("hello".into()),
         request: 17,
-        end: ResponseEnd::Complete,
+        end: ExchangeEnd::Complete,
         took: Duration::from_micros(412),
         cost: Cost {
             queued: Duration::from_micros(1),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::exchange_loop::{explain, substitute, tell};
+use super::failure::{explain, substitute, tell};
 use super::host_response::HostResponse;
 use crate::config::ErrorDetail;
 use crate::exchange::Exchange;

@@ -23,6 +23,9 @@ const STYLE: &str = ":root{color-scheme:light dark}\
 /// What a cache is told of an answer that has two forms.
 const VARY: (&str, &str) = ("Vary", "Accept");
 
+/// The field of a 503: there is room as soon as other requests end.
+pub(super) const RETRY: (&str, &str) = ("Retry-After", "1");
+
 /// An answer of the host's own.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ErrorPage<'p> {

@@ -17,40 +17,25 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::deadlines::{Deadline, Deadlines, earlier};
+use super::finished::Finished;
 use super::io::ConnectionIo;
-use super::parked::Parked;
+use super::next::Next;
 use super::turns::{self, Policy, Turn};
-use super::websocket::{PendingUpgrade, WebSocket};
+use super::websocket::PendingUpgrade;
 use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
-use crate::exchange::{ClientLoss, Exchange};
+use crate::exchange::{ClientLoss, Exchange, ExchangeEnd};
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{self, CallError, Outcome};
 use crate::net::{PeerState, Timer};
 use crate::pump::Pump;
-use crate::response::{AfterResponse, Response};
+use crate::response::Response;
 use crate::routes::Route;
 use crate::worker::{ParkedPermit, Worker};
-
-pub(super) use handler_end::{explain, tell};
-pub(super) use middleware_gate::substitute;
 
 use body_deadline::BodyDeadline;
 use client_watch::ClientWatch;
 use middleware_gate::MiddlewareGate;
-
-/// What a 503 says: places are free as soon as other requests end.
-pub(super) const RETRY: (&str, &str) = ("Retry-After", "1");
-
-/// How an exchange ended where the connection did not end with it.
-pub(super) enum Served {
-    /// The response was sent; the next request can come.
-    Complete,
-    /// The handler left the response open, and what it wrote was sent.
-    LeftOpen(Box<Parked>),
-    /// The connection is a WebSocket from now on.
-    Upgraded(Box<WebSocket>),
-}
 
 /// The route for whose handler an exchange runs.
 pub(super) struct Caller<'c> {
@@ -136,36 +121,37 @@ where
     }
 
     /// Runs the exchange to its end.
-    pub(super) async fn run(&mut self) -> Result<Served, CloseReason> {
+    pub(super) async fn run(&mut self) -> Finished<Next> {
         turns::run(self).await;
         if let Some(gone) = self.peer_gone {
-            return Err(gone);
+            return Finished::client_gone(gone);
         }
-        if let Some(place) = self.parked.take() {
-            return Ok(self.kept(place));
+        if let Some(permit) = self.parked.take() {
+            return self.keep(permit);
         }
         if self.exchange.is_closed_by_handler() {
-            return Err(CloseReason::Handler);
+            return Finished::closing(ExchangeEnd::Closed, CloseReason::Handler);
         }
-        let (after, cut) = self.exchange.response(|response| (after(response), response.is_truncated()));
-        if cut || self.body_reader.is_done() {
-            return after;
+        let finished = self.exchange.response(|response| Finished::after(response, Next::Request));
+        if finished.end == ExchangeEnd::Truncated || self.body_reader.is_done() {
+            return finished;
         }
-        if after.is_ok() && self.body_reader.abandon(self.io.input) {
-            // In a box, as it is rare: it would be part of every exchange's future.
-            let stopping = self.io.stopping;
-            let drain = self.body_reader.drain(self.io.socket, self.io.input, self.io.timeouts.body);
-            let drained = Box::pin(async {
-                tokio::select! {
-                    biased;
-                    drained = drain => drained,
-                    () = stopping.wait() => false,
-                }
-            });
-            let drained = drained.await;
-            return if drained { Ok(Served::Complete) } else { Err(CloseReason::BodyUnread) };
+        // In a box, as it is rare: it would be part of every exchange's future.
+        if finished.next.is_ok() && self.body_reader.abandon(self.io.input) && Box::pin(self.drain_body()).await {
+            return finished;
         }
-        Err(CloseReason::BodyUnread)
+        Finished::closing(finished.end, CloseReason::BodyUnread)
+    }
+
+    /// Reads and drops the rest of the body. Whether that came to its end.
+    async fn drain_body(&mut self) -> bool {
+        let stopping = self.io.stopping;
+        let drain = self.body_reader.drain(self.io.socket, self.io.input, self.io.timeouts.body);
+        tokio::select! {
+            biased;
+            drained = drain => drained,
+            () = stopping.wait() => false,
+        }
     }
 
     /// The handler's name and the request's number, for the log.
@@ -348,15 +334,5 @@ where
 
     fn timer(&mut self) -> &mut Timer {
         self.io.timer
-    }
-}
-
-/// What becomes of the connection after a response that is sent.
-pub(super) fn after(response: &Response) -> Result<Served, CloseReason> {
-    match (response.is_truncated(), response.connection()) {
-        (true, AfterResponse::Reset) => Err(CloseReason::TruncatedUnseen),
-        (true, AfterResponse::Close | AfterResponse::KeepAlive) => Err(CloseReason::Truncated),
-        (false, AfterResponse::KeepAlive) => Ok(Served::Complete),
-        (false, AfterResponse::Close | AfterResponse::Reset) => Err(CloseReason::NotPersistent),
     }
 }

@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use super::error_page::{ErrorPage, RenderedPage};
-use super::exchange_loop::RETRY;
+use super::error_page::{ErrorPage, RETRY, RenderedPage};
 use super::suggestions::{near_routes, routes_for_others};
 use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;

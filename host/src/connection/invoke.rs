@@ -5,10 +5,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Connection;
 use super::chain;
-use super::exchange_loop::{Caller, ExchangeLoop, RETRY, Served};
+use super::client::Client;
+use super::error_page::RETRY;
+use super::exchange_loop::{Caller, ExchangeLoop};
+use super::finished::Finished;
 use super::host_response::HostResponse;
+use super::next::Next;
+use super::reply::reply;
 use super::request_framing::RequestFraming;
 use super::request_log::RequestLog;
 use super::websocket::PendingUpgrade;
@@ -74,110 +78,109 @@ fn admit<'p>(
     }
 }
 
-impl Connection {
-    /// Calls a route's chain and its target. With a `host_response` that is sent in the target's place. If the request is
-    /// not admitted, says so to the client.
-    #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
-    pub(super) fn call<'c>(
-        &'c mut self,
-        terms: RequestFraming,
-        route: Arc<Route>,
-        request: Box<Request>,
-        host_response: Option<Box<HostResponse<'c>>>,
-    ) -> impl Future<Output = Result<Served, CloseReason>> + Send + 'c {
-        async move {
-            let worker = self.worker.clone();
-            let Admitted { accept, decoder, guarded, _admission } =
-                match admit(&terms, &route, &request.head, host_response.is_none(), &worker) {
-                    Ok(admitted) => admitted,
-                    Err(refusal) => return Box::pin(self.reply(&terms, Some(&request.head), refusal)).await,
-                };
-            let _serving = worker.serving();
-            let ExchangeParts { exchange, id, body_reader, pump, upgrade, request_log } =
-                self.set_up(&terms, &route, request, decoder, accept);
-            let settings = &route.options.settings;
-            let invocation = route.invocation(exchange.clone(), id);
-            let io = self.io(&worker.config().timeouts);
-            let caller = Caller { route: &route, id, worker: &worker, upgrade };
-            let mut served = match host_response {
-                None if !guarded => {
-                    let handler = std::pin::pin!(Some(route.target.call(invocation)));
-                    let mut exchange_loop =
-                        ExchangeLoop::new(io, exchange.clone(), handler, Some(caller), body_reader, pump);
-                    if settings.reuse == 1 && worker.gathers() {
-                        exchange_loop.yield_first();
-                    }
-                    exchange_loop.run().await
-                }
-                host_response => {
-                    let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
-                    let mut handler = Box::pin(Some(chain::on_request(&route, invocation, host_response)));
-                    let mut exchange_loop =
-                        ExchangeLoop::new(io, exchange.clone(), handler.as_mut(), Some(caller), body_reader, pump);
-                    exchange_loop.hold_head(review);
-                    Box::pin(exchange_loop.run()).await
-                }
+/// Calls a route's chain and its target. With a `host_response` that is sent in the target's place. If the request is
+/// not admitted, says so to the client.
+#[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
+pub(super) fn invoke<'c>(
+    client: &'c mut Client,
+    terms: RequestFraming,
+    route: Arc<Route>,
+    request: Box<Request>,
+    host_response: Option<Box<HostResponse<'c>>>,
+) -> impl Future<Output = Result<Next, CloseReason>> + Send + 'c {
+    async move {
+        let worker = client.worker.clone();
+        let Admitted { accept, decoder, guarded, _admission } =
+            match admit(&terms, &route, &request.head, host_response.is_none(), &worker) {
+                Ok(admitted) => admitted,
+                Err(refusal) => return Box::pin(reply(client, &terms, Some(&request.head), refusal)).await,
             };
-            match &mut served {
-                Ok(Served::LeftOpen(parked)) => parked.watch(settings, &self.socket, request_log),
-                served => request_log.into_iter().for_each(|request_log| request_log.close(served)),
-            }
-            buffers::return_output(exchange.response(Response::take_buffer));
-            served
-        }
-    }
-
-    /// Makes the exchange of a request. Not part of [`Self::call`], whose future would hold what it is made of.
-    fn set_up(
-        &mut self,
-        terms: &RequestFraming,
-        route: &Arc<Route>,
-        request: Box<Request>,
-        decoder: BodyDecoder,
-        accept: Option<AcceptKey>,
-    ) -> ExchangeParts {
+        let _serving = worker.serving();
+        let ExchangeParts { exchange, id, body_reader, pump, upgrade, request_log } =
+            set_up(client, &terms, &route, request, decoder, accept);
         let settings = &route.options.settings;
-        let Pacers { download, upload } =
-            route.rates.pacers(&route.mount.name, self.peer.client_key(), &mut self.rate_budgets);
-        let worker = &self.worker;
-        let measured = terms.arrival.and_then(|arrival| self.measured(arrival));
-        let mut exchange = exchange(terms, settings, request, measured);
-        exchange.allow_push(worker.hub().clone(), route.topic_user.clone(), settings.push);
-        if download.is_none() {
-            exchange.send_through(self.socket.clone());
-        }
-        let exchange = Arc::new(exchange);
-        let id = worker.next_id();
-        let request_log = terms.arrival.and_then(|_| {
-            let head = exchange.request().map(|request| &request.head);
-            self.request_log(&exchange, terms, head, Some(&route.mount.name), id)
-        });
-        // A handshake has no body, but messages come after it.
-        let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
-        let upgrade =
-            accept.map(|accept| Box::new(PendingUpgrade::new(accept, &exchange, route, worker, id, of_messages)));
-        let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
-        let body_reader = BodyReader::new(decoder, piece, upload, terms.awaits_continue, &worker.config().timeouts);
-        ExchangeParts {
-            exchange,
-            id,
-            body_reader,
-            pump: Pump::new(download, &worker.config().timeouts),
-            upgrade,
-            request_log,
-        }
-    }
-
-    /// What measures an exchange from here on, whose head was complete at `arrival`.
-    fn measured(&self, arrival: Instant) -> Option<Measured> {
-        let meter = self.worker.meter()?;
-        meter.add(Stage::Queued, arrival.elapsed());
-        let timing = match self.worker.audience() {
-            ErrorDetail::Public => Timing::Untold,
-            ErrorDetail::Development => Timing::Told,
+        let invocation = route.invocation(exchange.clone(), id);
+        let io = client.io();
+        let caller = Caller { route: &route, id, worker: &worker, upgrade };
+        let Finished { end, mut next } = match host_response {
+            None if !guarded => {
+                let handler = std::pin::pin!(Some(route.target.call(invocation)));
+                let mut exchange_loop =
+                    ExchangeLoop::new(io, exchange.clone(), handler, Some(caller), body_reader, pump);
+                if settings.reuse == 1 && worker.gathers() {
+                    exchange_loop.yield_first();
+                }
+                exchange_loop.run().await
+            }
+            host_response => {
+                let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
+                let mut handler = Box::pin(Some(chain::on_request(&route, invocation, host_response)));
+                let mut exchange_loop =
+                    ExchangeLoop::new(io, exchange.clone(), handler.as_mut(), Some(caller), body_reader, pump);
+                exchange_loop.hold_head(review);
+                Box::pin(exchange_loop.run()).await
+            }
         };
-        Some(Measured { meter, timing })
+        match &mut next {
+            Ok(Next::Parked(parked)) => parked.watch(settings, &client.socket, request_log),
+            Ok(Next::Request | Next::WebSocket(_)) | Err(_) => {
+                request_log.into_iter().for_each(|request_log| request_log.close(end));
+            }
+        }
+        buffers::return_output(exchange.response(Response::take_buffer));
+        next
     }
+}
+
+/// Makes the exchange of a request. Not part of [`invoke`], whose future would hold what it is made of.
+fn set_up(
+    client: &mut Client,
+    terms: &RequestFraming,
+    route: &Arc<Route>,
+    request: Box<Request>,
+    decoder: BodyDecoder,
+    accept: Option<AcceptKey>,
+) -> ExchangeParts {
+    let settings = &route.options.settings;
+    let Pacers { download, upload } =
+        route.rates.pacers(&route.mount.name, client.peer.client_key(), &mut client.rate_budgets);
+    let worker = &client.worker;
+    let measured = terms.arrival.and_then(|arrival| measured(client, arrival));
+    let mut exchange = exchange(terms, settings, request, measured);
+    exchange.allow_push(worker.hub().clone(), route.topic_user.clone(), settings.push);
+    if download.is_none() {
+        exchange.send_through(client.socket.clone());
+    }
+    let exchange = Arc::new(exchange);
+    let id = worker.next_id();
+    let request_log = terms.arrival.and_then(|_| {
+        let head = exchange.request().map(|request| &request.head);
+        RequestLog::follow(client, &exchange, terms, head, Some(&route.mount.name), id)
+    });
+    // A handshake has no body, but messages come after it.
+    let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
+    let upgrade = accept.map(|accept| Box::new(PendingUpgrade::new(accept, &exchange, route, worker, id, of_messages)));
+    let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
+    let body_reader = BodyReader::new(decoder, piece, upload, terms.awaits_continue, &worker.config().timeouts);
+    ExchangeParts {
+        exchange,
+        id,
+        body_reader,
+        pump: Pump::new(download, &worker.config().timeouts),
+        upgrade,
+        request_log,
+    }
+}
+
+/// What measures an exchange from here on, whose head was complete at `arrival`.
+fn measured(client: &Client, arrival: Instant) -> Option<Measured> {
+    let meter = client.worker.meter()?;
+    meter.add(Stage::Queued, arrival.elapsed());
+    let timing = match client.worker.audience() {
+        ErrorDetail::Public => Timing::Untold,
+        ErrorDetail::Development => Timing::Told,
+    };
+    Some(Measured { meter, timing })
 }
 
 /// The answer to a request that opens no WebSocket where the route takes only those.

@@ -9,14 +9,15 @@ use std::sync::LazyLock;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::Connection;
+use super::client::Client;
 use super::deadlines::{Deadline, Deadlines};
-use super::error_page::ErrorPage;
-use super::exchange_loop::{RETRY, Served, after};
+use super::error_page::{ErrorPage, RETRY};
+use super::finished::Finished;
 use super::request_log::RequestLog;
 use super::turns::{self, Policy, Turn};
 use crate::clock;
 use crate::close_reason::CloseReason;
+use crate::exchange::ExchangeEnd;
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::status;
 use crate::http1::chunk::Chunk;
@@ -77,8 +78,6 @@ struct ParkedLoop<'c, S> {
     reached: Pin<&'c mut S>,
 }
 
-type ParkedTurn = Turn<Result<Served, CloseReason>>;
-
 impl Parked {
     /// A response that a handler has left open, with what it wrote sent.
     pub(super) fn new(mut response: Response, subscriber: Option<Subscriber>, pump: Pump, place: ParkedPermit) -> Self {
@@ -106,7 +105,7 @@ impl Parked {
     /// Watches over it as the options of its route have it, and follows it to the access log.
     pub(super) fn watch(&mut self, settings: &Settings, socket: &Stream, request_log: Option<Box<RequestLog>>) {
         self.request_log = request_log;
-        self.request_log();
+        self.update_log();
         self.park_timeout = settings.park_timeout;
         match settings.heartbeat {
             Some(every) if self.takes_comments => self.comments = Some(every),
@@ -115,14 +114,31 @@ impl Parked {
         }
     }
 
+    /// Goes on with the response until it is sent, or only the end of the connection is left.
+    pub(super) async fn serve(mut self: Box<Self>, client: &mut Client) -> Result<(), CloseReason> {
+        if !std::mem::take(&mut client.input).is_empty() {
+            self.response.forbid_keep_alive();
+        }
+        let stopping = client.worker.stopping();
+        let reached = std::pin::pin!(stopping.wait());
+        let (socket, timer) = (&client.socket, &mut client.timer);
+        let parked_loop = &mut ParkedLoop { parked: &mut self, socket, timer, stopping, reached };
+        let Finished { end, next } = turns::run(parked_loop).await;
+        self.update_log();
+        if let Some(request_log) = self.request_log.take() {
+            request_log.close(end);
+        }
+        next
+    }
+
     /// One turn of what is published and what is sent.
-    fn turn(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<ParkedTurn, CloseReason> {
+    fn turn(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<Turn<Finished<()>>, Finished<()>> {
         let has_read = self.watch_client(cx, socket)?;
         self.feed(cx)?;
         let output = ParkedOutput { response: &mut self.response, chunks: &mut self.chunks };
         match self.pump.poll(cx, socket, output) {
             Poll::Ready(sent) => {
-                sent.map_err(|_| CloseReason::ClientGone)?;
+                sent.map_err(|_| Finished::client_gone(CloseReason::ClientGone))?;
                 if self.response.is_over() {
                     return Ok(Turn::End(self.ended()));
                 }
@@ -139,20 +155,20 @@ impl Parked {
 
     /// Notices a client that goes. What it sends is dropped, and no next request can be found after it. Whether it has
     /// sent something.
-    fn watch_client(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<bool, CloseReason> {
+    fn watch_client(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<bool, Finished<()>> {
         match socket.poll_discard(cx) {
-            Poll::Ready(Ok(0)) => Err(CloseReason::ClientClosed),
+            Poll::Ready(Ok(0)) => Err(Finished::closing(ExchangeEnd::LeftOpen, CloseReason::ClientClosed)),
             Poll::Ready(Ok(_)) => {
                 self.response.forbid_keep_alive();
                 Ok(true)
             }
-            Poll::Ready(Err(_)) => Err(CloseReason::ClientGone),
+            Poll::Ready(Err(_)) => Err(Finished::client_gone(CloseReason::ClientGone)),
             Poll::Pending => Ok(false),
         }
     }
 
     /// Takes the next chunks from the queue once those before are sent, or ends the response.
-    fn feed(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+    fn feed(&mut self, cx: &mut Context<'_>) -> Result<(), Finished<()>> {
         if self.response.is_over() || self.waiting() > 0 {
             return Ok(());
         }
@@ -167,7 +183,9 @@ impl Parked {
                     // More than was declared: what is there can never become the whole.
                     Err(_) => self.response.truncate(),
                 },
-                Poll::Ready(InboxItem::End(InboxEnd::Lagging)) => return Err(CloseReason::Lagging),
+                Poll::Ready(InboxItem::End(InboxEnd::Lagging)) => {
+                    return Err(Finished::client_gone(CloseReason::Lagging));
+                }
                 Poll::Ready(InboxItem::End(InboxEnd::Finished)) if self.chunks.is_empty() => self.finish(),
                 Poll::Ready(InboxItem::End(InboxEnd::Finished)) | Poll::Pending => break,
             }
@@ -177,10 +195,10 @@ impl Parked {
     }
 
     /// Notices that too much has queued behind what the client does not take.
-    fn watch_queue(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+    fn watch_queue(&mut self, cx: &mut Context<'_>) -> Result<(), Finished<()>> {
         let subscriber = self.subscriber.as_mut().filter(|_| !self.response.is_over());
         match subscriber.map(|subscriber| subscriber.poll_lagging(cx)) {
-            Some(Poll::Ready(())) => Err(CloseReason::Lagging),
+            Some(Poll::Ready(())) => Err(Finished::client_gone(CloseReason::Lagging)),
             Some(Poll::Pending) | None => Ok(()),
         }
     }
@@ -211,16 +229,19 @@ impl Parked {
         let _ = self.response.finish(clock::date());
     }
 
-    /// What becomes of the connection.
-    fn ended(&self) -> Result<Served, CloseReason> {
-        match (after(&self.response), self.ending) {
-            (Err(CloseReason::NotPersistent), Some(ParkedEnd::Stopping)) => Err(CloseReason::Stopping),
-            (ended, _) => ended,
+    /// How it has ended once all is sent.
+    fn ended(&self) -> Finished<()> {
+        let finished = Finished::after(&self.response, ());
+        match (finished.next, self.ending) {
+            (Err(CloseReason::NotPersistent), Some(ParkedEnd::Stopping)) => {
+                Finished::closing(ExchangeEnd::Stopped, CloseReason::Stopping)
+            }
+            (Ok(()) | Err(_), _) => finished,
         }
     }
 
     /// Brings what is to be logged up to what was sent.
-    fn request_log(&mut self) {
+    fn update_log(&mut self) {
         let unsent = self.chunks.bytes();
         if let Some(request_log) = &mut self.request_log {
             request_log.note(&self.response, unsent);
@@ -256,26 +277,8 @@ impl Parked {
     }
 }
 
-impl Connection {
-    /// Goes on with a response left open until it is sent, or only the end of the connection is left.
-    pub(super) async fn serve_parked(&mut self, mut parked: Box<Parked>) -> Result<Served, CloseReason> {
-        if !std::mem::take(&mut self.input).is_empty() {
-            parked.response.forbid_keep_alive();
-        }
-        let stopping = self.worker.stopping();
-        let reached = std::pin::pin!(stopping.wait());
-        let (socket, timer) = (&self.socket, &mut self.timer);
-        let served = turns::run(&mut ParkedLoop { parked: &mut parked, socket, timer, stopping, reached }).await;
-        parked.request_log();
-        if let Some(request_log) = parked.request_log.take() {
-            request_log.close(&served);
-        }
-        served
-    }
-}
-
 impl<S: Future<Output = ()>> Policy for ParkedLoop<'_, S> {
-    type End = Result<Served, CloseReason>;
+    type End = Finished<()>;
 
     const MAX_TURNS: usize = 8;
 
@@ -290,8 +293,8 @@ impl<S: Future<Output = ()>> Policy for ParkedLoop<'_, S> {
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> ParkedTurn {
-        self.parked.turn(cx, self.socket).unwrap_or_else(|reason| Turn::End(Err(reason)))
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn<Finished<()>> {
+        self.parked.turn(cx, self.socket).unwrap_or_else(Turn::End)
     }
 
     fn deadlines(&mut self, _: &mut Context<'_>) -> Deadlines {
@@ -308,7 +311,7 @@ impl<S: Future<Output = ()>> Policy for ParkedLoop<'_, S> {
 
     fn expire(&mut self, deadline: Deadline, _: &mut Context<'_>, now: Instant) -> Option<Self::End> {
         match deadline {
-            Deadline::WriteStall => return Some(Err(CloseReason::WriteTimeout)),
+            Deadline::WriteStall => return Some(Finished::client_gone(CloseReason::WriteTimeout)),
             Deadline::Idle => self.parked.end(ParkedEnd::Idle),
             Deadline::Heartbeat => self.parked.beat(self.socket, now),
             Deadline::Body | Deadline::Handler | Deadline::Close | Deadline::HalfClose | Deadline::Pacing => {}

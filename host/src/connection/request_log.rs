@@ -5,12 +5,13 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::exchange_loop::Served;
-use crate::close_reason::CloseReason;
-use crate::exchange::Exchange;
+use super::client::Client;
+use super::request_framing::RequestFraming;
+use crate::exchange::{Exchange, ExchangeEnd};
+use crate::http::head::RequestHead;
 use crate::meter::Cost;
 use crate::net::PeerAddress;
-use crate::observe::{EndedRequest, LoggedRequestLine, Observers, ResponseEnd};
+use crate::observe::{EndedRequest, LoggedRequestLine, Observers};
 use crate::response::Response;
 
 /// A request that is logged when this is closed, or dropped.
@@ -19,7 +20,7 @@ pub(super) struct RequestLog {
     observers: Observers,
     asking: RequestInfo,
     response: ResponseSource,
-    end: ResponseEnd,
+    end: ExchangeEnd,
 }
 
 /// Where it is known what was sent of a response, and what that cost.
@@ -41,22 +42,42 @@ struct Sent {
 
 /// What is known of a request before it is answered.
 #[derive(Debug)]
-pub(super) struct RequestInfo {
-    pub(super) client: PeerAddress,
+struct RequestInfo {
+    client: PeerAddress,
     /// None where the head could not be read.
-    pub(super) asked: Option<LoggedRequestLine>,
+    asked: Option<LoggedRequestLine>,
     /// When the head was complete, where it was.
-    pub(super) arrival: Option<Instant>,
+    arrival: Option<Instant>,
     /// None where the host answers by itself.
-    pub(super) route: Option<Arc<str>>,
+    route: Option<Arc<str>>,
     /// Its number.
-    pub(super) request: u64,
+    request: u64,
 }
 
 impl RequestLog {
-    /// Of a request whose response `exchange` has. Where it is dropped before it is closed the host has stopped.
-    pub(super) fn new(observers: Observers, exchange: Arc<Exchange>, asking: RequestInfo) -> Self {
-        Self { observers, asking, response: ResponseSource::Served(exchange), end: ResponseEnd::Stopped }
+    /// Follows a request whose response `exchange` has to the access log, if there is one. If it is dropped before it is
+    /// closed, the host has stopped.
+    pub(super) fn follow(
+        client: &Client,
+        exchange: &Arc<Exchange>,
+        terms: &RequestFraming,
+        head: Option<&RequestHead>,
+        route: Option<&Arc<str>>,
+        request: u64,
+    ) -> Option<Box<Self>> {
+        let observers = client.worker.observers();
+        if !observers.want_requests() {
+            return None;
+        }
+        let asking = RequestInfo {
+            client: client.peer.address(),
+            asked: head.map(LoggedRequestLine::of),
+            arrival: terms.arrival,
+            route: route.cloned(),
+            request,
+        };
+        let response = ResponseSource::Served(exchange.clone());
+        Some(Box::new(Self { observers: observers.clone(), asking, response, end: ExchangeEnd::Stopped }))
     }
 
     /// What was sent of a response that was left open, which is no longer where the others are. So many bytes of chunks
@@ -67,12 +88,8 @@ impl RequestLog {
     }
 
     /// The response has ended so.
-    pub(super) fn close(mut self, served: &Result<Served, CloseReason>) {
-        self.end = match served {
-            Ok(Served::Complete | Served::LeftOpen(_)) => ResponseEnd::Complete,
-            Ok(Served::Upgraded(_)) => ResponseEnd::Upgraded,
-            Err(reason) => ResponseEnd::from(*reason),
-        };
+    pub(super) fn close(mut self, end: ExchangeEnd) {
+        self.end = end;
     }
 }
 

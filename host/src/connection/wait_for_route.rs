@@ -8,47 +8,48 @@ use std::time::Instant;
 
 use arc_swap::Guard;
 
-use super::Connection;
+use super::client::Client;
 use super::io::watch_peer;
 use crate::close_reason::CloseReason;
 use crate::http::head::RequestHead;
 use crate::net::PeerState;
 use crate::routes::{Lookup, RouteTable};
 
-impl Connection {
-    /// The routes once they say for certain what answers; as they are where that takes too long or the server stops,
-    /// and for `OPTIONS *`, which no route answers.
-    pub(super) async fn wait_for_routes(&mut self, head: &RequestHead) -> Result<Guard<Arc<RouteTable>>, CloseReason> {
-        let until = Instant::now() + self.worker.config().timeouts.load;
-        let mut table = self.worker.routes();
-        while !head.is_for_server() && matches!(table.lookup(head.method(), head.path()), Lookup::Awaited) {
-            match self.wait_for_others(&table, until).await? {
-                WaitEnd::Others => table = self.worker.routes(),
-                WaitEnd::Enough => break,
-            }
+/// The routes once they say for certain what answers; as they are where that takes too long or the server stops,
+/// and for `OPTIONS *`, which no route answers.
+pub(super) async fn wait_for_routes(
+    client: &mut Client,
+    head: &RequestHead,
+) -> Result<Guard<Arc<RouteTable>>, CloseReason> {
+    let until = Instant::now() + client.worker.config().timeouts.load;
+    let mut table = client.worker.routes();
+    while !head.is_for_server() && matches!(table.lookup(head.method(), head.path()), Lookup::Awaited) {
+        match wait_for_others(client, &table, until).await? {
+            WaitEnd::Others => table = client.worker.routes(),
+            WaitEnd::Enough => break,
         }
-        Ok(table)
     }
+    Ok(table)
+}
 
-    /// Waits for other routes than `past`. A client that resets the connection meanwhile frees its place.
-    async fn wait_for_others(&mut self, past: &Arc<RouteTable>, until: Instant) -> Result<WaitEnd, CloseReason> {
-        let (socket, input, half_closed) = (&self.socket, &mut self.input, &mut self.half_closed);
-        let mut others = std::pin::pin!(self.worker.routes_after(past));
-        let mut stopping = std::pin::pin!(self.worker.stopping().wait());
-        std::future::poll_fn(|cx| {
-            if others.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(WaitEnd::Others));
-            }
-            if stopping.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(WaitEnd::Enough));
-            }
-            if watch_peer(cx, socket, input, half_closed) == Some(PeerState::Gone) {
-                return Poll::Ready(Err(CloseReason::ClientGone));
-            }
-            self.timer.poll(cx, until).map(|()| Ok(WaitEnd::Enough))
-        })
-        .await
-    }
+/// Waits for other routes than `past`. A client that resets the connection meanwhile frees its place.
+async fn wait_for_others(client: &mut Client, past: &Arc<RouteTable>, until: Instant) -> Result<WaitEnd, CloseReason> {
+    let (socket, input, half_closed) = (&client.socket, &mut client.input, &mut client.half_closed);
+    let mut others = std::pin::pin!(client.worker.routes_after(past));
+    let mut stopping = std::pin::pin!(client.worker.stopping().wait());
+    std::future::poll_fn(|cx| {
+        if others.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(WaitEnd::Others));
+        }
+        if stopping.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(WaitEnd::Enough));
+        }
+        if watch_peer(cx, socket, input, half_closed) == Some(PeerState::Gone) {
+            return Poll::Ready(Err(CloseReason::ClientGone));
+        }
+        client.timer.poll(cx, until).map(|()| Ok(WaitEnd::Enough))
+    })
+    .await
 }
 
 /// What ended a wait.

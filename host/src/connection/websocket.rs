@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::Connection;
+use super::client::Client;
 use super::deadlines::{Deadline, Deadlines, earlier};
-use super::exchange_loop::tell;
+use super::failure::tell;
 use super::io::ConnectionIo;
 use super::turns::{self, Policy, Turn};
 use crate::close_reason::CloseReason;
@@ -92,6 +92,13 @@ struct WebSocketLoop<'c, S> {
 type MessageCall = Pin<Box<dyn Future<Output = Result<MessageReply, CallError>> + Send>>;
 
 impl WebSocket {
+    /// Serves it to its end, and says why it has ended.
+    pub(super) async fn serve(mut self: Box<Self>, client: &mut Client) -> CloseReason {
+        let worker = client.worker.clone();
+        let stopping = std::pin::pin!(worker.stopping().wait());
+        turns::run(&mut WebSocketLoop { websocket: &mut self, io: client.io(), stopping }).await
+    }
+
     /// One turn of all that goes on. True where it changed something, so that another can too; an error is the end.
     fn turn(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         let answered = self.template.exchange.take_wake() && self.poll_call();
@@ -438,15 +445,5 @@ impl<S: Future<Output = ()>> Policy for WebSocketLoop<'_, S> {
 
     fn timer(&mut self) -> &mut Timer {
         self.io.timer
-    }
-}
-
-impl Connection {
-    /// Serves a WebSocket to its end, and says why it has ended.
-    pub(super) async fn serve_websocket(&mut self, mut websocket: Box<WebSocket>) -> CloseReason {
-        let worker = self.worker.clone();
-        let io = self.io(&worker.config().timeouts);
-        let stopping = std::pin::pin!(worker.stopping().wait());
-        turns::run(&mut WebSocketLoop { websocket: &mut websocket, io, stopping }).await
     }
 }

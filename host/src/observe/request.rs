@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::close_reason::CloseReason;
+use crate::exchange::ExchangeEnd;
 use crate::http::head::RequestHead;
 use crate::http::version::Version;
 use crate::meter::Cost;
@@ -32,7 +32,7 @@ pub struct EndedRequest {
     /// The number of the request, as in other lines of the log.
     pub request: u64,
     /// How the response ended.
-    pub end: ResponseEnd,
+    pub end: ExchangeEnd,
     /// From the complete head to the end. Zero if the head was not complete.
     pub took: Duration,
     /// The durations that are measured.
@@ -50,25 +50,6 @@ pub struct LoggedRequestLine {
     pub version: Version,
 }
 
-/// How a response ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResponseEnd {
-    /// All of it was sent.
-    Complete,
-    /// It is truncated: the handler failed in the middle of it.
-    Truncated,
-    /// The handler closed the connection.
-    Closed,
-    /// The client closed the connection, or did not keep up for too long.
-    ClientGone,
-    /// It was parked until its client closed the connection.
-    LeftOpen,
-    /// The connection became a WebSocket, whose bytes are not counted.
-    Upgraded,
-    /// The server stopped before its end.
-    Stopped,
-}
-
 impl LoggedRequestLine {
     /// The request line of a head.
     #[must_use]
@@ -77,42 +58,5 @@ impl LoggedRequestLine {
         // Targets are ASCII.
         let target = target.get(..MAX_TARGET).unwrap_or(target);
         Self { method: head.method().into(), target: target.into(), version: head.version() }
-    }
-}
-
-impl ResponseEnd {
-    /// One word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Truncated => "truncated",
-            Self::Closed => "closed",
-            Self::ClientGone => "client-gone",
-            Self::LeftOpen => "left-open",
-            Self::Upgraded => "upgraded",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-/// What the end of a connection says of its last response.
-impl From<CloseReason> for ResponseEnd {
-    fn from(reason: CloseReason) -> Self {
-        match reason {
-            CloseReason::Truncated | CloseReason::TruncatedUnseen => Self::Truncated,
-            CloseReason::Handler => Self::Closed,
-            CloseReason::ClientGone | CloseReason::WriteTimeout | CloseReason::Lagging => Self::ClientGone,
-            CloseReason::ClientClosed => Self::LeftOpen,
-            CloseReason::Stopping => Self::Stopped,
-            CloseReason::NotPersistent
-            | CloseReason::Idle
-            | CloseReason::HeadTimeout
-            | CloseReason::Refused
-            | CloseReason::BodyUnread
-            | CloseReason::Violation
-            | CloseReason::Failed
-            | CloseReason::Overloaded => Self::Complete,
-        }
     }
 }

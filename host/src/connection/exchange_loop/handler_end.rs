@@ -2,22 +2,16 @@
 //!
 //! It must not know how bytes are moved.
 
-use std::sync::Arc;
-
 use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
 
-use super::{ExchangeLoop, RETRY};
+use super::ExchangeLoop;
 use crate::clock;
 use crate::config::ErrorDetail;
-use crate::connection::error_page::ErrorPage;
-use crate::exchange::{ClientLoss, Exchange};
+use crate::connection::error_page::{ErrorPage, RETRY};
+use crate::connection::failure::{LINE, explain, tell};
 use crate::guest::{CallError, Outcome};
 use crate::http::status;
-use crate::log_quota::LogQuota;
-
-/// What a line about a handler takes of the log, about.
-const LINE: usize = 128;
 
 /// How the handler's end ends the response.
 #[derive(Debug)]
@@ -188,76 +182,4 @@ where
             page.write(asked, &fields).answer(response);
         });
     }
-}
-
-/// Tells the log why a guest gave no outcome, with its backtrace; where that has come again and again, later, and only how
-/// often. Those who develop are told each time.
-pub(in crate::connection) fn tell(
-    route: &str,
-    quota: &Arc<LogQuota>,
-    error_detail: ErrorDetail,
-    request: u64,
-    exchange: &Exchange,
-    error: &CallError,
-) {
-    if let (CallError::Deadline { backtrace }, Some(lost)) = (error, exchange.lost()) {
-        if quota.admit(route, LINE + backtrace.len()) {
-            tell_lost(route, request, lost, backtrace);
-        }
-        return;
-    }
-    if error_detail == ErrorDetail::Public && !quota.admit_failure(route, request, error) {
-        return;
-    }
-    match exchange.middleware() {
-        Some(middleware) => {
-            tracing::error!(target: "handler", route, %middleware, request, "middleware {middleware} of {route} {error}");
-        }
-        None => tracing::error!(target: "handler", route, request, "handler {route} {error}"),
-    }
-}
-
-/// Tells the log that a guest had no more time because of its client: that is no failure of its own.
-fn tell_lost(route: &str, request: u64, lost: ClientLoss, backtrace: &str) {
-    match lost {
-        ClientLoss::Gone => {
-            tracing::info!(target: "handler", route, request, "handler {route} was ended: its client has gone{backtrace}");
-        }
-        ClientLoss::StoppedReading => {
-            tracing::info!(
-                target: "handler",
-                route,
-                request,
-                "handler {route} passed its timeout after its client had stopped reading{backtrace}"
-            );
-        }
-        ClientLoss::HalfClosed => {
-            tracing::info!(
-                target: "handler",
-                route,
-                request,
-                "handler {route} was ended: its client has sent its last byte, and was sent nothing within \
-                 --half-close-timeout{backtrace}"
-            );
-        }
-    }
-}
-
-/// The same for the page of those who develop, with what was printed last; nothing for all others.
-pub(in crate::connection) fn explain(
-    error_detail: ErrorDetail,
-    route: &str,
-    exchange: &Exchange,
-    error: &CallError,
-) -> String {
-    let told = match (error_detail, exchange.middleware()) {
-        (ErrorDetail::Public, _) => return String::new(),
-        (ErrorDetail::Development, Some(middleware)) => format!("middleware {middleware} of {route} {error}"),
-        (ErrorDetail::Development, None) => format!("handler {route} {error}"),
-    };
-    let printed = exchange.printed();
-    if printed.is_empty() {
-        return told;
-    }
-    format!("{told}\n\nIt had printed:\n  {}", printed.join("\n  "))
 }

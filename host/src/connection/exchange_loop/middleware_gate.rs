@@ -7,12 +7,10 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use super::handler_end::{HandlerEnd, explain};
-use super::{ExchangeLoop, RETRY};
-use crate::connection::error_page::ErrorPage;
-use crate::exchange::Exchange;
+use super::ExchangeLoop;
+use super::handler_end::HandlerEnd;
+use crate::connection::failure::{explain, substitute};
 use crate::guest::{CallError, Outcome};
-use crate::http::status;
 
 /// Those who see the head, as one future: the body of the failure that has taken the response's place, if one has.
 pub(in crate::connection) type HeadReview<'c> = Pin<Box<dyn Future<Output = Option<Bytes>> + Send + 'c>>;
@@ -104,20 +102,4 @@ where
             self.finish_with(ending);
         }
     }
-}
-
-/// Puts the answer of a failure in the place of what was made of the response, and gives its body.
-pub(in crate::connection) fn substitute(exchange: &Exchange, request: u64, code: u16, details: &str) -> Bytes {
-    let fields: &[(&str, &str)] = if code == 503 { &[RETRY] } else { &[] };
-    let asked = exchange.request().map(|request| request.head.values("accept"));
-    let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(request) };
-    let written = page.write(asked, fields);
-    exchange.clear_unsealed();
-    exchange.response(|response| {
-        if response.fields_mut().is_ok() {
-            // The head is not sent, and the fields are the host's own.
-            let _ = written.describe(response);
-        }
-    });
-    written.text.into()
 }

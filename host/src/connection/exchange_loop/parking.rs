@@ -1,7 +1,10 @@
 //! A handler leaves its response open: whether it may, and what of the exchange is kept.
 
-use super::{ExchangeLoop, Served};
+use super::ExchangeLoop;
+use crate::connection::finished::Finished;
+use crate::connection::next::Next;
 use crate::connection::parked::Parked;
+use crate::exchange::ExchangeEnd;
 use crate::guest::{CallError, Outcome};
 use crate::worker::{ParkedPermit, ParkingRefused};
 
@@ -63,11 +66,17 @@ where
         }
     }
 
-    /// What the connection is kept as.
-    pub(super) fn kept(&mut self, place: ParkedPermit) -> Served {
+    /// What the connection goes on with, for which it has a permit.
+    pub(super) fn keep(&mut self, permit: ParkedPermit) -> Finished<Next> {
         match self.caller.as_mut().and_then(|caller| caller.upgrade.take()) {
-            Some(upgrade) => Served::Upgraded(Box::new(upgrade.open(self.pump.take(), place))),
-            None => Served::LeftOpen(Box::new(self.park(place))),
+            Some(upgrade) => {
+                let websocket = Box::new(upgrade.open(self.pump.take(), permit));
+                Finished { end: ExchangeEnd::Upgraded, next: Ok(Next::WebSocket(websocket)) }
+            }
+            None => {
+                let parked = Box::new(self.park(permit));
+                Finished { end: ExchangeEnd::LeftOpen, next: Ok(Next::Parked(parked)) }
+            }
         }
     }
 

@@ -1,0 +1,98 @@
+//! A handler or middleware that fails: what the log, the client, and those who develop are told.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::error_page::{ErrorPage, RETRY};
+use crate::config::ErrorDetail;
+use crate::exchange::{ClientLoss, Exchange};
+use crate::guest::CallError;
+use crate::http::status;
+use crate::log_quota::LogQuota;
+
+/// What a line about a handler takes of the log, about.
+pub(super) const LINE: usize = 128;
+
+/// Tells the log why a guest gave no outcome, with its backtrace; where that has come again and again, later, and only how
+/// often. Those who develop are told each time.
+pub(super) fn tell(
+    route: &str,
+    quota: &Arc<LogQuota>,
+    error_detail: ErrorDetail,
+    request: u64,
+    exchange: &Exchange,
+    error: &CallError,
+) {
+    if let (CallError::Deadline { backtrace }, Some(lost)) = (error, exchange.lost()) {
+        if quota.admit(route, LINE + backtrace.len()) {
+            tell_lost(route, request, lost, backtrace);
+        }
+        return;
+    }
+    if error_detail == ErrorDetail::Public && !quota.admit_failure(route, request, error) {
+        return;
+    }
+    match exchange.middleware() {
+        Some(middleware) => {
+            tracing::error!(target: "handler", route, %middleware, request, "middleware {middleware} of {route} {error}");
+        }
+        None => tracing::error!(target: "handler", route, request, "handler {route} {error}"),
+    }
+}
+
+/// Tells the log that a guest had no more time because of its client: that is no failure of its own.
+fn tell_lost(route: &str, request: u64, lost: ClientLoss, backtrace: &str) {
+    match lost {
+        ClientLoss::Gone => {
+            tracing::info!(target: "handler", route, request, "handler {route} was ended: its client has gone{backtrace}");
+        }
+        ClientLoss::StoppedReading => {
+            tracing::info!(
+                target: "handler",
+                route,
+                request,
+                "handler {route} passed its timeout after its client had stopped reading{backtrace}"
+            );
+        }
+        ClientLoss::HalfClosed => {
+            tracing::info!(
+                target: "handler",
+                route,
+                request,
+                "handler {route} was ended: its client has sent its last byte, and was sent nothing within \
+                 --half-close-timeout{backtrace}"
+            );
+        }
+    }
+}
+
+/// The same for the page of those who develop, with what was printed last; nothing for all others.
+pub(super) fn explain(error_detail: ErrorDetail, route: &str, exchange: &Exchange, error: &CallError) -> String {
+    let told = match (error_detail, exchange.middleware()) {
+        (ErrorDetail::Public, _) => return String::new(),
+        (ErrorDetail::Development, Some(middleware)) => format!("middleware {middleware} of {route} {error}"),
+        (ErrorDetail::Development, None) => format!("handler {route} {error}"),
+    };
+    let printed = exchange.printed();
+    if printed.is_empty() {
+        return told;
+    }
+    format!("{told}\n\nIt had printed:\n  {}", printed.join("\n  "))
+}
+
+/// Puts the answer of a failure in the place of what was made of the response, and gives its body.
+pub(super) fn substitute(exchange: &Exchange, request: u64, code: u16, details: &str) -> Bytes {
+    let fields: &[(&str, &str)] = if code == 503 { &[RETRY] } else { &[] };
+    let asked = exchange.request().map(|request| request.head.values("accept"));
+    let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(request) };
+    let written = page.write(asked, fields);
+    exchange.clear_unsealed();
+    exchange.response(|response| {
+        if response.fields_mut().is_ok() {
+            // The head is not sent, and the fields are the host's own.
+            let _ = written.describe(response);
+        }
+    });
+    written.text.into()
+}

@@ -1,0 +1,82 @@
+//! Answers that the host gives by itself, without a route.
+
+use std::sync::Arc;
+
+use super::client::Client;
+use super::error_page::RETRY;
+use super::exchange_loop::ExchangeLoop;
+use super::finished::Finished;
+use super::host_response::HostResponse;
+use super::next::Next;
+use super::request_framing::{LAST, RequestFraming};
+use super::request_log::RequestLog;
+use crate::body_reader::BodyReader;
+use crate::close_reason::CloseReason;
+use crate::exchange::Exchange;
+use crate::guest::{CallError, Outcome};
+use crate::http::head::RequestHead;
+use crate::http1::decode::BodyDecoder;
+use crate::http1::encoder::{Http1Encoder, Http1Options};
+use crate::http1::head::HeadError;
+use crate::net::buffers;
+use crate::pump::Pump;
+use crate::response::{Response, ResponseOptions};
+
+/// The size of a piece where no route says otherwise.
+const PIECE: usize = 16 * 1024;
+
+/// The invocation of an exchange that has none.
+type NoHandler = std::future::Pending<Result<Outcome, CallError>>;
+
+/// Answers a head that cannot be read, which is of a HEAD request or not. What follows it cannot be read either.
+pub(super) async fn refuse_head(client: &mut Client, error: HeadError, head_only: bool) -> Result<Next, CloseReason> {
+    tracing::debug!(target: "connection", peer = %client.peer, status = error.status(), "request refused: {error}");
+    let terms = RequestFraming { head_only, ..LAST };
+    reply(client, &terms, None, HostResponse::of_wrong(error.status(), &error)).await
+}
+
+/// Answers a head that was begun and did not come to its end in time (RFC 9110 section 15.5.9).
+pub(super) async fn answer_head_timeout(client: &mut Client, head_only: bool) -> Result<Next, CloseReason> {
+    let terms = RequestFraming { head_only, ..LAST };
+    let refusal = HostResponse::new(408, CloseReason::HeadTimeout.explain()).last(CloseReason::HeadTimeout);
+    reply(client, &terms, None, refusal).await
+}
+
+/// Answers a connection that there is no room for.
+pub(super) async fn answer_overload(client: &mut Client) -> Result<Next, CloseReason> {
+    let reason = CloseReason::Overloaded;
+    reply(client, &LAST, None, HostResponse::new(503, reason.explain()).with(RETRY).last(reason)).await
+}
+
+/// Sends an answer of the host's own, and sees to the request's body. `head` is there where it could be read.
+pub(super) async fn reply(
+    client: &mut Client,
+    terms: &RequestFraming,
+    head: Option<&RequestHead>,
+    refusal: HostResponse<'_>,
+) -> Result<Next, CloseReason> {
+    let decoder = BodyDecoder::new(terms.framing, u64::MAX);
+    let worker = client.worker.clone();
+    let timeouts = &worker.config().timeouts;
+    let mut body_reader = BodyReader::new(decoder, PIECE, None, terms.awaits_continue, timeouts);
+    let keep_alive = body_reader.abandon(&mut client.input) && terms.keep_alive && refusal.last.is_none();
+    let options =
+        ResponseOptions { head_only: terms.head_only, status: refusal.status, coalesce: 0, buffer_size: PIECE };
+    let framing = Http1Options { version: terms.version, keep_alive, chunked: false, buffer_size: PIECE };
+    let mut response = Response::new(options, b"", Http1Encoder::new(framing, buffers::take_output()));
+    let id = worker.next_id();
+    refusal.write(head, id).replace(&mut response);
+    let exchange = Arc::new(Exchange::answered(response));
+    let request_log = RequestLog::follow(client, &exchange, terms, head, None, id);
+    let io = client.io();
+    let handler = std::pin::pin!(None::<NoHandler>);
+    let mut exchange_loop = ExchangeLoop::new(io, exchange, handler, None, body_reader, Pump::new(None, timeouts));
+    let Finished { end, next } = exchange_loop.run().await;
+    if let Some(request_log) = request_log {
+        request_log.close(end);
+    }
+    match (next, refusal.last) {
+        (Err(CloseReason::NotPersistent | CloseReason::BodyUnread), Some(reason)) => Err(reason),
+        (next, _) => next,
+    }
+}
