@@ -155,7 +155,7 @@ fn the_book_explains_every_end_of_a_request_that_the_access_log_names() {
     let source = Page::read("host/src/observe/request.rs").text;
     let named: BTreeSet<&str> =
         source.split(" => \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
-    let page = Page::read("docs/src/seen.md");
+    let page = Page::read("docs/src/diagnostics.md");
     let lines = page.prose().map(|(_, line)| line).skip_while(|line| !line.starts_with("| `end` |")).skip(1);
     let rows = lines.map_while(|line| line.strip_prefix('|'));
     let explained: BTreeSet<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
