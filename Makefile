@@ -65,7 +65,8 @@ $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 # In two runs: together, features that only tests need would build wasmtime a second time.
 test: target curl proxies $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
 	$(CARGO) test --locked --release --package host --package host-protocol
-	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package wit-package
+	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
+		--package wit-package
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
 
 test-languages: target guests ## Run the tests of handlers in other languages than Rust, installing their tools
@@ -98,8 +99,8 @@ test-proxies: target proxies ## Test the book's recipes for proxies, installing 
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --release --package host --package host-protocol --package artifacts --all-targets -- -D warnings
-	$(CARGO) clippy --locked --release --package guest-sdk --package guest-sdk-macros --package wit-package \
-		--all-targets -- -D warnings
+	$(CARGO) clippy --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
+		--package wit-package --all-targets -- -D warnings
 	$(CARGO) clippy --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
 		$(addprefix --package ,$(EXAMPLES)) --package guests --lib --examples -- -D warnings
 	$(CARGO) fmt --manifest-path host/fuzz/Cargo.toml --check
@@ -111,7 +112,8 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 		--package wasi-http-hello --package wasi-http-p3-hello -- -D warnings
 	@sha256sum --check --quiet examples/bindings.sha256 || { echo "examples/bindings makes those of this world" >&2; exit 1; }
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host --package host-protocol
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros \
+		--package guest-sdk-options
 
 book: ## Make pages of the book in target/book, installing mdBook; `make test` tests what it says
 	@docs/install
@@ -121,7 +123,7 @@ wit: ## Build the WIT package as one file in wit/ of the target directory
 	$(CARGO) run --locked --quiet --release --package wit-package -- wit $(BUILD)/wit
 
 package: wit target ## Build what is published: the WIT package, the SDK's crates from a clean tree, and their docs
-	$(CARGO) package --locked --package guest-sdk-macros --package guest-sdk
+	$(CARGO) package --locked --package guest-sdk-options --package guest-sdk-macros --package guest-sdk
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
 		--no-deps --package guest-sdk
 

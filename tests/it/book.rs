@@ -68,6 +68,7 @@ fn every_chapter_is_followed_and_none_is_outside_the_book() {
 #[test]
 fn what_is_made_from_the_tree_is_not_stale() {
     PAGES.iter().for_each(|place| generated::renew(&Page::read(place)));
+    generated::renew_options_of_the_macro();
 }
 
 #[test]

@@ -18,22 +18,11 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `path` | the path to answer at, or a list of them: `"/hello"`, `"/page/{id}"`, `"/files/{*rest}"`. Without it the path follows from the file's place in the routes directory |
 /// | `method`, or `methods` | the method to answer, or a list of them. Without it: every method |
-/// | `chunked` | boolean: `false` never sends the chunked coding |
-/// | `rate`, `upload_rate` | bytes/s to and from each client; 0 is unlimited |
-/// | `rate_scope` | `"client"` or `"connection"`: what has a rate of its own |
-/// | `burst` | bytes that may go before the rate holds, 1 or more |
-/// | `buffer_size` | bytes that are processed at a time, from 1 to 1,048,576 |
-/// | `stream` | boolean: `false` gathers what is written until half of `buffer_size` |
-/// | `reuse` | requests that one instance serves, one after the other, 1 or more. Above 1 your handler sees what earlier requests, of any client, left in its memory |
-/// | `status` | the status, from 200 to 599 |
-/// | `content_type` | the field `content-type` |
-/// | `max_body` | bytes that the request's body may have |
-/// | `timeout` | seconds, with a fraction or without, above 0 and at most 86,400 |
-/// | `memory` | bytes of the instance's memories together, from 65,536 to 4,294,967,296 |
-/// | `concurrency` | invocations at once; 0 is unlimited |
-/// | `websocket` | boolean: `true` takes WebSockets and no other request; see `#[on_message]` |
-/// | `max_message` | bytes that a message of a WebSocket may have, from 1 to 67,108,864 |
 /// | any other name | an option of the handler's own: a boolean, an integer, a float, a string, or a list of one of these |
+///
+/// The options of the host are arguments too. `*` marks a limit, which a handler can lower and not raise:
+///
+#[doc = include_str!("../options.md")]
 ///
 /// All mistakes are reported at once, each at its word.
 #[proc_macro_attribute]

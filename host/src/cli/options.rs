@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use host::config::Compiling;
-use host::options::{BUILTINS, Builtin, Value};
+use host::options::{BUILTINS, Builtin, Value, parse};
 use host::routes::Declare;
 
 /// What is served, and how it is loaded.
@@ -141,7 +141,7 @@ impl FromArgMatches for OptionFlags {
 fn flag(builtin: &'static Builtin) -> Arg {
     let default = builtin.default.map(|preset| format!(" [default: {}]", Value::from(preset)));
     let parse = move |text: &str| {
-        let value = builtin.parse(text);
+        let value = parse(builtin, text);
         if builtin.accepts(&value) { Ok(value) } else { Err(format!("expected {}", builtin.expected())) }
     };
     Arg::new(builtin.name)

@@ -49,6 +49,18 @@ pub fn renew(page: &Page) {
     }
 }
 
+/// Compares the table of options in the documentation of `#[handler]` with what it should be, or writes it.
+#[track_caller]
+pub fn renew_options_of_the_macro() {
+    let file = Path::new(ROOT).join("guest-sdk/macros/options.md");
+    if updates() {
+        fs::write(file, options()).expect("the table can be written");
+    } else {
+        let there = fs::read_to_string(file).expect("the table is there");
+        assert!(there == options(), "guest-sdk/macros/options.md is stale: UPDATE_BOOK=1 makes it anew");
+    }
+}
+
 /// A block that copies a file, from its comment on; the language is that of the file's ending.
 fn fenced(place: &str, text: &str) -> String {
     let language = match Path::new(place).extension().and_then(|ending| ending.to_str()) {

@@ -41,7 +41,8 @@ fn the_package_has_every_world_interface_and_comment_of_the_text() -> anyhow::Re
 fn the_crates_to_publish_bring_the_world_their_licence_and_their_readme() -> anyhow::Result<()> {
     for (name, places) in [
         ("guest-sdk", &["LICENSE", "README.md", "wit/world.wit", "src/bindings.rs"][..]),
-        ("guest-sdk-macros", &["LICENSE", "README.md", "src/lib.rs"]),
+        ("guest-sdk-macros", &["LICENSE", "README.md", "options.md", "src/lib.rs"]),
+        ("guest-sdk-options", &["LICENSE", "README.md", "src/lib.rs"]),
     ] {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["package", "--list", "--allow-dirty", "--offline", "--package", name]).current_dir(root());

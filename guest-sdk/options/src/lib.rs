@@ -1,0 +1,344 @@
+//! The options that Vibrato gives every route: the one table of their names, ranges, defaults and help.
+//!
+//! The flags of the host, its route files, `host routes`, the macro `#[handler]` and the documentation all read it:
+//! nothing else repeats a range or a default. It depends on nothing, and does not know where a value came from.
+
+use std::fmt;
+use std::time::Duration;
+
+/// One of the host's own options.
+#[derive(Debug)]
+pub struct Builtin {
+    /// Its name, as in `NAME.toml`.
+    pub name: &'static str,
+    /// The values it accepts.
+    pub kind: OptionKind,
+    /// The value it has where nobody sets one; none where that follows from the request or from other options.
+    pub default: Option<Preset>,
+    /// Whether a component's value is held below the operator's.
+    pub limit: Limit,
+    /// What it does, in one line.
+    pub help: &'static str,
+}
+
+/// The values that an option accepts. Its `Display` says them in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionKind {
+    /// `true` or `false`
+    Boolean,
+    /// A whole number, both ends included.
+    Integer {
+        /// The smallest accepted.
+        least: i64,
+        /// The largest accepted; `i64::MAX` stands for no bound.
+        most: i64,
+    },
+    /// A number of seconds, whole or not, above 0.
+    Seconds {
+        /// The largest accepted.
+        most: u32,
+    },
+    /// A non-empty field value (RFC 9110 section 5.5) of visible ASCII, spaces and tabs.
+    FieldValue,
+    /// One of two words.
+    Either(&'static str, &'static str),
+}
+
+/// A default, in a form that a static table can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// `true` or `false`
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Text.
+    Text(&'static str),
+}
+
+/// Whether the operator's value for an option is a limit, which a component can lower and not raise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// It is not: a component is free to choose.
+    No,
+    /// It is, and a smaller number is stricter.
+    Yes,
+    /// It is, and 0 is the loosest: unlimited.
+    ZeroIsUnlimited,
+}
+
+const NON_NEGATIVE: OptionKind = OptionKind::Integer { least: 0, most: i64::MAX };
+
+/// The host's own options, sorted by name.
+pub static BUILTINS: [Builtin; 26] = [
+    Builtin {
+        name: "buffer_size",
+        kind: OptionKind::Integer { least: 1, most: 1_048_576 },
+        default: Some(Preset::Integer(16_384)),
+        limit: Limit::No,
+        help: "bytes: bodies are read and written in pieces of at most this size",
+    },
+    Builtin {
+        name: "burst",
+        kind: OptionKind::Integer { least: 1, most: i64::MAX },
+        default: None,
+        limit: Limit::No,
+        help: "bytes that may pass at once under a rate; absent: one buffer_size or 10 ms of rate, whichever is more",
+    },
+    Builtin {
+        name: "chunked",
+        kind: OptionKind::Boolean,
+        default: None,
+        limit: Limit::No,
+        help: "whether a body may be sent in the chunked coding; absent: as the client's version allows",
+    },
+    Builtin {
+        name: "concurrency",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(0)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "invocations of the route that may run at a time",
+    },
+    Builtin {
+        name: "content_type",
+        kind: OptionKind::FieldValue,
+        default: Some(Preset::Text("text/html; charset=utf-8")),
+        limit: Limit::No,
+        help: "the content-type of a response whose handler sets none",
+    },
+    Builtin {
+        name: "cpu",
+        kind: OptionKind::Integer { least: 1, most: 86_400_000 },
+        default: Some(Preset::Integer(10_000)),
+        limit: Limit::Yes,
+        help: "milliseconds of processor time that an invocation may use; it is counted in steps of 5",
+    },
+    Builtin {
+        name: "heartbeat",
+        kind: OptionKind::Integer { least: 1, most: 86_400 },
+        default: None,
+        limit: Limit::No,
+        help: "seconds of silence after which the client of a response left open is probed; absent: never",
+    },
+    Builtin {
+        name: "log_rate",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(131_072)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "bytes a second that the log takes of what a route's handlers print and of the host's lines about them",
+    },
+    Builtin {
+        name: "max_body",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(67_108_864)),
+        limit: Limit::Yes,
+        help: "bytes that the body of a request may have",
+    },
+    Builtin {
+        name: "max_message",
+        kind: OptionKind::Integer { least: 1, most: 67_108_864 },
+        default: Some(Preset::Integer(65_536)),
+        limit: Limit::Yes,
+        help: "bytes that a message of a WebSocket's client may have",
+    },
+    Builtin {
+        name: "max_subscribers",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(0)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "connections of the route that may be subscribed to topics at once",
+    },
+    Builtin {
+        name: "max_topics",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(10_000)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "topics that may be there because connections of the route have subscribed to them",
+    },
+    Builtin {
+        name: "memory",
+        kind: OptionKind::Integer { least: 65_536, most: 4_294_967_296 },
+        default: Some(Preset::Integer(134_217_728)),
+        limit: Limit::Yes,
+        help: "bytes that the memories of one invocation may grow to, together",
+    },
+    Builtin {
+        name: "park_timeout",
+        kind: OptionKind::Seconds { most: 31_536_000 },
+        default: None,
+        limit: Limit::Yes,
+        help: "seconds without a published chunk after which a response left open is ended; absent: never",
+    },
+    Builtin {
+        name: "publish_rate",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(16_777_216)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "bytes a second that the route may publish, each chunk counting for at least 128; a second's worth at once",
+    },
+    Builtin {
+        name: "push_overflow",
+        kind: OptionKind::Either("disconnect", "drop-oldest"),
+        default: Some(Preset::Text("disconnect")),
+        limit: Limit::No,
+        help: "what happens past push_queue: the client is disconnected, or loses the oldest chunks",
+    },
+    Builtin {
+        name: "push_queue",
+        kind: OptionKind::Integer { least: 1, most: 67_108_864 },
+        default: Some(Preset::Integer(65_536)),
+        limit: Limit::Yes,
+        help: "bytes of published chunks that may wait for a client, each counting for at least 128",
+    },
+    Builtin {
+        name: "rate",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(0)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "bytes a second to each client",
+    },
+    Builtin {
+        name: "rate_scope",
+        kind: OptionKind::Either("client", "connection"),
+        default: Some(Preset::Text("client")),
+        limit: Limit::No,
+        help: "who shares a rate: all connections of a client, or each connection its own",
+    },
+    Builtin {
+        name: "reuse",
+        kind: OptionKind::Integer { least: 1, most: 4_294_967_295 },
+        default: Some(Preset::Integer(1)),
+        limit: Limit::Yes,
+        help: "requests that one instance serves, one after the other; above 1 they see what earlier ones left in it",
+    },
+    Builtin {
+        name: "share",
+        kind: OptionKind::Integer { least: 1, most: 100 },
+        default: None,
+        limit: Limit::Yes,
+        help: "per cent of what all routes share that the route may take alone, and of what others leave; absent: 50",
+    },
+    Builtin {
+        name: "status",
+        kind: OptionKind::Integer { least: 200, most: 599 },
+        default: Some(Preset::Integer(200)),
+        limit: Limit::No,
+        help: "the status of a response whose handler sets none",
+    },
+    Builtin {
+        name: "stream",
+        kind: OptionKind::Boolean,
+        default: Some(Preset::Boolean(true)),
+        limit: Limit::No,
+        help: "whether writes are sent as they come; false: gathered until half of buffer_size",
+    },
+    Builtin {
+        name: "timeout",
+        kind: OptionKind::Seconds { most: 86_400 },
+        default: Some(Preset::Integer(30)),
+        limit: Limit::Yes,
+        help: "seconds that an invocation may take",
+    },
+    Builtin {
+        name: "upload_rate",
+        kind: NON_NEGATIVE,
+        default: Some(Preset::Integer(0)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "bytes a second from each client",
+    },
+    Builtin {
+        name: "websocket",
+        kind: OptionKind::Boolean,
+        default: Some(Preset::Boolean(false)),
+        limit: Limit::No,
+        help: "whether the route takes WebSockets, and no other request",
+    },
+];
+
+/// A value that an option is given, as far as the table can tell values apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ValueRef<'v> {
+    /// `true` or `false`
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// Text.
+    Text(&'v str),
+    /// A list, which no option of the host takes.
+    List,
+}
+
+/// The host's own option of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Builtin> {
+    let index = BUILTINS.binary_search_by(|builtin| builtin.name.cmp(name)).ok()?;
+    Some(&BUILTINS[index])
+}
+
+impl Builtin {
+    /// Whether `value` is one that this option accepts.
+    #[must_use]
+    pub fn accepts<'v>(&self, value: impl Into<ValueRef<'v>>) -> bool {
+        self.kind.accepts(value.into())
+    }
+
+    /// What this option accepts, in words, after "expected" or "takes".
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match self.limit {
+            Limit::No | Limit::Yes => self.kind.to_string(),
+            Limit::ZeroIsUnlimited => format!("{}; 0 is unlimited", self.kind),
+        }
+    }
+}
+
+impl OptionKind {
+    fn accepts(self, value: ValueRef<'_>) -> bool {
+        match self {
+            Self::Boolean => matches!(value, ValueRef::Boolean(_)),
+            Self::Integer { least, most } => {
+                matches!(value, ValueRef::Integer(integer) if (least..=most).contains(&integer))
+            }
+            Self::Seconds { most } => {
+                value.seconds().is_some_and(|time| !time.is_zero() && time <= Duration::from_secs(most.into()))
+            }
+            Self::FieldValue => matches!(value, ValueRef::Text(text) if is_field_value(text)),
+            Self::Either(one, other) => matches!(value, ValueRef::Text(text) if text == one || text == other),
+        }
+    }
+}
+
+impl ValueRef<'_> {
+    /// A number of seconds as a duration; `None` if it is no number, is negative or does not fit.
+    #[must_use]
+    pub fn seconds(self) -> Option<Duration> {
+        match self {
+            Self::Integer(whole) => u64::try_from(whole).ok().map(Duration::from_secs),
+            Self::Float(float) => Duration::try_from_secs_f64(float).ok(),
+            Self::Boolean(_) | Self::Text(_) | Self::List => None,
+        }
+    }
+}
+
+impl fmt::Display for OptionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean => f.write_str("true or false"),
+            Self::Integer { least, most: i64::MAX } => write!(f, "a whole number, {least} or more"),
+            Self::Integer { least, most } => write!(f, "a whole number from {least} to {most}"),
+            Self::Seconds { most } => write!(f, "a number of seconds above 0 and up to {most}"),
+            Self::FieldValue => f.write_str("a field value: ASCII text, not empty, without control characters"),
+            Self::Either(one, other) => write!(f, "\"{one}\" or \"{other}\""),
+        }
+    }
+}
+
+/// A field value of RFC 9110 section 5.5, without `obs-text` and not empty.
+fn is_field_value(text: &str) -> bool {
+    let is_visible = |byte: u8| matches!(byte, b'\t' | b' '..=b'~');
+    !text.is_empty() && text.trim_matches([' ', '\t']).len() == text.len() && text.bytes().all(is_visible)
+}
+
+#[cfg(test)]
+mod tests;
