@@ -1,7 +1,8 @@
-//! Sockets: the streams of clients and what a connection needs to read from, write to and wait for one.
+//! Sockets: listeners, the streams that they accept, their peers, and the buffers and timers of a connection.
 //!
-//! Nobody else names a socket of the system or of the runtime, so that another transport is another variant of [`Stream`].
-//! It knows neither HTTP nor who reads and writes.
+//! All calls of the system and of the runtime about a socket are made here, and `clippy.toml` forbids the types for them
+//! anywhere else. So another transport, such as TLS or a Unix socket, is a variant of [`Stream`], [`Listener`] and [`Peer`],
+//! and no change of a caller. What a variant has to do is in the documentation of each method.
 
 mod bind;
 pub mod buffers;

@@ -108,7 +108,7 @@ fn mount(table: &RouteTable) -> Option<&Mount> {
 /// Sends a request and the end of all requests, so that a connection that a handler leaves open ends too.
 fn send(mut socket: &ClientStream, request: &[u8]) {
     // A handler that ends the connection early is seen by whoever reads.
-    let _ = socket.write_all(request).and_then(|()| socket.shutdown());
+    let _ = socket.write_all(request).and_then(|()| socket.shutdown_write());
 }
 
 impl Called {

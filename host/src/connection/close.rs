@@ -31,7 +31,7 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
         | CloseReason::Overloaded
         | CloseReason::Stopping => {}
     }
-    if socket.shutdown().is_err() || half_closed {
+    if socket.shutdown_write().is_err() || half_closed {
         return;
     }
     let config = worker.config();

@@ -361,7 +361,7 @@ fn takes_comments(response: &Response) -> bool {
 /// Lets the system probe a client that is silent for so long, and three times as often before it is given up. Where it
 /// cannot, the client is found to be gone when something is sent.
 fn probe(socket: &Stream, every: Duration) {
-    if let Err(error) = socket.probe(every) {
+    if let Err(error) = socket.set_keepalive(every) {
         tracing::debug!(target: "connection", "the system does not probe a connection: {error}");
     }
 }

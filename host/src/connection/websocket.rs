@@ -144,7 +144,7 @@ impl WebSocket {
         }
         if self.protocol.is_closed() {
             // Its close frame is answered. It need not wait for more, and what it has sent before is still heard.
-            let _ = io.socket.shutdown();
+            let _ = io.socket.shutdown_write();
         }
         self.peer_gone = true;
         self.reason = Some(reason);

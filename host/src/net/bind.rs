@@ -1,4 +1,4 @@
-//! The listeners that an operator asks for by address or name.
+//! Listeners for the addresses and names that an operator gives.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -8,22 +8,22 @@ use thiserror::Error;
 
 use super::Listener;
 
-/// Connections that the system keeps until they are accepted.
+/// How many completed connections the system keeps until they are accepted.
 const BACKLOG: i32 = 4096;
 
-/// How often a port that is free on one address of a name is tried on the others, before each has one of its own.
+/// How many free ports are tried on all addresses of a name, before each address gets one of its own.
 const ATTEMPTS: usize = 16;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// It is none.
+    /// The text is no address and no name of one.
     #[error("`--listen {name}` is no address; write host:port, as in 127.0.0.1:8000")]
     NoAddress {
         /// What was given.
         name: String,
     },
-    /// The system refuses.
+    /// The system does not allow it.
     #[error("cannot listen on {name}")]
     Refused {
         /// What was given.
@@ -34,12 +34,10 @@ pub enum BindError {
     },
 }
 
-/// Listens on every address of every name. Port 0 takes a free one, the same on all addresses of a name where it can be
-/// had.
+/// Listens on every address of every name. Port 0 is a free port, the same one on all addresses of a name if possible.
 ///
 /// # Errors
-/// A name that is no address, and what the system says of one that cannot be listened on. An address that this machine
-/// does not have is left out where the name has others.
+/// See [`BindError`]. An address that this machine does not have is skipped if the name has others.
 pub fn bind(names: &[String]) -> Result<Vec<Listener>, BindError> {
     let resolved = names.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
     let all: Vec<SocketAddr> = resolved.concat();

@@ -1,13 +1,13 @@
-//! Buffers that belong to a thread, so that a connection that waits holds none.
+//! Buffers of the current thread, so that a waiting connection holds none.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// How much is read at once while it is not known what comes.
+/// The size of the buffer for reads of unknown length.
 const READ_BYTES: usize = 16 * 1024;
 
-/// How many output buffers a thread keeps, and up to which size each.
+/// How many unused output buffers a thread keeps, and the largest capacity of each.
 const MAX_SPARE: usize = 64;
 const MAX_SPARE_BYTES: usize = 128 * 1024;
 
@@ -16,18 +16,18 @@ thread_local! {
     static OUTPUT: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends the thread's buffer for one read.
+/// Lends the thread's read buffer.
 #[inline]
 pub(super) fn with_read<R>(read: impl FnOnce(&mut [u8]) -> R) -> R {
     READ.with_borrow_mut(|buffer| read(buffer))
 }
 
-/// An empty buffer for a response.
+/// An empty buffer for the output of a response.
 pub fn take_output() -> BytesMut {
     OUTPUT.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-/// Gives a buffer back.
+/// Returns a buffer, to be used again.
 pub fn return_output(mut buffer: BytesMut) {
     buffer.clear();
     OUTPUT.with_borrow_mut(|spare| {

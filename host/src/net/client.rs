@@ -1,4 +1,4 @@
-//! The client's side of a connection, for a process that calls its own server.
+//! The client's side of a connection, for a command that calls a server of its own process.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -23,11 +23,11 @@ impl ClientStream {
         }
     }
 
-    /// Ends this side: the server reads its end, and may still send.
+    /// Shuts down the write direction. The server may still send.
     ///
     /// # Errors
     /// What the system says.
-    pub fn shutdown(&self) -> io::Result<()> {
+    pub fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
         }

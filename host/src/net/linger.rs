@@ -1,27 +1,28 @@
-//! The end of a connection to a client that may still be sending.
+//! The lingering close.
 
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::{Stream, Timer};
 
-/// How long a client is waited for that sends nothing.
+/// How long to wait for a client that sends nothing.
 pub const MAX_SILENCE: Duration = Duration::from_secs(2);
 
-/// How much a client may go on sending after its last response.
+/// How long and how many bytes a client may continue to send after its last response.
 #[derive(Debug, Clone, Copy)]
 pub struct LingerBounds {
-    /// For how long.
+    /// How long.
     pub duration: Duration,
-    /// For how long once the server stops.
+    /// How long from the shutdown of the server on.
     pub duration_on_shutdown: Duration,
     /// How many bytes.
     pub bytes: u64,
 }
 
-/// Reads and drops what the client goes on sending, until it ends its side too, is silent, or is past the bounds. A stream
-/// that is dropped with bytes unread resets the connection, and the client may lose the last response (RFC 9112 section
-/// 9.6).
+/// Reads and drops what the client continues to send, until it ends its side, is silent, or exceeds the bounds.
+///
+/// A socket that is closed with unread bytes resets the connection, and the client may lose its last response (RFC 9112
+/// section 9.6).
 pub async fn linger(stream: &Stream, timer: &mut Timer, bounds: LingerBounds, shutdown: impl Future<Output = ()>) {
     let mut left = bounds.bytes;
     let start = Instant::now();

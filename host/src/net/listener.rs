@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! Listeners, and the connections that they accept.
 
 use std::fmt;
 use std::io;
@@ -8,37 +8,36 @@ use tokio::net::TcpStream;
 
 use super::{Peer, Stream};
 
-/// What the connections of a listener are for.
+/// What the connections of a listener are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The routes.
     Public,
 }
 
-/// A socket that is listened on, before the server has it.
+/// A bound socket, to be given to [`Server::start`](crate::server::Server::start).
 ///
-/// What belongs to all connections of a listener is here: its [`Role`] now, the certificates of TLS, or that each connection
-/// begins with a header of the PROXY protocol, later.
+/// Settings of all connections of a listener belong here: its [`Role`], and for other transports the certificates of TLS,
+/// or that each connection starts with a header of the PROXY protocol.
 #[derive(Debug)]
 pub struct Listener {
     socket: ListenerSocket,
     role: Role,
 }
 
-/// What it listens with.
 #[derive(Debug)]
 enum ListenerSocket {
     Tcp(TcpListener),
 }
 
-/// Where a listener is reached.
+/// The address of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
     /// Over TCP.
     Tcp(SocketAddr),
 }
 
-/// A listener of a server's that runs.
+/// A listener that is registered with a runtime.
 #[derive(Debug)]
 pub struct RegisteredListener {
     socket: RegisteredSocket,
@@ -50,16 +49,17 @@ enum RegisteredSocket {
     Tcp(tokio::net::TcpListener),
 }
 
-/// An accepted connection. It belongs to the runtime that has accepted it until it is taken out, to be given to another.
+/// The socket of an accepted connection. The runtime that accepted it has it registered, until it is moved to another
+/// runtime.
 #[derive(Debug)]
 pub enum AcceptedSocket {
-    /// It belongs to a runtime.
+    /// With the runtime that accepted it.
     Registered(Stream),
-    /// It belongs to none.
+    /// With no runtime.
     Unregistered(UnregisteredStream),
 }
 
-/// A stream that belongs to no runtime.
+/// A stream that is registered with no runtime.
 #[derive(Debug)]
 pub enum UnregisteredStream {
     /// TCP.
@@ -67,7 +67,7 @@ pub enum UnregisteredStream {
 }
 
 impl Listener {
-    /// Where it is reached.
+    /// The address that it is bound to.
     ///
     /// # Errors
     /// What the system says.
@@ -77,7 +77,7 @@ impl Listener {
         }
     }
 
-    /// The listener as the runtime has it from within which this is called.
+    /// Registers it with the current runtime.
     pub(crate) fn register(self) -> io::Result<RegisteredListener> {
         let socket = match self.socket {
             ListenerSocket::Tcp(listener) => {
@@ -89,7 +89,7 @@ impl Listener {
     }
 }
 
-/// For the routes.
+/// A public one.
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         Self { socket: ListenerSocket::Tcp(listener), role: Role::Public }
@@ -97,7 +97,7 @@ impl From<TcpListener> for Listener {
 }
 
 impl ListenAddress {
-    /// Its address on the network, if it has one.
+    /// Its IP address and port, if it has them.
     #[must_use]
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
@@ -105,7 +105,7 @@ impl ListenAddress {
         }
     }
 
-    /// Whether only processes of this machine reach it.
+    /// Whether only processes of this machine can connect to it.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -132,15 +132,15 @@ impl fmt::Display for ListenAddress {
 }
 
 impl RegisteredListener {
-    /// What its connections are for.
+    /// Its role.
     pub(crate) fn role(&self) -> Role {
         self.role
     }
 
-    /// Waits for the next connection. It can be dropped at any time without losing one.
+    /// Waits for the next connection. No connection is lost if the future is dropped.
     ///
     /// # Errors
-    /// What the system says: `ConnectionAborted` if the client was gone before.
+    /// `ConnectionAborted` if the client is gone already, or the system has no resources left.
     pub(crate) async fn accept(&self) -> io::Result<(AcceptedSocket, Peer)> {
         match &self.socket {
             RegisteredSocket::Tcp(listener) => {
@@ -150,7 +150,7 @@ impl RegisteredListener {
         }
     }
 
-    /// The connections that the system has completed already, and would reset, until there is none. No more come then.
+    /// Stops listening, and accepts the connections that the system has completed already, which it would reset otherwise.
     pub(crate) fn into_completed(self) -> io::Result<impl Iterator<Item = (AcceptedSocket, Peer)>> {
         let listener = match self.socket {
             RegisteredSocket::Tcp(listener) => listener.into_std()?,
@@ -165,7 +165,7 @@ impl RegisteredListener {
 }
 
 impl AcceptedSocket {
-    /// Takes it out of its runtime.
+    /// Removes it from its runtime.
     ///
     /// # Errors
     /// What the system says.
@@ -178,8 +178,7 @@ impl AcceptedSocket {
         }
     }
 
-    /// The stream, which belongs to the runtime from within which this is called, or that it belonged to. What is written
-    /// is sent at once.
+    /// The stream, registered with the current runtime if it was with none. It sends small writes at once.
     ///
     /// # Errors
     /// What the system says.
@@ -188,7 +187,7 @@ impl AcceptedSocket {
             Self::Registered(stream) => stream,
             Self::Unregistered(UnregisteredStream::Tcp(socket)) => Stream::Tcp(TcpStream::from_std(socket)?),
         };
-        stream.send_at_once();
+        stream.set_nodelay();
         Ok(stream)
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes from and to one client, whatever carries them.
+//! The byte stream of one connection, over any transport.
 
 use std::io::{self, IoSlice, Read as _};
 use std::net::Shutdown;
@@ -15,25 +15,23 @@ use super::buffers;
 /// The most bytes that are read ahead of what is asked for.
 pub const MAX_READ_AHEAD: usize = 16 * 1024;
 
-/// How many probes of a silent client go unanswered before it is given up.
+/// After how many unanswered probes a client counts as gone.
 const PROBES: u32 = 3;
 
-/// A connected byte stream.
+/// The byte stream of one connection. The bytes are those of the protocol above it, such as HTTP.
 ///
-/// One task polls it. Its methods take `&self`, since a handler writes to it while the connection has it too
-/// ([`DirectWriter`](crate::exchange::DirectWriter)). Bytes are those of HTTP: a transport that encodes them does so within
-/// these methods, each of which says what that takes.
+/// Its methods take `&self`, because a handler's writes and the connection share it. One task alone polls it.
 ///
-/// A transport that encodes, as TLS does, keeps its session behind a lock of its own, which is never waited for, and bytes
-/// that are encoded and not sent in a buffer of its own with a bound. Every method that touches the session sends on what
-/// that buffer has.
+/// A transport that encrypts, such as TLS, does so within these methods, and the documentation of each says how. It keeps
+/// its session behind a lock that is never contended, and ciphertext that is not sent yet in a bounded buffer. Each method
+/// that uses the session first sends what is in that buffer.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP, without encryption.
     Tcp(TcpStream),
 }
 
-/// What reading ahead has found of a client.
+/// What [`Stream::poll_ahead`] has found out about the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
     /// The client has sent its last byte; it may still read.
@@ -43,22 +41,22 @@ pub enum PeerState {
 }
 
 impl Stream {
-    /// Reads what is there and appends it to `input`, which takes no more memory than that. Ready with 0 at the client's
-    /// end.
+    /// Reads the bytes that are available and appends them to `input`, which takes no more memory than they need. Ready
+    /// with 0 at the end of the stream.
     ///
-    /// TLS: bytes that were decoded before and not taken come first, without asking the socket. A record that is not
-    /// complete is no byte yet: it is pending. A `close_notify` is the end; the socket's end without one is an error.
+    /// TLS: plaintext that is left from an earlier record comes first, without a look at the socket. Pending while a record
+    /// is incomplete. The stream ends with a `close_notify`; it is an error if the socket ends without one.
     ///
     /// # Errors
-    /// What the system says: the client is gone.
+    /// The connection is lost.
     #[inline]
     pub fn poll_read(&self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
         self.poll_with(cx, |read| input.extend_from_slice(read))
     }
 
-    /// Reads what is there and drops it, as [`Self::poll_read`] does.
+    /// Reads the bytes that are available, as [`Self::poll_read`], and drops them.
     ///
-    /// TLS: it decodes, so that it finds a `close_notify` and answers what the protocol asks for.
+    /// TLS: it decrypts them, to notice a `close_notify` and to answer messages of the TLS protocol.
     ///
     /// # Errors
     /// As [`Self::poll_read`].
@@ -88,16 +86,17 @@ impl Stream {
         })
     }
 
-    /// Reads at most `max` bytes into `input`, straight into its memory: for bodies. Ready with 0 at the client's end.
+    /// Reads at most `max` bytes directly into the memory of `input`, as a body needs it. Ready with 0 at the end of the
+    /// stream.
     ///
-    /// TLS: as [`Self::poll_read`]; what of a record is past `max` stays for the next call.
+    /// TLS: as [`Self::poll_read`]. Plaintext past `max` is kept for the next call.
     ///
     /// # Errors
     /// As [`Self::poll_read`].
     pub fn poll_read_at_most(&self, cx: &mut Context<'_>, input: &mut BytesMut, max: usize) -> Poll<io::Result<usize>> {
         let Self::Tcp(socket) = self;
         loop {
-            // A client that sends nothing costs no buffer.
+            // No buffer is reserved for a client that sends nothing.
             ready!(socket.poll_read_ready(cx))?;
             input.reserve(max);
             match socket.try_read_buf(&mut (&mut *input).limit(max)) {
@@ -107,8 +106,8 @@ impl Stream {
         }
     }
 
-    /// Reads what the client sends before it is asked for, up to [`MAX_READ_AHEAD`] bytes in `input`, to notice when it
-    /// goes. Pending while the client is there, as far as can be known.
+    /// Reads ahead until `input` has [`MAX_READ_AHEAD`] bytes, to notice when the client is gone. Pending while it is not,
+    /// as far as can be known.
     pub fn poll_ahead(&self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<PeerState> {
         while input.len() < MAX_READ_AHEAD {
             match self.poll_read_at_most(cx, input, MAX_READ_AHEAD - input.len()) {
@@ -121,12 +120,13 @@ impl Stream {
         Poll::Pending
     }
 
-    /// Reads what the system has, even if the runtime was not told of it yet, and appends it to `input`.
+    /// Reads from the system at once, even if the runtime does not know yet that the socket is readable, and appends the
+    /// bytes to `input`.
     ///
-    /// TLS: it decodes what the system has. `WouldBlock` where that is no whole record.
+    /// TLS: `WouldBlock` as well if no record is complete.
     ///
     /// # Errors
-    /// What the system says: `WouldBlock` where it has nothing.
+    /// `WouldBlock` if no byte is available, or the connection is lost.
     pub fn read_now(&self, input: &mut BytesMut) -> io::Result<usize> {
         let Self::Tcp(socket) = self;
         buffers::with_read(|buffer| {
@@ -136,24 +136,25 @@ impl Stream {
         })
     }
 
-    /// Writes as much of `bytes` as is taken at once, and says how much that is.
+    /// Writes as many of `bytes` as the stream accepts without waiting, and returns their number.
     ///
     /// TLS: as [`Self::try_write_vectored`].
     ///
     /// # Errors
-    /// What the system says: `WouldBlock` where nothing is taken, `Interrupted`, or that the client is gone.
+    /// `WouldBlock` if none is accepted, `Interrupted`, or the connection is lost.
     #[inline]
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let Self::Tcp(socket) = self;
         socket.try_write(bytes)
     }
 
-    /// Writes as much of `slices` as is taken at once, in one call, and says how much that is.
+    /// Writes as many bytes of `slices` as the stream accepts without waiting, with one system call, and returns their
+    /// number.
     ///
-    /// TLS: it encodes as much as its buffer has room for, all slices into one record where they fit, sends, and says how
-    /// many bytes it has *encoded*: those are never to be written again. `WouldBlock` where the buffer has no room. What
-    /// the socket did not take is sent by [`Self::poll_flush`]. So a handler's direct write works there too, and saves one
-    /// copy of the two.
+    /// TLS: it encrypts as many bytes as its buffer has room for, and puts all slices into one record if they fit. It sends
+    /// the records, and returns the number of bytes that it has *encrypted*, since those must not be written again.
+    /// `WouldBlock` if the buffer has no room. [`Self::poll_flush`] sends what the socket did not accept. So it encrypts the
+    /// direct write of a handler from the guest's memory, without a copy of the plaintext.
     ///
     /// # Errors
     /// As [`Self::try_write`].
@@ -163,9 +164,9 @@ impl Stream {
         socket.try_write_vectored(slices)
     }
 
-    /// Ready once a write may be taken, after one was not.
+    /// Ready when a write may be accepted again, after one was not.
     ///
-    /// TLS: ready once its buffer has room again, which sends on what it has.
+    /// TLS: ready when its buffer has room.
     ///
     /// # Errors
     /// As [`Self::try_write`].
@@ -175,9 +176,9 @@ impl Stream {
         socket.poll_write_ready(cx)
     }
 
-    /// Ready once the system has all that was written.
+    /// Ready when the system has all bytes that were written.
     ///
-    /// TCP has no buffer of its own here: it is ready at once. TLS: ready once its buffer is empty.
+    /// TCP: always ready, since it has no buffer here. TLS: ready when its buffer is empty.
     ///
     /// # Errors
     /// As [`Self::try_write`].
@@ -188,62 +189,58 @@ impl Stream {
         }
     }
 
-    /// Ends this side after all that was written: the client reads its end, and may still send.
+    /// Shuts down the write direction. The client may still send.
     ///
-    /// TLS: a `close_notify` goes out before the end of the socket's side. What the socket does not take at once,
-    /// [`Self::poll_discard`] sends on.
+    /// TLS: sends a `close_notify` and shuts the socket down behind it. If the socket does not accept all of it at once,
+    /// [`Self::poll_discard`] continues.
     ///
     /// # Errors
-    /// What the system says: the client is gone.
-    pub fn shutdown(&self) -> io::Result<()> {
+    /// The connection is lost.
+    pub fn shutdown_write(&self) -> io::Result<()> {
         let Self::Tcp(socket) = self;
         SockRef::from(socket).shutdown(Shutdown::Write)
     }
 
-    /// Has the client see a reset once this is dropped: what the system still holds for it is not sent. Where the system
-    /// refuses, the stream is closed as any other.
+    /// Makes the client see a reset when this is dropped; bytes that the system has not sent yet are dropped. If the system
+    /// refuses, the stream is closed normally.
     ///
-    /// TLS: the same, of the socket, without a `close_notify`. A Unix socket cannot be reset: it is closed.
+    /// TLS: resets the socket, without a `close_notify`. A Unix socket cannot be reset, so it is closed.
     pub fn reset_on_close(&self) {
         let Self::Tcp(socket) = self;
         let _ = socket.set_zero_linger();
     }
 
-    /// Has the system send small writes at once, and not wait for more.
-    ///
-    /// TLS: the socket's. A Unix socket always does.
-    pub(super) fn send_at_once(&self) {
+    /// Makes the system send small writes at once (`TCP_NODELAY`). A Unix socket always does.
+    pub(super) fn set_nodelay(&self) {
         let Self::Tcp(socket) = self;
-        // Small writes matter more than small packets; a socket that refuses is about to fail anyway.
+        // If this fails, the next read or write fails too.
         let _ = socket.set_nodelay(true);
     }
 
-    /// Lets the system probe a client that is silent `every` so long, which is then found to be gone by a read.
+    /// Makes the system probe a client that sends nothing for `interval`, and fail the stream's reads if it does not answer
+    /// some probes, one each `interval`.
     ///
-    /// TLS: the socket's. The peer of a Unix socket is never gone without a sign: nothing is to be done.
+    /// A Unix socket needs no probe: the system knows when its peer is gone.
     ///
     /// # Errors
-    /// What the system says. Such a client is found to be gone when something is sent.
-    pub fn probe(&self, every: Duration) -> io::Result<()> {
+    /// The system refuses. That the client is gone is then noticed by the next write alone.
+    pub fn set_keepalive(&self, interval: Duration) -> io::Result<()> {
         let Self::Tcp(socket) = self;
-        let probes = TcpKeepalive::new().with_time(every).with_interval(every).with_retries(PROBES);
+        let probes = TcpKeepalive::new().with_time(interval).with_interval(interval).with_retries(PROBES);
         SockRef::from(socket).set_tcp_keepalive(&probes)
     }
 
-    /// Waits until the client has reset the connection, which is told without reading. For ever where that is not told:
-    /// reading or writing says so.
-    ///
-    /// TLS and Unix sockets: the socket's.
-    pub async fn reset(&self) {
+    /// Waits until the client resets the connection, which is known without a read. If it cannot be known so, this never
+    /// ends, and a read or write reports it.
+    pub async fn wait_for_reset(&self) {
         let Self::Tcp(socket) = self;
         if socket.ready(Interest::ERROR).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Whether the system has told of the client's last byte, whether what is before it was read or not.
-    ///
-    /// TLS: the socket's; a `close_notify` behind what was not read is not known.
+    /// Whether the client has ended its side of the socket, even if bytes before the end are unread. A `close_notify` of TLS
+    /// among them is not known.
     pub fn is_read_closed(&self, cx: &mut Context<'_>) -> bool {
         let Self::Tcp(socket) = self;
         let ready = std::pin::pin!(socket.ready(Interest::READABLE));
@@ -251,7 +248,7 @@ impl Stream {
     }
 }
 
-/// Whether as much as may be has been read ahead, so that the client's end cannot be read.
+/// Whether no more may be read ahead, so that the end of the stream cannot be seen.
 #[must_use]
 pub fn is_read_ahead_full(input: &BytesMut) -> bool {
     input.len() >= MAX_READ_AHEAD
@@ -261,8 +258,8 @@ fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// A short read has emptied the socket: saves the call that says so. What comes from then on is not missed, since it is
-/// this thread that hears of it, later.
+/// Tells the runtime that a short read has emptied the socket, which saves the read that would find that out. No later
+/// bytes are missed, because this thread gets the event for them afterwards.
 fn note_emptied(socket: &TcpStream) {
     let _: io::Result<()> = socket.try_io(Interest::READABLE, || Err(io::ErrorKind::WouldBlock.into()));
 }

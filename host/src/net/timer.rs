@@ -1,4 +1,4 @@
-//! One timer for all the deadlines of a connection, touched as seldom as can be.
+//! One timer for all deadlines of a connection, which is reset as seldom as possible.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,17 +7,17 @@ use std::time::Instant;
 use tokio::task::coop;
 use tokio::time::Sleep;
 
-/// A timer that is set when it is first waited for, and moved only when the moment comes nearer or it has run out. One
-/// task waits for it.
+/// A timer that is created when it is first polled, and reset only if the deadline moves to an earlier time or the timer
+/// has expired. One task alone polls it.
 #[derive(Debug, Default)]
 pub struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// When it wakes the task, if it has not yet.
+    /// When it will wake the task. None if it will not.
     wakes_at: Option<tokio::time::Instant>,
 }
 
 impl Timer {
-    /// Ready once `at` has come.
+    /// Ready at `at`.
     pub fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         let at = at.into();
         // The clock is nearer than the memory of a timer that was set long ago.

@@ -1,4 +1,4 @@
-//! Bytes that wait to be sent after each other, many of which other connections send too.
+//! A queue of bytes to write, which other connections may share.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -7,16 +7,16 @@ use bytes::{Buf, Bytes};
 
 use super::Stream;
 
-/// The most pieces that go out in one write.
+/// The most pieces of one write.
 const BATCH: usize = 17;
 
-/// Pieces in order.
+/// Pieces to write, in order.
 #[derive(Debug, Default)]
 pub struct WriteQueue {
     pieces: VecDeque<Bytes>,
-    /// Whether a part of the first piece was sent.
+    /// Whether a part of the first piece was written.
     begun: bool,
-    /// A piece that goes before all that is not begun.
+    /// A piece that goes before all pieces of which nothing was written.
     urgent: Option<Bytes>,
 }
 
@@ -28,48 +28,52 @@ impl WriteQueue {
         }
     }
 
-    /// Has a piece sent before all that is not begun. It takes the place of another such piece that is not begun either.
+    /// Adds a piece before all pieces of which nothing was written. It replaces another urgent one of which nothing was
+    /// written.
     pub fn push_urgent(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.urgent = Some(piece);
         }
     }
 
-    /// Drops all that is not begun.
+    /// Drops all pieces of which nothing was written.
     pub fn drop_unbegun(&mut self) {
         self.pieces.truncate(self.begun.into());
         self.urgent = None;
     }
 
-    /// Whether nothing waits.
+    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.urgent.is_none()
     }
 
-    /// How many pieces wait.
+    /// The number of pieces.
     pub fn pieces(&self) -> usize {
         self.pieces.len() + usize::from(self.urgent.is_some())
     }
 
-    /// How many bytes wait.
+    /// The number of bytes.
     pub fn bytes(&self) -> usize {
         self.in_order().map(Bytes::len).sum()
     }
 
-    /// Gives back its memory after all was sent. True where it had some: there was something to send.
+    /// Frees its memory once all is written. True if it had some, that is, if there was something to write.
     pub fn release(&mut self) -> bool {
         std::mem::take(&mut self.pieces).capacity() > 0
     }
 
-    /// What waits, as it is sent.
+    /// The pieces in the order in which they are written.
     fn in_order(&self) -> impl Iterator<Item = &Bytes> {
         let begun = usize::from(self.begun);
         self.pieces.iter().take(begun).chain(&self.urgent).chain(self.pieces.iter().skip(begun))
     }
 
-    /// Sends `first`, and then what waits here, `most` bytes at most, as far as the socket takes them at once. What it
-    /// took of the queue is forgotten; of all it took, it says how much.
-    pub fn send_behind(&mut self, first: &[u8], socket: &Stream, most: usize) -> io::Result<usize> {
+    /// Writes `first` and then the queue, at most `most` bytes in all, as many as the stream accepts without waiting. Removes
+    /// from the queue what was accepted, and returns the number of bytes of both.
+    ///
+    /// # Errors
+    /// As [`Stream::try_write_vectored`].
+    pub fn send_behind(&mut self, first: &[u8], stream: &Stream, most: usize) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); BATCH];
         let pieces = std::iter::once(first).chain(self.in_order().map(|piece| &piece[..]));
         let (mut used, mut left) = (0, most);
@@ -81,7 +85,7 @@ impl WriteQueue {
             left -= slice.len();
             used += 1;
         }
-        let sent = socket.try_write_vectored(&slices[..used])?;
+        let sent = stream.try_write_vectored(&slices[..used])?;
         self.advance(sent.saturating_sub(first.len()));
         Ok(sent)
     }

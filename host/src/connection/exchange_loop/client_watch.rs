@@ -25,7 +25,7 @@ pub(super) struct ClientWatch<'c> {
 
 impl<'c> ClientWatch<'c> {
     fn new(socket: &'c Stream, sent: u64) -> Self {
-        let reset = Box::pin(socket.reset());
+        let reset = Box::pin(socket.wait_for_reset());
         Self { reset, since: Instant::now(), sent }
     }
 
