@@ -10,43 +10,31 @@ use bytes::{Bytes, BytesMut};
 
 use crate::config::Timeouts;
 use crate::exchange::{BodyError, Exchange};
-use crate::http1::decode::{BodyDecoder, DecodeError, Decoded};
+use crate::http1::body::{MAX_DRAIN, RequestBody};
+use crate::http1::decode::{DecodeError, Decoded};
 use crate::net::{MAX_READ_AHEAD, Stream};
 use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 
-/// The most of an unread body that is read and dropped to keep a connection.
-pub const MAX_DRAIN: u64 = 256 * 1024;
-
 /// The way of one request's body to its handler.
 #[derive(Debug)]
 pub struct BodyReader {
-    decoder: BodyDecoder,
+    body: RequestBody,
     piece: usize,
     /// In a box, as few bodies have one.
     pacer: Option<Box<Pacer>>,
     /// Decoded, and held until the rate allows it.
     held: Option<Bytes>,
-    /// The client waits for a `100 Continue`.
-    awaits_continue: bool,
     patience: MinRateTimeout,
-    ended: bool,
 }
 
 impl BodyReader {
     /// An intake that gives pieces of at most `piece` bytes, and waits for them as `timeouts` say.
     #[must_use]
-    pub fn new(
-        decoder: BodyDecoder,
-        piece: usize,
-        pacer: Option<Pacer>,
-        awaits_continue: bool,
-        timeouts: &Timeouts,
-    ) -> Self {
-        let ended = decoder.is_done();
+    pub fn new(body: RequestBody, piece: usize, pacer: Option<Pacer>, timeouts: &Timeouts) -> Self {
         let patience = MinRateTimeout::new(timeouts.body, timeouts.least_body_rate);
         let pacer = pacer.map(Box::new);
-        Self { decoder, piece, pacer, held: None, awaits_continue, patience, ended }
+        Self { body, piece, pacer, held: None, patience }
     }
 
     /// Serves the handler where it waits for the body. Ready when it was given something.
@@ -75,10 +63,9 @@ impl BodyReader {
             if self.held.is_some() {
                 return Poll::Pending;
             }
-            let end = match self.decoder.decode(input, wanted.min(self.piece)) {
+            let end = match self.body.decode(input, wanted.min(self.piece)) {
                 Ok(Decoded::Piece(piece)) => {
-                    // RFC 9110 section 10.1.1: the 100 may be left out once some of the body is here.
-                    if std::mem::take(&mut self.awaits_continue) {
+                    if self.body.take_awaits_continue() {
                         exchange.response(|response| response.body_has_come());
                     }
                     self.held = Some(piece);
@@ -120,25 +107,13 @@ impl BodyReader {
     /// Whether the whole body was read, well-formed.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.decoder.is_done()
+        self.body.is_done()
     }
 
-    /// Nobody asks for the body any more: drops what has come of it, and says whether the connection can be used again
-    /// after the rest, as far as is known. It cannot where the client was never told to send the body, where too much
-    /// of it is left, or where it is malformed.
+    /// Nobody asks for the body any more: as [`RequestBody::abandon`].
     #[must_use]
     pub fn abandon(&mut self, input: &mut BytesMut) -> bool {
-        if self.ended || self.awaits_continue {
-            return self.decoder.is_done();
-        }
-        loop {
-            match self.decoder.decode(input, self.piece) {
-                Ok(Decoded::Piece(_)) => {}
-                Ok(Decoded::End) => return true,
-                Ok(Decoded::NeedMore) => return self.decoder.remaining() <= MAX_DRAIN,
-                Err(DecodeError::Malformed(_) | DecodeError::TooLarge) => return false,
-            }
-        }
+        self.body.abandon(input)
     }
 
     /// Reads and drops the rest of the body. True where it came to its end within the bounds of size and time.
@@ -146,7 +121,7 @@ impl BodyReader {
         let drain = async {
             let mut dropped = 0;
             while dropped <= MAX_DRAIN {
-                match self.decoder.decode(input, self.piece) {
+                match self.body.decode(input, self.piece) {
                     Ok(Decoded::End) => return true,
                     Ok(Decoded::Piece(piece)) => dropped += piece.len() as u64,
                     Ok(Decoded::NeedMore) => {
@@ -165,7 +140,7 @@ impl BodyReader {
 
     fn end(&mut self, exchange: &Exchange, end: Result<(), BodyError>) {
         self.patience.end(0, Instant::now);
-        self.ended = true;
+        self.body.end();
         if end.is_err() {
             exchange.response(|response| response.forbid_keep_alive());
         }
@@ -179,8 +154,7 @@ impl BodyReader {
         input: &mut BytesMut,
         exchange: &Exchange,
     ) -> Poll<io::Result<usize>> {
-        if self.awaits_continue {
-            self.awaits_continue = false;
+        if self.body.take_awaits_continue() {
             exchange.response(|response| response.interim_continue());
         }
         let read = socket.poll_read_at_most(cx, input, self.piece.max(MAX_READ_AHEAD));

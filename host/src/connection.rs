@@ -18,8 +18,8 @@ mod io;
 mod next;
 mod parked;
 mod reply;
-mod request_framing;
 mod request_log;
+mod request_terms;
 mod suggestions;
 mod turns;
 mod wait_for_route;
@@ -35,7 +35,7 @@ use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::head::RequestHead;
-use crate::http1::head::{HeadError, HeadParser};
+use crate::http1::head::HeadError;
 use crate::net::{Peer, Stream};
 use crate::worker::{ShutdownWaiter, Worker};
 
@@ -46,8 +46,6 @@ use next::Next;
 /// A connection to one client: its requests, one after the other.
 #[repr(C, align(64))]
 pub struct Connection {
-    /// What has read a head in part.
-    parser: Option<Box<HeadParser>>,
     /// Until when the next head is waited for: its first byte, or the rest once it has started.
     deadline: Instant,
     /// Whether the next head has started.
@@ -60,7 +58,7 @@ impl Connection {
     #[must_use]
     pub fn new(socket: Stream, peer: Peer, worker: Arc<Worker>) -> Box<Self> {
         let client = Client::new(socket, peer, worker);
-        Box::new(Self { parser: None, deadline: clock::recent(), head_started: false, client })
+        Box::new(Self { deadline: clock::recent(), head_started: false, client })
     }
 
     /// Serves the client until the connection ends, closes it, and says why.
@@ -115,12 +113,11 @@ impl Connection {
                         busy_since = None;
                     }
                 }
-                let is_head = self.is_refused_head_request();
                 let client = &mut self.client;
                 let serving: RequestFuture<'_> = match head {
                     Ok(Ok(head)) => dispatch::serve(client, head),
-                    Ok(Err(error)) => Box::pin(reply::refuse_head(client, error, is_head)),
-                    Err(CloseReason::HeadTimeout) => Box::pin(reply::answer_head_timeout(client, is_head)),
+                    Ok(Err(error)) => Box::pin(reply::refuse_head(client, error)),
+                    Err(CloseReason::HeadTimeout) => Box::pin(reply::answer_head_timeout(client)),
                     Err(reason) => return reason,
                 };
                 let next = match serving.await {
@@ -143,13 +140,13 @@ impl Connection {
         stopping: &mut ShutdownWaiter<'_, impl Future<Output = ()>>,
     ) -> Poll<Result<Result<RequestHead, HeadError>, CloseReason>> {
         loop {
-            if let Some(parsed) = self.parse_head().transpose() {
+            if let Some(parsed) = self.client.next_head().transpose() {
                 return Poll::Ready(Ok(parsed));
             }
             if self.client.half_closed {
                 return Poll::Ready(Err(CloseReason::ClientClosed));
             }
-            if !self.client.input.is_empty() && !self.head_started {
+            if !self.client.http.input().is_empty() && !self.head_started {
                 (self.head_started, self.deadline) = (true, Instant::now() + self.client.worker.config().timeouts.head);
             }
             match ready!(self.poll_more(cx, stopping)) {
@@ -163,39 +160,13 @@ impl Connection {
         }
     }
 
-    /// Whether the method of a head that cannot be read, or not in time, is HEAD.
-    fn is_refused_head_request(&self) -> bool {
-        self.parser.as_ref().is_some_and(|parser| parser.refused_head_request())
-    }
-
-    /// Reads a head in what has come; most are there at once, and need no parser that is kept.
-    fn parse_head(&mut self) -> Result<Option<RequestHead>, HeadError> {
-        if self.client.input.is_empty() {
-            return Ok(None);
-        }
-        let limits = &self.client.worker.config().limits.head;
-        let Some(parser) = &mut self.parser else {
-            let mut parser = HeadParser::default();
-            let parsed = parser.parse(&mut self.client.input, limits);
-            if !matches!(parsed, Ok(Some(_))) {
-                self.parser = Some(Box::new(parser));
-            }
-            return parsed;
-        };
-        let parsed = parser.parse(&mut self.client.input, limits);
-        if matches!(parsed, Ok(Some(_))) {
-            self.parser = None;
-        }
-        parsed
-    }
-
     /// Reads some more of a head. An idle connection holds no buffer, and ends when the server is `stopping`.
     fn poll_more(
         &mut self,
         cx: &mut Context<'_>,
         stopping: &mut ShutdownWaiter<'_, impl Future<Output = ()>>,
     ) -> Poll<HeadRead> {
-        match self.client.socket.poll_read(cx, &mut self.client.input) {
+        match self.client.socket.poll_read(cx, self.client.http.input_mut()) {
             Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
             Poll::Ready(Ok(_)) => return Poll::Ready(HeadRead::Some),
             Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
@@ -207,12 +178,12 @@ impl Connection {
                 self.deadline = self.deadline.min(Instant::now() + self.client.worker.config().timeouts.drain_request);
             }
         } else {
-            if self.client.input.capacity() > 0 {
-                self.client.input = BytesMut::new();
+            if self.client.http.input().capacity() > 0 {
+                *self.client.http.input_mut() = BytesMut::new();
             }
             if stopping.poll(cx) {
                 // A request that came before the stop may be with the system, and the runtime not know of it yet.
-                return Poll::Ready(match self.client.socket.read_now(&mut self.client.input) {
+                return Poll::Ready(match self.client.socket.read_now(self.client.http.input_mut()) {
                     Ok(1..) => HeadRead::Some,
                     Ok(0) | Err(_) => HeadRead::Stopping,
                 });

@@ -4,12 +4,12 @@
 #![no_main]
 
 use host_fuzz::client;
-use host_fuzz::connection::Connection;
+use host_fuzz::echo::EchoServer;
 use host_fuzz::pieces;
 use libfuzzer_sys::fuzz_target;
 
-fn serve(pieces: &[&[u8]]) -> Connection {
-    let mut connection = Connection::default();
+fn serve(pieces: &[&[u8]]) -> EchoServer {
+    let mut connection = EchoServer::default();
     pieces.iter().for_each(|piece| connection.receive(piece));
     connection
 }

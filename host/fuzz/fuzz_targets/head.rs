@@ -3,7 +3,7 @@
 #![no_main]
 
 use bytes::BytesMut;
-use host_fuzz::connection::LIMITS;
+use host_fuzz::echo::LIMITS;
 use host_fuzz::pieces;
 use libfuzzer_sys::fuzz_target;
 use protocol::http::head::RequestHead;

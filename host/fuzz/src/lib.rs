@@ -1,7 +1,7 @@
-//! What the fuzz targets share: a connection made of `host-protocol` alone, and a client that reads strictly.
+//! What the fuzz targets share: a server of one connection without a socket, and a client that reads strictly.
 
 pub mod client;
-pub mod connection;
+pub mod echo;
 
 /// Cuts the rest of `data` into pieces whose lengths its first bytes say, over and over. What fuzzers change freely
 /// then changes how bytes arrive, too.

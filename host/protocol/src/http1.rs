@@ -2,6 +2,7 @@
 //!
 //! The framing of a request is decided in [`framing`], that of a response in [`encoder`], and nowhere else.
 
+pub mod body;
 pub mod chunk;
 pub mod decode;
 pub(crate) mod encode;
@@ -9,3 +10,4 @@ pub mod encoder;
 pub mod framing;
 pub mod head;
 pub(crate) mod line;
+pub mod server;

@@ -207,12 +207,6 @@ impl Response {
         }
     }
 
-    /// The client waits for a `100 Continue` before it sends the body. Until it gets one, or sends the body all the
-    /// same, a final response leaves open whether the body follows (RFC 9110 section 10.1.1).
-    pub fn expect_continue(&mut self) {
-        self.encoder.expect_continue();
-    }
-
     /// The body that a `100 Continue` was expected for has begun to arrive.
     pub fn body_has_come(&mut self) {
         if self.is_building() {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
-
 use super::io::ConnectionIo;
+use crate::http::head::RequestHead;
+use crate::http1::head::HeadError;
+use crate::http1::server::ServerConnection;
 use crate::net::{Peer, Stream, Timer};
 use crate::rate::ConnectionBudgets;
 use crate::worker::Worker;
@@ -16,8 +17,8 @@ use crate::worker::Worker;
 pub(super) struct Client {
     pub(super) worker: Arc<Worker>,
     pub(super) socket: Arc<Stream>,
-    /// Bytes that have come and were not looked at.
-    pub(super) input: BytesMut,
+    /// What has come of its requests.
+    pub(super) http: ServerConnection,
     pub(super) timer: Timer,
     /// Whether it has sent its last byte.
     pub(super) half_closed: bool,
@@ -32,7 +33,7 @@ impl Client {
         Self {
             worker,
             socket: Arc::new(socket),
-            input: BytesMut::new(),
+            http: ServerConnection::default(),
             timer: Timer::default(),
             half_closed: false,
             peer,
@@ -40,11 +41,16 @@ impl Client {
         }
     }
 
+    /// The head of its next request, in what has come.
+    pub(super) fn next_head(&mut self) -> Result<Option<RequestHead>, HeadError> {
+        self.http.next_head(&self.worker.config().limits.head)
+    }
+
     /// What an exchange or a WebSocket uses of it.
     pub(super) fn io(&mut self) -> ConnectionIo<'_> {
         ConnectionIo {
             socket: &self.socket,
-            input: &mut self.input,
+            input: self.http.input_mut(),
             timer: &mut self.timer,
             half_closed: &mut self.half_closed,
             timeouts: &self.worker.config().timeouts,

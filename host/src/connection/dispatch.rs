@@ -8,15 +8,14 @@ use super::host_response::{HostResponse, NoRoute, find};
 use super::invoke::invoke;
 use super::next::Next;
 use super::reply::reply;
-use super::request_framing::RequestFraming;
+use super::request_terms::RequestTerms;
 use super::wait_for_route::wait_for_routes;
 use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
 use crate::exchange::{Request, RequestPeer};
 use crate::http::head::RequestHead;
 use crate::http::loopback;
-use crate::http1::decode::check_begun;
-use crate::http1::framing::{BodyFraming, Expectation, expectation, keep_alive, request_framing};
+use crate::http1::server::RefusedRequest;
 use crate::net::Peer;
 use crate::routes::{Lookup, Params};
 
@@ -28,15 +27,14 @@ pub(super) type RequestFuture<'c> = Pin<Box<dyn Future<Output = Result<Next, Clo
 
 /// Serves one request: in a future of its own, so that a connection that waits for the next has no room for it.
 pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_> {
-    let mut terms = RequestFraming {
-        version: head.version(),
-        head_only: head.is_head(),
-        keep_alive: keep_alive(&head) && !client.worker.stopping().is_set(),
-        framing: BodyFraming::None,
-        awaits_continue: false,
-        arrival: client.worker.measures().then(Instant::now),
+    let arrival = client.worker.measures().then(Instant::now);
+    let (mut framing, refusal) = match client.http.framing(&head) {
+        Ok(framing) => (framing, check_name(client, &head)),
+        Err(RefusedRequest { framing, error }) => (framing, Some(HostResponse::of_wrong(error.status(), &error))),
     };
-    if let Some(refusal) = check(client, &head, &mut terms) {
+    framing.keep_alive &= !client.worker.stopping().is_set();
+    let terms = RequestTerms { framing, arrival };
+    if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
     }
     let table = client.worker.routes();
@@ -51,15 +49,11 @@ pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_>
 }
 
 /// Serves a request that has to wait for its route, or has none.
-async fn serve_otherwise(
-    client: &mut Client,
-    mut terms: RequestFraming,
-    head: RequestHead,
-) -> Result<Next, CloseReason> {
+async fn serve_otherwise(client: &mut Client, mut terms: RequestTerms, head: RequestHead) -> Result<Next, CloseReason> {
     let mut table = client.worker.routes();
     if !table.is_complete() {
         table = wait_for_routes(client, &head).await?;
-        terms.keep_alive &= !client.worker.stopping().is_set();
+        terms.framing.keep_alive &= !client.worker.stopping().is_set();
     }
     let request = |head, params, peer| -> Box<Request> { Box::new(Request { head, params, peer }) };
     match find(&table, &head, client.worker.audience()) {
@@ -78,30 +72,13 @@ async fn serve_otherwise(
     }
 }
 
-/// Finds out how the body of a request is framed; or why it cannot be known.
-fn check(client: &Client, head: &RequestHead, terms: &mut RequestFraming) -> Option<HostResponse<'static>> {
-    match request_framing(head) {
-        Ok(framing) => terms.framing = framing,
-        Err(error) => return Some(HostResponse::of_wrong(error.status(), &error)),
-    }
-    match expectation(head, terms.framing) {
-        Ok(Expectation::Continue) => terms.awaits_continue = true,
-        Ok(Expectation::None) => {}
-        Err(error) => return Some(HostResponse::of_wrong(error.status(), &error)),
-    }
-    if let Err(error) = check_begun(terms.framing, &client.input) {
-        terms.framing = BodyFraming::None;
-        return Some(HostResponse::of_wrong(error.status(), &error));
-    }
-    match client.worker.audience() {
-        ErrorDetail::Development => check_name(client, head),
-        ErrorDetail::Public => None,
-    }
-}
-
-/// Refuses a request under a name that is not of this machine: what those who develop see, a page of another site must
-/// not, and a name that its owner lets lead here makes the two one site for a browser.
+/// Refuses a request under a name that is not of this machine, if responses show what only those who develop may see: a
+/// page of another site must not, and a name that its owner lets lead here makes the two one site for a browser.
 fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'static>> {
+    match client.worker.audience() {
+        ErrorDetail::Development => {}
+        ErrorDetail::Public => return None,
+    }
     let authority = String::from_utf8_lossy(head.values("host").next()?);
     let host = loopback::host(&authority);
     let mut served = client.worker.config().dev_hosts.iter();

@@ -13,16 +13,15 @@ use super::finished::Finished;
 use super::host_response::HostResponse;
 use super::next::Next;
 use super::reply::reply;
-use super::request_framing::RequestFraming;
 use super::request_log::RequestLog;
+use super::request_terms::RequestTerms;
 use super::websocket::PendingUpgrade;
 use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
 use crate::exchange::{Exchange, Measured, Request, Timing};
 use crate::http::head::RequestHead;
-use crate::http1::decode::BodyDecoder;
-use crate::http1::encoder::{Http1Encoder, Http1Options};
+use crate::http1::body::RequestBody;
 use crate::http1::framing::BodyFraming;
 use crate::meter::Stage;
 use crate::net::buffers;
@@ -38,7 +37,7 @@ use crate::worker::{Admission, Worker};
 struct Admitted<'p> {
     /// The answer to a valid handshake, where the route is of WebSockets.
     accept: Option<AcceptKey>,
-    decoder: BodyDecoder,
+    body: RequestBody,
     /// Whether middleware is for the request's path.
     guarded: bool,
     _admission: Admission<'p>,
@@ -57,7 +56,7 @@ struct ExchangeParts {
 /// Admits a request that a route's target is to answer, or the host in its place. If it is not admitted: the host's
 /// response to it.
 fn admit<'p>(
-    terms: &RequestFraming,
+    terms: &RequestTerms,
     route: &'p Route,
     head: &RequestHead,
     is_for_target: bool,
@@ -65,15 +64,15 @@ fn admit<'p>(
 ) -> Result<Admitted<'p>, HostResponse<'static>> {
     let settings = &route.options.settings;
     let opens = settings.websocket && is_for_target;
-    let accept = opens.then(|| handshake::check(head, terms.framing)).transpose().map_err(of_handshake)?;
-    let decoder = BodyDecoder::new(terms.framing, settings.max_body);
-    if decoder.failure().is_some() {
+    let accept = opens.then(|| handshake::check(head, terms.framing.body)).transpose().map_err(of_handshake)?;
+    let body = terms.framing.body(settings.max_body);
+    if body.failure().is_some() {
         return Err(HostResponse::new(413, format!("the body is larger than {} bytes", settings.max_body)));
     }
     // While a chain sees a head the handler waits in its write: behind middleware a request takes two places.
     let guarded = route.is_guarded_at(head.path());
     match worker.admit(route, if guarded { 2 } else { 1 }) {
-        Some(admission) => Ok(Admitted { accept, decoder, guarded, _admission: admission }),
+        Some(admission) => Ok(Admitted { accept, body, guarded, _admission: admission }),
         None => Err(HostResponse::new(503, "too many requests are running").with(RETRY)),
     }
 }
@@ -83,21 +82,21 @@ fn admit<'p>(
 #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
 pub(super) fn invoke<'c>(
     client: &'c mut Client,
-    terms: RequestFraming,
+    terms: RequestTerms,
     route: Arc<Route>,
     request: Box<Request>,
     host_response: Option<Box<HostResponse<'c>>>,
 ) -> impl Future<Output = Result<Next, CloseReason>> + Send + 'c {
     async move {
         let worker = client.worker.clone();
-        let Admitted { accept, decoder, guarded, _admission } =
+        let Admitted { accept, body, guarded, _admission } =
             match admit(&terms, &route, &request.head, host_response.is_none(), &worker) {
                 Ok(admitted) => admitted,
                 Err(refusal) => return Box::pin(reply(client, &terms, Some(&request.head), refusal)).await,
             };
         let _serving = worker.serving();
         let ExchangeParts { exchange, id, body_reader, pump, upgrade, request_log } =
-            set_up(client, &terms, &route, request, decoder, accept);
+            set_up(client, &terms, &route, request, body, accept);
         let settings = &route.options.settings;
         let invocation = route.invocation(exchange.clone(), id);
         let io = client.io();
@@ -135,10 +134,10 @@ pub(super) fn invoke<'c>(
 /// Makes the exchange of a request. Not part of [`invoke`], whose future would hold what it is made of.
 fn set_up(
     client: &mut Client,
-    terms: &RequestFraming,
+    terms: &RequestTerms,
     route: &Arc<Route>,
     request: Box<Request>,
-    decoder: BodyDecoder,
+    body: RequestBody,
     accept: Option<AcceptKey>,
 ) -> ExchangeParts {
     let settings = &route.options.settings;
@@ -161,7 +160,7 @@ fn set_up(
     let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
     let upgrade = accept.map(|accept| Box::new(PendingUpgrade::new(accept, &exchange, route, worker, id, of_messages)));
     let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
-    let body_reader = BodyReader::new(decoder, piece, upload, terms.awaits_continue, &worker.config().timeouts);
+    let body_reader = BodyReader::new(body, piece, upload, &worker.config().timeouts);
     ExchangeParts {
         exchange,
         id,
@@ -193,35 +192,20 @@ fn of_handshake(error: HandshakeError) -> HostResponse<'static> {
 }
 
 /// The exchange of a request that came now.
-fn exchange(
-    terms: &RequestFraming,
-    settings: &Settings,
-    request: Box<Request>,
-    measured: Option<Measured>,
-) -> Exchange {
-    let has_body = terms.framing != BodyFraming::None;
+fn exchange(terms: &RequestTerms, settings: &Settings, request: Box<Request>, measured: Option<Measured>) -> Exchange {
+    let has_body = terms.framing.body != BodyFraming::None;
     Exchange::new(request, response(terms, settings), has_body, Instant::now() + settings.timeout, measured)
 }
 
 /// The response as the route's options have it.
-fn response(terms: &RequestFraming, settings: &Settings) -> Response {
+fn response(terms: &RequestTerms, settings: &Settings) -> Response {
     let buffer_size = settings.buffer_size;
     let options = ResponseOptions {
-        head_only: terms.head_only,
+        head_only: terms.framing.head_only,
         status: settings.status,
         coalesce: if settings.stream { 0 } else { (buffer_size / 2).max(1) },
         buffer_size,
     };
-    let framing = Http1Options {
-        version: terms.version,
-        keep_alive: terms.keep_alive,
-        chunked: settings.chunked.unwrap_or(true),
-        buffer_size,
-    };
-    let encoder = Http1Encoder::new(framing, buffers::take_output());
-    let mut response = Response::new(options, settings.content_type.as_bytes(), encoder);
-    if terms.awaits_continue {
-        response.expect_continue();
-    }
-    response
+    let encoder = terms.framing.encoder(settings.chunked.unwrap_or(true), buffer_size, buffers::take_output());
+    Response::new(options, settings.content_type.as_bytes(), encoder)
 }

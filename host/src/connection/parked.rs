@@ -116,7 +116,7 @@ impl Parked {
 
     /// Goes on with the response until it is sent, or only the end of the connection is left.
     pub(super) async fn serve(mut self: Box<Self>, client: &mut Client) -> Result<(), CloseReason> {
-        if !std::mem::take(&mut client.input).is_empty() {
+        if !std::mem::take(client.http.input_mut()).is_empty() {
             self.response.forbid_keep_alive();
         }
         let stopping = client.worker.stopping();

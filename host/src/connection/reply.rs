@@ -8,16 +8,15 @@ use super::exchange_loop::ExchangeLoop;
 use super::finished::Finished;
 use super::host_response::HostResponse;
 use super::next::Next;
-use super::request_framing::{LAST, RequestFraming};
 use super::request_log::RequestLog;
+use super::request_terms::RequestTerms;
 use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Outcome};
 use crate::http::head::RequestHead;
-use crate::http1::decode::BodyDecoder;
-use crate::http1::encoder::{Http1Encoder, Http1Options};
 use crate::http1::head::HeadError;
+use crate::http1::server::RequestFraming;
 use crate::net::buffers;
 use crate::pump::Pump;
 use crate::response::{Response, ResponseOptions};
@@ -28,42 +27,41 @@ const PIECE: usize = 16 * 1024;
 /// The invocation of an exchange that has none.
 type NoHandler = std::future::Pending<Result<Outcome, CallError>>;
 
-/// Answers a head that cannot be read, which is of a HEAD request or not. What follows it cannot be read either.
-pub(super) async fn refuse_head(client: &mut Client, error: HeadError, head_only: bool) -> Result<Next, CloseReason> {
+/// Answers a head that cannot be read. What follows it cannot be read either.
+pub(super) async fn refuse_head(client: &mut Client, error: HeadError) -> Result<Next, CloseReason> {
     tracing::debug!(target: "connection", peer = %client.peer, status = error.status(), "request refused: {error}");
-    let terms = RequestFraming { head_only, ..LAST };
+    let terms = RequestTerms::closing(client.http.closing_framing());
     reply(client, &terms, None, HostResponse::of_wrong(error.status(), &error)).await
 }
 
 /// Answers a head that was begun and did not come to its end in time (RFC 9110 section 15.5.9).
-pub(super) async fn answer_head_timeout(client: &mut Client, head_only: bool) -> Result<Next, CloseReason> {
-    let terms = RequestFraming { head_only, ..LAST };
+pub(super) async fn answer_head_timeout(client: &mut Client) -> Result<Next, CloseReason> {
+    let terms = RequestTerms::closing(client.http.closing_framing());
     let refusal = HostResponse::new(408, CloseReason::HeadTimeout.explain()).last(CloseReason::HeadTimeout);
     reply(client, &terms, None, refusal).await
 }
 
 /// Answers a connection that there is no room for.
 pub(super) async fn answer_overload(client: &mut Client) -> Result<Next, CloseReason> {
-    let reason = CloseReason::Overloaded;
-    reply(client, &LAST, None, HostResponse::new(503, reason.explain()).with(RETRY).last(reason)).await
+    let (reason, terms) = (CloseReason::Overloaded, RequestTerms::closing(RequestFraming::CLOSING));
+    reply(client, &terms, None, HostResponse::new(503, reason.explain()).with(RETRY).last(reason)).await
 }
 
 /// Sends an answer of the host's own, and sees to the request's body. `head` is there where it could be read.
 pub(super) async fn reply(
     client: &mut Client,
-    terms: &RequestFraming,
+    terms: &RequestTerms,
     head: Option<&RequestHead>,
     refusal: HostResponse<'_>,
 ) -> Result<Next, CloseReason> {
-    let decoder = BodyDecoder::new(terms.framing, u64::MAX);
+    let mut framing = terms.framing;
     let worker = client.worker.clone();
     let timeouts = &worker.config().timeouts;
-    let mut body_reader = BodyReader::new(decoder, PIECE, None, terms.awaits_continue, timeouts);
-    let keep_alive = body_reader.abandon(&mut client.input) && terms.keep_alive && refusal.last.is_none();
+    let mut body_reader = BodyReader::new(framing.body(u64::MAX), PIECE, None, timeouts);
+    framing.keep_alive &= body_reader.abandon(client.http.input_mut()) && refusal.last.is_none();
     let options =
-        ResponseOptions { head_only: terms.head_only, status: refusal.status, coalesce: 0, buffer_size: PIECE };
-    let framing = Http1Options { version: terms.version, keep_alive, chunked: false, buffer_size: PIECE };
-    let mut response = Response::new(options, b"", Http1Encoder::new(framing, buffers::take_output()));
+        ResponseOptions { head_only: framing.head_only, status: refusal.status, coalesce: 0, buffer_size: PIECE };
+    let mut response = Response::new(options, b"", framing.encoder(false, PIECE, buffers::take_output()));
     let id = worker.next_id();
     refusal.write(head, id).replace(&mut response);
     let exchange = Arc::new(Exchange::answered(response));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::client::Client;
-use super::request_framing::RequestFraming;
+use super::request_terms::RequestTerms;
 use crate::exchange::{Exchange, ExchangeEnd};
 use crate::http::head::RequestHead;
 use crate::meter::Cost;
@@ -60,7 +60,7 @@ impl RequestLog {
     pub(super) fn follow(
         client: &Client,
         exchange: &Arc<Exchange>,
-        terms: &RequestFraming,
+        terms: &RequestTerms,
         head: Option<&RequestHead>,
         route: Option<&Arc<str>>,
         request: u64,

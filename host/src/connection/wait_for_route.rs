@@ -34,7 +34,7 @@ pub(super) async fn wait_for_routes(
 
 /// Waits for other routes than `past`. A client that resets the connection meanwhile frees its place.
 async fn wait_for_others(client: &mut Client, past: &Arc<RouteTable>, until: Instant) -> Result<WaitEnd, CloseReason> {
-    let (socket, input, half_closed) = (&client.socket, &mut client.input, &mut client.half_closed);
+    let (socket, input, half_closed) = (&client.socket, client.http.input_mut(), &mut client.half_closed);
     let mut others = std::pin::pin!(client.worker.routes_after(past));
     let mut stopping = std::pin::pin!(client.worker.stopping().wait());
     std::future::poll_fn(|cx| {

@@ -27,7 +27,13 @@ fn rate(per_second: u64) -> NonZeroU64 {
 /// A response of `body`, whole in the output, and its length there.
 fn answered(body: &[u8]) -> (Exchange, usize) {
     let buffer_size = body.len();
-    let framing = Http1Options { version: Version::Http11, keep_alive: true, chunked: false, buffer_size };
+    let framing = Http1Options {
+        version: Version::Http11,
+        keep_alive: true,
+        awaits_continue: false,
+        chunked: false,
+        buffer_size,
+    };
     let options = ResponseOptions { head_only: false, status: 200, coalesce: 0, buffer_size };
     let mut response = Response::new(options, b"text/plain", Http1Encoder::new(framing, BytesMut::new()));
     response.begin(Some(body.len() as u64), DATE).expect("nothing is sent");

@@ -18,6 +18,10 @@ pub struct Http1Options {
     pub version: Version,
     /// Whether the client allows the connection to persist.
     pub keep_alive: bool,
+    /// Whether the client waits for a `100 Continue` before it sends the body. Until it gets one, or sends the body all the
+    /// same, a final response leaves open whether the body follows, so the connection ends with it (RFC 9110 section
+    /// 10.1.1).
+    pub awaits_continue: bool,
     /// Use the chunked coding (never to HTTP/1.0).
     pub chunked: bool,
     /// The most bytes in one chunk.
@@ -40,7 +44,8 @@ impl Http1Encoder {
     /// An encoder that has encoded nothing. `output` is an empty buffer.
     #[must_use]
     pub fn new(options: Http1Options, output: BytesMut) -> Self {
-        Self { options, keep_alive: options.keep_alive, framing: Framing::NoBody, output }
+        let keep_alive = options.keep_alive && !options.awaits_continue;
+        Self { options, keep_alive, framing: Framing::NoBody, output }
     }
 
     /// Encodes the head, and gives the length that the body has to have by it, if it says one.
@@ -145,13 +150,6 @@ impl Http1Encoder {
             connection: Some("Upgrade"),
         };
         encode::head(&head, &mut self.output);
-    }
-
-    /// A `100 Continue` is expected: until it is sent, or the body comes all the same, a final response leaves open
-    /// whether the body follows, so the connection ends with it (RFC 9110 section 10.1.1).
-    #[inline]
-    pub(crate) fn expect_continue(&mut self) {
-        self.keep_alive = false;
     }
 
     /// The body has begun to come, or is asked for by a `100 Continue` that is `encoded`.

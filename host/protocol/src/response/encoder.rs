@@ -4,10 +4,10 @@ use bytes::{Bytes, BytesMut};
 
 use crate::http::date::Date;
 use crate::http::response_head::{BodyInfo, ResponseHead};
-use crate::http::version::Version;
 use crate::http1::chunk::Chunk;
 use crate::http1::encode::Frame;
-use crate::http1::encoder::{Http1Encoder, Http1Options};
+use crate::http1::encoder::Http1Encoder;
+use crate::http1::server::RequestFraming;
 
 /// What makes bytes of one response.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ impl From<Http1Encoder> for Encoder {
 impl Encoder {
     /// An encoder of nothing, without a buffer.
     pub(super) fn none() -> Self {
-        let options = Http1Options { version: Version::Http11, keep_alive: false, chunked: false, buffer_size: 1 };
-        Self::Http1(Http1Encoder::new(options, BytesMut::new()))
+        Self::Http1(RequestFraming::CLOSING.encoder(false, 1, BytesMut::new()))
     }
 
     /// Encodes the head, and gives the length that the body has to have by it, if it says one.
@@ -80,13 +79,6 @@ impl Encoder {
     pub(super) fn switch_to_websocket(&mut self, head: &ResponseHead, accept: &str, date: Date) {
         match self {
             Self::Http1(encoder) => encoder.switch_protocols(head, accept, date),
-        }
-    }
-
-    /// The client waits for a `100 Continue` before it sends the body.
-    pub(super) fn expect_continue(&mut self) {
-        match self {
-            Self::Http1(encoder) => encoder.expect_continue(),
         }
     }
 

@@ -18,6 +18,7 @@ struct TestOptions {
     version: Version,
     head_only: bool,
     keep_alive: bool,
+    awaits_continue: bool,
     chunked: bool,
     status: u16,
     coalesce: usize,
@@ -38,7 +39,6 @@ enum Call {
     Close,
     Cut,
     Flush,
-    Expect,
     Continue,
 }
 
@@ -63,6 +63,7 @@ fn options() -> TestOptions {
         version: Http11,
         head_only: false,
         keep_alive: true,
+        awaits_continue: false,
         chunked: true,
         status: 200,
         coalesce: 0,
@@ -71,8 +72,10 @@ fn options() -> TestOptions {
 }
 
 fn new(options: &TestOptions, content_type: &[u8]) -> Response {
-    let TestOptions { version, head_only, keep_alive, chunked, status, coalesce, buffer_size } = *options;
-    let encoder = Http1Encoder::new(Http1Options { version, keep_alive, chunked, buffer_size }, BytesMut::new());
+    let TestOptions { version, head_only, keep_alive, awaits_continue, chunked, status, coalesce, buffer_size } =
+        *options;
+    let encoder =
+        Http1Encoder::new(Http1Options { version, keep_alive, awaits_continue, chunked, buffer_size }, BytesMut::new());
     Response::new(ResponseOptions { head_only, status, coalesce, buffer_size }, content_type, encoder)
 }
 
@@ -113,7 +116,6 @@ fn make(response: &mut Response, call: Call) -> Result<(), ResponseError> {
         }
         Call::Cut => response.truncate(),
         Call::Flush => response.flush_coalesced(),
-        Call::Expect => response.expect_continue(),
         Call::Continue => response.interim_continue(),
     }
     Ok(())
@@ -261,20 +263,21 @@ fn an_answer_of_the_host_takes_the_place_of_what_a_handler_set() {
 fn a_final_response_in_place_of_an_awaited_interim_one_ends_the_connection() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\n";
     let (close, keep) = ("Connection: close\r\n", "");
-    let table: &[(&[Call], &str, &str, End)] = &[
-        (&[Call::Expect], "", close, End::Close),
-        (&[Call::Expect, Call::Continue], interim, keep, End::KeepAlive),
-        (&[Call::Write("a"), Call::Continue], "", keep, End::KeepAlive),
+    let expects = TestOptions { awaits_continue: true, ..options() };
+    let table: &[(&TestOptions, &[Call], &str, &str, End)] = &[
+        (&expects, &[], "", close, End::Close),
+        (&expects, &[Call::Continue], interim, keep, End::KeepAlive),
+        (&options(), &[Call::Write("a"), Call::Continue], "", keep, End::KeepAlive),
     ];
-    for (calls, before, connection, expected_end) in table {
-        let response = made(&options(), &[*calls, &[Call::Body("b")]].concat());
+    for (options, calls, before, connection, expected_end) in table {
+        let response = made(options, &[*calls, &[Call::Body("b")]].concat());
         let output = String::from_utf8_lossy(response.output());
         let rest = output.strip_prefix(&format!("{before}{START}Transfer-Encoding: chunked\r\n{connection}\r\n1\r\n"));
         assert!(rest.is_some(), "{calls:?} {output}");
         assert_eq!(end(&response), *expected_end, "{calls:?}");
     }
-    let refused = TestOptions { keep_alive: false, ..options() };
-    assert_eq!(end(&made(&refused, &[Call::Expect, Call::Continue, Call::Body("")])), End::Close);
+    let refused = TestOptions { keep_alive: false, ..expects };
+    assert_eq!(end(&made(&refused, &[Call::Continue, Call::Body("")])), End::Close);
 }
 
 #[test]
@@ -310,8 +313,7 @@ fn there_is_room_for_four_pieces_and_within_64_kib_unless_one_is_larger() {
 fn keep_alive_that_is_forbidden_is_not_won_back_by_a_body_that_comes() {
     type Come = fn(&mut Response);
     for come in [Response::interim_continue as Come, Response::body_has_come as Come] {
-        let mut response = new(&options(), b"");
-        response.expect_continue();
+        let mut response = new(&TestOptions { awaits_continue: true, ..options() }, b"");
         response.forbid_keep_alive_in_head();
         come(&mut response);
         response.finish(DATE).expect("it is not over");

@@ -43,6 +43,7 @@ fn options() -> impl Strategy<Value = TestOptions> {
             version: if http11 { Http11 } else { Http10 },
             head_only,
             keep_alive,
+            awaits_continue: false,
             chunked,
             status: 200,
             coalesce: coalesce.min(buffer_size),
