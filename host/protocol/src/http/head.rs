@@ -1,10 +1,62 @@
 //! The head of a request, whatever bytes it came as.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use thiserror::Error;
 
+use super::grammar::{is_field_value, is_token};
 use super::span::Span;
 use super::target::{Path, Target, TargetError, check_host};
 use super::version::Version;
+
+#[cfg(test)]
+mod tests;
+
+/// A request that came as something else than the bytes of HTTP/1, such as the pseudo-header fields of HTTP/2.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestParts<'p> {
+    /// The version that the request is served as.
+    pub version: Version,
+    /// The method.
+    pub method: &'p [u8],
+    /// The path and the query, or another form of a target (RFC 9112 section 3.2).
+    pub target: &'p [u8],
+    /// The authority, if it is given apart from the target and the fields: Host then has it, whatever the fields say.
+    pub authority: Option<&'p [u8]>,
+    /// The fields in order.
+    pub fields: &'p [(&'p [u8], &'p [u8])],
+}
+
+/// Why parts make no head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InvalidParts {
+    /// The method is no token.
+    #[error("the method is malformed")]
+    Method,
+    /// The target or the Host is wrong.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A field's name is no token, or its value has a control character or white space at an end.
+    #[error("a field line is malformed")]
+    Field,
+    /// The parts are larger than 4 GiB.
+    #[error("the head is too large")]
+    TooLarge,
+}
+
+/// The name of the field that has the authority, as HTTP/2 writes names.
+const HOST: &[u8] = b"host";
+
+impl InvalidParts {
+    /// The status that answers it.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Method | Self::Field => 400,
+            Self::Target(error) => error.status(),
+            Self::TooLarge => 431,
+        }
+    }
+}
 
 /// What of a head is no field (RFC 9110 section 6.2): where the method and the target are in it, and the version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +92,43 @@ impl RequestHead {
         check_host(head.version(), head.values("host"))?;
         head.replace_host();
         Ok(head)
+    }
+
+    /// A head of parts, which are copied. How large they may be is for the caller to say.
+    ///
+    /// # Errors
+    /// See [`InvalidParts`].
+    pub fn from_parts(parts: &RequestParts<'_>) -> Result<RequestHead, InvalidParts> {
+        let RequestParts { version, method, target, authority, fields } = *parts;
+        let of_fields: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let length = HOST.len() + method.len() + target.len() + authority.map_or(0, <[u8]>::len) + of_fields;
+        if length > Span::MAX_BUFFER {
+            return Err(InvalidParts::TooLarge);
+        }
+        if !is_token(method) {
+            return Err(InvalidParts::Method);
+        }
+        let mut bytes = BytesMut::with_capacity(length);
+        let mut push = |part: &[u8]| {
+            let start = bytes.len();
+            bytes.extend_from_slice(part);
+            Span::new(start..bytes.len())
+        };
+        let parts = Target::parse(method, target)?;
+        let control = ControlData { method: push(method), target: push(target), version, parts };
+        let authority = authority.map(|authority| Field { name: push(HOST), value: push(authority) });
+        let is_host = |name: &[u8]| name.eq_ignore_ascii_case(HOST);
+        let mut lines = Vec::with_capacity(fields.len() + 1);
+        lines.extend(authority);
+        for (name, value) in fields {
+            if !is_token(name) || !is_field_value(value) {
+                return Err(InvalidParts::Field);
+            }
+            if authority.is_none() || !is_host(name) {
+                lines.push(Field { name: push(name), value: push(value) });
+            }
+        }
+        Ok(RequestHead::new(bytes.freeze(), control, lines.into())?)
     }
 
     /// The method, which is case-sensitive (RFC 9110 section 9.1): `get` is not `GET`.
