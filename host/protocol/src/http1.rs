@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod chunk;
+pub mod client;
 pub mod decode;
 pub(crate) mod encode;
 pub mod encoder;
