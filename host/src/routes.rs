@@ -15,12 +15,14 @@
 
 mod catalog;
 mod changes;
+mod component;
 mod conflict;
 mod current;
 mod declared_paths;
 mod directory;
 mod disk;
 pub mod file;
+mod fingerprint;
 mod holder_store;
 mod holders;
 mod load;
@@ -33,14 +35,18 @@ mod pattern_cover;
 mod pending;
 mod route;
 mod segment;
+mod source;
 mod suggestions;
 mod table;
 mod target;
 mod watch;
 
+pub use component::{ComponentKey, ComponentRole};
 pub use current::Current;
 pub use declared_paths::{Declare, DeclareError};
 pub use directory::{Directory, Setup};
+#[cfg(test)]
+pub(crate) use disk::Disk;
 pub use file::{RouteFile, RouteFileError};
 pub use holder_store::{Memory, MemoryError};
 pub use holders::{Authority, CLAIM_KEPT, Holders};

@@ -57,8 +57,8 @@ fn methods(route: &Route) -> String {
 fn topics(route: &Route) -> Option<String> {
     match &route.mount.topics {
         Some(name) => Some(format!("topics = {} (file)", Value::Text(name.clone()))),
-        None if route.mount.directory.as_os_str().is_empty() => None,
-        None => Some(format!("topics of {}/", printable(&route.mount.directory.display().to_string()))),
+        None if route.mount.key.directory().as_os_str().is_empty() => None,
+        None => Some(format!("topics of {}/", printable(&route.mount.key.directory().display().to_string()))),
     }
 }
 
@@ -70,7 +70,7 @@ fn text(table: &RouteTable) -> String {
     let pattern_width = longest(&mut patterns.map(String::len), "PATH");
     let mut text = format!("{:methods_width$}  {:pattern_width$}  FILE\n", "METHODS", "PATH");
     for MountedRoute { route, patterns } in table.routes() {
-        let file = printable(&route.mount.file.display().to_string());
+        let file = printable(route.mount.key.location());
         for pattern in patterns {
             text += &format!("{:methods_width$}  {pattern:pattern_width$}  {file}\n", methods(route));
         }
@@ -109,11 +109,11 @@ fn json(table: &RouteTable) -> String {
             "name": &*route.mount.name,
             "methods": route.mount.methods,
             "paths": patterns,
-            "file": route.mount.file.display().to_string(),
-            "middleware": route.chain.iter().map(|link| link.layer.file.display().to_string()).collect::<Vec<_>>(),
+            "file": route.mount.key.location(),
+            "middleware": route.chain.iter().map(|link| link.layer.key.location()).collect::<Vec<_>>(),
             "topics": match &route.mount.topics {
                 Some(name) => json!({ "name": name }),
-                None => json!({ "directory": route.mount.directory.display().to_string() }),
+                None => json!({ "directory": route.mount.key.directory().display().to_string() }),
             },
             "options": options.collect::<serde_json::Map<_, _>>(),
         })

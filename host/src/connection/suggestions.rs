@@ -39,5 +39,5 @@ fn patterns(table: &RouteTable) -> impl Iterator<Item = (&str, &MountedRoute)> {
 fn line(pattern: &str, mounted: &MountedRoute) -> String {
     let mount = &mounted.route.mount;
     let methods = if mount.methods.is_empty() { String::new() } else { mount.methods.join(",") + " " };
-    format!("{methods}{pattern} ({})", printable(&mount.file.display().to_string()))
+    format!("{methods}{pattern} ({})", printable(mount.key.location()))
 }

@@ -4,17 +4,19 @@
 //! Owns what is loaded, when, and which version of a route serves. It starts no thread, reads no disk and no clock.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::disk::Fingerprint;
+use super::component::{ComponentKey, ComponentRole};
+use super::fingerprint::Fingerprint;
 use super::holders::{Authority, HolderRecord, Holders};
 use super::load::{Loaded, Part, Permanence};
-use super::middleware::{LoadedMiddleware, is_layer, is_of_directory, may_mean};
+use super::middleware::{LoadedMiddleware, may_mean};
 use super::pattern_cover::Cover;
 use super::pending::PendingRoute;
 use super::route::Route;
+use super::source::Unread;
 use super::table::RouteTable;
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -30,7 +32,7 @@ use guards::Guards;
 /// All components of a directory.
 #[derive(Debug)]
 pub(super) struct Catalog {
-    entries: BTreeMap<PathBuf, CatalogEntry>,
+    entries: BTreeMap<ComponentKey, CatalogEntry>,
     /// What is wrong with directories and names.
     found: Vec<Diagnostic>,
     /// What was told already.
@@ -48,9 +50,7 @@ pub(super) struct Catalog {
     /// Whether some component was changed too lately to be whole, when it was last looked.
     resting: bool,
     /// What the system did not show when it was last looked.
-    unread: Vec<PathBuf>,
-    /// The component that the operator asks for by itself, whatever it is.
-    asked_for: Option<PathBuf>,
+    unread: Vec<Unread>,
     /// What routes were behind.
     guards: Guards,
     /// Whether the files that are found next are as they are meant to be: the operator says so.
@@ -95,7 +95,7 @@ struct CatalogEntry {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
     /// Those to load.
-    pub(super) changed: Vec<(PathBuf, Fingerprint)>,
+    pub(super) changed: Vec<(ComponentKey, Fingerprint)>,
     /// Whether routes are gone.
     pub(super) removed: bool,
     /// When to look again, since something was changed too lately to be whole, or is to be removed.
@@ -116,16 +116,10 @@ impl Catalog {
             looked_at: None,
             resting: false,
             unread: Vec::new(),
-            asked_for: None,
             guards: Guards::default(),
             // Who starts a host means what is there.
             confirming: true,
         }
-    }
-
-    /// One of a single component, which is loaded whatever it is.
-    pub(super) fn of(component: &Path) -> Self {
-        Self { asked_for: Some(component.to_owned()), ..Self::new() }
     }
 
     /// Takes in who held what in another run.
@@ -156,8 +150,8 @@ impl Catalog {
 
     /// A component that looks so is being loaded, whose route file asks for these middleware, if it can be read. True
     /// where some may be wanted by that.
-    pub(super) fn begin(&mut self, file: &Path, claim: PendingRoute, names: Option<&[String]>) -> bool {
-        let Some(entry) = self.entries.get_mut(file) else { return false };
+    pub(super) fn begin(&mut self, key: &ComponentKey, claim: PendingRoute, names: Option<&[String]>) -> bool {
+        let Some(entry) = self.entries.get_mut(key) else { return false };
         (entry.loading, entry.claim) = (Some(claim.clone()), Some(claim));
         if let Some(names) = names {
             entry.names = names.to_vec();
@@ -167,8 +161,8 @@ impl Catalog {
 
     /// A middleware guards this by its path. What it was to guard before it is to guard on, unless the operator means that
     /// it does not.
-    pub(super) fn cover(&mut self, file: &Path, mut covers: Vec<Cover>) {
-        let Some(entry) = self.entries.get_mut(file) else { return };
+    pub(super) fn cover(&mut self, key: &ComponentKey, mut covers: Vec<Cover>) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
         if !entry.confirmed {
             let lost: Vec<Cover> = entry.covers.iter().filter(|cover| !covers.contains(cover)).cloned().collect();
             covers.extend(lost);
@@ -177,34 +171,34 @@ impl Catalog {
     }
 
     /// Which paths a middleware guards cannot be read: it is loaded, so that this is told.
-    pub(super) fn suspect(&mut self, file: &Path) {
-        if let Some(entry) = self.entries.get_mut(file) {
+    pub(super) fn suspect(&mut self, key: &ComponentKey) {
+        if let Some(entry) = self.entries.get_mut(key) {
             entry.suspect = true;
         }
     }
 
     /// A middleware that looks so guards no path, and is loaded only once a route names it.
-    pub(super) fn pass_over(&mut self, file: &Path, look: Fingerprint) {
-        if let Some(entry) = self.entries.get_mut(file) {
+    pub(super) fn pass_over(&mut self, key: &ComponentKey, look: Fingerprint) {
+        if let Some(entry) = self.entries.get_mut(key) {
             (entry.begun, entry.passed_over) = (None, Some(look));
         }
     }
 
     /// Whether a component is to be loaded: a route, or middleware that a route may have.
-    pub(super) fn is_wanted(&self, file: &Path) -> bool {
-        let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, file));
-        let was_named = || self.guards.may_mean(file);
+    pub(super) fn is_wanted(&self, key: &ComponentKey) -> bool {
+        let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, key));
+        let was_named = || self.guards.may_mean(key);
         let is_loaded = |entry: &CatalogEntry| entry.layer.as_ref().is_some_and(|layer| !layer.covers.is_empty());
         let may_guard = |entry: &CatalogEntry| is_loaded(entry) || !entry.covers.is_empty() || entry.suspect;
-        let guards = || self.entries.get(file).is_some_and(may_guard);
-        let is_asked_for = !is_layer(file) || is_of_directory(file) || self.asked_for.as_deref() == Some(file);
+        let guards = || self.entries.get(key).is_some_and(may_guard);
+        let is_asked_for = key.role() != ComponentRole::NamedMiddleware || key.is_alone();
         is_asked_for || is_named() || was_named() || guards()
     }
 
     /// A component that looked so was loaded, or cannot be: then the version before it goes on serving, and where that
     /// may pass the next look finds it anew. Of one that was changed or removed meanwhile nothing is kept.
-    pub(super) fn end(&mut self, file: &Path, look: Fingerprint, loaded: Loaded) {
-        let Some(entry) = self.entries.get_mut(file).filter(|entry| entry.begun == Some(look)) else { return };
+    pub(super) fn end(&mut self, key: &ComponentKey, look: Fingerprint, loaded: Loaded) {
+        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.begun == Some(look)) else { return };
         let (failed, mut withheld) = (loaded.part.is_none(), None);
         entry.loading = None;
         match loaded.standing {
@@ -231,7 +225,7 @@ impl Catalog {
         if let Some(lost) = withheld {
             let reason = format!("as middleware it has lost {lost}; the version before it still serves");
             let remedy = "give it that again; if that is meant to go, reload with SIGHUP";
-            entry.diagnostics.push(Diagnostic::error(file.display(), reason, remedy));
+            entry.diagnostics.push(Diagnostic::error(key, reason, remedy));
         }
         if failed && (entry.route.is_some() || entry.layer.is_some()) {
             for diagnostic in &mut entry.diagnostics {
@@ -240,14 +234,14 @@ impl Catalog {
         }
         // What was wrong with another version is told again of this one.
         if entry.tried.replace(look) != Some(look) {
-            let (file, route_file) = (file.display().to_string(), file.with_extension("toml").display().to_string());
-            self.told.retain(|diagnostic| diagnostic.location != file && diagnostic.location != route_file);
+            let is_of_key = |it: &Diagnostic| it.location == key.location() || it.location == key.route_file();
+            self.told.retain(|diagnostic| !is_of_key(diagnostic));
         }
     }
 
     /// Whether a component that looked so is still the one to load.
-    pub(super) fn is_begun(&self, file: &Path, look: Fingerprint) -> bool {
-        self.entries.get(file).is_some_and(|entry| entry.begun == Some(look))
+    pub(super) fn is_begun(&self, key: &ComponentKey, look: Fingerprint) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.begun == Some(look))
     }
 
     /// Whether a component is being loaded.
@@ -264,9 +258,9 @@ impl Catalog {
     /// awaited only until all is loaded for the first time: later, a server that has an answer must not withhold it.
     pub(super) fn table(&mut self) -> (Arc<RouteTable>, Vec<Diagnostic>) {
         if !self.is_unsettled() {
-            let leaving = self.entries.iter().filter(|(file, entry)| entry.is_leaving() && !self.is_kept(file));
-            let leaving: Vec<PathBuf> = leaving.map(|(file, _)| file.clone()).collect();
-            leaving.iter().for_each(|file| self.remove(file));
+            let leaving = self.entries.iter().filter(|(key, entry)| entry.is_leaving() && !self.is_kept(key));
+            let leaving: Vec<ComponentKey> = leaving.map(|(key, _)| key.clone()).collect();
+            leaving.iter().for_each(|key| self.remove(key));
         }
         let (awaited, unchained) = self.mount();
         let entries = || self.entries.values();
@@ -278,21 +272,21 @@ impl Catalog {
             }
             true => Vec::new(),
         };
-        let set: Vec<(PathBuf, String, Authority)> = self.set().collect();
+        let set: Vec<(ComponentKey, String, Authority)> = self.set().collect();
         self.holders.set(set.into_iter());
         let moved = |look: Fingerprint| {
             let is = |entry: &&CatalogEntry| {
                 entry.route.is_some() && entry.loaded.is_some_and(|it| it.is_same_component(look))
             };
             let found = self.entries.iter().find(|(_, entry)| is(entry));
-            found.map(|(file, _)| file.clone())
+            found.map(|(key, _)| key.clone())
         };
         self.holders.follow(moved);
         let (table, conflicts) = RouteTable::build(routes, claims, &self.holders);
         self.waits = table.waits();
         // Who conflicts with whom is known once all is loaded.
         let conflicts = if self.settled || !self.is_loading() { conflicts } else { Vec::new() };
-        let wanted = self.entries.iter().filter(|(file, _)| self.is_wanted(file));
+        let wanted = self.entries.iter().filter(|(key, _)| self.is_wanted(key));
         let loaded = wanted.flat_map(|(_, entry)| &entry.diagnostics);
         let mut all: Vec<Diagnostic> =
             self.found.iter().chain(loaded).cloned().chain(unchained).chain(conflicts).collect();
@@ -303,7 +297,7 @@ impl Catalog {
         self.guards.record(&table);
         if !self.is_loading() {
             self.settled = true;
-            let is_served = |file: &Path| self.entries.get(file).is_some_and(|entry| entry.mounted.is_some());
+            let is_served = |key: &ComponentKey| self.entries.get(key).is_some_and(|entry| entry.mounted.is_some());
             self.holders.record(&table, is_served);
         }
         (table, new)
@@ -311,19 +305,19 @@ impl Catalog {
 
     /// What the operator says of routes that do not serve: by their files and their places. While one is loaded anew
     /// nobody loses a path to it, but at first it is waited for.
-    fn set(&self) -> impl Iterator<Item = (PathBuf, String, Authority)> {
+    fn set(&self) -> impl Iterator<Item = (ComponentKey, String, Authority)> {
         let is_to_come = |entry: &&CatalogEntry| entry.mounted.is_none() && !entry.is_leaving();
         let is_awaited = |entry: &CatalogEntry| entry.loading.is_some() && self.settled;
-        let entries = self.entries.iter().filter(|(file, _)| !is_layer(file));
+        let entries = self.entries.iter().filter(|(key, _)| !key.is_middleware());
         let entries = entries.filter(move |(_, entry)| is_to_come(entry) && !is_awaited(entry));
-        entries.flat_map(|(file, entry)| {
+        entries.flat_map(|(key, entry)| {
             let (patterns, authority) = match (&entry.route, &entry.claim) {
                 (Some(route), _) => (route.mount.patterns.clone(), route.mount.authority),
                 (None, Some(PendingRoute::At(patterns))) => (patterns.clone(), Authority::RouteFile),
                 (None, Some(PendingRoute::Anywhere(place))) => (place.iter().cloned().collect(), Authority::Place),
                 (None, None) => (Vec::new(), Authority::Declared),
             };
-            patterns.into_iter().map(move |pattern| (file.clone(), pattern, authority))
+            patterns.into_iter().map(move |pattern| (key.clone(), pattern, authority))
         })
     }
 

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::component::ComponentKey;
 use super::{Route, RouteTable};
 use crate::text::printable;
 
@@ -20,7 +20,7 @@ pub(super) struct Change {
     /// The methods that it declares; empty is every standard one.
     pub(super) methods: String,
     pub(super) pattern: String,
-    pub(super) file: PathBuf,
+    pub(super) key: ComponentKey,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,18 +48,18 @@ pub(super) fn changes(before: &RouteTable, after: &RouteTable) -> Vec<Change> {
     changes
 }
 
-type PatternAt<'t> = (&'t str, &'t Path);
+type PatternAt<'t> = (&'t str, &'t ComponentKey);
 
 fn by_place(table: &RouteTable) -> BTreeMap<PatternAt<'_>, &Arc<Route>> {
     let routes = table.routes().iter();
     let places = routes.flat_map(|mounted| mounted.patterns.iter().map(move |pattern| (pattern, &mounted.route)));
-    places.map(|(pattern, route)| ((pattern.as_str(), route.mount.file.as_path()), route)).collect()
+    places.map(|(pattern, route)| ((pattern.as_str(), &route.mount.key), route)).collect()
 }
 
 impl Change {
-    fn of(kind: ChangeKind, (pattern, file): &PatternAt<'_>, route: &Route) -> Self {
+    fn of(kind: ChangeKind, (pattern, key): &PatternAt<'_>, route: &Route) -> Self {
         let methods = route.mount.methods.join(",");
-        Self { kind, methods, pattern: (*pattern).to_owned(), file: (*file).to_owned() }
+        Self { kind, methods, pattern: (*pattern).to_owned(), key: (*key).clone() }
     }
 }
 
@@ -86,6 +86,6 @@ impl fmt::Display for Change {
         if !self.methods.is_empty() {
             write!(f, "{} ", self.methods)?;
         }
-        write!(f, "{}  {}", printable(&self.pattern), printable(&self.file.display().to_string()))
+        write!(f, "{}  {}", printable(&self.pattern), printable(&self.key.short_location()))
     }
 }

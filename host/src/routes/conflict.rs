@@ -6,9 +6,9 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
+use super::component::ComponentKey;
 use super::holders::{Authority, CLAIM_KEPT, Holders, Reserved, ReservedBy};
 use super::method;
 use super::pattern::shape;
@@ -83,7 +83,7 @@ fn claims(routes: &[Arc<Route>]) -> Claims {
 impl Claimants<'_> {
     fn standing(&self, claimant: &Claimant, shape: &str) -> (Authority, Precedence) {
         let mount = &self.routes[claimant.index].mount;
-        let tenure = match self.holders.methods(shape, &mount.file) {
+        let tenure = match self.holders.methods(shape, &mount.key) {
             None => Precedence::New,
             Some(methods) if *methods == mount.methods => Precedence::Held,
             Some(_) => Precedence::Changed,
@@ -110,8 +110,8 @@ impl Claimants<'_> {
                     ([_], _) => Winner::Of(standing.0.max(other_standing.0)),
                     _ => Winner::Neither,
                 };
-                let file = |claimant: &Claimant| &self.routes[claimant.index].mount.file;
-                diagnostics.push(overlapping(file(loser), method, &loser.pattern, file(rival), left));
+                let key = |claimant: &Claimant| &self.routes[claimant.index].mount.key;
+                diagnostics.push(overlapping(key(loser), method, &loser.pattern, key(rival), left));
                 dropped.extend(losers);
             }
             claimants.retain(|claimant| !dropped.contains(&claimant.index));
@@ -121,10 +121,10 @@ impl Claimants<'_> {
 
     /// Drops the claims to what is kept for a route that does not serve now. True where one of these lapses.
     fn drop_reserved(&self, claims: &mut Claims, diagnostics: &mut Vec<Diagnostic>) -> bool {
-        let served: BTreeSet<&Path> = self.routes.iter().map(|route| route.mount.file.as_path()).collect();
+        let served: BTreeSet<&ComponentKey> = self.routes.iter().map(|route| &route.mount.key).collect();
         let mut waits = false;
         for (shape, claimants) in claims.iter_mut() {
-            let reserved = self.holders.reserved(shape, |file| served.contains(file));
+            let reserved = self.holders.reserved(shape, |key| served.contains(key));
             claimants.retain(|claimant| {
                 let mount = &self.routes[claimant.index].mount;
                 let is_before = |reserved: &&Reserved<'_>| match reserved.by {
@@ -133,7 +133,7 @@ impl Claimants<'_> {
                 };
                 let method = |reserved: &Reserved<'_>| {
                     let method = method::overlap(reserved.methods, &mount.methods)?;
-                    Some(kept(&mount.file, method, &claimant.pattern, reserved))
+                    Some(kept(&mount.key, method, &claimant.pattern, reserved))
                 };
                 let first = reserved.iter().filter(is_before).find_map(|it| Some((it.by, method(it)?)));
                 let Some((by, diagnostic)) = first else { return true };
@@ -161,8 +161,7 @@ fn pairs<T>(items: &[T]) -> impl Iterator<Item = (&T, &T)> {
     items.iter().enumerate().flat_map(|(place, one)| items[place + 1..].iter().map(move |other| (one, other)))
 }
 
-fn overlapping(file: &Path, method: &str, pattern: &str, rival: &Path, left: Winner) -> Diagnostic {
-    let rival = rival.display();
+fn overlapping(key: &ComponentKey, method: &str, pattern: &str, rival: &ComponentKey, left: Winner) -> Diagnostic {
     let claimed = match left {
         Winner::Former => format!("by {rival}, which answers there already"),
         Winner::Of(Authority::RouteFile) => format!("by {rival}, whose route file sets it"),
@@ -174,7 +173,7 @@ fn overlapping(file: &Path, method: &str, pattern: &str, rival: &Path, left: Win
         Winner::Neither => format!("neither is at `{pattern}` now"),
     };
     claimed_otherwise(
-        file,
+        key,
         method,
         pattern,
         &claimed,
@@ -183,8 +182,8 @@ fn overlapping(file: &Path, method: &str, pattern: &str, rival: &Path, left: Win
 }
 
 /// A route claims what is kept for another.
-fn kept(file: &Path, method: &str, pattern: &str, reserved: &Reserved<'_>) -> Diagnostic {
-    let rival = reserved.file.display();
+fn kept(key: &ComponentKey, method: &str, pattern: &str, reserved: &Reserved<'_>) -> Diagnostic {
+    let rival = reserved.key;
     let (claimed, remedy) = match reserved.by {
         ReservedBy::Operator(Authority::RouteFile) => {
             (format!("by {rival}, whose route file sets it"), "mend that one, or take the path out of its route file")
@@ -202,12 +201,12 @@ fn kept(file: &Path, method: &str, pattern: &str, reserved: &Reserved<'_>) -> Di
                 "wait {seconds} s for it to come back; if it is meant to go, reload with SIGHUP; this one is not at \
                  `{pattern}` now"
             );
-            return claimed_otherwise(file, method, pattern, &claimed, &remedy);
+            return claimed_otherwise(key, method, pattern, &claimed, &remedy);
         }
     };
-    claimed_otherwise(file, method, pattern, &claimed, &format!("{remedy}; this one is not at `{pattern}` now"))
+    claimed_otherwise(key, method, pattern, &claimed, &format!("{remedy}; this one is not at `{pattern}` now"))
 }
 
-fn claimed_otherwise(file: &Path, method: &str, pattern: &str, claimed: &str, remedy: &str) -> Diagnostic {
-    Diagnostic::error(file.display(), format!("`{method} {pattern}` is claimed {claimed}"), remedy)
+fn claimed_otherwise(key: &ComponentKey, method: &str, pattern: &str, claimed: &str, remedy: &str) -> Diagnostic {
+    Diagnostic::error(key, format!("`{method} {pattern}` is claimed {claimed}"), remedy)
 }

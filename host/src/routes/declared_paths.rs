@@ -4,7 +4,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::pattern::of_directory;
+use super::pattern::directory_pattern;
 use super::segment::segments;
 
 /// Which paths a component may declare.
@@ -25,13 +25,13 @@ pub enum Declare {
 pub struct DeclareError;
 
 impl Declare {
-    /// Whether a component at this place in the routes directory may declare a pattern.
-    pub(super) fn allows(self, place: &Path, pattern: &str) -> bool {
+    /// Whether a component in this directory of the tree of routes may declare a pattern.
+    pub(super) fn allows(self, directory: &Path, pattern: &str) -> bool {
         match self {
             Self::Nothing => false,
             Self::Any => true,
             Self::Below => {
-                let directory = place.parent().map_or_else(|| Ok(String::new()), of_directory);
+                let directory = directory_pattern(directory);
                 directory.is_ok_and(|directory| directory.is_empty() || is_below(&directory, pattern))
             }
         }
@@ -62,24 +62,24 @@ mod tests {
 
     #[test]
     fn a_component_declares_what_lies_below_its_directory() {
-        for (place, pattern, allowed) in [
-            ("a.wasm", "/anything/{*rest}", true),
-            ("shop/a.wasm", "/shop", true),
-            ("shop/a.wasm", "/shop/", true),
-            ("shop/a.wasm", "/shop/cart/{id}", true),
-            ("shop/a.wasm", "/shop/{*rest}", true),
-            ("shop/a.wasm", "/shopping", false),
-            ("shop/a.wasm", "/", false),
-            ("shop/a.wasm", "/{*rest}", false),
-            ("shop/a.wasm", "/{shop}/cart", false),
-            ("shop/a.wasm", "/account", false),
-            ("[user]/in/a.wasm", "/{name}/in/x", true),
-            ("[user]/in/a.wasm", "/ada/in/x", false),
-            ("{bad}/a.wasm", "/{bad}/x", false),
+        for (directory, pattern, allowed) in [
+            ("", "/anything/{*rest}", true),
+            ("shop", "/shop", true),
+            ("shop", "/shop/", true),
+            ("shop", "/shop/cart/{id}", true),
+            ("shop", "/shop/{*rest}", true),
+            ("shop", "/shopping", false),
+            ("shop", "/", false),
+            ("shop", "/{*rest}", false),
+            ("shop", "/{shop}/cart", false),
+            ("shop", "/account", false),
+            ("[user]/in", "/{name}/in/x", true),
+            ("[user]/in", "/ada/in/x", false),
+            ("{bad}", "/{bad}/x", false),
         ] {
-            assert_eq!(Declare::Below.allows(Path::new(place), pattern), allowed, "{place} {pattern}");
-            assert!(Declare::Any.allows(Path::new(place), pattern));
-            assert!(!Declare::Nothing.allows(Path::new(place), pattern));
+            assert_eq!(Declare::Below.allows(Path::new(directory), pattern), allowed, "{directory} {pattern}");
+            assert!(Declare::Any.allows(Path::new(directory), pattern));
+            assert!(!Declare::Nothing.allows(Path::new(directory), pattern));
         }
     }
 

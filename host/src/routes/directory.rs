@@ -10,7 +10,7 @@ mod progress;
 mod publisher;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -18,9 +18,10 @@ use std::time::Duration;
 
 use super::current::Current;
 use super::declared_paths::Declare;
-use super::disk::Files;
+use super::disk::Disk;
 use super::holder_store::{Memory, Store};
 use super::load::{Load, Loader};
+use super::source::Source;
 use super::watch::WatchError;
 use crate::diagnostic::Diagnostic;
 use crate::guest::Engine;
@@ -32,7 +33,7 @@ use publisher::{Publisher, PublisherEvent};
 /// A directory whose routes are loaded, or being loaded, by threads of their own. Dropped, it loads no more.
 #[derive(Debug)]
 pub struct Directory {
-    root: PathBuf,
+    source: Arc<dyn Source>,
     current: Arc<Current>,
     events: Sender<PublisherEvent>,
     first: Arc<FirstLoad>,
@@ -57,24 +58,25 @@ impl Directory {
     /// Where `root` itself cannot be read, or a thread cannot be started. All else is a diagnostic.
     pub fn open(root: &Path, setup: Setup, engine: &Engine) -> io::Result<Self> {
         let Setup { flags, declare, memory } = setup;
-        let loader = Loader { directory: root.to_owned(), flags, declare, engine: engine.clone() };
-        Self::load_with(root, memory.as_ref(), Arc::new(loader))
+        let source: Arc<dyn Source> = Arc::new(Disk::new(root));
+        let loader = Loader { source: source.clone(), flags, declare, engine: engine.clone() };
+        // A component that is served alone shares no path with another.
+        let store = memory.filter(|_| root.is_dir()).map(|memory| Store::new(&memory, root));
+        Self::load_with(source, store, Arc::new(loader))
     }
 
-    /// The same, with another way to load a component.
-    pub(crate) fn load_with(root: &Path, memory: Option<&Memory>, load: Arc<dyn Load>) -> io::Result<Self> {
+    /// The same for any source, with any way to load a component. `store` remembers who holds which path.
+    pub(crate) fn load_with(source: Arc<dyn Source>, store: Option<Store>, load: Arc<dyn Load>) -> io::Result<Self> {
         let (events, received) = channel();
         let first = Arc::new(FirstLoad::default());
-        let files = Files::find(root)?;
-        // A component that is served alone has nobody beside it.
-        let store = memory.filter(|_| root.is_dir()).map(|memory| Store::new(memory, root));
-        let publisher = Publisher::new(root, load, events.clone(), first.clone(), files, store);
+        let listing = source.list()?;
+        let publisher = Publisher::new(source.clone(), load, events.clone(), first.clone(), listing, store);
         let current = publisher.current();
         let thread = Builder::new().name("routes".to_owned()).spawn(move || publisher.run(&received));
         let refused =
             |error: io::Error| io::Error::new(error.kind(), format!("no thread can be started to load them: {error}"));
         let thread = thread.map_err(refused)?;
-        Ok(Self { root: root.to_owned(), current, events, first, thread: Some(thread) })
+        Ok(Self { source, current, events, first, thread: Some(thread) })
     }
 
     /// Where the tables are published.
@@ -95,7 +97,7 @@ impl Directory {
     /// # Errors
     /// Where the system does not tell of changes: then what has changed is looked for each second.
     pub fn watch(&self) -> Result<(), WatchError> {
-        let (watcher, watched) = match publisher::watch(&self.root, &self.events) {
+        let (watcher, watched) = match publisher::watch(&*self.source, &self.events) {
             Ok(watcher) => (Some(watcher), Ok(())),
             Err(failed) => (None, Err(failed)),
         };

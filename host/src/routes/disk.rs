@@ -1,6 +1,6 @@
-//! The routes directory on disk: which files there are, how they look, and their bytes.
+//! A directory of components on disk, as a source.
 //!
-//! Owns that no file or link of it keeps the host from starting. It must not know what is in a file.
+//! Owns that no file or link in it keeps the host from starting. It must not know what is in a file.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -9,218 +9,214 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rustix::fs::OFlags;
-use thiserror::Error;
 
-use super::middleware::is_layer;
+use super::component::{ComponentKey, is_reserved_name};
+use super::fingerprint::{Fingerprint, Stamp};
+use super::source::{ChangeWatcher, Listing, ReadError, Source, Unread};
+use super::watch::{WatchError, Watcher};
 use crate::diagnostic::Diagnostic;
 
 #[cfg(test)]
 mod tests;
 
-/// The deepest directory that is looked into, the routes directory being the first.
+/// The deepest directory that is listed. The routes directory is the first.
 const MAX_DEPTH: usize = 16;
 
-/// The files of a routes directory.
-#[derive(Debug, Default)]
-pub(super) struct Files {
-    /// Every `.wasm` and how it looks, sorted.
-    pub(super) components: Vec<(PathBuf, Fingerprint)>,
-    /// The directories that were looked into, and the root whatever it is.
-    pub(super) directories: Vec<PathBuf>,
-    /// What the system refused to show: of these, and of all below them, nothing is known.
-    pub(super) unread: Vec<PathBuf>,
-    /// What is wrong with directories and names.
-    pub(super) diagnostics: Vec<Diagnostic>,
+/// A directory of components, or a component file that is served alone.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    root: PathBuf,
+}
+
+/// A listing of a directory while it is made.
+struct Walk<'r> {
+    root: &'r Path,
+    listing: Listing,
     route_files: Vec<PathBuf>,
 }
 
-/// How a component and its route file look from outside: as long as this stays the same, so do their bytes.
+/// Which directory a path leads to. The number of an inode is soon given to another directory after one was removed: the
+/// time of its creation tells them apart, if the system knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fingerprint {
-    component: Option<FileStamp>,
-    route_file: Option<FileStamp>,
-}
-
-/// Which directory a path leads to. An inode's number is given to another soon after the directory is removed: with the
-/// time it was made, where the system knows that, it is told from the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct DirectoryIdentity {
     device: u64,
     inode: u64,
-    made: Option<SystemTime>,
+    created: Option<SystemTime>,
 }
 
-/// What the system says of a file: writing to it, replacing it and changing who may read it all show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileStamp {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-/// Why a file cannot be read.
-#[derive(Debug, Error)]
-pub(super) enum ReadError {
-    #[error("it cannot be read: {0}")]
-    System(#[from] io::Error),
-    /// A pipe, a device, a directory: reading it may never end.
-    #[error("it is not a regular file")]
-    NotRegular,
-    #[error("it is larger than {0} bytes")]
-    TooLarge(u64),
-}
-
-impl Files {
-    /// Finds the files below `root`, or takes it for the only one where it is no directory.
-    ///
-    /// # Errors
-    /// Where the root itself cannot be read.
-    pub(super) fn find(root: &Path) -> io::Result<Self> {
-        let mut files = Self { directories: vec![root.to_owned()], ..Self::default() };
-        if !fs::metadata(root)?.is_dir() {
-            files.components.push((root.to_owned(), Fingerprint::at(root)?));
-            return Ok(files);
-        }
-        let entries = entries(root)?;
-        files.collect(entries, &mut vec![fs::canonicalize(root)?]);
-        files.components.sort_by(|(one, _), (other, _)| one.cmp(other));
-        files.report_orphans();
-        Ok(files)
+impl Disk {
+    /// The directory `root`, or the component file.
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
     }
 
-    /// Takes in the entries of a directory, which is the last of `way`: the real paths of those that lead to it. Names
-    /// that begin with a dot are passed over; of those that begin with an underscore all but middleware, which is taken
-    /// in whatever it is: what cannot be loaded must not be as if it were not there.
-    fn collect(&mut self, entries: Vec<PathBuf>, way: &mut Vec<PathBuf>) {
+    fn file(&self, key: &ComponentKey) -> PathBuf {
+        if key.is_alone() { self.root.clone() } else { self.root.join(key.path()) }
+    }
+}
+
+impl Source for Disk {
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn list(&self) -> io::Result<Listing> {
+        if fs::metadata(&self.root)?.is_dir() {
+            return Walk::new(&self.root).run();
+        }
+        let component = (ComponentKey::alone(&self.root), fingerprint(&self.root)?);
+        Ok(Listing { components: vec![component], directories: vec![self.root.clone()], ..Listing::default() })
+    }
+
+    fn fingerprint(&self, key: &ComponentKey) -> io::Result<Fingerprint> {
+        fingerprint(&self.file(key))
+    }
+
+    fn read(&self, key: &ComponentKey, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
+        read(&self.file(key), max_bytes)
+    }
+
+    fn read_route_file(&self, key: &ComponentKey, max_bytes: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        let file = self.file(key).with_extension("toml");
+        // A link to nowhere is there, and cannot be read.
+        if file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        read(&file, max_bytes).map(Some)
+    }
+
+    fn watch(&self, changed: Box<dyn Fn() + Send>) -> Result<Box<dyn ChangeWatcher>, WatchError> {
+        Ok(Box::new(Watcher::start(&self.root, changed)?))
+    }
+}
+
+impl<'r> Walk<'r> {
+    fn new(root: &'r Path) -> Self {
+        let listing = Listing { directories: vec![root.to_owned()], ..Listing::default() };
+        Self { root, listing, route_files: Vec::new() }
+    }
+
+    fn run(mut self) -> io::Result<Listing> {
+        let entries = entries(self.root)?;
+        self.add_entries(entries, &mut vec![fs::canonicalize(self.root)?]);
+        self.listing.components.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.report_orphans();
+        Ok(self.listing)
+    }
+
+    /// Adds the entries of a directory. `ancestors` are the real paths of the directories that lead to it; it is the last.
+    /// Names that begin with a dot are left out. So are those that begin with an underscore, except for middleware: that is
+    /// added whatever it is, since middleware that cannot be loaded must not look as if it were not there.
+    fn add_entries(&mut self, entries: Vec<PathBuf>, ancestors: &mut Vec<PathBuf>) {
         for path in entries {
-            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            let is = |wanted| path.extension().is_some_and(|extension| extension == wanted);
-            if name.starts_with(b".") || (is_layer(&path) && !is("wasm")) {
+            let name = path.file_name().unwrap_or_default();
+            let is_reserved = is_reserved_name(name);
+            let has = |wanted| path.extension().is_some_and(|extension| extension == wanted);
+            if name.as_encoded_bytes().starts_with(b".") || (is_reserved && !has("wasm")) {
                 continue;
             }
             match path.metadata() {
-                Ok(_) | Err(_) if is_layer(&path) => self.take_in(path),
-                Ok(metadata) if metadata.is_dir() => self.descend(&path, way),
-                Ok(_) | Err(_) if is("wasm") => self.take_in(path),
-                Ok(_) | Err(_) if is("toml") => self.route_files.push(path),
+                Ok(_) | Err(_) if is_reserved => self.add_component(&path),
+                Ok(metadata) if metadata.is_dir() => self.descend(&path, ancestors),
+                Ok(_) | Err(_) if has("wasm") => self.add_component(&path),
+                Ok(_) | Err(_) if has("toml") => self.route_files.push(path),
                 Ok(_) => {}
-                Err(failed) => self.report_unread(path, failed),
+                Err(failed) => self.report_unread(&path, failed),
             }
         }
     }
 
-    fn take_in(&mut self, component: PathBuf) {
-        match Fingerprint::at(&component) {
-            Ok(look) => self.components.push((component, look)),
-            Err(failed) => self.report_unread(component, failed),
+    fn add_component(&mut self, file: &Path) {
+        match fingerprint(file) {
+            Ok(fingerprint) => {
+                let key = ComponentKey::in_directory(self.root, self.path_in_tree(file));
+                self.listing.components.push((key, fingerprint));
+            }
+            Err(failed) => self.report_unread(file, failed),
         }
     }
 
-    fn descend(&mut self, directory: &Path, way: &mut Vec<PathBuf>) {
-        self.directories.push(directory.to_owned());
+    fn descend(&mut self, directory: &Path, ancestors: &mut Vec<PathBuf>) {
+        self.listing.directories.push(directory.to_owned());
         let read = || Ok::<_, io::Error>((fs::canonicalize(directory)?, entries(directory)?));
         let (real, entries) = match read() {
             Ok(read) => read,
-            Err(failed) => return self.report_unread(directory.to_owned(), failed),
+            Err(failed) => return self.report_unread(directory, failed),
         };
-        if way.contains(&real) {
+        if ancestors.contains(&real) {
             let reason = format!("it leads back to {}, which it is in", real.display());
-            return self.diagnostics.push(Diagnostic::error(directory.display(), reason, "remove the link"));
+            return self.report(directory, reason, "remove the link");
         }
-        if way.len() == MAX_DEPTH {
+        if ancestors.len() == MAX_DEPTH {
             let reason = format!("it is deeper than {MAX_DEPTH} directories, and not looked into");
-            let remedy = "move it up, or declare longer paths";
-            return self.diagnostics.push(Diagnostic::error(directory.display(), reason, remedy));
+            return self.report(directory, reason, "move it up, or declare longer paths");
         }
-        way.push(real);
-        self.collect(entries, way);
-        way.pop();
+        ancestors.push(real);
+        self.add_entries(entries, ancestors);
+        ancestors.pop();
     }
 
-    /// Takes in that the system does not show a file or directory; what is gone by now is none.
-    fn report_unread(&mut self, path: PathBuf, failed: io::Error) {
+    /// Notes that a file or directory cannot be read. If it is gone by now there is nothing to note.
+    fn report_unread(&mut self, file: &Path, failed: io::Error) {
         if failed.kind() == io::ErrorKind::NotFound {
             return;
         }
-        let remedy = "make it readable, or begin its name with `_`";
-        self.diagnostics.push(Diagnostic::error(path.display(), ReadError::from(failed), remedy));
-        self.unread.push(path);
+        self.report(file, ReadError::from(failed), "make it readable, or begin its name with `_`");
+        let path = self.path_in_tree(file).to_owned();
+        self.listing.unread.push(Unread { path, location: file.display().to_string() });
     }
 
     /// Reports route files without a component.
     fn report_orphans(&mut self) {
-        let unread = |component: &PathBuf| self.unread.contains(component);
-        let found = |component: &PathBuf| self.components.binary_search_by_key(&component, |(file, _)| file).is_ok();
-        let orphan = |file: &&PathBuf| {
-            let component = file.with_extension("wasm");
-            !found(&component) && !unread(&component)
-        };
-        let report = |file: &PathBuf| {
-            let remedy = "put the component there, or rename this file after its component";
-            Diagnostic::warning(file.display(), "there is no component of that name beside it", remedy)
-        };
-        self.diagnostics.extend(self.route_files.iter().filter(orphan).map(report));
+        let Listing { components, unread, diagnostics, .. } = &mut self.listing;
+        for route_file in &self.route_files {
+            let component = route_file.with_extension("wasm");
+            let path = component.strip_prefix(self.root).unwrap_or(&component);
+            let is_found = components.binary_search_by(|(key, _)| key.path().cmp(path)).is_ok();
+            if !is_found && !unread.iter().any(|it| it.path == path) {
+                let remedy = "put the component there, or rename this file after its component";
+                let reason = "there is no component of that name beside it";
+                diagnostics.push(Diagnostic::warning(route_file.display(), reason, remedy));
+            }
+        }
+    }
+
+    fn report(&mut self, file: &Path, reason: impl std::fmt::Display, remedy: &str) {
+        self.listing.diagnostics.push(Diagnostic::error(file.display(), reason, remedy));
+    }
+
+    fn path_in_tree<'f>(&self, file: &'f Path) -> &'f Path {
+        file.strip_prefix(self.root).unwrap_or(file)
     }
 }
 
-impl Fingerprint {
-    /// The look of a component that is not there, nor anything beside it.
-    pub(super) const GONE: Self = Self { component: None, route_file: None };
-
-    /// The bytes of the component; none where there is none.
-    pub(super) fn length(self) -> u64 {
-        self.component.map_or(0, |stamp| stamp.length)
-    }
-
-    /// Whether there is no component.
-    pub(super) fn is_gone(self) -> bool {
-        self.component.is_none()
-    }
-
-    /// Whether there is a file beside the component.
-    pub(super) fn has_route_file(self) -> bool {
-        self.route_file.is_some()
-    }
-
-    /// Whether the component is the same file as the one that looked so, wherever it lies.
-    pub(super) fn is_same_component(self, other: Self) -> bool {
-        let bytes = |look: Self| look.component.map(|it| (it.device, it.inode, it.length, it.modified));
-        bytes(self).is_some() && bytes(self) == bytes(other)
-    }
-
-    /// How a component looks now.
-    ///
-    /// # Errors
-    /// Where the system does not say, which is not that it is gone.
-    pub(super) fn at(component: &Path) -> io::Result<Self> {
-        let stamp = |file: &Path| match file.metadata().or_else(|_| file.symlink_metadata()) {
-            Ok(metadata) => Ok(Some(FileStamp::of(&metadata))),
-            Err(failed) if failed.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(failed) => Err(failed),
-        };
-        Ok(Self { component: stamp(component)?, route_file: stamp(&component.with_extension("toml"))? })
-    }
-}
-
-impl Identity {
-    /// That of the directory that `path` leads to now; none where it leads to none.
+impl DirectoryIdentity {
+    /// That of the directory that `path` leads to now, or `None` if it leads to none.
     pub(super) fn at(path: &Path) -> Option<Self> {
         let metadata = path.metadata().ok()?;
-        Some(Self { device: metadata.dev(), inode: metadata.ino(), made: metadata.created().ok() })
+        Some(Self { device: metadata.dev(), inode: metadata.ino(), created: metadata.created().ok() })
     }
 }
 
-impl FileStamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
+/// The version of the component `file`.
+fn fingerprint(file: &Path) -> io::Result<Fingerprint> {
+    let stamp_at = |file: &Path| match file.metadata().or_else(|_| file.symlink_metadata()) {
+        Ok(metadata) => Ok(Some(stamp(&metadata))),
+        Err(failed) if failed.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(failed) => Err(failed),
+    };
+    Ok(Fingerprint { component: stamp_at(file)?, route_file: stamp_at(&file.with_extension("toml"))? })
+}
+
+/// The version of a file: writing to it, replacing it and changing who may read it change one of these.
+fn stamp(metadata: &Metadata) -> Stamp {
+    let seconds_and_nanoseconds =
+        |seconds: i64, nanoseconds: i64| [seconds.cast_unsigned(), nanoseconds.cast_unsigned()];
+    let [modified, nanoseconds] = seconds_and_nanoseconds(metadata.mtime(), metadata.mtime_nsec());
+    Stamp {
+        length: metadata.len(),
+        contents: [metadata.dev(), metadata.ino(), modified, nanoseconds],
+        status: seconds_and_nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
     }
 }
 
@@ -228,9 +224,9 @@ fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
 }
 
-/// The bytes of a regular file that has at most `most`.
-pub(super) fn read(file: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
-    // Before it is opened, which a device may notice, and after, for it may be another file by then.
+/// The bytes of a regular file.
+pub(super) fn read(file: &Path, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
+    // Checked before it is opened, which a device may notice, and after, since it may be another file by then.
     if !fs::metadata(file)?.is_file() {
         return Err(ReadError::NotRegular);
     }
@@ -239,11 +235,11 @@ pub(super) fn read(file: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
         return Err(ReadError::NotRegular);
     }
     let mut bytes = Vec::new();
-    opened.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most { Err(ReadError::TooLarge(most)) } else { Ok(bytes) }
+    opened.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes { Err(ReadError::TooLarge(max_bytes)) } else { Ok(bytes) }
 }
 
-/// Opens a file to be read, without waiting for the other end of a pipe.
+/// Opens a file for reading, without waiting for the other end of a pipe.
 fn open(file: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(file)
 }

@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
-use super::disk::{self, ReadError};
+use super::component::ComponentKey;
+use super::disk;
 use super::holders::HolderRecord;
 use super::method;
 use super::pattern::MAX_PATTERN_BYTES;
+use super::source::ReadError;
 
 #[cfg(test)]
 mod tests;
@@ -56,7 +58,7 @@ pub enum MemoryError {
 
 /// The file of one routes directory.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(crate) struct Store {
     file: PathBuf,
     root: PathBuf,
     /// What it has, as far as that is known.
@@ -83,9 +85,8 @@ impl Store {
             Err(error) => return Err(failed(error.to_string())),
         };
         let value = serde_json::from_slice(&bytes).map_err(|error| failed(format!("it is damaged: {error}")))?;
-        let records = parse(&value).ok_or_else(|| failed("it is damaged, or of another version".to_owned()))?;
-        let mut records: Vec<HolderRecord> =
-            records.into_iter().map(|record| HolderRecord { file: self.root.join(record.file), ..record }).collect();
+        let records = parse(&value, &self.root);
+        let mut records = records.ok_or_else(|| failed("it is damaged, or of another version".to_owned()))?;
         records.sort();
         self.written = Some(records.clone());
         Ok(records)
@@ -125,25 +126,29 @@ impl Store {
 
     /// What is written of one; nothing where its name is not UTF-8.
     fn entry(&self, record: &HolderRecord) -> Option<Value> {
-        let file = record.file.strip_prefix(&self.root).ok()?.to_str()?;
+        let file = record.key.path().to_str()?;
         Some(json!({ "path": record.shape, "file": file, "methods": record.methods }))
     }
 }
 
 /// What a file says, with the components as they are named from the routes directory on.
-fn parse(value: &Value) -> Option<Vec<HolderRecord>> {
+fn parse(value: &Value, root: &Path) -> Option<Vec<HolderRecord>> {
     if value.get("version")?.as_u64()? != VERSION {
         return None;
     }
-    value.get("held")?.as_array()?.iter().map(record).collect()
+    value.get("held")?.as_array()?.iter().map(|value| record(value, root)).collect()
 }
 
-fn record(value: &Value) -> Option<HolderRecord> {
+fn record(value: &Value, root: &Path) -> Option<HolderRecord> {
     let shape = value.get("path")?.as_str()?.to_owned();
     let file = PathBuf::from(value.get("file")?.as_str()?);
     let methods = value.get("methods")?.as_array()?.iter().map(|it| it.as_str().map(str::to_owned));
     let methods: Vec<String> = methods.collect::<Option<_>>()?;
     let is_shape = shape.starts_with('/') && shape.len() <= MAX_PATTERN_BYTES;
     let is_below = file.components().count() > 0 && file.components().all(|it| matches!(it, Component::Normal(_)));
-    (is_shape && is_below && method::check(&methods).is_ok()).then_some(HolderRecord { shape, file, methods })
+    (is_shape && is_below && method::check(&methods).is_ok()).then(|| HolderRecord {
+        shape,
+        key: ComponentKey::in_directory(root, &file),
+        methods,
+    })
 }

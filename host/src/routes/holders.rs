@@ -4,10 +4,10 @@
 //! Owns for how long a claim is kept. It reads no disk and no clock.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::disk::Fingerprint;
+use super::component::ComponentKey;
+use super::fingerprint::Fingerprint;
 use super::pattern::shape;
 use super::table::RouteTable;
 
@@ -31,10 +31,10 @@ pub enum Authority {
 /// Who holds the patterns of a routes directory.
 #[derive(Debug, Default)]
 pub struct Holders {
-    /// By the pattern's shape, and then by the component's file.
-    held: BTreeMap<String, BTreeMap<PathBuf, HeldPattern>>,
+    /// By the pattern's shape, and then by the component.
+    held: BTreeMap<String, BTreeMap<ComponentKey, HeldPattern>>,
     /// What operators say of components that are not served: who is to have which shape, and by what.
-    set: BTreeMap<String, Vec<(PathBuf, Authority)>>,
+    set: BTreeMap<String, Vec<(ComponentKey, Authority)>>,
 }
 
 /// What is known of a route that held a pattern.
@@ -56,7 +56,7 @@ struct MissingSince {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reserved<'h> {
     /// The route's component.
-    pub(super) file: &'h Path,
+    pub(super) key: &'h ComponentKey,
     /// The methods that it takes; empty where that is not known.
     pub(super) methods: &'h [String],
     /// By what it has the pattern.
@@ -78,7 +78,7 @@ pub(super) enum ReservedBy {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct HolderRecord {
     pub(super) shape: String,
-    pub(super) file: PathBuf,
+    pub(super) key: ComponentKey,
     pub(super) methods: Vec<String>,
 }
 
@@ -86,8 +86,8 @@ impl Holders {
     /// Those of another run.
     pub(super) fn of(records: Vec<HolderRecord>) -> Self {
         let mut holders = Self::default();
-        for HolderRecord { shape, file, methods } in records {
-            holders.held.entry(shape).or_default().insert(file, HeldPattern { methods, away: None });
+        for HolderRecord { shape, key, methods } in records {
+            holders.held.entry(shape).or_default().insert(key, HeldPattern { methods, away: None });
         }
         holders
     }
@@ -95,44 +95,44 @@ impl Holders {
     /// All of them, to be written down.
     pub(super) fn records(&self) -> Vec<HolderRecord> {
         let all = self.held.iter().flat_map(|(shape, files)| files.iter().map(move |(file, held)| (shape, file, held)));
-        let record = |(shape, file, held): (&String, &PathBuf, &HeldPattern)| {
-            let (shape, file, methods) = (shape.clone(), file.clone(), held.methods.clone());
-            HolderRecord { shape, file, methods }
+        let record = |(shape, key, held): (&String, &ComponentKey, &HeldPattern)| {
+            let (shape, key, methods) = (shape.clone(), key.clone(), held.methods.clone());
+            HolderRecord { shape, key, methods }
         };
         all.map(record).collect()
     }
 
     /// The methods that a component answered at the patterns of a shape, if it did.
-    pub(super) fn methods(&self, shape: &str, file: &Path) -> Option<&[String]> {
+    pub(super) fn methods(&self, shape: &str, file: &ComponentKey) -> Option<&[String]> {
         self.held.get(shape)?.get(file).map(|held| held.methods.as_slice())
     }
 
     /// What is kept of the patterns of a shape for components other than those that are served.
-    pub(super) fn reserved(&self, shape: &str, is_served: impl Fn(&Path) -> bool) -> Vec<Reserved<'_>> {
-        let held = self.held.get(shape).into_iter().flatten().map(|(file, held)| {
+    pub(super) fn reserved(&self, shape: &str, is_served: impl Fn(&ComponentKey) -> bool) -> Vec<Reserved<'_>> {
+        let held = self.held.get(shape).into_iter().flatten().map(|(key, held)| {
             let by = if held.away.is_some() { ReservedBy::Away } else { ReservedBy::Held };
-            Reserved { file, methods: &held.methods, by }
+            Reserved { key, methods: &held.methods, by }
         });
         let set = self.set.get(shape).into_iter().flatten();
-        let set = set.map(|(file, by)| Reserved { file, methods: &[], by: ReservedBy::Operator(*by) });
-        set.chain(held).filter(|reserved| !is_served(reserved.file)).collect()
+        let set = set.map(|(key, by)| Reserved { key, methods: &[], by: ReservedBy::Operator(*by) });
+        set.chain(held).filter(|reserved| !is_served(reserved.key)).collect()
     }
 
     /// Takes in who answers, once all is loaded. A component that is served elsewhere no longer holds what it did.
-    pub(super) fn record(&mut self, table: &RouteTable, is_served: impl Fn(&Path) -> bool) {
+    pub(super) fn record(&mut self, table: &RouteTable, is_served: impl Fn(&ComponentKey) -> bool) {
         self.held.values_mut().for_each(|files| files.retain(|file, _| !is_served(file)));
         for mounted in table.routes() {
             let mount = &mounted.route.mount;
             for pattern in &mounted.patterns {
                 let held = HeldPattern { methods: mount.methods.clone(), away: None };
-                self.held.entry(shape(pattern)).or_default().insert(mount.file.clone(), held);
+                self.held.entry(shape(pattern)).or_default().insert(mount.key.clone(), held);
             }
         }
         self.held.retain(|_, files| !files.is_empty());
     }
 
     /// Takes in what the operator says of components that are not served: which patterns they are to have.
-    pub(super) fn set(&mut self, set: impl Iterator<Item = (PathBuf, String, Authority)>) {
+    pub(super) fn set(&mut self, set: impl Iterator<Item = (ComponentKey, String, Authority)>) {
         self.set.clear();
         for (file, pattern, authority) in set {
             self.set.entry(shape(&pattern)).or_default().push((file, authority));
@@ -140,14 +140,14 @@ impl Holders {
     }
 
     /// A component is gone, that looked so.
-    pub(super) fn leave(&mut self, file: &Path, look: Option<Fingerprint>, now: Instant) {
+    pub(super) fn leave(&mut self, file: &ComponentKey, look: Option<Fingerprint>, now: Instant) {
         for held in self.held.values_mut().filter_map(|files| files.get_mut(file)) {
             held.away.get_or_insert(MissingSince { since: now, look });
         }
     }
 
     /// A component is there again.
-    pub(super) fn come(&mut self, file: &Path) {
+    pub(super) fn come(&mut self, file: &ComponentKey) {
         for held in self.held.values_mut().filter_map(|files| files.get_mut(file)) {
             held.away = None;
         }
@@ -159,7 +159,7 @@ impl Holders {
     }
 
     /// A component that is gone is meant to be.
-    pub(super) fn release(&mut self, file: &Path) {
+    pub(super) fn release(&mut self, file: &ComponentKey) {
         self.retain(|other, _| other != file);
     }
 
@@ -175,13 +175,13 @@ impl Holders {
     }
 
     /// The components that hold something, and are not known to be gone.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    pub(super) fn files(&self) -> Vec<ComponentKey> {
         let present = self.held.values().flatten().filter(|(_, held)| held.away.is_none());
         present.map(|(file, _)| file.clone()).collect()
     }
 
     /// A component that is gone lies somewhere else by now, where `find` finds it by how it looked.
-    pub(super) fn follow(&mut self, find: impl Fn(Fingerprint) -> Option<PathBuf>) {
+    pub(super) fn follow(&mut self, find: impl Fn(Fingerprint) -> Option<ComponentKey>) {
         for files in self.held.values_mut() {
             let away = files.iter().filter_map(|(file, held)| Some((file.clone(), find(held.away?.look?)?)));
             for (from, to) in away.collect::<Vec<_>>() {
@@ -192,7 +192,7 @@ impl Holders {
         }
     }
 
-    fn retain(&mut self, stays: impl Fn(&Path, &HeldPattern) -> bool) -> bool {
+    fn retain(&mut self, stays: impl Fn(&ComponentKey, &HeldPattern) -> bool) -> bool {
         let before: usize = self.held.values().map(BTreeMap::len).sum();
         self.held.values_mut().for_each(|files| files.retain(|file, held| stays(file, held)));
         self.held.retain(|_, files| !files.is_empty());

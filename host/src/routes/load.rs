@@ -3,21 +3,21 @@
 //! Owns reading the disk. It prints nothing: what is wrong is a [`Diagnostic`]. It must not know of other routes.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::component::ComponentKey;
 use super::declared_paths::Declare;
-use super::disk::{Fingerprint, ReadError};
 use super::file::{OPERATOR_KEYS, RouteFile, RouteFileError, TOPICS};
+use super::fingerprint::Fingerprint;
 use super::holders::Authority;
-use super::middleware::{LoadedMiddleware, covers, is_layer};
+use super::middleware::{LoadedMiddleware, covers};
 use super::pending::PendingRoute;
+use super::source::{ReadError, Source};
 use super::target::RouteTarget;
-use super::{Mount, Route, disk, method, pattern};
+use super::{Mount, Route, method, pattern};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded};
 use crate::options::{OptionError, OptionSource, Options, Settings, Value};
@@ -63,11 +63,11 @@ impl From<Failure> for NotMounted {
 /// A component that was found and is not loaded.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
-    /// The component's file.
-    pub(crate) file: PathBuf,
+    /// Which component it is.
+    pub(crate) key: ComponentKey,
     /// What is said beside it, or what is wrong with that.
     pub(crate) route_file: Result<RouteFile, Failure>,
-    look: Fingerprint,
+    fingerprint: Fingerprint,
 }
 
 /// What became of one component.
@@ -109,7 +109,7 @@ pub(crate) enum Permanence {
 /// Loads components into an engine.
 #[derive(Debug)]
 pub(crate) struct Loader {
-    pub(crate) directory: PathBuf,
+    pub(crate) source: Arc<dyn Source>,
     pub(crate) flags: Vec<(String, Value)>,
     /// Which paths components may declare, where their route files do not say.
     pub(crate) declare: Declare,
@@ -117,32 +117,31 @@ pub(crate) struct Loader {
 }
 
 impl Candidate {
-    /// Reads what lies beside a component that looks so.
-    pub(super) fn read(file: PathBuf, look: Fingerprint) -> Self {
-        let beside = file.with_extension("toml");
+    /// Reads the route file of a component that has this fingerprint.
+    pub(super) fn read(source: &dyn Source, key: ComponentKey, fingerprint: Fingerprint) -> Self {
         // A file that is emptied to be written anew would else be read as one without middleware.
-        let route_file = read_route_file(&beside).and_then(|route_file| match Fingerprint::at(&file) {
-            Ok(now) if now == look => Ok(route_file),
-            Ok(_) | Err(_) => Err(Failure::changed(&beside)),
+        let route_file = read_route_file(source, &key).and_then(|route_file| match source.fingerprint(&key) {
+            Ok(now) if now == fingerprint => Ok(route_file),
+            Ok(_) | Err(_) => Err(Failure::changed(key.route_file())),
         });
-        Self { file, route_file, look }
+        Self { key, route_file, fingerprint }
     }
 
-    /// How it looked when it was found.
-    pub(super) fn look(&self) -> Fingerprint {
-        self.look
+    /// Its fingerprint when it was found.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
-    /// What it may answer, its component being unknown.
-    pub(super) fn claim(&self, directory: &Path) -> PendingRoute {
+    /// What it may answer, before its component is loaded.
+    pub(super) fn claim(&self) -> PendingRoute {
         match &self.route_file {
-            // Nobody asks for it by itself.
-            Ok(_) if is_layer(&self.file) => PendingRoute::At(Vec::new()),
+            // No request is answered by it alone.
+            Ok(_) if self.key.is_middleware() => PendingRoute::At(Vec::new()),
             Ok(route_file) if route_file.paths.is_empty() => {
-                PendingRoute::Anywhere(pattern::from_place(place(directory, &self.file)).ok())
+                PendingRoute::Anywhere(pattern::from_tree_path(self.key.path()).ok())
             }
             Ok(route_file) => PendingRoute::At(route_file.paths.clone()),
-            // It is loaded to see whether it is wrong too, and not mounted.
+            // It is loaded only to report what is wrong with it too, and not mounted.
             Err(_) => PendingRoute::At(Vec::new()),
         }
     }
@@ -150,8 +149,8 @@ impl Candidate {
 
 impl Loaded {
     /// No route, for one reason, which lasts.
-    pub(super) fn failed(file: &Path, reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
-        Failure::lasting(vec![Diagnostic::error(file.display(), reason, remedy)]).into()
+    pub(super) fn failed(key: &ComponentKey, reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Failure::lasting(vec![Diagnostic::error(key, reason, remedy)]).into()
     }
 }
 
@@ -168,18 +167,18 @@ impl Failure {
     }
 
     /// A file cannot be read.
-    fn unread(file: &Path, reason: &ReadError, remedy: &str) -> Self {
+    fn unread(location: &str, reason: &ReadError, remedy: &str) -> Self {
         let standing = match reason {
             ReadError::System(_) => Permanence::Transient,
             ReadError::NotRegular | ReadError::TooLarge(_) => Permanence::Permanent,
         };
-        Self { diagnostics: vec![Diagnostic::error(file.display(), reason, remedy)], standing }
+        Self { diagnostics: vec![Diagnostic::error(location, reason, remedy)], standing }
     }
 
     /// A file is written while it is read.
-    fn changed(file: &Path) -> Self {
+    fn changed(location: &str) -> Self {
         let (reason, remedy) = ("it changed while it was read", "wait: it is read again as soon as it rests");
-        Self { diagnostics: vec![Diagnostic::error(file.display(), reason, remedy)], standing: Permanence::Transient }
+        Self { diagnostics: vec![Diagnostic::error(location, reason, remedy)], standing: Permanence::Transient }
     }
 
     /// Both of them: it passes where one does.
@@ -192,9 +191,8 @@ impl Failure {
 
 impl Load for Loader {
     fn load(&self, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished> {
-        let file = &candidate.file;
-        let name: Arc<str> = printable(&place(&self.directory, file).with_extension("").to_string_lossy()).into();
-        let loaded = match is_layer(file) {
+        let name = candidate.key.name();
+        let loaded = match candidate.key.is_middleware() {
             true => self.layer(candidate, name, effort),
             false => self.route(candidate, name, effort),
         };
@@ -215,21 +213,20 @@ impl Loader {
     fn operator<'c>(&self, candidate: &'c Candidate) -> Result<(&'c RouteFile, Settings), Failure> {
         let route_file = candidate.route_file.as_ref().map_err(Clone::clone)?;
         let options = Options::resolve(&self.flags, &[], &route_file.options);
-        let options =
-            options.map_err(|errors| Failure::lasting(option_errors(&candidate.file, route_file, &errors)))?;
+        let options = options.map_err(|errors| Failure::lasting(option_errors(&candidate.key, route_file, &errors)))?;
         Ok((route_file, options.settings))
     }
 
     fn route(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, NotMounted> {
-        let file = &candidate.file;
+        let key = &candidate.key;
         match self.operator(candidate) {
             Ok((route_file, settings)) => {
-                let handler = self.handler(file, &name, &settings, effort)?;
-                Ok(self.mount(file, route_file, name, handler))
+                let handler = self.handler(key, &name, &settings, effort)?;
+                Ok(self.mount(key, route_file, name, handler))
             }
             Err(failure) => match Options::resolve(&self.flags, &[], &[]) {
                 // What is wrong with the component too is told at once.
-                Ok(options) => match self.handler(file, &name, &options.settings, effort) {
+                Ok(options) => match self.handler(key, &name, &options.settings, effort) {
                     Ok(_) => Err(failure.into()),
                     Err(NotMounted::Failed(other)) => Err(failure.and(other).into()),
                     Err(unfinished) => Err(unfinished),
@@ -242,27 +239,48 @@ impl Loader {
     /// The component itself.
     fn handler(
         &self,
-        file: &Path,
+        key: &ComponentKey,
         name: &Arc<str>,
         settings: &Settings,
         effort: &Effort,
     ) -> Result<Handler, NotMounted> {
         let timeout = settings.timeout.min(MAX_DESCRIBE);
-        component(file, |bytes| Handler::load(&self.engine, name, bytes, settings.memory, timeout, effort))
+        self.component(key, |bytes| Handler::load(&self.engine, name, bytes, settings.memory, timeout, effort))
+    }
+
+    /// Reads and loads a component.
+    fn component<C>(
+        &self,
+        key: &ComponentKey,
+        load: impl FnOnce(&Bytes) -> Result<C, NotLoaded>,
+    ) -> Result<C, NotMounted> {
+        let remedy = "make it a readable file of a component";
+        let bytes = self.source.read(key, MAX_COMPONENT_BYTES);
+        let bytes = bytes.map_err(|reason| Failure::unread(key.location(), &reason, remedy))?;
+        load(&bytes.into()).map_err(|reason| match reason {
+            NotLoaded::Refused(errors) => {
+                let passes = errors.iter().any(LoadError::is_passing);
+                let diagnostics = errors.iter().map(|it| Diagnostic::error(key, it, it.remedy())).collect();
+                let standing = if passes { Permanence::Transient } else { Permanence::Permanent };
+                NotMounted::Failed(Failure { diagnostics, standing })
+            }
+            NotLoaded::Uncached => NotMounted::Unfinished(Unfinished::Uncached),
+            NotLoaded::Stopped => NotMounted::Unfinished(Unfinished::Stopped),
+        })
     }
 
     /// A middleware, whose file beside it has options alone.
     fn layer(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, NotMounted> {
-        let file = &candidate.file;
+        let key = &candidate.key;
         let options = candidate.route_file.as_ref().map_err(Clone::clone).and_then(|beside| {
-            if let Some((key, line)) = beside.of_handler() {
+            if let Some((name, line)) = beside.of_handler() {
                 let remedy =
                     "remove it: a middleware is for the routes below its directory, for its `paths`, and for those that name it";
-                let reason = format!("line {line}: a middleware has no `{key}`");
-                return Err(Failure::lasting(vec![Diagnostic::error(file.with_extension("toml").display(), reason, remedy)]));
+                let reason = format!("line {line}: a middleware has no `{name}`");
+                return Err(Failure::lasting(vec![Diagnostic::error(key.route_file(), reason, remedy)]));
             }
             let options = Options::resolve_middleware(&self.flags, &beside.options);
-            let options = options.map_err(|errors| Failure::lasting(option_errors(file, beside, &errors)))?;
+            let options = options.map_err(|errors| Failure::lasting(option_errors(key, beside, &errors)))?;
             Ok((options, beside.paths.clone(), beside.grants))
         });
         // What is wrong with both is told at once.
@@ -270,19 +288,19 @@ impl Loader {
         let settings = options.as_ref().ok().map(|(options, ..)| options.settings.clone()).or_else(defaults);
         let (memory, timeout) = settings.map_or((0, MAX_DESCRIBE), |it| (it.memory, it.timeout.min(MAX_DESCRIBE)));
         let load = |bytes: &Bytes| Middleware::load(&self.engine, &name, bytes, memory, timeout, effort);
-        let ((options, paths, grants), component) = match (options, component(file, load)) {
+        let ((options, paths, grants), component) = match (options, self.component(key, load)) {
             (_, Err(NotMounted::Unfinished(unfinished))) => return Err(NotMounted::Unfinished(unfinished)),
             (Ok(options), Ok(component)) => (options, component),
             (Err(one), Err(NotMounted::Failed(other))) => return Err(one.and(other).into()),
             (Err(failure), Ok(_)) | (Ok(_), Err(NotMounted::Failed(failure))) => return Err(failure.into()),
         };
-        if let Some(wrong) = too_small(file, component.start_memory(), options.settings.memory) {
+        if let Some(wrong) = too_small(key, component.start_memory(), options.settings.memory) {
             return Err(Failure::lasting(vec![wrong]).into());
         }
-        let covers = covers(&self.directory, file, &paths).into();
+        let covers = covers(key, &paths).into();
         let layer = Arc::new(LoadedMiddleware {
             name,
-            file: file.clone(),
+            key: key.clone(),
             options: Arc::new(options),
             grants,
             paths,
@@ -293,10 +311,10 @@ impl Loader {
     }
 
     /// The paths that a component may declare of those that it does, and what is told of the others.
-    fn admit(&self, file: &Path, route_file: &RouteFile, paths: &[String]) -> (Vec<String>, Option<Diagnostic>) {
+    fn admit(&self, key: &ComponentKey, route_file: &RouteFile, paths: &[String]) -> (Vec<String>, Option<Diagnostic>) {
         let declare = route_file.declare.unwrap_or(self.declare);
-        let place = place(&self.directory, file);
-        let (admitted, refused): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| declare.allows(place, path));
+        let is_allowed = |path: &String| declare.allows(key.directory(), path);
+        let (admitted, refused): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(is_allowed);
         if refused.is_empty() || !route_file.paths.is_empty() {
             return (admitted, None);
         }
@@ -307,126 +325,96 @@ impl Loader {
         };
         let result = if admitted.is_empty() { "it answers at its place" } else { "it is not there" };
         let reason = format!("it declares the path `{}`{more}, {rule}; {result}", printable(&refused[0]));
-        let file_beside = file.with_extension("toml");
-        let remedy = format!("to allow it, write its path or `declare = \"any\"` into {}", file_beside.display());
-        (admitted, Some(Diagnostic::warning(file.display(), reason, remedy)))
+        let remedy = format!("to allow it, write its path or `declare = \"any\"` into {}", key.route_file());
+        (admitted, Some(Diagnostic::warning(key, reason, remedy)))
     }
 
     /// Puts together what the file's place, the component and the route file say.
-    fn mount(&self, file: &Path, route_file: &RouteFile, name: Arc<str>, handler: Handler) -> Loaded {
+    fn mount(&self, key: &ComponentKey, route_file: &RouteFile, name: Arc<str>, handler: Handler) -> Loaded {
         let none = Declaration::default();
         let declared = handler.declaration().unwrap_or(&none);
         let mut wrong = Vec::new();
         if let Err(fault) = pattern::check_all(&declared.paths) {
-            wrong.push(Diagnostic::error(file.display(), format!("its declaration: {fault}"), fault.remedy()));
+            wrong.push(Diagnostic::error(key, format!("its declaration: {fault}"), fault.remedy()));
         }
         if let Err(fault) = method::check(&declared.methods) {
-            wrong.push(Diagnostic::error(
-                file.display(),
-                format!("its declaration: {fault}"),
-                "declare methods that clients send",
-            ));
+            let remedy = "declare methods that clients send";
+            wrong.push(Diagnostic::error(key, format!("its declaration: {fault}"), remedy));
         }
         let (reserved, declared_options): (Vec<_>, Vec<_>) =
             declared.options.iter().cloned().partition(|(name, _)| OPERATOR_KEYS.contains(&name.as_str()));
         let options = Options::resolve(&self.flags, &declared_options, &route_file.options);
-        let options = options.map_err(|errors| wrong.extend(option_errors(file, route_file, &errors)));
+        let options = options.map_err(|errors| wrong.extend(option_errors(key, route_file, &errors)));
         if options.as_ref().is_ok_and(|options| options.settings.websocket) && !handler.takes_messages() {
             let reason = "it has the option `websocket`, and does not export `on-message` of the world `websocket`";
             let remedy = "export it (in Rust, put `#[on_message]` of guest-sdk on a function), or leave the option out";
-            wrong.push(Diagnostic::error(file.display(), reason, remedy));
+            wrong.push(Diagnostic::error(key, reason, remedy));
         }
         if let Ok(options) = &options {
-            wrong.extend(too_small(file, handler.start_memory(), options.settings.memory));
+            wrong.extend(too_small(key, handler.start_memory(), options.settings.memory));
         }
-        let (admitted, outside) = self.admit(file, route_file, &declared.paths);
+        let (admitted, outside) = self.admit(key, route_file, &declared.paths);
         let (patterns, authority) = match (route_file.paths.is_empty(), admitted.is_empty()) {
             (false, _) => (Ok(route_file.paths.clone()), Authority::RouteFile),
             (true, false) => (Ok(admitted), Authority::Declared),
             (true, true) => {
-                let place = pattern::from_place(place(&self.directory, file));
-                (place.map(|pattern| vec![pattern]), Authority::Place)
+                let pattern = pattern::from_tree_path(key.path());
+                (pattern.map(|pattern| vec![pattern]), Authority::Place)
             }
         };
-        let patterns = patterns.map_err(|fault| wrong.push(Diagnostic::error(file.display(), fault, fault.remedy())));
+        let patterns = patterns.map_err(|fault| wrong.push(Diagnostic::error(key, fault, fault.remedy())));
         let (Ok(options), Ok(patterns), true) = (options, patterns, wrong.is_empty()) else {
             return Failure::lasting(wrong).into();
         };
         let methods = route_file.methods.clone().unwrap_or_else(|| declared.methods.clone());
         let reserved = reserved.iter().map(|(name, _)| reserved_key(name));
-        let remedy = format!("to allow it, set it in {}", file.with_extension("toml").display());
+        let remedy = format!("to allow it, set it in {}", key.route_file());
         let diagnostics = options.lowered().iter().map(ToString::to_string).chain(reserved);
-        let diagnostics = diagnostics.map(|reason| Diagnostic::warning(file.display(), reason, &remedy));
+        let diagnostics = diagnostics.map(|reason| Diagnostic::warning(key, reason, &remedy));
         let mut diagnostics: Vec<Diagnostic> = diagnostics.chain(outside).collect();
-        diagnostics.extend(handler.has_frozen_random().then(|| frozen_random(file)));
-        let directory = place(&self.directory, file).parent().unwrap_or(Path::new("")).to_owned();
+        diagnostics.extend(handler.has_frozen_random().then(|| frozen_random(key)));
         // A component that is served alone has nobody beside it that could be its middleware.
-        let middleware = if file == self.directory { Vec::new() } else { route_file.middleware.clone() };
+        let middleware = if key.is_alone() { Vec::new() } else { route_file.middleware.clone() };
         let topics = route_file.topics.clone();
-        let mount = Mount { name, patterns, methods, file: file.to_owned(), middleware, directory, topics, authority };
+        let mount = Mount { name, patterns, methods, key: key.clone(), middleware, topics, authority };
         let route = Box::new(Route::new(mount, options, Arc::new(RouteTarget::Component(handler)), route_file.grants));
         Loaded { part: Some(Part::Route(route)), diagnostics, standing: Permanence::Permanent }
     }
 }
 
-/// A file as it is named from the routes directory on; one that is served alone, as if it lay in one.
-fn place<'f>(root: &Path, file: &'f Path) -> &'f Path {
-    let place = if file == root { file.file_name().map(Path::new) } else { file.strip_prefix(root).ok() };
-    place.unwrap_or(file)
-}
-
-/// The route file, or an empty one where there is none. A link to nowhere is one that cannot be read.
-fn read_route_file(file: &Path) -> Result<RouteFile, Failure> {
-    if file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+/// The route file, or an empty one if there is none.
+fn read_route_file(source: &dyn Source, key: &ComponentKey) -> Result<RouteFile, Failure> {
+    let (location, remedy) = (key.route_file(), "make it a readable text file of TOML");
+    let bytes = source.read_route_file(key, MAX_ROUTE_FILE_BYTES);
+    let Some(bytes) = bytes.map_err(|reason| Failure::unread(location, &reason, remedy))? else {
         return Ok(RouteFile::default());
-    }
-    let remedy = "make it a readable text file of TOML";
-    let text = disk::read(file, MAX_ROUTE_FILE_BYTES).map_err(|reason| Failure::unread(file, &reason, remedy))?;
-    let text = String::from_utf8(text)
-        .map_err(|_| Failure::lasting(vec![Diagnostic::error(file.display(), "it is not UTF-8", remedy)]))?;
-    let report = |errors: Vec<RouteFileError>| {
-        errors.iter().map(|it| Diagnostic::error(file.display(), it, it.remedy())).collect()
     };
-    RouteFile::parse(&text).map_err(|errors| Failure::lasting(report(errors)))
-}
-
-/// Reads and loads a component.
-fn component<C>(file: &Path, load: impl FnOnce(&Bytes) -> Result<C, NotLoaded>) -> Result<C, NotMounted> {
-    let bytes = disk::read(file, MAX_COMPONENT_BYTES)
-        .map_err(|reason| Failure::unread(file, &reason, "make it a readable file of a component"))?;
-    load(&bytes.into()).map_err(|reason| match reason {
-        NotLoaded::Refused(errors) => {
-            let passes = errors.iter().any(LoadError::is_passing);
-            let diagnostics = errors.iter().map(|it| Diagnostic::error(file.display(), it, it.remedy())).collect();
-            let standing = if passes { Permanence::Transient } else { Permanence::Permanent };
-            NotMounted::Failed(Failure { diagnostics, standing })
-        }
-        NotLoaded::Uncached => NotMounted::Unfinished(Unfinished::Uncached),
-        NotLoaded::Stopped => NotMounted::Unfinished(Unfinished::Stopped),
-    })
+    let not_text = |_| Failure::lasting(vec![Diagnostic::error(location, "it is not UTF-8", remedy)]);
+    let text = String::from_utf8(bytes).map_err(not_text)?;
+    let report = |error: &RouteFileError| Diagnostic::error(location, error, error.remedy());
+    RouteFile::parse(&text).map_err(|errors| Failure::lasting(errors.iter().map(report).collect()))
 }
 
 /// What is wrong with a component that cannot start within its `memory`.
-fn too_small(file: &Path, start: usize, memory: usize) -> Option<Diagnostic> {
+fn too_small(key: &ComponentKey, start: usize, memory: usize) -> Option<Diagnostic> {
     let reason = format!("its memories take {start} bytes when it starts, and its option `memory` is {memory}");
-    let remedy =
-        format!("raise `memory` in {}, or let the component begin with less", file.with_extension("toml").display());
-    (start > memory).then(|| Diagnostic::error(file.display(), reason, remedy))
+    let remedy = format!("raise `memory` in {}, or let the component begin with less", key.route_file());
+    (start > memory).then(|| Diagnostic::error(key, reason, remedy))
 }
 
 /// Each mistake at the file that makes it.
-fn option_errors(component: &Path, route_file: &RouteFile, errors: &[OptionError]) -> Vec<Diagnostic> {
+fn option_errors(key: &ComponentKey, route_file: &RouteFile, errors: &[OptionError]) -> Vec<Diagnostic> {
     let report = |mistake: &OptionError| match mistake.set_by {
         OptionSource::File => {
             let line = route_file.line(&mistake.name).map_or_else(String::new, |line| format!("line {line}: "));
             let remedy = "write what is expected in its place";
-            Diagnostic::error(component.with_extension("toml").display(), format!("{line}{mistake}"), remedy)
+            Diagnostic::error(key.route_file(), format!("{line}{mistake}"), remedy)
         }
         OptionSource::Component => {
-            Diagnostic::error(component.display(), mistake, "declare what is expected in its place, and build it again")
+            Diagnostic::error(key, mistake, "declare what is expected in its place, and build it again")
         }
         OptionSource::Default | OptionSource::Flag => {
-            Diagnostic::error(component.display(), mistake, "correct the flag on the command line")
+            Diagnostic::error(key, mistake, "correct the flag on the command line")
         }
     };
     errors.iter().map(report).collect()
@@ -439,29 +427,33 @@ fn reserved_key(key: &str) -> String {
 }
 
 /// It is served: the numbers may be none that have to differ.
-fn frozen_random(file: &Path) -> Diagnostic {
+fn frozen_random(key: &ComponentKey) -> Diagnostic {
     let reason = "its JavaScript calls `Math.random`, which returns the same numbers in every instance: QuickJS has drawn \
                   them when it was built";
     let remedy = "build it as `host new --lang js` does, with `random.js`, which takes them from the host";
-    Diagnostic::warning(file.display(), reason, remedy)
+    Diagnostic::warning(key, reason, remedy)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::path::Path;
+    use std::{fs, io};
 
     use super::*;
+    use crate::routes::disk::Disk;
 
     #[test]
     fn a_route_file_that_changes_between_its_look_and_its_reading_is_not_believed() -> io::Result<()> {
         let directory = tempfile::tempdir()?;
-        let (component, route_file) = (directory.path().join("a.wasm"), directory.path().join("a.toml"));
-        fs::write(&component, "")?;
+        let (source, key) =
+            (Disk::new(directory.path()), ComponentKey::in_directory(directory.path(), Path::new("a.wasm")));
+        let route_file = directory.path().join("a.toml");
+        fs::write(directory.path().join("a.wasm"), "")?;
         fs::write(&route_file, "middleware = ['auth']")?;
-        let look = Fingerprint::at(&component)?;
-        assert!(Candidate::read(component.clone(), look).route_file.is_ok());
+        let fingerprint = source.fingerprint(&key)?;
+        assert!(Candidate::read(&source, key.clone(), fingerprint).route_file.is_ok());
         fs::write(&route_file, "")?;
-        let failure = Candidate::read(component, look).route_file.err();
+        let failure = Candidate::read(&source, key, fingerprint).route_file.err();
         assert_eq!(failure.map(|failure| failure.standing), Some(Permanence::Transient));
         Ok(())
     }

@@ -2,12 +2,12 @@
 //!
 //! Owns which files are middleware and which of them are a route's. It reads no disk.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::component::{ComponentKey, ComponentRole, directory_middleware, named_middleware};
 use super::pattern_cover::{self, Cover};
 use crate::exchange::Exchange;
 use crate::guest::{Grants, Invocation, Middleware};
@@ -15,9 +15,6 @@ use crate::options::Options;
 
 #[cfg(test)]
 mod tests;
-
-/// The name of the file that is for its directory and all below.
-const DIRECTORY_FILE: &str = "_middleware.wasm";
 
 /// The most names that a route asks for.
 pub const MAX_NAMES: usize = 16;
@@ -27,8 +24,8 @@ pub const MAX_NAMES: usize = 16;
 pub struct LoadedMiddleware {
     /// Its name in logs and reports: its place without the extension, as in `api/_auth`.
     pub name: Arc<str>,
-    /// The component's file.
-    pub file: PathBuf,
+    /// Which component it is.
+    pub key: ComponentKey,
     /// Its own options.
     pub options: Arc<Options>,
     /// What it may reach.
@@ -85,35 +82,51 @@ impl ChainLink {
     }
 }
 
-/// What a middleware of the routes directory `root` guards by its path: what its file says, and for that of a directory
-/// what lies below the directory's path.
-pub(super) fn covers(root: &Path, file: &Path, paths: &[String]) -> Vec<Cover> {
-    let directory = file.strip_prefix(root).ok().and_then(Path::parent).filter(|_| is_of_directory(file));
-    directory.and_then(Cover::of_directory).into_iter().chain(paths.iter().map(|path| Cover::new(path))).collect()
+/// What a middleware guards by its path: `paths`, which its file says, and for that of a directory what lies below the
+/// directory's path.
+pub(super) fn covers(key: &ComponentKey, paths: &[String]) -> Vec<Cover> {
+    let is_of_directory = key.role() == ComponentRole::DirectoryMiddleware && !key.is_alone();
+    let directory = is_of_directory.then(|| Cover::of_directory(key.directory())).flatten();
+    directory.into_iter().chain(paths.iter().map(|path| Cover::new(path))).collect()
 }
 
-/// What is known of a file that may be middleware. `L` is a loaded one.
+/// What is known of the middleware at a path in the tree. `L` is a loaded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum MiddlewareLookup<L> {
-    /// There is no such file.
-    Nothing,
+    /// There is none.
+    Missing,
     /// It is loaded.
     Loaded(L),
-    /// It is on its way.
-    Awaited,
-    /// It cannot be loaded.
-    Broken,
+    /// It is being loaded. With its location.
+    Pending(String),
+    /// It cannot be loaded. With its location.
+    Broken(String),
+}
+
+impl<L> MiddlewareLookup<L> {
+    /// The loaded one.
+    ///
+    /// # Errors
+    /// If there is none. `path` is where it should be.
+    pub(super) fn loaded(self, path: &Path) -> Result<L, ChainError> {
+        match self {
+            Self::Loaded(middleware) => Ok(middleware),
+            Self::Pending(location) => Err(ChainError::Pending(location)),
+            Self::Broken(location) => Err(ChainError::Broken(location)),
+            Self::Missing => Err(ChainError::Broken(path.display().to_string())),
+        }
+    }
 }
 
 /// Why a route has no chain. To serve it with less would be to serve it without what guards it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum ChainError {
-    /// A middleware is on its way.
-    #[error("its middleware {} is being loaded", .0.display())]
-    Awaited(PathBuf),
-    /// A middleware cannot be loaded.
-    #[error("its middleware {} cannot be loaded", .0.display())]
-    Broken(PathBuf),
+    /// A middleware is being loaded. With its location.
+    #[error("its middleware {0} is being loaded")]
+    Pending(String),
+    /// A middleware cannot be loaded. With its location.
+    #[error("its middleware {0} cannot be loaded")]
+    Broken(String),
     /// There is no middleware of that name.
     #[error("its middleware `{0}` is not there: there is no `_{0}.wasm` in its directory or above")]
     Missing(String),
@@ -123,60 +136,36 @@ impl ChainError {
     /// What the operator can do.
     pub(super) fn remedy(&self) -> &'static str {
         match self {
-            Self::Awaited(_) => "wait until it is loaded",
+            Self::Pending(_) => "wait until it is loaded",
             Self::Broken(_) => "mend that file, or remove it if the route is to be served without",
             Self::Missing(_) => "put it there, or take its name out of the route's file",
         }
     }
 }
 
-/// Whether a file is middleware, and not a route: its name begins with `_`.
-pub(super) fn is_layer(file: &Path) -> bool {
-    file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"_"))
+/// Whether a route that asks for these names may mean that middleware.
+pub(super) fn may_mean(route: &ComponentKey, names: &[String], middleware: &ComponentKey) -> bool {
+    route.directory().starts_with(middleware.directory())
+        && names.iter().any(|name| middleware.is_middleware_named(name))
 }
 
-/// Whether a middleware is for its directory and all below.
-pub(super) fn is_of_directory(file: &Path) -> bool {
-    file.file_name() == Some(OsStr::new(DIRECTORY_FILE))
-}
-
-/// Whether a route that asks for these names may mean that file.
-pub(super) fn may_mean(route: &Path, names: &[String], file: &Path) -> bool {
-    let named = || names.iter().any(|name| file.file_name() == Some(OsStr::new(&file_of(name))));
-    route.parent().zip(file.parent()).is_some_and(|(below, above)| below.starts_with(above)) && named()
-}
-
-/// The chain of a route: that of its directories, the outermost first, and then those that it names, each the nearest of
-/// its name. None is called twice.
+/// The chain of a route: the middleware of its directories, the outermost first, and then those that it names, each the
+/// nearest of its name. None is there twice.
 pub(super) fn chain<L>(
-    route: &Path,
+    route: &ComponentKey,
     names: &[String],
     find: impl Fn(&Path) -> MiddlewareLookup<L>,
-) -> Result<Vec<(PathBuf, L)>, ChainError> {
-    let mut files: Vec<PathBuf> = directories(route).map(|directory| directory.join(DIRECTORY_FILE)).collect();
-    files.reverse();
-    let is_there = |file: &PathBuf| !matches!(find(file), MiddlewareLookup::Nothing);
-    files.retain(is_there);
+) -> Result<Vec<L>, ChainError> {
+    let mut paths: Vec<_> = route.directory().ancestors().map(directory_middleware).collect();
+    paths.reverse();
+    let is_there = |path: &_| !matches!(find(path), MiddlewareLookup::Missing);
+    paths.retain(|path| is_there(path));
     for name in names {
-        let nearest = directories(route).map(|directory| directory.join(file_of(name))).find(is_there);
-        let nearest = nearest.ok_or_else(|| ChainError::Missing(name.clone()))?;
-        if !files.contains(&nearest) {
-            files.push(nearest);
+        let mut by_distance = route.directory().ancestors().map(|directory| named_middleware(directory, name));
+        let nearest = by_distance.find(|path| is_there(path)).ok_or_else(|| ChainError::Missing(name.clone()))?;
+        if !paths.contains(&nearest) {
+            paths.push(nearest);
         }
     }
-    let loaded = |file: PathBuf| match find(&file) {
-        MiddlewareLookup::Loaded(layer) => Ok((file, layer)),
-        MiddlewareLookup::Awaited => Err(ChainError::Awaited(file)),
-        MiddlewareLookup::Broken | MiddlewareLookup::Nothing => Err(ChainError::Broken(file)),
-    };
-    files.into_iter().map(loaded).collect()
-}
-
-fn file_of(name: &str) -> String {
-    format!("_{name}.wasm")
-}
-
-/// The directories that a file is in, the innermost first.
-fn directories(file: &Path) -> impl Iterator<Item = &Path> {
-    file.ancestors().skip(1)
+    paths.iter().map(|path| find(path).loaded(path)).collect()
 }

@@ -91,16 +91,16 @@ impl PatternError {
     }
 }
 
-/// The pattern that follows from a component's place, given relative to the routes directory and with its extension:
-/// `index.wasm` is its directory, `[id]` captures a segment, `[...rest].wasm` the rest.
+/// The pattern that follows from a component's path in the tree of routes: `index.wasm` is its directory, `[id]` captures a
+/// segment, `[...rest].wasm` the rest.
 ///
 /// # Errors
 /// A name that makes no pattern.
-pub fn from_place(place: &Path) -> Result<String, PatternError> {
-    let (Some(name), Some(parent)) = (place.file_stem(), place.parent()) else {
+pub fn from_tree_path(path: &Path) -> Result<String, PatternError> {
+    let (Some(name), Some(parent)) = (path.file_stem(), path.parent()) else {
         return Err(PatternError::Outside);
     };
-    let mut pattern = of_directory(parent)?;
+    let mut pattern = directory_pattern(parent)?;
     match name.to_str().ok_or(PatternError::NotUtf8)? {
         "index" if pattern.is_empty() => pattern.push('/'),
         "index" => {}
@@ -110,8 +110,8 @@ pub fn from_place(place: &Path) -> Result<String, PatternError> {
     Ok(pattern)
 }
 
-/// The pattern of a directory, given relative to the routes directory; of that itself it is empty.
-pub(super) fn of_directory(directory: &Path) -> Result<String, PatternError> {
+/// The pattern of a directory of the tree of routes. That of the root is empty.
+pub(super) fn directory_pattern(directory: &Path) -> Result<String, PatternError> {
     let mut pattern = String::new();
     for component in directory.components() {
         match component {

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::path::comparable;
-use super::pattern::of_directory;
+use super::pattern::directory_pattern;
 use super::segment::{Segment, captured, segments};
 
 #[cfg(test)]
@@ -45,10 +45,10 @@ impl Cover {
         Self { segments, below }
     }
 
-    /// That of a directory, given relative to the routes directory: its path and all below. None where its name captures
+    /// That of a directory of the tree of routes: its path and all below. None where its name captures
     /// something, as what is more specific answers there, or makes no pattern.
     pub(super) fn of_directory(directory: &Path) -> Option<Self> {
-        let pattern = of_directory(directory).ok().filter(|pattern| !pattern.contains('{'))?;
+        let pattern = directory_pattern(directory).ok().filter(|pattern| !pattern.contains('{'))?;
         Some(Self::new(&format!("{pattern}/{{*rest}}")))
     }
 

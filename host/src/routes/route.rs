@@ -1,9 +1,9 @@
 //! One route: where it is mounted, what answers it, under which options, and what its requests share.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::component::ComponentKey;
 use super::holders::Authority;
 use super::middleware::ChainLink;
 use super::target::RouteTarget;
@@ -51,12 +51,10 @@ pub struct Mount {
     pub authority: Authority,
     /// The methods that it declares, checked; empty is every standard one.
     pub methods: Vec<String>,
-    /// The component's file.
-    pub file: PathBuf,
+    /// The component that has it.
+    pub key: ComponentKey,
     /// The names of the middleware that it asks for beside that of its directories, checked.
     pub middleware: Vec<String>,
-    /// The directory of the component, as it is named from the routes directory on: its routes share topics.
-    pub directory: PathBuf,
     /// The scope of topics that the operator has named instead.
     pub topics: Option<String>,
 }
@@ -77,7 +75,7 @@ impl Route {
             ),
             running: Arc::default(),
             usage: Arc::default(),
-            topic_user: Arc::new(TopicUser::new(&mount.directory, mount.topics.as_deref(), settings.push_quotas)),
+            topic_user: Arc::new(TopicUser::new(mount.key.directory(), mount.topics.as_deref(), settings.push_quotas)),
             mount,
             options: Arc::new(options),
             target,

@@ -105,7 +105,7 @@ impl RouteTable {
     /// it answers, else the one that holds it already, and else none of them; a route that is left without any is not in
     /// the table. `claims` are those of routes that are still being loaded.
     pub fn build(mut routes: Vec<Arc<Route>>, claims: Vec<PendingRoute>, holders: &Holders) -> (Self, Vec<Diagnostic>) {
-        routes.sort_by(|one, other| one.mount.file.cmp(&other.mount.file));
+        routes.sort_by(|one, other| one.mount.key.cmp(&other.mount.key));
         let settled = settle(&routes, holders);
         let held: BTreeSet<(usize, &str)> =
             settled.claims.values().flatten().map(|claim| (claim.index, claim.pattern.as_str())).collect();

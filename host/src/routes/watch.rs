@@ -4,6 +4,7 @@
 //! whether the system tells of its changes, also of one that comes later.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,8 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode};
 use thiserror::Error;
 
-use super::disk::Identity;
+use super::disk::DirectoryIdentity;
+use super::source::{ChangeWatcher, Listing};
 
 #[cfg(test)]
 mod tests;
@@ -28,56 +30,78 @@ pub struct WatchError {
 /// Watches directories until dropped. `W` is [`RecommendedWatcher`] but in tests of what needs none.
 #[derive(Debug)]
 pub(super) struct Watcher<W = RecommendedWatcher> {
-    unseen: Arc<AtomicBool>,
-    /// Whether the system has said that it fails. What it tells then is not all.
+    /// The directory, for reports.
+    root: PathBuf,
+    /// Whether a change was reported and not acknowledged yet.
+    is_reported: Arc<AtomicBool>,
+    /// Whether the system has reported a failure: then it does not report all changes.
     failed: Arc<AtomicBool>,
     /// What is watched, and which directory each path led to when that began.
-    watched: BTreeMap<PathBuf, Identity>,
+    watched: BTreeMap<PathBuf, DirectoryIdentity>,
     watcher: W,
 }
 
 /// What became of an attempt to watch all directories.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(crate) struct WatchUpdate {
     /// Whether there were others than before: what came into them meanwhile was told to nobody.
-    pub(super) more: bool,
+    pub(super) added: bool,
     /// Why some of them are not watched.
     pub(super) failed: Option<WatchError>,
 }
 
 impl Watcher {
-    /// Calls `changed` after a change, and not again before [`Watcher::seen`]. Begins with one directory.
+    /// Calls `changed` after a change, and not again before it is acknowledged. Begins with one directory.
     pub(super) fn start(directory: &Path, changed: impl Fn() + Send + 'static) -> Result<Self, WatchError> {
-        let (unseen, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let (told, failing) = (unseen.clone(), failed.clone());
+        let (is_reported, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (reported, failing) = (is_reported.clone(), failed.clone());
         let handler = move |event: notify::Result<Event>| {
             match event {
                 Ok(event) if !is_change(&event) => return,
                 Ok(_) => {}
                 Err(_) => failing.store(true, Ordering::Release),
             }
-            if !told.swap(true, Ordering::AcqRel) {
+            if !reported.swap(true, Ordering::AcqRel) {
                 changed();
             }
         };
         let failed_with = |reason| WatchError { directory: directory.display().to_string(), reason };
         let watcher = notify::recommended_watcher(handler).map_err(failed_with)?;
-        let mut watcher = Self { unseen, failed, watched: BTreeMap::new(), watcher };
-        match watcher.watch(directory, &[directory.to_owned()]).failed {
+        let mut watcher = Self { root: directory.to_owned(), is_reported, failed, watched: BTreeMap::new(), watcher };
+        match watcher.watch(&[directory.to_owned()]).failed {
             Some(error) => Err(error),
             None => Ok(watcher),
         }
     }
 }
 
+impl<W: notify::Watcher + Debug + Send> ChangeWatcher for Watcher<W> {
+    fn update(&mut self, listing: &Listing) -> WatchUpdate {
+        self.watch(&listing.directories)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.watched.iter().any(|(path, identity)| DirectoryIdentity::at(path) != Some(*identity))
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    fn acknowledge(&self) {
+        self.is_reported.store(false, Ordering::Release);
+    }
+}
+
 impl<W: notify::Watcher> Watcher<W> {
     /// Watches these directories, of those below `root`, and no others. What is watched already, and is the directory
     /// that it was, stays so; where one cannot be, others still are.
-    pub(super) fn watch(&mut self, root: &Path, directories: &[PathBuf]) -> Watched {
-        let now: BTreeMap<&PathBuf, Identity> =
-            directories.iter().filter_map(|path| Some((path, Identity::at(path)?))).collect();
+    fn watch(&mut self, directories: &[PathBuf]) -> WatchUpdate {
+        let now: BTreeMap<&PathBuf, DirectoryIdentity> =
+            directories.iter().filter_map(|path| Some((path, DirectoryIdentity::at(path)?))).collect();
         let stale = self.watched.iter().filter(|(path, identity)| now.get(path) != Some(identity));
-        let stale: Vec<(PathBuf, Identity)> = stale.map(|(path, identity)| (path.clone(), *identity)).collect();
+        let stale: Vec<(PathBuf, DirectoryIdentity)> =
+            stale.map(|(path, identity)| (path.clone(), *identity)).collect();
         for (path, identity) in stale {
             self.watched.remove(&path);
             // It may be gone, and then nothing is watched there.
@@ -85,7 +109,7 @@ impl<W: notify::Watcher> Watcher<W> {
             // Paths that lead to one directory have one watch.
             self.watched.retain(|_, other| *other != identity);
         }
-        let mut watched = Watched { more: false, failed: None };
+        let mut update = WatchUpdate { added: false, failed: None };
         for (path, identity) in now {
             if self.watched.contains_key(path) {
                 continue;
@@ -93,32 +117,16 @@ impl<W: notify::Watcher> Watcher<W> {
             match self.watcher.watch(path, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     self.watched.insert(path.clone(), identity);
-                    watched.more = true;
+                    update.added = true;
                 }
                 // It is gone since it was found, which is told of the one that it was in.
-                Err(_) if Identity::at(path) != Some(identity) => watched.more = true,
+                Err(_) if DirectoryIdentity::at(path) != Some(identity) => update.added = true,
                 Err(reason) => {
-                    watched.failed.get_or_insert(WatchError { directory: root.display().to_string(), reason });
+                    update.failed.get_or_insert(WatchError { directory: self.root.display().to_string(), reason });
                 }
             }
         }
-        watched
-    }
-
-    /// Whether some path leads to another directory than the one that is watched there. The system does not tell of all
-    /// of that: a link may lead elsewhere.
-    pub(super) fn is_stale(&self) -> bool {
-        self.watched.iter().any(|(path, identity)| Identity::at(path) != Some(*identity))
-    }
-
-    /// Whether the system has failed to tell of changes, and another watcher is to be started.
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
-    }
-
-    /// The changes up to now are being looked at.
-    pub(super) fn seen(&self) {
-        self.unseen.store(false, Ordering::Release);
+        update
     }
 }
 

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::Timeouts;
 use crate::guest::Effort;
-use crate::routes::{Candidate, Declare, Load, Loaded, Loader, Unfinished};
+use crate::routes::{Candidate, Declare, Disk, Load, Loaded, Loader, Unfinished};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -41,8 +41,8 @@ impl Gate {
 
 impl Load for Gated {
     fn load(&self, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished> {
-        assert!(!candidate.file.ends_with("panics.wasm"), "as the test wants it");
-        if candidate.file == self.late {
+        assert!(!candidate.key.path().ends_with("panics.wasm"), "as the test wants it");
+        if candidate.key.path() == self.late {
             let open = self.gate.open.lock().expect("no thread panics here");
             drop(self.gate.opened.wait_timeout_while(open, PATIENCE, |open| !*open));
         }
@@ -92,15 +92,11 @@ impl Gateway {
             compiling: config.compiling.clone(),
         });
         let engine = engine.expect("there is an engine");
-        let loader = Loader {
-            directory: config.routes.clone(),
-            flags: Vec::new(),
-            declare: Declare::Any,
-            engine: engine.clone(),
-        };
+        let disk = Arc::new(Disk::new(&config.routes));
+        let loader = Loader { source: disk.clone(), flags: Vec::new(), declare: Declare::Any, engine: engine.clone() };
         let gate = Arc::new(Gate::default());
-        let gated = Gated { loader, late: config.routes.join(place), gate: gate.clone() };
-        let directory = Directory::load_with(&config.routes, None, Arc::new(gated)).expect("the directory is there");
+        let gated = Gated { loader, late: place.into(), gate: gate.clone() };
+        let directory = Directory::load_with(disk, None, Arc::new(gated)).expect("the directory is there");
         let server = Server::of(config, Observers::default(), engine, directory);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         Self { running: server.start(vec![listener.into()]).expect("a server can be started"), gate, _routes: routes }

@@ -3,16 +3,15 @@
 //! Owns that no route serves without middleware that is meant for it: where its chain cannot be had, it serves as it did
 //! before, or not at all.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::guards::replaces;
 use super::{Catalog, CatalogEntry};
 use crate::diagnostic::Diagnostic;
 use crate::options::OptionSource;
-use crate::routes::middleware::{
-    ChainError, ChainLink, LoadedMiddleware, MiddlewareLookup, chain, is_layer, is_of_directory,
-};
+use crate::routes::component::{ComponentKey, ComponentRole};
+use crate::routes::middleware::{ChainError, ChainLink, LoadedMiddleware, MiddlewareLookup, chain};
 use crate::routes::pattern_cover::{Cover, Extent};
 use crate::routes::pending::PendingRoute;
 use crate::routes::route::Route;
@@ -37,7 +36,7 @@ pub(super) struct ChainedRoute {
 struct Chained {
     links: Vec<ChainLink>,
     /// The middleware that the files no longer ask for.
-    kept: Vec<PathBuf>,
+    kept: Vec<ComponentKey>,
 }
 
 impl ChainedRoute {
@@ -57,36 +56,36 @@ impl Catalog {
     /// Mounts each loaded route behind its chain. What waits for middleware claims its patterns; what cannot have its
     /// chain is told, and what has one that its files do not ask for any more.
     pub(super) fn mount(&mut self) -> (Vec<PendingRoute>, Vec<Diagnostic>) {
-        for (file, _) in self.entries.iter().filter(|(_, entry)| entry.route.is_some() && entry.is_confirmed()) {
-            self.guards.forget(file);
+        for (key, _) in self.entries.iter().filter(|(_, entry)| entry.route.is_some() && entry.is_confirmed()) {
+            self.guards.forget(key);
         }
         let covering = self.covering();
         let (mut claims, mut diagnostics, mut mounted) = (Vec::new(), Vec::new(), Vec::new());
-        for (file, entry) in &self.entries {
+        for (key, entry) in &self.entries {
             let Some(route) = &entry.route else { continue };
-            match self.chain(file, route, &covering) {
+            match self.chain(key, route, &covering) {
                 Ok(Chained { links, kept }) => {
                     if !kept.is_empty() {
-                        diagnostics.push(still_behind(file, &kept));
+                        diagnostics.push(still_behind(key, &kept));
                     }
                     if entry.mounted.as_ref().is_none_or(|mounted| !mounted.is(route, &links)) {
-                        mounted.push((file.clone(), ChainedRoute::new(route, links)));
+                        mounted.push((key.clone(), ChainedRoute::new(route, links)));
                     }
                 }
-                Err(ChainError::Awaited(_)) if entry.mounted.is_some() => {}
-                Err(ChainError::Awaited(_)) => claims.push(PendingRoute::At(route.mount.patterns.clone())),
+                Err(ChainError::Pending(_)) if entry.mounted.is_some() => {}
+                Err(ChainError::Pending(_)) => claims.push(PendingRoute::At(route.mount.patterns.clone())),
                 Err(fault @ (ChainError::Broken(_) | ChainError::Missing(_))) => {
                     let result = match entry.mounted {
                         Some(_) => "the version before it still serves",
                         None => "the route is not served without it",
                     };
                     let reason = format!("{fault}; {result}");
-                    diagnostics.push(Diagnostic::error(file.display(), reason, fault.remedy()));
+                    diagnostics.push(Diagnostic::error(key, reason, fault.remedy()));
                 }
             }
         }
-        for (file, mounted) in mounted {
-            if let Some(entry) = self.entries.get_mut(&file) {
+        for (key, mounted) in mounted {
+            if let Some(entry) = self.entries.get_mut(&key) {
                 entry.mounted = Some(mounted);
             }
         }
@@ -95,38 +94,40 @@ impl Catalog {
     }
 
     /// What guards by its path.
-    fn covering(&self) -> Vec<(PathBuf, Arc<[Cover]>)> {
-        let layers = self.entries.iter().filter(|(file, _)| is_layer(file));
-        let covering = layers.map(|(file, entry)| match &entry.layer {
-            Some(layer) => (file.clone(), layer.covers.clone()),
-            None => (file.clone(), entry.covers.clone()),
+    fn covering(&self) -> Vec<(ComponentKey, Arc<[Cover]>)> {
+        let layers = self.entries.iter().filter(|(key, _)| key.is_middleware());
+        let covering = layers.map(|(key, entry)| match &entry.layer {
+            Some(layer) => (key.clone(), layer.covers.clone()),
+            None => (key.clone(), entry.covers.clone()),
         });
         covering.filter(|(_, covers)| !covers.is_empty()).collect()
     }
 
     /// The chain of a route: what its files ask for, what guards its paths, and what its files or those of another in
     /// its place once asked for.
-    fn chain(&self, file: &Path, route: &Route, covering: &[(PathBuf, Arc<[Cover]>)]) -> Result<Chained, ChainError> {
+    fn chain(
+        &self,
+        key: &ComponentKey,
+        route: &Route,
+        covering: &[(ComponentKey, Arc<[Cover]>)],
+    ) -> Result<Chained, ChainError> {
         let named = &route.mount.middleware;
-        let names = self.guards.names(file, named);
-        let found = chain(file, &names, |path| self.layer(path))?;
-        let (files, layers): (Vec<PathBuf>, Vec<Arc<LoadedMiddleware>>) = found.into_iter().unzip();
+        let names = self.guards.names(key, named);
+        let layers = chain(key, &names, |path| self.layer(path))?;
+        let keys: Vec<ComponentKey> = layers.iter().map(|layer| layer.key.clone()).collect();
         let mut links: Vec<ChainLink> = layers.into_iter().map(|layer| ChainLink { layer, only: None }).collect();
-        let is_of =
-            |layer: &Path, name: &String| layer.file_name().is_some_and(|file| file == &*format!("_{name}.wasm"));
-        let lost = files.iter().filter(|layer| {
-            names.iter().any(|name| is_of(layer, name)) && !named.iter().any(|name| is_of(layer, name))
-        });
-        let mut kept: Vec<PathBuf> = lost.cloned().collect();
-        let of_directories = files.iter().take_while(|layer| is_of_directory(layer)).count();
+        let is_one_of = |key: &ComponentKey, names: &[String]| names.iter().any(|name| key.is_middleware_named(name));
+        let lost = keys.iter().filter(|key| is_one_of(key, &names) && !is_one_of(key, named));
+        let mut kept: Vec<ComponentKey> = lost.cloned().collect();
+        let of_directories = keys.iter().take_while(|key| key.role() == ComponentRole::DirectoryMiddleware).count();
         let mut covered = Vec::new();
-        let is_elsewhere = |(layer, covers): &(PathBuf, Arc<[Cover]>)| {
-            let is_same = |(other, others): &&(PathBuf, Arc<[Cover]>)| {
+        let is_elsewhere = |(layer, covers): &(ComponentKey, Arc<[Cover]>)| {
+            let is_same = |(other, others): &&(ComponentKey, Arc<[Cover]>)| {
                 self.is_moved(layer, other) && covers.iter().all(|cover| others.contains(cover))
             };
             covering.iter().any(|other| is_same(&other))
         };
-        for (layer, covers) in covering.iter().filter(|it| !files.contains(&it.0) && !is_elsewhere(it)) {
+        for (layer, covers) in covering.iter().filter(|it| !keys.contains(&it.0) && !is_elsewhere(it)) {
             let only = match extent(covers, &route.mount.patterns) {
                 Extent::None => continue,
                 Extent::Some => Some(covers.clone()),
@@ -138,8 +139,8 @@ impl Catalog {
         let mut owed = Vec::new();
         for layer in self.guards.owed(&route.mount) {
             let is_there = |link: &ChainLink| {
-                let file = &link.layer.file;
-                !link.is_partial() && (replaces(file, &layer) || self.is_moved(&layer, file))
+                let key = &link.layer.key;
+                !link.is_partial() && (replaces(key, &layer) || self.is_moved(&layer, key))
             };
             if links.iter().any(is_there) {
                 continue;
@@ -152,16 +153,16 @@ impl Catalog {
     }
 
     /// A middleware that there must be.
-    fn loaded(&self, file: &Path) -> Result<Arc<LoadedMiddleware>, ChainError> {
-        match self.layer(file) {
-            MiddlewareLookup::Loaded(layer) => Ok(layer),
-            MiddlewareLookup::Awaited => Err(ChainError::Awaited(file.to_owned())),
-            MiddlewareLookup::Broken | MiddlewareLookup::Nothing => Err(ChainError::Broken(file.to_owned())),
+    fn loaded(&self, key: &ComponentKey) -> Result<Arc<LoadedMiddleware>, ChainError> {
+        match self.layer(key.path()) {
+            // Its file is gone, and with it what is known of its location.
+            MiddlewareLookup::Missing => Err(ChainError::Broken(key.to_string())),
+            found => found.loaded(key.path()),
         }
     }
 
     /// Whether a middleware that is gone lies somewhere else by now, with all of its options.
-    fn is_moved(&self, from: &Path, to: &Path) -> bool {
+    fn is_moved(&self, from: &ComponentKey, to: &ComponentKey) -> bool {
         let (Some(from), Some(to)) = (self.entries.get(from), self.entries.get(to)) else { return false };
         let same = from.loaded.zip(to.loaded).is_some_and(|(from, to)| from.is_same_component(to));
         let layers = from.layer.as_ref().zip(to.layer.as_ref());
@@ -171,35 +172,37 @@ impl Catalog {
     /// What is told of the middleware that is gone and still guards. Of that which guards nothing only the last are kept.
     fn missing(&mut self) -> Vec<Diagnostic> {
         let (mut diagnostics, mut idle) = (Vec::new(), Vec::new());
-        for (file, entry) in self.entries.iter().filter(|(file, entry)| is_layer(file) && entry.is_leaving()) {
-            let is_behind = |route: &Route| route.chain.iter().any(|link| link.layer.file == *file);
+        for (key, entry) in self.entries.iter().filter(|(key, entry)| key.is_middleware() && entry.is_leaving()) {
+            let is_behind = |route: &Route| route.chain.iter().any(|link| link.layer.key == *key);
             let behind = self.entries.values().filter_map(|entry| entry.mounted.as_ref());
             let behind: Vec<&Route> = behind.map(|mounted| &*mounted.route).filter(|it| is_behind(it)).collect();
             if behind.is_empty() {
-                idle.push((entry.since, file.clone()));
+                idle.push((entry.since, key.clone()));
             }
-            if !behind.is_empty() || !self.entries.keys().any(|other| self.is_moved(file, other)) {
-                diagnostics.push(gone(file, entry, &behind));
+            if !behind.is_empty() || !self.entries.keys().any(|other| self.is_moved(key, other)) {
+                diagnostics.push(gone(key, entry, &behind));
             }
         }
         idle.sort_unstable_by(|one, other| other.cmp(one));
-        for (_, file) in idle.into_iter().skip(MAX_IDLE) {
-            self.entries.remove(&file);
+        for (_, key) in idle.into_iter().skip(MAX_IDLE) {
+            self.entries.remove(&key);
         }
         diagnostics
     }
 
-    /// What is known of a file as middleware.
-    fn layer(&self, file: &Path) -> MiddlewareLookup<Arc<LoadedMiddleware>> {
-        match self.entries.get(file) {
-            Some(entry) => match &entry.layer {
+    /// What is known of the middleware at a path in the tree.
+    fn layer(&self, path: &Path) -> MiddlewareLookup<Arc<LoadedMiddleware>> {
+        match self.entries.get_key_value(path) {
+            Some((key, entry)) => match &entry.layer {
                 Some(layer) => MiddlewareLookup::Loaded(layer.clone()),
-                None if entry.is_leaving() => MiddlewareLookup::Broken,
-                None if entry.loading.is_some() || entry.tried.is_none() => MiddlewareLookup::Awaited,
-                None => MiddlewareLookup::Broken,
+                None if entry.is_leaving() => MiddlewareLookup::Broken(key.to_string()),
+                None if entry.loading.is_some() || entry.tried.is_none() => MiddlewareLookup::Pending(key.to_string()),
+                None => MiddlewareLookup::Broken(key.to_string()),
             },
-            None if self.unread.iter().any(|path| path == file) => MiddlewareLookup::Broken,
-            None => MiddlewareLookup::Nothing,
+            None => match self.unread.iter().find(|it| it.path == path) {
+                Some(unread) => MiddlewareLookup::Broken(unread.location.clone()),
+                None => MiddlewareLookup::Missing,
+            },
         }
     }
 }
@@ -229,7 +232,7 @@ fn extent(covers: &[Cover], patterns: &[String]) -> Extent {
 }
 
 /// A middleware's file is gone.
-fn gone(file: &Path, entry: &CatalogEntry, behind: &[&Route]) -> Diagnostic {
+fn gone(key: &ComponentKey, entry: &CatalogEntry, behind: &[&Route]) -> Diagnostic {
     let named: Vec<String> = behind.iter().take(MAX_NAMED_FILES).map(|route| affected(route)).collect();
     let more = match behind.len().saturating_sub(MAX_NAMED_FILES) {
         0 => String::new(),
@@ -240,26 +243,26 @@ fn gone(file: &Path, entry: &CatalogEntry, behind: &[&Route]) -> Diagnostic {
     match (behind.is_empty(), &entry.layer) {
         (false, _) => {
             let result = format!("it still guards {}{more}", named.join(", "));
-            Diagnostic::error(file.display(), reason(&result), remedy)
+            Diagnostic::error(key, reason(&result), remedy)
         }
         (true, Some(_)) => {
             let result = "it guards no route now, and still would one that comes";
-            Diagnostic::warning(file.display(), reason(result), remedy)
+            Diagnostic::warning(key, reason(result), remedy)
         }
-        (true, None) => Diagnostic::error(file.display(), reason("what is to be behind it is not served"), remedy),
+        (true, None) => Diagnostic::error(key, reason("what is to be behind it is not served"), remedy),
     }
 }
 
 fn affected(route: &Route) -> String {
     let patterns = route.mount.patterns.iter().take(MAX_NAMED_FILES).map(|pattern| printable(pattern));
     let patterns: Vec<_> = patterns.collect();
-    format!("{} of {}", patterns.join(", "), route.mount.file.display())
+    format!("{} of {}", patterns.join(", "), route.mount.key)
 }
 
 /// A route is behind middleware that its files do not ask for.
-fn still_behind(file: &Path, kept: &[PathBuf]) -> Diagnostic {
-    let kept: Vec<String> = kept.iter().take(MAX_NAMED_FILES).map(|layer| layer.display().to_string()).collect();
+fn still_behind(key: &ComponentKey, kept: &[ComponentKey]) -> Diagnostic {
+    let kept: Vec<String> = kept.iter().take(MAX_NAMED_FILES).map(ComponentKey::to_string).collect();
     let reason = format!("it is still behind the middleware {}, which its files ask for no longer", kept.join(", "));
     let remedy = "ask for it again; if the route is meant to be without it, reload with SIGHUP";
-    Diagnostic::error(file.display(), reason, remedy)
+    Diagnostic::error(key, reason, remedy)
 }

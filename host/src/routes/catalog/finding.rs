@@ -3,12 +3,12 @@
 //! Owns what a change is, and what becomes of a component that is gone.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Catalog, CatalogEntry, Findings};
-use crate::routes::disk::Fingerprint;
-use crate::routes::middleware::is_layer;
+use crate::routes::component::ComponentKey;
+use crate::routes::fingerprint::Fingerprint;
+use crate::routes::source::Unread;
 
 /// For how many times the rest of a file a route whose component is gone waits at most for others to come.
 const REMOVAL_RESTS: u32 = 10;
@@ -19,20 +19,21 @@ impl Catalog {
     /// removal and a file of the same name.
     pub(in crate::routes) fn find(
         &mut self,
-        files: Vec<(PathBuf, Fingerprint)>,
-        unread: &[PathBuf],
+        components: Vec<(ComponentKey, Fingerprint)>,
+        unread: &[Unread],
         now: Instant,
         rest: Duration,
     ) -> Findings {
-        let known = self.entries.keys().filter(|file| !unread.iter().any(|path| file.starts_with(path)));
-        let mut looks: BTreeMap<PathBuf, Fingerprint> = known.map(|file| (file.clone(), Fingerprint::GONE)).collect();
-        looks.extend(files);
+        let is_unread = |key: &ComponentKey| unread.iter().any(|it| it.covers(key.path()));
+        let known = self.entries.keys().filter(|key| !is_unread(key));
+        let mut looks: BTreeMap<ComponentKey, Fingerprint> =
+            known.map(|key| (key.clone(), Fingerprint::GONE)).collect();
+        looks.extend(components);
         let mut findings = Findings::default();
         self.looked_at = Some(now);
         if std::mem::take(&mut self.recalled) {
-            let is_unread = |file: &Path| unread.iter().any(|path| file.starts_with(path));
-            let gone = self.holders.files().into_iter().filter(|file| !looks.contains_key(file) && !is_unread(file));
-            gone.for_each(|file| self.holders.leave(&file, None, now));
+            let gone = self.holders.files().into_iter().filter(|key| !looks.contains_key(key) && !is_unread(key));
+            gone.for_each(|key| self.holders.leave(&key, None, now));
         }
         findings.removed |= self.holders.lapse(now) && self.waits;
         self.resting = false;
@@ -44,8 +45,8 @@ impl Catalog {
                 self.holders.release_away();
             }
         }
-        for (file, look) in looks {
-            self.find_one(&mut findings, file, look, confirming, (now, rest));
+        for (key, look) in looks {
+            self.find_one(&mut findings, key, look, confirming, (now, rest));
         }
         self.remove_leaving(&mut findings, now, rest);
         findings
@@ -55,18 +56,18 @@ impl Catalog {
     fn find_one(
         &mut self,
         findings: &mut Findings,
-        file: PathBuf,
+        key: ComponentKey,
         look: Fingerprint,
         confirming: bool,
         (now, rest): (Instant, Duration),
     ) {
-        let wanted = self.is_wanted(&file);
-        let is_kept = wanted && is_layer(&file);
+        let wanted = self.is_wanted(&key);
+        let is_kept = wanted && key.is_middleware();
         // Whether it guards a path its file says.
-        let unknown = look.has_route_file() && self.entries.get(&file).is_none_or(|it| it.passed_over != Some(look));
+        let unknown = look.has_route_file() && self.entries.get(&key).is_none_or(|it| it.passed_over != Some(look));
         let wanted = wanted || unknown || look.is_gone();
-        let entry = self.entries.entry(file.clone()).or_insert_with(|| {
-            self.holders.come(&file);
+        let entry = self.entries.entry(key.clone()).or_insert_with(|| {
+            self.holders.come(&key);
             CatalogEntry::new(look, now)
         });
         if entry.look != look {
@@ -88,8 +89,8 @@ impl Catalog {
             // What is behind it goes on, and that is told.
             findings.removed |= is_kept;
         } else {
-            self.guards.restore(&file);
-            findings.changed.push((file, look));
+            self.guards.restore(&key);
+            findings.changed.push((key, look));
         }
     }
 
@@ -108,34 +109,34 @@ impl Catalog {
     fn remove_leaving(&mut self, findings: &mut Findings, now: Instant, rest: Duration) {
         let awaited = self.is_unsettled() || !findings.changed.is_empty();
         let mut removed = Vec::new();
-        for (file, entry) in self.entries.iter().filter(|(file, entry)| entry.is_leaving() && !self.is_kept(file)) {
+        for (key, entry) in self.entries.iter().filter(|(key, entry)| entry.is_leaving() && !self.is_kept(key)) {
             let until = entry.since + REMOVAL_RESTS * rest;
             match awaited && now < until {
                 true => findings.look_again(until),
-                false => removed.push(file.clone()),
+                false => removed.push(key.clone()),
             }
         }
         findings.removed |= !removed.is_empty();
-        removed.iter().for_each(|file| self.remove(file));
+        removed.iter().for_each(|key| self.remove(key));
     }
 
-    pub(super) fn remove(&mut self, file: &Path) {
-        let Some(entry) = self.entries.remove(file) else { return };
+    pub(super) fn remove(&mut self, key: &ComponentKey) {
+        let Some(entry) = self.entries.remove(key) else { return };
         match (entry.confirmed, self.looked_at) {
             (true, _) => {
-                self.guards.forget(file);
-                self.holders.release(file);
+                self.guards.forget(key);
+                self.holders.release(key);
             }
             (false, now) => {
-                self.guards.remove(file);
-                now.into_iter().for_each(|now| self.holders.leave(file, entry.loaded, now));
+                self.guards.remove(key);
+                now.into_iter().for_each(|now| self.holders.leave(key, entry.loaded, now));
             }
         }
     }
 
     /// Whether a component that is gone stays as it was: it is middleware, and nobody has said that it is meant to go.
-    pub(super) fn is_kept(&self, file: &Path) -> bool {
-        let is_meant = self.entries.get(file).is_some_and(|entry| entry.confirmed);
-        is_layer(file) && !is_meant && self.is_wanted(file)
+    pub(super) fn is_kept(&self, key: &ComponentKey) -> bool {
+        let is_meant = self.entries.get(key).is_some_and(|entry| entry.confirmed);
+        key.is_middleware() && !is_meant && self.is_wanted(key)
     }
 }

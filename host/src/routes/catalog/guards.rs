@@ -4,10 +4,10 @@
 //! then a route is behind what it named once, and behind what another route was that answered the same requests.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
 
+use crate::routes::component::{ComponentKey, ComponentRole};
 use crate::routes::method;
-use crate::routes::middleware::{is_of_directory, may_mean};
+use crate::routes::middleware::may_mean;
 use crate::routes::pattern::shape;
 use crate::routes::route::Mount;
 use crate::routes::table::RouteTable;
@@ -19,39 +19,39 @@ const MAX_REMOVED: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Guards {
     /// The names of middleware that a route's file had.
-    names: BTreeMap<PathBuf, Vec<String>>,
+    names: BTreeMap<ComponentKey, Vec<String>>,
     /// What has answered behind middleware, by the shape of the pattern.
     answered: BTreeMap<String, Vec<Answered>>,
     /// The route files that are gone, those that went first before the others.
-    removed: VecDeque<PathBuf>,
+    removed: VecDeque<ComponentKey>,
 }
 
 /// A route that has answered at a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Answered {
-    file: PathBuf,
+    key: ComponentKey,
     methods: Vec<String>,
-    chain: Vec<PathBuf>,
+    chain: Vec<ComponentKey>,
 }
 
 impl Guards {
     /// The middleware that a route is to have: what it names, and before that what it named once.
-    pub(super) fn names(&self, file: &Path, named: &[String]) -> Vec<String> {
-        let before = self.names.get(file).map_or(&[][..], Vec::as_slice);
+    pub(super) fn names(&self, key: &ComponentKey, named: &[String]) -> Vec<String> {
+        let before = self.names.get(key).map_or(&[][..], Vec::as_slice);
         let lost = before.iter().filter(|name| !named.contains(name));
         lost.chain(named).cloned().collect()
     }
 
     /// Whether some route that named it once may mean that file.
-    pub(super) fn may_mean(&self, file: &Path) -> bool {
-        self.names.iter().any(|(route, names)| may_mean(route, names, file))
+    pub(super) fn may_mean(&self, key: &ComponentKey) -> bool {
+        self.names.iter().any(|(route, names)| may_mean(route, names, key))
     }
 
     /// The middleware that routes were behind which answered what this one is to answer.
-    pub(super) fn owed(&self, mount: &Mount) -> Vec<PathBuf> {
+    pub(super) fn owed(&self, mount: &Mount) -> Vec<ComponentKey> {
         let at_patterns = mount.patterns.iter().filter_map(|pattern| self.answered.get(&shape(pattern))).flatten();
         let same = at_patterns.filter(|it| method::overlap(&it.methods, &mount.methods).is_some());
-        let mut owed: Vec<PathBuf> = Vec::new();
+        let mut owed: Vec<ComponentKey> = Vec::new();
         for layer in same.flat_map(|answered| &answered.chain) {
             if !owed.contains(layer) {
                 owed.push(layer.clone());
@@ -65,17 +65,17 @@ impl Guards {
         for mounted in table.routes() {
             let (mount, chain) = (&mounted.route.mount, &mounted.route.chain);
             if !mount.middleware.is_empty() {
-                let names = self.names(&mount.file, &mount.middleware);
-                self.names.insert(mount.file.clone(), names);
+                let names = self.names(&mount.key, &mount.middleware);
+                self.names.insert(mount.key.clone(), names);
             }
             for pattern in &mounted.patterns {
                 let answered = self.answered.entry(shape(pattern)).or_default();
-                answered.retain(|it| it.file != mount.file);
+                answered.retain(|it| it.key != mount.key);
                 // What is for some of its paths alone says for itself where.
                 let whole = chain.iter().filter(|link| !link.is_partial());
-                let chain: Vec<PathBuf> = whole.map(|link| link.layer.file.clone()).collect();
+                let chain: Vec<ComponentKey> = whole.map(|link| link.layer.key.clone()).collect();
                 if !chain.is_empty() {
-                    answered.push(Answered { file: mount.file.clone(), methods: mount.methods.clone(), chain });
+                    answered.push(Answered { key: mount.key.clone(), methods: mount.methods.clone(), chain });
                 }
             }
         }
@@ -83,9 +83,9 @@ impl Guards {
     }
 
     /// A route's file is gone. What it was behind is remembered, but of the last ones only.
-    pub(super) fn remove(&mut self, file: &Path) {
-        self.removed.retain(|it| it != file);
-        self.removed.push_back(file.to_owned());
+    pub(super) fn remove(&mut self, key: &ComponentKey) {
+        self.removed.retain(|it| it != key);
+        self.removed.push_back(key.clone());
         if self.removed.len() > MAX_REMOVED
             && let Some(first) = self.removed.pop_front()
         {
@@ -94,40 +94,41 @@ impl Guards {
     }
 
     /// A route's file is there again.
-    pub(super) fn restore(&mut self, file: &Path) {
-        self.removed.retain(|it| it != file);
+    pub(super) fn restore(&mut self, key: &ComponentKey) {
+        self.removed.retain(|it| it != key);
     }
 
     /// The operator says that a route's file, or that it is gone, is as it is meant to be.
-    pub(super) fn forget(&mut self, file: &Path) {
-        self.names.remove(file);
+    pub(super) fn forget(&mut self, key: &ComponentKey) {
+        self.names.remove(key);
         for answered in self.answered.values_mut() {
-            answered.retain(|it| it.file != file);
+            answered.retain(|it| it.key != *key);
         }
         self.answered.retain(|_, answered| !answered.is_empty());
     }
 
     /// The route files that are gone, which the operator says they are meant to be.
     pub(super) fn forget_removed(&mut self) {
-        for file in std::mem::take(&mut self.removed) {
-            self.forget(&file);
+        for key in std::mem::take(&mut self.removed) {
+            self.forget(&key);
         }
     }
 }
 
 /// Whether a middleware takes the place of another by its name: a named one that is nearer.
-pub(super) fn replaces(one: &Path, other: &Path) -> bool {
-    one == other || (!is_of_directory(one) && one.file_name() == other.file_name())
+pub(super) fn replaces(one: &ComponentKey, other: &ComponentKey) -> bool {
+    one == other || (one.role() == ComponentRole::NamedMiddleware && one.has_middleware_name_of(other))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routes::component::tests::key;
     use crate::routes::table::tests::route;
 
     fn answered(shape: &str, file: &str, methods: &[&str], chain: &[&str]) -> (String, Vec<Answered>) {
         let methods = methods.iter().map(|method| (*method).to_owned()).collect();
-        let answered = Answered { file: file.into(), methods, chain: chain.iter().map(PathBuf::from).collect() };
+        let answered = Answered { key: key(file), methods, chain: chain.iter().map(|path| key(path)).collect() };
         (shape.to_owned(), vec![answered])
     }
 
@@ -147,19 +148,19 @@ mod tests {
             (&["/u/{name}/x"], &[], &[]),
         ] {
             let route = route("new.wasm", patterns, methods);
-            let expected: Vec<PathBuf> = owed.iter().map(PathBuf::from).collect();
+            let expected: Vec<ComponentKey> = owed.iter().map(|path| key(path)).collect();
             assert_eq!(guards.owed(&route.mount), expected, "{patterns:?} {methods:?}");
         }
     }
 
     #[test]
     fn names_that_a_route_had_stay_until_they_are_meant_to_go() {
-        let names = BTreeMap::from([(PathBuf::from("a.wasm"), vec!["x".to_owned(), "y".to_owned()])]);
+        let names = BTreeMap::from([(key("a.wasm"), vec!["x".to_owned(), "y".to_owned()])]);
         let mut guards = Guards { names, ..Guards::default() };
-        let file = Path::new("a.wasm");
+        let file = &key("a.wasm");
         assert_eq!(guards.names(file, &["y".to_owned(), "z".to_owned()]), ["x", "y", "z"]);
-        assert_eq!(guards.names(Path::new("b.wasm"), &[]), [""; 0]);
-        assert!(guards.may_mean(Path::new("_x.wasm")) && !guards.may_mean(Path::new("_z.wasm")));
+        assert_eq!(guards.names(&key("b.wasm"), &[]), [""; 0]);
+        assert!(guards.may_mean(&key("_x.wasm")) && !guards.may_mean(&key("_z.wasm")));
         guards.remove(file);
         assert_eq!(guards.names(file, &[]), ["x", "y"]);
         guards.restore(file);
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_of_removed_files_is_bounded() {
-        let file = |number: usize| PathBuf::from(format!("{number}.wasm"));
+        let file = |number: usize| key(&format!("{number}.wasm"));
         let mut guards = Guards::default();
         for number in 0..=MAX_REMOVED {
             guards.names.insert(file(number), vec!["x".to_owned()]);
@@ -190,7 +191,7 @@ mod tests {
             ("in/_middleware.wasm", "_middleware.wasm", false),
             ("_x.wasm", "_y.wasm", false),
         ] {
-            assert_eq!(replaces(Path::new(one), Path::new(other)), expected, "{one} {other}");
+            assert_eq!(replaces(&key(one), &key(other)), expected, "{one} {other}");
         }
     }
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::net::ClientKey;
 use crate::options::Value;
 use crate::rate::ConnectionBudgets;
+use crate::routes::component::tests::key;
 use crate::routes::holders::CLAIM_KEPT;
 use crate::routes::table::tests::{declared, route, route_with};
 
@@ -19,8 +20,12 @@ fn at(milliseconds: u64) -> Instant {
 }
 
 /// Files by name, each with the number of its look.
-fn files(files: &[(&str, u64)]) -> Vec<(PathBuf, Fingerprint)> {
-    files.iter().map(|(file, number)| (file.into(), Fingerprint::numbered(*number))).collect()
+fn files(files: &[(&str, u64)]) -> Vec<(ComponentKey, Fingerprint)> {
+    files.iter().map(|(file, number)| (key(file), Fingerprint::numbered(*number))).collect()
+}
+
+fn unread(path: &str) -> Unread {
+    Unread { path: path.into(), location: path.to_owned() }
 }
 
 fn changed(changed: &[(&str, u64)]) -> Findings {
@@ -34,10 +39,10 @@ fn again(milliseconds: u64) -> Findings {
 /// Ends the loading of what was found to look so, well where it has patterns.
 fn end(catalog: &mut Catalog, file: &str, number: u64, patterns: &[&str]) {
     let loaded = match patterns {
-        [] => Loaded::failed(Path::new(file), "bad", "mend it"),
+        [] => Loaded::failed(&key(file), "bad", "mend it"),
         patterns => loaded(route(file, patterns, &["GET"])),
     };
-    catalog.end(Path::new(file), Fingerprint::numbered(number), loaded);
+    catalog.end(&key(file), Fingerprint::numbered(number), loaded);
 }
 
 fn loaded(route: Arc<Route>) -> Loaded {
@@ -111,7 +116,7 @@ fn a_route_whose_files_are_moved_one_after_the_other_is_never_missing() {
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     let found = catalog.find(files(&[("b.wasm", 2)]), &[], at(1250), REST);
     assert_eq!(found, Findings { again: Some(at(3000)), ..changed(&[("b.wasm", 2)]) });
-    catalog.begin(Path::new("b.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+    catalog.begin(&key("b.wasm"), PendingRoute::Anywhere(None), Some(&[]));
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     end(&mut catalog, "b.wasm", 2, &["/a"]);
     // In one table the one takes the place of the other, without a conflict.
@@ -149,7 +154,7 @@ fn of_a_directory_that_could_not_be_read_nothing_is_removed() {
         end(&mut catalog, file, 1, &[pattern]);
     }
     for now in [1000, 1200, 9000] {
-        catalog.find(Vec::new(), &["sub".into()], at(now), REST);
+        catalog.find(Vec::new(), &[unread("sub")], at(now), REST);
     }
     assert_eq!(table(&mut catalog).0, ["sub/a.wasm /a"]);
     assert_eq!(catalog.find(files(&[("sub/a.wasm", 1)]), &[], at(9000), REST), Findings::default());
@@ -158,11 +163,10 @@ fn of_a_directory_that_could_not_be_read_nothing_is_removed() {
 #[test]
 fn what_the_system_refused_is_tried_at_each_look_and_told_once() {
     let mut catalog = with_a();
-    let refused =
-        || Loaded { standing: Permanence::Transient, ..Loaded::failed(Path::new("a.wasm"), "refused", "wait") };
+    let refused = || Loaded { standing: Permanence::Transient, ..Loaded::failed(&key("a.wasm"), "refused", "wait") };
     for told in [1, 0, 0] {
         assert_eq!(catalog.find(files(&[("a.wasm", 2)]), &[], at(1000), Duration::ZERO), changed(&[("a.wasm", 2)]));
-        catalog.end(Path::new("a.wasm"), Fingerprint::numbered(2), refused());
+        catalog.end(&key("a.wasm"), Fingerprint::numbered(2), refused());
         let (mounted, new) = table(&mut catalog);
         assert_eq!((mounted, new.len()), (vec!["a.wasm /a".to_owned()], told));
     }
@@ -180,7 +184,7 @@ fn what_is_being_loaded_is_awaited_until_all_was_loaded_once() {
         let all: Vec<String> = (1..=look).map(|number| format!("{number}.wasm")).collect();
         let looks: Vec<(&str, u64)> = all.iter().map(|file| (file.as_str(), 1)).collect();
         assert_eq!(catalog.find(files(&looks), &[], at(0), Duration::ZERO), changed(&[(&file, 1)]));
-        catalog.begin(Path::new(&file), PendingRoute::Anywhere(None), Some(&[]));
+        catalog.begin(&key(&file), PendingRoute::Anywhere(None), Some(&[]));
         assert_eq!(catalog.table().0.is_complete(), complete, "{file}");
         end(&mut catalog, &file, 1, &[&format!("/{look}")]);
         assert!(catalog.table().0.is_complete());
@@ -193,7 +197,7 @@ fn what_is_asked_for_again_while_it_is_being_loaded_is_not_loaded_twice() {
     catalog.find(files(&[("a.wasm", 2)]), &[], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 2, &[]);
     catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO);
-    catalog.begin(Path::new("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+    catalog.begin(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
     catalog.retry();
     assert_eq!(catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO), Findings::default());
     end(&mut catalog, "a.wasm", 3, &["/three"]);
@@ -210,7 +214,7 @@ fn a_changed_route_takes_over_what_its_requests_share() {
     let mut catalog = Catalog::new();
     let mut next = |look, rate| {
         catalog.find(files(&[("a.wasm", look)]), &[], at(0), Duration::ZERO);
-        catalog.end(Path::new("a.wasm"), Fingerprint::numbered(look), loaded(with(rate)));
+        catalog.end(&key("a.wasm"), Fingerprint::numbered(look), loaded(with(rate)));
         catalog.table().0.routes()[0].route.clone()
     };
     let (first, second, third) = (next(1, 1000), next(2, 1000), next(3, 2000));
@@ -247,7 +251,7 @@ fn a_version_that_cannot_be_loaded_leaves_the_one_before_and_is_told_each_time()
     let told = vec!["a.wasm: bad; the version before it still serves".to_owned()];
     for look in 2..4 {
         catalog.find(files(&[("a.wasm", look)]), &[], at(0), Duration::ZERO);
-        catalog.begin(Path::new("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+        catalog.begin(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
         assert!(catalog.is_loading());
         assert!(catalog.table().0.is_complete(), "no request waits: the version before answers it");
         end(&mut catalog, "a.wasm", look, &[]);
@@ -292,7 +296,7 @@ fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
     let looks = |b| files(&[("a.wasm", 1), ("b.wasm", b), ("c.wasm", 1)]);
     catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
     for file in ["a.wasm", "b.wasm"] {
-        catalog.begin(Path::new(file), PendingRoute::Anywhere(None), Some(&[]));
+        catalog.begin(&key(file), PendingRoute::Anywhere(None), Some(&[]));
     }
     end(&mut catalog, "a.wasm", 1, &["/x"]);
     // It was published before the other came, and has no more right to it.
@@ -312,7 +316,7 @@ fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
 
 /// Ends the loading of a component that declares its patterns.
 fn end_declared(catalog: &mut Catalog, file: &str, number: u64, patterns: &[&str]) {
-    catalog.end(Path::new(file), Fingerprint::numbered(number), loaded(declared(file, patterns, &["GET"])));
+    catalog.end(&key(file), Fingerprint::numbered(number), loaded(declared(file, patterns, &["GET"])));
 }
 
 #[test]
@@ -332,7 +336,7 @@ fn in_a_gap_nobody_takes_over_what_another_declares_until_some_time_has_passed()
     assert!(catalog.find(one(), &[], at(1000), Duration::ZERO).removed);
     assert_eq!(table(&mut catalog), (mounted(&["b.wasm /b"]), told("which answered there and is gone")));
     catalog.find(both(3), &[], at(2000), Duration::ZERO);
-    catalog.begin(Path::new("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+    catalog.begin(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
     assert_eq!(table(&mut catalog), (mounted(&["b.wasm /b"]), told("which answered there and is not served now")));
     end_declared(&mut catalog, "a.wasm", 3, &["/x"]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /x", "b.wasm /b"]);
@@ -372,8 +376,7 @@ fn what_is_meant_to_go_keeps_nothing_and_what_was_moved_keeps_all() {
 
 #[test]
 fn who_held_a_path_in_another_run_has_it_before_others_whichever_is_loaded_first() {
-    let record =
-        |file: &str| HolderRecord { shape: "/x".to_owned(), file: file.into(), methods: vec!["GET".to_owned()] };
+    let record = |file: &str| HolderRecord { shape: "/x".to_owned(), key: key(file), methods: vec!["GET".to_owned()] };
     for (order, held, expected) in [
         (["a.wasm", "b.wasm"], "a.wasm", vec!["a.wasm /x"]),
         (["b.wasm", "a.wasm"], "a.wasm", vec!["a.wasm /x"]),
@@ -387,7 +390,7 @@ fn who_held_a_path_in_another_run_has_it_before_others_whichever_is_loaded_first
         catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
         let number = |file: &str| if file == "a.wasm" { 1 } else { 2 };
         order.iter().for_each(|file| {
-            catalog.begin(Path::new(file), PendingRoute::Anywhere(None), Some(&[]));
+            catalog.begin(&key(file), PendingRoute::Anywhere(None), Some(&[]));
         });
         end_declared(&mut catalog, order[0], number(order[0]), &["/x"]);
         let first = catalog.table().0;
@@ -407,8 +410,8 @@ fn what_the_operator_sets_is_nobody_elses_while_it_is_loaded_first_nor_where_it_
     ] {
         let mut catalog = Catalog::new();
         catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
-        catalog.begin(Path::new("a.wasm"), claim, Some(&[]));
-        catalog.begin(Path::new("b.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+        catalog.begin(&key("a.wasm"), claim, Some(&[]));
+        catalog.begin(&key("b.wasm"), PendingRoute::Anywhere(None), Some(&[]));
         end_declared(&mut catalog, "b.wasm", 2, &["/x"]);
         assert!(catalog.table().0.routes().is_empty(), "it may be another's");
         end(&mut catalog, "a.wasm", 1, patterns);
@@ -421,8 +424,8 @@ fn what_the_operator_sets_is_nobody_elses_while_it_is_loaded_first_nor_where_it_
 fn guarded(middleware: &str) -> Catalog {
     let mut catalog = Catalog::new();
     catalog.find(files(&[("a.wasm", 1), (middleware, 1)]), &[], at(0), Duration::ZERO);
-    catalog.begin(Path::new("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
-    catalog.begin(Path::new(middleware), PendingRoute::At(Vec::new()), Some(&[]));
+    catalog.begin(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+    catalog.begin(&key(middleware), PendingRoute::At(Vec::new()), Some(&[]));
     end(&mut catalog, "a.wasm", 1, &["/a"]);
     catalog
 }
@@ -454,7 +457,7 @@ fn a_route_waits_for_middleware_and_is_not_served_without_it() {
 #[test]
 fn middleware_that_the_system_does_not_show_is_not_as_if_it_were_not_there() {
     let mut catalog = Catalog::new();
-    catalog.find(files(&[("a.wasm", 1)]), &["_middleware.wasm".into()], at(0), Duration::ZERO);
+    catalog.find(files(&[("a.wasm", 1)]), &[unread("_middleware.wasm")], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 1, &["/a"]);
     let told = "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it";
     assert_eq!(table(&mut catalog), (vec![], vec![told.to_owned()]));
@@ -465,7 +468,7 @@ fn middleware_that_comes_later_leaves_the_routes_as_they_were_until_it_is_loaded
     let mut catalog = with_a();
     let both = files(&[("_middleware.wasm", 1), ("a.wasm", 1)]);
     assert_eq!(catalog.find(both, &[], at(0), Duration::ZERO), changed(&[("_middleware.wasm", 1)]));
-    catalog.begin(Path::new("_middleware.wasm"), PendingRoute::At(Vec::new()), Some(&[]));
+    catalog.begin(&key("_middleware.wasm"), PendingRoute::At(Vec::new()), Some(&[]));
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     end(&mut catalog, "_middleware.wasm", 1, &[]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
@@ -476,12 +479,12 @@ fn named_middleware_is_loaded_once_a_route_asks_for_it() {
     let mut catalog = Catalog::new();
     let both = || files(&[("_x.wasm", 1), ("in/a.wasm", 1)]);
     assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), changed(&[("in/a.wasm", 1)]));
-    assert!(catalog.begin(Path::new("in/a.wasm"), PendingRoute::Anywhere(None), Some(&["y".to_owned()])));
+    assert!(catalog.begin(&key("in/a.wasm"), PendingRoute::Anywhere(None), Some(&["y".to_owned()])));
     assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), Findings::default());
-    assert!(catalog.begin(Path::new("in/a.wasm"), PendingRoute::Anywhere(None), Some(&["x".to_owned()])));
+    assert!(catalog.begin(&key("in/a.wasm"), PendingRoute::Anywhere(None), Some(&["x".to_owned()])));
     assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), changed(&[("_x.wasm", 1)]));
     // The route file cannot be read now: what was asked for stays.
-    catalog.begin(Path::new("in/a.wasm"), PendingRoute::Anywhere(None), None);
+    catalog.begin(&key("in/a.wasm"), PendingRoute::Anywhere(None), None);
     let again = files(&[("_x.wasm", 2), ("in/a.wasm", 1)]);
     assert_eq!(catalog.find(again, &[], at(0), Duration::ZERO), changed(&[("_x.wasm", 2)]));
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::*;
+use crate::routes::component::tests::key;
 use crate::routes::holders::HolderRecord;
 use crate::routes::table::tests::{by, declared, route};
 
@@ -18,12 +19,9 @@ fn routes(rows: &[Row]) -> Vec<Arc<Route>> {
 /// Holders of what these routes answered before.
 fn holders(before: &[Row]) -> Holders {
     let records = routes(before).into_iter().flat_map(|route| {
-        let (file, methods) = (route.mount.file.clone(), route.mount.methods.clone());
-        let record = move |pattern: &String| HolderRecord {
-            shape: shape(pattern),
-            file: file.clone(),
-            methods: methods.clone(),
-        };
+        let (key, methods) = (route.mount.key.clone(), route.mount.methods.clone());
+        let record =
+            move |pattern: &String| HolderRecord { shape: shape(pattern), key: key.clone(), methods: methods.clone() };
         route.mount.patterns.iter().map(record).collect::<Vec<_>>()
     });
     Holders::of(records.collect())
@@ -166,12 +164,12 @@ fn what_the_operator_says_goes_before_what_a_component_declares_whoever_was_ther
 fn what_is_kept_for_a_route_that_does_not_serve_nobody_takes_by_a_declaration() {
     let stranger = || vec![declared("s", &["/u/{any}", "/s"], &["GET"])];
     let gone = |mut holders: Holders| {
-        holders.leave(Path::new("a"), None, Instant::now());
+        holders.leave(&key("a"), None, Instant::now());
         holders
     };
     let set = |authority| {
         let mut holders = Holders::default();
-        holders.set([("a".into(), "/u/{id}".to_owned(), authority)].into_iter());
+        holders.set([(key("a"), "/u/{id}".to_owned(), authority)].into_iter());
         holders
     };
     let held = |methods| holders(&[("a", &["/u/{id}"][..], methods)]);

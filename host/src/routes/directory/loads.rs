@@ -4,10 +4,10 @@
 //! It starts no thread and reads no clock.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::guest::LoadAttempt;
+use crate::routes::component::ComponentKey;
 use crate::routes::load::Candidate;
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ pub(super) struct Loads {
     unknown: VecDeque<Candidate>,
     /// These have to be compiled.
     uncached: Vec<ToCompile>,
-    looking_up: Vec<PathBuf>,
+    looking_up: Vec<ComponentKey>,
     compiling: Vec<CompileJob>,
     number: u64,
 }
@@ -44,7 +44,7 @@ struct ToCompile {
 #[derive(Debug)]
 struct CompileJob {
     number: u64,
-    file: PathBuf,
+    key: ComponentKey,
     attempt: LoadAttempt,
     turns: u32,
     turn_ends: Instant,
@@ -70,7 +70,7 @@ impl Loads {
 
     /// Takes in a component, in the place of any other version of it.
     pub(super) fn add(&mut self, candidate: Candidate) {
-        self.forget(&candidate.file);
+        self.forget(&candidate.key);
         self.unknown.push_back(candidate);
     }
 
@@ -80,17 +80,17 @@ impl Loads {
     }
 
     /// Forgets a component that waits, and stops compiling it.
-    pub(super) fn forget(&mut self, file: &Path) {
-        self.unknown.retain(|candidate| candidate.file != file);
-        self.uncached.retain(|uncached| uncached.candidate.file != file);
-        for compiling in self.compiling.iter_mut().filter(|it| it.file == file) {
+    pub(super) fn forget(&mut self, key: &ComponentKey) {
+        self.unknown.retain(|candidate| candidate.key != *key);
+        self.uncached.retain(|uncached| uncached.candidate.key != *key);
+        for compiling in self.compiling.iter_mut().filter(|it| it.key == *key) {
             compiling.stop();
         }
     }
 
     /// Stops what is compiled and is not as it was found any more.
-    pub(super) fn stop_unless(&mut self, is_there: impl Fn(&Path) -> bool) {
-        self.compiling.iter_mut().filter(|it| !is_there(&it.file)).for_each(CompileJob::stop);
+    pub(super) fn stop_unless(&mut self, is_there: impl Fn(&ComponentKey) -> bool) {
+        self.compiling.iter_mut().filter(|it| !is_there(&it.key)).for_each(CompileJob::stop);
     }
 
     /// What can be begun now, if anything.
@@ -98,7 +98,7 @@ impl Loads {
         if self.looking_up.len() < self.slots
             && let Some(candidate) = self.unknown.pop_front()
         {
-            self.looking_up.push(candidate.file.clone());
+            self.looking_up.push(candidate.key.clone());
             return Some(Begin::LookUp(candidate));
         }
         if !self.can_compile() {
@@ -114,7 +114,7 @@ impl Loads {
     pub(super) fn begin(&mut self, number: u64, candidate: &Candidate, turns: u32, attempt: LoadAttempt, now: Instant) {
         self.compiling.push(CompileJob {
             number,
-            file: candidate.file.clone(),
+            key: candidate.key.clone(),
             attempt,
             turns,
             turn_ends: now + TURN * 4_u32.saturating_pow(turns.min(8)),
@@ -124,8 +124,8 @@ impl Loads {
     }
 
     /// A look into the cache has ended.
-    pub(super) fn looked_up(&mut self, file: &Path) {
-        if let Some(index) = self.looking_up.iter().position(|it| it == file) {
+    pub(super) fn looked_up(&mut self, key: &ComponentKey) {
+        if let Some(index) = self.looking_up.iter().position(|it| it == key) {
             self.looking_up.swap_remove(index);
         }
     }
@@ -158,9 +158,9 @@ impl Loads {
         None
     }
 
-    /// The files that are being loaded.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        self.looking_up.iter().chain(self.compiling.iter().map(|it| &it.file)).cloned().collect()
+    /// The components that are being loaded.
+    pub(super) fn loading(&self) -> Vec<ComponentKey> {
+        self.looking_up.iter().chain(self.compiling.iter().map(|it| &it.key)).cloned().collect()
     }
 
     /// How many wait.
@@ -182,7 +182,7 @@ impl Loads {
 
     /// Which of the uncached is next, and how often it has had its turn.
     fn first_uncached(&self) -> Option<(usize, u32)> {
-        let order = |uncached: &ToCompile| (uncached.turns, uncached.candidate.look().length());
+        let order = |uncached: &ToCompile| (uncached.turns, uncached.candidate.fingerprint().length());
         let (index, first) = self.uncached.iter().enumerate().min_by_key(|(_, it)| order(it))?;
         Some((index, first.turns))
     }

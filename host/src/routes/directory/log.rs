@@ -1,7 +1,5 @@
 //! What the log is told of a directory's routes.
 
-use std::path::Path;
-
 use super::progress::ProgressReport;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::routes::changes::changes;
@@ -18,18 +16,14 @@ pub(super) fn diagnostic(diagnostic: &Diagnostic) {
     }
 }
 
-/// Tells which routes came, changed and went, a line each, their files named from `root` on.
-pub(super) fn changed(before: &RouteTable, after: &RouteTable, root: &Path) {
+/// Logs which routes were added, changed and removed, a line each.
+pub(super) fn changed(before: &RouteTable, after: &RouteTable) {
     let changes = changes(before, after);
     let more = changes.len().saturating_sub(MAX_LOGGED_CHANGES);
-    for mut change in changes.into_iter().take(MAX_LOGGED_CHANGES) {
-        if let Ok(file) = change.file.strip_prefix(root)
-            && !file.as_os_str().is_empty()
-        {
-            change.file = file.to_owned();
-        }
-        let (kind, methods, path, file) = (change.kind.name(), &change.methods, &change.pattern, change.file.display());
-        tracing::info!(target: "routes", change = kind, methods, path, %file, "{change}");
+    for change in changes.into_iter().take(MAX_LOGGED_CHANGES) {
+        let (kind, methods, path, file) =
+            (change.kind.name(), &change.methods, &change.pattern, change.key.short_location());
+        tracing::info!(target: "routes", change = kind, methods, path, file, "{change}");
     }
     if more > 0 {
         tracing::info!(target: "routes", more, "and {more} more: `host routes` prints them all");

@@ -3,9 +3,9 @@
 //! It reads no clock, and must not know what loads them.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::routes::component::ComponentKey;
 use crate::text::printable;
 
 #[cfg(test)]
@@ -35,7 +35,7 @@ pub(super) struct ProgressReport {
     /// These, those that are being loaded and those that wait for it.
     pub(super) total: usize,
     /// Those that are being loaded.
-    pub(super) compiling: Vec<PathBuf>,
+    pub(super) compiling: Vec<ComponentKey>,
 }
 
 impl Progress {
@@ -58,7 +58,7 @@ impl Progress {
     }
 
     /// What is told now, where some are `compiling` and others are `waiting`.
-    pub(super) fn tell(&mut self, compiling: &[PathBuf], waiting: usize, now: Instant) -> ProgressReport {
+    pub(super) fn tell(&mut self, compiling: &[ComponentKey], waiting: usize, now: Instant) -> ProgressReport {
         self.tell_at = Some(now + REPORT_INTERVAL);
         ProgressReport {
             done: self.done,
@@ -72,11 +72,8 @@ impl Progress {
 impl fmt::Display for ProgressReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "compiling: {} of {} files are done, still at ", self.done, self.total)?;
-        let name = |file: &Path| {
-            let name = file.file_name().map_or(file.as_os_str(), |name| name);
-            printable(&name.to_string_lossy())
-        };
-        let names: Vec<String> = self.compiling.iter().take(MAX_NAMED).map(|file| name(file)).collect();
+        let name = |key: &ComponentKey| printable(&key.path().file_name().unwrap_or_default().to_string_lossy());
+        let names: Vec<String> = self.compiling.iter().take(MAX_NAMED).map(name).collect();
         f.write_str(&names.join(", "))?;
         match self.compiling.len().saturating_sub(MAX_NAMED) {
             0 => Ok(()),

@@ -3,7 +3,6 @@
 //! Owns when the directory is looked at, what is logged about it, and the threads that load.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::Builder;
@@ -15,14 +14,14 @@ use super::log;
 use super::progress::Progress;
 use crate::guest::{Effort, LoadAttempt};
 use crate::routes::catalog::{Catalog, Findings};
+use crate::routes::component::ComponentKey;
 use crate::routes::current::Current;
-use crate::routes::disk::{Files, Fingerprint};
 use crate::routes::holder_store::Store;
 use crate::routes::load::{Candidate, Load, Loaded, Permanence, Unfinished};
-use crate::routes::middleware::{covers, is_layer};
+use crate::routes::middleware::covers;
 use crate::routes::route::Route;
+use crate::routes::source::{ChangeWatcher, Listing, Source};
 use crate::routes::table::RouteTable;
-use crate::routes::watch::Watcher;
 
 /// How long a route that is loaded waits at most for others, to be published with them.
 const PUBLISH_AFTER: Duration = Duration::from_millis(20);
@@ -51,7 +50,7 @@ pub(super) enum PublisherEvent {
     /// What has this number was loaded, or cannot be, or was stopped.
     Loaded(u64, Candidate, Result<Loaded, Unfinished>),
     /// Changes are to be noticed from now on; there is no watcher where the system tells of none.
-    Watched(Option<Watcher>),
+    Watched(Option<Box<dyn ChangeWatcher>>),
     /// Something in the directory has changed.
     Changed,
     /// The operator asks for a look at everything.
@@ -62,11 +61,11 @@ pub(super) enum PublisherEvent {
 
 /// The thread's state.
 pub(super) struct Publisher {
-    root: PathBuf,
+    source: Arc<dyn Source>,
     load: Arc<dyn Load>,
     catalog: Catalog,
     current: Arc<Current>,
-    watcher: Option<Watcher>,
+    watcher: Option<Box<dyn ChangeWatcher>>,
     /// Whether changes are to be noticed of which the system does not tell.
     polls: bool,
     /// For the threads that load.
@@ -95,17 +94,17 @@ pub(super) struct Publisher {
 impl Publisher {
     /// Begins with the files that were found first: they are loaded as they are.
     pub(super) fn new(
-        root: &Path,
+        source: Arc<dyn Source>,
         load: Arc<dyn Load>,
         events: Sender<PublisherEvent>,
         first: Arc<FirstLoad>,
-        files: Files,
+        listing: Listing,
         mut store: Option<Store>,
     ) -> Self {
         let mut publisher = Self {
-            root: root.to_owned(),
+            source,
             load,
-            catalog: if root.is_dir() { Catalog::new() } else { Catalog::of(root) },
+            catalog: Catalog::new(),
             current: Arc::new(Current::new(Arc::new(RouteTable::empty()))),
             watcher: None,
             polls: false,
@@ -129,7 +128,7 @@ impl Publisher {
             None => {}
         }
         publisher.store = store;
-        publisher.take_in(files, Duration::ZERO);
+        publisher.take_in(listing, Duration::ZERO);
         // From the first request on it is known what is to come.
         publisher.publish();
         publisher
@@ -158,7 +157,7 @@ impl Publisher {
                 continue;
             }
             if self.progress.tell_at().is_some_and(|at| at <= now) {
-                log::progress(&self.progress.tell(&self.loads.files(), self.loads.waiting(), now));
+                log::progress(&self.progress.tell(&self.loads.loading(), self.loads.waiting(), now));
                 continue;
             }
             let turn_at = self.loads.end_turns(now);
@@ -169,7 +168,7 @@ impl Publisher {
             };
             match event {
                 Ok(PublisherEvent::LookedUp(candidate, loaded)) => {
-                    self.loads.looked_up(&candidate.file);
+                    self.loads.looked_up(&candidate.key);
                     self.end(candidate, loaded, 0);
                 }
                 Ok(PublisherEvent::Compiled(number)) => self.loads.compiled(number),
@@ -201,13 +200,14 @@ impl Publisher {
         self.look_at = self.changed_at.take().map(|at| at + REST);
         self.refused = false;
         if let Some(watcher) = &self.watcher {
-            watcher.seen();
+            watcher.acknowledge();
         }
-        match Files::find(&self.root) {
-            Ok(mut files) => {
+        match self.source.list() {
+            Ok(mut listing) => {
                 self.unreadable_since = None;
-                files.diagnostics.extend(self.watch(&files.directories));
-                self.take_in(files, REST);
+                let unwatched = self.watch(&listing);
+                listing.diagnostics.extend(unwatched);
+                self.take_in(listing, REST);
             }
             Err(failed) => {
                 // Nobody can mean what cannot be seen.
@@ -222,11 +222,11 @@ impl Publisher {
     }
 
     /// Begins to load those that have changed and rested for `rest`.
-    fn take_in(&mut self, files: Files, rest: Duration) {
-        let Files { components, unread, diagnostics, .. } = files;
+    fn take_in(&mut self, listing: Listing, rest: Duration) {
+        let Listing { components, unread, diagnostics, .. } = listing;
         self.refused |= !unread.is_empty();
-        let is_unread = |file: &Path| unread.iter().any(|path| file.starts_with(path));
-        self.loads.stop_unless(|file| is_unread(file) || components.iter().any(|(found, _)| found == file));
+        let is_unread = |key: &ComponentKey| unread.iter().any(|it| it.covers(key.path()));
+        self.loads.stop_unless(|key| is_unread(key) || components.iter().any(|(found, _)| found == key));
         let (now, mut asks) = (Instant::now(), true);
         // What route files ask for is known once they are read, and may be among the files.
         while std::mem::take(&mut asks) {
@@ -248,14 +248,14 @@ impl Publisher {
             self.publish_soon();
         }
         let mut asks = false;
-        for (file, look) in changed {
-            let candidate = Candidate::read(file, look);
-            if is_layer(&candidate.file) && !self.guards(&candidate) {
-                self.catalog.pass_over(&candidate.file, look);
+        for (key, look) in changed {
+            let candidate = Candidate::read(&*self.source, key, look);
+            if candidate.key.is_middleware() && !self.guards(&candidate) {
+                self.catalog.pass_over(&candidate.key, look);
                 continue;
             }
             let names = candidate.route_file.as_ref().ok().map(|route_file| route_file.middleware.as_slice());
-            asks |= self.catalog.begin(&candidate.file, candidate.claim(&self.root), names);
+            asks |= self.catalog.begin(&candidate.key, candidate.claim(), names);
             self.loads.add(candidate);
         }
         asks
@@ -263,15 +263,15 @@ impl Publisher {
 
     /// Takes in what a middleware guards by its path; whether it is to be loaded.
     fn guards(&mut self, candidate: &Candidate) -> bool {
-        let file = &candidate.file;
+        let key = &candidate.key;
         match &candidate.route_file {
-            Ok(beside) => self.catalog.cover(file, covers(&self.root, file, &beside.paths)),
+            Ok(beside) => self.catalog.cover(key, covers(key, &beside.paths)),
             Err(_) => {
-                self.catalog.cover(file, covers(&self.root, file, &[]));
-                self.catalog.suspect(file);
+                self.catalog.cover(key, covers(key, &[]));
+                self.catalog.suspect(key);
             }
         }
-        self.catalog.is_wanted(file)
+        self.catalog.is_wanted(key)
     }
 
     fn reload(&mut self) {
@@ -294,7 +294,7 @@ impl Publisher {
                         let loaded = load_one(&*load, &work, &Effort::Cached);
                         let _ = events.send(PublisherEvent::LookedUp(work, loaded));
                     });
-                    let started = started.inspect_err(|_| self.loads.looked_up(&candidate.file));
+                    let started = started.inspect_err(|_| self.loads.looked_up(&candidate.key));
                     (candidate, started)
                 }
                 Begin::Compile(number, candidate, turns) => {
@@ -312,7 +312,7 @@ impl Publisher {
                 Ok(_) => self.progress.begin(Instant::now()),
                 Err(error) => {
                     let reason = format!("no thread can be started to load it: {error}");
-                    let failed = Loaded::failed(&candidate.file, reason, "let the host start more threads");
+                    let failed = Loaded::failed(&candidate.key, reason, "let the host start more threads");
                     self.end(candidate, Ok(Loaded { standing: Permanence::Transient, ..failed }), 0);
                 }
             }
@@ -321,20 +321,20 @@ impl Publisher {
 
     /// A component was loaded, or goes on waiting for it: it has had its turn so often.
     fn end(&mut self, candidate: Candidate, loaded: Result<Loaded, Unfinished>, turns: u32) {
-        let (file, look) = (candidate.file.clone(), candidate.look());
+        let (key, look) = (candidate.key.clone(), candidate.fingerprint());
         let loaded = match loaded {
             Ok(loaded) => loaded,
             // Another version of it has come meanwhile, which has its own turn.
-            Err(_) if !self.catalog.is_begun(&file, look) => return self.note_end(),
+            Err(_) if !self.catalog.is_begun(&key, look) => return self.note_end(),
             // Before it is known that it is gone for good.
-            Err(Unfinished::Stopped) if Fingerprint::at(&file).ok() != Some(look) => {
+            Err(Unfinished::Stopped) if self.source.fingerprint(&key).ok() != Some(look) => {
                 Loaded { part: None, diagnostics: Vec::new(), standing: Permanence::Transient }
             }
             Err(Unfinished::Uncached | Unfinished::Stopped) => return self.loads.add_uncached(candidate, turns),
         };
         self.note_end();
         self.refused |= loaded.standing == Permanence::Transient;
-        self.catalog.end(&file, look, loaded);
+        self.catalog.end(&key, look, loaded);
         self.publish_soon();
     }
 
@@ -354,7 +354,7 @@ impl Publisher {
         self.keep_replaced(&before, &table);
         // Before it is told, so that who reads that something has changed finds it so.
         self.current.swap(table);
-        log::changed(&before, &self.current.table(), &self.root);
+        log::changed(&before, &self.current.table());
         diagnostics.iter().for_each(log::diagnostic);
         if !self.catalog.is_loading() && self.first.end(self.catalog.diagnostics()) {
             let (cached, compiled) = self.load.cache_hits_and_misses();
@@ -396,6 +396,6 @@ impl Drop for Publisher {
 fn load_one(load: &dyn Load, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished> {
     catch_unwind(AssertUnwindSafe(|| load.load(candidate, effort))).unwrap_or_else(|_| {
         let remedy = "report it as a defect of the host, with this file";
-        Ok(Loaded::failed(&candidate.file, "loading it has made the host panic", remedy))
+        Ok(Loaded::failed(&candidate.key, "loading it has made the host panic", remedy))
     })
 }

@@ -7,14 +7,14 @@ fn what_cannot_be_read_is_reported_by_its_own_name_and_what_is_gone_is_not() {
     let root = tempfile::tempdir().expect("a directory can be made");
     let (gone, file) = (root.path().join("gone"), root.path().join("file"));
     fs::write(&file, b"").expect("a file can be written");
-    let mut files = Files::default();
+    let mut walk = Walk::new(root.path());
     for directory in [&gone, &file] {
-        files.descend(directory, &mut vec![root.path().to_owned()]);
+        walk.descend(directory, &mut vec![root.path().to_owned()]);
     }
     let reason = "it cannot be read: Not a directory (os error 20)";
     let remedy = "make it readable, or begin its name with `_`";
-    assert_eq!(files.diagnostics, [Diagnostic::error(file.display(), reason, remedy)]);
-    assert_eq!(files.unread, [file]);
+    assert_eq!(walk.listing.diagnostics, [Diagnostic::error(file.display(), reason, remedy)]);
+    assert_eq!(walk.listing.unread, [Unread { path: "file".into(), location: file.display().to_string() }]);
 }
 
 #[test]
@@ -22,17 +22,17 @@ fn a_directory_in_the_place_of_another_is_told_from_it() {
     let root = tempfile::tempdir().expect("a directory can be made");
     let (routes, link) = (root.path().join("routes"), root.path().join("link"));
     std::os::unix::fs::symlink(&routes, &link).expect("a link can be made");
-    assert_eq!(Identity::at(&link), None);
+    assert_eq!(DirectoryIdentity::at(&link), None);
     fs::create_dir(&routes).expect("a directory can be made");
-    let first = Identity::at(&routes);
+    let first = DirectoryIdentity::at(&routes);
     assert!(first.is_some());
-    assert_eq!(Identity::at(&link), first);
+    assert_eq!(DirectoryIdentity::at(&link), first);
     fs::write(routes.join("file"), b"").expect("a file can be written");
-    assert_eq!(Identity::at(&routes), first);
+    assert_eq!(DirectoryIdentity::at(&routes), first);
     let aside = root.path().join("aside");
     fs::rename(&routes, &aside).and_then(|()| fs::create_dir(&routes)).expect("a directory can be replaced");
-    assert_ne!(Identity::at(&link), first);
-    assert_eq!(Identity::at(&aside), first);
+    assert_ne!(DirectoryIdentity::at(&link), first);
+    assert_eq!(DirectoryIdentity::at(&aside), first);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn what_is_no_regular_file_is_not_waited_for() {
 #[test]
 fn a_root_that_cannot_be_read_is_an_error() {
     let root = tempfile::tempdir().expect("a directory can be made");
-    let found = Files::find(&root.path().join("gone")).map(|files| files.components);
+    let found = Disk::new(&root.path().join("gone")).list().map(|listing| listing.components);
     assert_eq!(found.map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
 }
 
@@ -68,20 +68,12 @@ fn a_file_is_read_up_to_its_bound() {
     }
 }
 
-impl Fingerprint {
-    /// A look that differs from those of other numbers.
-    pub(crate) fn numbered(number: u64) -> Self {
-        let stamp = FileStamp { device: 0, inode: 0, length: number, modified: (0, 0), changed: (0, 0) };
-        Self { component: Some(stamp), route_file: None }
-    }
-}
-
 #[test]
 fn whatever_becomes_of_a_file_shows_in_its_look() {
     let root = tempfile::tempdir().expect("a directory can be made");
     let (component, route_file) = (root.path().join("a.wasm"), root.path().join("a.toml"));
     let other = root.path().join("other");
-    let look = || Fingerprint::at(&component).expect("the system says");
+    let look = || fingerprint(&component).expect("the system says");
     let mut looks = vec![look()];
     assert!(looks[0].is_gone());
     let steps: [&dyn Fn() -> io::Result<()>; 6] = [

@@ -4,7 +4,7 @@ use super::*;
 
 fn record(root: &Path, shape: &str, file: &str, methods: &[&str]) -> HolderRecord {
     let methods = methods.iter().map(|method| (*method).to_owned()).collect();
-    HolderRecord { shape: shape.to_owned(), file: root.join(file), methods }
+    HolderRecord { shape: shape.to_owned(), key: ComponentKey::in_directory(root, Path::new(file)), methods }
 }
 
 fn store(directory: &Path, root: &Path) -> Store {

@@ -1,31 +1,32 @@
 //! For how long a pattern is kept, and for whom.
 
 use super::*;
+use crate::routes::component::tests::key;
 
-const NOBODY: fn(&Path) -> bool = |_| false;
+const NOBODY: fn(&ComponentKey) -> bool = |_| false;
 
 fn record(shape: &str, file: &str, methods: &[&str]) -> HolderRecord {
     let methods = methods.iter().map(|method| (*method).to_owned()).collect();
-    HolderRecord { shape: shape.to_owned(), file: file.into(), methods }
+    HolderRecord { shape: shape.to_owned(), key: key(file), methods }
 }
 
 /// Who has what is kept of a shape.
 fn reserved(holders: &Holders, shape: &str) -> Vec<(String, ReservedBy)> {
     let reserved = holders.reserved(shape, NOBODY);
-    reserved.iter().map(|it| (it.file.display().to_string(), it.by)).collect()
+    reserved.iter().map(|it| (it.key.to_string(), it.by)).collect()
 }
 
 #[test]
 fn what_is_held_is_kept_while_its_file_is_away_for_a_time() {
     let mut holders = Holders::of(vec![record("/x", "a.wasm", &["GET"]), record("/{}", "b.wasm", &[])]);
-    assert_eq!(holders.files(), [PathBuf::from("a.wasm"), PathBuf::from("b.wasm")]);
+    assert_eq!(holders.files(), [key("a.wasm"), key("b.wasm")]);
     assert_eq!(reserved(&holders, "/x"), [("a.wasm".to_owned(), ReservedBy::Held)]);
-    assert!(holders.reserved("/x", |file| file == Path::new("a.wasm")).is_empty(), "it is served");
+    assert!(holders.reserved("/x", |it| *it == key("a.wasm")).is_empty(), "it is served");
     let now = Instant::now();
-    holders.leave(Path::new("a.wasm"), None, now);
+    holders.leave(&key("a.wasm"), None, now);
     // It is still the same gap.
-    holders.leave(Path::new("a.wasm"), None, now + CLAIM_KEPT / 2);
-    assert_eq!(holders.files(), [PathBuf::from("b.wasm")]);
+    holders.leave(&key("a.wasm"), None, now + CLAIM_KEPT / 2);
+    assert_eq!(holders.files(), [key("b.wasm")]);
     assert_eq!(reserved(&holders, "/x"), [("a.wasm".to_owned(), ReservedBy::Away)]);
     assert_eq!(holders.lapses_at(), Some(now + CLAIM_KEPT));
     assert!(!holders.lapse(now + CLAIM_KEPT / 2) && holders.lapse(now + CLAIM_KEPT));
@@ -38,15 +39,15 @@ fn a_file_that_comes_back_is_away_no_longer_and_one_that_is_meant_to_go_keeps_no
     let all = vec![record("/x", "a.wasm", &[]), record("/y", "a.wasm", &[]), record("/z", "b.wasm", &[])];
     let mut holders = Holders::of(all.clone());
     let now = Instant::now();
-    holders.leave(Path::new("a.wasm"), None, now);
-    holders.come(Path::new("a.wasm"));
+    holders.leave(&key("a.wasm"), None, now);
+    holders.come(&key("a.wasm"));
     assert!(!holders.lapse(now + CLAIM_KEPT));
     assert_eq!(holders.records(), all);
-    holders.leave(Path::new("b.wasm"), None, now);
+    holders.leave(&key("b.wasm"), None, now);
     holders.release_away();
-    holders.release(Path::new("c.wasm"));
+    holders.release(&key("c.wasm"));
     assert_eq!(holders.records(), all[..2]);
-    holders.release(Path::new("a.wasm"));
+    holders.release(&key("a.wasm"));
     assert_eq!(holders.records(), []);
 }
 
@@ -54,8 +55,8 @@ fn a_file_that_comes_back_is_away_no_longer_and_one_that_is_meant_to_go_keeps_no
 fn a_file_that_was_moved_takes_its_claims_along() {
     let mut holders = Holders::of(vec![record("/x", "a.wasm", &[]), record("/y", "b.wasm", &[])]);
     let look = Fingerprint::numbered(7);
-    holders.leave(Path::new("a.wasm"), Some(look), Instant::now());
-    holders.follow(|gone| (gone == look).then(|| "moved.wasm".into()));
+    holders.leave(&key("a.wasm"), Some(look), Instant::now());
+    holders.follow(|gone| (gone == look).then(|| key("moved.wasm")));
     assert_eq!(holders.records(), [record("/x", "moved.wasm", &[]), record("/y", "b.wasm", &[])]);
     assert_eq!(holders.lapses_at(), None);
 }

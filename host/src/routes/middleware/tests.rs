@@ -1,21 +1,21 @@
 //! Which middleware is a route's.
 
 use super::*;
+use crate::routes::component::tests::key;
 
 /// The chain of a route that asks for `names`, where there are these files: `+` is loaded, `?` on its way, `!` broken.
 fn chained(route: &str, names: &[&str], files: &[&str]) -> Result<String, String> {
     let find = |path: &Path| {
         let found = files.iter().find(|file| Path::new(&file[1..]) == path);
         match found.map(|file| &file[..1]) {
-            Some("+") => MiddlewareLookup::Loaded(()),
-            Some("?") => MiddlewareLookup::Awaited,
-            Some(_) => MiddlewareLookup::Broken,
-            None => MiddlewareLookup::Nothing,
+            Some("+") => MiddlewareLookup::Loaded(path.display().to_string()),
+            Some("?") => MiddlewareLookup::Pending(path.display().to_string()),
+            Some(_) => MiddlewareLookup::Broken(path.display().to_string()),
+            None => MiddlewareLookup::Missing,
         }
     };
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let chain = chain(Path::new(route), &names, find).map_err(|error| error.to_string())?;
-    Ok(chain.iter().map(|(file, ())| file.display().to_string()).collect::<Vec<_>>().join(" "))
+    Ok(chain(&key(route), &names, find).map_err(|error| error.to_string())?.join(" "))
 }
 
 #[test]

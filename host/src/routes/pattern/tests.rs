@@ -37,7 +37,7 @@ fn a_files_place_is_its_pattern() {
         ("/hello.wasm", Err(PatternError::Outside)),
         ("", Err(PatternError::Outside)),
     ] {
-        assert_eq!(from_place(Path::new(place)), pattern.map(str::to_owned), "{place}");
+        assert_eq!(from_tree_path(Path::new(place)), pattern.map(str::to_owned), "{place}");
     }
 }
 
@@ -48,7 +48,7 @@ fn a_name_that_is_not_utf_8_makes_no_pattern() {
     use std::os::unix::ffi::OsStrExt;
 
     let place = Path::new(OsStr::from_bytes(b"caf\xe9.wasm"));
-    assert_eq!(from_place(place), Err(PatternError::NotUtf8));
+    assert_eq!(from_tree_path(place), Err(PatternError::NotUtf8));
 }
 
 #[test]

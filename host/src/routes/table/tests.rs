@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::guest::Grants;
 use crate::options::{Options, Value};
+use crate::routes::component::tests::key;
 use crate::routes::holders::Authority;
 use crate::routes::{Mount, RouteTarget};
 
@@ -30,8 +31,7 @@ pub(crate) fn route_with(options: &[(String, Value)]) -> Arc<Route> {
 }
 
 fn mount(file: &str, patterns: Vec<String>, methods: Vec<String>, authority: Authority) -> Mount {
-    let (middleware, directory) = (vec![], "".into());
-    Mount { name: file.into(), patterns, methods, file: file.into(), middleware, directory, topics: None, authority }
+    Mount { name: file.into(), patterns, methods, key: key(file), middleware: vec![], topics: None, authority }
 }
 
 fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route> {

@@ -40,7 +40,13 @@ impl notify::Watcher for Limited {
 
 fn limited(room: usize) -> Watcher<Limited> {
     let watcher = Limited { room, ..Limited::default() };
-    Watcher { unseen: Arc::default(), failed: Arc::default(), watched: BTreeMap::new(), watcher }
+    Watcher {
+        root: PathBuf::new(),
+        is_reported: Arc::default(),
+        failed: Arc::default(),
+        watched: BTreeMap::new(),
+        watcher,
+    }
 }
 
 /// The names of what is watched.
@@ -55,21 +61,21 @@ fn what_cannot_be_watched_is_told_until_it_can_be() -> std::io::Result<()> {
     let directories = ["a", "b", "c"].map(|name| root.path().join(name));
     directories.iter().try_for_each(fs::create_dir)?;
     let mut watcher = limited(2);
-    let first = watcher.watch(root.path(), &directories);
+    let first = watcher.watch(&directories);
     let told = first.failed.expect("there is no room for all").to_string();
     assert!(
-        first.more && told.starts_with(&format!("changes in {} are not noticed: ", root.path().display())),
+        first.added && told.starts_with(&format!("changes in {} are not noticed: ", root.path().display())),
         "{told}"
     );
     assert_eq!(names(&watcher), ["a", "b"]);
-    let again = watcher.watch(root.path(), &directories);
-    assert!(!again.more && again.failed.is_some());
+    let again = watcher.watch(&directories);
+    assert!(!again.added && again.failed.is_some());
     watcher.watcher.room = 3;
-    let mended = watcher.watch(root.path(), &directories);
-    assert!(mended.more && mended.failed.is_none());
+    let mended = watcher.watch(&directories);
+    assert!(mended.added && mended.failed.is_none());
     assert_eq!(names(&watcher), ["a", "b", "c"]);
-    let less = watcher.watch(root.path(), &directories[..1]);
-    assert!(!less.more && less.failed.is_none());
+    let less = watcher.watch(&directories[..1]);
+    assert!(!less.added && less.failed.is_none());
     assert_eq!(names(&watcher), ["a"]);
     Ok(())
 }
@@ -83,17 +89,17 @@ fn a_path_that_leads_elsewhere_is_watched_anew() -> std::io::Result<()> {
     symlink(&one, &link)?;
     let mut watcher = limited(9);
     let all = [one.clone(), other, link.clone()];
-    assert!(watcher.watch(root.path(), &all).more && !watcher.is_stale());
+    assert!(watcher.watch(&all).added && !watcher.is_stale());
     fs::remove_file(&link)?;
     assert!(watcher.is_stale());
     symlink(&all[1], &link)?;
     assert!(watcher.is_stale());
     // What shares its watch with a path that is given up is watched anew too.
-    assert!(watcher.watch(root.path(), &all).more && !watcher.is_stale());
+    assert!(watcher.watch(&all).added && !watcher.is_stale());
     assert_eq!(watcher.watched.len(), 3);
     fs::remove_dir(&one)?;
     assert!(watcher.is_stale());
-    assert!(!watcher.watch(root.path(), &all).more && !watcher.is_stale());
+    assert!(!watcher.watch(&all).added && !watcher.is_stale());
     assert_eq!(names(&watcher), ["link", "other"]);
     Ok(())
 }

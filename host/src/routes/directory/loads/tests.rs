@@ -1,27 +1,17 @@
-use std::fs;
-
-use tempfile::TempDir;
-
 use super::*;
+use crate::routes::source::Source;
+use crate::routes::source::tests::InMemory;
 
-/// Components of so many bytes, by name.
-struct Files(TempDir);
-
-impl Files {
-    fn new() -> Self {
-        Self(TempDir::new().expect("a directory can be made"))
-    }
-
-    fn candidate(&self, name: &str, bytes: usize) -> Candidate {
-        let file = self.0.path().join(name);
-        fs::write(&file, vec![0; bytes]).expect("a file can be written");
-        let look = crate::routes::disk::Fingerprint::at(&file).expect("the file is there");
-        Candidate::read(file, look)
-    }
+/// A component of so many bytes.
+fn candidate(path: &str, bytes: usize) -> Candidate {
+    let source = InMemory::default();
+    let key = source.put(path, &vec![0; bytes], None);
+    let fingerprint = source.fingerprint(&key).expect("it is known");
+    Candidate::read(&source, key, fingerprint)
 }
 
 fn name(candidate: &Candidate) -> String {
-    candidate.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    candidate.key.to_string()
 }
 
 /// Begins what can be begun, and says what that is.
@@ -49,12 +39,12 @@ fn compile(name: &str, number: u64) -> (String, Option<u64>) {
 
 #[test]
 fn nothing_is_compiled_before_all_is_looked_up_in_the_cache_and_then_small_files_go_first() {
-    let (files, mut loads, now) = (Files::new(), Loads::new(1), Instant::now());
-    let all = [("large", 30), ("small", 10), ("cached", 20)].map(|(name, bytes)| files.candidate(name, bytes));
+    let (mut loads, now) = (Loads::new(1), Instant::now());
+    let all = [("large", 30), ("small", 10), ("cached", 20)].map(|(name, bytes)| candidate(name, bytes));
     all.iter().for_each(|candidate| loads.add(candidate.clone()));
     for candidate in &all {
         assert_eq!(begin_all(&mut loads, now), [look_up(&name(candidate))]);
-        loads.looked_up(&candidate.file);
+        loads.looked_up(&candidate.key);
         if name(candidate) != "cached" {
             loads.add_uncached(candidate.clone(), 0);
         }
@@ -67,8 +57,8 @@ fn nothing_is_compiled_before_all_is_looked_up_in_the_cache_and_then_small_files
 
 #[test]
 fn what_takes_long_is_put_off_when_another_waits_that_has_had_less() {
-    let (files, mut loads, now) = (Files::new(), Loads::new(1), Instant::now());
-    let (slow, quick) = (files.candidate("slow", 1), files.candidate("quick", 2));
+    let (mut loads, now) = (Loads::new(1), Instant::now());
+    let (slow, quick) = (candidate("slow", 1), candidate("quick", 2));
     loads.add_uncached(slow.clone(), 0);
     assert_eq!(begin_all(&mut loads, now), [compile("slow", 1)]);
     assert_eq!(loads.end_turns(now + 10 * TURN), None, "nobody waits");
@@ -87,9 +77,9 @@ fn what_takes_long_is_put_off_when_another_waits_that_has_had_less() {
 
 #[test]
 fn what_describes_itself_holds_up_no_other() {
-    let (files, mut loads, now) = (Files::new(), Loads::new(1), Instant::now());
+    let (mut loads, now) = (Loads::new(1), Instant::now());
     for number in 0..40 {
-        loads.add_uncached(files.candidate(&format!("{number:02}"), 1), 0);
+        loads.add_uncached(candidate(&format!("{number:02}"), 1), 0);
     }
     for number in 1..=32 {
         assert_eq!(begin_all(&mut loads, now).len(), 1);
@@ -104,12 +94,12 @@ fn what_describes_itself_holds_up_no_other() {
 
 #[test]
 fn what_is_gone_or_has_changed_is_stopped() {
-    let (files, mut loads, now) = (Files::new(), Loads::new(2), Instant::now());
-    let (gone, changed) = (files.candidate("gone", 1), files.candidate("changed", 2));
+    let (mut loads, now) = (Loads::new(2), Instant::now());
+    let (gone, changed) = (candidate("gone", 1), candidate("changed", 2));
     loads.add_uncached(gone.clone(), 0);
     loads.add_uncached(changed.clone(), 0);
     assert_eq!(begin_all(&mut loads, now).len(), 2);
-    loads.stop_unless(|file| *file != *gone.file);
+    loads.stop_unless(|key| *key != gone.key);
     assert_eq!(loads.compiling.iter().map(|it| it.is_stopped).collect::<Vec<_>>(), [true, false]);
     loads.add(changed);
     assert!(loads.compiling[1].is_stopped);

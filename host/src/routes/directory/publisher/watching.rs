@@ -2,30 +2,30 @@
 //! nothing of.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use super::{CHECK_AFTER, LOOK_AFTER, Publisher, PublisherEvent, REST};
 use crate::diagnostic::Diagnostic;
-use crate::routes::watch::{WatchError, Watched, Watcher};
+use crate::routes::source::{ChangeWatcher, Listing, Source};
+use crate::routes::watch::{WatchError, WatchUpdate};
 
 impl Publisher {
     /// Watches the directories that there are by now. Where the system does not let all of them be watched they are looked
     /// at as time passes, until it does.
-    pub(super) fn watch(&mut self, directories: &[PathBuf]) -> Option<Diagnostic> {
+    pub(super) fn watch(&mut self, listing: &Listing) -> Option<Diagnostic> {
         if self.watcher.is_none() && !self.polls {
             return None;
         }
-        if self.watcher.as_ref().is_none_or(Watcher::has_failed) {
-            self.watcher = match watch(&self.root, &self.events) {
+        if self.watcher.as_ref().is_none_or(|watcher| watcher.has_failed()) {
+            self.watcher = match watch(&*self.source, &self.events) {
                 Ok(watcher) => Some(watcher),
                 Err(failed) => return self.note_unwatched(failed),
             };
         }
-        let Watched { more, failed } = self.watcher.as_mut()?.watch(&self.root, directories);
-        if more {
+        let WatchUpdate { added, failed } = self.watcher.as_mut()?.update(listing);
+        if added {
             // What came into them before they were watched.
             self.look_by(self.looked_at + LOOK_AFTER);
         }
@@ -33,7 +33,7 @@ impl Publisher {
             Some(failed) => self.note_unwatched(failed),
             None => {
                 if std::mem::take(&mut self.polls) {
-                    tracing::info!(target: "routes", "changes in {} are noticed again", self.root.display());
+                    tracing::info!(target: "routes", "changes in {} are noticed again", self.source.location());
                 }
                 None
             }
@@ -43,7 +43,7 @@ impl Publisher {
     fn note_unwatched(&mut self, failed: WatchError) -> Option<Diagnostic> {
         self.polls = true;
         let remedy = "let the system watch more directories (fs.inotify.max_user_watches)";
-        Some(Diagnostic::warning(self.root.display(), failed, remedy))
+        Some(Diagnostic::warning(self.source.location(), failed, remedy))
     }
 
     /// The directory cannot be read: that is worth telling once it has lasted longer than it takes to replace one.
@@ -55,7 +55,7 @@ impl Publisher {
         }
         let remedy = "put a readable directory there; what was loaded serves on";
         if self.catalog.found(vec![Diagnostic::error(
-            self.root.display(),
+            self.source.location(),
             format!("it cannot be read: {failed}"),
             remedy,
         )]) {
@@ -67,7 +67,7 @@ impl Publisher {
     pub(super) fn check(&mut self) {
         let now = Instant::now();
         self.replaced.retain(|route| Arc::strong_count(route) > 1);
-        let is_stale = |watcher: &Watcher| self.refused || watcher.has_failed() || watcher.is_stale();
+        let is_stale = |watcher: &Box<dyn ChangeWatcher>| self.refused || watcher.has_failed() || watcher.is_stale();
         if self.polls || self.watcher.as_ref().is_some_and(is_stale) {
             self.look_by(now);
         }
@@ -77,10 +77,13 @@ impl Publisher {
 }
 
 /// Tells of changes through `events`.
-pub(in crate::routes::directory) fn watch(root: &Path, events: &Sender<PublisherEvent>) -> Result<Watcher, WatchError> {
+pub(in crate::routes::directory) fn watch(
+    source: &dyn Source,
+    events: &Sender<PublisherEvent>,
+) -> Result<Box<dyn ChangeWatcher>, WatchError> {
     let events = events.clone();
-    Watcher::start(root, move || {
-        // Nobody looks where the directory is dropped.
+    source.watch(Box::new(move || {
+        // If this fails, the directory was dropped.
         let _ = events.send(PublisherEvent::Changed);
-    })
+    }))
 }
