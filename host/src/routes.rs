@@ -48,7 +48,7 @@ pub use directory::{Directory, Setup};
 #[cfg(test)]
 pub(crate) use disk::Disk;
 pub use file::{RouteFile, RouteFileError};
-pub use holder_store::{Memory, MemoryError};
+pub use holder_store::{HolderStoreError, HolderStoreSetup};
 pub use holders::{Authority, CLAIM_KEPT, Holders};
 #[cfg(test)]
 pub(crate) use load::{Candidate, Load, Loaded, Loader, Unfinished};

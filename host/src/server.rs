@@ -23,7 +23,7 @@ use crate::meter::Meter;
 use crate::net::{ListenAddress, Listener};
 use crate::observe::Observers;
 use crate::push;
-use crate::routes::{Directory, Memory, RouteTable, Setup, WatchError};
+use crate::routes::{Directory, HolderStoreSetup, RouteTable, Setup, WatchError};
 use crate::worker::ServerState;
 
 use workers::Workers;
@@ -86,8 +86,10 @@ impl Server {
             compiling: config.compiling.clone(),
         })?;
         let memory = config.cache_directory.as_ref();
-        let memory = memory
-            .map(|cache| Memory { directory: cache.join("holders"), writes: config.remember == HolderStore::Write });
+        let memory = memory.map(|cache| HolderStoreSetup {
+            directory: cache.join("holders"),
+            writes: config.remember == HolderStore::Write,
+        });
         let setup = Setup { flags: config.options.clone(), declare: config.declare, memory };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;

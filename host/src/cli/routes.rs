@@ -96,7 +96,7 @@ fn text(table: &RouteTable) -> String {
 
 /// The name of a middleware, and whether it is not for all paths of its route.
 fn name(link: &ChainLink) -> String {
-    format!("{}{}", link.layer.name, if link.is_partial() { " at some of them" } else { "" })
+    format!("{}{}", link.middleware.name, if link.is_partial() { " at some of them" } else { "" })
 }
 
 fn json(table: &RouteTable) -> String {
@@ -110,7 +110,7 @@ fn json(table: &RouteTable) -> String {
             "methods": route.mount.methods,
             "paths": patterns,
             "file": route.mount.key.location(),
-            "middleware": route.chain.iter().map(|link| link.layer.key.location()).collect::<Vec<_>>(),
+            "middleware": route.chain.iter().map(|link| link.middleware.key.location()).collect::<Vec<_>>(),
             "topics": match &route.mount.topics {
                 Some(name) => json!({ "name": name }),
                 None => json!({ "directory": route.mount.key.directory().display().to_string() }),

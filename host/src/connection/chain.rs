@@ -67,7 +67,7 @@ pub(super) async fn on_response(
 fn layers<'r>(route: &'r Route, exchange: &'r Exchange) -> impl DoubleEndedIterator<Item = &'r LoadedMiddleware> {
     let path = exchange.request().map(|request| request.head.path());
     let is_for = move |link: &&ChainLink| path.is_none_or(|path| link.is_for(path));
-    route.chain.iter().filter(is_for).map(|link| &*link.layer)
+    route.chain.iter().filter(is_for).map(|link| &*link.middleware)
 }
 
 /// The host's answer, beside what the chain has set.

@@ -91,7 +91,7 @@ pub(super) fn find<'t>(
             HostResponse::new(404, format!("there is no route at {}", head.path())).explained(explain(near_routes))
         }
         Lookup::BadPath => HostResponse::new(400, "the path does not decode to text"),
-        Lookup::Awaited => HostResponse::new(503, "the route is still being loaded").with(RETRY),
+        Lookup::Pending => HostResponse::new(503, "the route is still being loaded").with(RETRY),
     };
     Err(NoRoute { refusal, first: None })
 }

@@ -23,7 +23,7 @@ pub(super) async fn wait_for_routes(
 ) -> Result<Guard<Arc<RouteTable>>, CloseReason> {
     let until = Instant::now() + client.worker.config().timeouts.load;
     let mut table = client.worker.routes();
-    while !head.is_for_server() && matches!(table.lookup(head.method(), head.path()), Lookup::Awaited) {
+    while !head.is_for_server() && matches!(table.lookup(head.method(), head.path()), Lookup::Pending) {
         match wait_for_others(client, &table, until).await? {
             WaitEnd::Others => table = client.worker.routes(),
             WaitEnd::Enough => break,

@@ -1,7 +1,7 @@
-//! What is known of each component of the routes directory: how it looks, whether it is being loaded, its route or what
-//! it is to other routes, what is wrong with it.
+//! What is known of each component: its fingerprint, whether it is being loaded, its route or middleware, and what is wrong
+//! with it.
 //!
-//! Owns what is loaded, when, and which version of a route serves. It starts no thread, reads no disk and no clock.
+//! Decides what is loaded, when, and which version of a route serves. It starts no thread, reads no source and no clock.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::component::{ComponentKey, ComponentRole};
 use super::fingerprint::Fingerprint;
 use super::holders::{Authority, HolderRecord, Holders};
-use super::load::{Loaded, Part, Permanence};
+use super::load::{Loaded, LoadedComponent, Retry};
 use super::middleware::{LoadedMiddleware, may_mean};
 use super::pattern_cover::Cover;
 use super::pending::PendingRoute;
@@ -21,205 +21,211 @@ use super::table::RouteTable;
 use crate::diagnostic::{Diagnostic, Severity};
 
 mod chains;
-mod finding;
 mod guards;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use chains::{ChainedRoute, lost};
 use guards::Guards;
 
-/// All components of a directory.
+/// All components of a source.
 #[derive(Debug)]
 pub(super) struct Catalog {
     entries: BTreeMap<ComponentKey, CatalogEntry>,
-    /// What is wrong with directories and names.
-    found: Vec<Diagnostic>,
-    /// What was told already.
-    told: Vec<Diagnostic>,
-    /// Whether there was a table that nothing was missing from.
-    settled: bool,
-    /// Who answers where, and goes on answering there.
+    /// What is wrong with the source itself, such as a directory that cannot be read.
+    source_diagnostics: Vec<Diagnostic>,
+    /// The diagnostics that are reported already.
+    reported: Vec<Diagnostic>,
+    /// Whether all components that were found at first have been loaded, or failed to.
+    first_load_done: bool,
+    /// Who holds which path.
     holders: Holders,
-    /// Whether some of them are from another run, and not looked for yet.
-    recalled: bool,
-    /// Whether a route waits for the claim of one that is gone.
-    waits: bool,
-    /// When it was last looked.
-    looked_at: Option<Instant>,
-    /// Whether some component was changed too lately to be whole, when it was last looked.
-    resting: bool,
-    /// What the system did not show when it was last looked.
+    /// Whether holders were restored from another run, and it is not known yet whether their components are there.
+    holders_unchecked: bool,
+    /// Whether a route waits until the claim of a removed one expires.
+    waits_for_claim: bool,
+    /// When the source was last listed.
+    scanned_at: Option<Instant>,
+    /// Whether some component had changed too recently at that time to be complete.
+    has_unsettled: bool,
+    /// What could not be listed at that time.
     unread: Vec<Unread>,
-    /// What routes were behind.
+    /// Which middleware routes were behind.
     guards: Guards,
-    /// Whether the files that are found next are as they are meant to be: the operator says so.
-    confirming: bool,
+    /// Whether the operator confirms that the next listing is as intended: what it lacks may go.
+    confirms_next_scan: bool,
 }
 
 /// What is known of one component.
 #[derive(Debug)]
 struct CatalogEntry {
-    look: Fingerprint,
-    /// When it was first seen to look so.
-    since: Instant,
-    /// Whether the operator has said that it is meant to look so.
+    fingerprint: Fingerprint,
+    /// When this fingerprint was first seen.
+    unchanged_since: Instant,
+    /// Whether the operator has confirmed this fingerprint.
     confirmed: bool,
-    /// How the version looked that could be loaded last.
+    /// The fingerprint of the version that was loaded last without an error.
     loaded: Option<Fingerprint>,
-    /// How it looked when it was last begun to load it; [`Fingerprint::GONE`] where it is to be removed.
-    begun: Option<Fingerprint>,
-    /// How it looked when loading it last ended.
-    tried: Option<Fingerprint>,
-    loading: Option<PendingRoute>,
-    /// What was known of it when it was last begun to load it.
-    claim: Option<PendingRoute>,
-    /// The last version that could be loaded, of a route.
+    /// The fingerprint of the version whose loading was started last; [`Fingerprint::GONE`] if it is to be removed.
+    load_started: Option<Fingerprint>,
+    /// The fingerprint of the version whose loading ended last.
+    load_ended: Option<Fingerprint>,
+    /// What it may answer, while it is being loaded.
+    pending: Option<PendingRoute>,
+    /// What it was expected to answer when loading was last started.
+    expected: Option<PendingRoute>,
+    /// The last version that was loaded, if it is a route. It has no chain.
     route: Option<Arc<Route>>,
-    /// The same, with its chain: it is what serves.
-    mounted: Option<ChainedRoute>,
-    /// The last version that could be loaded, of middleware.
-    layer: Option<Arc<LoadedMiddleware>>,
-    /// The middleware that the route's file asks for.
+    /// The same with its chain: this is what serves.
+    chained: Option<ChainedRoute>,
+    /// The last version that was loaded, if it is middleware.
+    middleware: Option<Arc<LoadedMiddleware>>,
+    /// The middleware that the route file names.
     names: Vec<String>,
-    /// What it is to guard by its path, of middleware.
+    /// The paths that it guards, if it is middleware.
     covers: Arc<[Cover]>,
-    /// Whether it cannot be read which paths it guards, of middleware.
-    suspect: bool,
-    /// How it looked, of middleware that nobody asks for and that guards no path.
-    passed_over: Option<Fingerprint>,
+    /// Whether its route file cannot be read, so that the paths it guards are not known.
+    covers_unknown: bool,
+    /// The fingerprint of a version that is not loaded, since no route names it and it guards no path.
+    skipped: Option<Fingerprint>,
     diagnostics: Vec<Diagnostic>,
 }
 
-/// What is to be done about the components as they look now.
+/// What is to be done after a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Findings {
-    /// Those to load.
-    pub(super) changed: Vec<(ComponentKey, Fingerprint)>,
-    /// Whether routes are gone.
+pub(super) struct CatalogUpdate {
+    /// The components to load.
+    pub(super) to_load: Vec<(ComponentKey, Fingerprint)>,
+    /// Whether routes were removed, so that a new table is needed.
     pub(super) removed: bool,
-    /// When to look again, since something was changed too lately to be whole, or is to be removed.
-    pub(super) again: Option<Instant>,
+    /// When to list again: something has changed too recently to be complete, or is to be removed.
+    pub(super) rescan_at: Option<Instant>,
 }
 
 impl Catalog {
-    /// One without components.
+    /// A catalog without components.
     pub(super) fn new() -> Self {
         Self {
             entries: BTreeMap::new(),
-            found: Vec::new(),
-            told: Vec::new(),
-            settled: false,
+            source_diagnostics: Vec::new(),
+            reported: Vec::new(),
+            first_load_done: false,
             holders: Holders::default(),
-            recalled: false,
-            waits: false,
-            looked_at: None,
-            resting: false,
+            holders_unchecked: false,
+            waits_for_claim: false,
+            scanned_at: None,
+            has_unsettled: false,
             unread: Vec::new(),
             guards: Guards::default(),
-            // Who starts a host means what is there.
-            confirming: true,
+            // Whoever starts a host intends what is there.
+            confirms_next_scan: true,
         }
     }
 
-    /// Takes in who held what in another run.
-    pub(super) fn recall(&mut self, records: Vec<HolderRecord>) {
-        self.holders = Holders::of(records);
-        self.recalled = true;
+    /// Restores who held which path in an earlier run.
+    pub(super) fn restore_holders(&mut self, records: Vec<HolderRecord>) {
+        self.holders = Holders::from_records(records);
+        self.holders_unchecked = true;
     }
 
-    /// Who holds what, once all was loaded.
+    /// Who holds which path. `None` while that is not settled.
     pub(super) fn records(&self) -> Option<Vec<HolderRecord>> {
-        (self.settled && !self.is_unsettled()).then(|| self.holders.records())
+        (self.first_load_done && !self.is_unsettled()).then(|| self.holders.records())
     }
 
-    /// Takes in what is wrong with directories and names; whether that is something else than before.
-    pub(super) fn found(&mut self, diagnostics: Vec<Diagnostic>) -> bool {
-        let differs = self.found != diagnostics;
-        self.found = diagnostics;
+    /// Replaces what is wrong with the source itself. Returns whether that has changed.
+    pub(super) fn set_source_diagnostics(&mut self, diagnostics: Vec<Diagnostic>) -> bool {
+        let differs = self.source_diagnostics != diagnostics;
+        self.source_diagnostics = diagnostics;
         differs
     }
 
-    /// Forgets how those looked that could not be loaded, so that they are loaded again.
-    pub(super) fn retry(&mut self) {
+    /// Forgets the fingerprints of components that could not be loaded, so that they are loaded again.
+    pub(super) fn retry_failed(&mut self) {
         let failed = |entry: &&mut CatalogEntry| entry.diagnostics.iter().any(|it| it.severity == Severity::Error);
-        for entry in self.entries.values_mut().filter(failed).filter(|entry| entry.loading.is_none()) {
-            (entry.begun, entry.tried) = (None, None);
+        for entry in self.entries.values_mut().filter(failed).filter(|entry| entry.pending.is_none()) {
+            (entry.load_started, entry.load_ended) = (None, None);
         }
     }
 
-    /// A component that looks so is being loaded, whose route file asks for these middleware, if it can be read. True
-    /// where some may be wanted by that.
-    pub(super) fn begin(&mut self, key: &ComponentKey, claim: PendingRoute, names: Option<&[String]>) -> bool {
+    /// Loading of a component is started. `names` is the middleware that its route file names, if that can be read. Returns
+    /// whether it names any, so that more middleware may have to be loaded.
+    pub(super) fn start_load(&mut self, key: &ComponentKey, expected: PendingRoute, names: Option<&[String]>) -> bool {
         let Some(entry) = self.entries.get_mut(key) else { return false };
-        (entry.loading, entry.claim) = (Some(claim.clone()), Some(claim));
+        (entry.pending, entry.expected) = (Some(expected.clone()), Some(expected));
         if let Some(names) = names {
             entry.names = names.to_vec();
         }
         !entry.names.is_empty()
     }
 
-    /// A middleware guards this by its path. What it was to guard before it is to guard on, unless the operator means that
-    /// it does not.
-    pub(super) fn cover(&mut self, key: &ComponentKey, mut covers: Vec<Cover>) {
+    /// Sets which paths a middleware guards. It still guards those that it did before, unless the operator has confirmed its
+    /// files.
+    pub(super) fn set_covers(&mut self, key: &ComponentKey, mut covers: Vec<Cover>) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         if !entry.confirmed {
             let lost: Vec<Cover> = entry.covers.iter().filter(|cover| !covers.contains(cover)).cloned().collect();
             covers.extend(lost);
         }
-        (entry.covers, entry.passed_over, entry.suspect) = (covers.into(), None, false);
+        (entry.covers, entry.skipped, entry.covers_unknown) = (covers.into(), None, false);
     }
 
-    /// Which paths a middleware guards cannot be read: it is loaded, so that this is told.
-    pub(super) fn suspect(&mut self, key: &ComponentKey) {
+    /// The route file of a middleware cannot be read. The middleware is loaded nevertheless, so that this is reported.
+    pub(super) fn mark_covers_unknown(&mut self, key: &ComponentKey) {
         if let Some(entry) = self.entries.get_mut(key) {
-            entry.suspect = true;
+            entry.covers_unknown = true;
         }
     }
 
-    /// A middleware that looks so guards no path, and is loaded only once a route names it.
-    pub(super) fn pass_over(&mut self, key: &ComponentKey, look: Fingerprint) {
+    /// This version of a middleware guards no path: it is loaded only once a route names it.
+    pub(super) fn skip(&mut self, key: &ComponentKey, fingerprint: Fingerprint) {
         if let Some(entry) = self.entries.get_mut(key) {
-            (entry.begun, entry.passed_over) = (None, Some(look));
+            (entry.load_started, entry.skipped) = (None, Some(fingerprint));
         }
     }
 
-    /// Whether a component is to be loaded: a route, or middleware that a route may have.
+    /// Whether a component is to be loaded: it is a route, or middleware that a route may have.
     pub(super) fn is_wanted(&self, key: &ComponentKey) -> bool {
         let is_named = || self.entries.iter().any(|(route, entry)| may_mean(route, &entry.names, key));
         let was_named = || self.guards.may_mean(key);
-        let is_loaded = |entry: &CatalogEntry| entry.layer.as_ref().is_some_and(|layer| !layer.covers.is_empty());
-        let may_guard = |entry: &CatalogEntry| is_loaded(entry) || !entry.covers.is_empty() || entry.suspect;
+        let is_loaded =
+            |entry: &CatalogEntry| entry.middleware.as_ref().is_some_and(|middleware| !middleware.covers.is_empty());
+        let may_guard = |entry: &CatalogEntry| is_loaded(entry) || !entry.covers.is_empty() || entry.covers_unknown;
         let guards = || self.entries.get(key).is_some_and(may_guard);
         let is_asked_for = key.role() != ComponentRole::NamedMiddleware || key.is_alone();
         is_asked_for || is_named() || was_named() || guards()
     }
 
-    /// A component that looked so was loaded, or cannot be: then the version before it goes on serving, and where that
-    /// may pass the next look finds it anew. Of one that was changed or removed meanwhile nothing is kept.
-    pub(super) fn end(&mut self, key: &ComponentKey, look: Fingerprint, loaded: Loaded) {
-        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.begun == Some(look)) else { return };
-        let (failed, mut withheld) = (loaded.part.is_none(), None);
-        entry.loading = None;
-        match loaded.standing {
-            Permanence::Permanent => {}
-            Permanence::Transient => entry.begun = None,
+    /// Loading of a version has ended. If it failed, the version before it goes on serving; after a transient failure the next
+    /// listing starts it again. If the component has changed or was removed meanwhile, the result is dropped.
+    pub(super) fn finish_load(&mut self, key: &ComponentKey, fingerprint: Fingerprint, loaded: Loaded) {
+        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.load_started == Some(fingerprint)) else {
+            return;
+        };
+        let (failed, mut withheld) = (loaded.component.is_none(), None);
+        entry.pending = None;
+        match loaded.retry {
+            Retry::OnChange => {}
+            Retry::AtNextScan => entry.load_started = None,
         }
-        match loaded.part {
-            Some(Part::Route(route)) => {
+        match loaded.component {
+            Some(LoadedComponent::Route(route)) => {
                 entry.route = Some(Arc::new(match &entry.route {
                     Some(before) => route.succeeding(before),
                     None => *route,
                 }));
             }
-            Some(Part::Layer(layer)) => match entry.layer.as_ref().map(|before| lost(before, &layer)) {
-                Some(lost) if !lost.is_empty() && !entry.confirmed => withheld = Some(lost),
-                Some(_) | None => entry.layer = Some(layer),
-            },
+            Some(LoadedComponent::Middleware(middleware)) => {
+                match entry.middleware.as_ref().map(|before| lost(before, &middleware)) {
+                    Some(lost) if !lost.is_empty() && !entry.confirmed => withheld = Some(lost),
+                    Some(_) | None => entry.middleware = Some(middleware),
+                }
+            }
             None => {}
         }
         if !failed && withheld.is_none() {
-            entry.loaded = Some(look);
+            entry.loaded = Some(fingerprint);
         }
         entry.diagnostics = loaded.diagnostics;
         if let Some(lost) = withheld {
@@ -227,36 +233,36 @@ impl Catalog {
             let remedy = "give it that again; if that is meant to go, reload with SIGHUP";
             entry.diagnostics.push(Diagnostic::error(key, reason, remedy));
         }
-        if failed && (entry.route.is_some() || entry.layer.is_some()) {
+        if failed && (entry.route.is_some() || entry.middleware.is_some()) {
             for diagnostic in &mut entry.diagnostics {
                 diagnostic.reason += "; the version before it still serves";
             }
         }
-        // What was wrong with another version is told again of this one.
-        if entry.tried.replace(look) != Some(look) {
+        // What was wrong with another version is reported again for this one.
+        if entry.load_ended.replace(fingerprint) != Some(fingerprint) {
             let is_of_key = |it: &Diagnostic| it.location == key.location() || it.location == key.route_file();
-            self.told.retain(|diagnostic| !is_of_key(diagnostic));
+            self.reported.retain(|diagnostic| !is_of_key(diagnostic));
         }
     }
 
-    /// Whether a component that looked so is still the one to load.
-    pub(super) fn is_begun(&self, key: &ComponentKey, look: Fingerprint) -> bool {
-        self.entries.get(key).is_some_and(|entry| entry.begun == Some(look))
+    /// Whether this version of a component is still the one to load.
+    pub(super) fn is_current_load(&self, key: &ComponentKey, fingerprint: Fingerprint) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.load_started == Some(fingerprint))
     }
 
-    /// Whether a component is being loaded.
+    /// Whether any component is being loaded.
     pub(super) fn is_loading(&self) -> bool {
-        self.entries.values().any(|entry| entry.loading.is_some())
+        self.entries.values().any(|entry| entry.pending.is_some())
     }
 
-    /// Whether components are on their way.
+    /// Whether components are being loaded, or have changed too recently to be.
     fn is_unsettled(&self) -> bool {
-        self.resting || self.is_loading()
+        self.has_unsettled || self.is_loading()
     }
 
-    /// The table of all that is loaded, and the diagnostics that are new with it, by file. What is being loaded is
-    /// awaited only until all is loaded for the first time: later, a server that has an answer must not withhold it.
-    pub(super) fn table(&mut self) -> (Arc<RouteTable>, Vec<Diagnostic>) {
+    /// The table of all that is loaded, and the diagnostics that are new with it, sorted by location. Requests wait for routes
+    /// that are being loaded only during the first load: later, a server that has an answer must not withhold it.
+    pub(super) fn build_table(&mut self) -> (Arc<RouteTable>, Vec<Diagnostic>) {
         if !self.is_unsettled() {
             let leaving = self.entries.iter().filter(|(key, entry)| entry.is_leaving() && !self.is_kept(key));
             let leaving: Vec<ComponentKey> = leaving.map(|(key, _)| key.clone()).collect();
@@ -264,110 +270,110 @@ impl Catalog {
         }
         let (awaited, unchained) = self.mount();
         let entries = || self.entries.values();
-        let routes = entries().filter_map(|entry| Some(entry.mounted.as_ref()?.route.clone())).collect();
-        let claims = match self.settled {
+        let routes = entries().filter_map(|entry| Some(entry.chained.as_ref()?.route.clone())).collect();
+        let claims = match self.first_load_done {
             false => {
-                let loading = entries().filter(|it| it.route.is_none()).filter_map(|it| it.loading.clone());
-                loading.chain(awaited).collect()
+                let pending = entries().filter(|it| it.route.is_none()).filter_map(|it| it.pending.clone());
+                pending.chain(awaited).collect()
             }
             true => Vec::new(),
         };
-        let set: Vec<(ComponentKey, String, Authority)> = self.set().collect();
-        self.holders.set(set.into_iter());
-        let moved = |look: Fingerprint| {
+        let set: Vec<(ComponentKey, String, Authority)> = self.operator_claims().collect();
+        self.holders.set_operator_claims(set.into_iter());
+        let moved = |fingerprint: Fingerprint| {
             let is = |entry: &&CatalogEntry| {
-                entry.route.is_some() && entry.loaded.is_some_and(|it| it.is_same_component(look))
+                entry.route.is_some() && entry.loaded.is_some_and(|it| it.is_same_component(fingerprint))
             };
             let found = self.entries.iter().find(|(_, entry)| is(entry));
             found.map(|(key, _)| key.clone())
         };
-        self.holders.follow(moved);
+        self.holders.move_claims(moved);
         let (table, conflicts) = RouteTable::build(routes, claims, &self.holders);
-        self.waits = table.waits();
-        // Who conflicts with whom is known once all is loaded.
-        let conflicts = if self.settled || !self.is_loading() { conflicts } else { Vec::new() };
+        self.waits_for_claim = table.waits_for_claim();
+        // Conflicts are known once all components are loaded.
+        let conflicts = if self.first_load_done || !self.is_loading() { conflicts } else { Vec::new() };
         let wanted = self.entries.iter().filter(|(key, _)| self.is_wanted(key));
         let loaded = wanted.flat_map(|(_, entry)| &entry.diagnostics);
         let mut all: Vec<Diagnostic> =
-            self.found.iter().chain(loaded).cloned().chain(unchained).chain(conflicts).collect();
+            self.source_diagnostics.iter().chain(loaded).cloned().chain(unchained).chain(conflicts).collect();
         all.sort_by(|one, other| Path::new(&one.location).cmp(Path::new(&other.location)));
-        let new = all.iter().filter(|diagnostic| !self.told.contains(diagnostic)).cloned().collect();
-        self.told = all;
+        let new = all.iter().filter(|diagnostic| !self.reported.contains(diagnostic)).cloned().collect();
+        self.reported = all;
         let table = Arc::new(table);
         self.guards.record(&table);
         if !self.is_loading() {
-            self.settled = true;
-            let is_served = |key: &ComponentKey| self.entries.get(key).is_some_and(|entry| entry.mounted.is_some());
+            self.first_load_done = true;
+            let is_served = |key: &ComponentKey| self.entries.get(key).is_some_and(|entry| entry.chained.is_some());
             self.holders.record(&table, is_served);
         }
         (table, new)
     }
 
-    /// What the operator says of routes that do not serve: by their files and their places. While one is loaded anew
-    /// nobody loses a path to it, but at first it is waited for.
-    fn set(&self) -> impl Iterator<Item = (ComponentKey, String, Authority)> {
-        let is_to_come = |entry: &&CatalogEntry| entry.mounted.is_none() && !entry.is_leaving();
-        let is_awaited = |entry: &CatalogEntry| entry.loading.is_some() && self.settled;
+    /// The patterns that the operator gives to routes that do not serve, by their route files and their paths in the tree. While
+    /// a route is loaded anew no other loses a path to it, except during the first load.
+    fn operator_claims(&self) -> impl Iterator<Item = (ComponentKey, String, Authority)> {
+        let is_to_come = |entry: &&CatalogEntry| entry.chained.is_none() && !entry.is_leaving();
+        let is_awaited = |entry: &CatalogEntry| entry.pending.is_some() && self.first_load_done;
         let entries = self.entries.iter().filter(|(key, _)| !key.is_middleware());
         let entries = entries.filter(move |(_, entry)| is_to_come(entry) && !is_awaited(entry));
         entries.flat_map(|(key, entry)| {
-            let (patterns, authority) = match (&entry.route, &entry.claim) {
+            let (patterns, authority) = match (&entry.route, &entry.expected) {
                 (Some(route), _) => (route.mount.patterns.clone(), route.mount.authority),
                 (None, Some(PendingRoute::At(patterns))) => (patterns.clone(), Authority::RouteFile),
-                (None, Some(PendingRoute::Anywhere(place))) => (place.iter().cloned().collect(), Authority::Place),
+                (None, Some(PendingRoute::Anywhere(place))) => (place.iter().cloned().collect(), Authority::FilePath),
                 (None, None) => (Vec::new(), Authority::Declared),
             };
             patterns.into_iter().map(move |pattern| (key.clone(), pattern, authority))
         })
     }
 
-    /// When a claim that a route waits for lapses, if one does.
-    pub(super) fn lapses_at(&self) -> Option<Instant> {
-        self.holders.lapses_at().filter(|_| self.waits)
+    /// When the next claim expires that a route waits for.
+    pub(super) fn claim_expires_at(&self) -> Option<Instant> {
+        self.holders.expires_at().filter(|_| self.waits_for_claim)
     }
 
-    /// All that is wrong, by file, as of the last table.
+    /// All diagnostics of the last table, sorted by location.
     pub(super) fn diagnostics(&self) -> &[Diagnostic] {
-        &self.told
+        &self.reported
     }
 }
 
 impl CatalogEntry {
-    fn new(look: Fingerprint, since: Instant) -> Self {
-        let (mounted, names, diagnostics) = (None, Vec::new(), Vec::new());
+    fn new(fingerprint: Fingerprint, unchanged_since: Instant) -> Self {
+        let (chained, names, diagnostics) = (None, Vec::new(), Vec::new());
         Self {
-            look,
-            since,
+            fingerprint,
+            unchanged_since,
             confirmed: false,
             loaded: None,
-            begun: None,
-            tried: None,
-            loading: None,
-            claim: None,
+            load_started: None,
+            load_ended: None,
+            pending: None,
+            expected: None,
             route: None,
-            mounted,
-            layer: None,
+            chained,
+            middleware: None,
             names,
             covers: Arc::new([]),
-            suspect: false,
-            passed_over: None,
+            covers_unknown: false,
+            skipped: None,
             diagnostics,
         }
     }
 
     /// Whether it is to be removed.
     fn is_leaving(&self) -> bool {
-        self.begun.is_some_and(Fingerprint::is_gone)
+        self.load_started.is_some_and(Fingerprint::is_gone)
     }
 
-    /// Whether the version that is loaded is one that the operator means.
+    /// Whether the operator has confirmed the version that is loaded.
     fn is_confirmed(&self) -> bool {
-        self.confirmed && self.loaded == Some(self.look)
+        self.confirmed && self.loaded == Some(self.fingerprint)
     }
 }
 
-impl Findings {
-    fn look_again(&mut self, at: Instant) {
-        self.again = Some(self.again.map_or(at, |again| again.min(at)));
+impl CatalogUpdate {
+    fn rescan_by(&mut self, at: Instant) {
+        self.rescan_at = Some(self.rescan_at.map_or(at, |rescan_at| rescan_at.min(at)));
     }
 }

@@ -1,6 +1,4 @@
-//! What is different between two tables, for who watches.
-//!
-//! It must not know who is told, nor how.
+//! The differences between two route tables.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,11 +11,11 @@ use crate::text::printable;
 #[cfg(test)]
 mod tests;
 
-/// What has become of a route at one of its patterns.
+/// A change of a route at one of its patterns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) kind: ChangeKind,
-    /// The methods that it declares; empty is every standard one.
+    /// The methods that it declares, separated by commas. Empty: every standard one.
     pub(super) methods: String,
     pub(super) pattern: String,
     pub(super) key: ComponentKey,
@@ -26,34 +24,34 @@ pub(super) struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChangeKind {
     Added,
-    /// The same file answers there in another version, or under other options.
+    /// The same component answers there in another version, or with other options.
     Changed,
     Removed,
 }
 
-/// What `after` has else than `before`, by pattern.
+/// The changes from `before` to `after`, sorted by pattern.
 pub(super) fn changes(before: &RouteTable, after: &RouteTable) -> Vec<Change> {
-    let (before, after) = (by_place(before), by_place(after));
+    let (before, after) = (by_pattern(before), by_pattern(after));
     let mut changes = Vec::new();
-    for (place, route) in &after {
-        match before.get(place) {
-            None => changes.push(Change::of(ChangeKind::Added, place, route)),
-            Some(before) if !Arc::ptr_eq(before, route) => changes.push(Change::of(ChangeKind::Changed, place, route)),
+    for (at, route) in &after {
+        match before.get(at) {
+            None => changes.push(Change::of(ChangeKind::Added, at, route)),
+            Some(before) if !Arc::ptr_eq(before, route) => changes.push(Change::of(ChangeKind::Changed, at, route)),
             Some(_) => {}
         }
     }
-    let gone = before.iter().filter(|(place, _)| !after.contains_key(*place));
-    changes.extend(gone.map(|(place, route)| Change::of(ChangeKind::Removed, place, route)));
+    let gone = before.iter().filter(|(at, _)| !after.contains_key(*at));
+    changes.extend(gone.map(|(at, route)| Change::of(ChangeKind::Removed, at, route)));
     changes.sort_by(|one, other| one.pattern.cmp(&other.pattern));
     changes
 }
 
 type PatternAt<'t> = (&'t str, &'t ComponentKey);
 
-fn by_place(table: &RouteTable) -> BTreeMap<PatternAt<'_>, &Arc<Route>> {
+fn by_pattern(table: &RouteTable) -> BTreeMap<PatternAt<'_>, &Arc<Route>> {
     let routes = table.routes().iter();
-    let places = routes.flat_map(|mounted| mounted.patterns.iter().map(move |pattern| (pattern, &mounted.route)));
-    places.map(|(pattern, route)| ((pattern.as_str(), &route.mount.key), route)).collect()
+    let patterns = routes.flat_map(|mounted| mounted.patterns.iter().map(move |pattern| (pattern, &mounted.route)));
+    patterns.map(|(pattern, route)| ((pattern.as_str(), &route.mount.key), route)).collect()
 }
 
 impl Change {
@@ -64,7 +62,7 @@ impl Change {
 }
 
 impl ChangeKind {
-    /// One word for it.
+    /// Its name in the log.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Added => "added",
@@ -74,7 +72,7 @@ impl ChangeKind {
     }
 }
 
-/// `+ GET /hello  hello.wasm`: fit for a terminal whatever the file is called.
+/// `+ GET /hello  hello.wasm`, escaped for a terminal.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.kind {

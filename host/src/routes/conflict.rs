@@ -1,8 +1,8 @@
-//! Routes that claim the same requests: none is answered by the wrong one of two. What the operator says goes before what
-//! a component declares; who answered before goes on; where that settles nothing, neither is mounted there.
+//! Conflicts between routes that claim the same requests, that is patterns of one shape with a method in common.
 //!
-//! Owns the reports about it. Patterns that differ are no matter here: the most specific answers. It must not know of
-//! options or handlers.
+//! The operator's word goes before a component's declaration; then the route goes on that answered before. If neither
+//! decides, none of the two is mounted there. Each conflict is reported. Patterns of different shapes do not conflict: the
+//! most specific one answers.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,32 +18,32 @@ use crate::diagnostic::Diagnostic;
 #[cfg(test)]
 mod tests;
 
-/// What is left of the routes' claims once the conflicting ones are gone.
-pub(super) struct Settled {
+/// The claims without those that lost a conflict.
+pub(super) struct ResolvedClaims {
     /// The routes that answer at the patterns of each shape.
     pub(super) claims: Claims,
-    /// What was dropped, and why.
+    /// What was dropped and why.
     pub(super) diagnostics: Vec<Diagnostic>,
-    /// Whether some claim waits for that of a file which is gone to lapse.
-    pub(super) waits: bool,
+    /// Whether some claim waits until that of a removed component expires.
+    pub(super) waits_for_claim: bool,
 }
 
-/// Those who claim the patterns of a shape.
+/// The claimants of each shape.
 pub(super) type Claims = BTreeMap<String, Vec<Claimant>>;
 
 /// A route that claims a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Claimant {
-    /// The route, by its place among all.
+    /// The route, as an index into all routes.
     pub(super) index: usize,
     /// The pattern, with its own names of captures.
     pub(super) pattern: String,
 }
 
-/// How a claim stands against another; the greater one holds.
+/// How long a route has answered at a pattern. The greater one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Precedence {
-    /// The file did not answer at this pattern.
+    /// It did not answer at this pattern.
     New,
     /// It did, for other methods.
     Changed,
@@ -51,20 +51,20 @@ enum Precedence {
     Held,
 }
 
-/// All routes, and who answered where before.
+/// All routes, and who held which pattern before.
 struct Claimants<'r> {
     routes: &'r [Arc<Route>],
     holders: &'r Holders,
 }
 
-/// Settles who answers at which pattern.
-pub(super) fn settle(routes: &[Arc<Route>], holders: &Holders) -> Settled {
+/// Resolves which routes answer at which patterns.
+pub(super) fn resolve(routes: &[Arc<Route>], holders: &Holders) -> ResolvedClaims {
     let claimants = Claimants { routes, holders };
     let mut claims = claims(routes);
     let mut diagnostics = claimants.drop_overlaps(&mut claims);
-    let waits = claimants.drop_reserved(&mut claims, &mut diagnostics);
+    let waits_for_claim = claimants.drop_reserved(&mut claims, &mut diagnostics);
     claims.retain(|_, claimants| !claimants.is_empty());
-    Settled { claims, diagnostics, waits }
+    ResolvedClaims { claims, diagnostics, waits_for_claim }
 }
 
 fn claims(routes: &[Arc<Route>]) -> Claims {
@@ -81,14 +81,14 @@ fn claims(routes: &[Arc<Route>]) -> Claims {
 }
 
 impl Claimants<'_> {
-    fn standing(&self, claimant: &Claimant, shape: &str) -> (Authority, Precedence) {
+    fn precedence(&self, claimant: &Claimant, shape: &str) -> (Authority, Precedence) {
         let mount = &self.routes[claimant.index].mount;
-        let tenure = match self.holders.methods(shape, &mount.key) {
+        let history = match self.holders.methods(shape, &mount.key) {
             None => Precedence::New,
             Some(methods) if *methods == mount.methods => Precedence::Held,
             Some(_) => Precedence::Changed,
         };
-        (mount.authority, tenure)
+        (mount.authority, history)
     }
 
     /// Drops the claims to patterns of one shape whose methods overlap.
@@ -99,19 +99,19 @@ impl Claimants<'_> {
             for (one, other) in pairs(claimants) {
                 let methods = |claimant: &Claimant| &self.routes[claimant.index].mount.methods;
                 let Some(method) = method::overlap(methods(one), methods(other)) else { continue };
-                let (standing, other_standing) = (self.standing(one, shape), self.standing(other, shape));
-                let (loser, rival, losers) = match standing.cmp(&other_standing) {
+                let (precedence, other_precedence) = (self.precedence(one, shape), self.precedence(other, shape));
+                let (loser, rival, losers) = match precedence.cmp(&other_precedence) {
                     Ordering::Equal => (other, one, vec![one.index, other.index]),
                     Ordering::Greater => (other, one, vec![other.index]),
                     Ordering::Less => (one, other, vec![one.index]),
                 };
-                let left = match (losers.as_slice(), standing.0.cmp(&other_standing.0)) {
+                let winner = match (losers.as_slice(), precedence.0.cmp(&other_precedence.0)) {
                     ([_], Ordering::Equal) => Winner::Former,
-                    ([_], _) => Winner::Of(standing.0.max(other_standing.0)),
+                    ([_], _) => Winner::Of(precedence.0.max(other_precedence.0)),
                     _ => Winner::Neither,
                 };
                 let key = |claimant: &Claimant| &self.routes[claimant.index].mount.key;
-                diagnostics.push(overlapping(key(loser), method, &loser.pattern, key(rival), left));
+                diagnostics.push(overlap_diagnostic(key(loser), method, &loser.pattern, key(rival), winner));
                 dropped.extend(losers);
             }
             claimants.retain(|claimant| !dropped.contains(&claimant.index));
@@ -119,60 +119,67 @@ impl Claimants<'_> {
         diagnostics
     }
 
-    /// Drops the claims to what is kept for a route that does not serve now. True where one of these lapses.
+    /// Drops the claims to patterns that are reserved for routes which do not serve now. Returns whether one of these
+    /// reservations expires.
     fn drop_reserved(&self, claims: &mut Claims, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let served: BTreeSet<&ComponentKey> = self.routes.iter().map(|route| &route.mount.key).collect();
-        let mut waits = false;
+        let mut waits_for_claim = false;
         for (shape, claimants) in claims.iter_mut() {
             let reserved = self.holders.reserved(shape, |key| served.contains(key));
             claimants.retain(|claimant| {
                 let mount = &self.routes[claimant.index].mount;
                 let is_before = |reserved: &&Reserved<'_>| match reserved.by {
                     ReservedBy::Operator(authority) => authority > mount.authority,
-                    ReservedBy::Held | ReservedBy::Away => mount.authority == Authority::Declared,
+                    ReservedBy::Held | ReservedBy::Missing => mount.authority == Authority::Declared,
                 };
                 let method = |reserved: &Reserved<'_>| {
                     let method = method::overlap(reserved.methods, &mount.methods)?;
-                    Some(kept(&mount.key, method, &claimant.pattern, reserved))
+                    Some(reserved_diagnostic(&mount.key, method, &claimant.pattern, reserved))
                 };
                 let first = reserved.iter().filter(is_before).find_map(|it| Some((it.by, method(it)?)));
                 let Some((by, diagnostic)) = first else { return true };
-                waits |= by == ReservedBy::Away;
+                waits_for_claim |= by == ReservedBy::Missing;
                 diagnostics.push(diagnostic);
                 false
             });
         }
-        waits
+        waits_for_claim
     }
 }
 
-/// Who of two is left where they conflict.
+/// Which of two routes in conflict answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Winner {
     /// The one that answered before.
     Former,
-    /// The one that has it by more.
+    /// The one that has the pattern by this authority, which is the greater one.
     Of(Authority),
     Neither,
 }
 
-/// Every two of `items`, in order.
+/// Every pair of `items`, in order.
 fn pairs<T>(items: &[T]) -> impl Iterator<Item = (&T, &T)> {
-    items.iter().enumerate().flat_map(|(place, one)| items[place + 1..].iter().map(move |other| (one, other)))
+    items.iter().enumerate().flat_map(|(index, one)| items[index + 1..].iter().map(move |other| (one, other)))
 }
 
-fn overlapping(key: &ComponentKey, method: &str, pattern: &str, rival: &ComponentKey, left: Winner) -> Diagnostic {
-    let claimed = match left {
+fn overlap_diagnostic(
+    key: &ComponentKey,
+    method: &str,
+    pattern: &str,
+    rival: &ComponentKey,
+    winner: Winner,
+) -> Diagnostic {
+    let claimed = match winner {
         Winner::Former => format!("by {rival}, which answers there already"),
         Winner::Of(Authority::RouteFile) => format!("by {rival}, whose route file sets it"),
-        Winner::Of(Authority::Place | Authority::Declared) => format!("by {rival}, whose place it is"),
+        Winner::Of(Authority::FilePath | Authority::Declared) => format!("by {rival}, whose place it is"),
         Winner::Neither => format!("by {rival} too"),
     };
-    let result = match left {
+    let result = match winner {
         Winner::Former | Winner::Of(_) => format!("this one is not at `{pattern}` now"),
         Winner::Neither => format!("neither is at `{pattern}` now"),
     };
-    claimed_otherwise(
+    conflict_diagnostic(
         key,
         method,
         pattern,
@@ -181,8 +188,8 @@ fn overlapping(key: &ComponentKey, method: &str, pattern: &str, rival: &Componen
     )
 }
 
-/// A route claims what is kept for another.
-fn kept(key: &ComponentKey, method: &str, pattern: &str, reserved: &Reserved<'_>) -> Diagnostic {
+/// A route claims a pattern that is reserved for another.
+fn reserved_diagnostic(key: &ComponentKey, method: &str, pattern: &str, reserved: &Reserved<'_>) -> Diagnostic {
     let rival = reserved.key;
     let (claimed, remedy) = match reserved.by {
         ReservedBy::Operator(Authority::RouteFile) => {
@@ -194,19 +201,19 @@ fn kept(key: &ComponentKey, method: &str, pattern: &str, reserved: &Reserved<'_>
         ReservedBy::Held => {
             (format!("by {rival}, which answered there and is not served now"), "mend that one, or remove it")
         }
-        ReservedBy::Away => {
+        ReservedBy::Missing => {
             let claimed = format!("by {rival}, which answered there and is gone");
             let seconds = CLAIM_KEPT.as_secs();
             let remedy = format!(
                 "wait {seconds} s for it to come back; if it is meant to go, reload with SIGHUP; this one is not at \
                  `{pattern}` now"
             );
-            return claimed_otherwise(key, method, pattern, &claimed, &remedy);
+            return conflict_diagnostic(key, method, pattern, &claimed, &remedy);
         }
     };
-    claimed_otherwise(key, method, pattern, &claimed, &format!("{remedy}; this one is not at `{pattern}` now"))
+    conflict_diagnostic(key, method, pattern, &claimed, &format!("{remedy}; this one is not at `{pattern}` now"))
 }
 
-fn claimed_otherwise(key: &ComponentKey, method: &str, pattern: &str, claimed: &str, remedy: &str) -> Diagnostic {
+fn conflict_diagnostic(key: &ComponentKey, method: &str, pattern: &str, claimed: &str, remedy: &str) -> Diagnostic {
     Diagnostic::error(key, format!("`{method} {pattern}` is claimed {claimed}"), remedy)
 }

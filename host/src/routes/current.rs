@@ -1,6 +1,4 @@
-//! The table that requests are looked up in at the moment, swapped whole.
-//!
-//! It must not know what is in a table.
+//! The current route table, which is replaced as a whole.
 
 use std::sync::Arc;
 
@@ -9,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::table::RouteTable;
 
-/// The current table. Reading it waits for nobody.
+/// The current table. Reading it never waits.
 #[derive(Debug)]
 pub struct Current {
     table: ArcSwap<RouteTable>,
@@ -28,12 +26,12 @@ impl Current {
         self.table.load_full()
     }
 
-    /// The table now, without counting who has it, which cores would do at one place.
+    /// The table now, without a reference count that all cores would write to.
     pub(crate) fn read(&self) -> Guard<Arc<RouteTable>> {
         self.table.load()
     }
 
-    /// Waits until another table than `past` is the current one.
+    /// Waits until the current table is not `past`.
     pub async fn after(&self, past: &Arc<RouteTable>) {
         loop {
             let swapped = self.swapped.notified();

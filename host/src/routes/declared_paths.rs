@@ -1,4 +1,4 @@
-//! Which paths components may declare for themselves: that is the operator's to say.
+//! Which paths components may declare: the operator decides.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use super::segment::segments;
 /// Which paths a component may declare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Declare {
-    /// None: it answers at its file's place, unless the operator sets a path.
+    /// None: it answers at the path of its file, unless the operator sets another.
     Nothing,
-    /// Those of its directory and below. In the routes directory itself these are all paths.
+    /// Those of its directory and below. For a component in the root these are all paths.
     #[default]
     Below,
     /// All.
     Any,
 }
 
-/// What is neither of them.
+/// The text is not one of the three values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("expected `nothing`, `below` or `any`")]
 pub struct DeclareError;
@@ -38,7 +38,7 @@ impl Declare {
     }
 }
 
-/// Whether a pattern is that of a directory or of something below it, whatever its captures are called.
+/// Whether a pattern is that of a directory or below it. The names of captures do not count.
 fn is_below(directory: &str, pattern: &str) -> bool {
     segments(pattern).starts_with(&segments(directory))
 }

@@ -4,7 +4,7 @@
 //! Owns these threads. It must not know who reads the tables.
 
 mod first_load;
-mod loads;
+mod load_queue;
 mod log;
 mod progress;
 mod publisher;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::current::Current;
 use super::declared_paths::Declare;
 use super::disk::Disk;
-use super::holder_store::{Memory, Store};
+use super::holder_store::{HolderStore, HolderStoreSetup};
 use super::load::{Load, Loader};
 use super::source::Source;
 use super::watch::WatchError;
@@ -48,7 +48,7 @@ pub struct Setup {
     /// Which paths components may declare, where their route files do not say.
     pub declare: Declare,
     /// Where it is remembered who held which path, if it is.
-    pub memory: Option<Memory>,
+    pub memory: Option<HolderStoreSetup>,
 }
 
 impl Directory {
@@ -61,21 +61,25 @@ impl Directory {
         let source: Arc<dyn Source> = Arc::new(Disk::new(root));
         let loader = Loader { source: source.clone(), flags, declare, engine: engine.clone() };
         // A component that is served alone shares no path with another.
-        let store = memory.filter(|_| root.is_dir()).map(|memory| Store::new(&memory, root));
+        let store = memory.filter(|_| root.is_dir()).map(|memory| HolderStore::new(&memory, root));
         Self::load_with(source, store, Arc::new(loader))
     }
 
     /// The same for any source, with any way to load a component. `store` remembers who holds which path.
-    pub(crate) fn load_with(source: Arc<dyn Source>, store: Option<Store>, load: Arc<dyn Load>) -> io::Result<Self> {
+    pub(crate) fn load_with(
+        source: Arc<dyn Source>,
+        store: Option<HolderStore>,
+        load: Arc<dyn Load>,
+    ) -> io::Result<Self> {
         let (events, received) = channel();
         let first = Arc::new(FirstLoad::default());
         let listing = source.list()?;
         let publisher = Publisher::new(source.clone(), load, events.clone(), first.clone(), listing, store);
         let current = publisher.current();
         let thread = Builder::new().name("routes".to_owned()).spawn(move || publisher.run(&received));
-        let refused =
+        let has_refused =
             |error: io::Error| io::Error::new(error.kind(), format!("no thread can be started to load them: {error}"));
-        let thread = thread.map_err(refused)?;
+        let thread = thread.map_err(has_refused)?;
         Ok(Self { source, current, events, first, thread: Some(thread) })
     }
 
@@ -86,10 +90,10 @@ impl Directory {
     }
 
     /// Waits until all components that were found at first are loaded, and says what is wrong with files: that is
-    /// logged too. None where `patience` has passed before.
+    /// logged too. None where `timeout` has passed before.
     #[must_use]
-    pub fn wait(&self, patience: Duration) -> Option<Vec<Diagnostic>> {
-        self.first.wait(patience)
+    pub fn wait(&self, timeout: Duration) -> Option<Vec<Diagnostic>> {
+        self.first.wait(timeout)
     }
 
     /// Loads from now on what changes as soon as it does.
@@ -101,16 +105,16 @@ impl Directory {
             Ok(watcher) => (Some(watcher), Ok(())),
             Err(failed) => (None, Err(failed)),
         };
-        self.tell(PublisherEvent::Watched(watcher));
+        self.send(PublisherEvent::Watched(watcher));
         watched
     }
 
     /// Loads what has changed, and again what could not be loaded.
     pub fn reload(&self) {
-        self.tell(PublisherEvent::Reload);
+        self.send(PublisherEvent::Reload);
     }
 
-    fn tell(&self, event: PublisherEvent) {
+    fn send(&self, event: PublisherEvent) {
         // Where this fails the thread has ended, which its panic has told.
         let _ = self.events.send(event);
     }
@@ -118,7 +122,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        self.tell(PublisherEvent::Stop);
+        self.send(PublisherEvent::Stop);
         if let Some(thread) = self.thread.take() {
             // Where it has panicked it has said so.
             let _ = thread.join();

@@ -1,6 +1,6 @@
-//! The route file, `NAME.toml` beside `NAME.wasm`: where the operator says the route's paths, methods and options.
+//! The route file, `NAME.toml` beside `NAME.wasm`: the operator's paths, methods and options of a route.
 //!
-//! Owns its keys. It must not know which options there are, and reads no disk.
+//! Owns its keys. Whether options exist and have the right type is checked later.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,19 +23,19 @@ mod tests;
 /// What a route file says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RouteFile {
-    /// `path` or `paths`: patterns, checked. Empty where the file has neither.
+    /// `path` or `paths`: patterns, checked. Empty if the file has neither.
     pub paths: Vec<String>,
-    /// `method` or `methods`, checked; none where the file has neither, and an empty list is every method.
+    /// `method` or `methods`, checked. `None` if the file has neither; an empty list is every method.
     pub methods: Option<Vec<String>>,
     /// `middleware`: names, checked and distinct.
     pub middleware: Vec<String>,
-    /// `topics`: the scope of topics, checked; none where the file has no such key.
+    /// `topics`: the scope of topics, checked. `None` if the file does not have it.
     pub topics: Option<String>,
-    /// `declare`: which paths the component may declare; none where the file does not say.
+    /// `declare`: which paths the component may declare. `None` if the file does not have it.
     pub declare: Option<Declare>,
     /// `grants`: what the component may reach.
     pub grants: Grants,
-    /// Every other key, sorted by name, its name and range as yet unchecked.
+    /// Every other key, sorted by name. Names and ranges are not checked yet.
     pub options: Vec<(String, Value)>,
     lines: BTreeMap<String, usize>,
 }
@@ -46,12 +46,12 @@ pub enum RouteFileError {
     /// Not TOML.
     #[error("line {line}: {reason}")]
     Syntax {
-        /// Where it stops being TOML.
+        /// The line of the first error.
         line: usize,
-        /// What the parser says about it.
+        /// The parser's message.
         reason: String,
     },
-    /// A key of the file's own with a value of another type.
+    /// A key of the route file whose value has the wrong type.
     #[error("line {line}: `{key}` is something else; expected {expected}")]
     Type {
         /// Where the value is.
@@ -61,7 +61,7 @@ pub enum RouteFileError {
         /// What the key takes, in words.
         expected: &'static str,
     },
-    /// A key beside the one that means the same.
+    /// Two keys that mean the same.
     #[error("line {line}: both `{one}` and `{many}` are there; expected one of them")]
     Both {
         /// Where the second is.
@@ -71,7 +71,7 @@ pub enum RouteFileError {
         /// The key for a list.
         many: &'static str,
     },
-    /// A pattern that is no good.
+    /// A pattern that is not valid.
     #[error("line {line}: {error}")]
     Path {
         /// Where the value is.
@@ -87,7 +87,7 @@ pub enum RouteFileError {
         /// What is wrong with it.
         error: MethodError,
     },
-    /// A name that no middleware can have, or that is there twice, or one past the most.
+    /// A name that is not valid for middleware, or is there twice, or is one too many.
     #[error(
         "line {line}: `middleware` names `{}`; expected names of letters, digits, `_` and `-`, each once and {MAX_NAMES} \
          at most, as in [\"auth\"] for `_auth.wasm`", printable(.name)
@@ -95,7 +95,7 @@ pub enum RouteFileError {
     Middleware {
         /// Where the list is.
         line: usize,
-        /// The first name that is no good.
+        /// The first such name.
         name: String,
     },
     /// A key of `grants` that this host does not know.
@@ -106,7 +106,7 @@ pub enum RouteFileError {
         /// The key.
         name: String,
     },
-    /// An option whose value is none.
+    /// An option whose value is not valid.
     #[error("line {line}: option `{}` {error}", printable(.name))]
     Option {
         /// Where the value is.
@@ -170,14 +170,14 @@ const GRANTS: &str = "grants";
 /// The keys that a component might take for options, and that only the operator sets.
 pub(super) const OPERATOR_KEYS: [&str; 2] = [GRANTS, TOPICS];
 
-/// The keys of a file with their values and where these are.
+/// The keys of a file, and their values with their positions.
 type Table = BTreeMap<String, Spanned<toml::Value>>;
 
 impl RouteFile {
     /// Reads a route file.
     ///
     /// # Errors
-    /// Every mistake at once, those in paths and methods first; only the first where it is not TOML.
+    /// All mistakes at once, those in paths and methods first. If the file is not TOML, only the first one.
     pub fn parse(text: &str) -> Result<Self, Vec<RouteFileError>> {
         let mut table: Table = toml::from_str(text).map_err(|error| vec![syntax(text, &error)])?;
         let lines = table.iter().map(|(key, value)| (key.clone(), line(text, &value.span()))).collect();
@@ -195,21 +195,21 @@ impl RouteFile {
         }
     }
 
-    /// The first key that says how a handler is mounted and means nothing of a middleware, and its line.
+    /// The first key that only a handler can have, and not a middleware, with its line.
     #[must_use]
     pub fn of_handler(&self) -> Option<(&'static str, usize)> {
         let keys = [METHODS.one, METHODS.many, MIDDLEWARE, TOPICS, DECLARE];
         keys.into_iter().filter_map(|key| Some((key, self.line(key)?))).min_by_key(|(_, line)| *line)
     }
 
-    /// The line that a key's value begins on, for a mistake that is found later.
+    /// The line of a key's value, for mistakes that are found later.
     #[must_use]
     pub fn line(&self, key: &str) -> Option<usize> {
         self.lines.get(key).copied()
     }
 }
 
-/// A file as it is read, and what was wrong so far.
+/// A file while it is read, with the mistakes so far.
 struct RouteFileReader {
     lines: BTreeMap<String, usize>,
     errors: Vec<RouteFileError>,
@@ -303,7 +303,7 @@ impl RouteFileReader {
         options
     }
 
-    /// Takes a key's texts out of the table, and the line they are on.
+    /// Takes the texts of a key out of the table, with their line.
     fn texts(&mut self, table: &mut Table, keys: &Keys) -> Option<(usize, Vec<String>)> {
         let (one, many) = (table.remove(keys.one), table.remove(keys.many));
         let (key, expected, value) = match (one, many) {

@@ -1,6 +1,6 @@
-//! Who held which path, in a file, so that it is known after a restart.
+//! Stores in a file who holds which path, so that it is known after a restart.
 //!
-//! Owns the file's form. What cannot be read, or is not what this version writes, is as if it were not there.
+//! Owns the format of the file. A file that cannot be read, or has another version, counts as missing.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -20,24 +20,24 @@ use super::source::ReadError;
 #[cfg(test)]
 mod tests;
 
-/// The form of the file.
+/// The version of the format.
 const VERSION: u64 = 1;
 
 /// The largest file that is read or written, in bytes.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Where it is remembered who held which path.
+/// Where it is stored who holds which path.
 #[derive(Debug, Clone)]
-pub struct Memory {
-    /// The directory for it, which is made where it is missing.
+pub struct HolderStoreSetup {
+    /// The directory of the file. It is made if it is missing.
     pub directory: PathBuf,
-    /// Whether it is written, and not read alone.
+    /// Whether the file is written too, and not only read.
     pub writes: bool,
 }
 
-/// Why it cannot be read or written who held which path.
+/// Why the file cannot be read or written.
 #[derive(Debug, Error)]
-pub enum MemoryError {
+pub enum HolderStoreError {
     /// It cannot be read.
     #[error("who held which path is not remembered: {}: {reason}", .file.display())]
     Read {
@@ -58,17 +58,17 @@ pub enum MemoryError {
 
 /// The file of one routes directory.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct HolderStore {
     file: PathBuf,
     root: PathBuf,
-    /// What it has, as far as that is known.
+    /// What the file has, if that is known.
     written: Option<Vec<HolderRecord>>,
     writes: bool,
 }
 
-impl Store {
-    /// That of the routes directory `root`, which need not be there yet.
-    pub(super) fn new(memory: &Memory, root: &Path) -> Self {
+impl HolderStore {
+    /// The file of the routes directory `root`, which need not be there yet.
+    pub(super) fn new(memory: &HolderStoreSetup, root: &Path) -> Self {
         let real = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let digest = Sha1::digest(real.as_os_str().as_encoded_bytes());
         let name: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
@@ -76,9 +76,9 @@ impl Store {
         Self { file, root: root.to_owned(), written: None, writes: memory.writes }
     }
 
-    /// What was written last; nothing where it never was.
-    pub(super) fn read(&mut self) -> Result<Vec<HolderRecord>, MemoryError> {
-        let failed = |reason: String| MemoryError::Read { file: self.file.clone(), reason };
+    /// What was written last. Empty if there is no file.
+    pub(super) fn read(&mut self) -> Result<Vec<HolderRecord>, HolderStoreError> {
+        let failed = |reason: String| HolderStoreError::Read { file: self.file.clone(), reason };
         let bytes = match disk::read(&self.file, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(ReadError::System(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -92,16 +92,16 @@ impl Store {
         Ok(records)
     }
 
-    /// Writes who holds what, where that has changed: whole, or not at all.
-    pub(super) fn write(&mut self, mut records: Vec<HolderRecord>) -> Result<(), MemoryError> {
+    /// Writes who holds what if that has changed. The file is replaced as a whole.
+    pub(super) fn write(&mut self, mut records: Vec<HolderRecord>) -> Result<(), HolderStoreError> {
         records.sort();
         if !self.writes || self.written.as_ref() == Some(&records) {
             return Ok(());
         }
         let written = self
             .replace(&records)
-            .map_err(|error| MemoryError::Write { file: self.file.clone(), reason: error.to_string() });
-        // What failed is not tried again until something else is to be written.
+            .map_err(|error| HolderStoreError::Write { file: self.file.clone(), reason: error.to_string() });
+        // After a failure it is not tried again until something else is to be written.
         self.written = Some(records);
         written
     }
@@ -124,7 +124,7 @@ impl Store {
         write().inspect_err(|_| drop(fs::remove_file(&new)))
     }
 
-    /// What is written of one; nothing where its name is not UTF-8.
+    /// What is written of one holder. `None` if its path is not UTF-8.
     fn entry(&self, record: &HolderRecord) -> Option<Value> {
         let file = record.key.path().to_str()?;
         Some(json!({ "path": record.shape, "file": file, "methods": record.methods }))

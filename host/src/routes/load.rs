@@ -1,6 +1,6 @@
-//! From one `.wasm` of the routes directory to a [`Route`], each by itself, so that a bad one costs only itself.
+//! Loads one component: from its bytes and its route file to a [`Route`] or to middleware.
 //!
-//! Owns reading the disk. It prints nothing: what is wrong is a [`Diagnostic`]. It must not know of other routes.
+//! Each is loaded by itself, so that a bad one costs only itself. Whatever is wrong becomes a [`Diagnostic`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,26 +23,26 @@ use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, 
 use crate::options::{OptionError, OptionSource, Options, Settings, Value};
 use crate::text::printable;
 
-/// The largest files that are read.
+/// The largest files that are read, in bytes.
 const MAX_COMPONENT_BYTES: u64 = 512 * 1024 * 1024;
 const MAX_ROUTE_FILE_BYTES: u64 = 1024 * 1024;
 
 /// How long a component may take to describe itself, unless its route's `timeout` is shorter.
 const MAX_DESCRIBE: Duration = Duration::from_secs(5);
 
-/// What turns candidates into routes, from several threads at once.
+/// Loads components. Called by several threads at once.
 pub(crate) trait Load: Send + Sync {
-    /// Loads one component, with `effort`: where it compiles it may take many seconds.
+    /// Loads one component. Compiling it may take many seconds; `effort` says whether that is wanted.
     fn load(&self, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished>;
 
-    /// How many components came out of the compile cache, and how many had to be compiled.
+    /// How many components the compile cache had, and how many had to be compiled.
     fn cache_hits_and_misses(&self) -> (usize, usize);
 }
 
-/// Why it is not known what becomes of a component.
+/// Why loading a component ended without a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unfinished {
-    /// It has to be compiled, which was not wanted.
+    /// It has to be compiled, which `effort` excludes.
     Uncached,
     /// The attempt was stopped.
     Stopped,
@@ -60,50 +60,50 @@ impl From<Failure> for NotMounted {
     }
 }
 
-/// A component that was found and is not loaded.
+/// A component to be loaded.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     /// Which component it is.
     pub(crate) key: ComponentKey,
-    /// What is said beside it, or what is wrong with that.
+    /// Its route file, or what is wrong with that.
     pub(crate) route_file: Result<RouteFile, Failure>,
     fingerprint: Fingerprint,
 }
 
-/// What became of one component.
+/// The result of loading one component.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    /// What it is; none where the diagnostics say why.
-    pub(crate) part: Option<Part>,
+    /// `None` if it failed: the diagnostics say why.
+    pub(crate) component: Option<LoadedComponent>,
     /// What is wrong with it.
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// How long that holds.
-    pub(crate) standing: Permanence,
+    /// When it is worth loading it again.
+    pub(crate) retry: Retry,
 }
 
-/// What a component is of a routes directory.
+/// A loaded component.
 #[derive(Debug)]
-pub(crate) enum Part {
-    /// A route, as yet without its chain.
+pub(crate) enum LoadedComponent {
+    /// A route, without its chain.
     Route(Box<Route>),
     /// Middleware.
-    Layer(Arc<LoadedMiddleware>),
+    Middleware(Arc<LoadedMiddleware>),
 }
 
-/// Why a component is no part of it.
+/// Why a component could not be loaded.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     diagnostics: Vec<Diagnostic>,
-    standing: Permanence,
+    retry: Retry,
 }
 
-/// How long it holds what became of a component.
+/// When it is worth loading a component again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Permanence {
-    /// Until its files change.
-    Permanent,
-    /// Perhaps not for long: the system refused something, such as one more open file.
-    Transient,
+pub(crate) enum Retry {
+    /// When its files change.
+    OnChange,
+    /// At the next listing: the failure may be transient, such as too many open files.
+    AtNextScan,
 }
 
 /// Loads components into an engine.
@@ -111,7 +111,7 @@ pub(crate) enum Permanence {
 pub(crate) struct Loader {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) flags: Vec<(String, Value)>,
-    /// Which paths components may declare, where their route files do not say.
+    /// Which paths components may declare, unless their route files say.
     pub(crate) declare: Declare,
     pub(crate) engine: Engine,
 }
@@ -133,7 +133,7 @@ impl Candidate {
     }
 
     /// What it may answer, before its component is loaded.
-    pub(super) fn claim(&self) -> PendingRoute {
+    pub(super) fn pending_route(&self) -> PendingRoute {
         match &self.route_file {
             // No request is answered by it alone.
             Ok(_) if self.key.is_middleware() => PendingRoute::At(Vec::new()),
@@ -148,44 +148,44 @@ impl Candidate {
 }
 
 impl Loaded {
-    /// No route, for one reason, which lasts.
+    /// A failure that lasts until the files change.
     pub(super) fn failed(key: &ComponentKey, reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
         Failure::lasting(vec![Diagnostic::error(key, reason, remedy)]).into()
     }
 }
 
 impl From<Failure> for Loaded {
-    fn from(Failure { diagnostics, standing }: Failure) -> Self {
-        Self { part: None, diagnostics, standing }
+    fn from(Failure { diagnostics, retry }: Failure) -> Self {
+        Self { component: None, diagnostics, retry }
     }
 }
 
 impl Failure {
-    /// What is wrong with the files.
+    /// Mistakes in the files.
     fn lasting(diagnostics: Vec<Diagnostic>) -> Self {
-        Self { diagnostics, standing: Permanence::Permanent }
+        Self { diagnostics, retry: Retry::OnChange }
     }
 
     /// A file cannot be read.
     fn unread(location: &str, reason: &ReadError, remedy: &str) -> Self {
-        let standing = match reason {
-            ReadError::System(_) => Permanence::Transient,
-            ReadError::NotRegular | ReadError::TooLarge(_) => Permanence::Permanent,
+        let retry = match reason {
+            ReadError::System(_) => Retry::AtNextScan,
+            ReadError::NotRegular | ReadError::TooLarge(_) => Retry::OnChange,
         };
-        Self { diagnostics: vec![Diagnostic::error(location, reason, remedy)], standing }
+        Self { diagnostics: vec![Diagnostic::error(location, reason, remedy)], retry }
     }
 
     /// A file is written while it is read.
     fn changed(location: &str) -> Self {
         let (reason, remedy) = ("it changed while it was read", "wait: it is read again as soon as it rests");
-        Self { diagnostics: vec![Diagnostic::error(location, reason, remedy)], standing: Permanence::Transient }
+        Self { diagnostics: vec![Diagnostic::error(location, reason, remedy)], retry: Retry::AtNextScan }
     }
 
-    /// Both of them: it passes where one does.
+    /// Both failures together. Worth a retry if one of them is.
     fn and(mut self, other: Self) -> Self {
         self.diagnostics.extend(other.diagnostics);
-        let standing = if self.standing == Permanence::Transient { self.standing } else { other.standing };
-        Self { standing, ..self }
+        let retry = if self.retry == Retry::AtNextScan { self.retry } else { other.retry };
+        Self { retry, ..self }
     }
 }
 
@@ -193,7 +193,7 @@ impl Load for Loader {
     fn load(&self, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished> {
         let name = candidate.key.name();
         let loaded = match candidate.key.is_middleware() {
-            true => self.layer(candidate, name, effort),
+            true => self.middleware(candidate, name, effort),
             false => self.route(candidate, name, effort),
         };
         match loaded {
@@ -209,7 +209,7 @@ impl Load for Loader {
 }
 
 impl Loader {
-    /// What the operator says, the component being unknown: what he allows it counts for `describe` too.
+    /// The route file and the operator's settings, before the component is known. They hold for its `describe` too.
     fn operator<'c>(&self, candidate: &'c Candidate) -> Result<(&'c RouteFile, Settings), Failure> {
         let route_file = candidate.route_file.as_ref().map_err(Clone::clone)?;
         let options = Options::resolve(&self.flags, &[], &route_file.options);
@@ -225,7 +225,7 @@ impl Loader {
                 Ok(self.mount(key, route_file, name, handler))
             }
             Err(failure) => match Options::resolve(&self.flags, &[], &[]) {
-                // What is wrong with the component too is told at once.
+                // If something is wrong with the component too, both are reported at once.
                 Ok(options) => match self.handler(key, &name, &options.settings, effort) {
                     Ok(_) => Err(failure.into()),
                     Err(NotMounted::Failed(other)) => Err(failure.and(other).into()),
@@ -236,7 +236,7 @@ impl Loader {
         }
     }
 
-    /// The component itself.
+    /// Loads the component as a handler.
     fn handler(
         &self,
         key: &ComponentKey,
@@ -261,16 +261,16 @@ impl Loader {
             NotLoaded::Refused(errors) => {
                 let passes = errors.iter().any(LoadError::is_passing);
                 let diagnostics = errors.iter().map(|it| Diagnostic::error(key, it, it.remedy())).collect();
-                let standing = if passes { Permanence::Transient } else { Permanence::Permanent };
-                NotMounted::Failed(Failure { diagnostics, standing })
+                let retry = if passes { Retry::AtNextScan } else { Retry::OnChange };
+                NotMounted::Failed(Failure { diagnostics, retry })
             }
             NotLoaded::Uncached => NotMounted::Unfinished(Unfinished::Uncached),
             NotLoaded::Stopped => NotMounted::Unfinished(Unfinished::Stopped),
         })
     }
 
-    /// A middleware, whose file beside it has options alone.
-    fn layer(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, NotMounted> {
+    /// Loads the component as middleware. Its route file has options and paths only.
+    fn middleware(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, NotMounted> {
         let key = &candidate.key;
         let options = candidate.route_file.as_ref().map_err(Clone::clone).and_then(|beside| {
             if let Some((name, line)) = beside.of_handler() {
@@ -283,7 +283,7 @@ impl Loader {
             let options = options.map_err(|errors| Failure::lasting(option_errors(key, beside, &errors)))?;
             Ok((options, beside.paths.clone(), beside.grants))
         });
-        // What is wrong with both is told at once.
+        // If something is wrong with both, both are reported at once.
         let defaults = || Options::resolve_middleware(&self.flags, &[]).ok().map(|options| options.settings);
         let settings = options.as_ref().ok().map(|(options, ..)| options.settings.clone()).or_else(defaults);
         let (memory, timeout) = settings.map_or((0, MAX_DESCRIBE), |it| (it.memory, it.timeout.min(MAX_DESCRIBE)));
@@ -298,7 +298,7 @@ impl Loader {
             return Err(Failure::lasting(vec![wrong]).into());
         }
         let covers = covers(key, &paths).into();
-        let layer = Arc::new(LoadedMiddleware {
+        let middleware = Arc::new(LoadedMiddleware {
             name,
             key: key.clone(),
             options: Arc::new(options),
@@ -307,10 +307,14 @@ impl Loader {
             covers,
             component,
         });
-        Ok(Loaded { part: Some(Part::Layer(layer)), diagnostics: Vec::new(), standing: Permanence::Permanent })
+        Ok(Loaded {
+            component: Some(LoadedComponent::Middleware(middleware)),
+            diagnostics: Vec::new(),
+            retry: Retry::OnChange,
+        })
     }
 
-    /// The paths that a component may declare of those that it does, and what is told of the others.
+    /// The declared paths that the component may declare, and a warning if there are others.
     fn admit(&self, key: &ComponentKey, route_file: &RouteFile, paths: &[String]) -> (Vec<String>, Option<Diagnostic>) {
         let declare = route_file.declare.unwrap_or(self.declare);
         let is_allowed = |path: &String| declare.allows(key.directory(), path);
@@ -329,7 +333,7 @@ impl Loader {
         (admitted, Some(Diagnostic::warning(key, reason, remedy)))
     }
 
-    /// Puts together what the file's place, the component and the route file say.
+    /// Makes the route from the component's key, its declaration and its route file.
     fn mount(&self, key: &ComponentKey, route_file: &RouteFile, name: Arc<str>, handler: Handler) -> Loaded {
         let none = Declaration::default();
         let declared = handler.declaration().unwrap_or(&none);
@@ -359,7 +363,7 @@ impl Loader {
             (true, false) => (Ok(admitted), Authority::Declared),
             (true, true) => {
                 let pattern = pattern::from_tree_path(key.path());
-                (pattern.map(|pattern| vec![pattern]), Authority::Place)
+                (pattern.map(|pattern| vec![pattern]), Authority::FilePath)
             }
         };
         let patterns = patterns.map_err(|fault| wrong.push(Diagnostic::error(key, fault, fault.remedy())));
@@ -373,12 +377,12 @@ impl Loader {
         let diagnostics = diagnostics.map(|reason| Diagnostic::warning(key, reason, &remedy));
         let mut diagnostics: Vec<Diagnostic> = diagnostics.chain(outside).collect();
         diagnostics.extend(handler.has_frozen_random().then(|| frozen_random(key)));
-        // A component that is served alone has nobody beside it that could be its middleware.
+        // A component that is served alone has no middleware beside it.
         let middleware = if key.is_alone() { Vec::new() } else { route_file.middleware.clone() };
         let topics = route_file.topics.clone();
         let mount = Mount { name, patterns, methods, key: key.clone(), middleware, topics, authority };
         let route = Box::new(Route::new(mount, options, Arc::new(RouteTarget::Component(handler)), route_file.grants));
-        Loaded { part: Some(Part::Route(route)), diagnostics, standing: Permanence::Permanent }
+        Loaded { component: Some(LoadedComponent::Route(route)), diagnostics, retry: Retry::OnChange }
     }
 }
 
@@ -395,14 +399,14 @@ fn read_route_file(source: &dyn Source, key: &ComponentKey) -> Result<RouteFile,
     RouteFile::parse(&text).map_err(|errors| Failure::lasting(errors.iter().map(report).collect()))
 }
 
-/// What is wrong with a component that cannot start within its `memory`.
+/// Reports a component that cannot start within its `memory`.
 fn too_small(key: &ComponentKey, start: usize, memory: usize) -> Option<Diagnostic> {
     let reason = format!("its memories take {start} bytes when it starts, and its option `memory` is {memory}");
     let remedy = format!("raise `memory` in {}, or let the component begin with less", key.route_file());
     (start > memory).then(|| Diagnostic::error(key, reason, remedy))
 }
 
-/// Each mistake at the file that makes it.
+/// Reports mistakes in options, each at the file that has it.
 fn option_errors(key: &ComponentKey, route_file: &RouteFile, errors: &[OptionError]) -> Vec<Diagnostic> {
     let report = |mistake: &OptionError| match mistake.set_by {
         OptionSource::File => {
@@ -426,7 +430,7 @@ fn reserved_key(key: &str) -> String {
     format!("its declaration says {says}, which is not its to say")
 }
 
-/// It is served: the numbers may be none that have to differ.
+/// The route is served nevertheless: its random numbers may not matter.
 fn frozen_random(key: &ComponentKey) -> Diagnostic {
     let reason = "its JavaScript calls `Math.random`, which returns the same numbers in every instance: QuickJS has drawn \
                   them when it was built";
@@ -443,7 +447,7 @@ mod tests {
     use crate::routes::disk::Disk;
 
     #[test]
-    fn a_route_file_that_changes_between_its_look_and_its_reading_is_not_believed() -> io::Result<()> {
+    fn a_route_file_that_changes_while_it_is_read_is_not_believed() -> io::Result<()> {
         let directory = tempfile::tempdir()?;
         let (source, key) =
             (Disk::new(directory.path()), ComponentKey::in_directory(directory.path(), Path::new("a.wasm")));
@@ -454,7 +458,7 @@ mod tests {
         assert!(Candidate::read(&source, key.clone(), fingerprint).route_file.is_ok());
         fs::write(&route_file, "")?;
         let failure = Candidate::read(&source, key, fingerprint).route_file.err();
-        assert_eq!(failure.map(|failure| failure.standing), Some(Permanence::Transient));
+        assert_eq!(failure.map(|failure| failure.retry), Some(Retry::AtNextScan));
         Ok(())
     }
 }

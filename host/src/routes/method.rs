@@ -1,6 +1,4 @@
-//! The methods of routes: which may be declared, what a declaration covers, and the `Allow` field that says so.
-//!
-//! It must not know of paths.
+//! The methods of routes: which may be declared, what a declaration covers, and the value of `Allow`.
 
 use crate::http::grammar::is_token;
 
@@ -31,7 +29,7 @@ pub enum MethodError {
         /// The one that was meant.
         standard: &'static str,
     },
-    /// CONNECT asks for a tunnel and TRACE for the request's own bytes: neither is a handler's to answer.
+    /// CONNECT asks for a tunnel and TRACE for the request itself: no handler answers them.
     #[error("method `{method}` is never passed to a handler; expected another")]
     Refused {
         /// The method, as declared.
@@ -75,13 +73,13 @@ pub(super) fn covers(methods: &[String], method: &str) -> bool {
     }
 }
 
-/// A method that two declarations both cover.
+/// A method that both declarations cover, if there is one.
 pub(super) fn overlap<'m>(one: &'m [String], other: &'m [String]) -> Option<&'m str> {
     let declared = one.iter().chain(other).map(String::as_str);
     STANDARD.into_iter().chain(declared).find(|method| covers(one, method) && covers(other, method))
 }
 
-/// The value of `Allow` where `declarations` are answered: the standard methods first, OPTIONS always.
+/// The value of `Allow` for routes with these declarations: the standard methods first, OPTIONS always.
 pub(super) fn allow<'m>(declarations: impl Iterator<Item = &'m [String]> + Clone) -> String {
     let covered = |method: &&str| *method == "OPTIONS" || declarations.clone().any(|methods| covers(methods, method));
     let mut others: Vec<&str> = extensions(declarations.clone()).collect();

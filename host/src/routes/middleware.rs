@@ -1,6 +1,4 @@
-//! Middleware of a routes directory: a loaded component at its place, and the chain of them that a route has.
-//!
-//! Owns which files are middleware and which of them are a route's. It reads no disk.
+//! Loaded middleware, and the rules for which of it is in the chain of a route.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,13 +14,13 @@ use crate::options::Options;
 #[cfg(test)]
 mod tests;
 
-/// The most names that a route asks for.
+/// The most names of middleware in one route file.
 pub const MAX_NAMES: usize = 16;
 
 /// A middleware, loaded.
 #[derive(Debug)]
 pub struct LoadedMiddleware {
-    /// Its name in logs and reports: its place without the extension, as in `api/_auth`.
+    /// Its name in logs and reports: its path in the tree without the extension, as in `api/_auth`.
     pub name: Arc<str>,
     /// Which component it is.
     pub key: ComponentKey,
@@ -30,9 +28,9 @@ pub struct LoadedMiddleware {
     pub options: Arc<Options>,
     /// What it may reach.
     pub grants: Grants,
-    /// The path patterns that its file says it guards, checked.
+    /// The path patterns that its route file says it guards, checked.
     pub paths: Vec<String>,
-    /// All that it guards by its path.
+    /// All paths that it guards, those of its directory included.
     pub covers: Arc<[Cover]>,
     /// The component.
     pub component: Middleware,
@@ -42,9 +40,9 @@ pub struct LoadedMiddleware {
 #[derive(Debug, Clone)]
 pub struct ChainLink {
     /// The middleware.
-    pub layer: Arc<LoadedMiddleware>,
-    /// The paths of the route that it is for; none where it is for all of them.
-    pub(super) only: Option<Arc<[Cover]>>,
+    pub middleware: Arc<LoadedMiddleware>,
+    /// The paths of the route that it is for. `None`: all of them.
+    pub(super) covers: Option<Arc<[Cover]>>,
 }
 
 impl LoadedMiddleware {
@@ -64,25 +62,25 @@ impl LoadedMiddleware {
 }
 
 impl ChainLink {
-    /// Whether it is for some paths of the route alone.
+    /// Whether it is for some paths of the route only.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        self.only.is_some()
+        self.covers.is_some()
     }
 
-    /// Whether it is for a path, as it was sent.
+    /// Whether it is for a path. The path is as the client sent it.
     #[must_use]
     pub fn is_for(&self, path: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| pattern_cover::covers(only, path))
+        self.covers.as_ref().is_none_or(|only| pattern_cover::covers(only, path))
     }
 
     /// Whether it is the same middleware, for the same paths.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.layer, &other.layer) && self.only == other.only
+        Arc::ptr_eq(&self.middleware, &other.middleware) && self.covers == other.covers
     }
 }
 
-/// What a middleware guards by its path: `paths`, which its file says, and for that of a directory what lies below the
+/// The paths that a middleware guards: `paths`, which its route file has, and for the middleware of a directory all below the
 /// directory's path.
 pub(super) fn covers(key: &ComponentKey, paths: &[String]) -> Vec<Cover> {
     let is_of_directory = key.role() == ComponentRole::DirectoryMiddleware && !key.is_alone();
@@ -118,7 +116,7 @@ impl<L> MiddlewareLookup<L> {
     }
 }
 
-/// Why a route has no chain. To serve it with less would be to serve it without what guards it.
+/// Why a route has no chain. It is not served with a part of it, which would be without its guard.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum ChainError {
     /// A middleware is being loaded. With its location.

@@ -1,7 +1,7 @@
-//! Path patterns: what a file's place in the routes directory means, and which declared patterns are good.
+//! Path patterns: their rules, and the pattern that follows from a component's path in the tree of routes.
 //!
 //! A pattern is written in plain characters and compared with the percent-decoded path. `{id}` captures one segment or
-//! a part of one, `{*rest}` the rest of the path. It must not know of files' contents, methods or other routes.
+//! a part of one, `{*rest}` the rest of the path.
 
 use std::path::{Component, Path};
 
@@ -16,7 +16,7 @@ pub const MAX_PATTERN_BYTES: usize = 1024;
 /// The most patterns that a route declares.
 pub const MAX_PATTERNS: usize = 64;
 
-/// Why a pattern, or the place of a file, is no good.
+/// Why a pattern, or the name of a file, is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// It does not begin with `/`.
@@ -143,7 +143,7 @@ fn push_segment(pattern: &mut String, name: &str) -> Result<(), PatternError> {
     Ok(())
 }
 
-/// What a pattern matches, without the names of its captures: two patterns of one shape match the same paths.
+/// A pattern without the names of its captures. Two patterns of one shape match the same paths.
 pub(super) fn shape(pattern: &str) -> String {
     let mut shape = String::with_capacity(pattern.len());
     let mut is_name = false;
@@ -163,7 +163,7 @@ pub(super) fn shape(pattern: &str) -> String {
 /// Checks the patterns that a route declares.
 ///
 /// # Errors
-/// The first that is no good.
+/// The first one that is not valid.
 pub fn check_all(patterns: &[String]) -> Result<(), PatternError> {
     if patterns.len() > MAX_PATTERNS {
         return Err(PatternError::TooMany);
@@ -174,7 +174,7 @@ pub fn check_all(patterns: &[String]) -> Result<(), PatternError> {
 /// Checks a pattern: `/hello`, `/page/{id}`, `/files/{*rest}`.
 ///
 /// # Errors
-/// Whatever makes it no good, or no pattern at all.
+/// The first rule that it breaks.
 pub fn check(pattern: &str) -> Result<(), PatternError> {
     if !pattern.starts_with('/') {
         return Err(PatternError::NoSlash);
@@ -209,7 +209,7 @@ fn has_encoded(pattern: &str) -> bool {
     pattern.as_bytes().windows(3).any(|octets| octets[0] == b'%' && octets[1..].iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Checks the names of a pattern's captures; that they are distinct, too.
+/// Checks that the names of a pattern's captures are valid and distinct.
 fn check_captures(pattern: &str) -> Result<(), PatternError> {
     let mut names = Vec::new();
     let mut rest = pattern;

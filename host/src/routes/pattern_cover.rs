@@ -1,7 +1,7 @@
-//! The paths that a middleware guards, whatever file answers there.
+//! The paths that a middleware guards, whatever route answers there.
 //!
-//! A covered path is so with and without a slash at its end, and `/account/{*rest}` covers `/account` too: where there is
-//! doubt a guard is asked.
+//! A path is covered with and without a slash at its end, and `/account/{*rest}` covers `/account` too: in doubt the guard
+//! is called.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub struct Cover {
     below: bool,
 }
 
-/// How much of what a pattern matches is covered.
+/// How many of the paths that a pattern matches are covered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Extent {
     None,
@@ -29,7 +29,7 @@ pub(super) enum Extent {
 }
 
 impl Cover {
-    /// That of a pattern.
+    /// The paths that a pattern matches.
     pub(super) fn new(pattern: &str) -> Self {
         let (mut segments, mut below) = (segments(pattern), false);
         match segments.last() {
@@ -63,7 +63,7 @@ impl Cover {
         reaches && self.segments.iter().zip(pieces).all(|(segment, piece)| is_within(segment, piece))
     }
 
-    /// How much of what a pattern matches is covered.
+    /// How many of the paths that a pattern matches are covered.
     pub(super) fn of(&self, pattern: &str) -> Extent {
         let mut matched = segments(pattern);
         if matched.last() == Some(&Segment::Literal(String::new())) {
@@ -73,9 +73,9 @@ impl Cover {
         let mut matched = matched.iter();
         for segment in &self.segments {
             extent = extent.min(match matched.next() {
-                // Nothing of it is as long.
+                // No path that it matches is as long.
                 None => Extent::None,
-                // It goes on with whatever comes.
+                // It matches anything from here on.
                 Some(Segment::Rest { .. }) => return extent.min(Extent::Some),
                 Some(Segment::Literal(text)) if is_within(segment, text) => Extent::All,
                 Some(Segment::Literal(_)) => Extent::None,
@@ -89,7 +89,7 @@ impl Cover {
     }
 }
 
-/// Whether a piece of a path is what a segment says.
+/// Whether a segment matches a piece of a path.
 fn is_within(segment: &Segment, piece: &str) -> bool {
     match segment {
         Segment::Literal(text) => text == piece,
@@ -98,7 +98,7 @@ fn is_within(segment: &Segment, piece: &str) -> bool {
     }
 }
 
-/// How much of what a capture of a pattern matches is what a segment says.
+/// How many of the pieces that a capture matches are matched by a segment.
 fn of_capture(segment: &Segment, prefix: &str, suffix: &str) -> Extent {
     let is_all = match segment {
         Segment::Literal(text) => {
@@ -112,7 +112,7 @@ fn of_capture(segment: &Segment, prefix: &str, suffix: &str) -> Extent {
     if is_all { Extent::All } else { Extent::Some }
 }
 
-/// Whether one of several covers a path as it was sent. One that is not properly encoded is covered by all.
+/// Whether one of several covers a path, which is as the client sent it. A path that is not properly encoded is covered by all.
 pub(super) fn covers(covers: &[Cover], path: &str) -> bool {
     comparable(path).map_or(true, |path| covers.iter().any(|cover| cover.covers(&path)))
 }

@@ -1,7 +1,5 @@
-//! Routes that are still being loaded: which requests they may answer, as far as that is known before they describe
-//! themselves.
-//!
-//! It must not know how routes are loaded, nor how a request waits.
+//! Routes that are being loaded: which requests they may answer, as far as that is known before the component describes
+//! itself.
 
 use std::collections::BTreeMap;
 
@@ -12,32 +10,33 @@ use super::table::Lookup;
 #[cfg(test)]
 mod tests;
 
-/// What is known of one route before its component is loaded.
+/// What one route may answer, before its component is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PendingRoute {
-    /// The operator has set its patterns: it answers at no other.
+    /// The operator has set its patterns. It answers at no other.
     At(Vec<String>),
-    /// It answers at its file's place, if that makes a pattern, unless the component declares paths: any may be its.
+    /// The component may declare any path. If it declares none, the route answers at this pattern, which follows from its path
+    /// in the tree.
     Anywhere(Option<String>),
 }
 
-/// What all of them may answer.
+/// What all pending routes may answer.
 #[derive(Debug)]
 pub(super) struct PendingPatterns {
-    /// The patterns of the loaded ones too, since the most specific of all is what answers.
+    /// With the patterns of loaded routes, since the most specific of all answers.
     patterns: Matcher<Known>,
-    anywhere: bool,
+    any_path: bool,
 }
 
-/// Which routes are known to have a pattern.
+/// Which routes have a pattern.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
     loaded: bool,
-    awaited: bool,
+    pending: bool,
 }
 
 impl PendingPatterns {
-    /// None where nothing is awaited. The loaded patterns are given by their shapes.
+    /// `None` if no route is pending. `loaded` are the shapes of the loaded patterns.
     pub(super) fn new<'p>(loaded: impl Iterator<Item = &'p String>, claims: Vec<PendingRoute>) -> Option<Self> {
         if claims.is_empty() {
             return None;
@@ -46,36 +45,36 @@ impl PendingPatterns {
         for shape in loaded {
             known.entry(shape.clone()).or_default().loaded = true;
         }
-        let mut anywhere = false;
+        let mut any_path = false;
         for claim in claims {
             let patterns = match claim {
                 PendingRoute::At(patterns) => patterns,
-                PendingRoute::Anywhere(place) => {
-                    anywhere = true;
-                    place.into_iter().collect()
+                PendingRoute::Anywhere(pattern) => {
+                    any_path = true;
+                    pattern.into_iter().collect()
                 }
             };
-            patterns.iter().for_each(|pattern| known.entry(shape(pattern)).or_default().awaited = true);
+            patterns.iter().for_each(|pattern| known.entry(shape(pattern)).or_default().pending = true);
         }
         let mut patterns = Matcher::new();
         known.into_iter().for_each(|(shape, known)| patterns.insert(&shape, known));
-        Some(Self { patterns, anywhere })
+        Some(Self { patterns, any_path })
     }
 
-    /// Whether what the loaded routes say of a comparable path may be said otherwise once all are loaded. A route that
-    /// has the very path, without captures, is final: nothing is more specific.
+    /// Whether the result of a lookup among the loaded routes may change once all are loaded. A route whose pattern is the path
+    /// itself, without captures, is final: nothing is more specific.
     pub(super) fn may_change(&self, lookup: &Lookup<'_>, path: &str) -> bool {
         let known = || self.patterns.find(path).map(|(known, _)| *known).unwrap_or_default();
         match lookup {
             Lookup::Found { .. } => {
-                let Known { loaded, awaited } = known();
+                let Known { loaded, pending } = known();
                 let exact = || self.patterns.find(path).is_some_and(|(_, captured)| captured.is_empty());
-                (awaited && !loaded) || (self.anywhere && !exact())
+                (pending && !loaded) || (self.any_path && !exact())
             }
             Lookup::NotFound | Lookup::MethodNotAllowed { .. } | Lookup::Options { .. } | Lookup::NotImplemented => {
-                self.anywhere || known().awaited
+                self.any_path || known().pending
             }
-            Lookup::BadPath | Lookup::Awaited => false,
+            Lookup::BadPath | Lookup::Pending => false,
         }
     }
 }

@@ -1,27 +1,25 @@
-//! The segments of a path pattern.
-//!
-//! A pattern is checked by then; what is none is taken as plain characters.
+//! The segments of a path pattern that was checked.
 
 use super::path::comparable_pattern;
 
-/// What a pattern says of one segment of a path, in the form that paths are compared in.
+/// One segment of a pattern, in its comparable form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Segment {
-    /// These very characters.
+    /// Exactly these characters.
     Literal(String),
-    /// One character at least between a prefix and a suffix, which may be empty.
+    /// At least one character between a prefix and a suffix, which may be empty.
     Capture { prefix: String, suffix: String },
-    /// One character at least behind a prefix, up to the end of the path.
+    /// At least one character after a prefix, up to the end of the path.
     Rest { prefix: String },
 }
 
-/// The segments of a pattern, or of its shape. The pattern `/` has one, which is empty.
+/// The segments of a pattern or a shape. The pattern `/` has one, which is empty.
 pub(super) fn segments(pattern: &str) -> Vec<Segment> {
     let comparable = comparable_pattern(pattern);
     comparable.strip_prefix('/').unwrap_or(&comparable).split('/').map(Segment::new).collect()
 }
 
-/// The names of a pattern's captures, in its order.
+/// The names of a pattern's captures, in order.
 pub(super) fn capture_names(pattern: &str) -> Vec<String> {
     let pieces = pattern.split('{').skip(1).filter_map(|piece| piece.split_once('}'));
     pieces.map(|(name, _)| name.strip_prefix('*').unwrap_or(name).to_owned()).collect()
@@ -42,7 +40,7 @@ impl Segment {
     }
 }
 
-/// What a capture between `prefix` and `suffix` takes of a segment: never nothing.
+/// What a capture between `prefix` and `suffix` takes of a segment. `None` if that would be nothing.
 pub(super) fn captured<'s>(segment: &'s str, prefix: &str, suffix: &str) -> Option<&'s str> {
     let captured = segment.strip_prefix(prefix)?.strip_suffix(suffix)?;
     (!captured.is_empty()).then_some(captured)

@@ -1,11 +1,10 @@
-//! All routes of a server at one time, and which of them answers a request.
-//!
-//! It must not know how routes are loaded, nor do any work per request that could be done once.
+//! All routes of a server at one time, and which of them answers a request. Whatever can be computed once is computed when
+//! the table is built.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::conflict::settle;
+use super::conflict::resolve;
 use super::holders::Holders;
 use super::matcher::Matcher;
 use super::method::{self, STANDARD};
@@ -23,13 +22,13 @@ pub(super) mod tests;
 pub struct RouteTable {
     endpoints: Matcher<Endpoint>,
     mounted: Vec<MountedRoute>,
-    /// The methods that some route declares and that are not standard.
+    /// The methods that some route declares and that are not standard ones.
     extensions: Vec<String>,
     allow: String,
-    /// What may answer once it is loaded; none in a table that is complete.
-    awaited: Option<PendingPatterns>,
-    /// Whether some route waits for a claim to lapse.
-    waits: bool,
+    /// What may answer once it is loaded. `None` if the table is complete.
+    pending: Option<PendingPatterns>,
+    /// Whether some route waits until a claim of another expires.
+    waits_for_claim: bool,
 }
 
 /// A route of a table.
@@ -37,11 +36,11 @@ pub struct RouteTable {
 pub struct MountedRoute {
     /// The route.
     pub route: Arc<Route>,
-    /// Its patterns that no other route claims too: there is at least one.
+    /// Its patterns that it won, at least one.
     pub patterns: Vec<String>,
 }
 
-/// What a lookup found.
+/// The result of a lookup.
 #[derive(Debug)]
 pub enum Lookup<'t> {
     /// The route that answers.
@@ -51,37 +50,37 @@ pub enum Lookup<'t> {
         /// What its pattern captured.
         params: Params,
     },
-    /// There is a route at this path, for other methods: 405.
+    /// The routes at this path take other methods: 405.
     MethodNotAllowed {
         /// The value of `Allow`.
         allow: &'t str,
-        /// The first of the routes there, by file: its chain sees the answer.
+        /// The first of these routes: its chain sees the host's response.
         first: &'t Arc<Route>,
     },
-    /// An OPTIONS request that no route at this path declares: the host answers it.
+    /// An OPTIONS request for routes that do not declare the method: the host answers it.
     Options {
         /// The value of `Allow`.
         allow: &'t str,
-        /// The first of the routes there, by file: its chain sees the answer.
+        /// The first of these routes: its chain sees the host's response.
         first: &'t Arc<Route>,
     },
-    /// No route knows the method, nor does the standard: 501.
+    /// The method is not standard, and no route has it: 501.
     NotImplemented,
     /// There is no route at this path: 404.
     NotFound,
     /// The path is not properly encoded text: 400.
     BadPath,
-    /// What answers cannot be told: a route that may is still being loaded.
-    Awaited,
+    /// Not known yet: a route that may answer is still being loaded.
+    Pending,
 }
 
-/// The captured pieces of a path by name, percent-decoded, in the order of the pattern.
+/// What the pattern captured: names and percent-decoded values, in the order of the pattern.
 pub type Params = Vec<(String, String)>;
 
-/// The routes at patterns of one shape. No two of them take the same method.
+/// The routes at patterns of one shape. No two of them have a method in common.
 #[derive(Debug)]
 struct Endpoint {
-    /// Each with the names of what its pattern captures.
+    /// Each with the names of its captures.
     routes: Vec<(Arc<Route>, Vec<String>)>,
     /// The value of `Allow`.
     allow: String,
@@ -96,8 +95,8 @@ impl RouteTable {
             mounted: Vec::new(),
             extensions: Vec::new(),
             allow: method::allow(std::iter::empty()),
-            awaited: None,
-            waits: false,
+            pending: None,
+            waits_for_claim: false,
         }
     }
 
@@ -106,7 +105,7 @@ impl RouteTable {
     /// the table. `claims` are those of routes that are still being loaded.
     pub fn build(mut routes: Vec<Arc<Route>>, claims: Vec<PendingRoute>, holders: &Holders) -> (Self, Vec<Diagnostic>) {
         routes.sort_by(|one, other| one.mount.key.cmp(&other.mount.key));
-        let settled = settle(&routes, holders);
+        let settled = resolve(&routes, holders);
         let held: BTreeSet<(usize, &str)> =
             settled.claims.values().flatten().map(|claim| (claim.index, claim.pattern.as_str())).collect();
         let mounted = |(index, route): (usize, &Arc<Route>)| {
@@ -124,8 +123,8 @@ impl RouteTable {
             endpoints,
             extensions: method::extensions(declarations(mounted_routes(&mounted))).map(str::to_owned).collect(),
             allow: method::allow(declarations(mounted_routes(&mounted))),
-            awaited: PendingPatterns::new(settled.claims.keys(), claims),
-            waits: settled.waits,
+            pending: PendingPatterns::new(settled.claims.keys(), claims),
+            waits_for_claim: settled.waits_for_claim,
             mounted,
         };
         (table, settled.diagnostics)
@@ -133,13 +132,12 @@ impl RouteTable {
 
     /// Finds what answers a request: `path` as it was sent, ASCII and percent-encoded, without its query.
     ///
-    /// A slash at the end is a part of the path as any other. Nothing is allocated where nothing is captured and the path
-    /// has no `%`.
+    /// A slash at the end counts. Without captures and `%` nothing is allocated.
     pub fn lookup(&self, method: &str, path: &str) -> Lookup<'_> {
         let Ok(path) = comparable(path) else { return Lookup::BadPath };
         let lookup = self.lookup_loaded(method, &path);
-        match &self.awaited {
-            Some(awaited) if awaited.may_change(&lookup, &path) => Lookup::Awaited,
+        match &self.pending {
+            Some(pending) if pending.may_change(&lookup, &path) => Lookup::Pending,
             Some(_) | None => lookup,
         }
     }
@@ -170,7 +168,7 @@ impl RouteTable {
         &self.mounted
     }
 
-    /// Whether it has the very routes that another has, at the same patterns.
+    /// Whether another table has the same routes at the same patterns.
     pub(super) fn has_routes_of(&self, other: &Self) -> bool {
         let same = |(one, other): (&MountedRoute, &MountedRoute)| {
             Arc::ptr_eq(&one.route, &other.route) && one.patterns == other.patterns
@@ -178,14 +176,14 @@ impl RouteTable {
         self.mounted.len() == other.mounted.len() && self.mounted.iter().zip(&other.mounted).all(same)
     }
 
-    /// Whether some route would be at more of its patterns if the claim of a file that is gone had lapsed.
-    pub(super) fn waits(&self) -> bool {
-        self.waits
+    /// Whether some route would have more of its patterns if the claim of a missing component had expired.
+    pub(super) fn waits_for_claim(&self) -> bool {
+        self.waits_for_claim
     }
 
-    /// Whether no route is being loaded that is not in it.
+    /// Whether it lacks no route that is being loaded.
     pub fn is_complete(&self) -> bool {
-        self.awaited.is_none()
+        self.pending.is_none()
     }
 }
 

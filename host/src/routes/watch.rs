@@ -1,7 +1,7 @@
-//! Watches the directories of a routes directory for changes.
+//! Watches a tree of directories for changes.
 //!
-//! Owns which events are changes: reading is none. Each directory is watched by itself, so that of each it is known
-//! whether the system tells of its changes, also of one that comes later.
+//! Owns which events are changes: reading is not one. Each directory is watched by itself, so that it is known of each one
+//! whether the system reports its changes, also if it is added later.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -27,7 +27,7 @@ pub struct WatchError {
     reason: notify::Error,
 }
 
-/// Watches directories until dropped. `W` is [`RecommendedWatcher`] but in tests of what needs none.
+/// Watches directories until it is dropped. `W` is [`RecommendedWatcher`] except in tests.
 #[derive(Debug)]
 pub(super) struct Watcher<W = RecommendedWatcher> {
     /// The directory, for reports.
@@ -36,15 +36,15 @@ pub(super) struct Watcher<W = RecommendedWatcher> {
     is_reported: Arc<AtomicBool>,
     /// Whether the system has reported a failure: then it does not report all changes.
     failed: Arc<AtomicBool>,
-    /// What is watched, and which directory each path led to when that began.
+    /// The paths that are watched, and which directory each one led to at that time.
     watched: BTreeMap<PathBuf, DirectoryIdentity>,
     watcher: W,
 }
 
-/// What became of an attempt to watch all directories.
+/// The result of watching all directories.
 #[derive(Debug)]
 pub(crate) struct WatchUpdate {
-    /// Whether there were others than before: what came into them meanwhile was told to nobody.
+    /// Whether directories were added. Changes in them until now were not reported.
     pub(super) added: bool,
     /// Why some of them are not watched.
     pub(super) failed: Option<WatchError>,
@@ -94,8 +94,8 @@ impl<W: notify::Watcher + Debug + Send> ChangeWatcher for Watcher<W> {
 }
 
 impl<W: notify::Watcher> Watcher<W> {
-    /// Watches these directories, of those below `root`, and no others. What is watched already, and is the directory
-    /// that it was, stays so; where one cannot be, others still are.
+    /// Watches these directories and no others. Those that are watched already, and still are the same directory, stay so. If
+    /// one cannot be watched, the others are.
     fn watch(&mut self, directories: &[PathBuf]) -> WatchUpdate {
         let now: BTreeMap<&PathBuf, DirectoryIdentity> =
             directories.iter().filter_map(|path| Some((path, DirectoryIdentity::at(path)?))).collect();
@@ -104,9 +104,9 @@ impl<W: notify::Watcher> Watcher<W> {
             stale.map(|(path, identity)| (path.clone(), *identity)).collect();
         for (path, identity) in stale {
             self.watched.remove(&path);
-            // It may be gone, and then nothing is watched there.
+            // It fails if the directory was removed: then nothing is watched there.
             let _ = self.watcher.unwatch(&path);
-            // Paths that lead to one directory have one watch.
+            // Paths that lead to the same directory share a watch.
             self.watched.retain(|_, other| *other != identity);
         }
         let mut update = WatchUpdate { added: false, failed: None };
@@ -119,7 +119,7 @@ impl<W: notify::Watcher> Watcher<W> {
                     self.watched.insert(path.clone(), identity);
                     update.added = true;
                 }
-                // It is gone since it was found, which is told of the one that it was in.
+                // It was removed since it was found: the watch of its parent reports that.
                 Err(_) if DirectoryIdentity::at(path) != Some(identity) => update.added = true,
                 Err(reason) => {
                     update.failed.get_or_insert(WatchError { directory: self.root.display().to_string(), reason });
@@ -130,7 +130,7 @@ impl<W: notify::Watcher> Watcher<W> {
     }
 }
 
-/// What the host does itself, opening and reading, must not make it look again. That events were lost is a change.
+/// Whether an event is a change. The host itself opens and reads files: that is not one. Lost events are.
 fn is_change(event: &Event) -> bool {
     match event.kind {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),

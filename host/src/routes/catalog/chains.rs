@@ -1,7 +1,7 @@
-//! Routes and their chains: which version of a route serves behind which middleware.
+//! Which version of a route serves behind which middleware.
 //!
-//! Owns that no route serves without middleware that is meant for it: where its chain cannot be had, it serves as it did
-//! before, or not at all.
+//! Ensures that no route serves without the middleware that is meant for it. If its chain is not complete, the route serves
+//! as it did before, or not at all.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,50 +17,50 @@ use crate::routes::pending::PendingRoute;
 use crate::routes::route::Route;
 use crate::text::printable;
 
-/// The most routes that are named where many are affected.
+/// The most routes or files that one message names.
 const MAX_NAMED_FILES: usize = 5;
 
-/// How many middleware files that are gone, and that nothing is behind, are kept at most.
+/// The most removed middleware without routes that is remembered.
 const MAX_IDLE: usize = 100;
 
 /// A route with its chain.
 #[derive(Debug)]
 pub(super) struct ChainedRoute {
-    /// What it was made of: the route without its chain.
-    of: Arc<Route>,
-    /// What serves.
+    /// The route without its chain.
+    unchained: Arc<Route>,
+    /// The route with its chain, which serves.
     pub(super) route: Arc<Route>,
 }
 
-/// A chain, and what is told of it.
+/// The chain of a route.
 struct Chained {
     links: Vec<ChainLink>,
-    /// The middleware that the files no longer ask for.
+    /// Middleware in the chain that the files no longer ask for.
     kept: Vec<ComponentKey>,
 }
 
 impl ChainedRoute {
-    fn new(of: &Arc<Route>, chain: Vec<ChainLink>) -> Self {
-        let route = if chain.is_empty() { of.clone() } else { Arc::new(of.behind(chain)) };
-        Self { of: of.clone(), route }
+    fn new(unchained: &Arc<Route>, chain: Vec<ChainLink>) -> Self {
+        let route = if chain.is_empty() { unchained.clone() } else { Arc::new(unchained.behind(chain)) };
+        Self { unchained: unchained.clone(), route }
     }
 
-    fn is(&self, of: &Arc<Route>, chain: &[ChainLink]) -> bool {
+    fn is(&self, unchained: &Arc<Route>, chain: &[ChainLink]) -> bool {
         let same = |(one, other): (&ChainLink, &ChainLink)| one.is(other);
         let same_chain = self.route.chain.len() == chain.len() && self.route.chain.iter().zip(chain).all(same);
-        Arc::ptr_eq(&self.of, of) && same_chain
+        Arc::ptr_eq(&self.unchained, unchained) && same_chain
     }
 }
 
 impl Catalog {
-    /// Mounts each loaded route behind its chain. What waits for middleware claims its patterns; what cannot have its
-    /// chain is told, and what has one that its files do not ask for any more.
+    /// Puts each loaded route behind its chain. Returns the routes that wait for middleware, and reports routes whose chain is
+    /// not complete, or has middleware that their files no longer ask for.
     pub(super) fn mount(&mut self) -> (Vec<PendingRoute>, Vec<Diagnostic>) {
         for (key, _) in self.entries.iter().filter(|(_, entry)| entry.route.is_some() && entry.is_confirmed()) {
             self.guards.forget(key);
         }
         let covering = self.covering();
-        let (mut claims, mut diagnostics, mut mounted) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut claims, mut diagnostics, mut chained) = (Vec::new(), Vec::new(), Vec::new());
         for (key, entry) in &self.entries {
             let Some(route) = &entry.route else { continue };
             match self.chain(key, route, &covering) {
@@ -68,14 +68,14 @@ impl Catalog {
                     if !kept.is_empty() {
                         diagnostics.push(still_behind(key, &kept));
                     }
-                    if entry.mounted.as_ref().is_none_or(|mounted| !mounted.is(route, &links)) {
-                        mounted.push((key.clone(), ChainedRoute::new(route, links)));
+                    if entry.chained.as_ref().is_none_or(|chained| !chained.is(route, &links)) {
+                        chained.push((key.clone(), ChainedRoute::new(route, links)));
                     }
                 }
-                Err(ChainError::Pending(_)) if entry.mounted.is_some() => {}
+                Err(ChainError::Pending(_)) if entry.chained.is_some() => {}
                 Err(ChainError::Pending(_)) => claims.push(PendingRoute::At(route.mount.patterns.clone())),
                 Err(fault @ (ChainError::Broken(_) | ChainError::Missing(_))) => {
-                    let result = match entry.mounted {
+                    let result = match entry.chained {
                         Some(_) => "the version before it still serves",
                         None => "the route is not served without it",
                     };
@@ -84,27 +84,27 @@ impl Catalog {
                 }
             }
         }
-        for (key, mounted) in mounted {
+        for (key, chained) in chained {
             if let Some(entry) = self.entries.get_mut(&key) {
-                entry.mounted = Some(mounted);
+                entry.chained = Some(chained);
             }
         }
         diagnostics.extend(self.missing());
         (claims, diagnostics)
     }
 
-    /// What guards by its path.
+    /// The middleware that guards paths, with those.
     fn covering(&self) -> Vec<(ComponentKey, Arc<[Cover]>)> {
-        let layers = self.entries.iter().filter(|(key, _)| key.is_middleware());
-        let covering = layers.map(|(key, entry)| match &entry.layer {
-            Some(layer) => (key.clone(), layer.covers.clone()),
+        let middleware = self.entries.iter().filter(|(key, _)| key.is_middleware());
+        let covering = middleware.map(|(key, entry)| match &entry.middleware {
+            Some(middleware) => (key.clone(), middleware.covers.clone()),
             None => (key.clone(), entry.covers.clone()),
         });
         covering.filter(|(_, covers)| !covers.is_empty()).collect()
     }
 
-    /// The chain of a route: what its files ask for, what guards its paths, and what its files or those of another in
-    /// its place once asked for.
+    /// The chain of a route: the middleware that its files ask for, that guards its paths, and that was before its requests
+    /// until now.
     fn chain(
         &self,
         key: &ComponentKey,
@@ -113,74 +113,75 @@ impl Catalog {
     ) -> Result<Chained, ChainError> {
         let named = &route.mount.middleware;
         let names = self.guards.names(key, named);
-        let layers = chain(key, &names, |path| self.layer(path))?;
-        let keys: Vec<ComponentKey> = layers.iter().map(|layer| layer.key.clone()).collect();
-        let mut links: Vec<ChainLink> = layers.into_iter().map(|layer| ChainLink { layer, only: None }).collect();
+        let found = chain(key, &names, |path| self.middleware(path))?;
+        let keys: Vec<ComponentKey> = found.iter().map(|middleware| middleware.key.clone()).collect();
+        let mut links: Vec<ChainLink> =
+            found.into_iter().map(|middleware| ChainLink { middleware, covers: None }).collect();
         let is_one_of = |key: &ComponentKey, names: &[String]| names.iter().any(|name| key.is_middleware_named(name));
         let lost = keys.iter().filter(|key| is_one_of(key, &names) && !is_one_of(key, named));
         let mut kept: Vec<ComponentKey> = lost.cloned().collect();
         let of_directories = keys.iter().take_while(|key| key.role() == ComponentRole::DirectoryMiddleware).count();
         let mut covered = Vec::new();
-        let is_elsewhere = |(layer, covers): &(ComponentKey, Arc<[Cover]>)| {
+        let is_elsewhere = |(middleware, covers): &(ComponentKey, Arc<[Cover]>)| {
             let is_same = |(other, others): &&(ComponentKey, Arc<[Cover]>)| {
-                self.is_moved(layer, other) && covers.iter().all(|cover| others.contains(cover))
+                self.is_moved(middleware, other) && covers.iter().all(|cover| others.contains(cover))
             };
             covering.iter().any(|other| is_same(&other))
         };
-        for (layer, covers) in covering.iter().filter(|it| !keys.contains(&it.0) && !is_elsewhere(it)) {
+        for (middleware, covers) in covering.iter().filter(|it| !keys.contains(&it.0) && !is_elsewhere(it)) {
             let only = match extent(covers, &route.mount.patterns) {
                 Extent::None => continue,
                 Extent::Some => Some(covers.clone()),
                 Extent::All => None,
             };
-            covered.push(ChainLink { layer: self.loaded(layer)?, only });
+            covered.push(ChainLink { middleware: self.loaded(middleware)?, covers: only });
         }
         links.splice(of_directories..of_directories, covered);
         let mut owed = Vec::new();
-        for layer in self.guards.owed(&route.mount) {
+        for middleware in self.guards.owed(&route.mount) {
             let is_there = |link: &ChainLink| {
-                let key = &link.layer.key;
-                !link.is_partial() && (replaces(key, &layer) || self.is_moved(&layer, key))
+                let key = &link.middleware.key;
+                !link.is_partial() && (replaces(key, &middleware) || self.is_moved(&middleware, key))
             };
             if links.iter().any(is_there) {
                 continue;
             }
-            owed.push(ChainLink { layer: self.loaded(&layer)?, only: None });
-            kept.push(layer);
+            owed.push(ChainLink { middleware: self.loaded(&middleware)?, covers: None });
+            kept.push(middleware);
         }
         links.splice(..0, owed);
         Ok(Chained { links, kept })
     }
 
-    /// A middleware that there must be.
+    /// Middleware that has to be there.
     fn loaded(&self, key: &ComponentKey) -> Result<Arc<LoadedMiddleware>, ChainError> {
-        match self.layer(key.path()) {
-            // Its file is gone, and with it what is known of its location.
+        match self.middleware(key.path()) {
+            // Named by its location, which the path in the tree does not tell.
             MiddlewareLookup::Missing => Err(ChainError::Broken(key.to_string())),
             found => found.loaded(key.path()),
         }
     }
 
-    /// Whether a middleware that is gone lies somewhere else by now, with all of its options.
+    /// Whether a removed middleware was moved: another has the same contents and all of its options.
     fn is_moved(&self, from: &ComponentKey, to: &ComponentKey) -> bool {
         let (Some(from), Some(to)) = (self.entries.get(from), self.entries.get(to)) else { return false };
         let same = from.loaded.zip(to.loaded).is_some_and(|(from, to)| from.is_same_component(to));
-        let layers = from.layer.as_ref().zip(to.layer.as_ref());
-        from.is_leaving() && !to.is_leaving() && same && layers.is_some_and(|(from, to)| lost(from, to).is_empty())
+        let versions = from.middleware.as_ref().zip(to.middleware.as_ref());
+        from.is_leaving() && !to.is_leaving() && same && versions.is_some_and(|(from, to)| lost(from, to).is_empty())
     }
 
-    /// What is told of the middleware that is gone and still guards. Of that which guards nothing only the last are kept.
+    /// Reports middleware that is missing. Of those without routes only the last ones are remembered.
     fn missing(&mut self) -> Vec<Diagnostic> {
         let (mut diagnostics, mut idle) = (Vec::new(), Vec::new());
         for (key, entry) in self.entries.iter().filter(|(key, entry)| key.is_middleware() && entry.is_leaving()) {
-            let is_behind = |route: &Route| route.chain.iter().any(|link| link.layer.key == *key);
-            let behind = self.entries.values().filter_map(|entry| entry.mounted.as_ref());
-            let behind: Vec<&Route> = behind.map(|mounted| &*mounted.route).filter(|it| is_behind(it)).collect();
+            let is_behind = |route: &Route| route.chain.iter().any(|link| link.middleware.key == *key);
+            let behind = self.entries.values().filter_map(|entry| entry.chained.as_ref());
+            let behind: Vec<&Route> = behind.map(|chained| &*chained.route).filter(|it| is_behind(it)).collect();
             if behind.is_empty() {
-                idle.push((entry.since, key.clone()));
+                idle.push((entry.unchanged_since, key.clone()));
             }
             if !behind.is_empty() || !self.entries.keys().any(|other| self.is_moved(key, other)) {
-                diagnostics.push(gone(key, entry, &behind));
+                diagnostics.push(missing_middleware(key, entry, &behind));
             }
         }
         idle.sort_unstable_by(|one, other| other.cmp(one));
@@ -191,12 +192,14 @@ impl Catalog {
     }
 
     /// What is known of the middleware at a path in the tree.
-    fn layer(&self, path: &Path) -> MiddlewareLookup<Arc<LoadedMiddleware>> {
+    fn middleware(&self, path: &Path) -> MiddlewareLookup<Arc<LoadedMiddleware>> {
         match self.entries.get_key_value(path) {
-            Some((key, entry)) => match &entry.layer {
-                Some(layer) => MiddlewareLookup::Loaded(layer.clone()),
+            Some((key, entry)) => match &entry.middleware {
+                Some(middleware) => MiddlewareLookup::Loaded(middleware.clone()),
                 None if entry.is_leaving() => MiddlewareLookup::Broken(key.to_string()),
-                None if entry.loading.is_some() || entry.tried.is_none() => MiddlewareLookup::Pending(key.to_string()),
+                None if entry.pending.is_some() || entry.load_ended.is_none() => {
+                    MiddlewareLookup::Pending(key.to_string())
+                }
                 None => MiddlewareLookup::Broken(key.to_string()),
             },
             None => match self.unread.iter().find(|it| it.path == path) {
@@ -207,11 +210,11 @@ impl Catalog {
     }
 }
 
-/// What a version of a middleware guarded with and the next one does not have, as a list in words: options of its file,
-/// and that it sees requests. Empty where nothing is lost.
+/// What the next version of a middleware lacks, as a list in words: options and paths of its file, and its export
+/// `on-request`. Empty if it lacks nothing.
 pub(super) fn lost(before: &LoadedMiddleware, after: &LoadedMiddleware) -> String {
-    let of_file = |layer: &LoadedMiddleware| -> Vec<String> {
-        let entries = layer.options.all().iter().filter(|entry| entry.source == OptionSource::File);
+    let of_file = |middleware: &LoadedMiddleware| -> Vec<String> {
+        let entries = middleware.options.all().iter().filter(|entry| entry.source == OptionSource::File);
         entries.map(|entry| entry.name.clone()).collect()
     };
     let kept = of_file(after);
@@ -223,7 +226,7 @@ pub(super) fn lost(before: &LoadedMiddleware, after: &LoadedMiddleware) -> Strin
     lost.chain(blind.then(|| "its export `on-request`".to_owned())).collect::<Vec<_>>().join(", ")
 }
 
-/// How much of what a route answers is covered.
+/// How much of what these patterns match is covered.
 fn extent(covers: &[Cover], patterns: &[String]) -> Extent {
     let of = |pattern: &String| covers.iter().map(|cover| cover.of(pattern)).max().unwrap_or(Extent::None);
     let (least, most) =
@@ -231,8 +234,8 @@ fn extent(covers: &[Cover], patterns: &[String]) -> Extent {
     if least == most { least } else { Extent::Some }
 }
 
-/// A middleware's file is gone.
-fn gone(key: &ComponentKey, entry: &CatalogEntry, behind: &[&Route]) -> Diagnostic {
+/// A middleware is missing.
+fn missing_middleware(key: &ComponentKey, entry: &CatalogEntry, behind: &[&Route]) -> Diagnostic {
     let named: Vec<String> = behind.iter().take(MAX_NAMED_FILES).map(|route| affected(route)).collect();
     let more = match behind.len().saturating_sub(MAX_NAMED_FILES) {
         0 => String::new(),
@@ -240,7 +243,7 @@ fn gone(key: &ComponentKey, entry: &CatalogEntry, behind: &[&Route]) -> Diagnost
     };
     let remedy = "put it there again; if it is meant to go, reload with SIGHUP";
     let reason = |result: &str| format!("this middleware is gone; {result}");
-    match (behind.is_empty(), &entry.layer) {
+    match (behind.is_empty(), &entry.middleware) {
         (false, _) => {
             let result = format!("it still guards {}{more}", named.join(", "));
             Diagnostic::error(key, reason(&result), remedy)

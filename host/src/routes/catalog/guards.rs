@@ -1,7 +1,7 @@
-//! What the routes of a running host were behind, so that no change of files alone takes a guard away from them.
+//! Which middleware the routes of a running host were behind, so that a change of files alone never takes it away.
 //!
-//! Middleware is put before routes as soon as its file is there. It is taken away only when the operator says so: until
-//! then a route is behind what it named once, and behind what another route was that answered the same requests.
+//! Middleware is put before routes as soon as its file is there. It is taken away only when the operator confirms that:
+//! until then a route stays behind what it named once, and behind what was before other routes for the same requests.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,17 +12,17 @@ use crate::routes::pattern::shape;
 use crate::routes::route::Mount;
 use crate::routes::table::RouteTable;
 
-/// The most removed route files of which it is remembered what they were behind.
+/// The most removed routes whose middleware is remembered.
 const MAX_REMOVED: usize = 1_000;
 
-/// What routes were behind since the operator last said that the files are as they are meant to be.
+/// Which middleware routes were behind since the operator last confirmed the files.
 #[derive(Debug, Default)]
 pub(super) struct Guards {
-    /// The names of middleware that a route's file had.
+    /// The names of middleware that route files have had.
     names: BTreeMap<ComponentKey, Vec<String>>,
-    /// What has answered behind middleware, by the shape of the pattern.
+    /// Routes that have answered behind middleware, by the shape of the pattern.
     answered: BTreeMap<String, Vec<Answered>>,
-    /// The route files that are gone, those that went first before the others.
+    /// The routes that were removed, the first one first.
     removed: VecDeque<ComponentKey>,
 }
 
@@ -35,45 +35,45 @@ struct Answered {
 }
 
 impl Guards {
-    /// The middleware that a route is to have: what it names, and before that what it named once.
+    /// The names of the middleware of a route: those that it had once, and then those that it has now.
     pub(super) fn names(&self, key: &ComponentKey, named: &[String]) -> Vec<String> {
         let before = self.names.get(key).map_or(&[][..], Vec::as_slice);
         let lost = before.iter().filter(|name| !named.contains(name));
         lost.chain(named).cloned().collect()
     }
 
-    /// Whether some route that named it once may mean that file.
+    /// Whether some route that named middleware once may mean this one.
     pub(super) fn may_mean(&self, key: &ComponentKey) -> bool {
         self.names.iter().any(|(route, names)| may_mean(route, names, key))
     }
 
-    /// The middleware that routes were behind which answered what this one is to answer.
+    /// The middleware that was before routes which answered the same requests as this one.
     pub(super) fn owed(&self, mount: &Mount) -> Vec<ComponentKey> {
         let at_patterns = mount.patterns.iter().filter_map(|pattern| self.answered.get(&shape(pattern))).flatten();
         let same = at_patterns.filter(|it| method::overlap(&it.methods, &mount.methods).is_some());
         let mut owed: Vec<ComponentKey> = Vec::new();
-        for layer in same.flat_map(|answered| &answered.chain) {
-            if !owed.contains(layer) {
-                owed.push(layer.clone());
+        for middleware in same.flat_map(|answered| &answered.chain) {
+            if !owed.contains(middleware) {
+                owed.push(middleware.clone());
             }
         }
         owed
     }
 
-    /// Takes in what a new table answers.
+    /// Remembers what a new table answers.
     pub(super) fn record(&mut self, table: &RouteTable) {
-        for mounted in table.routes() {
-            let (mount, chain) = (&mounted.route.mount, &mounted.route.chain);
+        for chained in table.routes() {
+            let (mount, chain) = (&chained.route.mount, &chained.route.chain);
             if !mount.middleware.is_empty() {
                 let names = self.names(&mount.key, &mount.middleware);
                 self.names.insert(mount.key.clone(), names);
             }
-            for pattern in &mounted.patterns {
+            for pattern in &chained.patterns {
                 let answered = self.answered.entry(shape(pattern)).or_default();
                 answered.retain(|it| it.key != mount.key);
-                // What is for some of its paths alone says for itself where.
+                // Middleware for some of the paths only says itself for which.
                 let whole = chain.iter().filter(|link| !link.is_partial());
-                let chain: Vec<ComponentKey> = whole.map(|link| link.layer.key.clone()).collect();
+                let chain: Vec<ComponentKey> = whole.map(|link| link.middleware.key.clone()).collect();
                 if !chain.is_empty() {
                     answered.push(Answered { key: mount.key.clone(), methods: mount.methods.clone(), chain });
                 }
@@ -82,7 +82,7 @@ impl Guards {
         self.answered.retain(|_, answered| !answered.is_empty());
     }
 
-    /// A route's file is gone. What it was behind is remembered, but of the last ones only.
+    /// A route was removed. Its middleware is remembered; of many, only that of the last ones.
     pub(super) fn remove(&mut self, key: &ComponentKey) {
         self.removed.retain(|it| it != key);
         self.removed.push_back(key.clone());
@@ -93,12 +93,12 @@ impl Guards {
         }
     }
 
-    /// A route's file is there again.
+    /// A removed route is there again.
     pub(super) fn restore(&mut self, key: &ComponentKey) {
         self.removed.retain(|it| it != key);
     }
 
-    /// The operator says that a route's file, or that it is gone, is as it is meant to be.
+    /// The operator confirms a route, or its removal.
     pub(super) fn forget(&mut self, key: &ComponentKey) {
         self.names.remove(key);
         for answered in self.answered.values_mut() {
@@ -107,7 +107,7 @@ impl Guards {
         self.answered.retain(|_, answered| !answered.is_empty());
     }
 
-    /// The route files that are gone, which the operator says they are meant to be.
+    /// The operator confirms all removals.
     pub(super) fn forget_removed(&mut self) {
         for key in std::mem::take(&mut self.removed) {
             self.forget(&key);
@@ -115,7 +115,7 @@ impl Guards {
     }
 }
 
-/// Whether a middleware takes the place of another by its name: a named one that is nearer.
+/// Whether a middleware replaces another one: it is the same, or a named one of the same name in another directory.
 pub(super) fn replaces(one: &ComponentKey, other: &ComponentKey) -> bool {
     one == other || (one.role() == ComponentRole::NamedMiddleware && one.has_middleware_name_of(other))
 }

@@ -11,7 +11,7 @@ use crate::routes::component::tests::key;
 use crate::routes::holders::CLAIM_KEPT;
 use crate::routes::table::tests::{declared, route, route_with};
 
-const REST: Duration = Duration::from_millis(200);
+const SETTLE_TIME: Duration = Duration::from_millis(200);
 
 /// So many milliseconds after the beginning.
 fn at(milliseconds: u64) -> Instant {
@@ -28,12 +28,12 @@ fn unread(path: &str) -> Unread {
     Unread { path: path.into(), location: path.to_owned() }
 }
 
-fn changed(changed: &[(&str, u64)]) -> Findings {
-    Findings { changed: files(changed), ..Findings::default() }
+fn to_load(to_load: &[(&str, u64)]) -> CatalogUpdate {
+    CatalogUpdate { to_load: files(to_load), ..CatalogUpdate::default() }
 }
 
-fn again(milliseconds: u64) -> Findings {
-    Findings { again: Some(at(milliseconds)), ..Findings::default() }
+fn rescan_at(milliseconds: u64) -> CatalogUpdate {
+    CatalogUpdate { rescan_at: Some(at(milliseconds)), ..CatalogUpdate::default() }
 }
 
 /// Ends the loading of what was found to look so, well where it has patterns.
@@ -42,25 +42,25 @@ fn end(catalog: &mut Catalog, file: &str, number: u64, patterns: &[&str]) {
         [] => Loaded::failed(&key(file), "bad", "mend it"),
         patterns => loaded(route(file, patterns, &["GET"])),
     };
-    catalog.end(&key(file), Fingerprint::numbered(number), loaded);
+    catalog.finish_load(&key(file), Fingerprint::numbered(number), loaded);
 }
 
 fn loaded(route: Arc<Route>) -> Loaded {
     let route = Arc::into_inner(route).expect("nobody else has it");
-    Loaded { part: Some(Part::Route(Box::new(route))), diagnostics: Vec::new(), standing: Permanence::Permanent }
+    Loaded { component: Some(LoadedComponent::Route(Box::new(route))), diagnostics: Vec::new(), retry: Retry::OnChange }
 }
 
 /// The mounted routes of the next table, and what is told with it.
 fn table(catalog: &mut Catalog) -> (Vec<String>, Vec<String>) {
-    let (table, told) = catalog.table();
-    let mounted = table.routes().iter().map(|it| format!("{} {}", it.route.mount.name, it.patterns.join(" ")));
-    (mounted.collect(), told.iter().map(|it| format!("{}: {}", it.location, it.reason)).collect())
+    let (table, reported) = catalog.build_table();
+    let chained = table.routes().iter().map(|it| format!("{} {}", it.route.mount.name, it.patterns.join(" ")));
+    (chained.collect(), reported.iter().map(|it| format!("{}: {}", it.location, it.reason)).collect())
 }
 
 /// One with `a.wasm` at `/a`, loaded in its first look.
 fn with_a() -> Catalog {
     let mut catalog = Catalog::new();
-    assert_eq!(catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO), changed(&[("a.wasm", 1)]));
+    assert_eq!(catalog.update(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO), to_load(&[("a.wasm", 1)]));
     end(&mut catalog, "a.wasm", 1, &["/a"]);
     assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], vec![]));
     catalog
@@ -69,54 +69,57 @@ fn with_a() -> Catalog {
 #[test]
 fn a_file_is_loaded_once_it_rests_and_only_once() {
     let mut catalog = Catalog::new();
-    for (now, look, expected) in [
-        (0, 1, again(200)),
+    for (now, fingerprint, expected) in [
+        (0, 1, rescan_at(200)),
         // Still growing.
-        (150, 2, again(350)),
-        (349, 2, again(350)),
-        (350, 2, changed(&[("a.wasm", 2)])),
-        (400, 2, Findings::default()),
-        (500, 3, again(700)),
+        (150, 2, rescan_at(350)),
+        (349, 2, rescan_at(350)),
+        (350, 2, to_load(&[("a.wasm", 2)])),
+        (400, 2, CatalogUpdate::default()),
+        (500, 3, rescan_at(700)),
         // As it was before: that is loaded already.
-        (600, 2, Findings::default()),
-        (700, 3, again(900)),
-        (900, 3, changed(&[("a.wasm", 3)])),
+        (600, 2, CatalogUpdate::default()),
+        (700, 3, rescan_at(900)),
+        (900, 3, to_load(&[("a.wasm", 3)])),
     ] {
-        assert_eq!(catalog.find(files(&[("a.wasm", look)]), &[], at(now), REST), expected, "at {now}");
+        assert_eq!(catalog.update(files(&[("a.wasm", fingerprint)]), &[], at(now), SETTLE_TIME), expected, "at {now}");
     }
 }
 
 #[test]
 fn one_file_that_never_rests_holds_up_no_other() {
     let mut catalog = Catalog::new();
-    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), REST);
-    let found = catalog.find(files(&[("a.wasm", 2), ("b.wasm", 1)]), &[], at(200), REST);
-    assert_eq!(found, Findings { again: Some(at(400)), ..changed(&[("b.wasm", 1)]) });
+    catalog.update(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), SETTLE_TIME);
+    let found = catalog.update(files(&[("a.wasm", 2), ("b.wasm", 1)]), &[], at(200), SETTLE_TIME);
+    assert_eq!(found, CatalogUpdate { rescan_at: Some(at(400)), ..to_load(&[("b.wasm", 1)]) });
 }
 
 #[test]
 fn a_route_is_gone_once_its_file_has_been_for_a_while() {
     let mut catalog = with_a();
-    assert_eq!(catalog.find(Vec::new(), &[], at(1000), REST), again(1200));
+    assert_eq!(catalog.update(Vec::new(), &[], at(1000), SETTLE_TIME), rescan_at(1200));
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     // A file of the same name took its place.
-    assert_eq!(catalog.find(files(&[("a.wasm", 2)]), &[], at(1100), REST), again(1300));
-    assert_eq!(catalog.find(Vec::new(), &[], at(2000), REST), again(2200));
-    assert_eq!(catalog.find(Vec::new(), &[], at(2200), REST), Findings { removed: true, ..Findings::default() });
+    assert_eq!(catalog.update(files(&[("a.wasm", 2)]), &[], at(1100), SETTLE_TIME), rescan_at(1300));
+    assert_eq!(catalog.update(Vec::new(), &[], at(2000), SETTLE_TIME), rescan_at(2200));
+    assert_eq!(
+        catalog.update(Vec::new(), &[], at(2200), SETTLE_TIME),
+        CatalogUpdate { removed: true, ..CatalogUpdate::default() }
+    );
     assert_eq!(table(&mut catalog), (vec![], vec![]));
 }
 
 #[test]
 fn a_route_whose_files_are_moved_one_after_the_other_is_never_missing() {
     let mut catalog = with_a();
-    assert_eq!(catalog.find(files(&[("b.wasm", 1)]), &[], at(1000), REST), again(1200));
+    assert_eq!(catalog.update(files(&[("b.wasm", 1)]), &[], at(1000), SETTLE_TIME), rescan_at(1200));
     // With its route file it looks otherwise, and rests anew: until then the removal waits.
-    assert_eq!(catalog.find(files(&[("b.wasm", 2)]), &[], at(1050), REST), again(1200));
-    assert_eq!(catalog.find(files(&[("b.wasm", 2)]), &[], at(1200), REST), again(1250));
+    assert_eq!(catalog.update(files(&[("b.wasm", 2)]), &[], at(1050), SETTLE_TIME), rescan_at(1200));
+    assert_eq!(catalog.update(files(&[("b.wasm", 2)]), &[], at(1200), SETTLE_TIME), rescan_at(1250));
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
-    let found = catalog.find(files(&[("b.wasm", 2)]), &[], at(1250), REST);
-    assert_eq!(found, Findings { again: Some(at(3000)), ..changed(&[("b.wasm", 2)]) });
-    catalog.begin(&key("b.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+    let found = catalog.update(files(&[("b.wasm", 2)]), &[], at(1250), SETTLE_TIME);
+    assert_eq!(found, CatalogUpdate { rescan_at: Some(at(3000)), ..to_load(&[("b.wasm", 2)]) });
+    catalog.start_load(&key("b.wasm"), PendingRoute::Anywhere(None), Some(&[]));
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     end(&mut catalog, "b.wasm", 2, &["/a"]);
     // In one table the one takes the place of the other, without a conflict.
@@ -126,23 +129,23 @@ fn a_route_whose_files_are_moved_one_after_the_other_is_never_missing() {
 #[test]
 fn a_removal_waits_for_others_only_for_some_rests() {
     let mut catalog = with_a();
-    catalog.find(Vec::new(), &[], at(1000), REST);
+    catalog.update(Vec::new(), &[], at(1000), SETTLE_TIME);
     for (now, number) in (1100..3000).step_by(100).zip(1..) {
-        let found = catalog.find(files(&[("b.wasm", number)]), &[], at(now), REST);
-        assert!(!found.removed && found.changed.is_empty(), "{found:?} at {now}");
+        let found = catalog.update(files(&[("b.wasm", number)]), &[], at(now), SETTLE_TIME);
+        assert!(!found.removed && found.to_load.is_empty(), "{found:?} at {now}");
         assert_eq!(table(&mut catalog).0, ["a.wasm /a"], "at {now}");
     }
-    assert!(catalog.find(files(&[("b.wasm", 100)]), &[], at(3000), REST).removed);
+    assert!(catalog.update(files(&[("b.wasm", 100)]), &[], at(3000), SETTLE_TIME).removed);
     assert_eq!(table(&mut catalog).0, Vec::<String>::new());
 }
 
 #[test]
 fn a_removal_that_waited_for_one_that_never_came_is_found() {
     let mut catalog = with_a();
-    catalog.find(files(&[("b.wasm", 1)]), &[], at(1000), REST);
-    catalog.find(files(&[("b.wasm", 2)]), &[], at(1100), REST);
-    assert!(!catalog.find(files(&[("b.wasm", 2)]), &[], at(1200), REST).removed);
-    assert!(catalog.find(Vec::new(), &[], at(1250), REST).removed);
+    catalog.update(files(&[("b.wasm", 1)]), &[], at(1000), SETTLE_TIME);
+    catalog.update(files(&[("b.wasm", 2)]), &[], at(1100), SETTLE_TIME);
+    assert!(!catalog.update(files(&[("b.wasm", 2)]), &[], at(1200), SETTLE_TIME).removed);
+    assert!(catalog.update(Vec::new(), &[], at(1250), SETTLE_TIME).removed);
     assert_eq!(table(&mut catalog).0, Vec::<String>::new());
 }
 
@@ -150,56 +153,56 @@ fn a_removal_that_waited_for_one_that_never_came_is_found() {
 fn of_a_directory_that_could_not_be_read_nothing_is_removed() {
     let mut catalog = Catalog::new();
     for (file, pattern) in [("sub/a.wasm", "/a"), ("b.wasm", "/b")] {
-        catalog.find(files(&[("sub/a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
+        catalog.update(files(&[("sub/a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
         end(&mut catalog, file, 1, &[pattern]);
     }
     for now in [1000, 1200, 9000] {
-        catalog.find(Vec::new(), &[unread("sub")], at(now), REST);
+        catalog.update(Vec::new(), &[unread("sub")], at(now), SETTLE_TIME);
     }
     assert_eq!(table(&mut catalog).0, ["sub/a.wasm /a"]);
-    assert_eq!(catalog.find(files(&[("sub/a.wasm", 1)]), &[], at(9000), REST), Findings::default());
+    assert_eq!(catalog.update(files(&[("sub/a.wasm", 1)]), &[], at(9000), SETTLE_TIME), CatalogUpdate::default());
 }
 
 #[test]
 fn what_the_system_refused_is_tried_at_each_look_and_told_once() {
     let mut catalog = with_a();
-    let refused = || Loaded { standing: Permanence::Transient, ..Loaded::failed(&key("a.wasm"), "refused", "wait") };
-    for told in [1, 0, 0] {
-        assert_eq!(catalog.find(files(&[("a.wasm", 2)]), &[], at(1000), Duration::ZERO), changed(&[("a.wasm", 2)]));
-        catalog.end(&key("a.wasm"), Fingerprint::numbered(2), refused());
-        let (mounted, new) = table(&mut catalog);
-        assert_eq!((mounted, new.len()), (vec!["a.wasm /a".to_owned()], told));
+    let refused = || Loaded { retry: Retry::AtNextScan, ..Loaded::failed(&key("a.wasm"), "refused", "wait") };
+    for reported in [1, 0, 0] {
+        assert_eq!(catalog.update(files(&[("a.wasm", 2)]), &[], at(1000), Duration::ZERO), to_load(&[("a.wasm", 2)]));
+        catalog.finish_load(&key("a.wasm"), Fingerprint::numbered(2), refused());
+        let (chained, new) = table(&mut catalog);
+        assert_eq!((chained, new.len()), (vec!["a.wasm /a".to_owned()], reported));
     }
-    catalog.find(files(&[("a.wasm", 2)]), &[], at(1000), Duration::ZERO);
+    catalog.update(files(&[("a.wasm", 2)]), &[], at(1000), Duration::ZERO);
     end(&mut catalog, "a.wasm", 2, &["/two"]);
     assert_eq!(table(&mut catalog), (vec!["a.wasm /two".to_owned()], vec![]));
-    assert_eq!(catalog.find(files(&[("a.wasm", 2)]), &[], at(1000), REST), Findings::default());
+    assert_eq!(catalog.update(files(&[("a.wasm", 2)]), &[], at(1000), SETTLE_TIME), CatalogUpdate::default());
 }
 
 #[test]
 fn what_is_being_loaded_is_awaited_until_all_was_loaded_once() {
     let mut catalog = Catalog::new();
-    for (look, complete) in [(1, false), (2, true)] {
-        let file = format!("{look}.wasm");
-        let all: Vec<String> = (1..=look).map(|number| format!("{number}.wasm")).collect();
-        let looks: Vec<(&str, u64)> = all.iter().map(|file| (file.as_str(), 1)).collect();
-        assert_eq!(catalog.find(files(&looks), &[], at(0), Duration::ZERO), changed(&[(&file, 1)]));
-        catalog.begin(&key(&file), PendingRoute::Anywhere(None), Some(&[]));
-        assert_eq!(catalog.table().0.is_complete(), complete, "{file}");
-        end(&mut catalog, &file, 1, &[&format!("/{look}")]);
-        assert!(catalog.table().0.is_complete());
+    for (fingerprint, complete) in [(1, false), (2, true)] {
+        let file = format!("{fingerprint}.wasm");
+        let all: Vec<String> = (1..=fingerprint).map(|number| format!("{number}.wasm")).collect();
+        let fingerprints: Vec<(&str, u64)> = all.iter().map(|file| (file.as_str(), 1)).collect();
+        assert_eq!(catalog.update(files(&fingerprints), &[], at(0), Duration::ZERO), to_load(&[(&file, 1)]));
+        catalog.start_load(&key(&file), PendingRoute::Anywhere(None), Some(&[]));
+        assert_eq!(catalog.build_table().0.is_complete(), complete, "{file}");
+        end(&mut catalog, &file, 1, &[&format!("/{fingerprint}")]);
+        assert!(catalog.build_table().0.is_complete());
     }
 }
 
 #[test]
 fn what_is_asked_for_again_while_it_is_being_loaded_is_not_loaded_twice() {
     let mut catalog = with_a();
-    catalog.find(files(&[("a.wasm", 2)]), &[], at(0), Duration::ZERO);
+    catalog.update(files(&[("a.wasm", 2)]), &[], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 2, &[]);
-    catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO);
-    catalog.begin(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
-    catalog.retry();
-    assert_eq!(catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO), Findings::default());
+    catalog.update(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO);
+    catalog.start_load(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+    catalog.retry_failed();
+    assert_eq!(catalog.update(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO), CatalogUpdate::default());
     end(&mut catalog, "a.wasm", 3, &["/three"]);
     assert!(!catalog.is_loading());
     assert_eq!(table(&mut catalog).0, ["a.wasm /three"]);
@@ -212,10 +215,10 @@ fn a_changed_route_takes_over_what_its_requests_share() {
         route_with(&options.map(|(name, value)| (name.to_owned(), Value::Integer(value))))
     };
     let mut catalog = Catalog::new();
-    let mut next = |look, rate| {
-        catalog.find(files(&[("a.wasm", look)]), &[], at(0), Duration::ZERO);
-        catalog.end(&key("a.wasm"), Fingerprint::numbered(look), loaded(with(rate)));
-        catalog.table().0.routes()[0].route.clone()
+    let mut next = |fingerprint, rate| {
+        catalog.update(files(&[("a.wasm", fingerprint)]), &[], at(0), Duration::ZERO);
+        catalog.finish_load(&key("a.wasm"), Fingerprint::numbered(fingerprint), loaded(with(rate)));
+        catalog.build_table().0.routes()[0].route.clone()
     };
     let (first, second, third) = (next(1, 1000), next(2, 1000), next(3, 2000));
     let budgets = |route: &Route| {
@@ -237,10 +240,10 @@ fn a_changed_route_takes_over_what_its_requests_share() {
 #[test]
 fn an_unchanged_route_stays_the_same_one() {
     let mut catalog = with_a();
-    let before = catalog.table().0;
-    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
+    let before = catalog.build_table().0;
+    catalog.update(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
     end(&mut catalog, "b.wasm", 1, &["/b"]);
-    let after = catalog.table().0;
+    let after = catalog.build_table().0;
     assert_eq!(after.routes().len(), 2);
     assert!(Arc::ptr_eq(&before.routes()[0].route, &after.routes()[0].route));
 }
@@ -248,18 +251,18 @@ fn an_unchanged_route_stays_the_same_one() {
 #[test]
 fn a_version_that_cannot_be_loaded_leaves_the_one_before_and_is_told_each_time() {
     let mut catalog = with_a();
-    let told = vec!["a.wasm: bad; the version before it still serves".to_owned()];
-    for look in 2..4 {
-        catalog.find(files(&[("a.wasm", look)]), &[], at(0), Duration::ZERO);
-        catalog.begin(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+    let reported = vec!["a.wasm: bad; the version before it still serves".to_owned()];
+    for fingerprint in 2..4 {
+        catalog.update(files(&[("a.wasm", fingerprint)]), &[], at(0), Duration::ZERO);
+        catalog.start_load(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
         assert!(catalog.is_loading());
-        assert!(catalog.table().0.is_complete(), "no request waits: the version before answers it");
-        end(&mut catalog, "a.wasm", look, &[]);
+        assert!(catalog.build_table().0.is_complete(), "no request waits: the version before answers it");
+        end(&mut catalog, "a.wasm", fingerprint, &[]);
         assert!(!catalog.is_loading());
-        assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], told.clone()));
+        assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], reported.clone()));
         assert_eq!(table(&mut catalog).1, Vec::<String>::new());
     }
-    catalog.find(files(&[("a.wasm", 4)]), &[], at(0), Duration::ZERO);
+    catalog.update(files(&[("a.wasm", 4)]), &[], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 4, &["/other"]);
     assert_eq!(table(&mut catalog), (vec!["a.wasm /other".to_owned()], vec![]));
     assert_eq!(catalog.diagnostics(), []);
@@ -269,23 +272,23 @@ fn a_version_that_cannot_be_loaded_leaves_the_one_before_and_is_told_each_time()
 fn what_could_not_be_loaded_is_tried_again_when_that_is_asked_for() {
     let mut catalog = with_a();
     let both = files(&[("a.wasm", 1), ("b.wasm", 1)]);
-    catalog.find(both.clone(), &[], at(0), Duration::ZERO);
+    catalog.update(both.clone(), &[], at(0), Duration::ZERO);
     end(&mut catalog, "b.wasm", 1, &[]);
-    assert_eq!(catalog.find(both.clone(), &[], at(0), REST), Findings::default());
-    catalog.retry();
-    assert_eq!(catalog.find(both, &[], at(200), REST), changed(&[("b.wasm", 1)]));
+    assert_eq!(catalog.update(both.clone(), &[], at(0), SETTLE_TIME), CatalogUpdate::default());
+    catalog.retry_failed();
+    assert_eq!(catalog.update(both, &[], at(200), SETTLE_TIME), to_load(&[("b.wasm", 1)]));
 }
 
 #[test]
 fn a_version_that_was_overtaken_is_dropped() {
     let mut catalog = with_a();
-    catalog.find(files(&[("a.wasm", 2)]), &[], at(0), Duration::ZERO);
-    catalog.find(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO);
+    catalog.update(files(&[("a.wasm", 2)]), &[], at(0), Duration::ZERO);
+    catalog.update(files(&[("a.wasm", 3)]), &[], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 2, &["/two"]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     end(&mut catalog, "a.wasm", 3, &["/three"]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /three"]);
-    catalog.find(Vec::new(), &[], at(0), Duration::ZERO);
+    catalog.update(Vec::new(), &[], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 3, &["/gone"]);
     assert_eq!(table(&mut catalog).0, Vec::<String>::new());
 }
@@ -293,10 +296,10 @@ fn a_version_that_was_overtaken_is_dropped() {
 #[test]
 fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
     let mut catalog = Catalog::new();
-    let looks = |b| files(&[("a.wasm", 1), ("b.wasm", b), ("c.wasm", 1)]);
-    catalog.find(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
+    let fingerprints = |b| files(&[("a.wasm", 1), ("b.wasm", b), ("c.wasm", 1)]);
+    catalog.update(files(&[("a.wasm", 1), ("b.wasm", 1)]), &[], at(0), Duration::ZERO);
     for file in ["a.wasm", "b.wasm"] {
-        catalog.begin(&key(file), PendingRoute::Anywhere(None), Some(&[]));
+        catalog.start_load(&key(file), PendingRoute::Anywhere(None), Some(&[]));
     }
     end(&mut catalog, "a.wasm", 1, &["/x"]);
     // It was published before the other came, and has no more right to it.
@@ -304,69 +307,69 @@ fn of_routes_that_came_together_neither_is_mounted_and_a_later_one_yields() {
     end(&mut catalog, "b.wasm", 1, &["/x"]);
     let both = vec!["b.wasm: `GET /x` is claimed by a.wasm too".to_owned()];
     assert_eq!(table(&mut catalog), (vec![], both));
-    catalog.find(looks(2), &[], at(0), Duration::ZERO);
+    catalog.update(fingerprints(2), &[], at(0), Duration::ZERO);
     end(&mut catalog, "b.wasm", 2, &["/b"]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /x", "b.wasm /b"]);
     end(&mut catalog, "c.wasm", 1, &["/x", "/c"]);
     let yields = vec!["c.wasm: `GET /x` is claimed by a.wasm, which answers there already".to_owned()];
     assert_eq!(table(&mut catalog), (["a.wasm /x", "b.wasm /b", "c.wasm /c"].map(str::to_owned).into(), yields));
-    catalog.find(looks(2).split_off(1), &[], at(0), Duration::ZERO);
+    catalog.update(fingerprints(2).split_off(1), &[], at(0), Duration::ZERO);
     assert_eq!(table(&mut catalog), (["b.wasm /b", "c.wasm /x /c"].map(str::to_owned).into(), vec![]));
 }
 
 /// Ends the loading of a component that declares its patterns.
 fn end_declared(catalog: &mut Catalog, file: &str, number: u64, patterns: &[&str]) {
-    catalog.end(&key(file), Fingerprint::numbered(number), loaded(declared(file, patterns, &["GET"])));
+    catalog.finish_load(&key(file), Fingerprint::numbered(number), loaded(declared(file, patterns, &["GET"])));
 }
 
 #[test]
 fn in_a_gap_nobody_takes_over_what_another_declares_until_some_time_has_passed() {
     let kept = u64::try_from(CLAIM_KEPT.as_millis()).expect("it is no age");
     let mut catalog = Catalog::new();
-    let (both, one) = (|look| files(&[("a.wasm", look), ("b.wasm", 2)]), || files(&[("b.wasm", 2)]));
-    catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
+    let (both, one) = (|fingerprint| files(&[("a.wasm", fingerprint), ("b.wasm", 2)]), || files(&[("b.wasm", 2)]));
+    catalog.update(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
     end_declared(&mut catalog, "a.wasm", 1, &["/x"]);
-    catalog.table();
-    catalog.find(both(1), &[], at(0), Duration::ZERO);
+    catalog.build_table();
+    catalog.update(both(1), &[], at(0), Duration::ZERO);
     end_declared(&mut catalog, "b.wasm", 2, &["/x", "/b"]);
-    let told = |why: &str| vec![format!("b.wasm: `GET /x` is claimed by a.wasm, {why}")];
-    let mounted = |mounted: &[&str]| mounted.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
-    assert_eq!(table(&mut catalog), (mounted(&["a.wasm /x", "b.wasm /b"]), told("which answers there already")));
+    let reported = |why: &str| vec![format!("b.wasm: `GET /x` is claimed by a.wasm, {why}")];
+    let chained = |chained: &[&str]| chained.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    assert_eq!(table(&mut catalog), (chained(&["a.wasm /x", "b.wasm /b"]), reported("which answers there already")));
     // A copy that removes the file before it writes it anew.
-    assert!(catalog.find(one(), &[], at(1000), Duration::ZERO).removed);
-    assert_eq!(table(&mut catalog), (mounted(&["b.wasm /b"]), told("which answered there and is gone")));
-    catalog.find(both(3), &[], at(2000), Duration::ZERO);
-    catalog.begin(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
-    assert_eq!(table(&mut catalog), (mounted(&["b.wasm /b"]), told("which answered there and is not served now")));
+    assert!(catalog.update(one(), &[], at(1000), Duration::ZERO).removed);
+    assert_eq!(table(&mut catalog), (chained(&["b.wasm /b"]), reported("which answered there and is gone")));
+    catalog.update(both(3), &[], at(2000), Duration::ZERO);
+    catalog.start_load(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+    assert_eq!(table(&mut catalog), (chained(&["b.wasm /b"]), reported("which answered there and is not served now")));
     end_declared(&mut catalog, "a.wasm", 3, &["/x"]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /x", "b.wasm /b"]);
     // One that is gone for good.
-    catalog.find(one(), &[], at(10_000), Duration::ZERO);
+    catalog.update(one(), &[], at(10_000), Duration::ZERO);
     assert_eq!(table(&mut catalog).0, ["b.wasm /b"]);
-    assert_eq!(catalog.lapses_at(), Some(at(10_000 + kept)));
-    assert!(!catalog.find(one(), &[], at(10_000 + kept - 1), Duration::ZERO).removed);
-    assert!(catalog.find(one(), &[], at(10_000 + kept), Duration::ZERO).removed);
-    assert_eq!((table(&mut catalog), catalog.lapses_at()), ((mounted(&["b.wasm /x /b"]), vec![]), None));
+    assert_eq!(catalog.claim_expires_at(), Some(at(10_000 + kept)));
+    assert!(!catalog.update(one(), &[], at(10_000 + kept - 1), Duration::ZERO).removed);
+    assert!(catalog.update(one(), &[], at(10_000 + kept), Duration::ZERO).removed);
+    assert_eq!((table(&mut catalog), catalog.claim_expires_at()), ((chained(&["b.wasm /x /b"]), vec![]), None));
 }
 
 #[test]
 fn what_is_meant_to_go_keeps_nothing_and_what_was_moved_keeps_all() {
     for confirms in [true, false] {
         let mut catalog = Catalog::new();
-        catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
+        catalog.update(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
         end_declared(&mut catalog, "a.wasm", 1, &["/x"]);
         end_declared(&mut catalog, "b.wasm", 2, &["/b"]);
-        catalog.table();
-        catalog.find(files(&[("b.wasm", 3)]), &[], at(1000), Duration::ZERO);
+        catalog.build_table();
+        catalog.update(files(&[("b.wasm", 3)]), &[], at(1000), Duration::ZERO);
         end_declared(&mut catalog, "b.wasm", 3, &["/x"]);
         assert_eq!(table(&mut catalog).0, Vec::<String>::new());
         let files = if confirms {
-            catalog.confirm();
+            catalog.confirm_next_scan();
             files(&[("b.wasm", 3)])
         } else {
             files(&[("b.wasm", 3), ("c.wasm", 1)])
         };
-        catalog.find(files, &[], at(2000), Duration::ZERO);
+        catalog.update(files, &[], at(2000), Duration::ZERO);
         if !confirms {
             end_declared(&mut catalog, "c.wasm", 1, &["/x"]);
         }
@@ -386,14 +389,14 @@ fn who_held_a_path_in_another_run_has_it_before_others_whichever_is_loaded_first
         (["a.wasm", "b.wasm"], "a.toml", vec![]),
     ] {
         let mut catalog = Catalog::new();
-        catalog.recall(vec![record(held)]);
-        catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
+        catalog.restore_holders(vec![record(held)]);
+        catalog.update(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
         let number = |file: &str| if file == "a.wasm" { 1 } else { 2 };
         order.iter().for_each(|file| {
-            catalog.begin(&key(file), PendingRoute::Anywhere(None), Some(&[]));
+            catalog.start_load(&key(file), PendingRoute::Anywhere(None), Some(&[]));
         });
         end_declared(&mut catalog, order[0], number(order[0]), &["/x"]);
-        let first = catalog.table().0;
+        let first = catalog.build_table().0;
         let serves = first.routes().iter().map(|it| &*it.route.mount.name).collect::<Vec<_>>();
         assert_eq!(serves, if order[0] == held { vec![held] } else { vec![] }, "{order:?} {held}");
         end_declared(&mut catalog, order[1], number(order[1]), &["/x"]);
@@ -403,17 +406,17 @@ fn who_held_a_path_in_another_run_has_it_before_others_whichever_is_loaded_first
 
 #[test]
 fn what_the_operator_sets_is_nobody_elses_while_it_is_loaded_first_nor_where_it_cannot_be() {
-    for (claim, patterns) in [
+    for (expected, patterns) in [
         (PendingRoute::At(vec!["/x".to_owned()]), &["/x"][..]),
         (PendingRoute::At(vec!["/x".to_owned()]), &[]),
         (PendingRoute::Anywhere(Some("/x".to_owned())), &[]),
     ] {
         let mut catalog = Catalog::new();
-        catalog.find(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
-        catalog.begin(&key("a.wasm"), claim, Some(&[]));
-        catalog.begin(&key("b.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+        catalog.update(files(&[("a.wasm", 1), ("b.wasm", 2)]), &[], at(0), Duration::ZERO);
+        catalog.start_load(&key("a.wasm"), expected, Some(&[]));
+        catalog.start_load(&key("b.wasm"), PendingRoute::Anywhere(None), Some(&[]));
         end_declared(&mut catalog, "b.wasm", 2, &["/x"]);
-        assert!(catalog.table().0.routes().is_empty(), "it may be another's");
+        assert!(catalog.build_table().0.routes().is_empty(), "it may be another's");
         end(&mut catalog, "a.wasm", 1, patterns);
         let expected: Vec<String> = patterns.iter().map(|pattern| format!("a.wasm {pattern}")).collect();
         assert_eq!(table(&mut catalog).0, expected);
@@ -423,9 +426,9 @@ fn what_the_operator_sets_is_nobody_elses_while_it_is_loaded_first_nor_where_it_
 /// A catalog of `a.wasm`, loaded, beside a middleware that is not.
 fn guarded(middleware: &str) -> Catalog {
     let mut catalog = Catalog::new();
-    catalog.find(files(&[("a.wasm", 1), (middleware, 1)]), &[], at(0), Duration::ZERO);
-    catalog.begin(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
-    catalog.begin(&key(middleware), PendingRoute::At(Vec::new()), Some(&[]));
+    catalog.update(files(&[("a.wasm", 1), (middleware, 1)]), &[], at(0), Duration::ZERO);
+    catalog.start_load(&key("a.wasm"), PendingRoute::Anywhere(None), Some(&[]));
+    catalog.start_load(&key(middleware), PendingRoute::At(Vec::new()), Some(&[]));
     end(&mut catalog, "a.wasm", 1, &["/a"]);
     catalog
 }
@@ -433,42 +436,42 @@ fn guarded(middleware: &str) -> Catalog {
 #[test]
 fn a_route_waits_for_middleware_and_is_not_served_without_it() {
     let mut catalog = guarded("_middleware.wasm");
-    let (awaiting, told) = catalog.table();
-    assert!(awaiting.routes().is_empty() && !awaiting.is_complete() && told.is_empty());
+    let (awaiting, reported) = catalog.build_table();
+    assert!(awaiting.routes().is_empty() && !awaiting.is_complete() && reported.is_empty());
     end(&mut catalog, "_middleware.wasm", 1, &[]);
-    let told = [
+    let reported = [
         "_middleware.wasm: bad",
         "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it",
     ];
-    assert_eq!(table(&mut catalog), (vec![], told.map(str::to_owned).into()));
-    catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
-    let told = [
+    assert_eq!(table(&mut catalog), (vec![], reported.map(str::to_owned).into()));
+    catalog.update(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
+    let reported = [
         "_middleware.wasm: this middleware is gone; what is to be behind it is not served",
         "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it",
     ];
-    let (mounted, new) = table(&mut catalog);
-    assert_eq!((mounted, new), (vec![], vec![told[0].to_owned()]), "it may come again");
-    assert_eq!(catalog.diagnostics().len(), told.len());
-    catalog.confirm();
-    catalog.find(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
+    let (chained, new) = table(&mut catalog);
+    assert_eq!((chained, new), (vec![], vec![reported[0].to_owned()]), "it may come again");
+    assert_eq!(catalog.diagnostics().len(), reported.len());
+    catalog.confirm_next_scan();
+    catalog.update(files(&[("a.wasm", 1)]), &[], at(0), Duration::ZERO);
     assert_eq!(table(&mut catalog), (vec!["a.wasm /a".to_owned()], vec![]), "the operator wants it so");
 }
 
 #[test]
 fn middleware_that_the_system_does_not_show_is_not_as_if_it_were_not_there() {
     let mut catalog = Catalog::new();
-    catalog.find(files(&[("a.wasm", 1)]), &[unread("_middleware.wasm")], at(0), Duration::ZERO);
+    catalog.update(files(&[("a.wasm", 1)]), &[unread("_middleware.wasm")], at(0), Duration::ZERO);
     end(&mut catalog, "a.wasm", 1, &["/a"]);
-    let told = "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it";
-    assert_eq!(table(&mut catalog), (vec![], vec![told.to_owned()]));
+    let reported = "a.wasm: its middleware _middleware.wasm cannot be loaded; the route is not served without it";
+    assert_eq!(table(&mut catalog), (vec![], vec![reported.to_owned()]));
 }
 
 #[test]
 fn middleware_that_comes_later_leaves_the_routes_as_they_were_until_it_is_loaded() {
     let mut catalog = with_a();
     let both = files(&[("_middleware.wasm", 1), ("a.wasm", 1)]);
-    assert_eq!(catalog.find(both, &[], at(0), Duration::ZERO), changed(&[("_middleware.wasm", 1)]));
-    catalog.begin(&key("_middleware.wasm"), PendingRoute::At(Vec::new()), Some(&[]));
+    assert_eq!(catalog.update(both, &[], at(0), Duration::ZERO), to_load(&[("_middleware.wasm", 1)]));
+    catalog.start_load(&key("_middleware.wasm"), PendingRoute::At(Vec::new()), Some(&[]));
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
     end(&mut catalog, "_middleware.wasm", 1, &[]);
     assert_eq!(table(&mut catalog).0, ["a.wasm /a"]);
@@ -478,13 +481,13 @@ fn middleware_that_comes_later_leaves_the_routes_as_they_were_until_it_is_loaded
 fn named_middleware_is_loaded_once_a_route_asks_for_it() {
     let mut catalog = Catalog::new();
     let both = || files(&[("_x.wasm", 1), ("in/a.wasm", 1)]);
-    assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), changed(&[("in/a.wasm", 1)]));
-    assert!(catalog.begin(&key("in/a.wasm"), PendingRoute::Anywhere(None), Some(&["y".to_owned()])));
-    assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), Findings::default());
-    assert!(catalog.begin(&key("in/a.wasm"), PendingRoute::Anywhere(None), Some(&["x".to_owned()])));
-    assert_eq!(catalog.find(both(), &[], at(0), Duration::ZERO), changed(&[("_x.wasm", 1)]));
+    assert_eq!(catalog.update(both(), &[], at(0), Duration::ZERO), to_load(&[("in/a.wasm", 1)]));
+    assert!(catalog.start_load(&key("in/a.wasm"), PendingRoute::Anywhere(None), Some(&["y".to_owned()])));
+    assert_eq!(catalog.update(both(), &[], at(0), Duration::ZERO), CatalogUpdate::default());
+    assert!(catalog.start_load(&key("in/a.wasm"), PendingRoute::Anywhere(None), Some(&["x".to_owned()])));
+    assert_eq!(catalog.update(both(), &[], at(0), Duration::ZERO), to_load(&[("_x.wasm", 1)]));
     // The route file cannot be read now: what was asked for stays.
-    catalog.begin(&key("in/a.wasm"), PendingRoute::Anywhere(None), None);
-    let again = files(&[("_x.wasm", 2), ("in/a.wasm", 1)]);
-    assert_eq!(catalog.find(again, &[], at(0), Duration::ZERO), changed(&[("_x.wasm", 2)]));
+    catalog.start_load(&key("in/a.wasm"), PendingRoute::Anywhere(None), None);
+    let rescan_at = files(&[("_x.wasm", 2), ("in/a.wasm", 1)]);
+    assert_eq!(catalog.update(rescan_at, &[], at(0), Duration::ZERO), to_load(&[("_x.wasm", 2)]));
 }

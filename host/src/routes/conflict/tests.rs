@@ -24,15 +24,15 @@ fn holders(before: &[Row]) -> Holders {
             move |pattern: &String| HolderRecord { shape: shape(pattern), key: key.clone(), methods: methods.clone() };
         route.mount.patterns.iter().map(record).collect::<Vec<_>>()
     });
-    Holders::of(records.collect())
+    Holders::from_records(records.collect())
 }
 
 fn settled(claims: &[Row], before: &[Row]) -> (Vec<String>, Vec<String>) {
-    reported(settle(&routes(claims), &holders(before)))
+    reported(resolve(&routes(claims), &holders(before)))
 }
 
 /// The patterns that are left, and what is told.
-fn reported(settled: Settled) -> (Vec<String>, Vec<String>) {
+fn reported(settled: ResolvedClaims) -> (Vec<String>, Vec<String>) {
     let reports = settled.diagnostics.iter().map(|it| format!("{}: {}", it.location, it.reason)).collect();
     let mut left: Vec<String> = settled.claims.into_values().flatten().map(|claimant| claimant.pattern).collect();
     left.dedup();
@@ -142,18 +142,18 @@ fn who_answered_before_goes_on_and_the_other_is_told_so() {
 
 #[test]
 fn what_the_operator_says_goes_before_what_a_component_declares_whoever_was_there_first() {
-    use Authority::{Declared, Place, RouteFile};
+    use Authority::{Declared, FilePath, RouteFile};
     for (authorities, before, holder, told) in [
         ([Declared, RouteFile], &[][..], "b", "a: `GET /x` is claimed by b, whose route file sets it"),
         ([Declared, RouteFile], &["a"], "b", "a: `GET /x` is claimed by b, whose route file sets it"),
-        ([Place, RouteFile], &["a"], "b", "a: `GET /x` is claimed by b, whose route file sets it"),
-        ([Place, Declared], &["b"], "a", "b: `GET /x` is claimed by a, whose place it is"),
+        ([FilePath, RouteFile], &["a"], "b", "a: `GET /x` is claimed by b, whose route file sets it"),
+        ([FilePath, Declared], &["b"], "a", "b: `GET /x` is claimed by a, whose place it is"),
         ([Declared, Declared], &["b"], "b", "a: `GET /x` is claimed by b, which answers there already"),
         ([RouteFile, RouteFile], &["a"], "a", "b: `GET /x` is claimed by a, which answers there already"),
     ] {
         let routes: Vec<_> = ["a", "b"].iter().zip(authorities).map(|(file, it)| by(it, file, &["/x"], &[])).collect();
         let before: Vec<Row> = before.iter().map(|file| (*file, &["/x"][..], "")).collect();
-        let settled = settle(&routes, &holders(&before));
+        let settled = resolve(&routes, &holders(&before));
         let claimants = settled.claims["/x"].iter().map(|claimant| routes[claimant.index].mount.name.to_string());
         assert_eq!(claimants.collect::<Vec<_>>(), [holder], "{authorities:?}");
         assert_eq!(reported(settled).1, [told]);
@@ -164,12 +164,12 @@ fn what_the_operator_says_goes_before_what_a_component_declares_whoever_was_ther
 fn what_is_kept_for_a_route_that_does_not_serve_nobody_takes_by_a_declaration() {
     let stranger = || vec![declared("s", &["/u/{any}", "/s"], &["GET"])];
     let gone = |mut holders: Holders| {
-        holders.leave(&key("a"), None, Instant::now());
+        holders.mark_missing(&key("a"), None, Instant::now());
         holders
     };
     let set = |authority| {
         let mut holders = Holders::default();
-        holders.set([(key("a"), "/u/{id}".to_owned(), authority)].into_iter());
+        holders.set_operator_claims([(key("a"), "/u/{id}".to_owned(), authority)].into_iter());
         holders
     };
     let held = |methods| holders(&[("a", &["/u/{id}"][..], methods)]);
@@ -177,10 +177,10 @@ fn what_is_kept_for_a_route_that_does_not_serve_nobody_takes_by_a_declaration() 
         (held("GET"), "which answered there and is not served now", false),
         (gone(held("GET")), "which answered there and is gone", true),
         (set(Authority::RouteFile), "whose route file sets it", false),
-        (set(Authority::Place), "whose place it is", false),
+        (set(Authority::FilePath), "whose place it is", false),
     ] {
-        let settled = settle(&stranger(), &holders);
-        assert_eq!(settled.waits, waits, "{told}");
+        let settled = resolve(&stranger(), &holders);
+        assert_eq!(settled.waits_for_claim, waits, "{told}");
         assert_eq!(
             reported(settled),
             (vec!["/s".to_owned()], vec![format!("s: `GET /u/{{any}}` is claimed by a, {told}")])
@@ -188,11 +188,11 @@ fn what_is_kept_for_a_route_that_does_not_serve_nobody_takes_by_a_declaration() 
     }
     // Other methods are another matter, and so is what the operator says.
     let both = vec!["/s".to_owned(), "/u/{any}".to_owned()];
-    assert_eq!(reported(settle(&stranger(), &held("POST"))), (both.clone(), vec![]));
+    assert_eq!(reported(resolve(&stranger(), &held("POST"))), (both.clone(), vec![]));
     let said = |authority| vec![by(authority, "s", &["/u/{any}", "/s"], &["GET"])];
     for holders in [held("GET"), gone(held("GET"))] {
-        assert_eq!(reported(settle(&said(Authority::Place), &holders)), (both.clone(), vec![]));
+        assert_eq!(reported(resolve(&said(Authority::FilePath), &holders)), (both.clone(), vec![]));
     }
-    assert_eq!(reported(settle(&said(Authority::RouteFile), &set(Authority::RouteFile))), (both, vec![]));
-    assert_eq!(reported(settle(&said(Authority::Place), &set(Authority::RouteFile))).0, ["/s"]);
+    assert_eq!(reported(resolve(&said(Authority::RouteFile), &set(Authority::RouteFile))), (both, vec![]));
+    assert_eq!(reported(resolve(&said(Authority::FilePath), &set(Authority::RouteFile))).0, ["/s"]);
 }

@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 #[derive(Debug, Default)]
 pub(super) struct FirstLoad {
     diagnostics: Mutex<Option<Vec<Diagnostic>>>,
-    over: Condvar,
+    done: Condvar,
 }
 
 impl FirstLoad {
@@ -18,7 +18,7 @@ impl FirstLoad {
         let mut ended = self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner);
         let first = ended.is_none();
         ended.get_or_insert_with(|| diagnostics.to_owned());
-        self.over.notify_all();
+        self.done.notify_all();
         first
     }
 
@@ -27,10 +27,10 @@ impl FirstLoad {
         self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Waits until it is over; none where `patience` has passed before.
-    pub(super) fn wait(&self, patience: Duration) -> Option<Vec<Diagnostic>> {
+    /// Waits until it is over; none where `timeout` has passed before.
+    pub(super) fn wait(&self, timeout: Duration) -> Option<Vec<Diagnostic>> {
         let ended = self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.over.wait_timeout_while(ended, patience, |ended| ended.is_none());
+        let waited = self.done.wait_timeout_while(ended, timeout, |ended| ended.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 }

@@ -9,32 +9,32 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use super::first_load::FirstLoad;
-use super::loads::{Begin, Loads};
+use super::load_queue::{LoadQueue, NextLoad};
 use super::log;
 use super::progress::Progress;
 use crate::guest::{Effort, LoadAttempt};
-use crate::routes::catalog::{Catalog, Findings};
+use crate::routes::catalog::{Catalog, CatalogUpdate};
 use crate::routes::component::ComponentKey;
 use crate::routes::current::Current;
-use crate::routes::holder_store::Store;
-use crate::routes::load::{Candidate, Load, Loaded, Permanence, Unfinished};
+use crate::routes::holder_store::HolderStore;
+use crate::routes::load::{Candidate, Load, Loaded, Retry, Unfinished};
 use crate::routes::middleware::covers;
 use crate::routes::route::Route;
 use crate::routes::source::{ChangeWatcher, Listing, Source};
 use crate::routes::table::RouteTable;
 
 /// How long a route that is loaded waits at most for others, to be published with them.
-const PUBLISH_AFTER: Duration = Duration::from_millis(20);
+const PUBLISH_DELAY: Duration = Duration::from_millis(20);
 
 /// How long a file must look the same before it is loaded.
-const REST: Duration = Duration::from_millis(200);
+const SETTLE_TIME: Duration = Duration::from_millis(200);
 
 /// How long a look at the directory holds at least, however much changes.
-const LOOK_AFTER: Duration = Duration::from_millis(50);
+const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long what the system tells nothing of goes unnoticed: that the path leads to another directory, that what it
 /// refused can be had again, that the last request of a route that was replaced is over.
-const CHECK_AFTER: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 mod watching;
 
@@ -70,25 +70,25 @@ pub(super) struct Publisher {
     polls: bool,
     /// For the threads that load.
     events: Sender<PublisherEvent>,
-    loads: Loads,
+    queue: LoadQueue,
     progress: Progress,
     /// When what is new is to be published, if anything is.
     publish_at: Option<Instant>,
     /// When the directory is to be looked at, if it has to.
-    look_at: Option<Instant>,
-    looked_at: Instant,
+    scan_at: Option<Instant>,
+    scanned_at: Instant,
     /// When it was last changed, if it was since it was looked at.
     changed_at: Option<Instant>,
     /// Since when the directory cannot be read.
     unreadable_since: Option<Instant>,
     /// Whether the system has refused something since the last look, so that another may find more.
-    refused: bool,
+    has_refused: bool,
     check_at: Option<Instant>,
     /// Routes that were replaced, kept until no request has them: to unmap a handler is not for a thread that serves.
     replaced: Vec<Arc<Route>>,
     first: Arc<FirstLoad>,
     /// Where it is written who holds which path.
-    store: Option<Store>,
+    store: Option<HolderStore>,
 }
 
 impl Publisher {
@@ -99,7 +99,7 @@ impl Publisher {
         events: Sender<PublisherEvent>,
         first: Arc<FirstLoad>,
         listing: Listing,
-        mut store: Option<Store>,
+        mut store: Option<HolderStore>,
     ) -> Self {
         let mut publisher = Self {
             source,
@@ -109,26 +109,26 @@ impl Publisher {
             watcher: None,
             polls: false,
             events,
-            loads: Loads::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            queue: LoadQueue::new(std::thread::available_parallelism().map_or(1, usize::from)),
             progress: Progress::default(),
             publish_at: None,
-            look_at: None,
-            looked_at: Instant::now(),
+            scan_at: None,
+            scanned_at: Instant::now(),
             changed_at: None,
             unreadable_since: None,
-            refused: false,
+            has_refused: false,
             check_at: None,
             replaced: Vec::new(),
             first,
             store: None,
         };
-        match store.as_mut().map(Store::read) {
-            Some(Ok(records)) => publisher.catalog.recall(records),
+        match store.as_mut().map(HolderStore::read) {
+            Some(Ok(records)) => publisher.catalog.restore_holders(records),
             Some(Err(error)) => tracing::warn!(target: "routes", "{error}"),
             None => {}
         }
         publisher.store = store;
-        publisher.take_in(listing, Duration::ZERO);
+        publisher.apply(listing, Duration::ZERO);
         // From the first request on it is known what is to come.
         publisher.publish();
         publisher
@@ -144,8 +144,8 @@ impl Publisher {
         loop {
             self.start_loading();
             let now = Instant::now();
-            if self.look_at.is_some_and(|at| at <= now) {
-                self.look();
+            if self.scan_at.is_some_and(|at| at <= now) {
+                self.scan();
                 continue;
             }
             if self.publish_at.is_some_and(|at| at <= now || !self.catalog.is_loading()) {
@@ -157,34 +157,34 @@ impl Publisher {
                 continue;
             }
             if self.progress.tell_at().is_some_and(|at| at <= now) {
-                log::progress(&self.progress.tell(&self.loads.loading(), self.loads.waiting(), now));
+                log::progress(&self.progress.tell(&self.queue.loading(), self.queue.waiting(), now));
                 continue;
             }
-            let turn_at = self.loads.end_turns(now);
-            let next = [self.publish_at, self.look_at, self.check_at, self.progress.tell_at(), turn_at];
+            let turn_at = self.queue.end_turns(now);
+            let next = [self.publish_at, self.scan_at, self.check_at, self.progress.tell_at(), turn_at];
             let event = match next.into_iter().flatten().min() {
                 Some(at) => events.recv_timeout(at.saturating_duration_since(now)),
                 None => events.recv().map_err(RecvTimeoutError::from),
             };
             match event {
                 Ok(PublisherEvent::LookedUp(candidate, loaded)) => {
-                    self.loads.looked_up(&candidate.key);
-                    self.end(candidate, loaded, 0);
+                    self.queue.looked_up(&candidate.key);
+                    self.finish_load(candidate, loaded, 0);
                 }
-                Ok(PublisherEvent::Compiled(number)) => self.loads.compiled(number),
+                Ok(PublisherEvent::Compiled(number)) => self.queue.compiled(number),
                 Ok(PublisherEvent::Loaded(number, candidate, loaded)) => {
-                    let turns = self.loads.end(number);
-                    self.end(candidate, loaded, turns);
+                    let turns = self.queue.end(number);
+                    self.finish_load(candidate, loaded, turns);
                 }
                 Ok(PublisherEvent::Watched(watcher)) => {
                     self.polls = watcher.is_none();
                     self.watcher = watcher;
-                    self.check_at = Some(now + CHECK_AFTER);
-                    self.look_by(now);
+                    self.check_at = Some(now + CHECK_INTERVAL);
+                    self.scan_by(now);
                 }
                 Ok(PublisherEvent::Changed) => {
                     self.changed_at = Some(Instant::now());
-                    self.look_by(self.looked_at + LOOK_AFTER);
+                    self.scan_by(self.scanned_at + MIN_SCAN_INTERVAL);
                 }
                 Ok(PublisherEvent::Reload) => self.reload(),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -194,11 +194,11 @@ impl Publisher {
     }
 
     /// Looks for what has changed, and for what is wrong with the directory itself.
-    fn look(&mut self) {
-        self.looked_at = Instant::now();
+    fn scan(&mut self) {
+        self.scanned_at = Instant::now();
         // A directory that is new is watched only after its creation was told: what came into it between is found then.
-        self.look_at = self.changed_at.take().map(|at| at + REST);
-        self.refused = false;
+        self.scan_at = self.changed_at.take().map(|at| at + SETTLE_TIME);
+        self.has_refused = false;
         if let Some(watcher) = &self.watcher {
             watcher.acknowledge();
         }
@@ -207,68 +207,68 @@ impl Publisher {
                 self.unreadable_since = None;
                 let unwatched = self.watch(&listing);
                 listing.diagnostics.extend(unwatched);
-                self.take_in(listing, REST);
+                self.apply(listing, SETTLE_TIME);
             }
             Err(failed) => {
                 // Nobody can mean what cannot be seen.
-                self.catalog.unconfirm();
+                self.catalog.cancel_confirmation();
                 self.note_unreadable(&failed);
             }
         }
     }
 
-    fn look_by(&mut self, at: Instant) {
-        self.look_at = Some(self.look_at.map_or(at, |set| set.min(at)));
+    fn scan_by(&mut self, at: Instant) {
+        self.scan_at = Some(self.scan_at.map_or(at, |set| set.min(at)));
     }
 
     /// Begins to load those that have changed and rested for `rest`.
-    fn take_in(&mut self, listing: Listing, rest: Duration) {
+    fn apply(&mut self, listing: Listing, rest: Duration) {
         let Listing { components, unread, diagnostics, .. } = listing;
-        self.refused |= !unread.is_empty();
+        self.has_refused |= !unread.is_empty();
         let is_unread = |key: &ComponentKey| unread.iter().any(|it| it.covers(key.path()));
-        self.loads.stop_unless(|key| is_unread(key) || components.iter().any(|(found, _)| found == key));
-        let (now, mut asks) = (Instant::now(), true);
+        self.queue.stop_unless(|key| is_unread(key) || components.iter().any(|(found, _)| found == key));
+        let (now, mut names_more) = (Instant::now(), true);
         // What route files ask for is known once they are read, and may be among the files.
-        while std::mem::take(&mut asks) {
-            let findings = self.catalog.find(components.clone(), &unread, now, rest);
-            asks = self.begin(findings);
+        while std::mem::take(&mut names_more) {
+            let result = self.catalog.update(components.clone(), &unread, now, rest);
+            names_more = self.start_loads(result);
         }
-        if self.catalog.found(diagnostics) {
+        if self.catalog.set_source_diagnostics(diagnostics) {
             self.publish_soon();
         }
     }
 
     /// Begins to load what has changed. True where that asks for more.
-    fn begin(&mut self, findings: Findings) -> bool {
-        let Findings { changed, removed, again } = findings;
-        if let Some(again) = again {
-            self.look_by(again);
+    fn start_loads(&mut self, result: CatalogUpdate) -> bool {
+        let CatalogUpdate { to_load, removed, rescan_at } = result;
+        if let Some(at) = rescan_at {
+            self.scan_by(at);
         }
         if removed {
             self.publish_soon();
         }
-        let mut asks = false;
-        for (key, look) in changed {
-            let candidate = Candidate::read(&*self.source, key, look);
-            if candidate.key.is_middleware() && !self.guards(&candidate) {
-                self.catalog.pass_over(&candidate.key, look);
+        let mut names_more = false;
+        for (key, fingerprint) in to_load {
+            let candidate = Candidate::read(&*self.source, key, fingerprint);
+            if candidate.key.is_middleware() && !self.note_covers(&candidate) {
+                self.catalog.skip(&candidate.key, fingerprint);
                 continue;
             }
             let names = candidate.route_file.as_ref().ok().map(|route_file| route_file.middleware.as_slice());
-            asks |= self.catalog.begin(&candidate.key, candidate.claim(), names);
-            self.loads.add(candidate);
+            names_more |= self.catalog.start_load(&candidate.key, candidate.pending_route(), names);
+            self.queue.add(candidate);
         }
-        asks
+        names_more
     }
 
     /// Takes in what a middleware guards by its path; whether it is to be loaded.
-    fn guards(&mut self, candidate: &Candidate) -> bool {
+    fn note_covers(&mut self, candidate: &Candidate) -> bool {
         let key = &candidate.key;
         match &candidate.route_file {
-            Ok(beside) => self.catalog.cover(key, covers(key, &beside.paths)),
+            Ok(beside) => self.catalog.set_covers(key, covers(key, &beside.paths)),
             Err(_) => {
-                self.catalog.cover(key, covers(key, &[]));
-                self.catalog.suspect(key);
+                self.catalog.set_covers(key, covers(key, &[]));
+                self.catalog.mark_covers_unknown(key);
             }
         }
         self.catalog.is_wanted(key)
@@ -276,36 +276,36 @@ impl Publisher {
 
     fn reload(&mut self) {
         tracing::info!(target: "routes", "looking for changes of routes");
-        self.catalog.retry();
+        self.catalog.retry_failed();
         // A middleware that is gone now is meant to be.
-        self.catalog.confirm();
+        self.catalog.confirm_next_scan();
         self.publish_soon();
-        self.look_by(Instant::now());
+        self.scan_by(Instant::now());
     }
 
     fn start_loading(&mut self) {
-        while let Some(begin) = self.loads.next() {
+        while let Some(begin) = self.queue.next() {
             let (load, events) = (self.load.clone(), self.events.clone());
             // Nobody waits for what is sent where the directory is dropped.
             let (candidate, started) = match begin {
-                Begin::LookUp(candidate) => {
+                NextLoad::LookUp(candidate) => {
                     let work = candidate.clone();
                     let started = Builder::new().name("load".to_owned()).spawn(move || {
                         let loaded = load_one(&*load, &work, &Effort::Cached);
                         let _ = events.send(PublisherEvent::LookedUp(work, loaded));
                     });
-                    let started = started.inspect_err(|_| self.loads.looked_up(&candidate.key));
+                    let started = started.inspect_err(|_| self.queue.looked_up(&candidate.key));
                     (candidate, started)
                 }
-                Begin::Compile(number, candidate, turns) => {
+                NextLoad::Compile(number, candidate, turns) => {
                     let (work, compiled) = (candidate.clone(), events.clone());
                     let attempt = LoadAttempt::new(move || drop(compiled.send(PublisherEvent::Compiled(number))));
-                    self.loads.begin(number, &candidate, turns, attempt.clone(), Instant::now());
+                    self.queue.begin(number, &candidate, turns, attempt.clone(), Instant::now());
                     let started = Builder::new().name("load".to_owned()).spawn(move || {
                         let loaded = load_one(&*load, &work, &Effort::Full(attempt));
                         let _ = events.send(PublisherEvent::Loaded(number, work, loaded));
                     });
-                    (candidate, started.inspect_err(|_| _ = self.loads.end(number)))
+                    (candidate, started.inspect_err(|_| _ = self.queue.end(number)))
                 }
             };
             match started {
@@ -313,42 +313,42 @@ impl Publisher {
                 Err(error) => {
                     let reason = format!("no thread can be started to load it: {error}");
                     let failed = Loaded::failed(&candidate.key, reason, "let the host start more threads");
-                    self.end(candidate, Ok(Loaded { standing: Permanence::Transient, ..failed }), 0);
+                    self.finish_load(candidate, Ok(Loaded { retry: Retry::AtNextScan, ..failed }), 0);
                 }
             }
         }
     }
 
     /// A component was loaded, or goes on waiting for it: it has had its turn so often.
-    fn end(&mut self, candidate: Candidate, loaded: Result<Loaded, Unfinished>, turns: u32) {
-        let (key, look) = (candidate.key.clone(), candidate.fingerprint());
+    fn finish_load(&mut self, candidate: Candidate, loaded: Result<Loaded, Unfinished>, turns: u32) {
+        let (key, fingerprint) = (candidate.key.clone(), candidate.fingerprint());
         let loaded = match loaded {
             Ok(loaded) => loaded,
             // Another version of it has come meanwhile, which has its own turn.
-            Err(_) if !self.catalog.is_begun(&key, look) => return self.note_end(),
+            Err(_) if !self.catalog.is_current_load(&key, fingerprint) => return self.note_end(),
             // Before it is known that it is gone for good.
-            Err(Unfinished::Stopped) if self.source.fingerprint(&key).ok() != Some(look) => {
-                Loaded { part: None, diagnostics: Vec::new(), standing: Permanence::Transient }
+            Err(Unfinished::Stopped) if self.source.fingerprint(&key).ok() != Some(fingerprint) => {
+                Loaded { component: None, diagnostics: Vec::new(), retry: Retry::AtNextScan }
             }
-            Err(Unfinished::Uncached | Unfinished::Stopped) => return self.loads.add_uncached(candidate, turns),
+            Err(Unfinished::Uncached | Unfinished::Stopped) => return self.queue.add_uncached(candidate, turns),
         };
         self.note_end();
-        self.refused |= loaded.standing == Permanence::Transient;
-        self.catalog.end(&key, look, loaded);
+        self.has_refused |= loaded.retry == Retry::AtNextScan;
+        self.catalog.finish_load(&key, fingerprint, loaded);
         self.publish_soon();
     }
 
     fn note_end(&mut self) {
-        self.progress.end(self.loads.left());
+        self.progress.end(self.queue.left());
     }
 
     fn publish_soon(&mut self) {
-        self.publish_at.get_or_insert_with(|| Instant::now() + PUBLISH_AFTER);
+        self.publish_at.get_or_insert_with(|| Instant::now() + PUBLISH_DELAY);
     }
 
     fn publish(&mut self) {
         self.publish_at = None;
-        let (table, diagnostics) = self.catalog.table();
+        let (table, diagnostics) = self.catalog.build_table();
         let (before, routes) = (self.current.table(), table.routes().len());
         let changed = !before.has_routes_of(&table);
         self.keep_replaced(&before, &table);
@@ -362,8 +362,8 @@ impl Publisher {
         } else if changed && self.first.is_over() {
             tracing::info!(target: "server", routes, "routes reloaded");
         }
-        if let Some(at) = self.catalog.lapses_at() {
-            self.look_by(at);
+        if let Some(at) = self.catalog.claim_expires_at() {
+            self.scan_by(at);
         }
         if let Some((store, records)) = self.store.as_mut().zip(self.catalog.records())
             && let Err(error) = store.write(records)
@@ -377,7 +377,7 @@ impl Publisher {
         let replaced = before.routes().iter().map(|it| &it.route).filter(|route| !stays(route));
         self.replaced.extend(replaced.cloned());
         if !self.replaced.is_empty() {
-            self.check_at.get_or_insert_with(|| Instant::now() + CHECK_AFTER);
+            self.check_at.get_or_insert_with(|| Instant::now() + CHECK_INTERVAL);
         }
     }
 }

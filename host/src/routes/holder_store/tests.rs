@@ -7,8 +7,8 @@ fn record(root: &Path, shape: &str, file: &str, methods: &[&str]) -> HolderRecor
     HolderRecord { shape: shape.to_owned(), key: ComponentKey::in_directory(root, Path::new(file)), methods }
 }
 
-fn store(directory: &Path, root: &Path) -> Store {
-    Store::new(&Memory { directory: directory.join("memory"), writes: true }, root)
+fn store(directory: &Path, root: &Path) -> HolderStore {
+    HolderStore::new(&HolderStoreSetup { directory: directory.join("memory"), writes: true }, root)
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn a_file_that_is_damaged_or_of_another_version_is_not_believed() -> io::Result<
 #[test]
 fn one_that_only_reads_writes_nothing() -> io::Result<()> {
     let directory = tempfile::tempdir()?;
-    let memory = Memory { directory: directory.path().join("memory"), writes: false };
-    let mut store = Store::new(&memory, directory.path());
+    let memory = HolderStoreSetup { directory: directory.path().join("memory"), writes: false };
+    let mut store = HolderStore::new(&memory, directory.path());
     store.write(vec![record(directory.path(), "/x", "a.wasm", &[])]).map_err(io::Error::other)?;
     assert!(!memory.directory.exists());
     Ok(())

@@ -50,7 +50,7 @@ fn only_a_request_that_an_awaited_route_may_answer_waits() {
         });
         let (table, _) = RouteTable::build(routes.into(), claims.clone(), &Holders::default());
         assert_eq!(table.is_complete(), claims.is_empty());
-        let waited = matches!(table.lookup(method, path), Lookup::Awaited);
+        let waited = matches!(table.lookup(method, path), Lookup::Pending);
         assert_eq!(waited, waits, "{method} {path} with {claims:?}");
     }
 }

@@ -9,7 +9,7 @@ use crate::guest::Effort;
 use crate::routes::component::tests::key;
 use crate::routes::directory::Directory;
 use crate::routes::fingerprint::Stamp;
-use crate::routes::load::{Candidate, Load, Loaded, Part, Permanence, Unfinished};
+use crate::routes::load::{Candidate, Load, Loaded, LoadedComponent, Retry, Unfinished};
 use crate::routes::table::tests::route;
 use crate::routes::{Lookup, RouteTable};
 
@@ -112,9 +112,9 @@ impl Load for Unread {
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         let route = Arc::into_inner(route(candidate.key.location(), &paths, &[])).expect("nobody else has it");
         Ok(Loaded {
-            part: Some(Part::Route(Box::new(route))),
+            component: Some(LoadedComponent::Route(Box::new(route))),
             diagnostics: Vec::new(),
-            standing: Permanence::Permanent,
+            retry: Retry::OnChange,
         })
     }
 

@@ -57,7 +57,7 @@ fn found(table: &RouteTable, method: &str, path: &str) -> String {
         Lookup::NotImplemented => "501".to_owned(),
         Lookup::NotFound => "404".to_owned(),
         Lookup::BadPath => "400".to_owned(),
-        Lookup::Awaited => "awaited".to_owned(),
+        Lookup::Pending => "awaited".to_owned(),
     }
 }
 

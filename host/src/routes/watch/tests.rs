@@ -38,10 +38,10 @@ impl notify::Watcher for Limited {
     }
 }
 
-fn limited(room: usize) -> Watcher<Limited> {
+fn limited(root: &Path, room: usize) -> Watcher<Limited> {
     let watcher = Limited { room, ..Limited::default() };
     Watcher {
-        root: PathBuf::new(),
+        root: root.to_owned(),
         is_reported: Arc::default(),
         failed: Arc::default(),
         watched: BTreeMap::new(),
@@ -60,7 +60,7 @@ fn what_cannot_be_watched_is_told_until_it_can_be() -> std::io::Result<()> {
     let root = tempfile::tempdir()?;
     let directories = ["a", "b", "c"].map(|name| root.path().join(name));
     directories.iter().try_for_each(fs::create_dir)?;
-    let mut watcher = limited(2);
+    let mut watcher = limited(root.path(), 2);
     let first = watcher.watch(&directories);
     let told = first.failed.expect("there is no room for all").to_string();
     assert!(
@@ -87,7 +87,7 @@ fn a_path_that_leads_elsewhere_is_watched_anew() -> std::io::Result<()> {
     fs::create_dir(&one)?;
     fs::create_dir(&other)?;
     symlink(&one, &link)?;
-    let mut watcher = limited(9);
+    let mut watcher = limited(root.path(), 9);
     let all = [one.clone(), other, link.clone()];
     assert!(watcher.watch(&all).added && !watcher.is_stale());
     fs::remove_file(&link)?;

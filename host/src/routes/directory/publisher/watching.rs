@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use super::{CHECK_AFTER, LOOK_AFTER, Publisher, PublisherEvent, REST};
+use super::{CHECK_INTERVAL, MIN_SCAN_INTERVAL, Publisher, PublisherEvent, SETTLE_TIME};
 use crate::diagnostic::Diagnostic;
 use crate::routes::source::{ChangeWatcher, Listing, Source};
 use crate::routes::watch::{WatchError, WatchUpdate};
@@ -27,7 +27,7 @@ impl Publisher {
         let WatchUpdate { added, failed } = self.watcher.as_mut()?.update(listing);
         if added {
             // What came into them before they were watched.
-            self.look_by(self.looked_at + LOOK_AFTER);
+            self.scan_by(self.scanned_at + MIN_SCAN_INTERVAL);
         }
         match failed {
             Some(failed) => self.note_unwatched(failed),
@@ -48,13 +48,13 @@ impl Publisher {
 
     /// The directory cannot be read: that is worth telling once it has lasted longer than it takes to replace one.
     pub(super) fn note_unreadable(&mut self, failed: &io::Error) {
-        self.refused = true;
-        let tell_at = *self.unreadable_since.get_or_insert(self.looked_at) + REST;
-        if self.looked_at < tell_at {
-            return self.look_by(tell_at);
+        self.has_refused = true;
+        let tell_at = *self.unreadable_since.get_or_insert(self.scanned_at) + SETTLE_TIME;
+        if self.scanned_at < tell_at {
+            return self.scan_by(tell_at);
         }
         let remedy = "put a readable directory there; what was loaded serves on";
-        if self.catalog.found(vec![Diagnostic::error(
+        if self.catalog.set_source_diagnostics(vec![Diagnostic::error(
             self.source.location(),
             format!("it cannot be read: {failed}"),
             remedy,
@@ -67,12 +67,12 @@ impl Publisher {
     pub(super) fn check(&mut self) {
         let now = Instant::now();
         self.replaced.retain(|route| Arc::strong_count(route) > 1);
-        let is_stale = |watcher: &Box<dyn ChangeWatcher>| self.refused || watcher.has_failed() || watcher.is_stale();
-        if self.polls || self.watcher.as_ref().is_some_and(is_stale) {
-            self.look_by(now);
+        let is_stale = |watcher: &dyn ChangeWatcher| self.has_refused || watcher.has_failed() || watcher.is_stale();
+        if self.polls || self.watcher.as_deref().is_some_and(is_stale) {
+            self.scan_by(now);
         }
         let watches = self.polls || self.watcher.is_some();
-        self.check_at = (watches || !self.replaced.is_empty()).then(|| now + CHECK_AFTER);
+        self.check_at = (watches || !self.replaced.is_empty()).then(|| now + CHECK_INTERVAL);
     }
 }
 

@@ -15,14 +15,14 @@ mod tests;
 
 /// How long a component may be compiled before another that waits has its turn; each time it comes again it has four times
 /// as long.
-const TURN: Duration = Duration::from_secs(1);
+const COMPILE_TURN: Duration = Duration::from_secs(1);
 
 /// How many components may start and describe themselves beside those that are compiled: that takes time, and little else.
-const DESCRIBING: usize = 32;
+const MAX_DESCRIBING: usize = 32;
 
 /// Components that are to be loaded, and those that are being loaded.
 #[derive(Debug)]
-pub(super) struct Loads {
+pub(super) struct LoadQueue {
     /// As many as this are compiled at once, and as many are looked up in the cache.
     slots: usize,
     /// Of these it is not known whether the cache has them.
@@ -55,14 +55,14 @@ struct CompileJob {
 
 /// What is to be begun.
 #[derive(Debug)]
-pub(super) enum Begin {
+pub(super) enum NextLoad {
     /// To look a component up in the cache.
     LookUp(Candidate),
     /// To compile it: a number that no other has.
     Compile(u64, Candidate, u32),
 }
 
-impl Loads {
+impl LoadQueue {
     pub(super) fn new(slots: usize) -> Self {
         let (unknown, uncached, looking_up, compiling) = Default::default();
         Self { slots, unknown, uncached, looking_up, compiling, number: 0 }
@@ -94,12 +94,12 @@ impl Loads {
     }
 
     /// What can be begun now, if anything.
-    pub(super) fn next(&mut self) -> Option<Begin> {
+    pub(super) fn next(&mut self) -> Option<NextLoad> {
         if self.looking_up.len() < self.slots
             && let Some(candidate) = self.unknown.pop_front()
         {
             self.looking_up.push(candidate.key.clone());
-            return Some(Begin::LookUp(candidate));
+            return Some(NextLoad::LookUp(candidate));
         }
         if !self.can_compile() {
             return None;
@@ -107,7 +107,7 @@ impl Loads {
         let (index, _) = self.first_uncached()?;
         let ToCompile { candidate, turns } = self.uncached.swap_remove(index);
         self.number += 1;
-        Some(Begin::Compile(self.number, candidate, turns))
+        Some(NextLoad::Compile(self.number, candidate, turns))
     }
 
     /// Something was begun to be compiled.
@@ -117,7 +117,7 @@ impl Loads {
             key: candidate.key.clone(),
             attempt,
             turns,
-            turn_ends: now + TURN * 4_u32.saturating_pow(turns.min(8)),
+            turn_ends: now + COMPILE_TURN * 4_u32.saturating_pow(turns.min(8)),
             is_compiled: false,
             is_stopped: false,
         });
@@ -177,7 +177,7 @@ impl Loads {
         let busy = self.compiling.iter().filter(|it| !it.is_compiled).count();
         // What the cache may have is first, but for a file that the system takes long to read.
         let knows_most = self.unknown.is_empty() && self.looking_up.len() < self.slots;
-        knows_most && busy < self.slots && self.compiling.len() < self.slots + DESCRIBING
+        knows_most && busy < self.slots && self.compiling.len() < self.slots + MAX_DESCRIBING
     }
 
     /// Which of the uncached is next, and how often it has had its turn.
@@ -196,7 +196,7 @@ impl CompileJob {
     }
 }
 
-impl Drop for Loads {
+impl Drop for LoadQueue {
     fn drop(&mut self) {
         self.compiling.iter_mut().for_each(CompileJob::stop);
     }

@@ -15,12 +15,12 @@ fn name(candidate: &Candidate) -> String {
 }
 
 /// Begins what can be begun, and says what that is.
-fn begin_all(loads: &mut Loads, now: Instant) -> Vec<(String, Option<u64>)> {
+fn begin_all(loads: &mut LoadQueue, now: Instant) -> Vec<(String, Option<u64>)> {
     let mut begun = Vec::new();
     while let Some(begin) = loads.next() {
         begun.push(match begin {
-            Begin::LookUp(candidate) => (name(&candidate), None),
-            Begin::Compile(number, candidate, turns) => {
+            NextLoad::LookUp(candidate) => (name(&candidate), None),
+            NextLoad::Compile(number, candidate, turns) => {
                 loads.begin(number, &candidate, turns, LoadAttempt::new(|| ()), now);
                 (name(&candidate), Some(number))
             }
@@ -39,7 +39,7 @@ fn compile(name: &str, number: u64) -> (String, Option<u64>) {
 
 #[test]
 fn nothing_is_compiled_before_all_is_looked_up_in_the_cache_and_then_small_files_go_first() {
-    let (mut loads, now) = (Loads::new(1), Instant::now());
+    let (mut loads, now) = (LoadQueue::new(1), Instant::now());
     let all = [("large", 30), ("small", 10), ("cached", 20)].map(|(name, bytes)| candidate(name, bytes));
     all.iter().for_each(|candidate| loads.add(candidate.clone()));
     for candidate in &all {
@@ -57,27 +57,27 @@ fn nothing_is_compiled_before_all_is_looked_up_in_the_cache_and_then_small_files
 
 #[test]
 fn what_takes_long_is_put_off_when_another_waits_that_has_had_less() {
-    let (mut loads, now) = (Loads::new(1), Instant::now());
+    let (mut loads, now) = (LoadQueue::new(1), Instant::now());
     let (slow, quick) = (candidate("slow", 1), candidate("quick", 2));
     loads.add_uncached(slow.clone(), 0);
     assert_eq!(begin_all(&mut loads, now), [compile("slow", 1)]);
-    assert_eq!(loads.end_turns(now + 10 * TURN), None, "nobody waits");
+    assert_eq!(loads.end_turns(now + 10 * COMPILE_TURN), None, "nobody waits");
     loads.add_uncached(quick, 0);
-    assert_eq!(loads.end_turns(now), Some(now + TURN));
-    assert_eq!(loads.end_turns(now + TURN), None);
+    assert_eq!(loads.end_turns(now), Some(now + COMPILE_TURN));
+    assert_eq!(loads.end_turns(now + COMPILE_TURN), None);
     assert!(loads.compiling[0].is_stopped);
     loads.add_uncached(slow, loads.compiling[0].turns + 1);
     assert_eq!(loads.end(1), 1);
-    assert_eq!(begin_all(&mut loads, now + TURN), [compile("quick", 2)]);
-    assert_eq!(loads.end_turns(now + 9 * TURN), None, "the one that waits has had more");
+    assert_eq!(begin_all(&mut loads, now + COMPILE_TURN), [compile("quick", 2)]);
+    assert_eq!(loads.end_turns(now + 9 * COMPILE_TURN), None, "the one that waits has had more");
     loads.end(2);
-    assert_eq!(begin_all(&mut loads, now + TURN), [compile("slow", 3)]);
-    assert_eq!(loads.compiling[0].turn_ends, now + TURN + 4 * TURN);
+    assert_eq!(begin_all(&mut loads, now + COMPILE_TURN), [compile("slow", 3)]);
+    assert_eq!(loads.compiling[0].turn_ends, now + COMPILE_TURN + 4 * COMPILE_TURN);
 }
 
 #[test]
 fn what_describes_itself_holds_up_no_other() {
-    let (mut loads, now) = (Loads::new(1), Instant::now());
+    let (mut loads, now) = (LoadQueue::new(1), Instant::now());
     for number in 0..40 {
         loads.add_uncached(candidate(&format!("{number:02}"), 1), 0);
     }
@@ -94,7 +94,7 @@ fn what_describes_itself_holds_up_no_other() {
 
 #[test]
 fn what_is_gone_or_has_changed_is_stopped() {
-    let (mut loads, now) = (Loads::new(2), Instant::now());
+    let (mut loads, now) = (LoadQueue::new(2), Instant::now());
     let (gone, changed) = (candidate("gone", 1), candidate("changed", 2));
     loads.add_uncached(gone.clone(), 0);
     loads.add_uncached(changed.clone(), 0);
