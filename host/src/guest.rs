@@ -1,8 +1,7 @@
-//! Handlers and middleware: components loaded, and called for a request each time in a fresh instance, or in one that is
-//! reused.
+//! Handlers and middleware: loads components and calls them, for each request in a fresh instance or in a reused one.
 //!
-//! Owns everything of wasmtime: the engine, compiling and linking, the host functions of `wit/world.wit`, the limits
-//! of an invocation. It must not know sockets, routes or options' origin: a handler sees an exchange.
+//! Owns everything that touches wasmtime: the engine, compiling and linking, the host functions of `wit/world.wit`, and
+//! the limits of an invocation.
 
 mod address_space;
 mod clocks;
@@ -51,12 +50,12 @@ pub use load_attempt::{Effort, LoadAttempt};
 pub use message::MessageReply;
 pub use middleware::{Middleware, Step};
 pub use prepare::NotLoaded;
-pub(crate) use thread_hooks::{at_end, spins, when_idle};
+pub(crate) use thread_hooks::{on_idle, on_thread_exit, was_preempted};
 
 use instance::Instance;
 use state::GuestState;
 
-/// The bytes of a returned body past which its instance does not outlive the call.
+/// If a returned body is larger than this, in bytes, its instance is dropped right after the call.
 const LARGE_BODY: usize = 1024 * 1024;
 
 /// How an invocation ended (see `outcome` in `wit/world.wit`).
@@ -66,7 +65,7 @@ pub enum Outcome {
     Body(Bytes),
     /// Close the connection.
     Close,
-    /// Leave the connection open.
+    /// Park the response: the connection stays open after the handler has returned.
     Manual,
 }
 
@@ -79,49 +78,49 @@ pub struct Invocation {
     pub options: Arc<Options>,
     /// What it may reach.
     pub grants: Grants,
-    /// The name of one or the other, for the log.
+    /// The name of that route or middleware, for the log.
     pub route: Arc<str>,
-    /// The number of the handler whose request it is ([`Handler::number`]): it gets its share of the processor.
+    /// The id of the request's handler ([`Handler::number`]), which is charged for the processor time.
     pub handler: u64,
-    /// The request's number, for the log.
+    /// The request id, for the log.
     pub id: u64,
 }
 
-/// Why an invocation gave no outcome. The texts are for the log, not for the client.
+/// Why an invocation returned no outcome. The messages are for the log, not for the client.
 #[derive(Debug, Error)]
 pub enum CallError {
-    /// The engine's pool has no place for another instance, or the system no memory for it.
+    /// The engine's pool has no free slot, or the system has no memory for another instance.
     #[error("no instance is free: {0}")]
     Busy(String),
-    /// The handler used up its time; with the backtrace where it was running Wasm.
+    /// The handler passed its deadline. With a backtrace if Wasm was running.
     #[error("passed its timeout{backtrace}")]
     Deadline {
-        /// Where it was, in lines, or nothing.
+        /// Empty, or the lines of the backtrace.
         backtrace: String,
     },
-    /// The handler used up its processor time, with the backtrace.
+    /// The handler used up its processor time. With a backtrace.
     #[error("used up its cpu of {limit:?}{backtrace}")]
     ProcessorTime {
-        /// The option `cpu`.
+        /// The route's option `cpu`.
         limit: Duration,
-        /// Where it was, in lines.
+        /// The lines of the backtrace.
         backtrace: String,
     },
-    /// The handler trapped, with the memory limit where it had hit that.
+    /// The handler trapped. Names the memory limit if that was reached.
     #[error("{limit}{report}")]
     Trap {
-        /// The limit that was hit before, or nothing.
+        /// Empty, or the limit that was reached before the trap.
         limit: String,
         /// The trap and its backtrace.
         report: String,
     },
-    /// The handler gave up, and says why.
+    /// The handler called `fail`, with this reason.
     #[error("failed: {0}")]
     Failed(String),
 }
 
 impl CallError {
-    /// The status that tells the client (RFC 9110 section 15.6).
+    /// The status code of the response (RFC 9110 section 15.6).
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
@@ -133,12 +132,12 @@ impl CallError {
 }
 
 impl Handler {
-    /// Calls the handler in an instance of its own, which is gone when the future ends or is dropped; where the route
-    /// allows `reuse`, in one that has served before, and will again.
+    /// Calls the handler in an instance of its own, which is dropped when the future completes or is dropped. If the
+    /// route allows `reuse`, an idle instance is taken from the pool and returned to it.
     ///
     /// # Errors
-    /// See [`CallError`]. The time limit is checked where the guest runs; a guest that waits is for the caller to
-    /// drop at the deadline of the exchange.
+    /// See [`CallError`]. The deadline is checked while the guest runs. While the guest waits, the caller must drop the
+    /// future at the deadline of the exchange.
     pub async fn call(&self, invocation: Invocation) -> Result<Outcome, CallError> {
         if let Some(meter) = invocation.exchange.meter().cloned() {
             return Box::pin(meter::call(self, invocation, &meter)).await;
@@ -147,14 +146,14 @@ impl Handler {
         let mut instance = self.instance(invocation).await?;
         let outcome = instance.call().await?;
         match &outcome {
-            // Until the instance ends, its memory has the body too.
+            // A large body is also in the memory of its instance, so do not keep both.
             Outcome::Body(body) if reuse == 1 && body.len() > LARGE_BODY => drop(instance),
             Outcome::Body(_) | Outcome::Close | Outcome::Manual => self.keep(instance, reuse),
         }
         Ok(outcome)
     }
 
-    /// An instance for an invocation: one that waits, where its route allows `reuse`, or a new one.
+    /// An instance for an invocation: an idle one if the route allows `reuse`, or a new one.
     async fn instance(&self, invocation: Invocation) -> Result<Instance, CallError> {
         let settings = &invocation.options.settings;
         let (memory, reuse) = (settings.memory, settings.reuse);
@@ -162,32 +161,32 @@ impl Handler {
             wait_to_start(slice, &invocation.exchange).await?;
         }
         let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;
-        let waiting = if reuse > 1 { instance_pool::take(self.number()).filter(fits) } else { None };
-        match waiting {
+        let idle = if reuse > 1 { instance_pool::take(self.number()).filter(fits) } else { None };
+        match idle {
             Some(mut instance) => {
-                instance.begin(invocation, memory);
+                instance.begin_invocation(invocation, memory);
                 Ok(instance)
             }
-            // In a box: what making one holds would else be part of every call's future, and be moved with it.
+            // Boxed, so that the state of instantiation does not enlarge the future of every call.
             None => Box::pin(Instance::new(self, GuestState::new(invocation, memory))).await,
         }
     }
 
-    /// Lets an instance that has served wait for the next invocation, or end.
+    /// Returns an instance to the pool, or retires it after its last invocation.
     fn keep(&self, instance: Instance, reuse: u32) {
         if instance.served() < reuse {
             instance_pool::put(self.number(), instance);
         } else {
-            instance_pool::end(instance);
+            instance_pool::retire(instance);
         }
     }
 }
 
-/// Waits for the slice in which an invocation starts.
+/// Waits for the time slice in which an invocation starts.
 async fn wait_to_start(slice: scheduler::NextSlice, exchange: &Exchange) -> Result<(), CallError> {
     Box::pin(exchange.wait_elsewhere(slice)).await;
     if exchange.is_expired(Instant::now()) {
-        return Err(CallError::Deadline { backtrace: "; it was waiting for its first time slice".to_owned() });
+        return Err(CallError::Deadline { backtrace: "; it was idle for its first time slice".to_owned() });
     }
     Ok(())
 }

@@ -271,7 +271,7 @@ where
         let more = self.encode_last_piece();
         let supplied = self.poll_body(cx);
         // A handler that spins would hold it up for as long as it may.
-        if over && !more && std::mem::take(&mut self.yields_first) && !guest::spins() {
+        if over && !more && std::mem::take(&mut self.yields_first) && !guest::was_preempted() {
             return Turn::Yield;
         }
         let flushed = self.poll_pump(cx);

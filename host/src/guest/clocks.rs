@@ -1,14 +1,14 @@
-//! The clocks that a guest reads: coarser than the system's, so that a stranger cannot time single accesses to memory,
-//! which is how the secrets of a process are guessed. What a handler takes is told as finely as before.
+//! The clocks that a guest reads. Their resolution is reduced, so that an untrusted guest cannot time single memory
+//! accesses and use them as a side channel.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
-/// The steps in which they advance: those of browsers where pages share no memory with others.
+/// The resolution of both clocks. Browsers use the same for isolated pages.
 pub(super) const RESOLUTION: Duration = Duration::from_micros(5);
 
-/// Since an instance was made. It never goes back, also where the instance serves again.
+/// Time since the instance was created. It stays monotonic when the instance is reused.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Monotonic(pub(super) Instant);
 
@@ -32,7 +32,7 @@ impl HostWallClock for Wall {
     }
 
     fn now(&self) -> Duration {
-        // A clock that is set to before 1970 has no time that a guest could be told.
+        // If the system clock is set to before 1970, the guest sees 1970.
         coarse(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 }
@@ -41,7 +41,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The last step before a moment.
+/// Rounds down to the resolution.
 fn coarse(time: Duration) -> Duration {
     let step = RESOLUTION.subsec_nanos();
     Duration::new(time.as_secs(), time.subsec_nanos() / step * step)
@@ -52,13 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_told_as_the_last_step_before_it() {
-        let told = |nanos| coarse(Duration::new(3, nanos)).subsec_nanos();
-        assert_eq!([0, 4_999, 5_000, 9_999, 999_999_999].map(told), [0, 0, 5_000, 5_000, 999_995_000]);
+    fn a_time_is_rounded_down_to_the_resolution() {
+        let rounded = |nanos| coarse(Duration::new(3, nanos)).subsec_nanos();
+        assert_eq!([0, 4_999, 5_000, 9_999, 999_999_999].map(rounded), [0, 0, 5_000, 5_000, 999_995_000]);
     }
 
     #[test]
-    fn the_clocks_tell_no_finer_steps_and_never_go_back() {
+    fn the_clocks_have_their_resolution_and_never_go_back() {
         let monotonic = Monotonic(Instant::now());
         let mut before = 0;
         for _ in 0..10_000 {

@@ -1,8 +1,8 @@
-//! The compile cache: for each component its machine code, and what it has said of itself when it was compiled.
+//! The compile cache: stores the machine code of each component and the facts that were found when it was compiled.
 //!
-//! An entry is native code from a disk, so it counts only if a keyed hash says that this user's host has written it, for
-//! this component, this compiler and these settings. Everything else is a miss, and is replaced. No failure of the cache is
-//! a failure of a component.
+//! An entry is native code read from disk. It is used only if its keyed hash proves that a host of this user wrote it
+//! for this component, this compiler and these settings. Any other entry is a miss and is replaced. A failure of the
+//! cache never fails a component.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{Hash, Hasher};
@@ -17,42 +17,42 @@ use rustix::fs::OFlags;
 use super::component_facts::ComponentFacts;
 use super::native::NativeCode;
 
-/// What an entry begins with. Another layout has another number.
+/// The first bytes of an entry. Change it when the layout changes.
 const MAGIC: &[u8; 8] = b"vbrcode1";
 
-/// The largest entry that is read, and written.
+/// Maximum size of an entry, in bytes.
 const MAX_ENTRY_BYTES: u64 = 1 << 30;
 
-/// What all entries may take together; past it those that were not used for longest go.
+/// Maximum total size of all entries, in bytes. Past it, the least recently used entries are removed.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// After how many new entries it is looked whether they take too much.
+/// The total size is checked after this many new entries.
 const PRUNE_EVERY: usize = 32;
 
-/// How old the mark of an entry's last use may become.
-const MARK_AFTER: Duration = Duration::from_secs(86_400);
+/// The modification time of an entry marks its last use. It is renewed when it is older than this.
+const RENEW_MARK_AFTER: Duration = Duration::from_secs(86_400);
 
-/// How long a file that is being written may be.
+/// A temporary file older than this is a leftover and is removed.
 const UNFINISHED_AFTER: Duration = Duration::from_secs(3600);
 
-/// A directory of entries, which only this user can write.
+/// A directory of entries that only this user can write.
 #[derive(Debug)]
 pub(super) struct CompileCache {
     directory: PathBuf,
     key: [u8; 32],
     written: AtomicUsize,
-    has_told: AtomicBool,
+    has_warned: AtomicBool,
 }
 
-/// Which entry: of one component, one version of the host, one compiler and its settings.
+/// Identifies an entry: a hash of the component, the host's version, the compiler and its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EntryName([u8; 32]);
 
 impl CompileCache {
-    /// Opens the cache in `directory`, and makes it where it is not there.
+    /// Opens the cache in `directory`, and creates the directory if it does not exist.
     ///
     /// # Errors
-    /// Why it cannot be used, in words: what the system says, or that others can write there.
+    /// A message that says why the directory cannot be used: the system's error, or that other users can write to it.
     pub(super) fn open(directory: &Path) -> Result<Self, String> {
         let entries = directory.join("components");
         for directory in [directory, &entries] {
@@ -60,11 +60,11 @@ impl CompileCache {
             made.map_err(|error| error.to_string())?;
             check_owner(directory, &fs::metadata(directory).map_err(|error| error.to_string())?)?;
         }
-        let key = read_key(&entries.join("key")).map_err(|error| format!("its key cannot be had: {error}"))?;
-        Ok(Self { directory: entries, key, written: AtomicUsize::new(0), has_told: AtomicBool::new(false) })
+        let key = read_key(&entries.join("key")).map_err(|error| format!("cannot read its key: {error}"))?;
+        Ok(Self { directory: entries, key, written: AtomicUsize::new(0), has_warned: AtomicBool::new(false) })
     }
 
-    /// The entry of a component.
+    /// The name of a component's entry.
     pub(super) fn name(&self, engine: &wasmtime::Engine, component: &[u8]) -> EntryName {
         let mut hasher = Keyed(self.hasher("name"));
         env!("CARGO_PKG_VERSION").hash(&mut hasher);
@@ -73,7 +73,7 @@ impl CompileCache {
         EntryName(hasher.0.finalize().into())
     }
 
-    /// What was kept of a component, if it is what was written.
+    /// Reads the entry of a component. `None` if there is no entry or it is not authentic.
     pub(super) fn get(&self, name: EntryName) -> Option<(ComponentFacts, NativeCode)> {
         let (mut file, length) = open_regular(&self.path(name)).ok()?;
         if length > MAX_ENTRY_BYTES {
@@ -83,11 +83,11 @@ impl CompileCache {
         Read::by_ref(&mut file).take(MAX_ENTRY_BYTES).read_to_end(&mut entry).ok()?;
         let body = entry.strip_prefix(MAGIC)?;
         let (tag, body) = body.split_first_chunk::<32>()?;
-        // In constant time: the type compares so.
+        // `blake3::Hash` compares in constant time.
         if self.tag(name, body) != blake3::Hash::from_bytes(*tag) {
             tracing::warn!(
                 target: "engine",
-                "an entry of the compile cache is not what was written, and is replaced: {}",
+                "a compile cache entry was altered and is replaced: {}",
                 self.path(name).display()
             );
             return None;
@@ -100,13 +100,13 @@ impl CompileCache {
         Some((facts, NativeCode::from_verified_entry(code)))
     }
 
-    /// Keeps a component's code and what it has said of itself. Where that fails it is told, once.
+    /// Stores a component's code and facts. The first failure is logged.
     pub(super) fn put(&self, name: EntryName, facts: &ComponentFacts, code: &NativeCode) {
         let written = self.write(name, facts, code);
         if let Err(error) = written
-            && !self.has_told.swap(true, Ordering::Relaxed)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!(target: "engine", "compiled code cannot be kept in {}: {error}", self.directory.display());
+            tracing::warn!(target: "engine", "cannot write compiled code to {}: {error}", self.directory.display());
         }
         if self.written.fetch_add(1, Ordering::Relaxed).is_multiple_of(PRUNE_EVERY) {
             self.prune();
@@ -132,7 +132,7 @@ impl CompileCache {
             fs::rename(&unfinished, self.path(name))
         };
         write().inspect_err(|_| {
-            // Where it cannot be removed it is found later, by its age.
+            // If it cannot be removed now, `prune` removes it later by its age.
             let _ = fs::remove_file(&unfinished);
         })
     }
@@ -147,22 +147,22 @@ impl CompileCache {
         hasher
     }
 
-    /// The keyed hash of an entry: of its content, and of what it was made from, which its name says.
+    /// The keyed hash of an entry: over its content and its name, which stands for what it was compiled from.
     fn tag(&self, name: EntryName, body: &[u8]) -> blake3::Hash {
         self.hasher("entry").update(&name.0).update(body).finalize()
     }
 
-    /// Marks an entry as used, now and then: those that were not used for longest go first.
+    /// Renews the mark of an entry's last use if the mark is old.
     fn mark_used(&self, file: &File) {
         let now = SystemTime::now();
-        let is_old = |marked: SystemTime| now.duration_since(marked).is_ok_and(|age| age > MARK_AFTER);
+        let is_old = |marked: SystemTime| now.duration_since(marked).is_ok_and(|age| age > RENEW_MARK_AFTER);
         if file.metadata().and_then(|metadata| metadata.modified()).is_ok_and(is_old) {
-            // Without the mark it goes earlier than it should.
+            // If this fails, the entry is only removed earlier than it should be.
             let _ = file.set_modified(now);
         }
     }
 
-    /// Removes what was not used for longest, where all entries take too much together, and what was left unfinished.
+    /// Removes leftover temporary files, and the least recently used entries while the total size is too large.
     fn prune(&self) {
         let Ok(files) = fs::read_dir(&self.directory) else { return };
         let now = SystemTime::now();
@@ -173,7 +173,7 @@ impl CompileCache {
             let name = file.file_name();
             let name = name.as_encoded_bytes();
             if name.starts_with(b".new-") && now.duration_since(used).is_ok_and(|age| age > UNFINISHED_AFTER) {
-                // What cannot be removed is tried again the next time.
+                // If it cannot be removed, the next `prune` tries again.
                 let _ = fs::remove_file(path);
             } else if name.len() == 64 {
                 entries.push((used, metadata.len(), path));
@@ -186,19 +186,19 @@ impl CompileCache {
                 return;
             }
             total -= bytes;
-            // What cannot be removed is tried again the next time.
+            // If it cannot be removed, the next `prune` tries again.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// Whether others than this user, and the machine's administrator, can write there.
+/// Fails if users other than this one and root can write to the directory.
 fn check_owner(directory: &Path, metadata: &fs::Metadata) -> Result<(), String> {
     let directory = directory.display();
     if metadata.uid() != rustix::process::geteuid().as_raw() && metadata.uid() != 0 {
         return Err(format!("{directory} belongs to another user, who could put code there; name another directory"));
     }
-    // In a directory with the sticky bit, such as /tmp, nobody else can move what is there.
+    // In a directory with the sticky bit, such as /tmp, other users cannot rename or remove what is in it.
     if metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0 {
         return Err(format!(
             "others can write in {directory}, and so put code there; `chmod go-w {directory}` stops them"
@@ -207,7 +207,7 @@ fn check_owner(directory: &Path, metadata: &fs::Metadata) -> Result<(), String> 
     Ok(())
 }
 
-/// The secret of this cache, made at its first use. Whoever has it can have the host run any code.
+/// The secret key of this cache, created at its first use. Anyone who has it can make the host run arbitrary code.
 fn read_key(path: &Path) -> io::Result<[u8; 32]> {
     let read = || -> io::Result<[u8; 32]> {
         let (mut file, _) = open_regular(path)?;
@@ -225,7 +225,8 @@ fn read_key(path: &Path) -> io::Result<[u8; 32]> {
     }
     let mut key = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut key)?;
-    // Whole before it has its name, and another host that starts at this moment may be first.
+    // Write a complete file first, then give it its name. Another host that starts at the same time may have created
+    // the key already.
     let unfinished = path.with_extension(format!("new-{}", std::process::id()));
     let made = (|| {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
@@ -240,7 +241,7 @@ fn read_key(path: &Path) -> io::Result<[u8; 32]> {
     read()
 }
 
-/// Opens a regular file and says how long it is: neither a link is followed nor a pipe waited for.
+/// Opens a regular file and returns its length. Does not follow symbolic links and does not block on pipes.
 fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
@@ -251,7 +252,7 @@ fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, metadata.len()))
 }
 
-/// Takes what describes the compiler into a keyed hash.
+/// Feeds what describes the compiler into a keyed hash.
 struct Keyed(blake3::Hasher);
 
 impl Hasher for Keyed {
@@ -260,7 +261,7 @@ impl Hasher for Keyed {
     }
 
     fn finish(&self) -> u64 {
-        // Nobody asks a hash of 64 bits of it; were it asked, it would be the first bytes of the whole.
+        // `Hash` implementations only write. If called, this returns the first 64 bits of the hash.
         let hash = self.0.finalize();
         hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }

@@ -1,8 +1,8 @@
-//! Compiling in a process of its own, as its parent sees it: what is asked, what comes back, and what becomes of a process
-//! that takes too much or ends.
+//! Compiles a component in a child process, as seen by the parent: sends the request, receives the result, and enforces
+//! the limits of the process.
 //!
-//! The process compiles first and sends the code, before anything of the component runs in it. From then on it is as
-//! strange as the component: what it says after that is data, bounded and checked.
+//! The child sends the compiled code before it runs anything of the component. Everything it sends later is untrusted,
+//! so it is bounded and checked.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -27,14 +27,14 @@ pub(super) mod wire;
 
 use wire::{ChildFrame, CompileRequest};
 
-/// How much longer than its time what a component says of itself is waited for: the process ends that itself.
+/// How long the parent waits past the deadline that the child enforces itself.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The most bytes of its stderr that are kept, and of what the component prints that is logged.
+/// Maximum number of bytes kept of the child's stderr, and of the component's output in the log.
 const MAX_STDERR_BYTES: u64 = 4096;
 const MAX_PRINTED_BYTES: usize = 256 * 1024;
 
-/// The names of the signals that end a process, for messages.
+/// Names of the signals that end a process, for error messages.
 const SIGNALS: [(i32, &str); 8] = [
     (4, "SIGILL"),
     (6, "SIGABRT"),
@@ -47,35 +47,35 @@ const SIGNALS: [(i32, &str); 8] = [
 ];
 const SIGXCPU: i32 = 24;
 
-/// Compiles components in processes.
+/// Starts child processes that compile components.
 #[derive(Debug)]
 pub(super) struct CompileProcess {
     limits: Compiling,
     running: AtomicUsize,
 }
 
-/// What the thread that waits for a process is told.
+/// Events for the thread that waits for a child process.
 #[derive(Debug)]
 pub(super) enum ChildEvent {
-    /// The process has sent something.
+    /// The child has sent a frame.
     Frame(ChildFrame),
-    /// It sends nothing more, for this reason if it is one.
+    /// The child's stdout has ended, or reading it failed.
     End(io::Result<()>),
-    /// All that it has printed on stderr, cut.
+    /// All of the child's stderr, truncated.
     Stderr(String),
-    /// It is to be stopped.
+    /// The attempt to load the component was stopped.
     Stop,
 }
 
-/// Why a process has given nothing.
+/// Why a child process returned no compiled component.
 pub(super) enum ChildFailure {
-    /// It was stopped.
+    /// The attempt was stopped.
     Stopped,
-    /// The component is no good.
+    /// The component was refused.
     Refused(Vec<LoadError>),
 }
 
-/// A process that is killed when it is no longer waited for.
+/// A child process, killed on drop.
 struct RunningChild<'p> {
     child: Child,
     running: &'p AtomicUsize,
@@ -91,13 +91,13 @@ impl Drop for RunningChild<'_> {
 }
 
 impl CompileProcess {
-    /// Compiles with the program that `limits` name.
+    /// Compiles with the program and the limits in `limits`.
     pub(super) fn new(limits: Compiling) -> Self {
         Self { limits, running: AtomicUsize::new(0) }
     }
 
-    /// Compiles a component, gives the code to `accept`, and waits for what the component says of itself, unless
-    /// `accept` refuses it.
+    /// Compiles a component, passes its code to `accept`, and then waits for the component's facts unless `accept`
+    /// refuses the code.
     pub(super) fn run<T>(
         &self,
         request: &CompileRequest,
@@ -105,30 +105,30 @@ impl CompileProcess {
         attempt: &LoadAttempt,
         accept: impl FnOnce(&NativeCode) -> Result<T, Vec<LoadError>>,
     ) -> Result<(T, NativeCode, ComponentFacts), ChildFailure> {
-        let (sender, told) = channel();
+        let (sender, events) = channel();
         let mut process = self
             .start(request, component, &sender)
             .map_err(|error| ChildFailure::Refused(vec![LoadError::NoProcess(error.to_string())]))?;
-        attempt.listen(sender);
+        attempt.notify_stop(sender);
         let (mut accept, mut accepted) = (Some(accept), None);
         let mut deadline = Instant::now() + self.limits.timeout;
         let (mut printed, mut stderr) = (MAX_PRINTED_BYTES, None);
         loop {
-            let event = match told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let event = match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(event) => event,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    return Err(ChildFailure::Refused(vec![self.late(accepted.is_some(), request)]));
+                    return Err(ChildFailure::Refused(vec![self.timeout_error(accepted.is_some(), request)]));
                 }
             };
             match event {
                 ChildEvent::Stop => return Err(ChildFailure::Stopped),
                 ChildEvent::Frame(ChildFrame::Code(code)) => {
-                    // Only the first was sent before code of the component ran.
+                    // Only the first code frame was sent before code of the component ran, so ignore any other.
                     let Some(accept) = accept.take() else { continue };
                     let code = NativeCode::from_compiler(code);
                     accepted = Some((accept(&code).map_err(ChildFailure::Refused)?, code));
                     attempt.note_compiled();
-                    deadline = Instant::now() + request.wall() + GRACE;
+                    deadline = Instant::now() + request.wall_timeout() + GRACE;
                 }
                 ChildEvent::Frame(ChildFrame::Printed(line)) => log(&line, &request.name, &mut printed),
                 ChildEvent::Frame(ChildFrame::Refused(errors)) => return Err(ChildFailure::Refused(errors)),
@@ -138,11 +138,11 @@ impl CompileProcess {
                     };
                     return Ok((accepted, code, facts));
                 }
-                // Alone it says nothing: the end of the process does.
+                // Keep it for the error message; the end of the process follows.
                 ChildEvent::Stderr(said) => stderr = Some(said),
                 ChildEvent::End(ended) => {
                     let status = process.child.wait();
-                    let stderr = stderr.unwrap_or_else(|| told_on_stderr(&told));
+                    let stderr = stderr.unwrap_or_else(|| wait_for_stderr(&events));
                     let error = self.explain(accepted.is_some(), status, ended, &stderr, request);
                     return Err(ChildFailure::Refused(vec![error]));
                 }
@@ -150,25 +150,26 @@ impl CompileProcess {
         }
     }
 
-    /// Starts a process and the threads that talk to it.
+    /// Starts a child process and the threads that exchange_frames to it.
     fn start(
         &self,
         request: &CompileRequest,
         component: &Bytes,
-        told: &Sender<ChildEvent>,
+        events: &Sender<ChildEvent>,
     ) -> io::Result<RunningChild<'_>> {
         let program = self.limits.program.as_deref().ok_or(io::ErrorKind::NotFound)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let running = self.running.fetch_add(1, Ordering::Relaxed) + 1;
         let mut command = Command::new(program);
         command.arg0("host").arg("compile").arg(std::process::id().to_string());
-        // The operator's environment is none of a component's business; these say how wasmtime and the allocator work.
+        // Do not show the operator's environment to the component. These variables only configure wasmtime and the
+        // allocator.
         command.env_clear();
         for name in ["WASMTIME_BACKTRACE_DETAILS", "LD_LIBRARY_PATH"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
         command.env("RAYON_NUM_THREADS", cores.div_ceil(running).to_string());
-        // Memory that is only reserved is not to count as used.
+        // Memory that is only reserved must not count against the memory limit.
         command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().inspect_err(|_| {
@@ -180,23 +181,24 @@ impl CompileProcess {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
         let (request, component) = (request.encode(&self.limits), component.clone());
-        let (frames, words) = (told.clone(), told.clone());
-        let most = self.limits.memory;
+        let (frames, stderr_events) = (events.clone(), events.clone());
+        let max_code_bytes = self.limits.memory;
         let thread = |name: &str| Builder::new().name(name.to_owned());
-        thread("compile").spawn(move || talk(stdin, stdout, &request, &component, most, &frames))?;
-        thread("compile-stderr").spawn(move || listen(stderr, &words))?;
+        thread("compile")
+            .spawn(move || exchange_frames(stdin, stdout, &request, &component, max_code_bytes, &frames))?;
+        thread("compile-stderr").spawn(move || read_stderr(stderr, &stderr_events))?;
         Ok(process)
     }
 
-    /// Why a process has taken too long.
-    fn late(&self, is_compiled: bool, request: &CompileRequest) -> LoadError {
+    /// The error for a child process that took too long.
+    fn timeout_error(&self, is_compiled: bool, request: &CompileRequest) -> LoadError {
         if is_compiled {
             return LoadError::Describe(format!("it took longer than {:?}", request.timeout));
         }
         LoadError::Costly { limit: format!("{} s", self.limits.timeout.as_secs_f64()), flag: "--compile-timeout" }
     }
 
-    /// Why a process has ended before it was done.
+    /// The error for a child process that ended before it was done.
     fn explain(
         &self,
         is_compiled: bool,
@@ -216,7 +218,7 @@ impl CompileProcess {
         }
         if signal == Some(SIGXCPU) {
             if is_compiled {
-                return self.late(true, request);
+                return self.timeout_error(true, request);
             }
             let seconds = self.limits.cpu.as_secs();
             return LoadError::Costly { limit: format!("{seconds} s of processor time"), flag: "--compile-cpu" };
@@ -239,20 +241,27 @@ impl CompileProcess {
     }
 }
 
-/// Asks a process and tells what comes back, until it ends.
-fn talk(mut to: ChildStdin, from: ChildStdout, request: &[u8], component: &[u8], most: u64, told: &Sender<ChildEvent>) {
+/// Sends the request to a child process and forwards its frames until its stdout ends.
+fn exchange_frames(
+    mut to: ChildStdin,
+    from: ChildStdout,
+    request: &[u8],
+    component: &[u8],
+    max_code_bytes: u64,
+    events: &Sender<ChildEvent>,
+) {
     let asked = to.write_all(request).and_then(|()| to.write_all(component));
     drop(to);
     if asked.is_err() {
-        // Its end says why.
-        let _ = told.send(ChildEvent::End(Ok(())));
+        // The exit status of the child explains the failure.
+        let _ = events.send(ChildEvent::End(Ok(())));
         return;
     }
     let mut from = io::BufReader::new(from);
     let ended = loop {
-        match ChildFrame::read(&mut from, most) {
+        match ChildFrame::read(&mut from, max_code_bytes) {
             Ok(Some(frame)) => {
-                if told.send(ChildEvent::Frame(frame)).is_err() {
+                if events.send(ChildEvent::Frame(frame)).is_err() {
                     return;
                 }
             }
@@ -260,23 +269,23 @@ fn talk(mut to: ChildStdin, from: ChildStdout, request: &[u8], component: &[u8],
             Err(error) => break Err(error),
         }
     };
-    // Where nobody waits any more it was stopped.
-    let _ = told.send(ChildEvent::End(ended));
+    // If nobody receives the event, the attempt was stopped.
+    let _ = events.send(ChildEvent::End(ended));
 }
 
-/// Keeps the beginning of what a process says on stderr, and takes the rest so that it does not wait for that.
-fn listen(mut from: ChildStderr, told: &Sender<ChildEvent>) {
+/// Keeps the beginning of a child's stderr and discards the remainder, so that the child does not block on a full pipe.
+fn read_stderr(mut from: ChildStderr, events: &Sender<ChildEvent>) {
     let mut said = Vec::new();
-    // What can be had counts, however it ends.
+    // Keep what could be read, even if reading failed.
     let _ = Read::by_ref(&mut from).take(MAX_STDERR_BYTES).read_to_end(&mut said);
     let _ = io::copy(&mut from, &mut io::sink());
-    let _ = told.send(ChildEvent::Stderr(String::from_utf8_lossy(&said).into_owned()));
+    let _ = events.send(ChildEvent::Stderr(String::from_utf8_lossy(&said).into_owned()));
 }
 
-/// What a process that has ended has said on stderr.
-fn told_on_stderr(told: &Receiver<ChildEvent>) -> String {
+/// The stderr of a child process that has ended.
+fn wait_for_stderr(events: &Receiver<ChildEvent>) -> String {
     let deadline = Instant::now() + GRACE;
-    while let Ok(event) = told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+    while let Ok(event) = events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         if let ChildEvent::Stderr(said) = event {
             return said;
         }
@@ -284,7 +293,7 @@ fn told_on_stderr(told: &Receiver<ChildEvent>) -> String {
     String::new()
 }
 
-/// Logs a line that a component has printed, as long as there is room for it.
+/// Logs a line of the component's output if the remaining budget allows it.
 fn log(line: &Json, route: &str, left: &mut usize) {
     let (Some(stream), Some(text)) = (line["stream"].as_str(), line["text"].as_str()) else { return };
     let stream = if stream == "stdout" { "stdout" } else { "stderr" };
@@ -293,5 +302,5 @@ fn log(line: &Json, route: &str, left: &mut usize) {
     tracing::info!(target: "guest", route, stream, "{}", error_text::line(text));
 }
 
-/// The most bytes of a frame that is not code.
+/// Maximum size of a frame that is not code, in bytes.
 const MAX_FRAME_BYTES: u64 = MAX_FACTS_BYTES as u64;

@@ -1,5 +1,5 @@
-//! The threads that compile. wasmtime has them made on their first use, all or none, and panics where the system lets
-//! none be started: so they are started before, as many as may be.
+//! The compiler's threads. wasmtime would start them on first use, and panics if the system refuses to start them. So
+//! they are started here first, as many as the system allows.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -7,10 +7,10 @@ use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, available_parallelism};
 
-/// Sees to it that there are threads to compile by: one for each core, or as many as the system allows.
+/// Makes sure that compiler threads exist: one per core, or as many as the system allows.
 ///
 /// # Errors
-/// Where it allows not a single one now. It may later.
+/// If the system allows no thread at all. A later call tries again.
 pub(super) fn prepare() -> io::Result<()> {
     static READY: Mutex<bool> = Mutex::new(false);
     let mut ready = READY.lock().unwrap_or_else(PoisonError::into_inner);
@@ -23,34 +23,34 @@ pub(super) fn prepare() -> io::Result<()> {
 
 fn start() -> io::Result<()> {
     let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-    // What a process that compiles is told by the one that has started it.
-    let told = std::env::var("RAYON_NUM_THREADS").ok().and_then(|told| told.parse::<usize>().ok());
-    let cores = told.map_or(cores, |told| told.clamp(1, cores));
-    // Each waits for its part in the pool: to make the pool can be tried only once, and then it must not fail.
+    // The parent sets this variable for a process that compiles.
+    let configured = std::env::var("RAYON_NUM_THREADS").ok().and_then(|configured| configured.parse::<usize>().ok());
+    let cores = configured.map_or(cores, |configured| configured.clamp(1, cores));
+    // Start the threads before the pool: the global pool can be built only once, and building it must not fail.
     let mut waiting = Vec::new();
     for number in 0..cores {
-        let (give, take) = channel::<rayon::ThreadBuilder>();
+        let (sender, receiver) = channel::<rayon::ThreadBuilder>();
         let work = move || {
-            if let Ok(part) = take.recv() {
+            if let Ok(part) = receiver.recv() {
                 part.run();
             }
         };
         match Builder::new().name(format!("compile-{number}")).spawn(work) {
-            Ok(_) => waiting.push(give),
+            Ok(_) => waiting.push(sender),
             Err(error) if waiting.is_empty() => return Err(error),
             Err(_) => break,
         }
     }
     let threads = waiting.len();
     if threads < cores {
-        tracing::warn!(target: "engine", threads, cores, "components are compiled by fewer threads: the system lets no more be started");
+        tracing::warn!(target: "engine", threads, cores, "fewer compiler threads than cores: the system refused to start more");
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     let pool = pool.spawn_handler(|part| {
         let next = waiting.pop().ok_or(io::ErrorKind::WouldBlock)?;
         next.send(part).map_err(|_| io::ErrorKind::BrokenPipe.into())
     });
-    // It can be refused only where another part of the program has made it already.
+    // This fails only if another part of the program has already built the global pool.
     let _ = pool.build_global();
     Ok(())
 }

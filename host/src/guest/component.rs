@@ -1,4 +1,4 @@
-//! From the bytes of a `.wasm` to a [`Handler`]: compile, compare with the world, link, ask it to describe itself.
+//! Turns the bytes of a `.wasm` into a [`Handler`]: compiles, checks against the world, links, and calls `describe`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -31,11 +31,11 @@ pub struct Handler {
     declaration: Option<Declaration>,
     has_frozen_random: bool,
     start_memory: usize,
-    /// No other handler of the process has it.
+    /// Unique in this process.
     number: u64,
 }
 
-/// What a component says of its own route. It is as the component gave it, unchecked.
+/// What a component declares about its own route, as the component returned it and not yet checked.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Declaration {
     /// Path patterns.
@@ -46,97 +46,97 @@ pub struct Declaration {
     pub options: Vec<(String, Value)>,
 }
 
-/// Why a `.wasm` is no handler. Each says what is wrong; [`LoadError::remedy`] says what to do.
+/// Why a component was refused. The message says what is wrong; [`LoadError::remedy`] says what to do.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// The file is no WebAssembly at all.
+    /// The file is not WebAssembly.
     #[error("it is not WebAssembly: it does not begin with `\\0asm`")]
     NotWasm,
-    /// A core module.
+    /// The file is a core module.
     #[error("it is a core WebAssembly module, not a component")]
     CoreModule,
-    /// The binary is broken.
+    /// The binary is invalid.
     #[error("it cannot be compiled: {0}")]
     Broken(String),
-    /// The system lets no thread be started to compile it by.
+    /// The system refused to start a compiler thread.
     #[error("no thread can be started to compile it: {0}")]
     Threads(String),
-    /// It uses proposals that this host has off.
-    #[error("it uses what this host does not support: {0}")]
+    /// It uses WebAssembly proposals that this host disables.
+    #[error("it uses WebAssembly proposals that this host does not support: {0}")]
     Proposal(String),
-    /// It has too much of something.
-    #[error("it has {has} {what}; {most} is the most that this host allows")]
+    /// It exceeds a fixed limit.
+    #[error("it has {has} {what}; this host allows at most {most}")]
     Limit {
-        /// What it has too much of.
+        /// What exceeds the limit.
         what: &'static str,
         /// How much it has.
         has: u64,
-        /// How much it may have.
+        /// How much is allowed.
         most: u64,
     },
-    /// It needs what this host does not provide.
+    /// It has an import that this host does not provide.
     #[error("it imports `{import}`, which this host does not provide{provided}")]
     Import {
-        /// The name of the import, with its version.
+        /// The import's name and version.
         import: String,
-        /// What the host has instead, or nothing.
+        /// Empty, or what the host provides instead.
         provided: String,
     },
-    /// It needs a function that the host's version of an interface does not have.
+    /// It imports a function that the host's version of the interface does not have.
     #[error("it imports the function `{function}` of `{interface}`; this host has version {VERSION} without it")]
     Function {
         /// The function's name.
         function: String,
-        /// The interface, with the component's version of it.
+        /// The interface and the version that the component wants.
         interface: String,
     },
-    /// An import's type differs.
+    /// The type of an import differs.
     #[error("its imports do not match the world `vibrato:handler/handler@{VERSION}`: {0}")]
     ImportType(String),
-    /// It exports nothing of a middleware.
+    /// It exports none of the functions of a middleware.
     #[error(
         "it exports neither the function `on-request` nor `on-response` of the world \
          `vibrato:handler/middleware@{VERSION}`; {found}"
     )]
     NoMiddleware {
-        /// What it exports, in words.
+        /// What it exports, as text.
         found: String,
     },
     /// It does not export `handle`.
     #[error("it does not export the function `handle` of the world `vibrato:handler/handler@{VERSION}`; {found}")]
     NoHandle {
-        /// What it exports, in words.
+        /// What it exports, as text.
         found: String,
     },
-    /// It exports something else under that name.
+    /// An export has the right name and the wrong type.
     #[error("its export `{name}` is not the function of the world `vibrato:handler/{world}@{VERSION}`: {reason}")]
     ExportType {
         /// The export.
         name: &'static str,
-        /// The world that has it.
+        /// The world that defines it.
         world: &'static str,
         /// How it differs.
         reason: String,
     },
-    /// Compiling it passed a limit of the operator's.
+    /// Compiling it exceeded a limit that the operator has set.
     #[error("compiling it takes more than {limit}")]
     Costly {
-        /// The limit, in words.
+        /// The limit, as text.
         limit: String,
-        /// The flag that sets it.
+        /// The flag that sets the limit.
         flag: &'static str,
     },
-    /// The process that compiled it has ended.
-    #[error("compiling it has ended the process that does it: {0}")]
+    /// The child process crashed while it compiled the component.
+    #[error("the process that compiled it has crashed: {0}")]
     Crashed(String),
-    /// No process can be started.
+    /// No child process can be started.
     #[error("no process or thread can be started to compile it: {0}")]
     NoProcess(String),
-    /// What runs of it before anything is called trapped, took too long, or asked for more than it may have.
+    /// Its start functions trapped, took too long, or exceeded a limit.
     #[error("it cannot be started: {0}")]
     Start(String),
-    /// The process in which it started has ended.
-    #[error("starting it has ended the process that does it: {0}")]
+    /// The child process crashed while it started the component.
+    #[error("the process that started it has crashed: {0}")]
     StartCrashed(String),
     /// `describe` trapped or took too long.
     #[error("its `describe` failed: {0}")]
@@ -144,13 +144,13 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Whether it may be gone without a change of the file.
+    /// Whether loading may succeed later without a change of the file.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Threads(_) | Self::NoProcess(_))
     }
 
-    /// What the author or the operator can do.
+    /// What the author or the operator can do about it.
     #[must_use]
     pub fn remedy(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
@@ -198,13 +198,14 @@ impl LoadError {
 }
 
 impl Handler {
-    /// Loads a component, with `effort`. `name` is for its log lines; `memory` and `timeout` bound its start and its
-    /// `describe`.
+    /// Loads a component with the given `effort`. `name` is for its log lines; `memory` and `timeout` limit its start
+    /// and its `describe`.
     ///
-    /// This may compile, and so takes from milliseconds to many seconds: not for a thread that serves.
+    /// Compiling takes from milliseconds to many seconds, so do not call this on a worker thread.
     ///
     /// # Errors
-    /// Everything that is wrong with it: see [`LoadError`]; or that it was not to be compiled, or was stopped.
+    /// Every [`LoadError`] that was found; or that the component is not in the compile cache, or that the attempt was
+    /// stopped.
     pub fn load(
         engine: &Engine,
         name: &Arc<str>,
@@ -213,8 +214,8 @@ impl Handler {
         timeout: Duration,
         effort: &Effort,
     ) -> Result<Self, NotLoaded> {
-        let asked = LoadRequest { name, is_handler: true, memory, timeout };
-        let loaded = prepare::prepare(engine, bytes, asked, effort, |component| {
+        let request = LoadRequest { name, is_handler: true, memory, timeout };
+        let loaded = prepare::prepare(engine, bytes, request, effort, |component| {
             let exports = HandlerExports::of(engine, component)?;
             let pre = link(engine, component)?;
             let describe = exports.describe;
@@ -228,19 +229,19 @@ impl Handler {
         Ok(Self { engine, pre, handle, on_message, declaration, has_frozen_random, start_memory: memory, number })
     }
 
-    /// Whether its random numbers are those of its build, the same in every instance.
+    /// Whether its random numbers were fixed when it was built, so that every instance has the same.
     #[must_use]
     pub fn has_frozen_random(&self) -> bool {
         self.has_frozen_random
     }
 
-    /// The bytes that its memories take once it has started; a route with less `memory` cannot serve.
+    /// Bytes of its memories after its start. A route with a smaller option `memory` cannot serve.
     #[must_use]
     pub fn start_memory(&self) -> usize {
         self.start_memory
     }
 
-    /// What the component says of its route, if it does.
+    /// What the component declares about its route. `None` if it declares nothing.
     #[must_use]
     pub fn declaration(&self) -> Option<&Declaration> {
         self.declaration.as_ref()
@@ -262,7 +263,7 @@ impl Handler {
         self.on_message.as_ref()
     }
 
-    /// Its number. No other handler of the process has it.
+    /// Its id, unique in this process.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
@@ -289,25 +290,25 @@ impl From<GuestDeclaration> for Declaration {
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Vec<LoadError>> {
     compile_threads::prepare().map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let component = Component::from_binary(engine.wasmtime(), bytes);
-    component.map_err(|error| vec![refused(bytes, &error)])
+    component.map_err(|error| vec![compile_error(bytes, &error)])
 }
 
-/// Why a component cannot be compiled, or the engine has no room for it.
-pub(super) fn refused(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
-    let said = error_text::chain(error);
-    if let Some(Excess { what, has, most }) = limits::excess(&said) {
+/// The error for a component that cannot be compiled or does not fit into the engine's pool.
+pub(super) fn compile_error(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
+    let message = error_text::chain(error);
+    if let Some(Excess { what, has, max: most }) = limits::excess(&message) {
         return LoadError::Limit { what, has, most };
     }
-    proposals::refused(bytes).map_or(LoadError::Broken(said), LoadError::Proposal)
+    proposals::refused(bytes).map_or(LoadError::Broken(message), LoadError::Proposal)
 }
 
-/// Gives a component what it imports.
+/// Links a component to the host functions.
 pub(super) fn link(engine: &Engine, component: &Component) -> Result<InstancePre<GuestState>, Vec<LoadError>> {
     engine.linker().instantiate_pre(component).map_err(|error| missing_imports::explain(engine, component, &error))
 }
 
-/// Starts an instance of a component, and asks it to describe itself where it can. Past `wall` it is given up; `timeout` is
-/// what its state allows it.
+/// Starts an instance of a component and calls `describe` if it is given. Gives up after `wall`; `timeout` is the limit
+/// in `state`, for the error message.
 pub(super) fn start(
     engine: &Engine,
     pre: &InstancePre<GuestState>,
@@ -339,7 +340,7 @@ pub(super) fn start(
         }
         Err(error) => error,
     };
-    // A start that asks for the request finds one where there is one: what it takes is not known.
+    // Start functions that read the request fail here and may succeed during a request, so their memory is unknown.
     if memory.is_none() && describe.is_none() && error.is::<NoRequest>() {
         return Ok(ComponentFacts::default());
     }
@@ -351,7 +352,7 @@ pub(super) fn start(
     Err(if memory.is_some() { LoadError::Describe(reason) } else { LoadError::Start(reason) })
 }
 
-/// The `describe` of a handler, if it has one.
+/// The index of the export `describe`, if there is one.
 pub(super) fn describe_index(
     engine: &Engine,
     component: &Component,
@@ -359,7 +360,7 @@ pub(super) fn describe_index(
     HandlerExports::of(engine, component).map(|exports| exports.describe)
 }
 
-/// The exports that a host calls.
+/// The exports that the host calls.
 struct HandlerExports {
     handle: ComponentExportIndex,
     describe: Option<ComponentExportIndex>,
@@ -367,7 +368,7 @@ struct HandlerExports {
 }
 
 impl HandlerExports {
-    /// Finds them; where one is missing or is another, says so, and which imports the host does not have either.
+    /// Finds the exports. The errors name each missing or mistyped export, and each missing import.
     fn of(engine: &Engine, component: &Component) -> Result<Self, Vec<LoadError>> {
         let mut errors = Vec::new();
         let mut found = |export| match export {
@@ -395,7 +396,7 @@ impl HandlerExports {
     }
 }
 
-/// A core module and a component differ in the version that follows the magic number.
+/// Checks the preamble. A core module and a component differ in the version that follows the magic number.
 pub(super) fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     match bytes.strip_prefix(b"\0asm") {
         None => Err(LoadError::NotWasm),
@@ -404,7 +405,7 @@ pub(super) fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// Finds a function among the exports and compares its type.
+/// Finds an exported function and checks its type.
 pub(super) fn check_export<P, R>(
     component: &Component,
     name: &'static str,
@@ -416,7 +417,7 @@ where
 {
     let Some((item, index)) = component.get_export(None, name) else { return Ok(None) };
     let ComponentItem::ComponentFunc(function) = item else {
-        return Err(LoadError::ExportType { name, world, reason: "it is no function".to_owned() });
+        return Err(LoadError::ExportType { name, world, reason: "it is not a function".to_owned() });
     };
     let component = component.component_type();
     let typed = function.typecheck::<P, R>(&component.instance_type());
@@ -424,14 +425,14 @@ where
     Ok(Some(index))
 }
 
-/// The most exports that are named.
-const MAX_NAMED: usize = 16;
+/// Maximum number of exports that an error names.
+const MAX_NAMED_EXPORTS: usize = 16;
 
-/// What a component exports, in words.
+/// What a component exports, as text.
 pub(super) fn exports(engine: &Engine, component: &Component) -> String {
     let component = component.component_type();
     let mut names: Vec<&str> = component.exports(engine.wasmtime()).map(|(name, _)| name).collect();
-    // Their order in the file is the linker's.
+    // Sort, because the order in the file is chosen by the linker.
     names.sort_unstable();
     let is = |wanted: fn(&str) -> bool| names.iter().any(|name| wanted(name));
     let kind = if is(|name| name.starts_with("wasi:http/")) {
@@ -442,8 +443,8 @@ pub(super) fn exports(engine: &Engine, component: &Component) -> String {
         ""
     };
     let named: Vec<String> =
-        names.iter().take(MAX_NAMED).map(|name| format!("`{}`", error_text::quoted(name))).collect();
-    let more = match names.len().saturating_sub(MAX_NAMED) {
+        names.iter().take(MAX_NAMED_EXPORTS).map(|name| format!("`{}`", error_text::quoted(name))).collect();
+    let more = match names.len().saturating_sub(MAX_NAMED_EXPORTS) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };

@@ -1,22 +1,22 @@
-//! What is found out of a component once, when it is compiled: what it says of its route, and what its start takes.
+//! Facts that are found out once, when a component is compiled: its declaration and the memory that its start takes.
 //!
-//! It crosses from the process that compiles, which has run the component's code, and is kept in the compile cache: so it is
-//! data of bounded size, read without trust.
+//! They come from the child process that has run the component's code, and from the compile cache. So they are bounded
+//! in size and decoded without trust.
 
 use serde_json::{Value as Json, json};
 
 use super::component::Declaration;
 use crate::options::Value;
 
-/// The most bytes of it in its encoded form.
+/// Maximum size in encoded form, in bytes.
 pub(super) const MAX_FACTS_BYTES: usize = 1024 * 1024;
 
-/// What is known of a component.
+/// The facts of a component.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct ComponentFacts {
-    /// What it says of its route, if it does.
+    /// What it declares about its route. `None` if it declares nothing.
     pub(super) declaration: Option<Declaration>,
-    /// The bytes of its memories once it has started.
+    /// Bytes of its memories after its start.
     pub(super) memory: usize,
 }
 
@@ -30,7 +30,7 @@ impl ComponentFacts {
         json!({ "declaration": declaration, "memory": self.memory }).to_string().into_bytes()
     }
 
-    /// None where it is not what [`ComponentFacts::encode`] makes.
+    /// `None` if the bytes are not what [`ComponentFacts::encode`] makes.
     pub(super) fn decode(encoded: &[u8]) -> Option<Self> {
         let mut facts: Json = serde_json::from_slice(encoded).ok()?;
         let memory = usize::try_from(facts.get("memory")?.as_u64()?).ok()?;
@@ -46,7 +46,8 @@ impl ComponentFacts {
     }
 }
 
-/// With its type: a list may be empty. Floating-point numbers by their bits, since JSON does not have all of them.
+/// Encodes the type too, because a list may be empty. Floats are encoded as bits, because JSON cannot represent all of
+/// them.
 fn encode_value(value: &Value) -> Json {
     match value {
         Value::Boolean(value) => json!({ "boolean": value }),
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_component_says_of_itself_survives_its_way_between_processes() {
+    fn facts_are_decoded_as_they_were_encoded() {
         let options = vec![
             ("b".to_owned(), Value::Boolean(true)),
             ("i".to_owned(), Value::Integer(i64::MIN)),
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_description_is_none() {
+    fn what_is_not_an_encoding_of_facts_is_none() {
         for text in ["", "null", "{}", "[]", r#"{"memory":-1,"declaration":null}"#, r#"{"memory":1,"declaration":[]}"#]
         {
             assert_eq!(ComponentFacts::decode(text.as_bytes()), None, "{text}");

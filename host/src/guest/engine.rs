@@ -1,4 +1,4 @@
-//! The engine: one for the process. Configures wasmtime, has what compiles and the cache of it, counts invocations.
+//! The engine, one per process: configures wasmtime, owns the compiler and the compile cache, and counts invocations.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,63 +8,63 @@ use thiserror::Error;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::address_space::{self, MEMORIES_OF_A_PLACE, Plan, SCARCE_GUARD_BYTES};
+use super::address_space::{self, MEMORIES_PER_INSTANCE, Plan, SCARCE_GUARD_BYTES};
 use super::compile_cache::CompileCache;
 use super::compile_process::CompileProcess;
 use super::epoch::EpochTicker;
-use super::instance_pool::MAX_WAITING;
-use super::limits::{CORE_INSTANCES, INSTANCE_BYTES, MEMORIES, MEMORY_BYTES, TABLES};
+use super::instance_pool::MAX_IDLE;
+use super::limits::{MAX_CORE_INSTANCES, MAX_INSTANCE_BYTES, MAX_MEMORIES, MAX_MEMORY_BYTES, MAX_TABLES};
 use super::state::{GuestState, MAX_TABLE_ELEMENTS};
 use super::{imports, proposals};
 use crate::config::Compiling;
 
-/// An instance's pages that stay with its slot, so that the next instance finds them without a page fault: 1 MiB of
-/// stack that a Rust guest has by default, and its data.
+/// Bytes of a memory that stay resident in a slot, so that the next instance takes no page faults: the default stack of
+/// a Rust guest (1 MiB) and its data.
 const MEMORY_KEEP_RESIDENT: usize = 1280 * 1024;
 const TABLE_KEEP_RESIDENT: usize = 64 * 1024;
 const STACK_KEEP_RESIDENT: usize = 64 * 1024;
 
-/// The stack that Wasm may use, and the whole of a fiber's.
+/// Bytes of stack that Wasm may use, and of the whole fiber.
 const WASM_STACK: usize = 512 * 1024;
 const FIBER_STACK: usize = 1024 * 1024;
 
-/// Routes that describe themselves at once, at most: one for each core.
-const DESCRIBING: u32 = 256;
+/// Maximum number of components that describe themselves at the same time: one per core.
+const MAX_DESCRIBING: u32 = 256;
 
-/// How an engine is made.
+/// Options of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// The most invocations at once.
+    /// Maximum number of concurrent invocations.
     pub max_invocations: u32,
-    /// The threads that call handlers.
+    /// Number of worker threads.
     pub workers: u32,
-    /// Where compiled code is kept; none compiles at every start.
+    /// Directory of the compile cache. `None` compiles every component at every start.
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
     pub compiling: Compiling,
 }
 
 impl EngineOptions {
-    /// Instances at once: beside those that are called, some wait for each thread, one comes to its end there, and
-    /// some describe themselves, where this process has them do that.
-    fn places(&self) -> u32 {
-        let describing = if self.compiling.program.is_some() { 0 } else { DESCRIBING };
-        self.workers.saturating_mul(MAX_WAITING + 1).saturating_add(self.max_invocations).saturating_add(describing)
+    /// Slots in the pool: for running invocations, for idle and retired instances of each thread, and for components
+    /// that describe themselves if that happens in this process.
+    fn pool_size(&self) -> u32 {
+        let describing = if self.compiling.program.is_some() { 0 } else { MAX_DESCRIBING };
+        self.workers.saturating_mul(MAX_IDLE + 1).saturating_add(self.max_invocations).saturating_add(describing)
     }
 }
 
-/// Why no engine could be made.
+/// Why the engine could not be created.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// wasmtime refuses its configuration on this machine.
+    /// wasmtime rejects its configuration on this machine.
     #[error("cannot set up the WebAssembly engine: {0}")]
     Engine(String),
-    /// The thread that ticks the epoch did not start.
+    /// The epoch thread did not start.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
 }
 
-/// The engine. A clone is the same engine; with the last one its ticking ends.
+/// The engine. Clones share one engine; the epoch thread stops when the last clone is dropped.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<EngineShared>,
@@ -76,8 +76,8 @@ struct EngineShared {
     linker: Linker<GuestState>,
     cache: Option<CompileCache>,
     compile_process: Option<CompileProcess>,
-    cached: AtomicUsize,
-    compiled: AtomicUsize,
+    cache_hits: AtomicUsize,
+    cache_misses: AtomicUsize,
     running: AtomicU32,
     max_invocations: u32,
     _ticker: EpochTicker,
@@ -90,24 +90,30 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Makes an engine.
+    /// Creates an engine.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
-        let (engine, plan) = pooled(options.places())?;
+        let (engine, plan) = with_largest_pool(options.pool_size())?;
         let cache = options.cache_directory.as_deref().and_then(open_cache);
         let process = options.compiling.program.is_some().then(|| CompileProcess::new(options.compiling.clone()));
-        Self::of(engine, plan.memory, cache, process, options.max_invocations.min(plan.places))
+        Self::from_parts(engine, plan.memory, cache, process, options.max_invocations.min(plan.instances))
     }
 
-    /// Makes the engine of a process that compiles for another, which has `reservation` bytes of address space for each
+    /// Creates the engine of a child process that compiles, for a parent that reserves `reservation` bytes for each
     /// memory.
     pub(super) fn for_compiling(reservation: u64) -> Result<Self, EngineError> {
-        Self::of(wasmtime::Engine::new(&Config::base(reservation)).map_err(refused)?, reservation, None, None, 1)
+        Self::from_parts(
+            wasmtime::Engine::new(&Config::base(reservation)).map_err(engine_error)?,
+            reservation,
+            None,
+            None,
+            1,
+        )
     }
 
-    fn of(
+    fn from_parts(
         engine: wasmtime::Engine,
         reservation: u64,
         cache: Option<CompileCache>,
@@ -115,7 +121,7 @@ impl Engine {
         max_invocations: u32,
     ) -> Result<Self, EngineError> {
         let mut linker = Linker::new(&engine);
-        imports::add_to_linker(&mut linker).map_err(refused)?;
+        imports::add_to_linker(&mut linker).map_err(engine_error)?;
         let ticker = EpochTicker::start(engine.clone())?;
         Ok(Self {
             shared: Arc::new(EngineShared {
@@ -124,8 +130,8 @@ impl Engine {
                 linker,
                 cache,
                 compile_process,
-                cached: AtomicUsize::new(0),
-                compiled: AtomicUsize::new(0),
+                cache_hits: AtomicUsize::new(0),
+                cache_misses: AtomicUsize::new(0),
                 running: AtomicU32::new(0),
                 max_invocations,
                 _ticker: ticker,
@@ -133,44 +139,44 @@ impl Engine {
         })
     }
 
-    /// Takes as many of the places for invocations; none where fewer are left.
+    /// Takes permits for `count` invocations. `None` if fewer are free.
     #[must_use]
-    pub fn permit(&self, places: u32) -> Option<InvocationPermit<'_>> {
-        let taken = self.shared.running.fetch_add(places, Ordering::Relaxed).saturating_add(places);
-        let permit = InvocationPermit { running: &self.shared.running, places, taken };
-        (taken <= self.shared.max_invocations).then_some(permit)
+    pub fn try_acquire(&self, count: u32) -> Option<InvocationPermit<'_>> {
+        let in_use = self.shared.running.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        let permit = InvocationPermit { running: &self.shared.running, count, in_use };
+        (in_use <= self.shared.max_invocations).then_some(permit)
     }
 
-    /// The most places for invocations.
+    /// Maximum number of concurrent invocations.
     #[must_use]
     pub fn max_invocations(&self) -> u32 {
         self.shared.max_invocations
     }
 
-    /// How many components came out of the cache, and how many had to be compiled.
+    /// How many components were found in the compile cache, and how many had to be compiled.
     #[must_use]
     pub fn cache_hits_and_misses(&self) -> (usize, usize) {
-        (self.shared.cached.load(Ordering::Relaxed), self.shared.compiled.load(Ordering::Relaxed))
+        (self.shared.cache_hits.load(Ordering::Relaxed), self.shared.cache_misses.load(Ordering::Relaxed))
     }
 
-    pub(super) fn note_cached(&self) {
-        self.shared.cached.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_cache_hit(&self) {
+        self.shared.cache_hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn note_compiled(&self) {
-        self.shared.compiled.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_cache_miss(&self) {
+        self.shared.cache_misses.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn cache(&self) -> Option<&CompileCache> {
         self.shared.cache.as_ref()
     }
 
-    /// What compiles; none where this process does.
+    /// Starts the child processes that compile. `None` if this process compiles.
     pub(super) fn compile_process(&self) -> Option<&CompileProcess> {
         self.shared.compile_process.as_ref()
     }
 
-    /// The bytes of address space for each memory.
+    /// Bytes of address space reserved for each memory.
     pub(super) fn reservation(&self) -> u64 {
         self.shared.reservation
     }
@@ -184,72 +190,72 @@ impl Engine {
     }
 }
 
-/// Places for invocations, given back when dropped.
+/// A permit for a number of concurrent invocations, released on drop.
 #[derive(Debug)]
 pub struct InvocationPermit<'e> {
     running: &'e AtomicU32,
-    places: u32,
-    taken: u32,
+    count: u32,
+    in_use: u32,
 }
 
 impl InvocationPermit<'_> {
-    /// How many places were taken in all once these were.
+    /// How many invocations held permits in all when this permit was in_use.
     #[must_use]
-    pub fn taken(&self) -> u32 {
-        self.taken
+    pub fn in_use(&self) -> u32 {
+        self.in_use
     }
 }
 
 impl Drop for InvocationPermit<'_> {
     fn drop(&mut self) {
-        self.running.fetch_sub(self.places, Ordering::Relaxed);
+        self.running.fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 
-/// An engine with a pool, as large as the system has address space for it.
-fn pooled(places: u32) -> Result<(wasmtime::Engine, Plan), EngineError> {
-    let full = Plan::full(places);
+/// Creates an engine with a pool, as large as the address space allows.
+fn with_largest_pool(instances: u32) -> Result<(wasmtime::Engine, Plan), EngineError> {
+    let full = Plan::full(instances);
     let limit = address_space::limit();
-    let why = match limit {
+    let reason = match limit {
         Some(limit) if !full.fits(limit) => format!("it has {limit} bytes of address space (`ulimit -v`)"),
         _ => match wasmtime::Engine::new(&Config::with_pool(full)) {
             Ok(engine) => return Ok((engine, full)),
             Err(error) => format!("{error:#}"),
         },
     };
-    // What a machine without a limit has refused all the same it may have in parts.
+    // Without a limit on address space, try smaller and smaller pools.
     let spaces = limit.into_iter().chain([1 << 40, 1 << 36, 1 << 33]);
-    for plan in spaces.map(|space| Plan::scarce(places, space)) {
+    for plan in spaces.map(|space| Plan::scarce(instances, space)) {
         if let Ok(engine) = wasmtime::Engine::new(&Config::with_pool(plan)) {
-            let Plan { places, memory } = plan;
+            let Plan { instances, memory } = plan;
             tracing::warn!(
                 target: "engine",
-                "the host runs with little address space: {places} instances at once at most, past that requests get \
-                 503; no memory of a handler grows past {memory} bytes; and handlers run slower: {why}"
+                "little address space: at most {instances} concurrent instances, past that requests get \
+                 503; a memory of a handler is limited to {memory} bytes; handlers run slower: {reason}"
             );
             return Ok((engine, plan));
         }
     }
-    tracing::warn!(target: "engine", "instances are not pooled, which costs speed: {why}");
-    let plan = Plan::scarce(places, limit.unwrap_or(u64::MAX));
-    Ok((wasmtime::Engine::new(&Config::base(plan.memory)).map_err(refused)?, plan))
+    tracing::warn!(target: "engine", "cannot pool instances, so requests are slower: {reason}");
+    let plan = Plan::scarce(instances, limit.unwrap_or(u64::MAX));
+    Ok((wasmtime::Engine::new(&Config::base(plan.memory)).map_err(engine_error)?, plan))
 }
 
-fn refused(error: wasmtime::Error) -> EngineError {
+fn engine_error(error: wasmtime::Error) -> EngineError {
     EngineError::Engine(format!("{error:#}"))
 }
 
-/// Opens the cache; without one all is compiled at every start, which is told.
+/// Opens the compile cache. If that fails, logs a warning and goes on without one.
 fn open_cache(directory: &Path) -> Option<CompileCache> {
     let opened = CompileCache::open(directory);
-    let told = |reason: &String| {
+    let warn = |reason: &String| {
         let directory = directory.display();
         tracing::warn!(
             target: "engine",
-            "{directory} is not used for compiled code, and components are compiled at every start: {reason}"
+            "cannot use {directory} as the compile cache, so components are compiled at every start: {reason}"
         );
     };
-    opened.inspect_err(told).ok()
+    opened.inspect_err(warn).ok()
 }
 
 /// The two configurations of wasmtime.
@@ -259,11 +265,11 @@ trait HostConfig {
 }
 
 impl HostConfig for Config {
-    /// For memories of so many bytes of address space.
+    /// With `memory` bytes of address space for each memory.
     fn base(memory: u64) -> Self {
         let mut config = Self::new();
         proposals::restrict(&mut config);
-        if memory < MEMORY_BYTES {
+        if memory < MAX_MEMORY_BYTES {
             config.memory_reservation(memory);
             config.memory_guard_size(SCARCE_GUARD_BYTES);
             config.memory_reservation_for_growth(0);
@@ -276,22 +282,22 @@ impl HostConfig for Config {
     }
 
     fn with_pool(plan: Plan) -> Self {
-        let places = plan.places;
+        let instances = plan.instances;
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(places);
-        pool.total_core_instances(places.saturating_mul(CORE_INSTANCES));
-        pool.total_memories(places.saturating_mul(MEMORIES_OF_A_PLACE));
-        pool.total_tables(places.saturating_mul(TABLES));
-        pool.total_stacks(places);
-        pool.max_core_instances_per_component(CORE_INSTANCES);
-        pool.max_memories_per_component(MEMORIES);
-        pool.max_tables_per_component(TABLES);
-        pool.max_memories_per_module(MEMORIES);
-        pool.max_tables_per_module(TABLES);
-        pool.max_component_instance_size(INSTANCE_BYTES);
-        pool.max_core_instance_size(INSTANCE_BYTES);
+        pool.total_component_instances(instances);
+        pool.total_core_instances(instances.saturating_mul(MAX_CORE_INSTANCES));
+        pool.total_memories(instances.saturating_mul(MEMORIES_PER_INSTANCE));
+        pool.total_tables(instances.saturating_mul(MAX_TABLES));
+        pool.total_stacks(instances);
+        pool.max_core_instances_per_component(MAX_CORE_INSTANCES);
+        pool.max_memories_per_component(MAX_MEMORIES);
+        pool.max_tables_per_component(MAX_TABLES);
+        pool.max_memories_per_module(MAX_MEMORIES);
+        pool.max_tables_per_module(MAX_TABLES);
+        pool.max_component_instance_size(MAX_INSTANCE_BYTES);
+        pool.max_core_instance_size(MAX_INSTANCE_BYTES);
         pool.table_elements(MAX_TABLE_ELEMENTS);
-        // The bound of an instance is its route's `memory`, which a limiter counts over all its memories.
+        // The limit of an instance is its route's option `memory`, which a limiter counts over all its memories.
         pool.max_memory_size(usize::try_from(plan.memory).unwrap_or(usize::MAX));
         pool.linear_memory_keep_resident(MEMORY_KEEP_RESIDENT);
         pool.table_keep_resident(TABLE_KEEP_RESIDENT);

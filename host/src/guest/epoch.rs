@@ -1,5 +1,4 @@
-//! Ticks the epoch of the engine, so that guests that run come to rest, and the clocks. It must not know what is done
-//! then.
+//! The thread that advances the engine's epoch, which interrupts running guests, and the coarse clock.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -7,27 +6,27 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
-/// How often a running guest rests, so that what it wrote goes out and its time is checked.
+/// How often a running guest is interrupted, so that its output is sent and its deadline is checked.
 const TICK: Duration = Duration::from_millis(5);
 
-/// The thread that ticks the epoch and the clocks until it is dropped.
+/// Advances the epoch and the clock until it is dropped.
 pub(super) struct EpochTicker {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl EpochTicker {
-    /// Starts ticking.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// Why the thread did not start.
+    /// If the thread cannot be started.
     pub(super) fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
         clock::tick();
         let (stop, stopped) = channel::<()>();
         let start = Instant::now();
         let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
             while stopped.recv_timeout(until_next(start.elapsed())) == Err(RecvTimeoutError::Timeout) {
-                // The clock first: a guest that is interrupted finds out by it that a tick has come.
+                // Advance the clock first: an interrupted guest reads from it that a tick has passed.
                 clock::tick();
                 engine.increment_epoch();
             }
@@ -40,14 +39,14 @@ impl Drop for EpochTicker {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // The thread only sleeps and counts: there is no panic to report.
+            // The thread cannot panic, so there is nothing to report.
             let _ = thread.join();
         }
     }
 }
 
-/// How long it is until the next tick, so long after the start: each is due at a whole number of ticks, however late the
-/// one before it was, and one whose time has passed is left out.
+/// Time until the next tick. Ticks are due at multiples of `TICK` after the start: a late tick does not delay the next
+/// one, and a missed tick is skipped.
 fn until_next(since_start: Duration) -> Duration {
     TICK - Duration::from_nanos_u128(since_start.as_nanos() % TICK.as_nanos())
 }
@@ -56,20 +55,20 @@ fn until_next(since_start: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    const LATE: Duration = Duration::from_micros(60);
+    const DELAY: Duration = Duration::from_micros(60);
 
     #[test]
     fn a_tick_that_comes_late_does_not_delay_the_next() {
         assert_eq!(until_next(Duration::ZERO), TICK);
         assert_eq!(until_next(TICK), TICK);
-        assert_eq!(until_next(TICK + LATE), TICK - LATE);
-        assert_eq!(until_next(1000 * TICK + LATE), TICK - LATE);
+        assert_eq!(until_next(TICK + DELAY), TICK - DELAY);
+        assert_eq!(until_next(1000 * TICK + DELAY), TICK - DELAY);
     }
 
     #[test]
-    fn ticks_that_were_missed_are_not_made_up_for() {
-        let (before, hours_later) = (3 * TICK - LATE, 1_000_000 * TICK + LATE);
-        assert_eq!(until_next(before), LATE);
-        assert_eq!(until_next(hours_later), TICK - LATE);
+    fn missed_ticks_are_skipped() {
+        let (before, hours_later) = (3 * TICK - DELAY, 1_000_000 * TICK + DELAY);
+        assert_eq!(until_next(before), DELAY);
+        assert_eq!(until_next(hours_later), TICK - DELAY);
     }
 }

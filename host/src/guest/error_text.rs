@@ -1,6 +1,6 @@
-//! What wasmtime says of a failure, as text for a log or a terminal.
+//! Formats wasmtime's errors for a log or a terminal.
 //!
-//! A component chooses the names in it. Owns that none of them ends a line, drives a terminal or fills a disk.
+//! A component chooses the names in these texts. So control characters are escaped and every text is bounded.
 
 use std::fmt::{self, Display, Write};
 
@@ -11,51 +11,51 @@ use crate::text::printable;
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of a name in a backtrace.
+/// Maximum bytes of a name in a backtrace.
 const MAX_NAME_BYTES: usize = 256;
 
-/// The most bytes of a line that a guest prints.
+/// Maximum bytes of a line of guest output.
 const MAX_LINE_BYTES: usize = 4 * 1024;
 
-/// The most bytes of an error's text.
+/// Maximum bytes of an error's text.
 const MAX_REASON_BYTES: usize = 2048;
 
-/// Where an error came from, in one line.
+/// The root cause of an error, in one line.
 pub(super) fn cause(error: &wasmtime::Error) -> String {
     bounded(error.root_cause(), MAX_REASON_BYTES)
 }
 
-/// A name that a component has given something.
+/// A name that a component has chosen.
 pub(super) fn quoted(name: &str) -> String {
     bounded(name, MAX_NAME_BYTES)
 }
 
-/// A line that a guest has printed, as another process tells it.
+/// A line of guest output that a child process has forwarded.
 pub(super) fn line(text: &str) -> String {
     bounded(text, MAX_LINE_BYTES)
 }
 
-/// Why a handler gave up, in its own words, in one line.
+/// The reason that a handler gave to `fail`, in one line.
 pub(super) fn reason(text: &str) -> String {
     bounded(text, MAX_REASON_BYTES)
 }
 
-/// An error and all that led to it, in one line.
+/// An error and its causes, in one line.
 pub(super) fn chain(error: &wasmtime::Error) -> String {
     bounded(format_args!("{error:#}"), MAX_REASON_BYTES)
 }
 
-/// Whether it was the system that had no memory, or no address space.
+/// Whether the system had no memory or no address space.
 pub(super) fn is_out_of_memory(error: &wasmtime::Error) -> bool {
-    let of_system = |cause: &(dyn std::error::Error + 'static)| {
+    let is_enomem = |cause: &(dyn std::error::Error + 'static)| {
         let errno = cause.downcast_ref::<rustix::io::Errno>().map(|errno| errno.raw_os_error());
         let code = errno.or_else(|| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
         code == Some(rustix::io::Errno::NOMEM.raw_os_error())
     };
-    error.chain().any(of_system)
+    error.chain().any(is_enomem)
 }
 
-/// Where an error's guest was: a line for each frame, each after a line break; nothing where it ran no Wasm.
+/// The backtrace of an error: each frame on a line of its own, after a line break. Empty if no Wasm was running.
 pub(super) fn backtrace(error: &wasmtime::Error) -> String {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let frames = trace.frames().iter().enumerate();
@@ -63,7 +63,7 @@ pub(super) fn backtrace(error: &wasmtime::Error) -> String {
     frames.fold("\nerror while executing at wasm backtrace:".to_owned(), |lines, line| lines + &line)
 }
 
-/// A frame as wasmtime writes it: its place and function, and what its debug information says.
+/// A frame in wasmtime's format: offset, function, and source location if there is debug information.
 fn frame(frame: &FrameInfo) -> String {
     let offset = frame.module_offset().map_or_else(String::new, |offset| format!("{offset:#8x} - "));
     let function = frame.func_name().map_or_else(|| format!("<wasm function {}>", frame.func_index()), name);
@@ -82,12 +82,12 @@ fn symbol(symbol: &FrameSymbol, function: &str) -> String {
     format!("{name}\n                    at {file}{}{}", number(symbol.line()), number(symbol.column()))
 }
 
-/// A function's name, demangled where it is one of Rust's.
+/// A function's name, demangled if it is a Rust name.
 fn name(mangled: &str) -> String {
     bounded(rustc_demangle::demangle(mangled), MAX_NAME_BYTES)
 }
 
-/// The beginning of a text, with its control characters escaped.
+/// The beginning of a text, with control characters escaped.
 fn bounded(text: impl Display, max_bytes: usize) -> String {
     let mut bounded = BoundedText { text: String::new(), left: max_bytes };
     if write!(bounded, "{text}").is_err() {
@@ -96,7 +96,7 @@ fn bounded(text: impl Display, max_bytes: usize) -> String {
     bounded.text
 }
 
-/// Takes so many bytes and no more: a short mangled name can have a text of a megabyte.
+/// Stops after a number of bytes: demangling can turn a short name into a megabyte of text.
 struct BoundedText {
     text: String,
     left: usize,

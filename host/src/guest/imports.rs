@@ -1,7 +1,7 @@
-//! The host functions of `wit/world.wit`: each takes the exchange, calls it, and maps what it says.
+//! The host functions of `wit/world.wit`: each looks up the exchange, calls it and maps the result.
 //!
-//! They are linked by hand so that chunks, names and values are read where they lie in the guest's memory: a chunk
-//! piece by piece as there is room, names and values without a copy before they are known to be good.
+//! They are linked by hand so that chunks, names and values are read in place from guest memory: a chunk piece by piece
+//! as space becomes free, names and values without a copy before they are validated.
 
 mod push;
 mod seal;
@@ -29,7 +29,7 @@ pub(super) const INTERFACES: [&str; 8] =
 
 type GuestResult = std::result::Result<(), GuestError>;
 
-/// Adds all of WASI 0.2 and what the worlds import.
+/// Links all of WASI 0.2 and the interfaces of this package.
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     let mut root = linker.root();
@@ -47,14 +47,14 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
 }
 
 fn add_request(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
-    of_request(linker, "method", |request| request.head.method().to_owned())?;
-    of_request(linker, "target", |request| request.head.target().to_owned())?;
-    of_request(linker, "path", |request| request.head.path().to_owned())?;
-    of_request(linker, "query", |request| request.head.query().map(str::to_owned))?;
-    of_request(linker, "version", |request| HttpVersion::from(request.head.version()))?;
-    of_request(linker, "params", |request| request.params.clone())?;
-    of_request(linker, "peer", |request| request.peer.address())?;
-    of_request(linker, "fields", |request| {
+    add_request_getter(linker, "method", |request| request.head.method().to_owned())?;
+    add_request_getter(linker, "target", |request| request.head.target().to_owned())?;
+    add_request_getter(linker, "path", |request| request.head.path().to_owned())?;
+    add_request_getter(linker, "query", |request| request.head.query().map(str::to_owned))?;
+    add_request_getter(linker, "version", |request| HttpVersion::from(request.head.version()))?;
+    add_request_getter(linker, "params", |request| request.params.clone())?;
+    add_request_getter(linker, "peer", |request| request.peer.address())?;
+    add_request_getter(linker, "fields", |request| {
         let field = |(name, value): (&str, &[u8])| (name.to_ascii_lowercase(), Bytes::copy_from_slice(value));
         request.head.fields().map(field).collect::<Vec<_>>()
     })?;
@@ -118,7 +118,7 @@ fn add_response(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     })
 }
 
-/// What is asked of the head so far.
+/// Links the functions that read the response head.
 fn add_head(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     linker.func_wrap("status", |store: StoreContextMut<'_, GuestState>, (): ()| {
         Ok((exchange(&store)?.response(|response| response.head().status()),))
@@ -161,8 +161,8 @@ fn add_options(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     })
 }
 
-/// Links a function that says something of the request.
-fn of_request<R>(linker: &mut LinkerInstance<'_, GuestState>, name: &str, get: fn(&Request) -> R) -> Result<()>
+/// Links a getter of the request.
+fn add_request_getter<R>(linker: &mut LinkerInstance<'_, GuestState>, name: &str, get: fn(&Request) -> R) -> Result<()>
 where
     (R,): ComponentNamedList + Lower + 'static,
 {
@@ -206,12 +206,13 @@ fn no_request() -> wasmtime::Error {
     NoRequest.into()
 }
 
-/// A component asks for its request while it starts or describes itself.
+/// A component has read the request during its start or its `describe`.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no request while a route describes itself")]
+#[error("there is no request while a component starts or describes itself")]
 pub(super) struct NoRequest;
 
-/// The value of a field, its lines combined (RFC 9110 section 5.3; for `cookie`, RFC 6265 section 5.4).
+/// The value of a field: its lines joined by `, ` (RFC 9110 section 5.3), or by `; ` for `cookie` (RFC 6265 section
+/// 5.4).
 fn combined(request: &Request, name: &str) -> Option<Bytes> {
     let mut lines = request.head.values(name);
     let first = lines.next()?;

@@ -1,4 +1,4 @@
-//! One instance of a handler, from its making to its end. It must not know where it is kept between two calls.
+//! An instance of a handler, from instantiation to drop.
 
 use std::time::Instant;
 
@@ -10,12 +10,12 @@ use super::state::{Expired, GuestState, ProcessorTimeUsed};
 use super::types::Returned;
 use super::{CallError, Handler, Invocation, Outcome, error_text, scheduler, thread_hooks};
 
-/// The most bytes that a guest hands over in one call, or returns: they are copied at once, and nothing else runs on the
-/// thread meanwhile. As many as a body may have by default.
-const MAX_HANDED_OVER: usize = 64 * 1024 * 1024;
+/// Maximum bytes that a guest passes or returns in one call: the default limit of a body. They are copied in one go,
+/// which blocks the thread.
+const MAX_CALL_BYTES: usize = 64 * 1024 * 1024;
 
-/// What wasmtime says if a guest hands over more. Its type is private.
-const HANDED_OVER_TOO_MUCH: &str = "too much data is being copied between the host and the guest";
+/// How wasmtime reports that a guest has passed more. The error's type is private.
+const CALL_BYTES_ERROR: &str = "too much data is being copied between the host and the guest";
 
 /// An instance in a store of its own.
 pub(super) struct Instance {
@@ -26,7 +26,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Instantiates a handler. What its start functions do is done with `state`.
+    /// Instantiates a handler. Its start functions run with `state`.
     pub(super) async fn new(handler: &Handler, state: GuestState) -> Result<Self, CallError> {
         let mut store = store(handler.engine(), state);
         let made = async {
@@ -35,29 +35,29 @@ impl Instance {
         };
         match made.await {
             Ok((instance, handle)) => Ok(Self { store, instance, handle, served: 0 }),
-            Err(error) => Err(explain(&error, &mut store)),
+            Err(error) => Err(call_error(&error, &mut store)),
         }
     }
 
-    /// Takes up an invocation, whose memories may take `memory` bytes together.
-    pub(super) fn begin(&mut self, invocation: Invocation, memory: usize) {
-        self.store.data_mut().begin(invocation, memory);
-        allow(&mut self.store);
+    /// Starts an invocation in a reused instance. Its memories may take `memory` bytes together.
+    pub(super) fn begin_invocation(&mut self, invocation: Invocation, memory: usize) {
+        self.store.data_mut().begin_invocation(invocation, memory);
+        reset_limits(&mut self.store);
     }
 
-    /// Calls the handler. After an error the instance is of no more use.
+    /// Calls the handler. After an error, drop the instance.
     pub(super) async fn call(&mut self) -> Result<Outcome, CallError> {
         self.served = self.served.saturating_add(1);
         match self.handle.call_async(&mut self.store, ()).await {
             Ok((returned,)) => {
-                self.store.data_mut().rest();
+                self.store.data_mut().end_invocation();
                 Ok(returned.into())
             }
-            Err(error) => Err(explain(&error, &mut self.store)),
+            Err(error) => Err(call_error(&error, &mut self.store)),
         }
     }
 
-    /// Calls the handler's `on-message`. After an error the instance is of no more use.
+    /// Calls the handler's `on-message`. After an error, drop the instance.
     pub(super) async fn deliver(
         &mut self,
         on_message: &ComponentExportIndex,
@@ -70,10 +70,10 @@ impl Instance {
         };
         match called.await {
             Ok((reply,)) => {
-                self.store.data_mut().rest();
+                self.store.data_mut().end_invocation();
                 Ok(reply)
             }
-            Err(error) => Err(explain(&error, &mut self.store)),
+            Err(error) => Err(call_error(&error, &mut self.store)),
         }
     }
 
@@ -82,27 +82,27 @@ impl Instance {
         self.served
     }
 
-    /// The bytes of its memories.
+    /// Bytes of its memories.
     pub(super) fn memory(&self) -> usize {
         self.store.data().memory.used()
     }
 }
 
-/// A store for an instance.
+/// Creates a store for an instance.
 pub(super) fn store(engine: &wasmtime::Engine, state: GuestState) -> Store<GuestState> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
-    allow(&mut store);
+    reset_limits(&mut store);
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
         if state.is_expired(Instant::now()) {
             return Err(Expired.into());
         }
         let Some(ran) = scheduler::ran_for() else { return Ok(UpdateDeadline::Continue(1)) };
-        state.use_processor(ran)?;
-        thread_hooks::note_spin();
+        state.charge_cpu(ran)?;
+        thread_hooks::note_preemption();
         let exchange = state.exchange().cloned();
-        // It is asked again as soon as it goes on: its time may be up by then.
+        // A deadline of 0 calls this again as soon as the guest resumes, because its time may be used up by then.
         let slice = scheduler::interrupted(state.handler(), ran, exchange.clone());
         Ok(UpdateDeadline::YieldCustom(
             0,
@@ -115,15 +115,15 @@ pub(super) fn store(engine: &wasmtime::Engine, state: GuestState) -> Store<Guest
     store
 }
 
-/// What a call may take until it is looked at again.
-fn allow(store: &mut Store<GuestState>) {
-    // Checked before anything is copied.
-    store.set_hostcall_fuel(store.data().memory.limit().min(MAX_HANDED_OVER));
+/// Resets the limits that apply until the next interruption.
+fn reset_limits(store: &mut Store<GuestState>) {
+    // wasmtime checks this before it copies.
+    store.set_hostcall_fuel(store.data().memory.limit().min(MAX_CALL_BYTES));
     store.set_epoch_deadline(1);
 }
 
-/// Why an instance could not be made, or its call gave nothing.
-pub(super) fn explain(error: &wasmtime::Error, store: &mut Store<GuestState>) -> CallError {
+/// Maps an error of wasmtime. Logs the incomplete last line of the guest's output first.
+pub(super) fn call_error(error: &wasmtime::Error, store: &mut Store<GuestState>) -> CallError {
     store.data_mut().finish_log();
     if error.is::<wasmtime::PoolConcurrencyLimitError>() || error_text::is_out_of_memory(error) {
         return CallError::Busy(error_text::chain(error));
@@ -137,8 +137,8 @@ pub(super) fn explain(error: &wasmtime::Error, store: &mut Store<GuestState>) ->
     }
     let limit = store.data().memory.explain().unwrap_or_default();
     let cause = error_text::cause(error);
-    if cause.starts_with(HANDED_OVER_TOO_MUCH) {
-        let report = format!("handed over more than {} bytes in one call{backtrace}", store.hostcall_fuel());
+    if cause.starts_with(CALL_BYTES_ERROR) {
+        let report = format!("passed more than {} bytes in one call{backtrace}", store.hostcall_fuel());
         return CallError::Trap { limit, report };
     }
     CallError::Trap { limit, report: cause + &backtrace }

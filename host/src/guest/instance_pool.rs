@@ -1,7 +1,7 @@
-//! Instances that have served, and may serve again where their route's `reuse` says so.
+//! Idle instances, kept for reuse if their route has the option `reuse`.
 //!
-//! Each thread has a shelf of its own, so that no core waits for another. Owns how many instances wait there, with how
-//! much memory, and for how long. It must not know what an instance does.
+//! Each thread has a pool of its own, so that cores share nothing. The pool bounds the number, the memory and the age
+//! of idle instances.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -9,87 +9,87 @@ use std::time::{Duration, Instant};
 use super::instance::Instance;
 use crate::clock;
 
-/// The most instances that wait for a thread.
-pub(super) const MAX_WAITING: u32 = 64;
+/// Maximum number of idle instances per thread.
+pub(super) const MAX_IDLE: u32 = 64;
 
-/// The most bytes that the memories of these have.
-const MAX_WAITING_BYTES: usize = 128 * 1024 * 1024;
+/// Maximum bytes of their memories together.
+const MAX_IDLE_BYTES: usize = 128 * 1024 * 1024;
 
-/// How long an instance waits at least before it is dropped for its age; at most until the thread is busy again.
+/// Idle instances older than this are dropped when the thread next becomes idle.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
 thread_local! {
-    static INSTANCE_POOL: RefCell<InstancePool> = const { RefCell::new(InstancePool { waiting: Vec::new(), bytes: 0 }) };
-    /// An instance that has served its last: its end can wait until the response is sent.
-    static ENDED: Cell<Option<Instance>> = const { Cell::new(None) };
+    static INSTANCE_POOL: RefCell<InstancePool> = const { RefCell::new(InstancePool { idle: Vec::new(), bytes: 0 }) };
+    /// An instance to drop after the response has been sent.
+    static RETIRED: Cell<Option<Instance>> = const { Cell::new(None) };
 }
 
-/// What waits, the longest first.
+/// Idle instances, the oldest first.
 struct InstancePool {
-    waiting: Vec<Waiting>,
+    idle: Vec<IdleInstance>,
     bytes: usize,
 }
 
-struct Waiting {
+struct IdleInstance {
     handler: u64,
     instance: Instance,
     since: Instant,
 }
 
-/// The instance of a handler that has waited the least.
+/// Takes the handler's most recently used instance.
 pub(super) fn take(handler: u64) -> Option<Instance> {
-    INSTANCE_POOL.with_borrow_mut(|shelf| {
-        let at = shelf.waiting.iter().rposition(|waiting| waiting.handler == handler)?;
-        Some(shelf.remove(at))
+    INSTANCE_POOL.with_borrow_mut(|pool| {
+        let at = pool.idle.iter().rposition(|idle| idle.handler == handler)?;
+        Some(pool.remove(at))
     })
 }
 
-/// Lets an instance wait. Where that is too many or too much, those that have waited the longest go; one that is too
-/// large by itself ends, and pushes out no other.
+/// Puts an instance into the pool. If the pool is full, the oldest instances are dropped. An instance that exceeds the
+/// bound by itself is retired and displaces no other.
 pub(super) fn put(handler: u64, instance: Instance) {
-    if instance.memory() > MAX_WAITING_BYTES {
-        return end(instance);
+    if instance.memory() > MAX_IDLE_BYTES {
+        return retire(instance);
     }
     let since = clock::recent();
-    INSTANCE_POOL.with_borrow_mut(|shelf| {
-        shelf.bytes += instance.memory();
-        shelf.waiting.push(Waiting { handler, instance, since });
-        shelf.drop_where(|shelf| shelf.waiting.len() > MAX_WAITING as usize || shelf.bytes > MAX_WAITING_BYTES);
+    INSTANCE_POOL.with_borrow_mut(|pool| {
+        pool.bytes += instance.memory();
+        pool.idle.push(IdleInstance { handler, instance, since });
+        pool.drop_oldest_while(|pool| pool.idle.len() > MAX_IDLE as usize || pool.bytes > MAX_IDLE_BYTES);
     });
 }
 
-/// Ends an instance once the thread has nothing else to do, or the next one has ended.
-pub(super) fn end(instance: Instance) {
-    ENDED.set(Some(instance));
+/// Drops an instance once the thread is idle or the next instance is retired.
+pub(super) fn retire(instance: Instance) {
+    RETIRED.set(Some(instance));
 }
 
-/// For a thread that has nothing else to do: ends what has served its last, or has waited too long.
-pub(super) fn tidy() {
-    ENDED.set(None);
-    INSTANCE_POOL.with_borrow_mut(|shelf| {
-        if !shelf.waiting.is_empty() {
+/// Drops the retired instance and those that are too old. Called when the thread becomes idle.
+pub(super) fn drop_retired_and_old() {
+    RETIRED.set(None);
+    INSTANCE_POOL.with_borrow_mut(|pool| {
+        if !pool.idle.is_empty() {
             let now = clock::recent();
-            shelf.drop_where(|shelf| now.saturating_duration_since(shelf.waiting[0].since) > MAX_AGE);
+            pool.drop_oldest_while(|pool| now.saturating_duration_since(pool.idle[0].since) > MAX_AGE);
         }
     });
 }
 
-/// Ends all instances of the thread.
+/// Drops all instances of the thread.
 pub(super) fn clear() {
-    ENDED.set(None);
-    INSTANCE_POOL.with_borrow_mut(|shelf| shelf.drop_where(|_| true));
+    RETIRED.set(None);
+    INSTANCE_POOL.with_borrow_mut(|pool| pool.drop_oldest_while(|_| true));
 }
 
 impl InstancePool {
-    /// Drops what has waited the longest, as often as `too_much` says so of what is left.
-    fn drop_where(&mut self, too_much: impl Fn(&Self) -> bool) {
-        while !self.waiting.is_empty() && too_much(self) {
+    /// Drops the oldest instance while `is_over` says so.
+    fn drop_oldest_while(&mut self, is_over: impl Fn(&Self) -> bool) {
+        while !self.idle.is_empty() && is_over(self) {
             drop(self.remove(0));
         }
     }
 
     fn remove(&mut self, at: usize) -> Instance {
-        let Waiting { instance, .. } = self.waiting.remove(at);
+        let IdleInstance { instance, .. } = self.idle.remove(at);
         self.bytes -= instance.memory();
         instance
     }

@@ -1,4 +1,4 @@
-//! One attempt to load a component: how far it may go, and how another thread stops it.
+//! One attempt to load a component: how far it goes, and how another thread stops it.
 
 use std::fmt;
 use std::sync::mpsc::Sender;
@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::compile_process::ChildEvent;
 
-/// How far loading may go.
+/// How far loading goes.
 #[derive(Debug, Clone)]
 pub enum Effort {
-    /// Only what the compile cache has: this takes milliseconds, and runs nothing of the component.
+    /// Reads only the compile cache: takes milliseconds and runs nothing of the component.
     Cached,
-    /// As far as it takes.
+    /// Compiles if needed.
     Full(LoadAttempt),
 }
 
-/// An attempt that may be stopped. A clone is the same attempt.
+/// An attempt that can be stopped. Clones are the same attempt.
 #[derive(Clone)]
 pub struct LoadAttempt {
     shared: Arc<AttemptShared>,
@@ -29,35 +29,36 @@ struct AttemptShared {
 #[derive(Default)]
 struct AttemptState {
     is_stopped: bool,
-    wake: Option<Sender<ChildEvent>>,
+    on_stop: Option<Sender<ChildEvent>>,
 }
 
 impl LoadAttempt {
-    /// An attempt that calls `on_compiled` once the component is compiled, and only what it says of itself is waited for.
+    /// Creates an attempt. `on_compiled` is called when the component is compiled and only its start and description
+    /// remain.
     pub fn new(on_compiled: impl Fn() + Send + Sync + 'static) -> Self {
         Self { shared: Arc::new(AttemptShared { state: Mutex::default(), on_compiled: Box::new(on_compiled) }) }
     }
 
-    /// Ends the attempt at once, where a process compiles; what is compiled in this process goes on to its end.
+    /// Stops the attempt at once if a child process compiles. Compiling in this process runs to its end.
     pub fn stop(&self) {
         let mut state = self.state();
         state.is_stopped = true;
-        if let Some(wake) = state.wake.take() {
-            // Where nobody listens any more it has ended already.
-            let _ = wake.send(ChildEvent::Stop);
+        if let Some(sender) = state.on_stop.take() {
+            // If the receiver is gone, the attempt has ended already.
+            let _ = sender.send(ChildEvent::Stop);
         }
     }
 
-    /// Tells `wake` when it is to be stopped, also where it is by now.
-    pub(super) fn listen(&self, wake: Sender<ChildEvent>) {
+    /// Sends [`ChildEvent::Stop`] to `sender` when the attempt is stopped, or at once if it was stopped already.
+    pub(super) fn notify_stop(&self, sender: Sender<ChildEvent>) {
         let mut state = self.state();
         match state.is_stopped {
-            true => drop(wake.send(ChildEvent::Stop)),
-            false => state.wake = Some(wake),
+            true => drop(sender.send(ChildEvent::Stop)),
+            false => state.on_stop = Some(sender),
         }
     }
 
-    /// The component is compiled.
+    /// Call this when the component is compiled.
     pub(super) fn note_compiled(&self) {
         (self.shared.on_compiled)();
     }
@@ -69,6 +70,6 @@ impl LoadAttempt {
 
 impl fmt::Debug for LoadAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attempt").field("is_stopped", &self.state().is_stopped).finish_non_exhaustive()
+        f.debug_struct("LoadAttempt").field("is_stopped", &self.state().is_stopped).finish_non_exhaustive()
     }
 }

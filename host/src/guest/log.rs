@@ -1,8 +1,8 @@
-//! What a guest prints, line by line into the log, with the route and the request it belongs to.
+//! Logs the output of a guest line by line, with its route and its request.
 //!
-//! Owns the bounds that keep a stranger's prints from filling a disk: a line is cut at 4 KiB, and an invocation has
-//! 64 KiB for both its streams together, of which a line takes at least 128 bytes. Empty lines are left out. What all
-//! invocations of a route print in a time is bounded by its [`LogQuota`].
+//! The bounds keep an untrusted guest from filling the disk: a line is truncated at 4 KiB, and an invocation may print
+//! 64 KiB on both streams together, where each line counts at least 128 bytes. Empty lines are skipped. The output of
+//! all invocations of a route per unit of time is bounded by its [`LogQuota`].
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -24,10 +24,10 @@ mod tests;
 const MAX_LINE_BYTES: usize = 4 * 1024;
 const MAX_BYTES: usize = 64 * 1024;
 
-/// What a line takes of [`MAX_BYTES`] at least: about what the log puts around it.
+/// The least that a line counts against [`MAX_BYTES`]: roughly the bytes that the log adds to it.
 const MIN_LINE_COST: usize = 128;
 
-/// The two streams of an instance.
+/// The standard output streams of an instance.
 #[derive(Clone)]
 pub(super) struct GuestLog {
     stdout: Stream,
@@ -35,9 +35,9 @@ pub(super) struct GuestLog {
 }
 
 impl GuestLog {
-    /// Of an invocation for a request, or of one for none. Without a `quota` only the invocation itself is bounded.
+    /// For an invocation with or without a request. If `quota` is `None`, only the bounds of the invocation apply.
     pub(super) fn new(route: Arc<str>, request: Option<u64>, quota: Option<Arc<LogQuota>>) -> Self {
-        let log = Arc::new(Mutex::new(Log { route, request, quota, left: Some(MAX_BYTES), shown: Weak::new() }));
+        let log = Arc::new(Mutex::new(Log { route, request, quota, left: Some(MAX_BYTES), error_page: Weak::new() }));
         let stream = |name| {
             let lines = Lines { name, partial: Vec::new(), log: log.clone() };
             Stream(Arc::new(Mutex::new(lines)))
@@ -53,25 +53,25 @@ impl GuestLog {
         self.stderr.clone()
     }
 
-    /// Of an invocation.
+    /// For an invocation.
     pub(super) fn of(invocation: &Invocation) -> Self {
         let Invocation { exchange, options, route, id, .. } = invocation;
         let log = Self::new(route.clone(), Some(*id), Some(options.log.clone()));
-        log.stdout.lines().log().shown = shown(exchange);
+        log.stdout.lines().log().error_page = error_page(exchange);
         log
     }
 
-    /// What is printed from now on belongs to this request, which has the whole bound again.
-    pub(super) fn begin(&self, invocation: &Invocation) {
+    /// Starts the output of another request, with the bounds of an invocation reset.
+    pub(super) fn begin_invocation(&self, invocation: &Invocation) {
         self.finish();
         let lines = self.stdout.lines();
         let mut log = lines.log();
         (log.request, log.left) = (Some(invocation.id), Some(MAX_BYTES));
         log.quota = Some(invocation.options.log.clone());
-        log.shown = shown(&invocation.exchange);
+        log.error_page = error_page(&invocation.exchange);
     }
 
-    /// Logs what is left of a line that was not ended.
+    /// Logs an incomplete last line.
     pub(super) fn finish(&self) {
         self.stdout.lines().finish();
         self.stderr.lines().finish();
@@ -87,7 +87,7 @@ impl Stream {
     }
 }
 
-/// One stream, cut into lines.
+/// A stream, split into lines.
 struct Lines {
     name: &'static str,
     partial: Vec<u8>,
@@ -135,7 +135,7 @@ impl Drop for Lines {
     }
 }
 
-/// The bytes of all characters that are whole: of one that was only begun the rest is still to come.
+/// The length without an incomplete character at the end.
 fn whole_characters(bytes: &[u8]) -> usize {
     for behind in 1..=bytes.len().min(3) {
         let at = bytes.len() - behind;
@@ -151,19 +151,19 @@ fn whole_characters(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// What both streams share.
+/// State that both streams share.
 struct Log {
     route: Arc<str>,
     request: Option<u64>,
     quota: Option<Arc<LogQuota>>,
-    /// The bytes that are still logged; none once it was said that no more are.
+    /// The bytes that may still be logged. `None` once the bound was exceeded and reported.
     left: Option<usize>,
-    /// The exchange whose answer shows what is printed, where one does.
-    shown: Weak<Exchange>,
+    /// The exchange whose error page shows the output, if it has one.
+    error_page: Weak<Exchange>,
 }
 
-/// An exchange, where its answer is to show what is printed.
-fn shown(exchange: &Arc<Exchange>) -> Weak<Exchange> {
+/// The exchange if its error page shows the output.
+fn error_page(exchange: &Arc<Exchange>) -> Weak<Exchange> {
     if exchange.is_for_developers() { Arc::downgrade(exchange) } else { Weak::new() }
 }
 
@@ -175,23 +175,22 @@ impl Log {
         if line.is_empty() {
             return;
         }
-        // A guest's line may hold anything: control characters could forge lines of the log, drive a terminal, or show
-        // the line in another order than it was printed.
+        // Replace control characters: they could forge log lines, control a terminal, or reorder the displayed text.
         let line: String = line.chars().map(|c| if is_plain(c) || c == '\t' { c } else { '\u{fffd}' }).collect();
-        if let Some(exchange) = self.shown.upgrade() {
+        if let Some(exchange) = self.error_page.upgrade() {
             exchange.note_printed(&line);
         }
         self.left = left.checked_sub(line.len().max(MIN_LINE_COST));
         match self.left {
-            Some(_) => self.tell(stream, &line),
-            None => self.tell(
+            Some(_) => self.log_line(stream, &line),
+            None => self.log_line(
                 stream,
                 &format!("printed more than {MAX_BYTES} bytes, {MIN_LINE_COST} a line at least; the rest is dropped"),
             ),
         }
     }
 
-    fn tell(&self, stream: &'static str, line: &str) {
+    fn log_line(&self, stream: &'static str, line: &str) {
         let route = &*self.route;
         if self.quota.as_ref().is_some_and(|quota| !quota.admit(route, line.len().max(MIN_LINE_COST))) {
             return;

@@ -1,6 +1,4 @@
-//! The messages of a WebSocket as they cross between guest and host, and the invocation that answers one.
-//!
-//! It must not know frames, nor what becomes of a reply.
+//! WebSocket messages as they cross between guest and host, and the invocation that answers one.
 
 use bytes::Bytes;
 use wasmtime::component::{ComponentType, Lift, Lower};
@@ -8,14 +6,14 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 use super::{CallError, Handler, Invocation};
 use crate::websocket::message::{CloseFrame, Message};
 
-/// What follows from a message (see `reply` in `wit/world.wit`).
+/// What a handler returns for a message (see `reply` in `wit/world.wit`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageReply {
-    /// No answer.
+    /// Send nothing.
     Nothing,
-    /// An answer.
+    /// Send a message.
     Message(Message),
-    /// The end of the WebSocket.
+    /// Close the WebSocket.
     Close(Option<CloseFrame>),
 }
 
@@ -84,17 +82,17 @@ impl TryFrom<GuestReply> for MessageReply {
 }
 
 impl Handler {
-    /// Whether it answers messages.
+    /// Whether it exports `on-message`.
     #[must_use]
     pub fn takes_messages(&self) -> bool {
         self.on_message_index().is_some()
     }
 
-    /// Calls the handler for one message of the WebSocket that the invocation's request has opened, in an instance as
-    /// [`Handler::call`] has them. One that takes no messages gives no answer.
+    /// Calls the handler for a message of the WebSocket that the invocation's request has opened. The instance is
+    /// chosen as by [`Handler::call`]. A handler without `on-message` answers nothing.
     ///
     /// # Errors
-    /// See [`CallError`], and as [`Handler::call`].
+    /// See [`CallError`] and [`Handler::call`].
     pub async fn deliver(&self, invocation: Invocation, message: Message) -> Result<MessageReply, CallError> {
         let Some(on_message) = self.on_message_index() else { return Ok(MessageReply::Nothing) };
         let reuse = invocation.options.settings.reuse;

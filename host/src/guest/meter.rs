@@ -1,4 +1,4 @@
-//! Calls of handlers whose cost somebody asks for, apart from the way of a request that nobody measures.
+//! Measures the cost of calls, for requests that ask for it. Kept out of the path of all other requests.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::{CallError, Handler, Invocation, Outcome};
 use crate::meter::{Meter, Stage};
 
-/// Calls a handler as [`Handler::call`] does, and measures it. What is known of the cost is told as it arises, so that
-/// an invocation that is dropped has one too.
+/// Calls a handler as [`Handler::call`] does and measures it. The cost is recorded as it arises, so that a dropped
+/// invocation has one too.
 pub(super) async fn call(handler: &Handler, invocation: Invocation, meter: &Meter) -> Result<Outcome, CallError> {
     let reuse = invocation.options.settings.reuse;
     let made = pin!(handler.instance(invocation));
@@ -25,7 +25,7 @@ pub(super) async fn call(handler: &Handler, invocation: Invocation, meter: &Mete
     outcome
 }
 
-/// Measures what is called beside a handler, where somebody wants to know.
+/// Measures a future if there is a meter.
 pub(super) async fn timed<F: Future>(meter: Option<&Meter>, stage: Stage, call: F) -> F::Output {
     match meter {
         Some(meter) => Timed { inner: pin!(call), meter, stage }.await,
@@ -33,7 +33,7 @@ pub(super) async fn timed<F: Future>(meter: Option<&Meter>, stage: Stage, call: 
     }
 }
 
-/// A future whose turns are measured.
+/// A future whose polls are measured.
 struct Timed<'f, F> {
     inner: Pin<&'f mut F>,
     meter: &'f Meter,

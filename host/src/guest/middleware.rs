@@ -1,6 +1,6 @@
 //! Middleware: components that see a request before its handler, or a response before its head is sent.
 //!
-//! Each call has an instance of its own. It must not know of a chain: who is called when is another's to decide.
+//! Each call gets an instance of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, I
 
 use super::component::{check_export, exports, link};
 use super::engine::Engine;
-use super::instance::{explain, store};
+use super::instance::{call_error, store};
 use super::load_attempt::Effort;
 use super::meter::timed;
 use super::prepare::{LoadRequest, NotLoaded};
@@ -27,22 +27,23 @@ pub struct Middleware {
     start_memory: usize,
 }
 
-/// How `on-request` ended (see `step` in `wit/world.wit`).
+/// What `on-request` returned (see `step` in `wit/world.wit`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// The next of the chain is called.
+    /// Call the next component of the chain.
     Next,
-    /// The chain has ended.
+    /// End the chain with this outcome.
     End(Outcome),
 }
 
 impl Middleware {
-    /// Loads a middleware, with `effort`. `name` is for its log lines; `memory` and `timeout` bound its start.
+    /// Loads a middleware with the given `effort`. `name` is for its log lines; `memory` and `timeout` limit its start.
     ///
-    /// This may compile, and so takes from milliseconds to many seconds: not for a thread that serves.
+    /// Compiling takes from milliseconds to many seconds, so do not call this on a worker thread.
     ///
     /// # Errors
-    /// Everything that is wrong with it: see [`LoadError`]; or that it was not to be compiled, or was stopped.
+    /// Every [`LoadError`] that was found; or that the component is not in the compile cache, or that the attempt was
+    /// stopped.
     pub fn load(
         engine: &Engine,
         name: &Arc<str>,
@@ -51,8 +52,8 @@ impl Middleware {
         timeout: Duration,
         effort: &Effort,
     ) -> Result<Self, NotLoaded> {
-        let asked = LoadRequest { name, is_handler: false, memory, timeout };
-        let loaded = prepare::prepare(engine, bytes, asked, effort, |component| {
+        let request = LoadRequest { name, is_handler: false, memory, timeout };
+        let loaded = prepare::prepare(engine, bytes, request, effort, |component| {
             let exports = MiddlewareExports::of(engine, component)?;
             let pre = link(engine, component)?;
             Ok(((pre.clone(), exports), pre, None))
@@ -61,25 +62,25 @@ impl Middleware {
         Ok(Self { engine: engine.clone(), pre, exports, start_memory: facts.memory })
     }
 
-    /// The bytes that its memories take once it has started; with less `memory` it cannot serve.
+    /// Bytes of its memories after its start. With a smaller option `memory` it cannot serve.
     #[must_use]
     pub fn start_memory(&self) -> usize {
         self.start_memory
     }
 
-    /// Whether it sees requests.
+    /// Whether it exports `on-request`.
     #[must_use]
     pub fn sees_requests(&self) -> bool {
         self.exports.on_request.is_some()
     }
 
-    /// Whether it sees responses.
+    /// Whether it exports `on-response`.
     #[must_use]
     pub fn sees_responses(&self) -> bool {
         self.exports.on_response.is_some()
     }
 
-    /// Shows it the request; [`Step::Next`] where it does not want to see it.
+    /// Calls `on-request`. Returns [`Step::Next`] if the middleware does not export it.
     ///
     /// # Errors
     /// See [`CallError`]. Time is limited as for [`super::Handler::call`].
@@ -89,7 +90,7 @@ impl Middleware {
         Ok(step.into())
     }
 
-    /// Shows it the head of the response, if it wants to see it.
+    /// Calls `on-response` if the middleware exports it.
     ///
     /// # Errors
     /// See [`CallError`]. Time is limited as for [`super::Handler::call`].
@@ -100,7 +101,7 @@ impl Middleware {
         }
     }
 
-    /// Calls an export in an instance of its own.
+    /// Calls an export in a new instance.
     async fn call<R>(&self, export: &ComponentExportIndex, invocation: Invocation) -> Result<R, CallError>
     where
         R: ComponentNamedList + Lift + Send + Sync + 'static,
@@ -117,7 +118,7 @@ impl Middleware {
             let function = instance.get_typed_func::<(), R>(&mut store, export)?;
             timed(exchange.meter(), Stage::Run, function.call_async(&mut store, ())).await
         };
-        let returned = called.await.map_err(|error| explain(&error, &mut store));
+        let returned = called.await.map_err(|error| call_error(&error, &mut store));
         store.data_mut().finish_log();
         match (returned, exchange.take_failure()) {
             (Ok(_), Some(reason)) => Err(CallError::Failed(reason)),
@@ -132,19 +133,19 @@ impl std::fmt::Debug for Middleware {
     }
 }
 
-/// Whether a component is middleware.
+/// Checks that a component is a middleware.
 pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Vec<LoadError>> {
     MiddlewareExports::of(engine, component).map(|_| ())
 }
 
-/// The exports that a host calls.
+/// The exports that the host calls.
 struct MiddlewareExports {
     on_request: Option<ComponentExportIndex>,
     on_response: Option<ComponentExportIndex>,
 }
 
 impl MiddlewareExports {
-    /// Finds them; where both are missing or one is another, says so, and which imports the host does not have either.
+    /// Finds the exports. The errors say that both are missing or which one is mistyped, and name each missing import.
     fn of(engine: &Engine, component: &Component) -> Result<Self, Vec<LoadError>> {
         let mut errors = Vec::new();
         let mut found = |export: Result<Option<ComponentExportIndex>, LoadError>| {

@@ -1,5 +1,5 @@
-//! What a component imports that the host does not have. Owns telling it import by import, and which versions go
-//! together; `wit/README.md` says how the interfaces may grow.
+//! Explains each import of a component that the host does not provide. `wit/README.md` says which versions of an
+//! interface are compatible.
 
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
@@ -9,17 +9,16 @@ use super::engine::Engine;
 use super::error_text;
 use super::imports::{INTERFACES, VERSION};
 
-/// The most imports of one component that are reported: a stranger's can have any number.
+/// Maximum number of imports that are reported for one component.
 const MAX_REPORTED: usize = 32;
 
-/// Why a component cannot be linked: each import that this host does not have, or, where all names are known, how a
-/// type differs.
+/// Why a component cannot be linked: each missing import, or, if there is none, the type that differs.
 pub(super) fn explain(engine: &Engine, component: &Component, error: &wasmtime::Error) -> Vec<LoadError> {
     let missing = imports(engine, component);
     if missing.is_empty() { vec![LoadError::ImportType(error_text::chain(error))] } else { missing }
 }
 
-/// Each import that this host does not have.
+/// Each import that this host does not provide.
 pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<LoadError> {
     let component = component.component_type();
     let missing =
@@ -31,12 +30,12 @@ pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<LoadError> 
     missing.take(MAX_REPORTED).collect()
 }
 
-/// Nothing where the host provides the import, else what it has instead.
+/// `None` if the host provides the import, else a text that says what it provides instead.
 fn not_provided(import: &str) -> Option<String> {
     let (interface, version) = import.split_once('@').unwrap_or((import, ""));
     if let Some(name) = interface.strip_prefix("vibrato:handler/") {
         return match INTERFACES.contains(&name) {
-            true if line(version) == line(VERSION) => None,
+            true if compatible_range(version) == compatible_range(VERSION) => None,
             true => Some(format!(": it has version {VERSION} of that interface")),
             false => Some(format!(": `vibrato:handler@{VERSION}` has {}", INTERFACES.join(", "))),
         };
@@ -44,23 +43,23 @@ fn not_provided(import: &str) -> Option<String> {
     let package = interface.split('/').next().unwrap_or(interface);
     match package {
         "wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:io" | "wasi:random" | "wasi:sockets" => {
-            (line(version) != Some("0.2")).then(|| format!(": it has version 0.2 of `{package}`"))
+            (compatible_range(version) != Some("0.2")).then(|| format!(": it has version 0.2 of `{package}`"))
         }
         _ => Some(String::new()),
     }
 }
 
-/// `0.1` of `0.1.7`: wasmtime links a version to any other of its line that has what is imported. A pre-release has none.
-fn line(version: &str) -> Option<&str> {
-    let (line, patch) = version.rsplit_once('.')?;
-    patch.bytes().all(|byte| byte.is_ascii_digit()).then_some(line)
+/// `0.1` for `0.1.7`: wasmtime treats versions with the same result as compatible. `None` for a pre-release.
+fn compatible_range(version: &str) -> Option<&str> {
+    let (range, patch) = version.rsplit_once('.')?;
+    patch.bytes().all(|byte| byte.is_ascii_digit()).then_some(range)
 }
 
-/// The functions that a component wants of an interface of this package and the host's does not have.
+/// The functions that a component imports from an interface of this package and that the host's version does not have.
 fn functions(engine: &Engine, interface: &str, wanted: &ComponentInstance) -> Vec<LoadError> {
     let Some(name) = interface.strip_prefix("vibrato:handler/") else { return Vec::new() };
     let name = name.split('@').next().unwrap_or(name);
-    // A linker does not tell what it has, but takes no name twice.
+    // A linker cannot list its functions, but it rejects a name that is already defined.
     let mut linker = engine.linker().clone();
     let Ok(mut provided) = linker.instance(&format!("vibrato:handler/{name}@{VERSION}")) else { return Vec::new() };
     let wanted = wanted.exports(engine.wasmtime());

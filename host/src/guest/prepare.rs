@@ -1,5 +1,5 @@
-//! From the bytes of a component to code that can be called: out of the compile cache, or compiled, by a process of its own
-//! where there is a program for that.
+//! Obtains the native code of a component: from the compile cache, from a child process that compiles, or, if no
+//! program is configured for that, by compiling in this process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::load_attempt::Effort;
 use super::native::NativeCode;
 use super::state::GuestState;
 
-/// What a component is loaded for.
+/// What to load and with which limits.
 #[derive(Clone, Copy)]
 pub(super) struct LoadRequest<'a> {
     pub(super) name: &'a Arc<str>,
@@ -29,29 +29,29 @@ pub(super) struct LoadRequest<'a> {
 /// Why a component was not loaded.
 #[derive(Debug)]
 pub enum NotLoaded {
-    /// It is wrong.
+    /// The component was refused.
     Refused(Vec<LoadError>),
-    /// It has to be compiled, which was not wanted.
+    /// The component is not in the compile cache and must not be compiled now.
     Uncached,
     /// The attempt was stopped.
     Stopped,
 }
 
-/// What is made of a component that is accepted: the result, and how it is started and asked to describe itself.
+/// The result of `accept`: what is made of the component, and how it is started and described.
 type AcceptedComponent<T> = (T, InstancePre<GuestState>, Option<ComponentExportIndex>);
 
-/// Loads a component, and makes of it what `accept` does; with that comes what was found out when it was compiled.
+/// Loads a component and passes it to `accept`. Returns the result with the component's facts.
 pub(super) fn prepare<T>(
     engine: &Engine,
     bytes: &Bytes,
-    asked: LoadRequest<'_>,
+    load_request: LoadRequest<'_>,
     effort: &Effort,
     accept: impl Fn(&Component) -> Result<AcceptedComponent<T>, Vec<LoadError>>,
 ) -> Result<(T, ComponentFacts), NotLoaded> {
     component::check_preamble(bytes).map_err(|error| NotLoaded::Refused(vec![error]))?;
     let name = engine.cache().map(|cache| cache.name(engine.wasmtime(), bytes));
     if let Some((component, facts)) = name.and_then(|name| cached(engine, name)) {
-        engine.note_cached();
+        engine.count_cache_hit();
         let (accepted, ..) = accept(&component).map_err(NotLoaded::Refused)?;
         return Ok((accepted, facts));
     }
@@ -59,19 +59,19 @@ pub(super) fn prepare<T>(
         Effort::Cached => return Err(NotLoaded::Uncached),
         Effort::Full(attempt) => attempt,
     };
-    engine.note_compiled();
+    engine.count_cache_miss();
     let (accepted, code, facts) = match engine.compile_process() {
         Some(process) => {
             let request = CompileRequest {
-                name: asked.name.to_string(),
-                is_handler: asked.is_handler,
-                memory: asked.memory,
-                timeout: asked.timeout,
+                name: load_request.name.to_string(),
+                is_handler: load_request.is_handler,
+                memory: load_request.memory,
+                timeout: load_request.timeout,
                 reservation: engine.reservation(),
             };
             let accept = |code: &NativeCode| {
                 let loaded = code.load(engine.wasmtime());
-                let component = loaded.map_err(|error| vec![component::refused(bytes, &error)])?;
+                let component = loaded.map_err(|error| vec![component::compile_error(bytes, &error)])?;
                 accept(&component).map(|(accepted, ..)| accepted)
             };
             process.run(&request, bytes, attempt, accept).map_err(|ending| match ending {
@@ -79,7 +79,7 @@ pub(super) fn prepare<T>(
                 ChildFailure::Refused(errors) => NotLoaded::Refused(errors),
             })?
         }
-        None => here(engine, bytes, asked, accept).map_err(NotLoaded::Refused)?,
+        None => compile_here(engine, bytes, load_request, accept).map_err(NotLoaded::Refused)?,
     };
     if let (Some(cache), Some(name)) = (engine.cache(), name) {
         cache.put(name, &facts, &code);
@@ -87,23 +87,23 @@ pub(super) fn prepare<T>(
     Ok((accepted, facts))
 }
 
-/// What the cache has, if the engine takes it.
+/// Looks a component up in the compile cache. `None` if the engine rejects the code.
 fn cached(engine: &Engine, name: EntryName) -> Option<(Component, ComponentFacts)> {
     let (facts, code) = engine.cache()?.get(name)?;
     Some((code.load(engine.wasmtime()).ok()?, facts))
 }
 
 /// Compiles in this process.
-fn here<T>(
+fn compile_here<T>(
     engine: &Engine,
     bytes: &[u8],
-    asked: LoadRequest<'_>,
+    load_request: LoadRequest<'_>,
     accept: impl Fn(&Component) -> Result<AcceptedComponent<T>, Vec<LoadError>>,
 ) -> Result<(T, NativeCode, ComponentFacts), Vec<LoadError>> {
     let component = component::compile(engine, bytes)?;
     let (accepted, pre, describe) = accept(&component)?;
-    let state = GuestState::alone(asked.name.clone(), asked.memory, asked.timeout);
-    let facts = component::start(engine, &pre, describe.as_ref(), state, asked.timeout, asked.timeout);
+    let state = GuestState::without_request(load_request.name.clone(), load_request.memory, load_request.timeout);
+    let facts = component::start(engine, &pre, describe.as_ref(), state, load_request.timeout, load_request.timeout);
     let facts = facts.map_err(|error| vec![error])?;
     let code = match engine.cache() {
         Some(_) => component.serialize().map_err(|error| vec![LoadError::Broken(format!("{error:#}"))])?,

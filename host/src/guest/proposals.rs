@@ -1,7 +1,7 @@
-//! Which proposals of WebAssembly a component may use. Nothing is on because wasmtime has it on: each is here on purpose.
+//! Which WebAssembly proposals a component may use. wasmtime's defaults do not apply: every proposal is listed here.
 //!
-//! wasmtime is built without its features `gc`, `threads` and `component-model-async`. A proposal that needs one of them
-//! would compile and then end the process at run time, so it is refused when a component is loaded.
+//! wasmtime is built without its features `gc`, `threads` and `component-model-async`. A proposal that needs one of
+//! them would compile and then crash the process at run time, so it is refused when the component is loaded.
 
 use wasmparser::Validator;
 use wasmtime::{Config, WasmFeatures};
@@ -17,12 +17,12 @@ const ALLOWED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
-    // What adapts one component to another inside a file reads the memories of both.
+    // Adapters between components in one file access the memories of both.
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::COMPONENT_MODEL);
 
-/// What is refused by name. The first has the types that a collector owns, such as `externref`, with it.
+/// Proposals that are refused by name. The first includes its types, such as `externref`.
 const REFUSED: [(&str, WasmFeatures); 20] = [
     ("gc", WasmFeatures::GC.union(WasmFeatures::GC_TYPES)),
     ("exceptions", WasmFeatures::EXCEPTIONS),
@@ -56,14 +56,13 @@ const REFUSED: [(&str, WasmFeatures); 20] = [
     ),
 ];
 
-/// Turns everything off but what is allowed.
+/// Disables everything except the allowed proposals.
 pub(super) fn restrict(config: &mut Config) {
     config.wasm_features(WasmFeatures::all(), false);
     config.wasm_features(ALLOWED, true);
 }
 
-/// The proposals that a component uses and that are refused, by name, in words; none where it is invalid for another
-/// reason.
+/// Names the refused proposals that a component uses, as text. `None` if it is invalid for another reason.
 pub(super) fn refused(component: &[u8]) -> Option<String> {
     let is_valid = |without: WasmFeatures| {
         let all = REFUSED.iter().fold(ALLOWED, |all, (_, features)| all.union(*features));

@@ -1,11 +1,12 @@
-//! Shares the processor of a thread among routes: what has used up its time slice waits here for the next one.
+//! Shares the processor time of a thread among routes: work that has used up its time slice is_waiting here for the next
+//! one.
 //!
-//! Owns who goes on next. At most one of those that wait goes on before the thread looks at its sockets again, so that a
-//! request waits for one slice and not for all of them. It is one of the route that has used the least time. A request
-//! that comes starts at once, unless its route keeps the thread busy: then it waits for a slice of its route, and is the
-//! first there. On a thread that runs no scheduler, such as one that loads components, nobody waits.
+//! Between two polls of the sockets at most one waiting ticket is granted, so that a new request is_waiting for one slice
+//! and not for all of them. The ticket belongs to the route that has used the least time. A new request starts at once,
+//! unless its route keeps the thread busy: then it is_waiting for a slice of its route, ahead of interrupted work. On a
+//! thread that does not run a scheduler, such as one that loads components, nothing is_waiting.
 //!
-//! Each thread has its own, so no core waits for another.
+//! Each thread has its own scheduler, so cores route_time nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -24,70 +25,71 @@ use crate::exchange::Exchange;
 #[cfg(test)]
 mod tests;
 
-/// The longest that work which can be cut anywhere goes on before it waits for its next slice, such as requests that a
-/// client sent ahead. A guest is interrupted at the next tick of the epoch.
+/// How long work that can yield anywhere runs before it is_waiting for its next slice, such as pipelined requests. A guest
+/// is interrupted at the next tick of the epoch.
 pub const TIME_SLICE: Duration = Duration::from_micros(100);
 
-/// The route number of work that belongs to no route.
+/// The route id of work that belongs to no route.
 pub const NO_ROUTE: u64 = u64::MAX;
 
-/// A request of a route with at least this credit starts at once. A start adds 1, an interruption takes
-/// [`INTERRUPTION`]: a route is below it if more than one in 64 of its requests is interrupted.
-const CHEAP: u32 = 64;
-const INTERRUPTION: u32 = 64;
+/// A request of a route with at least this credit starts at once. A start adds 1 and an interruption subtracts
+/// [`INTERRUPTION_COST`], so a route stays below it if more than one in 64 of its requests is interrupted.
+const START_CREDIT: u32 = 64;
+const INTERRUPTION_COST: u32 = 64;
 const MAX_CREDIT: u32 = 256;
 
-/// The routes that a thread remembers. Past it, those that wait for nothing are forgotten.
+/// Maximum number of routes that a thread remembers. Past it, routes with nothing waiting are forgotten.
 const MAX_ROUTES: usize = 4096;
 
-/// How far a route that begins to wait is at most before the one that would go on next.
+/// How much less time a route may have used than the route that is next, when it begins to wait: idle time earns no
+/// more than this.
 const MAX_SAVED: Duration = Duration::from_millis(20);
 
-/// The most time that one interruption counts for: a machine that stood still is not the guest's doing.
+/// The most time that one interruption counts: if the machine was suspended, the guest is not charged.
 const MAX_COUNTED: Duration = Duration::from_millis(100);
 
 thread_local! {
     static SCHEDULER: RefCell<Scheduler> = RefCell::new(Scheduler::default());
-    /// The tick of the clock when the task that runs was polled.
+    /// The tick of the clock when the current task was polled.
     static POLLED_AT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// What waits for a thread, by route.
+/// The tickets that wait on a thread, by route.
 #[derive(Default)]
 struct Scheduler {
-    /// Whether a task of the thread lets others go on.
-    is_run: bool,
-    /// Wakes that task, while it waits for the first that waits.
-    idle: Option<Waker>,
-    /// Every request looks its route up. The numbers are the host's own, so the hash need not withstand an attacker.
+    /// Whether a task of the thread runs [`run`].
+    is_running: bool,
+    /// Wakes that task when the first ticket arrives.
+    run_waker: Option<Waker>,
+    /// Looked up for every request. The keys are the host's own, so the hash need not resist attacks.
     routes: HashMap<u64, RouteTime, FxBuildHasher>,
-    /// The routes of which something waits, by what they have used.
+    /// The routes with waiting tickets, ordered by the time they have used.
     waiting: BTreeSet<(Duration, u64)>,
-    /// What the route had used that went on last.
+    /// The time that the last granted route had used.
     floor: Duration,
 }
 
-/// What one route has of the thread.
+/// The state of a route on a thread.
 #[derive(Default)]
 struct RouteTime {
-    /// The processor time that counts against it.
+    /// The processor time charged to the route.
     used: Duration,
     credit: u32,
-    /// Requests that have not started.
-    fresh: VecDeque<Ticket>,
-    /// What was interrupted.
+    /// Tickets of requests that have not started.
+    new: VecDeque<Ticket>,
+    /// Tickets of interrupted work.
     interrupted: VecDeque<Ticket>,
 }
 
-/// One that waits.
+/// Work that is_waiting for a slice.
 struct Ticket {
     waker: Waker,
-    /// Whether it may go on.
+    /// Whether it may resume.
     granted: Arc<AtomicBool>,
 }
 
 impl Ticket {
-    /// Whether nobody waits with it any more.
+    /// Whether its [`NextSlice`] was dropped.
     fn is_dropped(&self) -> bool {
         Arc::strong_count(&self.granted) == 1
     }
@@ -102,47 +104,47 @@ impl Scheduler {
     /// Whether a request of a route starts at once.
     fn starts_at_once(&mut self, route: u64) -> bool {
         if self.routes.len() >= MAX_ROUTES && !self.routes.contains_key(&route) {
-            self.routes.retain(|_, share| share.waits());
+            self.routes.retain(|_, route_time| route_time.is_waiting());
         }
-        let share = self.routes.entry(route).or_default();
-        let at_once = share.interrupted.is_empty() || share.credit >= CHEAP;
-        share.credit = (share.credit + 1).min(MAX_CREDIT);
+        let route_time = self.routes.entry(route).or_default();
+        let at_once = route_time.interrupted.is_empty() || route_time.credit >= START_CREDIT;
+        route_time.credit = (route_time.credit + 1).min(MAX_CREDIT);
         at_once
     }
 
-    /// A guest of a route was interrupted.
+    /// Charges an interruption to a route's credit.
     fn note_interruption(&mut self, route: u64) {
-        let share = self.routes.entry(route).or_default();
-        share.credit = share.credit.saturating_sub(INTERRUPTION);
+        let route_time = self.routes.entry(route).or_default();
+        route_time.credit = route_time.credit.saturating_sub(INTERRUPTION_COST);
     }
 
-    /// Takes in one that waits, whose route has `used` so much since it waited last.
-    fn wait(&mut self, route: u64, used: Duration, is_fresh: bool, ticket: Ticket) {
-        let share = self.routes.entry(route).or_default();
-        if share.waits() {
-            self.waiting.remove(&(share.used, route));
-            share.used += used;
+    /// Adds a ticket. The route has `used` this much time since it last waited.
+    fn wait(&mut self, route: u64, used: Duration, is_new: bool, ticket: Ticket) {
+        let route_time = self.routes.entry(route).or_default();
+        if route_time.is_waiting() {
+            self.waiting.remove(&(route_time.used, route));
+            route_time.used += used;
         } else {
-            // A route that did not wait has saved little up.
+            // A route that was idle keeps only a small part of the time that it did not use.
             let next = self.waiting.first().map_or(self.floor, |(used, _)| self.floor.max(*used));
-            share.used = (share.used + used).max(next.saturating_sub(MAX_SAVED));
+            route_time.used = (route_time.used + used).max(next.saturating_sub(MAX_SAVED));
         }
-        self.waiting.insert((share.used, route));
-        let queue = if is_fresh { &mut share.fresh } else { &mut share.interrupted };
+        self.waiting.insert((route_time.used, route));
+        let queue = if is_new { &mut route_time.new } else { &mut route_time.interrupted };
         queue.push_back(ticket);
-        if let Some(idle) = self.idle.take() {
-            idle.wake();
+        if let Some(waker) = self.run_waker.take() {
+            waker.wake();
         }
     }
 
-    /// Lets one go on: of the route that has used the least, a request that has not started, or else what has waited the
-    /// longest.
+    /// Grants a ticket of the route that has used the least time: a request that has not started, or else the oldest
+    /// interrupted work.
     fn grant(&mut self) {
         while let Some((used, route)) = self.waiting.first().copied() {
             self.floor = used;
-            let next = self.routes.get_mut(&route).and_then(|share| {
-                let next = share.fresh.pop_front().or_else(|| share.interrupted.pop_front());
-                if !share.waits() {
+            let next = self.routes.get_mut(&route).and_then(|route_time| {
+                let next = route_time.new.pop_front().or_else(|| route_time.interrupted.pop_front());
+                if !route_time.is_waiting() {
                     self.waiting.remove(&(used, route));
                 }
                 next
@@ -159,79 +161,79 @@ impl Scheduler {
 }
 
 impl RouteTime {
-    fn waits(&self) -> bool {
-        !self.fresh.is_empty() || !self.interrupted.is_empty()
+    fn is_waiting(&self) -> bool {
+        !self.new.is_empty() || !self.interrupted.is_empty()
     }
 }
 
-/// Runs the scheduler of this thread. Without it nobody waits.
+/// Runs the scheduler of this thread. Without it, nothing is_waiting.
 pub async fn run() -> Infallible {
     loop {
         std::future::poll_fn(|cx| {
             SCHEDULER.with_borrow_mut(|scheduler| {
-                scheduler.is_run = true;
+                scheduler.is_running = true;
                 if !scheduler.waiting.is_empty() {
                     return Poll::Ready(());
                 }
-                scheduler.idle = Some(cx.waker().clone());
+                scheduler.run_waker = Some(cx.waker().clone());
                 Poll::Pending
             })
         })
         .await;
-        // The runtime comes back only after all that is ready has run and the sockets were looked at. Nothing else wakes
-        // this task meanwhile: it would go on at once.
+        // The runtime polls this task again only after all ready tasks have run and the sockets were polled. Nothing
+        // else may wake this task meanwhile, or it would resume at once.
         tokio::task::yield_now().await;
         SCHEDULER.with_borrow_mut(Scheduler::grant);
     }
 }
 
-/// Waits until a request of a route may start, if it has to wait.
+/// A future to await before a request of the route starts. `None` if it may start at once.
 pub(super) fn start(route: u64, exchange: &Arc<Exchange>) -> Option<NextSlice> {
     let at_once = SCHEDULER.with_borrow_mut(|scheduler| scheduler.starts_at_once(route));
     (!at_once).then(|| NextSlice {
         route,
         used: Duration::ZERO,
-        is_fresh: true,
+        is_new: true,
         exchange: Some(exchange.clone()),
         granted: None,
     })
 }
 
-/// Says that a task is polled now that lets a guest run. What a guest has run for is counted from then on.
+/// Call this before polling a task that may run a guest. The guest's running time is counted from here.
 pub fn note_poll() {
     POLLED_AT.set(clock::ticked());
 }
 
-/// For a guest that is asked to rest: the time it has run, in whole ticks. None if no tick has come since its task was
-/// polled: it is asked then only because a tick came while it waited.
+/// The time that an interrupted guest has run, in whole ticks. `None` if no tick has passed since its task was polled:
+/// then the tick came while the guest was waiting.
 pub(super) fn ran_for() -> Option<Duration> {
     let now = clock::ticked();
     let ran = now.saturating_sub(POLLED_AT.replace(now));
     (!ran.is_zero()).then_some(ran.min(MAX_COUNTED))
 }
 
-/// Waits for the next slice after a guest was interrupted that had run for so long.
+/// Waits for the next slice of a guest that was interrupted after running for `ran`.
 pub(super) fn interrupted(route: u64, ran: Duration, exchange: Option<Arc<Exchange>>) -> NextSlice {
     SCHEDULER.with_borrow_mut(|scheduler| scheduler.note_interruption(route));
     NextSlice::after(route, ran, exchange)
 }
 
-/// Ready when its route has its next slice, or when the time of its exchange is up.
+/// Completes when the route gets its next slice, or when the deadline of the exchange has passed.
 #[derive(Debug)]
 pub struct NextSlice {
     route: u64,
     used: Duration,
-    is_fresh: bool,
+    is_new: bool,
     exchange: Option<Arc<Exchange>>,
-    /// Whether it may go on, once it waits.
+    /// Set once it is_waiting: whether it may resume.
     granted: Option<Arc<AtomicBool>>,
 }
 
 impl NextSlice {
-    /// For work of a route that has gone on for `used`.
+    /// For work of a route that has run for `used`.
     #[must_use]
     pub fn after(route: u64, used: Duration, exchange: Option<Arc<Exchange>>) -> Self {
-        Self { route, used, is_fresh: false, exchange, granted: None }
+        Self { route, used, is_new: false, exchange, granted: None }
     }
 
     fn is_expired(&self) -> bool {
@@ -250,8 +252,8 @@ impl Future for NextSlice {
         let granted = Arc::<AtomicBool>::default();
         let ticket = Ticket { waker: cx.waker().clone(), granted: granted.clone() };
         self.granted = Some(granted);
-        SCHEDULER.with_borrow_mut(|scheduler| match scheduler.is_run {
-            true => scheduler.wait(self.route, self.used, self.is_fresh, ticket),
+        SCHEDULER.with_borrow_mut(|scheduler| match scheduler.is_running {
+            true => scheduler.wait(self.route, self.used, self.is_new, ticket),
             false => ticket.grant(),
         });
         Poll::Pending

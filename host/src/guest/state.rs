@@ -1,4 +1,5 @@
-//! What a store holds for one invocation: its exchange, its options, its memory limit, and WASI made when asked for.
+//! The data of a store: the exchange and options of its invocation, its memory limit, and the WASI context, created on
+//! first use.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,17 +15,17 @@ use super::{Grants, Invocation};
 use crate::exchange::Exchange;
 use crate::options::Options;
 
-/// The most elements of one table: an interpreter compiled to Wasm has some thousands of functions, the runtime of .NET and
-/// large JavaScript engines some tens of thousands.
+/// Maximum elements of one table. An interpreter compiled to Wasm has some thousands of functions; the .NET runtime and
+/// large JavaScript engines have tens of thousands.
 pub(super) const MAX_TABLE_ELEMENTS: usize = 100_000;
 
-/// The most streams, pollables and the like that a guest holds at once.
+/// Maximum number of WASI resources, such as streams and pollables, that a guest holds at once.
 const MAX_RESOURCES: usize = 4096;
 
-/// The most random bytes a guest gets in one call.
+/// Maximum random bytes that a guest gets in one call.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;
 
-/// The guest used up its time while it ran.
+/// The guest passed its deadline while it was running.
 #[derive(Debug, Error)]
 #[error("the timeout has passed")]
 pub(super) struct Expired;
@@ -39,8 +40,8 @@ pub(super) struct ProcessorTimeUsed {
 /// The data of a store.
 pub(super) struct GuestState {
     role: Role,
-    /// The processor time of the invocation so far, counted in ticks of the epoch.
-    ran: Duration,
+    /// Processor time of the invocation so far, counted in ticks of the epoch.
+    cpu_used: Duration,
     pub(super) memory: MemoryLimit,
     wasi: Option<Box<Wasi>>,
 }
@@ -48,107 +49,118 @@ pub(super) struct GuestState {
 enum Role {
     /// Answers a request.
     Invocation(Invocation),
-    /// Has no request: it describes its route or starts, until the moment given, or rests, and does nothing.
-    Alone { route: Arc<str>, deadline: Option<Instant>, cpu: Option<Duration> },
+    /// Has no request. It starts or describes its route until `deadline`, or it is idle and `deadline` is `None`.
+    WithoutRequest { route: Arc<str>, deadline: Option<Instant>, cpu: Option<Duration> },
 }
 
 struct Wasi {
     ctx: WasiCtx,
     table: ResourceTable,
     log: GuestLog,
-    /// Since when its clock runs.
-    made: Instant,
+    /// When the instance was created: the origin of its monotonic clock.
+    created: Instant,
 }
 
 impl GuestState {
     /// For an invocation whose memories may take `memory` bytes together.
     pub(super) fn new(invocation: Invocation, memory: usize) -> Self {
-        Self { role: Role::Invocation(invocation), ran: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
+        Self {
+            role: Role::Invocation(invocation),
+            cpu_used: Duration::ZERO,
+            memory: MemoryLimit::new(memory),
+            wasi: None,
+        }
     }
 
-    /// For what is to be done without a request, within `timeout`.
-    pub(super) fn alone(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
-        let role = Role::Alone { route, deadline: Some(Instant::now() + timeout), cpu: None };
-        Self { role, ran: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
+    /// For a start or description that ends within `timeout`.
+    pub(super) fn without_request(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
+        let role = Role::WithoutRequest { route, deadline: Some(Instant::now() + timeout), cpu: None };
+        Self { role, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
     }
 
-    /// The same in a process that may be kept waiting for a processor: its time is that of processors, and `wall` bounds it.
-    pub(super) fn alone_in_process(route: Arc<str>, memory: usize, timeout: Duration, wall: Duration) -> Self {
-        let role = Role::Alone { route, deadline: Some(Instant::now() + wall), cpu: Some(cpu_time() + timeout) };
-        Self { role, ran: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
+    /// For a start or description in a child process: `timeout` limits processor time, `wall` the elapsed time.
+    pub(super) fn without_request_in_process(
+        route: Arc<str>,
+        memory: usize,
+        timeout: Duration,
+        wall: Duration,
+    ) -> Self {
+        let role =
+            Role::WithoutRequest { route, deadline: Some(Instant::now() + wall), cpu: Some(cpu_time() + timeout) };
+        Self { role, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
     }
 
-    /// Takes up an invocation, whose memories may take `memory` bytes together.
-    pub(super) fn begin(&mut self, invocation: Invocation, memory: usize) {
+    /// Starts an invocation in a reused instance. Its memories may take `memory` bytes together.
+    pub(super) fn begin_invocation(&mut self, invocation: Invocation, memory: usize) {
         self.memory.limit = memory;
-        self.memory.refused = false;
-        self.ran = Duration::ZERO;
+        self.memory.was_reached = false;
+        self.cpu_used = Duration::ZERO;
         if let Some(wasi) = &mut self.wasi {
-            wasi.log.begin(&invocation);
-            // Random numbers are no other request's.
-            wasi.ctx = context(invocation.grants, &wasi.log, wasi.made);
+            wasi.log.begin_invocation(&invocation);
+            // A new context has a new random seed, so that two requests share no random numbers.
+            wasi.ctx = context(invocation.grants, &wasi.log, wasi.created);
         }
         self.role = Role::Invocation(invocation);
     }
 
-    /// Lets go of the invocation, which has ended.
-    pub(super) fn rest(&mut self) {
+    /// Ends the invocation; the instance becomes idle.
+    pub(super) fn end_invocation(&mut self) {
         if let Role::Invocation(invocation) = &self.role {
             let route = invocation.route.clone();
             self.finish_log();
-            self.role = Role::Alone { route, deadline: None, cpu: None };
+            self.role = Role::WithoutRequest { route, deadline: None, cpu: None };
         }
     }
 
-    /// The exchange; none without a request.
+    /// The exchange. `None` without a request.
     pub(super) fn exchange(&self) -> Option<&Arc<Exchange>> {
         match &self.role {
             Role::Invocation(invocation) => Some(&invocation.exchange),
-            Role::Alone { .. } => None,
+            Role::WithoutRequest { .. } => None,
         }
     }
 
-    /// The route's options; none without a request.
+    /// The route's options. `None` without a request.
     pub(super) fn options(&self) -> Option<&Options> {
         match &self.role {
             Role::Invocation(invocation) => Some(&invocation.options),
-            Role::Alone { .. } => None,
+            Role::WithoutRequest { .. } => None,
         }
     }
 
-    /// The number of the handler whose share of the processor it uses.
+    /// The id of the handler that is charged for the processor time.
     pub(super) fn handler(&self) -> u64 {
         match &self.role {
             Role::Invocation(invocation) => invocation.handler,
-            Role::Alone { .. } => NO_ROUTE,
+            Role::WithoutRequest { .. } => NO_ROUTE,
         }
     }
 
-    /// Counts processor time.
+    /// Charges processor time to the invocation.
     ///
     /// # Errors
-    /// Where the invocation has used up what its option `cpu` allows.
-    pub(super) fn use_processor(&mut self, ran: Duration) -> Result<(), ProcessorTimeUsed> {
-        self.ran += ran;
+    /// If the invocation has used more than its option `cpu` allows.
+    pub(super) fn charge_cpu(&mut self, time: Duration) -> Result<(), ProcessorTimeUsed> {
+        self.cpu_used += time;
         match &self.role {
-            Role::Invocation(invocation) if self.ran > invocation.options.settings.cpu => {
+            Role::Invocation(invocation) if self.cpu_used > invocation.options.settings.cpu => {
                 Err(ProcessorTimeUsed { limit: invocation.options.settings.cpu })
             }
-            Role::Invocation(_) | Role::Alone { .. } => Ok(()),
+            Role::Invocation(_) | Role::WithoutRequest { .. } => Ok(()),
         }
     }
 
-    /// Whether the guest's time is used up.
+    /// Whether the guest has passed its deadline.
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         match &self.role {
             Role::Invocation(invocation) => invocation.exchange.is_expired(now),
-            Role::Alone { deadline, cpu, .. } => {
+            Role::WithoutRequest { deadline, cpu, .. } => {
                 deadline.is_none_or(|deadline| now >= deadline) || cpu.is_some_and(|cpu| cpu_time() >= cpu)
             }
         }
     }
 
-    /// Logs what the guest left in the middle of a line.
+    /// Logs an incomplete last line of output.
     pub(super) fn finish_log(&mut self) {
         if let Some(wasi) = &self.wasi {
             wasi.log.finish();
@@ -158,19 +170,19 @@ impl GuestState {
     fn make_wasi(&self) -> Box<Wasi> {
         let (grants, log) = match &self.role {
             Role::Invocation(invocation) => (invocation.grants, GuestLog::of(invocation)),
-            // It describes itself or starts: that takes no grant.
-            Role::Alone { route, .. } => (Grants::default(), GuestLog::new(route.clone(), None, None)),
+            // Starting and describing a component requires no grants.
+            Role::WithoutRequest { route, .. } => (Grants::default(), GuestLog::new(route.clone(), None, None)),
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        let made = Instant::now();
-        Box::new(Wasi { ctx: context(grants, &log, made), table, log, made })
+        let created = Instant::now();
+        Box::new(Wasi { ctx: context(grants, &log, created), table, log, created })
     }
 }
 
-/// The WASI of a guest: no files, no environment, no arguments, no network, no name look-up. Its random numbers, those for
-/// hash tables included, are its own.
-fn context(Grants {}: Grants, log: &GuestLog, made: Instant) -> WasiCtx {
+/// The WASI context of a guest: no files, environment, arguments, network or name lookup. Its random numbers, also
+/// those that seed hash tables, are its own.
+fn context(Grants {}: Grants, log: &GuestLog, created: Instant) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(log.stdout())
         .stderr(log.stderr())
@@ -178,12 +190,12 @@ fn context(Grants {}: Grants, log: &GuestLog, made: Instant) -> WasiCtx {
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .max_random_size(MAX_RANDOM_BYTES)
-        .monotonic_clock(Monotonic(made))
+        .monotonic_clock(Monotonic(created))
         .wall_clock(Wall)
         .build()
 }
 
-/// The time of processors that this process has used.
+/// The processor time that this process has used.
 fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()
@@ -194,21 +206,21 @@ impl WasiView for GuestState {
         if self.wasi.is_none() {
             self.wasi = Some(self.make_wasi());
         }
-        let wasi = self.wasi.as_mut().expect("was made above");
+        let wasi = self.wasi.as_mut().expect("was created above");
         WasiCtxView { ctx: &mut wasi.ctx, table: &mut wasi.table }
     }
 }
 
-/// One bound over all memories of an instance.
+/// One limit for all memories of an instance, in bytes.
 pub(super) struct MemoryLimit {
     limit: usize,
     used: usize,
-    refused: bool,
+    was_reached: bool,
 }
 
 impl MemoryLimit {
     fn new(limit: usize) -> Self {
-        Self { limit, used: 0, refused: false }
+        Self { limit, used: 0, was_reached: false }
     }
 
     /// The limit, in bytes.
@@ -216,14 +228,14 @@ impl MemoryLimit {
         self.limit
     }
 
-    /// The bytes that the memories have, used or not.
+    /// The size of the memories, in bytes, whether used or not.
     pub(super) fn used(&self) -> usize {
         self.used
     }
 
-    /// Says that the limit was hit, where it was.
+    /// A text that names the limit if it was reached.
     pub(super) fn explain(&self) -> Option<String> {
-        self.refused.then(|| format!("reached its memory limit of {} bytes; ", self.limit))
+        self.was_reached.then(|| format!("reached its memory limit of {} bytes; ", self.limit))
     }
 }
 
@@ -231,7 +243,7 @@ impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if used > self.limit {
-            self.refused = true;
+            self.was_reached = true;
             return Ok(false);
         }
         self.used = used;

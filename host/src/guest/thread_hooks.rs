@@ -1,32 +1,32 @@
-//! What a thread that serves tells the handlers' instances of its own state: that it is idle, busy, at its end.
+//! Hooks that a worker thread calls when it becomes idle and when it exits, and whether it preempted a guest.
 
 use std::cell::Cell;
 
 use super::instance_pool;
 
 thread_local! {
-    /// A guest was interrupted in its run since the thread last had nothing to do.
-    static SPINS: Cell<bool> = const { Cell::new(false) };
+    /// Whether a guest was preempted since the thread was last idle.
+    static PREEMPTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A guest was interrupted in its run, and goes on.
-pub(super) fn note_spin() {
-    SPINS.set(true);
+/// Records that a guest was preempted by an epoch tick.
+pub(super) fn note_preemption() {
+    PREEMPTED.set(true);
 }
 
-/// Whether guests of this thread run for so long that whoever waits for his turn waits for ticks.
+/// Whether a guest on this thread was preempted by an epoch tick since the thread was last idle.
 #[must_use]
-pub fn spins() -> bool {
-    SPINS.get()
+pub fn was_preempted() -> bool {
+    PREEMPTED.get()
 }
 
-/// For a thread that is about to wait: does what would have held up a request.
-pub fn when_idle() {
-    SPINS.set(false);
-    instance_pool::tidy();
+/// Call this when the thread becomes idle. Does the work that would have delayed a request.
+pub fn on_idle() {
+    PREEMPTED.set(false);
+    instance_pool::drop_retired_and_old();
 }
 
-/// For a thread that serves no more: ends the instances that waited for it.
-pub fn at_end() {
+/// Call this before the thread exits. Drops its idle instances.
+pub fn on_thread_exit() {
     instance_pool::clear();
 }

@@ -185,13 +185,13 @@ impl WorkerThread {
                 () = worker.stopping().wait_at_once() => {}
             }
         });
-        guest::at_end();
+        guest::on_thread_exit();
     }
 }
 
 /// What a worker does once no task of it is ready.
 fn before_sleep() {
-    guest::when_idle();
+    guest::on_idle();
     idle_poll::before_sleep();
 }
 

@@ -23,8 +23,8 @@ impl<'w> Admission<'w> {
     /// The right to run a request that takes as many places at once, which its route may have too.
     pub(super) fn ask(engine: &'w Engine, route: &'w Route, places: u32) -> Option<Self> {
         let _route = route.admit()?;
-        let permit = engine.permit(places)?;
-        let (taken, free) = (permit.taken() as usize, (engine.max_invocations() - permit.taken()) as usize);
+        let permit = engine.try_acquire(places)?;
+        let (taken, free) = (permit.in_use() as usize, (engine.max_invocations() - permit.in_use()) as usize);
         let own = RouteUsageGuard::take(&route.usage, places as usize);
         let sum = || route.usage.sum(Resource::Invocations);
         // Whatever others take, a route that runs nothing may run one request.

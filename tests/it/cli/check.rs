@@ -79,7 +79,7 @@ error: ROUTES/stranger.wasm: it does not export the function `handle` of the wor
 it exports `describe`
   remedy: build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function
 error: ROUTES/stranger.wasm: its export `describe` is not the function of the world \
-`vibrato:handler/handler-described@0.1.0`: it is no function
+`vibrato:handler/handler-described@0.1.0`: it is not a function
   remedy: build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function
 error: ROUTES/stranger.wasm: it imports `vibrato:handler/request@9.0.0`, which this host does not provide: it has \
 version 0.1.0 of that interface

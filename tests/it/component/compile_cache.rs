@@ -79,7 +79,7 @@ fn an_entry_that_is_not_what_was_written_is_a_miss_and_is_replaced() {
         let (counts, process) = served.start();
         assert_eq!(counts, MISS, "byte {at}");
         if at >= 8 {
-            process.stderr().wait_for(&["an entry of the compile cache is not what was written, and is replaced: "]);
+            process.stderr().wait_for(&["a compile cache entry was altered and is replaced: "]);
         }
         served.expect(HIT);
     }
@@ -139,7 +139,7 @@ fn what_lies_in_the_place_of_an_entry_is_neither_followed_nor_waited_for() {
     fs::create_dir(&entry).expect("a directory can be made");
     let (counts, process) = served.start();
     assert_eq!(counts, MISS);
-    process.stderr().wait_for(&["compiled code cannot be kept in "]);
+    process.stderr().wait_for(&["cannot write compiled code to "]);
 }
 
 #[test]
@@ -148,9 +148,7 @@ fn a_cache_that_cannot_be_used_is_logged_and_fails_no_component() {
     let told = |expected: &str| {
         let (counts, process) = served.start();
         assert_eq!(counts, MISS, "{expected}");
-        let line = process
-            .stderr()
-            .wait_for(&[" is not used for compiled code, and components are compiled at every start: "]);
+        let line = process.stderr().wait_for(&[" as the compile cache, so components are compiled at every start: "]);
         assert!(line.contains(expected), "{line}");
     };
     let mode =

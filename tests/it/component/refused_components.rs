@@ -86,7 +86,7 @@ fn a_call_or_a_cast_to_an_open_type_is_refused_and_ends_no_process() {
     });
     let both: Vec<(String, Vec<u8>)> = both.collect();
     let both: Vec<(&str, Vec<u8>)> = both.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
-    assert_refused(&both, "it uses what this host does not support: `gc`");
+    assert_refused(&both, "it uses WebAssembly proposals that this host does not support: `gc`");
 }
 
 #[test]
@@ -111,7 +111,10 @@ fn a_proposal_that_is_off_is_refused_by_its_name() {
         ("(func (param i64 i64) (result i64 i64) (i64.mul_wide_s (local.get 0) (local.get 1)))", "wide-arithmetic"),
         ("(memory $bytes 1 (pagesize 1))", "custom-page-sizes"),
     ] {
-        assert_refused(&[("other", with(code))], &format!("it uses what this host does not support: `{name}`"));
+        assert_refused(
+            &[("other", with(code))],
+            &format!("it uses WebAssembly proposals that this host does not support: `{name}`"),
+        );
     }
 }
 
@@ -122,13 +125,19 @@ fn functions_that_are_lifted_async_are_refused_by_their_name() {
         .replace("(func (export \"handle\") (result $outcome)", "(func (export \"handle\") async (result $outcome)")
         .replace("(core func $instance \"handle\")", "(core func $instance \"handle\") async");
     let bytes = assemble(&text);
-    assert_refused(&[("other", bytes)], "it uses what this host does not support: `component-model-async`");
+    assert_refused(
+        &[("other", bytes)],
+        "it uses WebAssembly proposals that this host does not support: `component-model-async`",
+    );
 }
 
 #[test]
 fn several_proposals_are_named_together() {
     let bytes = with("(tag $t) (func (throw $t)) (memory $shared 1 1 shared)");
-    assert_refused(&[("other", bytes)], "it uses what this host does not support: `exceptions`, `threads`");
+    assert_refused(
+        &[("other", bytes)],
+        "it uses WebAssembly proposals that this host does not support: `exceptions`, `threads`",
+    );
 }
 
 #[test]
@@ -161,10 +170,10 @@ fn a_component_past_a_limit_is_refused_with_its_count_and_the_limit() {
         ))
     };
     for (bytes, expected) in [
-        (parts(64, ""), "it has 65 core instances; 64 is the most that this host allows"),
-        (parts(17, "(table 1 funcref)"), "it has 17 tables; 16 is the most that this host allows"),
-        (parts(4, "(memory 1)"), "it has 5 memories; 4 is the most that this host allows"),
-        (with("(table 100001 funcref)"), "it has 100001 elements in a table; 100000 is the most that this host allows"),
+        (parts(64, ""), "it has 65 core instances; this host allows at most 64"),
+        (parts(17, "(table 1 funcref)"), "it has 17 tables; this host allows at most 16"),
+        (parts(4, "(memory 1)"), "it has 5 memories; this host allows at most 4"),
+        (with("(table 100001 funcref)"), "it has 100001 elements in a table; this host allows at most 100000"),
     ] {
         assert_refused(&[("other", bytes)], expected);
     }

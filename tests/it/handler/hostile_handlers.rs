@@ -197,7 +197,7 @@ fn a_component_may_have_four_memories_and_one_with_five_is_no_route() {
     let server = TestServer::start(routes);
     assert!(server.get("/four").ends_with("\r\n\r\n5\r\nplain\r\n0\r\n\r\n"));
     let [diagnostic] = server.diagnostics() else { panic!("one component has too many") };
-    assert_eq!(diagnostic.reason, "it has 5 memories; 4 is the most that this host allows");
+    assert_eq!(diagnostic.reason, "it has 5 memories; this host allows at most 4");
 }
 
 #[test]

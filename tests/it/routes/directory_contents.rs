@@ -157,7 +157,7 @@ fn a_component_without_the_export_is_reported_with_its_exports() {
             ),
             PUT_HANDLER,
         ),
-        error("no-function.wasm", &format!("{differs} it is no function"), PUT_HANDLER),
+        error("no-function.wasm", &format!("{differs} it is not a function"), PUT_HANDLER),
         error("other-type.wasm", &format!("{differs} expected `variant` found `u32`"), PUT_HANDLER),
         error("stranger.wasm", &format!("{NO_HANDLE} `run`"), PUT_HANDLER),
         error(

@@ -1,5 +1,5 @@
-//! Compiling in a process of its own, as that process sees it: it limits itself, compiles, sends the code, and only then
-//! lets the component start and describe itself.
+//! Compiles a component, as seen by the child process: limits itself, compiles, sends the code, and only then starts
+//! the component and lets it describe itself.
 
 use std::fmt::{Debug, Write as _};
 use std::io::{self, Read, Stdout};
@@ -22,30 +22,30 @@ use crate::guest::engine::Engine;
 use crate::guest::middleware;
 use crate::guest::state::GuestState;
 
-/// How much lower its priority is: beside threads that serve it gets a quarter of a processor.
+/// The nice value of the process. With it, the process gets a quarter of a core that a worker thread also uses.
 const NICE: i32 = 5;
 
-/// How long the component may run with that; then it gets what others leave.
-const BRIEF: Duration = Duration::from_millis(200);
-const LOWEST: i32 = 19;
+/// How long the component runs with that nice value; after it, the lowest priority applies.
+const FULL_PRIORITY_TIME: Duration = Duration::from_millis(200);
+const LOWEST_PRIORITY: i32 = 19;
 
-/// What is left of the time for the processor once it is compiled.
-const AFTER_COMPILING: Duration = Duration::from_secs(10);
+/// Additional processor time for starting the component after it was compiled.
+const START_CPU_TIME: Duration = Duration::from_secs(10);
 
-/// Compiles the component that stdin brings, for the host that has started this process, whose number is `parent`: see
-/// `host compile`, which nobody types.
+/// Compiles the component that stdin sends, for the host process whose id is `parent`. This is the hidden command `host
+/// compile`.
 ///
 /// # Errors
-/// Where stdin has no request, stdout takes no answer, or the process cannot be limited.
+/// If stdin has no valid request, stdout cannot be written, or the process cannot be limited.
 pub fn compile_for(parent: u32) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have ended before that.
+    // The parent may have ended before the call above.
     if getppid().map(|pid| pid.as_raw_nonzero().get().cast_unsigned()) != Some(parent) {
         return Err(io::Error::other("this command is for the host itself"));
     }
     let mut stdin = io::stdin().lock();
     let (request, bounds) = CompileRequest::read(&mut stdin)?;
-    limit(bounds, &request)?;
+    limit_process(bounds, &request)?;
     let mut component = Vec::new();
     stdin.read_to_end(&mut component)?;
     let frames = Frames(Arc::new(Mutex::new(io::stdout())));
@@ -60,7 +60,7 @@ pub fn compile_for(parent: u32) -> io::Result<()> {
     frames.send(&last)
 }
 
-/// Where frames are written, each whole.
+/// The output for frames. Each frame is written as a whole.
 #[derive(Clone)]
 struct Frames(Arc<Mutex<Stdout>>);
 
@@ -76,43 +76,44 @@ fn compile(request: &CompileRequest, bytes: &[u8], frames: &Frames) -> Result<Co
     let engine = engine.map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let compiled = component::compile(&engine, bytes)?;
     let code = compiled.serialize().map_err(|error| vec![LoadError::Broken(format!("{error:#}"))])?;
-    // All of it has left this process before anything of the component runs.
+    // The code must leave this process before anything of the component runs.
     let sent = frames.send(&ChildFrame::Code(code));
     sent.map_err(|error| vec![LoadError::Broken(format!("its code cannot be sent: {error}"))])?;
-    limit_start().map_err(|error| vec![LoadError::Start(error.to_string())])?;
+    raise_limits().map_err(|error| vec![LoadError::Start(error.to_string())])?;
     let describe = match request.is_handler {
         true => component::describe_index(&engine, &compiled)?,
         false => middleware::check(&engine, &compiled).map(|_| None)?,
     };
     let pre = component::link(&engine, &compiled)?;
-    let (timeout, wall) = (request.timeout, request.wall());
-    lower_later();
-    let state = GuestState::alone_in_process(Arc::from(request.name.as_str()), request.memory, timeout, wall);
+    let (timeout, wall) = (request.timeout, request.wall_timeout());
+    lower_priority_later();
+    let state = GuestState::without_request_in_process(Arc::from(request.name.as_str()), request.memory, timeout, wall);
     component::start(&engine, &pre, describe.as_ref(), state, timeout, wall).map_err(|error| vec![error])
 }
 
-/// Limits this process: what it takes, what it leaves behind, and what it may do to others.
-fn limit(bounds: ProcessBounds, request: &CompileRequest) -> io::Result<()> {
-    // What is reserved does not count, what can be written does.
-    set(Resource::Data, bounds.memory, request.memory as u64)?;
-    set(Resource::Cpu, bounds.cpu_seconds, AFTER_COMPILING.as_secs())?;
-    set(Resource::Core, 0, 0)?;
-    set(Resource::Fsize, bounds.memory, 0)?;
+/// Limits this process: its memory, processor time, files and priority.
+fn limit_process(bounds: ProcessBounds, request: &CompileRequest) -> io::Result<()> {
+    // `RLIMIT_DATA` counts memory that can be written, not address space that is only reserved.
+    set_limit(Resource::Data, bounds.memory, request.memory as u64)?;
+    set_limit(Resource::Cpu, bounds.cpu_seconds, START_CPU_TIME.as_secs())?;
+    set_limit(Resource::Core, 0, 0)?;
+    set_limit(Resource::Fsize, bounds.memory, 0)?;
     nice(NICE)?;
-    // Where memory runs out this process is to go, not the host.
+    // If the machine runs out of memory, the kernel must kill this process and not the host.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())
 }
 
-/// Sets a limit, and how much more there is once it is compiled. What this process has is not raised.
-fn set(resource: Resource, most: u64, more: u64) -> io::Result<()> {
-    let allowed = |most: u64| getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
-    let (current, maximum) = (allowed(most), allowed(most.saturating_add(more)));
+/// Sets the soft limit for compiling, and a hard limit that is higher by `more` for starting the component. Existing
+/// limits are never raised.
+fn set_limit(resource: Resource, max: u64, more: u64) -> io::Result<()> {
+    let allowed = |max: u64| getrlimit(resource).maximum.map_or(max, |maximum| maximum.min(max));
+    let (current, maximum) = (allowed(max), allowed(max.saturating_add(more)));
     Ok(setrlimit(resource, Rlimit { current: Some(current), maximum: Some(maximum) })?)
 }
 
-/// Gives the component its own memory and time, beside what compiling has taken.
-fn limit_start() -> io::Result<()> {
+/// Gives the component memory and processor time of its own, in addition to what compiling has used.
+fn raise_limits() -> io::Result<()> {
     for resource in [Resource::Data, Resource::Cpu] {
         let maximum = getrlimit(resource).maximum;
         setrlimit(resource, Rlimit { current: maximum, maximum })?;
@@ -120,18 +121,18 @@ fn limit_start() -> io::Result<()> {
     Ok(())
 }
 
-/// Lowers the priority of the component once it has run for long: others that are asked for their routes are before it.
-fn lower_later() {
+/// Lowers the priority of the component if it runs for long, so that components of other routes are compiled first.
+fn lower_priority_later() {
     let lower = || {
-        std::thread::sleep(BRIEF);
-        // Of the first thread, which the component runs in and which has the number of the process.
-        let _ = setpriority_process(Some(getpid()), LOWEST);
+        std::thread::sleep(FULL_PRIORITY_TIME);
+        // The component runs in the first thread, whose id is the id of the process.
+        let _ = setpriority_process(Some(getpid()), LOWEST_PRIORITY);
     };
-    // Without it the component only runs at the priority that it has.
+    // If the thread cannot be started, the component keeps its priority.
     let _ = std::thread::Builder::new().name("lower".to_owned()).spawn(lower);
 }
 
-/// Sends on what the component prints.
+/// Forwards the component's output to the parent.
 struct PrintForwarder(Frames);
 
 impl<S: Subscriber> Layer<S> for PrintForwarder {
@@ -139,7 +140,7 @@ impl<S: Subscriber> Layer<S> for PrintForwarder {
         if event.metadata().target() == "guest" {
             let mut line = PrintedLine::default();
             event.record(&mut line);
-            // What cannot be sent nobody waits for.
+            // If it cannot be sent, the parent has gone.
             let _ = self.0.send(&ChildFrame::Printed(json!({ "stream": line.stream, "text": line.text })));
         }
     }
@@ -154,7 +155,7 @@ struct PrintedLine {
 impl Visit for PrintedLine {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(self.text, "{value:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! What crosses between the host and a process that compiles: a request and the component one way, frames the other.
+//! The messages between the host and a child process that compiles: the request and the component go one way, frames
+//! the other.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -10,38 +11,38 @@ use crate::config::Compiling;
 use crate::guest::component::LoadError;
 use crate::guest::component_facts::ComponentFacts;
 
-/// What is asked of a process; the component follows it.
+/// A request to compile. The bytes of the component follow it.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::guest) struct CompileRequest {
-    /// The component's name, for what it prints.
+    /// The component's name, for its log lines.
     pub(in crate::guest) name: String,
-    /// Whether it is a handler, and describes itself where it can; else it is middleware.
+    /// True for a handler, which may describe itself. False for middleware.
     pub(in crate::guest) is_handler: bool,
-    /// The bytes that its memories may take together.
+    /// Maximum bytes of all its memories together.
     pub(in crate::guest) memory: usize,
-    /// The time of processors for its start and what it says of itself.
+    /// Processor time for its start and its description.
     pub(in crate::guest) timeout: Duration,
-    /// The bytes of address space for each memory, as the engine has them.
+    /// Bytes of address space that the engine reserves for each memory.
     pub(in crate::guest) reservation: u64,
 }
 
-/// The bounds of the process itself.
+/// Limits of the child process itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProcessBounds {
     pub(super) memory: u64,
     pub(super) cpu_seconds: u64,
 }
 
-/// What a process sends.
+/// What a child process sends.
 #[derive(Debug)]
 pub(in crate::guest) enum ChildFrame {
     /// The compiled component.
     Code(Vec<u8>),
-    /// A line that the component has printed.
+    /// A line of the component's output.
     Printed(Json),
-    /// What was found out of it. It is the last.
+    /// The facts of the component. The last frame.
     Facts(ComponentFacts),
-    /// Why it is no good. It is the last.
+    /// Why the component was refused. The last frame.
     Refused(Vec<LoadError>),
 }
 
@@ -51,8 +52,9 @@ const FACTS: u8 = b'F';
 const REFUSED: u8 = b'R';
 
 impl CompileRequest {
-    /// How long its start and what it says of itself may take where others are before it: that time is one of processors.
-    pub(super) fn wall(&self) -> Duration {
+    /// Wall-clock timeout for start and description. It is longer than `timeout`, which is processor time, because
+    /// other processes may run first.
+    pub(super) fn wall_timeout(&self) -> Duration {
         4 * self.timeout
     }
 
@@ -109,8 +111,9 @@ impl ChildFrame {
         }
     }
 
-    /// The next frame; none at the end. Code has at most `most` bytes, anything else a bound of its own.
-    pub(super) fn read(from: &mut impl Read, most: u64) -> io::Result<Option<Self>> {
+    /// Reads the next frame. `None` at the end. A code frame has at max_code_bytes `max_code_bytes`, any other at max_code_bytes
+    /// `MAX_FRAME_BYTES`.
+    pub(super) fn read(from: &mut impl Read, max_code_bytes: u64) -> io::Result<Option<Self>> {
         let mut kind = [0];
         if from.read(&mut kind)? == 0 {
             return Ok(None);
@@ -118,16 +121,16 @@ impl ChildFrame {
         let mut length = [0; 8];
         from.read_exact(&mut length)?;
         let length = u64::from_le_bytes(length);
-        if length > if kind == [CODE] { most } else { MAX_FRAME_BYTES } {
-            return Err(io::Error::other("it sends more than it may"));
+        if length > if kind == [CODE] { max_code_bytes } else { MAX_FRAME_BYTES } {
+            return Err(io::Error::other("it sent a frame that is too large"));
         }
-        // As it comes: what is only said to come takes no memory.
+        // Grow the buffer as bytes arrive: a length that is only announced must not allocate memory.
         let mut payload = Vec::new();
         from.take(length).read_to_end(&mut payload)?;
         if payload.len() as u64 != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let wrong = || io::Error::other("it sends what is not expected");
+        let wrong = || io::Error::other("it sent an invalid frame");
         Ok(Some(match kind[0] {
             CODE => Self::Code(payload),
             PRINTED => Self::Printed(serde_json::from_slice(&payload)?),
@@ -143,7 +146,7 @@ impl ChildFrame {
     }
 }
 
-/// Those that a process finds: the others the host finds itself.
+/// Encodes the errors that a child process can find. The host finds the others itself.
 fn encode_error(error: &LoadError) -> Option<Json> {
     let (kind, text) = match error {
         LoadError::Broken(text) => ("broken", text),
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_none_is_an_error_and_takes_no_memory() {
+    fn an_invalid_frame_is_an_error_and_allocates_nothing() {
         let frame =
             |kind: u8, length: u64, payload: &[u8]| [&[kind], length.to_le_bytes().as_slice(), payload].concat();
         for bytes in [

@@ -16,7 +16,7 @@ fn a_name_is_demangled_and_stays_on_its_line() {
 }
 
 #[test]
-fn a_text_is_cut_at_its_bound() {
+fn a_text_is_truncated_at_its_bound() {
     let rows = [("", 0, ""), ("abc", 3, "abc"), ("abcd", 3, "abc..."), ("abé", 3, "ab..."), ("a\nb", 2, "a\\n...")];
     for (text, max_bytes, shown) in rows {
         assert_eq!(bounded(text, max_bytes), shown, "{text:?} at {max_bytes}");

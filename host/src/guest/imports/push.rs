@@ -1,4 +1,4 @@
-//! The interface `push`: topics of other connections, and of the invocation's own.
+//! The interface `push`: subscribes the response to topics and publishes to them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::super::types::GuestError;
 use crate::exchange::Exchange;
 use crate::push::PushError;
 
-/// Links it.
+/// Links the interface.
 pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     linker.func_wrap("subscribe", |store: StoreContextMut<'_, GuestState>, (topic,): (WasmStr,)| {
         let topic = topic.to_str(&store)?;
@@ -30,7 +30,7 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     })
 }
 
-/// What the exchange says; without a request there is nothing to reach.
+/// Calls the exchange. `closed` if there is no request.
 fn with_exchange<T>(
     store: &StoreContextMut<'_, GuestState>,
     call: impl FnOnce(&Arc<Exchange>) -> std::result::Result<T, PushError>,

@@ -1,4 +1,4 @@
-//! The interface `seal`: what a middleware says for good.
+//! The interface `seal`: lets a middleware make a field or a context entry final.
 
 use wasmtime::component::{LinkerInstance, WasmStr};
 use wasmtime::{Result, StoreContextMut};
@@ -7,7 +7,7 @@ use super::super::state::GuestState;
 use super::super::types::GuestError;
 use crate::response::ResponseError;
 
-/// Links it.
+/// Links the interface.
 pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     linker.func_wrap("field", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };

@@ -5,7 +5,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 
-/// What was logged.
+/// Collects the log's output.
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<Vec<u8>>>);
 
@@ -27,7 +27,7 @@ impl<'a> MakeWriter<'a> for Logged {
     }
 }
 
-/// What is logged where a guest prints as `print` does and then ends, a line each.
+/// The log lines of a guest that prints as `print` does and then ends.
 fn logged(request: Option<u64>, print: impl FnOnce(&GuestLog)) -> Vec<String> {
     let logged = Logged::default();
     let format = tracing_subscriber::fmt().without_time().with_level(false).with_ansi(false);
@@ -41,11 +41,11 @@ fn logged(request: Option<u64>, print: impl FnOnce(&GuestLog)) -> Vec<String> {
     text.lines().map(|line| line.trim_start().to_owned()).collect()
 }
 
-/// The lines themselves of a guest that prints `writes` to stdout; of each, the log says whose it is.
+/// The logged lines of a guest that writes `writes` to stdout, without the fields of the log line.
 fn lines(writes: &[&[u8]]) -> Vec<String> {
-    let told = r#" route="hello" request=7 stream="stdout""#;
+    let fields = r#" route="hello" request=7 stream="stdout""#;
     let line = |line: String| {
-        let line = line.strip_prefix("guest: ").and_then(|line| line.strip_suffix(told)).map(str::to_owned);
+        let line = line.strip_prefix("guest: ").and_then(|line| line.strip_suffix(fields)).map(str::to_owned);
         line.expect("a line that says whose it is")
     };
     let print = |log: &GuestLog| writes.iter().for_each(|bytes| log.stdout.lines().write(bytes));
@@ -81,7 +81,7 @@ fn a_control_character_cannot_forge_a_line_nor_drive_a_terminal() {
 }
 
 #[test]
-fn a_line_is_cut_at_its_bound_however_it_is_written() {
+fn a_line_is_split_at_its_bound_however_it_is_written() {
     let line = [b'x'; MAX_LINE_BYTES + 1000];
     let (whole, rest) = ("x".repeat(MAX_LINE_BYTES), "x".repeat(1000));
     for at in [1, 1000, MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1] {
@@ -90,7 +90,7 @@ fn a_line_is_cut_at_its_bound_however_it_is_written() {
 }
 
 #[test]
-fn a_line_is_never_cut_inside_a_character() {
+fn a_line_is_never_split_inside_a_character() {
     for character in ["\u{e9}", "\u{20ac}", "\u{1f980}"] {
         for before in 0..4 {
             let line = "x".repeat(before) + &character.repeat(MAX_LINE_BYTES);
@@ -101,7 +101,7 @@ fn a_line_is_never_cut_inside_a_character() {
             }
         }
     }
-    // What is no character is cut anywhere.
+    // Invalid UTF-8 may be split anywhere.
     let broken = [[0x80; MAX_LINE_BYTES].as_slice(), &[0x80]].concat();
     assert_eq!(lines(&[&broken]), ["\u{fffd}".repeat(MAX_LINE_BYTES), "\u{fffd}".to_owned()]);
 }
@@ -110,36 +110,36 @@ fn a_line_is_never_cut_inside_a_character() {
 fn a_line_is_shown_in_the_order_in_which_it_was_printed() {
     let controls = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
     assert_eq!(lines(&[controls.as_bytes(), b"a\n"]), ["\u{fffd}".repeat(12) + "a"]);
-    // These end a line where a program shows it.
+    // These characters end a line in some programs.
     assert_eq!(lines(&["a\u{85}b\u{2028}c\u{2029}d\n".as_bytes()]), ["a\u{fffd}b\u{fffd}c\u{fffd}d"]);
-    // Text that is written from right to left is text.
+    // Right-to-left text is allowed.
     assert_eq!(
         lines(&["\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1f468}\u{200d}\u{1f469}\n".as_bytes()]),
         ["\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1f468}\u{200d}\u{1f469}"]
     );
 }
 
-const TOLD: &str = "printed more than 65536 bytes, 128 a line at least; the rest is dropped";
+const TRUNCATED: &str = "printed more than 65536 bytes, 128 a line at least; the rest is dropped";
 
 #[test]
-fn an_invocation_prints_no_more_than_its_bound_and_is_told_so_once() {
-    let told = [TOLD.to_owned()];
+fn output_past_the_bound_is_dropped_and_reported_once() {
+    let truncated = [TRUNCATED.to_owned()];
     let long = [[b'x'; 1024].as_slice(), b"\n"].concat();
     let all: Vec<&[u8]> = vec![&long; MAX_BYTES / 1024];
     let whole = vec!["x".repeat(1024); MAX_BYTES / 1024];
     assert_eq!(lines(&all), whole);
-    assert_eq!(lines(&[&all[..], &[b"y", b"z\n", b"z\n"]].concat()), [&whole[..], &told].concat());
+    assert_eq!(lines(&[&all[..], &[b"y", b"z\n", b"z\n"]].concat()), [&whole[..], &truncated].concat());
     let endless = vec![b'x'; 2 * MAX_BYTES];
-    assert_eq!(lines(&[&endless]), [&vec!["x".repeat(MAX_LINE_BYTES); 16][..], &told].concat());
-    // What is logged counts, and each of these bytes is logged as three.
+    assert_eq!(lines(&[&endless]), [&vec!["x".repeat(MAX_LINE_BYTES); 16][..], &truncated].concat());
+    // The bound counts what is logged: each of these bytes is logged as three.
     let broken = vec!["\u{fffd}".repeat(MAX_LINE_BYTES); 5];
-    assert_eq!(lines(&[&vec![0xff; MAX_BYTES]]), [&broken[..], &told].concat());
+    assert_eq!(lines(&[&vec![0xff; MAX_BYTES]]), [&broken[..], &truncated].concat());
 }
 
 #[test]
-fn short_lines_take_their_share_of_the_bound_and_empty_ones_none() {
+fn a_short_line_counts_its_minimum_and_an_empty_one_nothing() {
     let short = vec!["x".to_owned(); MAX_BYTES / MIN_LINE_COST];
-    assert_eq!(lines(&[&b"\nx\n\n".repeat(MAX_BYTES)]), [&short[..], &[TOLD.to_owned()]].concat());
+    assert_eq!(lines(&[&b"\nx\n\n".repeat(MAX_BYTES)]), [&short[..], &[TRUNCATED.to_owned()]].concat());
 }
 
 #[test]
@@ -152,5 +152,5 @@ fn both_streams_share_one_bound() {
     let fields = r#"route="hello" request=7 stream="#;
     assert_eq!(stderr.len(), 17);
     assert_eq!(stderr[15], format!("guest: {} {fields}\"stdout\"", "x".repeat(MAX_LINE_BYTES)));
-    assert_eq!(stderr[16], format!("guest: {TOLD} {fields}\"stderr\""));
+    assert_eq!(stderr[16], format!("guest: {TRUNCATED} {fields}\"stderr\""));
 }

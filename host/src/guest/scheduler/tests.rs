@@ -2,7 +2,7 @@ use super::*;
 
 const TICK: Duration = Duration::from_millis(5);
 
-/// A scheduler, and the tickets of those that wait for it.
+/// A scheduler and the tickets that wait for it.
 #[derive(Default)]
 struct Waiters {
     scheduler: Scheduler,
@@ -10,13 +10,13 @@ struct Waiters {
 }
 
 impl Waiters {
-    fn wait(&mut self, name: &'static str, route: u64, used: Duration, is_fresh: bool) {
+    fn wait(&mut self, name: &'static str, route: u64, used: Duration, is_new: bool) {
         let granted = Arc::<AtomicBool>::default();
         self.tickets.push((name, granted.clone()));
-        self.scheduler.wait(route, used, is_fresh, Ticket { waker: Waker::noop().clone(), granted });
+        self.scheduler.wait(route, used, is_new, Ticket { waker: Waker::noop().clone(), granted });
     }
 
-    /// Who goes on next.
+    /// Grants a ticket and returns its name.
     fn next(&mut self) -> Option<&'static str> {
         self.scheduler.grant();
         let at = self.tickets.iter().position(|(_, granted)| granted.load(Ordering::Relaxed))?;
@@ -42,7 +42,7 @@ fn routes_take_turns_however_many_of_each_wait() {
 }
 
 #[test]
-fn within_a_route_a_request_that_has_not_started_goes_first_and_then_what_has_waited_the_longest() {
+fn within_a_route_new_requests_go_first_and_then_the_oldest_ticket() {
     let mut waiters = Waiters::default();
     waiters.wait("long", 1, TICK, false);
     waiters.wait("short", 1, TICK, false);
@@ -59,7 +59,7 @@ fn a_route_that_has_used_little_goes_before_one_that_has_used_much() {
 }
 
 #[test]
-fn a_route_that_did_nothing_for_long_does_not_keep_others_waiting_for_as_long() {
+fn a_route_that_was_idle_gets_no_more_than_a_small_lead() {
     let mut waiters = Waiters::default();
     for _ in 0..1000 {
         waiters.wait("busy", 1, TICK, false);
@@ -76,7 +76,7 @@ fn a_route_that_did_nothing_for_long_does_not_keep_others_waiting_for_as_long() 
 }
 
 #[test]
-fn those_that_wait_no_more_take_no_slice() {
+fn a_dropped_ticket_takes_no_slice() {
     let mut waiters = Waiters::default();
     waiters.wait("gone", 1, TICK, false);
     waiters.wait("here", 1, TICK, false);
@@ -106,7 +106,7 @@ fn requests_of_a_route_start_at_once_unless_many_of_them_are_interrupted() {
 }
 
 #[test]
-fn what_is_remembered_of_routes_is_bounded() {
+fn the_number_of_remembered_routes_is_bounded() {
     let mut waiters = Waiters::default();
     waiters.wait("waits", 0, TICK, false);
     for route in 0..3 * MAX_ROUTES as u64 {
