@@ -1,16 +1,17 @@
-//! Topics: who is subscribed to them, and how what is published reaches each subscriber's queue.
+//! Topics: tracks their subscribers and delivers published chunks to each subscriber's queue.
 //!
 //! ```text
 //! an invocation -> Hub::publish -> Topics -> Topic, a list for each worker -> Inbox of a connection -> its task wakes
 //! ```
 //!
-//! Owns names, queues, their bounds and what happens past them. It must not know sockets, Wasm, or how a chunk is sent.
-//! The rest of the host sees a [`Hub`] and a [`Subscriber`]: topics that several hosts share would come in behind them.
+//! Owns the names, the queues, their bounds and what happens past them. The rest of the host uses a [`Hub`] and a
+//! [`Subscriber`], so a shared backend for several hosts would fit behind them.
 //!
-//! Topics belong to a scope, the routes of one directory as a rule: a route ([`TopicUser`]) finds none but those of its own.
+//! A topic belongs to a scope, by default the routes of one directory. A route ([`TopicUser`]) reaches only the topics
+//! of its own scope.
 //!
-//! Publishing takes no lock that others publishing elsewhere wait for: a topic is found in one of many shards, which are
-//! locked for reading, and cores meet at the topic's own lists. A chunk is encoded once, and queued by reference.
+//! Publishers do not wait for each other: topics are spread over shards that are locked for reading, and cores share
+//! only the lists of a topic. A chunk is encoded once and queued by reference.
 
 mod inbox;
 mod subscriber;
@@ -34,19 +35,19 @@ pub use topics::Topics;
 
 use inbox::Delivery;
 
-/// The most bytes in the name of a topic.
+/// Maximum bytes of a topic's name.
 pub const MAX_TOPIC_BYTES: usize = 128;
 
-/// The most topics of one subscriber.
+/// Maximum topics of one subscriber.
 pub const MAX_TOPICS: usize = 32;
 
-/// The most bytes of a chunk.
+/// Maximum bytes of a chunk.
 pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
 
-/// What a chunk counts for in a queue at least: small ones take memory too.
+/// A smaller chunk counts as this many bytes in a queue, because it also takes memory.
 pub const MIN_CHUNK_COST: usize = 128;
 
-/// Why a topic or a chunk is refused. Nothing has changed.
+/// Why a topic or a chunk is refused. A refused call changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PushError {
     /// The name is empty, longer than [`MAX_TOPIC_BYTES`], or has a control character.
@@ -61,21 +62,21 @@ pub enum PushError {
     /// The subscriber has [`MAX_TOPICS`] already.
     #[error("more than {MAX_TOPICS} topics")]
     TooManyTopics,
-    /// The route has as many topics as it may.
+    /// The route has as many topics as its quota allows.
     #[error("the topics of the route are as many as `max_topics` allows")]
     TopicQuota,
-    /// The route has as many subscribers as it may.
+    /// The route has as many subscribers as its quota allows.
     #[error("the subscribers of the route are as many as `max_subscribers` allows")]
     SubscriberQuota,
-    /// The route publishes faster than it may.
+    /// The route publishes faster than its quota allows.
     #[error("the route publishes faster than `publish_rate` allows")]
     PublishRate,
-    /// There is no response that chunks could reach.
+    /// The response has ended.
     #[error("the response is complete")]
     Closed,
 }
 
-/// The topics as one worker's invocations see them.
+/// The topics, as the invocations of one worker use them.
 #[derive(Debug)]
 pub struct Hub {
     topics: Arc<Topics>,
@@ -84,17 +85,17 @@ pub struct Hub {
     counts: Counters,
 }
 
-/// What has become of published chunks: one count for each chunk and connection.
+/// How many chunks were queued and dropped, counted once per subscriber.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Chunks that were queued.
     pub reached: u64,
-    /// Chunks that were dropped for a client that reads too slowly, where `push_overflow` says so, or where they were of a
-    /// route of another directory than the client's.
+    /// Chunks that were dropped because the client reads too slowly: by `push_overflow`, or because a route of another
+    /// directory published them.
     pub dropped: u64,
 }
 
-/// A worker's own, so that cores do not meet at them.
+/// The counters of one worker, so that cores share nothing.
 #[derive(Debug, Default)]
 struct Counters {
     reached: AtomicU64,
@@ -102,23 +103,23 @@ struct Counters {
 }
 
 impl Hub {
-    /// What the worker of that number sees of `topics`.
+    /// The hub of a worker; `worker` is its index.
     #[must_use]
     pub fn new(topics: Arc<Topics>, worker: usize) -> Self {
         Self { topics, worker, next_subscriber: AtomicU64::new(0), counts: Counters::default() }
     }
 
-    /// A subscriber without a topic, of this route.
+    /// Creates a subscriber of this route, without topics.
     ///
     /// # Errors
     /// [`PushError::SubscriberQuota`].
     pub fn subscriber(self: &Arc<Self>, tenant: &Arc<TopicUser>, bounds: QueueBounds) -> Result<Subscriber, PushError> {
-        let share = tenant.take_subscriber()?;
-        let number = self.next_subscriber.fetch_add(1, Ordering::Relaxed);
-        Ok(Subscriber::new(self.clone(), tenant.clone(), share, number, bounds))
+        let quota = tenant.take_subscriber()?;
+        let id = self.next_subscriber.fetch_add(1, Ordering::Relaxed);
+        Ok(Subscriber::new(self.clone(), tenant.clone(), quota, id, bounds))
     }
 
-    /// Queues a chunk for every subscriber of a topic of the route's scope, and says how many they are.
+    /// Queues a chunk for every subscriber of a topic in the route's scope. Returns the number of subscribers reached.
     ///
     /// # Errors
     /// [`PushError::Topic`], [`PushError::Empty`], [`PushError::LargeChunk`], [`PushError::PublishRate`].
@@ -133,7 +134,7 @@ impl Hub {
         let Some(topic) = self.topics.find(tenant.scope(), topic) else { return Ok(0) };
         let chunk = Arc::new(Chunk::new(chunk));
         let mut reached = 0;
-        topic.each(|inbox| match inbox.deliver(&chunk, tenant) {
+        topic.for_each(|inbox| match inbox.deliver(&chunk, tenant) {
             Delivery::Queued { dropped } => {
                 reached += 1;
                 self.counts.dropped.fetch_add(dropped, Ordering::Relaxed);
@@ -147,8 +148,8 @@ impl Hub {
         Ok(reached)
     }
 
-    /// Ends the responses of every subscriber of a topic of the route's scope, after what has queued, and says how many
-    /// they are.
+    /// Ends the responses of every subscriber of a topic in the route's scope, after their queued chunks. Returns their
+    /// number.
     ///
     /// # Errors
     /// [`PushError::Topic`].
@@ -156,12 +157,12 @@ impl Hub {
         check_topic(topic)?;
         let mut finished = 0;
         if let Some(topic) = self.topics.find(tenant.scope(), topic) {
-            topic.each(|inbox| finished += u32::from(inbox.finish()));
+            topic.for_each(|inbox| finished += u32::from(inbox.finish()));
         }
         Ok(finished)
     }
 
-    /// What has become of the chunks that this worker's invocations published.
+    /// What became of the chunks that this worker's invocations published.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -179,8 +180,7 @@ impl std::ops::Add for Counts {
     }
 }
 
-/// Whether it can be the name of a topic, or of those who share topics: 1 to [`MAX_TOPIC_BYTES`] bytes without control
-/// characters.
+/// Whether it is a valid name of a topic or of a scope: 1 to [`MAX_TOPIC_BYTES`] bytes without control characters.
 #[must_use]
 pub fn is_topic(name: &str) -> bool {
     (1..=MAX_TOPIC_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)

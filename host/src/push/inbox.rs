@@ -1,4 +1,4 @@
-//! The queue of one subscriber: chunks by reference, bounded, with whom to wake.
+//! The bounded queue of one subscriber.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,58 +8,58 @@ use super::MIN_CHUNK_COST;
 use super::tenant::TopicUser;
 use crate::http1::chunk::Chunk;
 
-/// What may queue for a subscriber.
+/// Bounds of a subscriber's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueBounds {
-    /// The most bytes that queue, each chunk counting for at least [`MIN_CHUNK_COST`].
+    /// Maximum bytes in the queue; each chunk counts at least [`MIN_CHUNK_COST`].
     pub bytes: usize,
-    /// What happens past them, where routes of the subscriber's own directory publish. What others publish may take half
-    /// of the bytes, gives way, and is dropped past that: they disconnect nobody.
+    /// What happens past the bound if a route of the subscriber's own directory published. Chunks from other
+    /// directories may take half of the bytes, are dropped first, and never disconnect the subscriber.
     pub overflow: Overflow,
 }
 
-/// What happens to a subscriber that does not take its chunks as fast as they come.
+/// What happens to a subscriber that reads more slowly than chunks are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
-    /// It is disconnected.
+    /// The subscriber is disconnected.
     Disconnect,
-    /// The oldest chunks that have queued are dropped, whole; and the new one, where it does not fit alone.
+    /// The oldest queued chunks are dropped as a whole. A new chunk that exceeds the bound by itself is dropped too.
     DropOldest,
 }
 
-/// What a subscriber takes from its queue.
+/// An item that a subscriber takes from its queue.
 #[derive(Debug)]
 pub enum InboxItem {
     /// A chunk.
     Chunk(Arc<Chunk>),
-    /// No more chunks will come.
+    /// No more chunks follow.
     End(InboxEnd),
 }
 
-/// Why no more chunks come.
+/// Why no more chunks follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InboxEnd {
     /// A topic was finished.
     Finished,
-    /// Too much had queued: what was left is dropped.
+    /// The queue overflowed. Its chunks were dropped.
     Lagging,
 }
 
 /// What became of a chunk at one subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// It has queued, in the place of as many others.
+    /// It was queued; this many others were dropped for it.
     Queued { dropped: u64 },
-    /// It does not fit.
+    /// It did not fit.
     Dropped,
-    /// The subscriber takes no more.
+    /// The queue has ended.
     Ended,
 }
 
-/// A queue between those who publish, on any core, and one connection.
+/// The queue between publishers on any core and one connection.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    /// The route whose connection it is.
+    /// The route of the connection.
     tenant: Arc<TopicUser>,
     bounds: QueueBounds,
     state: Mutex<InboxState>,
@@ -67,29 +67,29 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct InboxState {
-    /// Without memory while it is empty.
+    /// Without an allocation while it is empty.
     queue: VecDeque<QueuedChunk>,
     bytes: usize,
-    /// How many of them are of others.
-    bytes_of_others: usize,
+    /// The bytes of chunks from other directories.
+    foreign_bytes: usize,
     end: Option<InboxEnd>,
     waker: Option<(Wants, Waker)>,
 }
 
-/// A chunk that waits.
+/// A chunk in the queue.
 #[derive(Debug)]
 struct QueuedChunk {
     chunk: Arc<Chunk>,
-    /// Whether a route of another directory has published it.
-    is_of_others: bool,
+    /// Whether a route of another directory published it.
+    is_foreign: bool,
 }
 
 /// What a subscriber waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wants {
-    /// A chunk, or the end.
+    /// The next chunk, or the end.
     Next,
-    /// Only to be told that it is too slow: it is busy with what it has.
+    /// Only an overflow, because it is still sending other chunks.
     Lag,
 }
 
@@ -98,52 +98,52 @@ impl Inbox {
         Self { tenant, bounds, state: Mutex::default() }
     }
 
-    /// Queues a chunk that `publisher` has published, or does what is to be done with one too many.
+    /// Queues a chunk of `publisher`, or applies the overflow policy.
     pub(super) fn deliver(&self, chunk: &Arc<Chunk>, publisher: &TopicUser) -> Delivery {
         let state = &mut *self.lock();
         if state.end.is_some() {
             return Delivery::Ended;
         }
-        let (cost, most) = (cost(chunk), self.bounds.bytes);
-        let is_of_others = !self.tenant.is_at_home_with(publisher);
-        if is_of_others && (state.bytes_of_others + cost > most / 2 || state.bytes + cost > most) {
+        let (cost, max) = (cost(chunk), self.bounds.bytes);
+        let is_foreign = !self.tenant.has_same_directory(publisher);
+        if is_foreign && (state.foreign_bytes + cost > max / 2 || state.bytes + cost > max) {
             return Delivery::Dropped;
         }
         let mut dropped = 0;
-        while state.bytes + cost > most && state.drop_of_others() {
+        while state.bytes + cost > max && state.drop_oldest_foreign() {
             dropped += 1;
         }
-        if state.bytes + cost > most {
+        if state.bytes + cost > max {
             match self.bounds.overflow {
                 Overflow::Disconnect => {
                     state.stop(InboxEnd::Lagging);
                     return Delivery::Ended;
                 }
-                Overflow::DropOldest if cost > most => return Delivery::Dropped,
+                Overflow::DropOldest if cost > max => return Delivery::Dropped,
                 Overflow::DropOldest => {
-                    while state.bytes + cost > most && state.pop().is_some() {
+                    while state.bytes + cost > max && state.pop().is_some() {
                         dropped += 1;
                     }
                 }
             }
         }
-        state.push(chunk.clone(), is_of_others);
+        state.push(chunk.clone(), is_foreign);
         state.wake(Wants::Next);
         Delivery::Queued { dropped }
     }
 
-    /// Ends the queue after what is in it. False where it had ended.
+    /// Ends the queue after its chunks. Returns false if it had already ended.
     pub(super) fn finish(&self) -> bool {
         let state = &mut *self.lock();
-        let goes_on = state.end.is_none();
-        if goes_on {
+        let was_open = state.end.is_none();
+        if was_open {
             state.end = Some(InboxEnd::Finished);
             state.wake(Wants::Next);
         }
-        goes_on
+        was_open
     }
 
-    /// The next chunk, or the end. Whoever polls is woken when there is more.
+    /// Polls the next chunk or the end.
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<InboxItem> {
         let state = &mut *self.lock();
         if let Some(chunk) = state.pop() {
@@ -159,7 +159,7 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// Ready once the subscriber was found to be too slow.
+    /// Completes when the queue has overflowed.
     pub(super) fn poll_lagging(&self, cx: &mut Context<'_>) -> Poll<()> {
         let state = &mut *self.lock();
         if state.end == Some(InboxEnd::Lagging) {
@@ -170,45 +170,45 @@ impl Inbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, InboxState> {
-        // Every change below is whole before anything that could panic.
+        // No change below is left half-done by a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl InboxState {
-    fn push(&mut self, chunk: Arc<Chunk>, is_of_others: bool) {
-        self.count(&chunk, is_of_others, usize::wrapping_add);
-        self.queue.push_back(QueuedChunk { chunk, is_of_others });
+    fn push(&mut self, chunk: Arc<Chunk>, is_foreign: bool) {
+        self.count(&chunk, is_foreign, usize::wrapping_add);
+        self.queue.push_back(QueuedChunk { chunk, is_foreign });
     }
 
     fn pop(&mut self) -> Option<Arc<Chunk>> {
-        let QueuedChunk { chunk, is_of_others } = self.queue.pop_front()?;
-        self.count(&chunk, is_of_others, usize::wrapping_sub);
+        let QueuedChunk { chunk, is_foreign } = self.queue.pop_front()?;
+        self.count(&chunk, is_foreign, usize::wrapping_sub);
         Some(chunk)
     }
 
-    /// Drops the oldest chunk that others have published; false where there is none.
-    fn drop_of_others(&mut self) -> bool {
-        if self.bytes_of_others == 0 {
+    /// Drops the oldest chunk from another directory. Returns false if there is none.
+    fn drop_oldest_foreign(&mut self) -> bool {
+        if self.foreign_bytes == 0 {
             return false;
         }
-        let at = self.queue.iter().position(|queued| queued.is_of_others);
-        let Some(QueuedChunk { chunk, is_of_others }) = at.and_then(|at| self.queue.remove(at)) else { return false };
-        self.count(&chunk, is_of_others, usize::wrapping_sub);
+        let at = self.queue.iter().position(|queued| queued.is_foreign);
+        let Some(QueuedChunk { chunk, is_foreign }) = at.and_then(|at| self.queue.remove(at)) else { return false };
+        self.count(&chunk, is_foreign, usize::wrapping_sub);
         true
     }
 
-    /// Counts the bytes of a chunk that comes or goes.
-    fn count(&mut self, chunk: &Chunk, is_of_others: bool, change: fn(usize, usize) -> usize) {
+    /// Adds or subtracts the bytes of a chunk.
+    fn count(&mut self, chunk: &Chunk, is_foreign: bool, change: fn(usize, usize) -> usize) {
         self.bytes = change(self.bytes, cost(chunk));
-        if is_of_others {
-            self.bytes_of_others = change(self.bytes_of_others, cost(chunk));
+        if is_foreign {
+            self.foreign_bytes = change(self.foreign_bytes, cost(chunk));
         }
     }
 
     fn stop(&mut self, end: InboxEnd) {
         self.queue = VecDeque::new();
-        (self.bytes, self.bytes_of_others) = (0, 0);
+        (self.bytes, self.foreign_bytes) = (0, 0);
         self.end = Some(end);
         self.wake(Wants::Lag);
     }
@@ -223,7 +223,7 @@ impl InboxState {
         }
     }
 
-    /// Wakes a subscriber that waits for this, or is too slow.
+    /// Wakes the subscriber if it waits for this, or if the queue has overflowed.
     fn wake(&mut self, happened: Wants) {
         let waits = |(wanted, _): &mut (Wants, Waker)| *wanted == Wants::Next || happened == Wants::Lag;
         if let Some((_, waker)) = self.waker.take_if(waits) {

@@ -1,6 +1,4 @@
-//! What a route is among the topics: whose it shares, and what it may take of them.
-//!
-//! Owns the scopes, and the quotas of a route. It must not know who is subscribed.
+//! A route as a user of topics: the scope that it shares with other routes, and its quotas.
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -12,25 +10,25 @@ use std::time::Instant;
 use super::{MAX_CHUNK_BYTES, MIN_CHUNK_COST, PushError};
 use crate::rate::Budget;
 
-/// Those who share topics: the routes of one directory, or those that the operator gives the same name. Topics of the
-/// same name in two scopes have nothing to do with each other.
+/// A set of routes that share topics: the routes of one directory, or those with the same operator-given name. Topics
+/// of the same name in two scopes are different topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scope(u128);
 
 impl Scope {
-    /// The routes whose components lie in `directory`, as it is named from the routes directory on.
+    /// The scope of the routes in `directory`, which is relative to the routes directory.
     #[must_use]
     pub fn of_directory(directory: &Path) -> Self {
         Self::hashed((0_u8, directory))
     }
 
-    /// The routes that the operator gives this name.
+    /// The scope that the operator has given this name.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self::hashed((1_u8, name))
     }
 
-    /// Twice the 64 bits of a keyed hash: nobody can choose names that meet.
+    /// Two keyed 64-bit hashes, so that nobody can choose colliding names.
     fn hashed(what: impl std::hash::Hash) -> Self {
         static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
         let [high, low] = &*KEYS;
@@ -42,57 +40,57 @@ impl Scope {
     }
 }
 
-/// What a route may take of the topics; nothing bounds what is absent.
+/// Quotas of a route. `None` is unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quotas {
-    /// The most topics that exist because connections of the route have subscribed to them.
+    /// Maximum number of topics that exist because connections of the route subscribed to them.
     pub topics: Option<NonZeroUsize>,
-    /// The most connections of the route that are subscribed to something.
+    /// Maximum number of the route's connections that are subscribed to something.
     pub subscribers: Option<NonZeroUsize>,
-    /// The bytes a second that the route may publish, each chunk counting for at least [`MIN_CHUNK_COST`]; as many
-    /// may be published at once, or one chunk where that is more.
+    /// Bytes per second that the route may publish; each chunk counts at least [`MIN_CHUNK_COST`]. The burst is one
+    /// second's worth, or one chunk if that is larger.
     pub publish_rate: Option<NonZeroU64>,
 }
 
-/// A route among the topics.
+/// A route as a user of topics.
 #[derive(Debug)]
 pub struct TopicUser {
     scope: Scope,
-    /// The directory that it is of, whoever it shares topics with.
-    home: Scope,
+    /// The scope of the route's own directory, also if it uses a named scope.
+    directory_scope: Scope,
     quotas: Quotas,
     usage: Taken,
 }
 
-/// What a route has taken, in all its versions.
+/// What a route has taken of its quotas, shared by all its versions.
 #[derive(Debug, Clone)]
 struct Taken {
     topics: Arc<AtomicUsize>,
     subscribers: Arc<AtomicUsize>,
-    /// What it may publish, where it has a rate.
+    /// The budget of `publish_rate`. `None` if it is unlimited.
     published: Option<Budget>,
 }
 
-/// One of what a quota counts, given back when dropped.
+/// One unit of a quota, released on drop.
 #[derive(Debug)]
 pub(super) struct Counted(Arc<AtomicUsize>);
 
 impl TopicUser {
-    /// A route of `directory`, as that is named from the routes directory on, which shares the topics of that, or those of
-    /// the scope that the operator has named.
+    /// A route in `directory`, which is relative to the routes directory. It uses the scope called `named` if that is
+    /// given, else the scope of its directory.
     #[must_use]
     pub fn new(directory: &Path, named: Option<&str>, quotas: Quotas) -> Self {
-        let home = Scope::of_directory(directory);
+        let directory_scope = Scope::of_directory(directory);
         let budget = |rate: NonZeroU64| {
             let burst = rate.get().max(MAX_CHUNK_BYTES as u64);
             Budget::new(rate, burst, Instant::now())
         };
         let usage =
             Taken { topics: Arc::default(), subscribers: Arc::default(), published: quotas.publish_rate.map(budget) };
-        Self { scope: named.map_or(home, Scope::named), home, quotas, usage }
+        Self { scope: named.map_or(directory_scope, Scope::named), directory_scope, quotas, usage }
     }
 
-    /// The same route, as another version of `before`: what that has taken counts on.
+    /// The same route as a new version of `before`, whose usage it continues.
     #[must_use]
     pub fn succeeding(&self, before: &Self) -> Self {
         let mut usage = before.usage.clone();
@@ -106,23 +104,22 @@ impl TopicUser {
         self.scope
     }
 
-    /// Whether both are of the same directory: what the one publishes may cost a slow client of the other's its
-    /// connection.
-    pub(super) fn is_at_home_with(&self, other: &Self) -> bool {
-        self.home == other.home
+    /// Whether both routes are in the same directory. Only such a publisher may cause a slow client to be disconnected.
+    pub(super) fn has_same_directory(&self, other: &Self) -> bool {
+        self.directory_scope == other.directory_scope
     }
 
-    /// Counts one topic more.
+    /// Takes one topic of the quota.
     pub(super) fn take_topic(&self) -> Result<Counted, PushError> {
         Counted::take(&self.usage.topics, self.quotas.topics).ok_or(PushError::TopicQuota)
     }
 
-    /// Counts one subscriber more.
+    /// Takes one subscriber of the quota.
     pub(super) fn take_subscriber(&self) -> Result<Counted, PushError> {
         Counted::take(&self.usage.subscribers, self.quotas.subscribers).ok_or(PushError::SubscriberQuota)
     }
 
-    /// Charges a chunk of `length` bytes to what it may publish.
+    /// Charges a chunk of `length` bytes to `publish_rate`.
     pub(super) fn charge(&self, length: usize, now: impl FnOnce() -> Instant) -> Result<(), PushError> {
         let Some(budget) = &self.usage.published else { return Ok(()) };
         let is_allowed = budget.try_take(length.max(MIN_CHUNK_COST) as u64, now());
@@ -131,8 +128,8 @@ impl TopicUser {
 }
 
 impl Counted {
-    fn take(taken: &Arc<AtomicUsize>, most: Option<NonZeroUsize>) -> Option<Self> {
-        let one_more = |taken: usize| most.is_none_or(|most| taken < most.get()).then(|| taken + 1);
+    fn take(taken: &Arc<AtomicUsize>, max: Option<NonZeroUsize>) -> Option<Self> {
+        let one_more = |taken: usize| max.is_none_or(|max| taken < max.get()).then(|| taken + 1);
         taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(Self(taken.clone()))
     }

@@ -1,4 +1,4 @@
-//! Queues and topics, without sockets: what a subscriber gets, what it is spared, and what is left when it goes.
+//! Queues and topics without sockets: what a subscriber receives, what is dropped, and what remains after it is gone.
 
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::Deref;
@@ -13,7 +13,7 @@ use super::*;
 
 const ROOMY: QueueBounds = QueueBounds { bytes: 1024 * 1024, overflow: Overflow::Disconnect };
 
-/// A hub as one route sees it.
+/// A hub as one route uses it.
 #[derive(Debug)]
 struct RouteHub {
     hub: Arc<Hub>,
@@ -29,7 +29,7 @@ impl Deref for RouteHub {
 }
 
 impl RouteHub {
-    /// The same hub, as another route sees it.
+    /// The same hub as another route uses it.
     fn of(&self, directory: &str, named: Option<&str>, quotas: Quotas) -> Self {
         Self { hub: self.hub.clone(), tenant: Arc::new(TopicUser::new(Path::new(directory), named, quotas)) }
     }
@@ -59,7 +59,7 @@ fn subscribed(hub: &RouteHub, bounds: QueueBounds, topics: &[&str]) -> Subscribe
     subscriber
 }
 
-/// All that has queued, and the end where it has come.
+/// All queued chunks, and the end if there is one.
 fn taken(subscriber: &mut Subscriber) -> (Vec<String>, Option<InboxEnd>) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut chunks = Vec::new();
@@ -74,9 +74,9 @@ fn taken(subscriber: &mut Subscriber) -> (Vec<String>, Option<InboxEnd>) {
 
 /// Counts how often it is woken.
 #[derive(Debug, Default)]
-struct Bell(AtomicUsize);
+struct WakeCounter(AtomicUsize);
 
-impl Wake for Bell {
+impl Wake for WakeCounter {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -129,7 +129,7 @@ fn topics_and_chunks_past_their_bounds_are_refused() {
 }
 
 #[test]
-fn a_subscriber_has_so_many_topics_and_each_of_them_once() {
+fn the_topics_of_a_subscriber_are_bounded_and_each_counts_once() {
     let [hub] = hubs();
     let mut subscriber = hub.subscriber(ROOMY);
     for number in 0..MAX_TOPICS {
@@ -163,7 +163,7 @@ fn a_finished_subscriber_gets_what_has_queued_and_nothing_more() {
 }
 
 #[test]
-fn a_subscriber_that_lags_is_disconnected_and_what_waits_for_it_dropped() {
+fn a_subscriber_that_lags_is_disconnected_and_its_queue_dropped() {
     let [hub] = hubs();
     let bounds = QueueBounds { bytes: 2 * MIN_CHUNK_COST, overflow: Overflow::Disconnect };
     let mut subscriber = subscribed(&hub, bounds, &["a"]);
@@ -187,21 +187,21 @@ fn a_subscriber_that_lags_loses_the_oldest_chunks_whole() {
 }
 
 #[test]
-fn whoever_waits_is_woken_once_and_whoever_is_busy_only_for_lagging() {
+fn a_waiting_subscriber_is_woken_once_and_a_busy_one_only_for_lagging() {
     let [hub] = hubs();
     let bounds = QueueBounds { bytes: 3 * MIN_CHUNK_COST, overflow: Overflow::Disconnect };
     let mut subscriber = subscribed(&hub, bounds, &["a"]);
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(bell.clone());
+    let counter = Arc::new(WakeCounter::default());
+    let waker = Waker::from(counter.clone());
     let mut cx = Context::from_waker(&waker);
-    let rung = || bell.0.load(Ordering::Relaxed);
+    let wakes = || counter.0.load(Ordering::Relaxed);
 
     assert!(subscriber.poll_next(&mut cx).is_pending());
-    assert_eq!((hub.publish("a", b"x"), hub.publish("a", b"y"), rung()), (Ok(1), Ok(1), 1));
+    assert_eq!((hub.publish("a", b"x"), hub.publish("a", b"y"), wakes()), (Ok(1), Ok(1), 1));
     assert!(matches!(subscriber.poll_next(&mut cx), Poll::Ready(InboxItem::Chunk(_))));
     assert!(subscriber.poll_lagging(&mut cx).is_pending());
-    assert_eq!((hub.publish("a", b"x"), hub.publish("a", b"y"), rung()), (Ok(1), Ok(1), 1));
-    assert_eq!((hub.publish("a", b"z"), rung()), (Ok(0), 2));
+    assert_eq!((hub.publish("a", b"x"), hub.publish("a", b"y"), wakes()), (Ok(1), Ok(1), 1));
+    assert_eq!((hub.publish("a", b"z"), wakes()), (Ok(0), 2));
     assert!(subscriber.poll_lagging(&mut cx).is_ready());
 }
 
@@ -230,7 +230,7 @@ fn subscribers_that_come_and_go_on_many_threads_leave_nothing_and_miss_nothing()
 fn routes_share_the_topics_of_their_directory_or_of_the_scope_that_is_named() {
     let [root] = hubs();
     let other = |directory: &str, named: Option<&str>| root.of(directory, named, Quotas::default());
-    // The same directory, others, a name that looks like one, and a name that two directories share.
+    // The same directory, other directories, a name that equals a directory, and a name that two directories share.
     let routes = [("", None), ("a", None), ("a/b", None), ("", Some("a")), ("c", Some("chat")), ("d", Some("chat"))];
     let routes = routes.map(|(directory, named)| other(directory, named));
     let mut subscribers = routes.each_ref().map(|route| subscribed(route, ROOMY, &["topic"]));
@@ -245,7 +245,7 @@ fn routes_share_the_topics_of_their_directory_or_of_the_scope_that_is_named() {
 }
 
 #[test]
-fn what_another_directory_publishes_disconnects_nobody_and_gives_way() {
+fn chunks_of_another_directory_disconnect_nobody_and_are_dropped_first() {
     let [root] = hubs();
     let [home, flood] = ["home", "flood"].map(|directory| root.of(directory, Some("chat"), Quotas::default()));
     for overflow in [Overflow::Disconnect, Overflow::DropOldest] {
@@ -253,7 +253,7 @@ fn what_another_directory_publishes_disconnects_nobody_and_gives_way() {
         let mut subscriber = subscribed(&home, bounds, &["a"]);
         let flooded = [(); 100].map(|()| flood.publish("a", b"flood").expect("it may"));
         assert_eq!(flooded.iter().sum::<u32>(), 2, "half of the queue");
-        // What is published at home has all of the queue, as if the flood were not there.
+        // Chunks of the same directory have all of the queue, as if the flood were not there.
         let published = ["1", "2", "3", "4"].map(|text| home.publish("a", text.as_bytes()));
         assert_eq!(published, [Ok(1); 4]);
         assert_eq!(flood.publish("a", b"flood"), Ok(0));
@@ -264,7 +264,7 @@ fn what_another_directory_publishes_disconnects_nobody_and_gives_way() {
 }
 
 #[test]
-fn a_route_has_so_many_topics_and_subscribers_and_what_is_given_back_can_be_taken_again() {
+fn the_quotas_of_a_route_are_bounded_and_released_units_can_be_taken_again() {
     let [root] = hubs();
     let two = NonZeroUsize::new(2);
     let route = root.of("", None, Quotas { topics: two, subscribers: two, publish_rate: None });
@@ -283,7 +283,7 @@ fn a_route_has_so_many_topics_and_subscribers_and_what_is_given_back_can_be_take
 }
 
 #[test]
-fn a_route_publishes_as_fast_as_it_may_and_a_new_version_of_it_no_faster() {
+fn a_new_version_of_a_route_continues_its_publish_rate() {
     let quotas = |rate| Quotas { publish_rate: NonZeroU64::new(rate), ..Quotas::default() };
     let tenant = |rate| TopicUser::new(Path::new(""), None, quotas(rate));
     let before = tenant(100_000);
@@ -291,19 +291,19 @@ fn a_route_publishes_as_fast_as_it_may_and_a_new_version_of_it_no_faster() {
     let charge = |tenant: &TopicUser, length, after| tenant.charge(length, || now + Duration::from_millis(after));
     assert_eq!((charge(&before, 50_000, 0), charge(&before, 50_000, 0)), (Ok(()), Ok(())));
     assert_eq!(charge(&before, 1, 0), Err(PushError::PublishRate));
-    // A small chunk counts for 128 bytes, and what was refused for none.
+    // A small chunk counts as 128 bytes, and a refused one as none.
     assert_eq!(charge(&before, 1, 1), Err(PushError::PublishRate));
     assert_eq!(charge(&before, 1, 2), Ok(()));
     let same = tenant(100_000).succeeding(&before);
     assert_eq!(charge(&same, 1_000, 2), Err(PushError::PublishRate));
     assert_eq!(charge(&tenant(200_000).succeeding(&before), 1_000, 2), Ok(()));
-    // The largest chunk can be published at any rate, once in a while.
+    // The largest chunk can be published at any rate, if rarely.
     let slow = tenant(1);
     assert_eq!(charge(&slow, MAX_CHUNK_BYTES, 0), Ok(()));
     assert_eq!(charge(&slow, 1, 0), Err(PushError::PublishRate));
 }
 
-/// A step of somebody who publishes, or of the subscriber.
+/// An action of a publisher or of the subscriber.
 #[derive(Debug, Clone)]
 enum Step {
     Publish(usize),
@@ -311,15 +311,14 @@ enum Step {
 }
 
 proptest! {
-    /// Whatever is published and taken: no queue is above its bound, chunks come in order and whole, and each is either
-    /// taken, dropped or still there.
+    /// No queue exceeds its bound, chunks stay in order and whole, and each is taken, dropped or still queued.
     #[test]
     fn a_queue_is_within_its_bounds_and_loses_only_from_its_front(
-        most in 1_usize..2000,
+        max in 1_usize..2000,
         steps in prop::collection::vec(prop_oneof![(1_usize..700).prop_map(Step::Publish), Just(Step::Take)], 0..60),
     ) {
         let [hub] = hubs();
-        let mut subscriber = subscribed(&hub, QueueBounds { bytes: most, overflow: Overflow::DropOldest }, &["a"]);
+        let mut subscriber = subscribed(&hub, QueueBounds { bytes: max, overflow: Overflow::DropOldest }, &["a"]);
         let mut cx = Context::from_waker(Waker::noop());
         let mut model: Vec<(u8, usize)> = Vec::new();
         let mut dropped = 0;
@@ -327,14 +326,14 @@ proptest! {
         for (number, step) in (0_u8..).zip(steps) {
             match step {
                 Step::Publish(length) => {
-                    let fits = cost(length) <= most;
+                    let fits = cost(length) <= max;
                     prop_assert_eq!(hub.publish("a", &vec![number; length]), Ok(u32::from(fits)));
                     if fits {
                         model.push((number, length));
                     } else {
                         dropped += 1;
                     }
-                    while model.iter().map(|(_, length)| cost(*length)).sum::<usize>() > most {
+                    while model.iter().map(|(_, length)| cost(*length)).sum::<usize>() > max {
                         model.remove(0);
                         dropped += 1;
                     }

@@ -11,62 +11,62 @@ use super::inbox::Inbox;
 use super::tenant::{Counted, Scope, TopicUser};
 use super::{MAX_TOPIC_BYTES, PushError};
 
-/// Enough that the threads of one machine seldom meet.
+/// More shards than threads, so that threads rarely contend.
 const SHARDS: usize = 64;
 
-/// The topics of a host. One exists as long as somebody is subscribed to it.
+/// The topics of a server. A topic exists while it has a subscriber.
 #[derive(Debug)]
 pub struct Topics {
     workers: NonZeroUsize,
-    /// Chosen anew for each process: clients may choose the names.
+    /// Seeded for each process, because clients may choose the names.
     hasher: RandomState,
     shards: [RwLock<TopicShard>; SHARDS],
 }
 
 type TopicShard = HashMap<Arc<[u8]>, Arc<Topic>>;
 
-/// How a topic is found: its scope, and its name.
+/// The key of a topic: its scope and its name.
 type Key = SmallVec<[u8; MAX_TOPIC_BYTES + size_of::<Scope>()]>;
 
 /// One topic.
 #[derive(Debug)]
 pub(super) struct Topic {
     key: Arc<[u8]>,
-    /// Counts for the route whose connection was the first to subscribe.
-    _share: Counted,
-    /// The subscribers of each worker by their numbers, so that connections that come and go meet only their like.
+    /// Taken from the quota of the route that subscribed first.
+    _quota: Counted,
+    /// The subscribers of each worker by id. Each worker locks only its own list when connections come and go.
     lists: Box<[Mutex<List>]>,
 }
 
 type List = BTreeMap<u64, Arc<Inbox>>;
 
 impl Topics {
-    /// No topics, for as many workers.
+    /// An empty set of topics for this many workers.
     #[must_use]
     pub fn new(workers: NonZeroUsize) -> Self {
         Self { workers, hasher: RandomState::new(), shards: std::array::from_fn(|_| RwLock::default()) }
     }
 
-    /// The topic of that name, where somebody is subscribed to it.
+    /// Looks up a topic. `None` if it has no subscriber.
     pub(super) fn find(&self, scope: Scope, name: &str) -> Option<Arc<Topic>> {
         let key = key(scope, name);
         read(self.shard(&key)).get(&*key).cloned()
     }
 
-    /// Adds a subscriber of `tenant` to a topic.
+    /// Adds a subscriber of `tenant` to a topic, and creates the topic if it is the first.
     pub(super) fn add(
         &self,
         tenant: &TopicUser,
         name: &str,
         worker: usize,
-        number: u64,
+        id: u64,
         inbox: &Arc<Inbox>,
     ) -> Result<Arc<Topic>, PushError> {
         let key = key(tenant.scope(), name);
         let shard = self.shard(&key);
-        // Added while the shard is locked: only under the other kind of lock is an empty topic removed.
+        // Add it under the read lock: an empty topic is removed only under the write lock.
         if let Some(topic) = read(shard).get(&*key) {
-            topic.add(worker, number, inbox);
+            topic.add(worker, id, inbox);
             return Ok(topic.clone());
         }
         let mut topics = write(shard);
@@ -79,21 +79,21 @@ impl Topics {
                 topic
             }
         };
-        topic.add(worker, number, inbox);
+        topic.add(worker, id, inbox);
         Ok(topic)
     }
 
-    /// Takes a subscriber from a topic, and the topic away where it was the last.
-    pub(super) fn remove(&self, topic: &Topic, worker: usize, number: u64) {
+    /// Removes a subscriber from a topic, and the topic after its last subscriber.
+    pub(super) fn remove(&self, topic: &Topic, worker: usize, id: u64) {
         let left = topic.list(worker).map(|mut list| {
-            list.remove(&number);
+            list.remove(&id);
             list.len()
         });
         if left != Some(0) || !topic.is_empty() {
             return;
         }
         let mut topics = write(self.shard(&topic.key));
-        // Another may have come meanwhile, or another topic of this name.
+        // Another subscriber may have come meanwhile, or the name may belong to a new topic.
         if topics.get(&topic.key).is_some_and(|topic| topic.is_empty()) {
             topics.remove(&topic.key);
             if topics.capacity() > 4 * topics.len() {
@@ -102,7 +102,7 @@ impl Topics {
         }
     }
 
-    /// How many topics there are.
+    /// The number of topics.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| read(shard).len()).sum()
@@ -114,25 +114,25 @@ impl Topics {
 }
 
 impl Topic {
-    fn new(key: Arc<[u8]>, share: Counted, workers: NonZeroUsize) -> Self {
-        Self { key, _share: share, lists: (0..workers.get()).map(|_| Mutex::default()).collect() }
+    fn new(key: Arc<[u8]>, quota: Counted, workers: NonZeroUsize) -> Self {
+        Self { key, _quota: quota, lists: (0..workers.get()).map(|_| Mutex::default()).collect() }
     }
 
-    /// Whether it is the topic of that name.
+    /// Whether it is the topic of that name in that scope.
     pub(super) fn is(&self, scope: Scope, name: &str) -> bool {
         *self.key == *key(scope, name)
     }
 
-    /// Gives every subscriber to `give`.
-    pub(super) fn each(&self, mut give: impl FnMut(&Inbox)) {
+    /// Calls `visit` with every subscriber's queue.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&Inbox)) {
         for list in &self.lists {
-            locked(list).values().for_each(|inbox| give(inbox));
+            locked(list).values().for_each(|inbox| visit(inbox));
         }
     }
 
-    fn add(&self, worker: usize, number: u64, inbox: &Arc<Inbox>) {
+    fn add(&self, worker: usize, id: u64, inbox: &Arc<Inbox>) {
         if let Some(mut list) = self.list(worker) {
-            list.insert(number, inbox.clone());
+            list.insert(id, inbox.clone());
         }
     }
 
@@ -140,7 +140,7 @@ impl Topic {
         self.lists.iter().all(|list| locked(list).is_empty())
     }
 
-    /// The list of a worker; there is one for each.
+    /// The list of a worker.
     fn list(&self, worker: usize) -> Option<MutexGuard<'_, List>> {
         self.lists.get(worker).map(locked)
     }
@@ -152,7 +152,7 @@ fn key(scope: Scope, name: &str) -> Key {
     key
 }
 
-/// A panic elsewhere cannot leave a list or a shard half changed: there is nothing in them to repair.
+/// A panic cannot leave a list or a shard half-changed, so a poisoned lock is used as it is.
 fn locked(list: &Mutex<List>) -> MutexGuard<'_, List> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }
