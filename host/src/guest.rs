@@ -186,7 +186,7 @@ impl Handler {
 async fn wait_to_start(slice: scheduler::NextSlice, exchange: &Exchange) -> Result<(), CallError> {
     Box::pin(exchange.wait_elsewhere(slice)).await;
     if exchange.is_expired(Instant::now()) {
-        return Err(CallError::Deadline { backtrace: "; it was idle for its first time slice".to_owned() });
+        return Err(CallError::Deadline { backtrace: "; it was waiting for its first time slice".to_owned() });
     }
     Ok(())
 }

@@ -1,8 +1,7 @@
-//! The options of a route: the host's own, and any that a person invented for a handler.
+//! The options of a route: built-in options, and options that the author of a handler has invented.
 //!
-//! Owns the order of their sources (defaults, flags, the component's declaration, the route file: later wins), and the
-//! rule that a component, being a stranger, lowers the operator's limits and never raises them. It must not know how
-//! a source is read, nor what the options are used for.
+//! Owns the order of their sources (defaults, flags, the component's declaration, the route file: the last wins), and
+//! the rule that a component is untrusted: it may lower the operator's limits but not raise them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,15 +27,15 @@ pub use value::{MAX_ITEMS, MAX_TEXT_BYTES, Value, ValueError};
 /// The resolved options of one route.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The host's own options, typed.
+    /// The built-in options, typed.
     pub settings: Settings,
-    /// What the route may still log.
+    /// The route's remaining log quota.
     pub log: Arc<LogQuota>,
     entries: Vec<ResolvedOption>,
     lowered: Vec<Clamped>,
 }
 
-/// An option that is set, and who set it.
+/// An option's value and its source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResolvedOption {
     /// The option's name.
@@ -47,12 +46,12 @@ pub struct ResolvedOption {
     pub source: OptionSource,
 }
 
-/// Where the value of an option came from; a later one wins.
+/// The source of an option's value. A later one overrides an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OptionSource {
     /// The host's default.
     Default,
-    /// The operator's command line.
+    /// The operator's flags.
     Flag,
     /// The component's own declaration.
     Component,
@@ -60,17 +59,17 @@ pub enum OptionSource {
     File,
 }
 
-/// What a middleware has of the host's own options.
+/// The built-in options that a middleware has.
 const MIDDLEWARE_OPTIONS: [&str; 3] = ["log_rate", "memory", "timeout"];
 
 /// Options by name while they are being resolved.
 type Entries = BTreeMap<String, ResolvedOption>;
 
 impl Options {
-    /// Resolves a route's options from what its three sources say.
+    /// Resolves a route's options from its three sources.
     ///
     /// # Errors
-    /// Every mistake of every source at once: names, types, ranges and bounds.
+    /// Every mistake of every source: names, types, ranges and bounds.
     pub fn resolve(
         flags: &[(String, Value)],
         component: &[(String, Value)],
@@ -86,7 +85,7 @@ impl Options {
         let mut operator = defaults();
         set(&mut operator, flags, OptionSource::Flag);
         set(&mut operator, file, OptionSource::File);
-        let (entries, lowered) = limit::admit(&operator, component);
+        let (entries, lowered) = limit::merge(&operator, component);
         if let Some(error) = check::total(&entries) {
             return Err(vec![error]);
         }
@@ -99,33 +98,33 @@ impl Options {
         })
     }
 
-    /// Resolves the options of a middleware: of the host's own it has `log_rate`, `memory` and `timeout`; all else
-    /// of these is its routes' matter.
+    /// Resolves the options of a middleware. It has three built-in options, `log_rate`, `memory` and `timeout`; the
+    /// others belong to its routes.
     ///
     /// # Errors
-    /// As [`Self::resolve`], and for the host's options that a middleware does not have.
+    /// As [`Self::resolve`], and for built-in options that a middleware does not have.
     pub fn resolve_middleware(flags: &[(String, Value)], file: &[(String, Value)]) -> Result<Self, Vec<OptionError>> {
-        let of_route = |name: &str| find(name).is_some() && !MIDDLEWARE_OPTIONS.contains(&name);
-        let wrong = file.iter().filter(|(name, _)| of_route(name));
+        let is_route_option = |name: &str| find(name).is_some() && !MIDDLEWARE_OPTIONS.contains(&name);
+        let wrong = file.iter().filter(|(name, _)| is_route_option(name));
         let fault = |(name, _): &(String, Value)| OptionError {
             set_by: OptionSource::File,
             name: name.clone(),
-            fault: Fault::OfRoute,
+            fault: Fault::RouteOption,
         };
         let wrong: Vec<OptionError> = wrong.map(fault).collect();
         if !wrong.is_empty() {
             return Err(wrong);
         }
         let mut options = Self::resolve(flags, &[], file)?;
-        options.entries.retain(|entry| !of_route(&entry.name));
+        options.entries.retain(|entry| !is_route_option(&entry.name));
         Ok(options)
     }
 
-    /// The value of an option, where it is set.
+    /// The value of an option. `None` if it is not set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        let place = self.entries.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()?;
-        Some(&self.entries[place].value)
+        let index = self.entries.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()?;
+        Some(&self.entries[index].value)
     }
 
     /// All options that are set, sorted by name.
@@ -134,7 +133,7 @@ impl Options {
         &self.entries
     }
 
-    /// What the component asked for and was not given.
+    /// The values that the component declared and that were lowered to the operator's limit.
     #[must_use]
     pub fn lowered(&self) -> &[Clamped] {
         &self.lowered

@@ -61,7 +61,7 @@ impl RouteUsage {
 
 impl Share {
     /// The share of a route of which nobody says otherwise.
-    pub const USUAL: Self = Self(50);
+    pub const DEFAULT: Self = Self(50);
 
     /// A share of so many per cent; what is out of range counts as its nearer end.
     #[must_use]

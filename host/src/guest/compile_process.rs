@@ -150,7 +150,7 @@ impl CompileProcess {
         }
     }
 
-    /// Starts a child process and the threads that exchange_frames to it.
+    /// Starts a child process and the threads that talk to it.
     fn start(
         &self,
         request: &CompileRequest,

@@ -199,7 +199,7 @@ pub struct InvocationPermit<'e> {
 }
 
 impl InvocationPermit<'_> {
-    /// How many invocations held permits in all when this permit was in_use.
+    /// How many invocations held permits in all when this permit was taken.
     #[must_use]
     pub fn in_use(&self) -> u32 {
         self.in_use

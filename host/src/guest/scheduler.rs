@@ -1,12 +1,12 @@
-//! Shares the processor time of a thread among routes: work that has used up its time slice is_waiting here for the next
+//! Shares the processor time of a thread among routes: work that has used up its time slice waits here for the next
 //! one.
 //!
-//! Between two polls of the sockets at most one waiting ticket is granted, so that a new request is_waiting for one slice
+//! Between two polls of the sockets at most one waiting ticket is granted, so that a new request waits for one slice
 //! and not for all of them. The ticket belongs to the route that has used the least time. A new request starts at once,
-//! unless its route keeps the thread busy: then it is_waiting for a slice of its route, ahead of interrupted work. On a
-//! thread that does not run a scheduler, such as one that loads components, nothing is_waiting.
+//! unless its route keeps the thread busy: then it waits for a slice of its route, ahead of interrupted work. On a
+//! thread that does not run a scheduler, such as one that loads components, nothing waits.
 //!
-//! Each thread has its own scheduler, so cores route_time nothing.
+//! Each thread has its own scheduler, so cores share nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -25,7 +25,7 @@ use crate::exchange::Exchange;
 #[cfg(test)]
 mod tests;
 
-/// How long work that can yield anywhere runs before it is_waiting for its next slice, such as pipelined requests. A guest
+/// How long work that can yield anywhere runs before it waits for its next slice, such as pipelined requests. A guest
 /// is interrupted at the next tick of the epoch.
 pub const TIME_SLICE: Duration = Duration::from_micros(100);
 
@@ -81,7 +81,7 @@ struct RouteTime {
     interrupted: VecDeque<Ticket>,
 }
 
-/// Work that is_waiting for a slice.
+/// Work that waits for a slice.
 struct Ticket {
     waker: Waker,
     /// Whether it may resume.
@@ -166,7 +166,7 @@ impl RouteTime {
     }
 }
 
-/// Runs the scheduler of this thread. Without it, nothing is_waiting.
+/// Runs the scheduler of this thread. Without it, nothing waits.
 pub async fn run() -> Infallible {
     loop {
         std::future::poll_fn(|cx| {
@@ -225,7 +225,7 @@ pub struct NextSlice {
     used: Duration,
     is_new: bool,
     exchange: Option<Arc<Exchange>>,
-    /// Set once it is_waiting: whether it may resume.
+    /// Set once it waits: whether it may resume.
     granted: Option<Arc<AtomicBool>>,
 }
 

@@ -1,6 +1,4 @@
-//! What one source of options may say: names, types, ranges and bounds.
-//!
-//! It must not know how the sources are merged.
+//! Checks one source of options: names, types, ranges and bounds.
 
 use std::collections::HashSet;
 
@@ -8,17 +6,17 @@ use super::value::{Value, ValueError};
 use super::{Entries, OptionSource, find};
 use crate::text::printable;
 
-/// The longest name of an option, in bytes.
+/// Maximum bytes of an option's name.
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// The most options that a route has, the host's own included.
+/// Maximum number of options of a route, including built-in ones.
 pub const MAX_OPTIONS: usize = 128;
 
-/// An option that cannot be as its source has it.
+/// An option that its source has set wrongly.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("option `{}` {fault}", shown(.name))]
+#[error("option `{}` {fault}", abbreviated(.name))]
 pub struct OptionError {
-    /// Who set it, and so which file to correct.
+    /// The source that set it, which tells what to correct.
     pub set_by: OptionSource,
     /// The option's name, as it was given.
     pub name: String,
@@ -29,34 +27,34 @@ pub struct OptionError {
 /// What is wrong with an option.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Fault {
-    /// A value of another type than the option's, or out of its range.
+    /// The value has the wrong type or is out of range.
     #[error("is {}; expected {expected}", quoted(.found))]
     Unexpected {
-        /// The value it has.
+        /// The value that was set.
         found: Value,
-        /// What the option accepts, in words.
+        /// What the option accepts, as text.
         expected: String,
     },
-    /// A value that is past a bound.
+    /// The value exceeds a bound.
     #[error(transparent)]
     Value(#[from] ValueError),
-    /// A name that is not one.
+    /// The name is invalid.
     #[error(
         "has no proper name: expected a letter or `_`, then letters, digits, `_` and `-`, {MAX_NAME_BYTES} at most"
     )]
     Name,
-    /// A name that its source sets twice.
+    /// The source sets the option twice.
     #[error("is set twice; expected once")]
     Twice,
-    /// One of the host's own that only a route has.
+    /// The option is built-in and belongs to routes, not to middleware.
     #[error("is a route's; expected one of a middleware: `memory`, `timeout`, or one of its own")]
-    OfRoute,
-    /// The first option past the bound on their number.
+    RouteOption,
+    /// The source sets more than [`MAX_OPTIONS`]. Reported for the first option past the bound.
     #[error("is one too many: a route has at most {MAX_OPTIONS} options, the host's own included")]
     TooMany,
 }
 
-/// Whether `name` can be the name of an option or of a captured path segment.
+/// Whether `name` is a valid name of an option or of a path parameter.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
@@ -65,7 +63,7 @@ pub fn is_name(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-/// Every mistake of one source. What lies past [`MAX_OPTIONS`] is one mistake, and is not looked at.
+/// Every mistake of one source. Options past [`MAX_OPTIONS`] are reported as one mistake and not checked.
 pub(super) fn source(set_by: OptionSource, given: &[(String, Value)]) -> Vec<OptionError> {
     let mut seen = HashSet::new();
     let mut errors: Vec<OptionError> = given
@@ -85,7 +83,7 @@ pub(super) fn source(set_by: OptionSource, given: &[(String, Value)]) -> Vec<Opt
     errors
 }
 
-/// The mistake of having too many options altogether; the last source to add one is named.
+/// The mistake of having too many options in total. Blames the last source that added one.
 pub(super) fn total(entries: &Entries) -> Option<OptionError> {
     let last = entries.values().filter(|_| entries.len() > MAX_OPTIONS).max_by_key(|entry| entry.source)?;
     Some(OptionError { set_by: last.source, name: last.name.clone(), fault: Fault::TooMany })
@@ -104,26 +102,26 @@ fn option(name: &str, value: &Value) -> Result<(), Fault> {
     }
 }
 
-/// A value for a message: a text in quotation marks, as its file has it.
+/// Formats a value for a message. Text is put in quotation marks, as in its file.
 fn quoted(value: &Value) -> String {
     match value {
-        Value::Text(text) => format!("\"{}\"", shown(text)),
+        Value::Text(text) => format!("\"{}\"", abbreviated(text)),
         Value::Boolean(_)
         | Value::Integer(_)
         | Value::Float(_)
         | Value::Booleans(_)
         | Value::Integers(_)
         | Value::Floats(_)
-        | Value::Texts(_) => shown(&value.to_string()),
+        | Value::Texts(_) => abbreviated(&value.to_string()),
     }
 }
 
-/// The beginning of a text that may be long and may be anything, for a message.
-fn shown(text: &str) -> String {
-    const SHOWN_CHARS: usize = 64;
-    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
-    if shown.len() < text.len() {
-        shown.push_str("...");
+/// The beginning of a text of any length and content, for a message.
+fn abbreviated(text: &str) -> String {
+    const MAX_CHARS: usize = 64;
+    let mut abbreviated: String = text.chars().take(MAX_CHARS).collect();
+    if abbreviated.len() < text.len() {
+        abbreviated.push_str("...");
     }
-    printable(&shown)
+    printable(&abbreviated)
 }

@@ -1,6 +1,4 @@
-//! The host's own options as the rest of the host reads them: typed, with units, every default in place.
-//!
-//! It must not know where a value came from, but for the burst of a rate that the operator set.
+//! The built-in options as the host uses them: typed, with units and with every default applied.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
@@ -11,75 +9,75 @@ use crate::push::{Overflow, QueueBounds, Quotas};
 use crate::rate::RateScope;
 use crate::share::Share;
 
-/// The host's own options of a route.
+/// The built-in options of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether the chunked coding may be used; none follows the client's version.
+    /// Whether the chunked coding may be used. `None` decides by the client's version.
     pub chunked: Option<bool>,
-    /// Bytes a second to each client.
+    /// Bytes per second to each client.
     pub rate: Option<NonZeroU64>,
-    /// Bytes a second from each client.
+    /// Bytes per second from each client.
     pub upload_rate: Option<NonZeroU64>,
-    /// The size of a piece, in bytes: 1 to 1,048,576.
+    /// Maximum size of a piece in bytes: 1 to 1,048,576.
     pub buffer_size: usize,
-    /// The status of a response whose handler sets none: 200 to 599.
+    /// The status of a response if its handler sets none: 200 to 599.
     pub status: u16,
-    /// The `content-type` of a response whose handler sets none: a valid field value.
+    /// The `content-type` of a response if its handler sets none: a valid field value.
     pub content_type: String,
-    /// Whether writes are sent as they come.
+    /// Whether writes are sent at once.
     pub stream: bool,
-    /// The most bytes in the body of a request.
+    /// Maximum bytes of a request body.
     pub max_body: u64,
-    /// Whether the route takes WebSockets, and no other request.
+    /// Whether the route accepts only WebSocket handshakes.
     pub websocket: bool,
-    /// The most bytes in a message of a WebSocket's client: 1 to 67,108,864.
+    /// Maximum bytes of a message from a WebSocket client: 1 to 67,108,864.
     pub max_message: usize,
-    /// The longest that an invocation may take.
+    /// Maximum duration of an invocation.
     pub timeout: Duration,
-    /// The most processor time that an invocation may use.
+    /// Maximum processor time of an invocation.
     pub cpu: Duration,
-    /// The most bytes in all memories of an invocation together.
+    /// Maximum bytes of all memories of an invocation together.
     pub memory: usize,
-    /// The most invocations at a time.
+    /// Maximum number of concurrent invocations.
     pub concurrency: Option<NonZeroU32>,
-    /// Bytes a second that the log takes of the route's handlers; 0 is unlimited.
+    /// Bytes per second that the route's handlers may log; 0 is unlimited.
     pub log_rate: u64,
-    /// The part of what all routes share that the route may take.
+    /// The part of shared resources that the route may use.
     pub share: Share,
     /// How many invocations an instance serves, at least 1.
     pub reuse: u32,
-    /// Who shares a rate.
+    /// Whether all connections of a client share a rate.
     pub rate_scope: RateScope,
     /// The burst of `rate` in bytes, at least 1.
     pub burst: u64,
     /// The burst of `upload_rate` in bytes, at least 1.
     pub upload_burst: u64,
-    /// What may queue for a response that was left open.
+    /// Bounds of the queue of a parked response.
     pub push: QueueBounds,
-    /// What the route may take of the topics.
+    /// The route's quotas of topics.
     pub push_quotas: Quotas,
-    /// How long a response that was left open waits for a chunk before it is ended.
+    /// How long a parked response waits for a chunk before it is ended.
     pub park_timeout: Option<Duration>,
-    /// How long a response that was left open is silent before its client is probed: whole seconds.
+    /// How long a parked response may be silent before its client is probed: whole seconds.
     pub heartbeat: Option<Duration>,
 }
 
 /// How a burst follows from a rate and the options.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum BurstRule {
-    /// The operator set a rate: a component's `burst` or `buffer_size` does not raise its burst.
+    /// The operator has set a rate, so the component's `burst` and `buffer_size` cannot raise its burst.
     Operator {
-        /// The operator's own `buffer_size`, in bytes.
+        /// The operator's `buffer_size`, in bytes.
         buffer_size: i64,
-        /// The operator's own `burst`, in bytes.
+        /// The operator's `burst`, in bytes.
         burst: Option<u64>,
     },
-    /// The operator set none: the component is free.
+    /// The operator has set no rate, so the component may choose.
     Component,
 }
 
 impl Settings {
-    /// Reads the typed options out of resolved ones: each with a default is there, and every value was checked.
+    /// Reads the typed options from resolved ones. Every default is present and every value was checked.
     pub(super) fn new(entries: &Entries, bursts: BurstRule) -> Self {
         let (rate, upload_rate) = (integer(entries, "rate"), integer(entries, "upload_rate"));
         Self {
@@ -98,7 +96,7 @@ impl Settings {
             memory: size(entries, "memory"),
             concurrency: concurrency(integer(entries, "concurrency")),
             log_rate: integer(entries, "log_rate").unsigned_abs(),
-            share: whole(entries, "share").map_or(Share::USUAL, Share::new),
+            share: whole(entries, "share").map_or(Share::DEFAULT, Share::new),
             reuse: u32::try_from(integer(entries, "reuse")).expect("a reuse fits"),
             rate_scope: match text(entries, "rate_scope") {
                 "connection" => RateScope::Connection,
@@ -125,8 +123,8 @@ impl Settings {
 }
 
 impl BurstRule {
-    /// The burst of a rate where no option says another: one buffer, or 10 ms of the rate, whichever is more.
-    pub(super) fn usual(self, rate: i64, buffer_size: i64) -> u64 {
+    /// The burst of a rate if no option sets it: one buffer, or 10 ms of the rate, whichever is more.
+    pub(super) fn default_burst(self, rate: i64, buffer_size: i64) -> u64 {
         let buffer_size = match self {
             Self::Operator { buffer_size: operators, burst: _ } => buffer_size.min(operators),
             Self::Component => buffer_size,
@@ -135,17 +133,17 @@ impl BurstRule {
     }
 
     fn resolve(self, rate: i64, entries: &Entries) -> u64 {
-        let usual = self.usual(rate, integer(entries, "buffer_size"));
-        let Some(burst) = whole(entries, "burst") else { return usual };
-        let of_component = entries.get("burst").is_some_and(|entry| entry.source == OptionSource::Component);
+        let default = self.default_burst(rate, integer(entries, "buffer_size"));
+        let Some(burst) = whole(entries, "burst") else { return default };
+        let is_from_component = entries.get("burst").is_some_and(|entry| entry.source == OptionSource::Component);
         match self {
-            Self::Operator { buffer_size: _, burst: most } if of_component => burst.min(most.unwrap_or(usual)),
+            Self::Operator { buffer_size: _, burst: max } if is_from_component => burst.min(max.unwrap_or(default)),
             Self::Operator { .. } | Self::Component => burst,
         }
     }
 }
 
-/// The number, 0 or more, that an option without a default may have.
+/// The number that an option without a default has, if it is set.
 pub(super) fn whole(entries: &Entries, name: &str) -> Option<u64> {
     let Value::Integer(integer) = entries.get(name)?.value else { return None };
     Some(integer.unsigned_abs())
@@ -171,12 +169,12 @@ fn value<'e>(entries: &'e Entries, name: &str) -> &'e Value {
     &entries.get(name).expect("every built-in with a default is in the resolved options").value
 }
 
-/// A number of bytes. Where an address is too short for it there is not that much memory either.
+/// A number of bytes. On a small address space, saturates.
 fn size(entries: &Entries, name: &str) -> usize {
     usize::try_from(integer(entries, name)).unwrap_or(usize::MAX)
 }
 
-/// More invocations than a `u32` can count are as good as that many.
-fn concurrency(most: i64) -> Option<NonZeroU32> {
-    NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX))
+/// Saturates: a `u32` counts more invocations than can run.
+fn concurrency(max: i64) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(max).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! What each source may say, and which of them has the last word.
+//! What each source of options may set, and which source wins.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn without_any_source_every_built_in_has_its_default() {
         memory: 134_217_728,
         log_rate: 131_072,
         concurrency: None,
-        share: Share::USUAL,
+        share: Share::DEFAULT,
         reuse: 1,
         rate_scope: RateScope::Client,
         burst: 16_384,
@@ -87,7 +87,7 @@ fn a_later_source_wins_and_each_value_keeps_its_source() {
 
 #[test]
 fn a_component_lowers_the_operators_limits_and_never_raises_them() {
-    for (name, flag, asked, granted) in [
+    for (name, flag, declared, granted) in [
         ("rate", Integer(1000), Integer(500), Integer(500)),
         ("rate", Integer(1000), Integer(1000), Integer(1000)),
         ("rate", Integer(1000), Integer(2000), Integer(1000)),
@@ -106,11 +106,11 @@ fn a_component_lowers_the_operators_limits_and_never_raises_them() {
         ("share", Integer(20), Integer(30), Integer(20)),
         ("share", Integer(80), Integer(60), Integer(60)),
     ] {
-        let options = resolved(&[(name, flag.clone())], &[(name, asked.clone())], &[]);
-        assert_eq!(options.get(name), Some(&granted), "{name}: {flag} by flag, {asked} by the component");
-        let lowered = match asked == granted {
+        let options = resolved(&[(name, flag.clone())], &[(name, declared.clone())], &[]);
+        assert_eq!(options.get(name), Some(&granted), "{name}: {flag} by flag, {declared} by the component");
+        let lowered = match declared == granted {
             true => vec![],
-            false => vec![Clamped { name: name.to_owned(), asked, granted }],
+            false => vec![Clamped { name: name.to_owned(), declared, granted }],
         };
         assert_eq!(options.lowered(), lowered);
     }
@@ -123,7 +123,7 @@ fn a_component_is_held_to_the_defaults_too() {
     let note = "option `timeout` is 60 in the component and is held to the operator's 30";
     assert_eq!(options.lowered()[0].to_string(), note);
     let options = resolved(&[], &[("share", Integer(51))], &[]);
-    assert_eq!((options.settings.share, options.lowered().len()), (Share::USUAL, 1));
+    assert_eq!((options.settings.share, options.lowered().len()), (Share::DEFAULT, 1));
     assert_eq!(resolved(&[], &[("share", Integer(20))], &[]).settings.share, Share::new(20));
 }
 
@@ -281,7 +281,7 @@ fn names_values_and_their_number_are_bounded() {
 }
 
 #[test]
-fn a_message_shows_the_beginning_of_what_may_be_long_or_odd() {
+fn a_message_abbreviates_and_escapes_what_it_quotes() {
     let error = OptionError {
         set_by: OptionSource::Component,
         name: format!("\x1b[2J{}", "n".repeat(100)),
@@ -318,7 +318,7 @@ fn toml_values_become_option_values() {
 }
 
 #[test]
-fn values_are_written_as_people_write_them_and_as_json() {
+fn values_are_written_as_text_and_as_json() {
     for (value, shown, json) in [
         (Boolean(true), "true", "true"),
         (Integer(-1), "-1", "-1"),

@@ -1,18 +1,16 @@
-//! The value of an option: how it is read from TOML, bounded, and written for people.
-//!
-//! It must not know which options there are or what they mean.
+//! The value of an option: conversion from TOML, bounds, and formatting.
 
 use std::fmt;
 
 use crate::text::printable;
 
-/// The most bytes of text in one value, the texts of a list taken together.
+/// Maximum bytes of text in a value; the texts of a list count together.
 pub const MAX_TEXT_BYTES: usize = 8 * 1024;
 
 /// The most items in a list.
 pub const MAX_ITEMS: usize = 1024;
 
-/// The value of an option, as `value` of the handler's world has it.
+/// The value of an option, as `value` in the handler's world.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `true` or `false`
@@ -27,31 +25,31 @@ pub enum Value {
     Booleans(Vec<bool>),
     /// A list of whole numbers.
     Integers(Vec<i64>),
-    /// A list of numbers of which at least one has a fraction.
+    /// A list of numbers, at least one with a fraction.
     Floats(Vec<f64>),
-    /// A list of texts. An empty list is one of these.
+    /// A list of texts. An empty list has this type.
     Texts(Vec<String>),
 }
 
-/// Why something is not the value of any option.
+/// Why a TOML value cannot be the value of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// A TOML table, inline or with a header.
+    /// A table, inline or with a header.
     #[error("is a table; {ACCEPTED}")]
     Table,
-    /// A TOML date or time.
+    /// A date or time.
     #[error("is a date; {ACCEPTED} (a date can be written as text, in quotes)")]
     Date,
-    /// A list within a list.
+    /// A nested list.
     #[error("is a list of lists; {ACCEPTED}")]
     Nested,
-    /// A list with items of several kinds.
+    /// A list with items of different types.
     #[error("is a list of several kinds; {ACCEPTED}")]
     Mixed,
-    /// A text, or the texts of a list, longer than [`MAX_TEXT_BYTES`].
+    /// The text, or the texts of a list together, exceed [`MAX_TEXT_BYTES`].
     #[error("is too long: a value holds at most {MAX_TEXT_BYTES} bytes of text")]
     TooLong,
-    /// A list longer than [`MAX_ITEMS`].
+    /// The list exceeds [`MAX_ITEMS`].
     #[error("is too long: a list holds at most {MAX_ITEMS} items")]
     TooManyItems,
 }
@@ -59,7 +57,7 @@ pub enum ValueError {
 const ACCEPTED: &str = "expected true or false, a number, text, or a list of one of these";
 
 impl Value {
-    /// Checks the bounds on text and lists, for a value that did not come from [`Value::try_from`].
+    /// Checks the bounds of text and lists, for a value that does not come from [`Value::try_from`].
     ///
     /// # Errors
     /// [`ValueError::TooLong`] and [`ValueError::TooManyItems`].
@@ -100,7 +98,7 @@ impl TryFrom<&toml::Value> for Value {
     }
 }
 
-/// The list that all of `items` fit into, where there is one.
+/// The list type that fits all `items`, if there is one.
 fn list(items: &[toml::Value]) -> Result<Value, ValueError> {
     for item in items {
         match item {
@@ -111,7 +109,7 @@ fn list(items: &[toml::Value]) -> Result<Value, ValueError> {
         }
     }
     let text = |item: &toml::Value| item.as_str().map(str::to_owned);
-    // Texts come first: an empty list is one of these.
+    // Try texts first: an empty list is a list of texts.
     collect(items, text)
         .map(Value::Texts)
         .or_else(|| collect(items, toml::Value::as_bool).map(Value::Booleans))
@@ -128,7 +126,8 @@ fn number(value: &toml::Value) -> Option<f64> {
     value.as_float().or_else(|| value.as_integer().map(|integer| integer as f64))
 }
 
-/// As people write it, without quotes and with control characters escaped: a component's text may end on a terminal.
+/// Without quotation marks, and with control characters escaped, because a component's text may be printed on a
+/// terminal.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -111,7 +111,7 @@ impl ChildFrame {
         }
     }
 
-    /// Reads the next frame. `None` at the end. A code frame has at max_code_bytes `max_code_bytes`, any other at max_code_bytes
+    /// Reads the next frame. `None` at the end. A code frame has at most `max_code_bytes`, any other at most
     /// `MAX_FRAME_BYTES`.
     pub(super) fn read(from: &mut impl Read, max_code_bytes: u64) -> io::Result<Option<Self>> {
         let mut kind = [0];
