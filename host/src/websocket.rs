@@ -1,4 +1,4 @@
-//! WebSocket (RFC 6455) as values: a handshake's answer, messages out of bytes, bytes out of messages.
+//! WebSocket (RFC 6455) without IO: the handshake, and the conversion between bytes and messages.
 //!
 //! ```text
 //!   head -> handshake::check -> handshake::Accept
@@ -6,8 +6,8 @@
 //!   Message -> frame
 //! ```
 //!
-//! Owns what the protocol asks of a server; what a frame is, tungstenite knows. No IO, no clock, no runtime, no Wasm.
-//! No extension is negotiated (`permessage-deflate` least of all: it takes hundreds of KiB for each connection).
+//! Owns what the protocol requires of a server; frames are parsed by tungstenite. There is no IO, clock, runtime or
+//! Wasm here. No extension is negotiated; `permessage-deflate` would take hundreds of KiB per connection.
 
 pub mod handshake;
 pub mod message;

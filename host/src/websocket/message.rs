@@ -1,6 +1,4 @@
-//! Messages, why a WebSocket closes, and what a server sends of them: frames without a mask (RFC 6455 section 5.1).
-//!
-//! It must not know what was sent before.
+//! Messages, close frames, and their encoding by a server: frames without a mask (RFC 6455 section 5.1).
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -11,10 +9,10 @@ use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of a reason: with its code it fills a control frame (RFC 6455 section 5.5).
-const MAX_REASON: usize = 123;
+/// Maximum bytes of a reason: with its code it fills a control frame (RFC 6455 section 5.5).
+const MAX_REASON_BYTES: usize = 123;
 
-/// One whole message, however many frames it came in.
+/// A complete message, in however many frames it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// Text, checked to be UTF-8.
@@ -24,16 +22,16 @@ pub enum Message {
 }
 
 impl Message {
-    /// Bytes that are sent without a word on what they are: text where they are UTF-8.
+    /// A chunk whose type is not given: text if it is valid UTF-8.
     #[must_use]
-    pub fn of_chunk(chunk: Bytes) -> Self {
+    pub fn from_chunk(chunk: Bytes) -> Self {
         match Utf8Bytes::try_from(chunk.clone()) {
             Ok(text) => Self::Text(text),
             Err(_) => Self::Binary(chunk),
         }
     }
 
-    /// The bytes of the message.
+    /// The number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -42,13 +40,13 @@ impl Message {
         }
     }
 
-    /// Whether it has no bytes.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The message in one frame, as it goes to a client.
+    /// Encodes the message in one frame, as a server sends it.
     #[must_use]
     pub fn into_frame(self) -> Bytes {
         let frame = match self {
@@ -59,7 +57,7 @@ impl Message {
     }
 }
 
-/// A ping without a word (RFC 6455 section 5.5.2).
+/// A ping without a payload (RFC 6455 section 5.5.2).
 #[must_use]
 pub fn ping() -> Bytes {
     encode(Frame::ping(Bytes::new()))
@@ -71,36 +69,35 @@ fn encode(frame: Frame) -> Bytes {
     bytes.into()
 }
 
-/// Why a WebSocket is closed, as a close frame says it: a code that may be sent (RFC 6455 section 7.4), and a reason of
-/// at most 123 bytes.
+/// The content of a close frame: a code that may be sent (RFC 6455 section 7.4), and a reason of at most 123 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloseFrame {
     code: u16,
     reason: String,
 }
 
-/// A code that no close frame may carry.
+/// A code that must not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the code {0}, which no close frame may carry: 1000 to 1003, 1007 to 1014 and 3000 to 4999 may")]
+#[error("the code {0}, which a close frame must not carry; allowed are 1000 to 1003, 1007 to 1014 and 3000 to 4999")]
 pub struct ForbiddenCode(pub u16);
 
 impl CloseFrame {
-    /// Both sides have said what they had to say.
+    /// The purpose of the WebSocket is fulfilled.
     pub const NORMAL: u16 = 1000;
-    /// The server stops.
+    /// The server shuts down.
     pub const AWAY: u16 = 1001;
-    /// The client broke the protocol.
+    /// The client violated the protocol.
     pub const PROTOCOL: u16 = 1002;
-    /// A text that is no UTF-8.
+    /// A text that is not UTF-8.
     pub const INVALID: u16 = 1007;
-    /// A message larger than may be.
+    /// A message that is too large.
     pub const TOO_LARGE: u16 = 1009;
     /// The handler failed.
     pub const FAILED: u16 = 1011;
-    /// There is no room now.
+    /// The server is overloaded.
     pub const OVERLOADED: u16 = 1013;
 
-    /// A close frame. Of a longer reason the first 123 bytes are told, or a few less: characters stay whole.
+    /// A close frame. A longer reason is truncated to 123 bytes, between two characters.
     ///
     /// # Errors
     /// [`ForbiddenCode`].
@@ -109,12 +106,12 @@ impl CloseFrame {
         if code != 1014 && !CloseCode::from(code).is_allowed() {
             return Err(ForbiddenCode(code));
         }
-        let end = (0..=MAX_REASON.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end));
+        let end = (0..=MAX_REASON_BYTES.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end));
         Ok(Self { code, reason: reason[..end.unwrap_or(0)].to_owned() })
     }
 
-    /// The host's own.
-    pub(crate) fn of_host(code: u16, reason: &str) -> Self {
+    /// A close frame that the host sends for itself.
+    pub(crate) fn from_host(code: u16, reason: &str) -> Self {
         Self::new(code, reason).expect("the host's codes may be sent")
     }
 

@@ -1,8 +1,7 @@
-//! One WebSocket's frames: messages out of what the client sends, pongs and close frames in answer.
+//! The frames of one WebSocket: decodes messages from the client's bytes, and answers control frames.
 //!
-//! Owns what tungstenite leaves to a server: how much of a frame is waited for, what is remembered between messages
-//! (nothing, so that a connection at rest costs nothing), and what is said to a client that breaks the protocol. It
-//! must not know who reads the messages, nor sockets.
+//! Adds to tungstenite what a server needs: it waits only for as much of a frame as it must, keeps no state between
+//! messages, so that an idle connection costs nothing, and tells a client how it violated the protocol.
 
 use std::io::{self, Cursor, ErrorKind, Read, Write};
 
@@ -19,62 +18,64 @@ use super::message::{CloseFrame, Message};
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of a control frame (RFC 6455 section 5.5).
-const MAX_CONTROL: u64 = 125;
+/// Maximum bytes of a control frame (RFC 6455 section 5.5).
+const MAX_CONTROL_BYTES: u64 = 125;
 
-/// How much tungstenite takes at a time.
-const READ: usize = 4096;
+/// The size of tungstenite's read buffer, in bytes.
+const READ_BUFFER_BYTES: usize = 4096;
 
-/// The frames of one WebSocket, on the server's side.
+/// The server's side of a WebSocket.
 #[derive(Debug)]
 pub struct Protocol {
     max_message: usize,
-    stage: ProtocolState,
-    /// What is to be remembered: the frames of a message whose last one has not come, that a close frame was sent.
-    memory: Option<Box<WebSocketContext>>,
+    state: ProtocolState,
+    /// State of a fragmented message or of a close handshake. `None` between messages.
+    context: Option<Box<WebSocketContext>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProtocolState {
-    /// The next frame begins a message.
-    Between,
-    /// The next frame that is no control frame goes on with a message.
-    Within,
-    /// A close frame was sent, and the client's is waited for.
+    /// The next frame starts a message.
+    Idle,
+    /// A message has started. The next data frame continues it.
+    InMessage,
+    /// The server has sent a close frame and waits for the client's.
     Closing,
-    /// No frame follows, in neither direction.
+    /// No frame follows in either direction.
     Closed,
 }
 
-/// What a frame was to the server.
+/// The meaning of a frame for the server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WebSocketEvent {
-    /// The end of a message.
+    /// A message is complete.
     Message(Message),
-    /// Nothing to act on, but that the client lives: a part of a message, a ping, a pong, a message after the close.
-    Heard,
-    /// The end: both sides have sent their close frame, or the client's is answered in the output.
+    /// Nothing to act on except that the client is alive: a fragment, a ping, a pong, or a message after the close
+    /// frame.
+    Alive,
+    /// The WebSocket is closed: both sides have sent close frames, or the output contains the server's.
     Closed,
-    /// The end: the client broke the protocol. The close frame in the output says so; the client's is not waited for.
-    Broken(Violation),
+    /// The client violated the protocol. The output contains a close frame with the reason; the client's is not waited
+    /// for.
+    Violated(Violation),
 }
 
-/// How a client broke the protocol.
+/// How a client violated the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 pub enum Violation {
-    /// A frame that may not come, or not then.
+    /// An invalid frame, or a frame that is not allowed in this state.
     #[error("{0}")]
     Frame(String),
     /// A text, or the reason of a close frame, that is not UTF-8.
     #[error("a text is not UTF-8")]
     NotUtf8,
-    /// A message larger than may be.
+    /// A message that exceeds the limit.
     #[error("a message has more than {0} bytes")]
     TooLarge(usize),
 }
 
 impl Violation {
-    /// The close frame that tells the client (RFC 6455 section 7.4.1).
+    /// The close frame that reports it (RFC 6455 section 7.4.1).
     #[must_use]
     pub fn close_frame(&self) -> CloseFrame {
         let code = match self {
@@ -82,36 +83,36 @@ impl Violation {
             Self::NotUtf8 => CloseFrame::INVALID,
             Self::TooLarge(_) => CloseFrame::TOO_LARGE,
         };
-        CloseFrame::of_host(code, &self.to_string())
+        CloseFrame::from_host(code, &self.to_string())
     }
 }
 
 impl Protocol {
-    /// The frames after a handshake. A message of the client's may have `max_message` bytes.
+    /// The state after a handshake. Messages of the client may have at most `max_message` bytes.
     #[must_use]
     pub fn new(max_message: usize) -> Self {
-        Self { max_message, stage: ProtocolState::Between, memory: None }
+        Self { max_message, state: ProtocolState::Idle, context: None }
     }
 
     /// Whether messages may still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self.stage, ProtocolState::Between | ProtocolState::Within)
+        matches!(self.state, ProtocolState::Idle | ProtocolState::InMessage)
     }
 
     /// Whether no frame follows in either direction.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.stage == ProtocolState::Closed
+        self.state == ProtocolState::Closed
     }
 
-    /// Takes the next frame off the start of `input`, and says what it was; none until all of it is there. What
-    /// answers it by itself (a pong, a close frame) is added to `output`.
+    /// Removes the next frame from the start of `input` and returns its meaning; `None` if it is incomplete. Appends
+    /// the automatic answer (a pong or a close frame) to `output`.
     ///
-    /// `input` need not be longer than `max_message`, or 125 bytes, and the 14 of a header. Once the WebSocket is
-    /// closed what comes is dropped.
+    /// `input` need not hold more than `max_message` (or 125, if that is more) bytes plus 14 for a header. After the
+    /// end, input is discarded.
     pub fn read(&mut self, input: &mut BytesMut, output: &mut Vec<u8>) -> Option<WebSocketEvent> {
-        if self.stage == ProtocolState::Closed {
+        if self.state == ProtocolState::Closed {
             input.clear();
             return None;
         }
@@ -122,17 +123,17 @@ impl Protocol {
         };
         Some(event.unwrap_or_else(|violation| {
             self.close(Some(violation.close_frame()), output);
-            self.end();
-            WebSocketEvent::Broken(violation)
+            self.finish();
+            WebSocketEvent::Violated(violation)
         }))
     }
 
-    /// Begins to close, with a close frame in `output`. A second call, and one after the end, does nothing.
+    /// Starts the close handshake: appends a close frame to `output`. Does nothing if it was started already.
     pub fn close(&mut self, close: Option<CloseFrame>, output: &mut Vec<u8>) {
         if self.is_open() {
-            self.stage = ProtocolState::Closing;
-            // It writes into memory, which takes all, and no close frame was sent before.
-            let _ = self.memory().close(&mut FrameBuffer { input: &[], output }, close.map(Into::into));
+            self.state = ProtocolState::Closing;
+            // Writing to memory cannot fail, and no close frame was sent before.
+            let _ = self.context().close(&mut FrameBuffer { input: &[], output }, close.map(Into::into));
         }
     }
 
@@ -143,43 +144,43 @@ impl Protocol {
         output: &mut Vec<u8>,
     ) -> Result<WebSocketEvent, Violation> {
         let mut wire = FrameBuffer { input: frame, output };
-        let memory = self.memory();
-        let read = memory.read(&mut wire);
-        // Into memory, too. After the answer to a close frame it says that this was the end.
-        let _ = memory.flush(&mut wire);
+        let context = self.context();
+        let read = context.read(&mut wire);
+        // This writes to memory too. The result only repeats that a close frame was answered.
+        let _ = context.flush(&mut wire);
         let message = match read {
             Ok(protocol::Message::Text(text)) => Some(Message::Text(text)),
             Ok(protocol::Message::Binary(bytes)) => Some(Message::Binary(bytes)),
             Ok(protocol::Message::Ping(_) | protocol::Message::Pong(_) | protocol::Message::Frame(_)) => None,
             Ok(protocol::Message::Close(_)) | Err(Error::ConnectionClosed) => {
-                self.end();
+                self.finish();
                 return Ok(WebSocketEvent::Closed);
             }
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => None,
-            Err(error) => return Err(explain(error, self.max_message)),
+            Err(error) => return Err(violation(error, self.max_message)),
         };
-        if self.stage == ProtocolState::Closing {
-            return Ok(WebSocketEvent::Heard);
+        if self.state == ProtocolState::Closing {
+            return Ok(WebSocketEvent::Alive);
         }
         if let OpCode::Data(_) = header.opcode {
-            self.stage = if header.is_final { ProtocolState::Between } else { ProtocolState::Within };
+            self.state = if header.is_final { ProtocolState::Idle } else { ProtocolState::InMessage };
         }
-        if self.stage == ProtocolState::Between {
-            self.memory = None;
+        if self.state == ProtocolState::Idle {
+            self.context = None;
         }
-        Ok(message.map_or(WebSocketEvent::Heard, WebSocketEvent::Message))
+        Ok(message.map_or(WebSocketEvent::Alive, WebSocketEvent::Message))
     }
 
-    fn end(&mut self) {
-        self.stage = ProtocolState::Closed;
-        self.memory = None;
+    fn finish(&mut self) {
+        self.state = ProtocolState::Closed;
+        self.context = None;
     }
 
-    fn memory(&mut self) -> &mut WebSocketContext {
+    fn context(&mut self) -> &mut WebSocketContext {
         let max_message = Some(self.max_message);
-        self.memory.get_or_insert_with(|| {
+        self.context.get_or_insert_with(|| {
             let config = WebSocketConfig::default()
-                .read_buffer_size(READ)
+                .read_buffer_size(READ_BUFFER_BYTES)
                 .write_buffer_size(0)
                 .max_message_size(max_message)
                 .max_frame_size(None);
@@ -188,18 +189,18 @@ impl Protocol {
     }
 }
 
-/// The header of the frame that `input` begins with, and the length of both together; none until all is there. What can
-/// be refused by its header is not waited for.
+/// The first frame of `input`: its header and its length including the header. `None` if it is incomplete. A frame that
+/// its header makes invalid is refused without waiting for the remainder.
 fn find_frame(input: &[u8], max_message: usize) -> Result<Option<(FrameHeader, usize)>, Violation> {
     let mut cursor = Cursor::new(input);
-    let parsed = FrameHeader::parse(&mut cursor).map_err(|error| explain(error, max_message))?;
+    let parsed = FrameHeader::parse(&mut cursor).map_err(|error| violation(error, max_message))?;
     let Some((header, length)) = parsed else { return Ok(None) };
     let refused = match header.opcode {
         _ if header.mask.is_none() => ProtocolError::UnmaskedFrameFromClient,
-        OpCode::Control(_) if length > MAX_CONTROL => ProtocolError::ControlFrameTooBig,
+        OpCode::Control(_) if length > MAX_CONTROL_BYTES => ProtocolError::ControlFrameTooBig,
         OpCode::Data(_) if length > max_message as u64 => return Err(Violation::TooLarge(max_message)),
         OpCode::Control(_) | OpCode::Data(_) => {
-            // Neither overflows: a header has at most 14 bytes, and what is behind it was bounded above.
+            // This cannot overflow: a header has at most 14 bytes, and `length` is bounded above.
             let whole = cursor.position() as usize + length as usize;
             return Ok((input.len() >= whole).then_some((header, whole)));
         }
@@ -207,16 +208,16 @@ fn find_frame(input: &[u8], max_message: usize) -> Result<Option<(FrameHeader, u
     Err(Violation::Frame(refused.to_string()))
 }
 
-fn explain(error: Error, max_message: usize) -> Violation {
+fn violation(error: Error, max_message: usize) -> Violation {
     match error {
         Error::Utf8(_) => Violation::NotUtf8,
         Error::Capacity(_) => Violation::TooLarge(max_message),
-        // What else there is, is of the protocol: memory does not fail.
+        // All other errors are protocol errors, because memory does not fail.
         other => Violation::Frame(other.to_string()),
     }
 }
 
-/// Memory, as tungstenite reads and writes it. More may come behind its end.
+/// Memory that tungstenite reads from and writes to. An empty input means that more bytes may follow.
 struct FrameBuffer<'w> {
     input: &'w [u8],
     output: &'w mut Vec<u8>,

@@ -1,6 +1,6 @@
 use bytes::BytesMut;
 
-use super::HandshakeError::{Body, Key, NotAsked, Version};
+use super::HandshakeError::{Body, Key, NoUpgrade, Version};
 use super::{HandshakeError, check};
 use crate::http1::framing::request_framing;
 use crate::http1::head::{HeadLimits, HeadParser};
@@ -21,14 +21,14 @@ fn accept(request_line: &str, fields: &[&str]) -> Result<String, HandshakeError>
 
 // RFC 6455 section 1.3
 #[test]
-fn the_handshake_of_the_rfc_is_accepted_as_there() {
+fn the_handshake_of_the_rfc_is_accepted() {
     let accepted = accept("GET /chat HTTP/1.1", &[UPGRADE, CONNECTION, KEY, VERSION]);
     assert_eq!(accepted.as_deref(), Ok("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
 }
 
-// RFC 6455 section 4.1, item 7, has the second of these: what decodes to 16 bytes is a key, whatever its unused bits.
+// The second of these is in RFC 6455 section 4.1, item 7: the unused bits of a key may have any value.
 #[test]
-fn a_key_is_what_decodes_to_16_bytes() {
+fn a_key_is_any_value_that_decodes_to_16_bytes() {
     for last in ["EA==", "EC==", "EP==", "E/=="] {
         let key = format!("Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4P{last}");
         let accepted = accept("GET / HTTP/1.1", &[UPGRADE, CONNECTION, &key, VERSION]);
@@ -38,7 +38,7 @@ fn a_key_is_what_decodes_to_16_bytes() {
 
 // RFC 6455 section 4.2.1
 #[test]
-fn the_words_of_a_handshake_are_found_in_any_case_and_among_others() {
+fn the_tokens_of_a_handshake_are_found_in_any_case_and_in_lists() {
     let variants: &[[&str; 2]] = &[
         ["UPGRADE: WebSocket", "connection: keep-alive, upgrade"],
         ["Upgrade: h2c, websocket", "Connection: Upgrade, HTTP2-Settings"],
@@ -51,19 +51,19 @@ fn the_words_of_a_handshake_are_found_in_any_case_and_among_others() {
 }
 
 #[test]
-fn what_is_no_handshake_is_refused_with_what_is_wrong() {
+fn an_invalid_handshake_is_refused_with_the_reason() {
     let get = "GET / HTTP/1.1";
     let table: &[(&str, &[&str], HandshakeError)] = &[
-        (get, &[], NotAsked),
-        (get, &[CONNECTION, KEY, VERSION], NotAsked),
-        (get, &["Upgrade: h2c", CONNECTION, KEY, VERSION], NotAsked),
-        (get, &["Upgrade: websocket/13", CONNECTION, KEY, VERSION], NotAsked),
-        (get, &[UPGRADE, KEY, VERSION], NotAsked),
-        (get, &[UPGRADE, "Connection: keep-alive", KEY, VERSION], NotAsked),
-        ("POST / HTTP/1.1", &[UPGRADE, CONNECTION, KEY, VERSION], NotAsked),
-        ("HEAD / HTTP/1.1", &[UPGRADE, CONNECTION, KEY, VERSION], NotAsked),
+        (get, &[], NoUpgrade),
+        (get, &[CONNECTION, KEY, VERSION], NoUpgrade),
+        (get, &["Upgrade: h2c", CONNECTION, KEY, VERSION], NoUpgrade),
+        (get, &["Upgrade: websocket/13", CONNECTION, KEY, VERSION], NoUpgrade),
+        (get, &[UPGRADE, KEY, VERSION], NoUpgrade),
+        (get, &[UPGRADE, "Connection: keep-alive", KEY, VERSION], NoUpgrade),
+        ("POST / HTTP/1.1", &[UPGRADE, CONNECTION, KEY, VERSION], NoUpgrade),
+        ("HEAD / HTTP/1.1", &[UPGRADE, CONNECTION, KEY, VERSION], NoUpgrade),
         // RFC 9110 section 7.8
-        ("GET / HTTP/1.0", &[UPGRADE, CONNECTION, KEY, VERSION], NotAsked),
+        ("GET / HTTP/1.0", &[UPGRADE, CONNECTION, KEY, VERSION], NoUpgrade),
         // RFC 6455 section 4.4
         (get, &[UPGRADE, CONNECTION, KEY], Version),
         (get, &[UPGRADE, CONNECTION, KEY, "Sec-WebSocket-Version: 8"], Version),

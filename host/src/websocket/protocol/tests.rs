@@ -1,4 +1,4 @@
-//! What a client sends and what an echo answers, by the numbers of the Autobahn test suite.
+//! What an echo server answers to a client, numbered as in the Autobahn test suite.
 
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -13,19 +13,19 @@ const BINARY: u8 = 0x82;
 const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
-/// The first frame of a message that has more.
+/// The first frame of a fragmented message.
 const TEXT_PART: u8 = 0x01;
-/// One that goes on, and is not the last.
+/// A continuation frame that is not the last.
 const PART: u8 = 0x00;
-/// The last of several.
+/// The last continuation frame.
 const LAST: u8 = 0x80;
 
 const LIMIT: usize = 1000;
 
-/// A frame: its first byte, and what it holds.
+/// A frame: its first byte and its payload.
 type Frame<'f> = (u8, &'f [u8]);
 
-/// A frame as a client sends it, which is masked, with the length in the fewest bytes.
+/// Encodes a frame as a client does: masked, with the shortest form of the length.
 fn masked((first, bytes): Frame) -> Vec<u8> {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let mut frame = encoded((first, bytes));
@@ -38,7 +38,7 @@ fn masked((first, bytes): Frame) -> Vec<u8> {
     frame
 }
 
-/// A frame as a server sends it.
+/// Encodes a frame as a server does.
 fn encoded((first, bytes): Frame) -> Vec<u8> {
     let mut frame = vec![first];
     match u16::try_from(bytes.len()) {
@@ -54,7 +54,7 @@ fn sent(frames: &[Frame]) -> Vec<u8> {
     frames.iter().copied().flat_map(masked).collect()
 }
 
-/// What an echo answers to bytes that come in pieces, and whether more can come.
+/// What an echo server answers to bytes that arrive in pieces, and whether more may follow.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
     output: Vec<u8>,
@@ -83,15 +83,15 @@ fn echo<'b>(pieces: impl IntoIterator<Item = &'b [u8]>, limit: usize) -> Answer 
         while let Some(event) = protocol.read(&mut input, &mut output) {
             match event {
                 WebSocketEvent::Message(message) => output.extend_from_slice(&message.into_frame()),
-                WebSocketEvent::Heard => {}
-                WebSocketEvent::Closed | WebSocketEvent::Broken(_) => ended = true,
+                WebSocketEvent::Alive => {}
+                WebSocketEvent::Closed | WebSocketEvent::Violated(_) => ended = true,
             }
         }
     }
     Answer { output, open: protocol.is_open(), ended }
 }
 
-/// Checks that `bytes` get this answer, at once and a byte at a time.
+/// Checks the answer to `bytes`, in one piece and byte by byte.
 #[track_caller]
 fn check(case: &str, bytes: &[u8], expected: &Answer) {
     assert_eq!(&echo([bytes], LIMIT), expected, "case {case}");
@@ -99,13 +99,13 @@ fn check(case: &str, bytes: &[u8], expected: &Answer) {
 }
 
 #[test]
-fn between_two_messages_nothing_is_remembered() {
+fn no_state_is_kept_between_two_messages() {
     let mut protocol = Protocol::new(LIMIT);
     let mut output = Vec::new();
     for frames in [&[(BINARY, &[1; 900][..])][..], &[(TEXT_PART, b"a"), (PING, b"b"), (LAST, b"c")], &[(PONG, b"")]] {
         let mut input = BytesMut::from(&*sent(frames));
         while protocol.read(&mut input, &mut output).is_some() {}
-        assert!(protocol.memory.is_none() && input.is_empty());
+        assert!(protocol.context.is_none() && input.is_empty());
     }
 }
 
@@ -140,15 +140,15 @@ fn after_its_own_close_frame_the_server_waits_for_the_clients() {
     protocol.close(None, &mut output);
     protocol.close(None, &mut output);
     assert_eq!((output.split_off(0), protocol.is_open()), (vec![CLOSE, 0], false));
-    // What was on its way is no message any more, and a ping has no pong.
+    // Messages that arrive after the close frame are ignored, and a ping gets no pong.
     let mut input = BytesMut::from(&*sent(&[(TEXT, b"late"), (PING, b""), (CLOSE, b"\x03\xe8")]));
-    assert_eq!(protocol.read(&mut input, &mut output), Some(WebSocketEvent::Heard));
-    assert_eq!(protocol.read(&mut input, &mut output), Some(WebSocketEvent::Heard));
+    assert_eq!(protocol.read(&mut input, &mut output), Some(WebSocketEvent::Alive));
+    assert_eq!(protocol.read(&mut input, &mut output), Some(WebSocketEvent::Alive));
     assert_eq!(protocol.read(&mut input, &mut output), Some(WebSocketEvent::Closed));
     assert_eq!((protocol.read(&mut input, &mut output), output), (None, Vec::new()));
 }
 
-/// Any frame, most of them possible.
+/// Any frame, most of them valid.
 fn any_frame() -> impl Strategy<Value = (u8, Vec<u8>)> {
     let first = prop_oneof![
         4 => proptest::sample::select(vec![TEXT, BINARY, TEXT_PART, PART, LAST, PING, PONG]),

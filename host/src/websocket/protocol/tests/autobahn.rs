@@ -1,13 +1,13 @@
-//! The cases of the Autobahn test suite that have bytes of their own: 1 framing, 2 pings, 3 reserved bits, 4 opcodes,
-//! 5 fragmentation, 6 UTF-8, 7 closing. (9 are limits and speed, 10 is one message in many writes.)
+//! The cases of the Autobahn test suite that differ in their bytes: 1 framing, 2 pings, 3 reserved bits, 4 opcodes, 5
+//! fragmentation, 6 UTF-8, 7 closing. (9 tests limits and speed, 10 one message in many writes.)
 
 use super::{Answer, BINARY, CLOSE, End, Frame, LAST, LIMIT, PART, PING, PONG, TEXT, TEXT_PART, check, echo, sent};
 
 const BINARY_PART: u8 = 0x02;
 
-/// The code of a close frame that refuses what may not come.
+/// The code of a close frame for a protocol error.
 const PROTOCOL: &[u8] = b"\x03\xea";
-/// That refuses what is not UTF-8.
+/// The code of a close frame for invalid UTF-8.
 const INVALID: &[u8] = b"\x03\xef";
 
 #[test]
@@ -21,7 +21,7 @@ fn messages_of_every_length_come_back_1() {
 }
 
 #[test]
-fn what_may_come_is_answered_2_5_6() {
+fn valid_frames_are_answered_2_5_6() {
     let most = [b'a'; 125];
     let cases: &[(&str, &[Frame], &[Frame])] = &[
         ("2.1", &[(PING, b"")], &[(PONG, b"")]),
@@ -51,7 +51,8 @@ fn what_may_come_is_answered_2_5_6() {
     }
 }
 
-/// Checks that `client` gets what the server sends `first`, and then a close frame of this code, and no more.
+/// Checks that the server answers `client` with the frames `first`, then a close frame with this code, and nothing
+/// else.
 #[track_caller]
 fn check_refused(case: &str, client: &[Frame], first: &[Frame], code: &[u8]) {
     let answer = echo([&*sent(client)], LIMIT);
@@ -64,7 +65,7 @@ fn check_refused(case: &str, client: &[Frame], first: &[Frame], code: &[u8]) {
 }
 
 #[test]
-fn what_may_not_come_is_refused_2_3_4_5() {
+fn invalid_frames_are_refused_2_3_4_5() {
     let most = [b'a'; 126];
     let text: Frame = (TEXT, b"a");
     let cases: &[(&str, &[Frame], &[Frame])] = &[
@@ -119,7 +120,7 @@ fn text_is_utf8_at_every_split_6() {
             check("6.2", &sent(parts), &Answer::new(&[(PONG, b""), (TEXT, text)], End::Open));
         }
     }
-    // 6.3, 6.12 to 6.21: no beginning, no end, too long a form, surrogates, beyond U+10FFFF.
+    // 6.3, 6.12 to 6.21: missing start byte, truncated and overlong forms, surrogates, beyond U+10FFFF.
     let bad: [&[u8]; 13] = [
         b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited",
         b"\x80",
@@ -140,13 +141,13 @@ fn text_is_utf8_at_every_split_6() {
             check_refused("6.3", &[(TEXT_PART, &text[..at]), (LAST, &text[at..]), (TEXT, b"a")], &[], INVALID);
         }
     }
-    // 6.4: with the first part that cannot become text.
+    // 6.4: refused as soon as a fragment cannot become valid text.
     check_refused("6.4.1", &[(TEXT_PART, "κόσμε".as_bytes()), (PART, b"\xf4\x90\x80\x80")], &[], INVALID);
     check_refused("6.4.2", &[(TEXT_PART, b"\xf4"), (PART, b"\x90")], &[], INVALID);
 }
 
 #[test]
-fn a_close_frame_is_answered_with_the_same_7() {
+fn a_close_frame_is_answered_with_the_same_code_7() {
     let most = [&b"\x03\xe8"[..], &[b'*'; 123]].concat();
     let codes =
         [1000_u16, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999].map(u16::to_be_bytes);
@@ -154,14 +155,14 @@ fn a_close_frame_is_answered_with_the_same_7() {
     for body in bodies {
         let closed = Answer::new(&[(CLOSE, body)], End::Closed);
         check("7.3, 7.7", &sent(&[(CLOSE, body)]), &closed);
-        // What comes after it is not looked at.
+        // Frames after the close frame are ignored.
         check("7.1", &sent(&[(CLOSE, body), (CLOSE, body), (TEXT, b"late"), (PING, b"")]), &closed);
         check("7.1.4", &sent(&[(TEXT_PART, b"a"), (CLOSE, body), (LAST, b"b")]), &closed);
     }
 }
 
 #[test]
-fn a_close_frame_that_may_not_come_is_refused_7() {
+fn an_invalid_close_frame_is_refused_7() {
     check_refused("7.3.2", &[(CLOSE, b"a")], &[], PROTOCOL);
     check_refused("7.3.6", &[(CLOSE, &[b'a'; 126])], &[], PROTOCOL);
     check_refused("7.5.1", &[(CLOSE, b"\x03\xe8\xce\xba\xed\xa0\x80")], &[], INVALID);
