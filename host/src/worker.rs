@@ -1,4 +1,4 @@
-//! A worker as its connections see it: the configuration, the engine, the routes as they are now, its wish to stop.
+//! A worker as its connections see it: configuration, engine, current routes, topics, counters and shutdown.
 //!
 //! It must not know its connections, nor how it is run.
 
@@ -23,10 +23,10 @@ pub(crate) use admission::Admission;
 pub(crate) use parking::{ParkedPermit, ParkingLot, ParkingRefused};
 pub(crate) use shutdown::{Shutdown, ShutdownWaiter};
 
-/// The most invocations of a worker among which answers wait for each other.
-const MAX_GATHERED: usize = 64;
+/// Responses are batched only while at most this many invocations of a worker are in flight.
+const MAX_BATCHED: usize = 64;
 
-/// An invocation that a worker counts.
+/// Counts an invocation as in flight until it is dropped.
 pub(crate) struct InFlight<'w>(&'w AtomicUsize);
 
 impl Drop for InFlight<'_> {
@@ -35,25 +35,25 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// What all workers share.
+/// State that all workers share.
 #[derive(Debug)]
 pub(crate) struct ServerState {
     pub(crate) config: Config,
     pub(crate) observers: Observers,
     pub(crate) engine: Engine,
     pub(crate) routes: Arc<Current>,
-    /// The connections of all workers.
+    /// The number of connections of all workers.
     pub(crate) connections: AtomicUsize,
-    /// What measures every invocation, one at a time, where somebody asked for that.
+    /// A meter for every invocation, one at a time, if `host call` asked for it.
     pub(crate) meter: OnceLock<Meter>,
-    /// The topics that connections of all workers are subscribed to.
+    /// The topics of all workers.
     pub(crate) topics: Arc<Topics>,
-    /// The connections that were left open.
+    /// Counts the parked responses of all workers.
     pub(crate) parking: Arc<ParkingLot>,
 }
 
 impl ServerState {
-    /// What the workers of a new server share.
+    /// The state of a new server.
     pub(crate) fn new(config: Config, observers: Observers, engine: Engine, routes: Arc<Current>) -> Self {
         let topics = Arc::new(Topics::new(config.workers));
         let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
@@ -70,40 +70,40 @@ impl ServerState {
     }
 }
 
-/// What a connection needs of the worker that serves it.
+/// The state of a worker that its connections use.
 #[derive(Debug)]
 pub(crate) struct Worker {
     shared: Arc<ServerState>,
     stopping: Shutdown,
-    /// Which of the workers it is, from 0 on.
+    /// The index of the worker.
     number: u64,
-    /// The requests and messages so far.
-    asked: AtomicU64,
-    /// The connections of this worker.
+    /// The number of requests and messages so far.
+    requests: AtomicU64,
+    /// The number of connections of this worker.
     pub(crate) load: AtomicUsize,
-    /// The invocations of this worker.
-    serving: AtomicUsize,
+    /// The number of invocations in flight on this worker.
+    in_flight: AtomicUsize,
     closed: Closed,
     hub: Arc<Hub>,
 }
 
 impl Worker {
-    /// The worker of that number, from 0 on. It numbers its requests from there, in steps of the number of workers;
-    /// messages count too.
+    /// A worker with the given index. Its request ids start at the index and advance by the number of workers. Messages
+    /// advance them too.
     pub(crate) fn new(shared: Arc<ServerState>, number: usize) -> Self {
         Self {
             hub: Arc::new(Hub::new(shared.topics.clone(), number)),
             shared,
             stopping: Shutdown::default(),
             number: number as u64,
-            asked: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
             load: AtomicUsize::new(0),
-            serving: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
             closed: Closed::default(),
         }
     }
 
-    /// What it shares with the others.
+    /// The state shared with other workers.
     pub(crate) fn shared(&self) -> &ServerState {
         &self.shared
     }
@@ -118,93 +118,93 @@ impl Worker {
         &self.shared.engine
     }
 
-    /// The routes as they are now, without counting on a counter that other cores count on.
+    /// The current routes. Does not touch a reference count that other cores use.
     pub(crate) fn routes(&self) -> Guard<Arc<RouteTable>> {
         self.shared.routes.read()
     }
 
-    /// Waits until the routes are others than `past`.
+    /// Waits until the routes differ from `past`.
     pub(crate) async fn routes_after(&self, past: &Arc<RouteTable>) {
         self.shared.routes.after(past).await;
     }
 
-    /// Counts an invocation until what it returns is dropped.
-    pub(crate) fn serving(&self) -> InFlight<'_> {
-        self.serving.fetch_add(1, Ordering::Relaxed);
-        InFlight(&self.serving)
+    /// Counts an invocation as in flight until the guard is dropped.
+    pub(crate) fn in_flight(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(&self.in_flight)
     }
 
-    /// Whether an answer does well to wait for those of other connections: there are some, and not so many at hand
-    /// that the permits of the invocations would run out.
-    pub(crate) fn gathers(&self) -> bool {
-        self.load.load(Ordering::Relaxed) > 1 && self.serving.load(Ordering::Relaxed) <= MAX_GATHERED
+    /// Whether to delay a response so it can be batched: other connections exist and few enough invocations are in
+    /// flight.
+    pub(crate) fn should_batch_responses(&self) -> bool {
+        self.load.load(Ordering::Relaxed) > 1 && self.in_flight.load(Ordering::Relaxed) <= MAX_BATCHED
     }
 
-    /// Who is told of ended requests.
+    /// The observers of ended requests.
     pub(crate) fn observers(&self) -> &Observers {
         &self.shared.observers
     }
 
-    /// Who is shown why something failed, and what it cost.
+    /// How much an error page reveals.
     pub(crate) fn audience(&self) -> ErrorDetail {
         self.shared.config.audience
     }
 
-    /// Whether somebody wants to know what requests cost: else no clock is read for it.
+    /// Whether the cost of requests is measured. If not, no clock is read for it.
     pub(crate) fn measures(&self) -> bool {
         self.observers().want_requests()
             || self.audience() == ErrorDetail::Development
             || self.shared.meter.get().is_some()
     }
 
-    /// What measures the next invocation, if somebody wants to know.
+    /// The meter of the next invocation. `None` if nothing is measured.
     pub(crate) fn meter(&self) -> Option<Meter> {
         let shared = self.shared.meter.get().cloned();
         shared.or_else(|| self.measures().then(Meter::default))
     }
 
-    /// How its connections have ended.
+    /// Counts of the reasons why connections were closed.
     pub(crate) fn closed(&self) -> &Closed {
         &self.closed
     }
 
-    /// The topics, for its invocations.
+    /// The topics, as invocations of this worker use them.
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// The right to run a request of a route that takes as many places; none where they are not left, or would be more
-    /// than the route may have.
-    pub(crate) fn admit<'w>(&'w self, route: &'w Route, places: u32) -> Option<Admission<'w>> {
-        Admission::ask(self.engine(), route, places)
+    /// A permit to run a request of a route that takes `permits` invocation permits. `None` if too few are free, or if
+    /// the route would exceed its share.
+    pub(crate) fn admit<'w>(&'w self, route: &'w Route, permits: u32) -> Option<Admission<'w>> {
+        Admission::acquire(self.engine(), route, permits)
     }
 
-    /// A place for a connection of a route that is left open.
+    /// A permit to park a response of the route.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is no permit.
     pub(crate) fn park(&self, route: &Route) -> Result<ParkedPermit, ParkingRefused> {
         ParkedPermit::take(&self.shared.parking, &route.usage, route.options.settings.share)
     }
 
-    /// Whether the worker is to stop.
+    /// The shutdown signal of the worker.
     pub(crate) fn stopping(&self) -> &Shutdown {
         &self.stopping
     }
 
-    /// Counts a request, and gives it a number that no other of this server has: the workers take turns.
+    /// Counts a request and returns its id, which is unique in this server.
     pub(crate) fn next_id(&self) -> u64 {
-        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
-        asked * self.shared.config.workers.get() as u64 + self.number + 1
+        let requests = self.requests.fetch_add(1, Ordering::Relaxed);
+        requests * self.shared.config.workers.get() as u64 + self.number + 1
     }
 
-    /// Counts a message, which has the number of its connection's request.
-    pub(crate) fn note_message(&self) {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+    /// Counts a message. Its id is that of its connection's request.
+    pub(crate) fn count_message(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many requests and messages there were so far.
-    pub(crate) fn asked(&self) -> u64 {
-        self.asked.load(Ordering::Relaxed)
+    /// The number of requests and messages so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 }

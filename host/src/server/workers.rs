@@ -200,7 +200,7 @@ struct Stopped<'w>(&'w Shutdown);
 
 impl Drop for Stopped<'_> {
     fn drop(&mut self) {
-        self.0.stopped();
+        self.0.mark_stopped();
     }
 }
 

@@ -1,47 +1,47 @@
-//! Whether there is room to run a request: among all, and in its route's share.
+//! Admits requests: limits concurrent invocations of all routes, of a route, and by its share.
 
 use crate::guest::{self, Engine};
 use crate::routes::{self, Route};
 use crate::share::{Resource, RouteUsage};
 
-/// The right to run a request of a route, until it is dropped.
+/// A permit to run a request of a route, released on drop.
 #[derive(Debug)]
 pub(crate) struct Admission<'w> {
     _route: routes::RoutePermit<'w>,
-    _places: guest::InvocationPermit<'w>,
-    _own: RouteUsageGuard<'w>,
+    _permit: guest::InvocationPermit<'w>,
+    _counted: RouteUsageGuard<'w>,
 }
 
-/// What of the route's places a request has.
+/// Counts the invocations of a request against its route's share.
 #[derive(Debug)]
 struct RouteUsageGuard<'w> {
     usage: &'w RouteUsage,
-    places: usize,
+    permits: usize,
 }
 
 impl<'w> Admission<'w> {
-    /// The right to run a request that takes as many places at once, which its route may have too.
-    pub(super) fn ask(engine: &'w Engine, route: &'w Route, places: u32) -> Option<Self> {
+    /// Acquires everything that a request with `permits` invocations needs.
+    pub(super) fn acquire(engine: &'w Engine, route: &'w Route, permits: u32) -> Option<Self> {
         let _route = route.admit()?;
-        let permit = engine.try_acquire(places)?;
-        let (taken, free) = (permit.in_use() as usize, (engine.max_invocations() - permit.in_use()) as usize);
-        let own = RouteUsageGuard::take(&route.usage, places as usize);
+        let permit = engine.try_acquire(permits)?;
+        let (in_use, free) = (permit.in_use() as usize, (engine.max_invocations() - permit.in_use()) as usize);
+        let counted = RouteUsageGuard::take(&route.usage, permits as usize);
         let sum = || route.usage.sum(Resource::Invocations);
-        // Whatever others take, a route that runs nothing may run one request.
-        let allowed = route.options.settings.share.allows(sum, taken, free) || sum() <= own.places;
-        allowed.then_some(Self { _route, _places: permit, _own: own })
+        // A route that runs nothing may always run one request.
+        let allowed = route.options.settings.share.allows(sum, in_use, free) || sum() <= counted.permits;
+        allowed.then_some(Self { _route, _permit: permit, _counted: counted })
     }
 }
 
 impl<'w> RouteUsageGuard<'w> {
-    fn take(usage: &'w RouteUsage, places: usize) -> Self {
-        usage.add(Resource::Invocations, places);
-        Self { usage, places }
+    fn take(usage: &'w RouteUsage, permits: usize) -> Self {
+        usage.add(Resource::Invocations, permits);
+        Self { usage, permits }
     }
 }
 
 impl Drop for RouteUsageGuard<'_> {
     fn drop(&mut self) {
-        self.usage.subtract(Resource::Invocations, self.places);
+        self.usage.subtract(Resource::Invocations, self.permits);
     }
 }

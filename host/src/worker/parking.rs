@@ -1,62 +1,66 @@
-//! How many connections are left open, of as many as may be.
+//! Limits the number of parked responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::share::{Resource, RouteUsage, Share};
 
-/// The connections of all workers that handlers have left open.
+/// Counts the parked responses of all workers.
 #[derive(Debug)]
 pub(crate) struct ParkingLot {
     parked: AtomicUsize,
-    most: usize,
+    max: usize,
 }
 
-/// The place of one of them, given back when dropped.
+/// A permit to park a response, released on drop.
 #[derive(Debug)]
 pub(crate) struct ParkedPermit {
     parking: Arc<ParkingLot>,
-    /// Of its route.
+    /// The usage of its route.
     usage: Arc<RouteUsage>,
 }
 
-/// Why there is no place for another connection.
+/// Why a response cannot be parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ParkingRefused {
-    /// As many as may be are left open.
+    /// `--max-parked` responses are parked already.
     Full,
-    /// The route has as many as it may.
+    /// The route would exceed its share.
     Share,
 }
 
 impl ParkingLot {
-    /// Room for so many.
-    pub(crate) fn new(most: usize) -> Self {
-        Self { parked: AtomicUsize::new(0), most }
+    /// At most `max` responses.
+    pub(crate) fn new(max: usize) -> Self {
+        Self { parked: AtomicUsize::new(0), max }
     }
 
-    /// How many there are now.
+    /// The number of parked responses.
     pub(crate) fn parked(&self) -> usize {
         self.parked.load(Ordering::Relaxed)
     }
 }
 
 impl ParkedPermit {
-    /// Another place for a route that has taken `usage` so far, and may take a `share`.
+    /// Takes a permit for a route with this `usage` and `share`.
     pub(super) fn take(
         parking: &Arc<ParkingLot>,
         usage: &Arc<RouteUsage>,
         share: Share,
     ) -> Result<Self, ParkingRefused> {
-        let most = parking.most;
-        let one_more = |parked: usize| (parked < most).then_some(parked + 1);
+        let max = parking.max;
+        let one_more = |parked: usize| (parked < max).then_some(parked + 1);
         let before = parking.parked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        let taken = before.map_err(|_| ParkingRefused::Full)? + 1;
+        let parked = before.map_err(|_| ParkingRefused::Full)? + 1;
         usage.add(Resource::Parked, 1);
-        let place = Self { parking: parking.clone(), usage: usage.clone() };
-        let own = || usage.sum(Resource::Parked);
-        // Whatever others take, a route that has left nothing open may do so once.
-        if share.allows(own, taken, most - taken) || own() <= 1 { Ok(place) } else { Err(ParkingRefused::Share) }
+        let permit = Self { parking: parking.clone(), usage: usage.clone() };
+        let of_route = || usage.sum(Resource::Parked);
+        // A route without parked responses may always park one.
+        if share.allows(of_route, parked, max - parked) || of_route() <= 1 {
+            Ok(permit)
+        } else {
+            Err(ParkingRefused::Share)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How far a worker's stop has come, to be asked for and to be waited for.
+//! The shutdown of a worker: the stages it goes through, and waiting for them.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -6,64 +6,64 @@ use std::task::Context;
 
 use tokio::sync::Notify;
 
-/// The stages.
+/// The stages, in order.
 const SERVING: u8 = 0;
 const CLOSING: u8 = 1;
 const DRAINING: u8 = 2;
 const AT_ONCE: u8 = 3;
 const STOPPED: u8 = 4;
 
-/// How far the stop of a worker has come. Each worker has its own, so that waiting for it touches no other core.
+/// The stage of a worker's shutdown. Each worker has its own, so that waiting for it touches no other core.
 #[derive(Debug, Default)]
 pub(crate) struct Shutdown {
     stage: AtomicU8,
-    moved: Notify,
+    stage_changed: Notify,
 }
 
-/// How one task waits until connections are to end, again and again: its place among those who wait is in cold memory,
-/// and is not looked at while the worker serves.
+/// Lets a task poll repeatedly for the end of connections. It registers once: registering for each request would touch
+/// other waiters' cold cache lines.
 pub(crate) struct ShutdownWaiter<'s, F> {
-    stopping: &'s Shutdown,
+    shutdown: &'s Shutdown,
     reached: Pin<&'s mut F>,
-    /// Whether it has taken its place.
-    is_placed: bool,
+    /// Whether it is registered for the next stage.
+    is_registered: bool,
 }
 
 impl<'s, F: Future<Output = ()>> ShutdownWaiter<'s, F> {
-    /// `reached` is what [`Shutdown::wait`] has returned.
-    pub(crate) fn new(stopping: &'s Shutdown, reached: Pin<&'s mut F>) -> Self {
-        Self { stopping, reached, is_placed: false }
+    /// `reached` is the future of [`Shutdown::wait`].
+    pub(crate) fn new(shutdown: &'s Shutdown, reached: Pin<&'s mut F>) -> Self {
+        Self { shutdown, reached, is_registered: false }
     }
 
-    /// Whether connections are to end; if not yet, the task is woken then.
+    /// Whether connections must end. If not, the task is woken when they must.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        let stage = self.stopping.stage.load(Ordering::Acquire);
-        // Whoever moves the stage takes their places from all who wait, and wakes them, but after the stage is seen to move.
-        if stage == SERVING && self.is_placed {
+        let stage = self.shutdown.stage.load(Ordering::Acquire);
+        // `notify_waiters` runs after the stage is stored, so a task may see the new stage before it is woken.
+        if stage == SERVING && self.is_registered {
             return false;
         }
-        self.is_placed = true;
+        self.is_registered = true;
         stage >= DRAINING || self.reached.as_mut().poll(cx).is_ready()
     }
 }
 
 impl Shutdown {
-    /// Whether the worker was told to stop: a response whose head is encoded from now on is the last of its connection.
+    /// Whether the worker was told to stop. Then every response is the last of its connection.
     pub(crate) fn is_set(&self) -> bool {
         self.stage.load(Ordering::Relaxed) >= CLOSING
     }
 
-    /// Waits until connections are to end.
+    /// Waits until connections must end.
     pub(crate) async fn wait(&self) {
         self.reached(DRAINING).await;
     }
 
-    /// Waits until no more connections are to be accepted.
+    /// Waits until no more connections are accepted.
     pub(crate) async fn wait_closing(&self) {
         self.reached(CLOSING).await;
     }
 
-    /// Waits until the worker is to stop without draining.
+    /// Waits until the worker must stop without draining.
     pub(crate) async fn wait_at_once(&self) {
         self.reached(AT_ONCE).await;
     }
@@ -73,38 +73,38 @@ impl Shutdown {
         self.reached(STOPPED).await;
     }
 
-    /// Asks for no more connections, and the worker to drain once it has those that were accepted.
+    /// Stops accepting. The worker drains once it has the connections that were accepted.
     pub(crate) fn close(&self) {
-        self.move_to(CLOSING);
+        self.advance_to(CLOSING);
     }
 
-    /// Asks the connections to end.
+    /// Tells connections to end.
     pub(crate) fn drain(&self) {
-        self.move_to(DRAINING);
+        self.advance_to(DRAINING);
     }
 
-    /// Asks the worker to stop without draining.
+    /// Tells the worker to stop without draining.
     pub(crate) fn stop_at_once(&self) {
-        self.move_to(AT_ONCE);
+        self.advance_to(AT_ONCE);
     }
 
-    /// Says that the worker has stopped.
-    pub(crate) fn stopped(&self) {
-        self.move_to(STOPPED);
+    /// Marks the worker as stopped.
+    pub(crate) fn mark_stopped(&self) {
+        self.advance_to(STOPPED);
     }
 
-    fn move_to(&self, stage: u8) {
+    fn advance_to(&self, stage: u8) {
         self.stage.fetch_max(stage, Ordering::Release);
-        self.moved.notify_waiters();
+        self.stage_changed.notify_waiters();
     }
 
     async fn reached(&self, stage: u8) {
         loop {
-            let moved = self.moved.notified();
+            let stage_changed = self.stage_changed.notified();
             if self.stage.load(Ordering::Acquire) >= stage {
                 return;
             }
-            moved.await;
+            stage_changed.await;
         }
     }
 }
@@ -129,21 +129,21 @@ mod tests {
     #[test]
     fn a_task_that_waits_is_woken_at_each_stage_until_connections_are_to_end() {
         for waits_before in [false, true] {
-            let (stopping, wakes) = (Shutdown::default(), Arc::new(Wakes::default()));
+            let (shutdown, wakes) = (Shutdown::default(), Arc::new(Wakes::default()));
             let waker = Waker::from(wakes.clone());
             let mut cx = Context::from_waker(&waker);
-            let reached = std::pin::pin!(stopping.wait());
-            let mut wait = ShutdownWaiter::new(&stopping, reached);
+            let reached = std::pin::pin!(shutdown.wait());
+            let mut wait = ShutdownWaiter::new(&shutdown, reached);
             if waits_before {
                 assert!(!wait.poll(&mut cx));
             }
-            // As `close` does, with the task polled in between.
-            stopping.stage.fetch_max(CLOSING, Ordering::Release);
-            assert!(!wait.poll(&mut cx), "no more are accepted, and those that are go on");
-            stopping.moved.notify_waiters();
+            // The same as `close`, with a poll in between.
+            shutdown.stage.fetch_max(CLOSING, Ordering::Release);
+            assert!(!wait.poll(&mut cx), "no more connections are accepted, and the accepted ones continue");
+            shutdown.stage_changed.notify_waiters();
             assert!(!wait.poll(&mut cx));
             let woken = wakes.0.load(Ordering::Relaxed);
-            stopping.drain();
+            shutdown.drain();
             assert_eq!(wakes.0.load(Ordering::Relaxed), woken + 1, "waits before: {waits_before}");
             assert!(wait.poll(&mut cx) && wait.poll(&mut cx));
         }
