@@ -1,4 +1,4 @@
-//! What a person types, what it means, and what is printed. Each command is a thin layer over the library.
+//! The command line: parses arguments, resolves them to a configuration, calls the library and prints results.
 
 mod access_log;
 mod call;
@@ -32,22 +32,22 @@ enum Command {
     Run(Box<run::Run>),
     /// Print the routes of a directory: methods, paths, files, options and where each value came from.
     Routes(Box<routes::Routes>),
-    /// Say all that is wrong with a directory or a file, and what to do about it. Exits with 1 where there is an error.
+    /// Report every mistake in a directory or a component, with its remedy. Exits with 1 if there is an error.
     Check(Box<check::Check>),
-    /// Send one request to one handler, and print the response, the log and what it cost.
+    /// Send one request to one handler, and print the response, the log and the cost.
     Call(Box<call::CallCommand>),
-    /// Compile one component for a host that runs.
+    /// Compile one component for a running host.
     #[command(hide = true)]
     Compile(compile::CompileCommand),
-    /// Write a small project of a handler that builds with one command.
+    /// Create a small project for a handler that builds with one command.
     New(new::New),
-    /// Print a shell's completions, as in `host completions bash > ~/.local/share/bash-completion/completions/host`.
+    /// Print shell completions, as in `host completions bash > ~/.local/share/bash-completion/completions/host`.
     Completions(man::Completions),
-    /// Print a page of the manual, as in `host man run | man -l -`.
+    /// Print a manual page, as in `host man run | man -l -`.
     Man(man::Man),
 }
 
-/// Runs the command that was typed.
+/// Runs the command in the process's arguments.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Run(command) => command.run(),

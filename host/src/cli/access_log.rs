@@ -1,4 +1,4 @@
-//! The flags of the access log, and its start.
+//! The flags of the access log.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 use host::access_log::{AccessLog, AccessLogLine, Format};
 use host::line_writer::{Destination, LineWriter};
 
-/// How long the last lines may take to be written.
+/// How long to wait at exit until the last lines are written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An access log that is written.
+/// A running access log.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) log: AccessLog,
@@ -19,31 +19,31 @@ pub(super) struct Started {
     writer: LineWriter<AccessLogLine>,
 }
 
-/// Whether and how requests are logged.
+/// Flags of the access log.
 #[derive(Debug, Args)]
 pub(super) struct AccessLogFlags {
-    /// Log each request in a line on stdout, with its durations in microseconds [default: off; text with --dev].
+    /// Log each request as a line on stdout, with durations in microseconds [default: off; text with --dev].
     #[arg(long, value_name = "FORMAT", help_heading = "Server")]
     access_log: Option<Choice>,
 
-    /// Append the access log to a file instead, which SIGHUP opens anew [implies text].
+    /// Append the access log to a file instead; SIGHUP reopens it [implies text].
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     access_log_file: Option<PathBuf>,
 }
 
-/// How the access log is written, if it is.
+/// The value of `--access-log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Choice {
-    /// Lines to read and to grep.
+    /// One readable line per request.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// Not at all: it costs nothing, and nothing of clients is kept.
+    /// No access log.
     Off,
 }
 
 impl AccessLogFlags {
-    /// Starts the log that the flags ask for; where they say nothing, as `preset` has it.
+    /// Starts the access log. Without flags, `preset` decides.
     pub(super) fn start(&self, preset: Option<Format>) -> anyhow::Result<Option<Started>> {
         let format = match (self.access_log, &self.access_log_file) {
             (Some(Choice::Off), _) => None,
@@ -60,7 +60,7 @@ impl AccessLogFlags {
 }
 
 impl Started {
-    /// Waits until the last lines are written; not for ever where nobody takes them.
+    /// Waits until the last lines are written, but not longer than the timeout.
     pub(super) fn finish(self) {
         if let Err(dropped) = self.writer.finish(FLUSH_TIMEOUT) {
             tracing::warn!(target: "access_log", dropped, "the last lines of the access log could not be written");

@@ -1,4 +1,4 @@
-//! `host call`: one request through one handler, over a socket of this process, without a server to start.
+//! `host call`: sends one request to one handler, over a socket inside this process.
 
 mod reply;
 mod request;
@@ -27,13 +27,14 @@ use request::CallRequest;
 /// The arguments of `host call`.
 #[derive(Debug, Args)]
 pub(super) struct CallCommand {
-    /// The component, which is called as if it lay in a routes directory alone, with its `NAME.toml`, without middleware.
+    /// The component. It is called as if it were alone in a routes directory, with its `NAME.toml` and without
+    /// middleware.
     file: PathBuf,
 
     #[command(flatten)]
     request: CallRequest,
 
-    /// Print the response byte for byte, with the framing of its body.
+    /// Print the response byte for byte, including the framing of its body.
     #[arg(long)]
     raw: bool,
 
@@ -41,17 +42,17 @@ pub(super) struct CallCommand {
     loading: Loading,
 }
 
-/// What became of a call, seen from both ends of the connection.
+/// The result of a call, seen from both ends of the connection.
 struct Called {
-    reply: CallResponse,
+    response: CallResponse,
     reason: Option<CloseReason>,
     cost: Option<Cost>,
     sent: usize,
 }
 
 impl CallCommand {
-    /// Prints the response on stdout, what the handler logs and what it cost on stderr. The exit code is 0 where the
-    /// response is whole and below 400, or the handler closed the connection.
+    /// Prints the response on stdout, and the handler's log and its cost on stderr. The exit code is 0 if the response
+    /// is complete with a status below 400, or if the handler closed the connection.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = Config {
             routes: self.file.clone(),
@@ -68,13 +69,17 @@ impl CallCommand {
         }
         let table = server.routes();
         let Some(mount) = mount(&table) else {
-            let told = !diagnostics.is_empty();
-            anyhow::ensure!(told, "{} is middleware; call a handler, or serve one behind it", self.file.display());
+            let was_reported = !diagnostics.is_empty();
+            anyhow::ensure!(
+                was_reported,
+                "{} is middleware; call a handler, or serve one behind it",
+                self.file.display()
+            );
             return Ok(ExitCode::FAILURE);
         };
         let logging = logging::start_untimed()?;
         let called = self.call(server, mount)?;
-        // What the handler has printed stands before what it cost.
+        // Flush the handler's log before the cost is printed.
         drop(logging);
         called.report(&mut io::stderr().lock())?;
         Ok(if called.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -87,41 +92,41 @@ impl CallCommand {
         let address = &running.addresses()[0];
         let request = self.request.encode(mount, address)?;
         let socket = ClientStream::connect(address).context("cannot connect to 127.0.0.1")?;
-        let form = if self.raw { BodyFormat::Raw } else { BodyFormat::Decoded };
-        let reply = std::thread::scope(|scope| {
-            // Beside the reading: a handler may answer before it has read all, or nothing at all.
+        let format = if self.raw { BodyFormat::Raw } else { BodyFormat::Decoded };
+        let response = std::thread::scope(|scope| {
+            // Send on another thread: a handler may answer before it has read the whole request.
             scope.spawn(|| send(&socket, &request));
-            CallResponse::read(&socket, method == "HEAD", form, &mut io::stdout().lock())
+            CallResponse::read(&socket, method == "HEAD", format, &mut io::stdout().lock())
         })?;
         let reason = CloseReason::ALL.into_iter().find(|reason| running.closed(*reason) > 0);
         running.stop_at_once();
         running.join();
-        Ok(Called { reply, reason, cost: meter.read(Instant::now()), sent: request.len() })
+        Ok(Called { response, reason, cost: meter.read(Instant::now()), sent: request.len() })
     }
 }
 
-/// Where the route is mounted, if it could be loaded.
+/// Where the route is mounted. `None` if it could not be loaded.
 fn mount(table: &RouteTable) -> Option<&Mount> {
     Some(&table.routes().first()?.route.mount)
 }
 
-/// Sends a request and the end of all requests, so that a connection that a handler leaves open ends too.
+/// Sends the request and shuts down the sending side, so that a parked response ends too.
 fn send(mut socket: &ClientStream, request: &[u8]) {
-    // A handler that ends the connection early is seen by whoever reads.
+    // If the handler closes the connection early, the reader notices it.
     let _ = socket.write_all(request).and_then(|()| socket.shutdown_write());
 }
 
 impl Called {
     fn is_good(&self) -> bool {
-        match self.reply.status {
-            Some(status) => status < 400 && !self.is_cut(),
+        match self.response.status {
+            Some(status) => status < 400 && !self.is_truncated(),
             None => self.reason == Some(CloseReason::Handler),
         }
     }
 
-    /// Whether the response broke off.
-    fn is_cut(&self) -> bool {
-        matches!(self.reason, Some(CloseReason::Truncated | CloseReason::TruncatedUnseen)) || self.reply.reset
+    /// Whether the response was truncated.
+    fn is_truncated(&self) -> bool {
+        matches!(self.reason, Some(CloseReason::Truncated | CloseReason::TruncatedUnseen)) || self.response.reset
     }
 
     fn report(&self, to: &mut impl Write) -> io::Result<()> {
@@ -135,9 +140,9 @@ impl Called {
             None => line("handler", &"it was not called: the host answered")?,
         }
         line("request", &format_args!("{} bytes", self.sent))?;
-        line("response", &format_args!("{} bytes", self.reply.received))?;
+        line("response", &format_args!("{} bytes", self.response.received))?;
         let end = match self.reason {
-            // It is this process that has closed it, once nothing more came.
+            // This process has closed the connection, because nothing more came.
             Some(CloseReason::ClientClosed) => "it was left open",
             Some(reason) => reason.explain(),
             None => "it broke off",

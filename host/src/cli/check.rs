@@ -1,4 +1,4 @@
-//! `host check`: all that is wrong with a directory or one file, without serving it.
+//! `host check`: reports every mistake in a directory or in one component, without serving it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::options::Loading;
 /// The arguments of `host check`.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// A routes directory, or one component, which is checked as if it lay in a directory alone, without middleware.
+    /// A routes directory, or one component, which is checked as if it were alone in a directory, without middleware.
     #[arg(value_name = "DIR|FILE", default_value = "routes")]
     path: PathBuf,
 
@@ -23,8 +23,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// Prints what is wrong, each with its remedy, and how many that is; the exit code is 1 where that includes an
-    /// error.
+    /// Prints each mistake with its remedy, and how many there are. The exit code is 1 if there is an error.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = Config {
             routes: self.path,

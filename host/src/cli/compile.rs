@@ -1,4 +1,4 @@
-//! `host compile`: what the host starts to compile one component. Nobody types it.
+//! `host compile`: the hidden command that the host starts to compile one component.
 
 use std::process::ExitCode;
 
@@ -7,12 +7,12 @@ use clap::Args;
 /// The arguments of `host compile`.
 #[derive(Debug, Args)]
 pub(super) struct CompileCommand {
-    /// The process that has started this one.
+    /// The id of the process that has started this one.
     parent: u32,
 }
 
 impl CompileCommand {
-    /// Compiles what comes on stdin for that process.
+    /// Compiles the component that stdin sends.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         host::guest::compile_for(self.parent)?;
         Ok(ExitCode::SUCCESS)

@@ -1,20 +1,21 @@
-//! How many files and sockets the process may have open: every connection takes one.
+//! The limit of open file descriptors. Every connection takes one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is left for the listeners, the workers, the log and the connections that are told that there is no room.
-const SPARE: u64 = 256;
+/// File descriptors for everything but accepted connections: listeners, workers, logs, and connections that are
+/// refused.
+const RESERVED: u64 = 256;
 
-/// Raises the limit as far as the system lets a process do by itself.
+/// Raises the soft limit to the hard limit.
 pub(super) fn raise() {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    // Where this is refused, the limit stays what it was: `warn_below` reads it again.
+    // If this is refused, `warn_below` reports the limit that remains.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// Warns where the limit is below what so many connections take.
+/// Warns if the limit is below what this many connections need.
 pub(super) fn warn_below(max_connections: usize) {
-    let needed = (max_connections as u64).saturating_add(SPARE);
+    let needed = (max_connections as u64).saturating_add(RESERVED);
     if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < needed) {
         tracing::warn!(
             target: "server",

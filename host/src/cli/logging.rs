@@ -1,4 +1,4 @@
-//! The log, on stderr, written by a thread of its own: whoever reads it holds nobody up.
+//! The log on stderr. A thread of its own writes it, so that a slow reader does not block the server.
 
 mod output;
 mod text;
@@ -13,29 +13,29 @@ use tracing_subscriber::EnvFilter;
 use output::LogOutput;
 use text::Text;
 
-/// How long the last lines may take to be written.
+/// How long to wait at exit until the last lines are written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How the log is written.
+/// The value of `--log-format`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
-    /// Lines to read.
+    /// Readable lines.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// The thread that writes the log. Dropped, it waits for the last lines, though not for a reader that takes none.
+/// The thread that writes the log. Dropping it waits for the last lines, up to a timeout.
 #[derive(Debug)]
 pub(super) struct Logging(Option<LineWriter<String>>);
 
-/// Starts the log. `RUST_LOG` says what is in it; `info` of the host where it is not set.
+/// Starts the log. `RUST_LOG` filters it; the default is `info`.
 pub(super) fn start(format: LogFormat) -> anyhow::Result<Logging> {
-    // The watcher's own remarks say nothing to an operator.
+    // Messages of the file watcher mean nothing to an operator.
     let filter = filter("info,notify=warn")?;
     let (output, writer) = output()?;
-    // Where a line cannot be written (a closed terminal, a full disk) it would tell that on stderr too, and panic.
+    // If a line cannot be written (closed terminal, full disk), tracing would print that to stderr too, and panic.
     let log = tracing_subscriber::fmt().log_internal_errors(false);
     let log = log.with_env_filter(filter).with_writer(output);
     match format {
@@ -45,8 +45,7 @@ pub(super) fn start(format: LogFormat) -> anyhow::Result<Logging> {
     Ok(writer)
 }
 
-/// Starts the log of a single request: lines to read without their time, and where `RUST_LOG` is not set, what comes of
-/// the handler alone.
+/// Starts the log of `host call`: lines without a time. Unless `RUST_LOG` is set, it has only what the handler causes.
 pub(super) fn start_untimed() -> anyhow::Result<Logging> {
     let filter = filter("warn,guest=info,handler=info")?;
     let (output, writer) = output()?;
@@ -55,7 +54,7 @@ pub(super) fn start_untimed() -> anyhow::Result<Logging> {
     Ok(writer)
 }
 
-/// Prints why a command has failed: to a stderr that nobody reads only what fits, so that the process ends.
+/// Prints why a command has failed. Gives up after a timeout, so that the process ends even if nobody reads stderr.
 pub(crate) fn print_error(error: &anyhow::Error) {
     let text = format!("error: {error:#}");
     let (sender, printed) = std::sync::mpsc::channel();
@@ -64,12 +63,12 @@ pub(crate) fn print_error(error: &anyhow::Error) {
         let text = text.clone();
         move || {
             print(&text);
-            // Nobody may wait for it any more.
+            // The receiver may have given up.
             let _ = sender.send(());
         }
     };
     match std::thread::Builder::new().spawn(on_thread) {
-        // It ended, or has had its time.
+        // The thread is done, or it has timed out.
         Ok(_) => drop(printed.recv_timeout(FLUSH_TIMEOUT)),
         Err(_) => print(&text),
     }
@@ -77,7 +76,7 @@ pub(crate) fn print_error(error: &anyhow::Error) {
 
 fn output() -> io::Result<(LogOutput, Logging)> {
     let (output, writer) = LogOutput::start()?;
-    output.tell_panics();
+    output.log_panics();
     Ok((output, Logging(Some(writer))))
 }
 
@@ -96,7 +95,7 @@ fn is_terminal() -> bool {
 impl Drop for Logging {
     fn drop(&mut self) {
         if let Some(writer) = self.0.take() {
-            // Lines that nobody takes are lost, and there is nowhere left to say so.
+            // Lost lines cannot be reported anywhere.
             let _ = writer.finish(FLUSH_TIMEOUT);
         }
     }

@@ -1,4 +1,4 @@
-//! `host completions` and `host man`: what shells and manuals know of the command line, made from the command line.
+//! `host completions` and `host man`: generates shell completions and manual pages from the command line's definition.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -10,20 +10,20 @@ use clap_complete::Shell;
 /// The arguments of `host completions`.
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// The shell that is to read them.
+    /// The shell to complete for.
     shell: Shell,
 }
 
 /// The arguments of `host man`.
 #[derive(Debug, Args)]
 pub(super) struct Man {
-    /// The command that the page is of, as in `host man run` [default: host itself].
+    /// The command that the page describes, as in `host man run` [default: host itself].
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
 
 impl Completions {
-    /// Prints a script on stdout.
+    /// Prints the completion script on stdout.
     pub(super) fn run(self, mut host: Command) -> anyhow::Result<ExitCode> {
         let name = host.get_name().to_owned();
         let mut script = Vec::new();
@@ -34,9 +34,9 @@ impl Completions {
 }
 
 impl Man {
-    /// Prints a page on stdout, as roff.
+    /// Prints the manual page on stdout, as roff.
     pub(super) fn run(self, mut host: Command) -> anyhow::Result<ExitCode> {
-        // Only then the commands know their whole names.
+        // Fills in the full names of the subcommands.
         host.build();
         let page = match &self.command {
             Some(name) => host.find_subcommand(name).with_context(|| {

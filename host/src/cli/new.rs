@@ -1,6 +1,6 @@
-//! `host new`: a small project of a handler, to build and to go on from.
+//! `host new`: creates a small project for a handler.
 //!
-//! Owns which languages and styles there are. The files themselves are in `host/templates`.
+//! Owns the languages and styles. The files are in `host/templates`.
 
 mod script;
 
@@ -15,40 +15,40 @@ use clap::{Args, ValueEnum};
 
 use self::script::{COMPONENTIZE, Script};
 
-/// The longest name.
+/// Maximum bytes of a name.
 const MAX_NAME_BYTES: usize = 64;
 
-/// Names that a crate cannot have, or that its own dependencies have.
-const TAKEN: [&str; 7] = ["alloc", "core", "guest-sdk", "guest_sdk", "proc_macro", "std", "test"];
+/// Names that a crate cannot have, or that a dependency has.
+const RESERVED_NAMES: [&str; 7] = ["alloc", "core", "guest-sdk", "guest_sdk", "proc_macro", "std", "test"];
 
-/// Where guest-sdk lay when this host was built.
-const BUILT_BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
+/// The directory of guest-sdk when this host was built.
+const DEFAULT_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
 
-/// What the README says of the files that were generated.
+/// What the README says about generated files.
 const BINDINGS: &str =
     " What the handler is built with was generated from `wit/world.wit`, and is in `bindings/`: leave it as it is.";
 
 /// The arguments of `host new`.
 #[derive(Debug, Args)]
 pub(super) struct New {
-    /// The name of the handler, and of the folder that is made for it.
+    /// Name of the handler, and of the directory to create.
     #[arg(value_parser = name)]
     name: String,
 
-    /// The language that it is written in.
+    /// Language of the project.
     #[arg(long, value_name = "LANG", default_value = "rust")]
     lang: Language,
 
-    /// How it makes its body.
+    /// How the handler produces its body.
     #[arg(long, value_name = "STYLE", default_value = "yield")]
     style: Style,
 
-    /// The folder of guest-sdk, for Rust: it is on no registry yet [default: the one beside which this host was built].
+    /// Directory of guest-sdk, for Rust: it is not published yet [default: where it was when this host was built].
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
 
-/// The languages that there is a project for.
+/// The supported languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Language {
     /// Built by cargo, with guest-sdk.
@@ -60,40 +60,40 @@ enum Language {
     JavaScript,
     /// Built by Zig's C compiler.
     C,
-    /// Built by Go itself.
+    /// Built by the Go toolchain.
     Go,
 }
 
-/// How a handler makes its body.
+/// How a handler produces its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Style {
-    /// An iterator yields the chunks.
+    /// An iterator yields chunks.
     Yield,
-    /// The chunks are written.
+    /// Chunks are written.
     Write,
-    /// The body is returned whole.
+    /// The body is returned as a whole.
     Return,
 }
 
-/// A project, filled in.
+/// The files of a project and how to build it.
 struct Project {
     files: Vec<File>,
-    /// What has to be there before.
+    /// What must be installed first, as text.
     needs: &'static str,
-    /// The one command.
+    /// The build command.
     build: &'static str,
-    /// The component that it makes.
+    /// The path of the component that the command builds.
     component: String,
 }
 
 struct File {
-    place: String,
+    path: String,
     bytes: Vec<u8>,
     mode: u32,
 }
 
 impl New {
-    /// Writes the project, and prints what to do next.
+    /// Creates the project and prints the next steps.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Project { files, needs, build, component } = match self.lang {
             Language::Rust => self.rust()?,
@@ -121,7 +121,7 @@ impl New {
             Style::Write => include_str!("../../templates/rust/src/write.rs"),
             Style::Return => include_str!("../../templates/rust/src/return.rs"),
         };
-        // The folder last: it may have any name.
+        // Fill in the directory last: it may contain any of the placeholders.
         let manifest = self.fill(include_str!("../../templates/rust/manifest.toml"));
         let manifest = manifest.replace("SDK", &toml::Value::String(sdk).to_string());
         Ok(Project {
@@ -139,21 +139,21 @@ impl New {
     }
 
     fn script(&self, script: &Script) -> Project {
-        let readme = include_str!("../../templates/script/README.md").replace("SOURCE", script.place);
+        let readme = include_str!("../../templates/script/README.md").replace("SOURCE", script.path);
         let readme = readme.replace("BINDINGS", if script.bindings.is_empty() { "" } else { BINDINGS });
         let route = self.fill(include_str!("../../templates/script/route.toml"));
         let mut files = vec![
-            File::new(script.place, self.fill(script.text)),
+            File::new(script.path, self.fill(script.text)),
             File::program("build", self.fill(script.build)),
             File::new(&format!("{}.toml", self.name), route),
             File::new("wit/world.wit", include_str!("../../../wit/world.wit")),
             File::new(".gitignore", script.ignore),
             File::new("README.md", self.fill(&readme)),
         ];
-        files.extend(script.others.iter().map(|(place, text)| File::new(place, *text)));
+        files.extend(script.others.iter().map(|(path, text)| File::new(path, *text)));
         if !script.bindings.is_empty() {
             files.push(File::program("componentize", COMPONENTIZE));
-            files.extend(script.bindings.iter().map(|(place, bytes)| File::new(place, *bytes)));
+            files.extend(script.bindings.iter().map(|(path, bytes)| File::new(path, *bytes)));
         }
         Project { files, needs: script.needs, build: "./build", component: format!("{}.wasm", self.name) }
     }
@@ -162,9 +162,9 @@ impl New {
         template.replace("NAME", &self.name).replace("FILE", &file(&self.name))
     }
 
-    /// The folder of guest-sdk, absolute, as text that a manifest can hold.
+    /// The absolute path of guest-sdk, which must be UTF-8 for a manifest.
     fn sdk(&self) -> anyhow::Result<String> {
-        let folder = self.sdk.as_deref().unwrap_or(Path::new(BUILT_BESIDE));
+        let folder = self.sdk.as_deref().unwrap_or(Path::new(DEFAULT_SDK));
         let is_there = folder.join("Cargo.toml").is_file();
         let hint = "name the folder `guest-sdk` of Vibrato's source with --sdk: it is on no registry yet";
         anyhow::ensure!(is_there, "there is no guest-sdk in {}; {hint}", folder.display());
@@ -174,23 +174,23 @@ impl New {
     }
 }
 
-/// The name of the component that cargo makes.
+/// The base name of the component that cargo builds.
 fn file(name: &str) -> String {
     name.replace('-', "_")
 }
 
 impl File {
-    fn new(place: &str, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { place: place.to_owned(), bytes: bytes.into(), mode: 0o644 }
+    fn new(path: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.to_owned(), bytes: bytes.into(), mode: 0o644 }
     }
 
-    fn program(place: &str, text: impl Into<Vec<u8>>) -> Self {
-        Self { mode: 0o755, ..Self::new(place, text) }
+    fn program(path: &str, text: impl Into<Vec<u8>>) -> Self {
+        Self { mode: 0o755, ..Self::new(path, text) }
     }
 
-    /// Writes it below `root`.
+    /// Writes the file below `root`.
     fn write(&self, root: &Path) -> anyhow::Result<()> {
-        let file = root.join(&self.place);
+        let file = root.join(&self.path);
         let write = || {
             if let Some(folder) = file.parent() {
                 fs::create_dir_all(folder)?;
@@ -203,12 +203,16 @@ impl File {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
-    let rest = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
-    if !starts || !rest || text.len() > MAX_NAME_BYTES {
+    let starts_with_letter = text.starts_with(|c: char| c.is_ascii_lowercase());
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
+    if !starts_with_letter || !is_plain || text.len() > MAX_NAME_BYTES {
         return Err(format!(
             "expected a lower-case letter, then such letters, digits, `-` and `_`, {MAX_NAME_BYTES} at most"
         ));
     }
-    if TAKEN.contains(&text) { Err("that name is taken; choose another".to_owned()) } else { Ok(text.to_owned()) }
+    if RESERVED_NAMES.contains(&text) {
+        Err("that name is taken; choose another".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }

@@ -1,4 +1,4 @@
-//! The flags that commands share: the routes directory, the cache, and one flag for each built-in option.
+//! Flags that several commands share: the routes directory, the compile cache, and one flag for each built-in option.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use host::config::Compiling;
 use host::options::{BUILTINS, Builtin, Value, parse};
 use host::routes::Declare;
 
-/// What is served, and how it is loaded.
+/// What to serve, and how to load it.
 #[derive(Debug, Args)]
 pub(super) struct RoutesFlags {
-    /// The directory of the handlers.
+    /// The routes directory.
     #[arg(long, value_name = "DIR", default_value = "routes")]
     pub(super) routes: PathBuf,
 
@@ -20,37 +20,37 @@ pub(super) struct RoutesFlags {
     pub(super) loading: Loading,
 }
 
-/// How handlers are loaded.
+/// How components are loaded.
 #[derive(Debug, Args)]
 pub(super) struct Loading {
-    /// Where compiled code is kept [default: the user's cache directory].
+    /// Directory of the compile cache [default: in the user's cache directory].
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache_dir: Option<PathBuf>,
 
-    /// Compile at every start, and remember nothing of the routes.
+    /// Compile every component at every start, and store nothing on disk.
     #[arg(long)]
     no_cache: bool,
 
-    /// Which paths components may declare: nothing, below their directory, or any. NAME.toml can say otherwise.
+    /// Which paths components may declare: nothing, below their directory, or any. NAME.toml overrides it.
     #[arg(long, value_name = "WHICH", default_value = "below")]
     pub(super) declare: Declare,
 
-    /// Bytes of memory that compiling one component may take; past it the component is not loaded.
+    /// Bytes of memory for compiling one component; a component that needs more is refused.
     #[arg(long, value_name = "BYTES", default_value_t = Compiling::default().memory,
           value_parser = clap::value_parser!(u64).range(16 << 20..))]
     compile_memory: u64,
 
-    /// Seconds of processors' time that compiling one component may take, of all cores together.
+    /// Seconds of processor time, over all cores, for compiling one component.
     #[arg(long, value_name = "SECONDS", default_value_t = Compiling::default().cpu.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     compile_cpu: u64,
 
-    /// Seconds that compiling one component may take.
+    /// Seconds for compiling one component.
     #[arg(long, value_name = "SECONDS", default_value_t = Compiling::default().timeout.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     compile_timeout: u64,
 
-    /// Compile in this process, without limits: for a debugger or a profiler, under which no other process can be started.
+    /// Compile in this process, without limits: for a debugger or a profiler that cannot follow child processes.
     #[arg(long, hide = true)]
     compile_in_process: bool,
 
@@ -59,7 +59,7 @@ pub(super) struct Loading {
 }
 
 impl RoutesFlags {
-    /// Checks that the routes directory is there.
+    /// Checks that the routes directory exists.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let directory = self.routes.display();
         let metadata = std::fs::metadata(&self.routes).with_context(|| {
@@ -71,7 +71,7 @@ impl RoutesFlags {
 }
 
 impl Loading {
-    /// How components are compiled: by this program, in a process of its own.
+    /// How to compile components: with this program, in a child process.
     pub(super) fn compiling(&self) -> Compiling {
         Compiling {
             program: (!self.compile_in_process).then(program),
@@ -81,7 +81,7 @@ impl Loading {
         }
     }
 
-    /// The directory for compiled code, if any.
+    /// The directory of the compile cache. `None` with `--no-cache`.
     pub(super) fn cache_directory(&self) -> anyhow::Result<Option<PathBuf>> {
         if self.no_cache {
             return Ok(None);
@@ -94,10 +94,10 @@ impl Loading {
     }
 }
 
-/// This program, also where another has been put in its place since.
+/// This program, even if its file was replaced meanwhile.
 fn program() -> PathBuf {
     let this = PathBuf::from("/proc/self/exe");
-    // Where there is no /proc, by its name.
+    // Without /proc, find it by its name.
     if this.exists() { this } else { std::env::current_exe().unwrap_or_else(|_| PathBuf::from("host")) }
 }
 
@@ -108,7 +108,7 @@ fn user_cache() -> Option<PathBuf> {
     Some(caches.join("vibrato"))
 }
 
-/// The values of the built-in options that were typed.
+/// The values of the built-in options that were given as flags.
 #[derive(Debug, Default)]
 pub(super) struct OptionFlags(pub(super) Vec<(String, Value)>);
 

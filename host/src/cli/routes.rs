@@ -1,4 +1,4 @@
-//! `host routes`: the table that a directory makes.
+//! `host routes`: prints the routes of a directory.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -20,13 +20,13 @@ pub(super) struct Routes {
     #[command(flatten)]
     source: RoutesFlags,
 
-    /// Print JSON: every option with its value and source.
+    /// Print JSON: every option with its value and its source.
     #[arg(long)]
     json: bool,
 }
 
 impl Routes {
-    /// Prints the table on stdout and what is wrong on stderr; the exit code is 1 where that includes an error.
+    /// Prints the routes on stdout and the diagnostics on stderr. The exit code is 1 if there is an error.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         let config = Config {
@@ -53,7 +53,7 @@ fn methods(route: &Route) -> String {
     if route.mount.methods.is_empty() { "*".to_owned() } else { route.mount.methods.join(",") }
 }
 
-/// Whose topics a route shares, where it is not the routes directory's.
+/// The scope of a route's topics. `None` if it is the routes directory.
 fn topics(route: &Route) -> Option<String> {
     match &route.mount.topics {
         Some(name) => Some(format!("topics = {} (file)", Value::Text(name.clone()))),
@@ -62,12 +62,12 @@ fn topics(route: &Route) -> Option<String> {
     }
 }
 
-/// A line for each path, with the options that differ from the defaults below it; the defaults once at the end.
+/// One line per path, followed by the options that differ from their defaults. The defaults are printed at the end.
 fn text(table: &RouteTable) -> String {
-    let longest = |lengths: &mut dyn Iterator<Item = usize>, header: &str| lengths.fold(header.len(), usize::max);
-    let methods_width = longest(&mut table.routes().iter().map(|it| methods(&it.route).len()), "METHODS");
+    let width = |lengths: &mut dyn Iterator<Item = usize>, header: &str| lengths.fold(header.len(), usize::max);
+    let methods_width = width(&mut table.routes().iter().map(|it| methods(&it.route).len()), "METHODS");
     let patterns = table.routes().iter().flat_map(|mounted| &mounted.patterns);
-    let pattern_width = longest(&mut patterns.map(String::len), "PATH");
+    let pattern_width = width(&mut patterns.map(String::len), "PATH");
     let mut text = format!("{:methods_width$}  {:pattern_width$}  FILE\n", "METHODS", "PATH");
     for MountedRoute { route, patterns } in table.routes() {
         let file = printable(route.mount.key.location());
@@ -94,7 +94,7 @@ fn text(table: &RouteTable) -> String {
     text
 }
 
-/// The name of a middleware, and whether it is not for all paths of its route.
+/// The name of a middleware, and whether it applies only to some paths of the route.
 fn name(link: &ChainLink) -> String {
     format!("{}{}", link.middleware.name, if link.is_partial() { " at some of them" } else { "" })
 }

@@ -1,4 +1,4 @@
-//! `host run`: serve a directory until a signal comes.
+//! `host run`: serves a directory until a signal arrives.
 
 use std::io::IsTerminal;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -21,8 +21,8 @@ use super::fd_limit;
 use super::logging::{self, LogFormat};
 use super::options::RoutesFlags;
 
-/// How long routes are waited for before it listens: those that are in the compile cache need no longer.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long to wait for routes before listening. Components in the compile cache load faster than this.
+const LOAD_WAIT: Duration = Duration::from_millis(250);
 
 /// The arguments of `host run`.
 #[derive(Debug, Args)]
@@ -31,38 +31,39 @@ pub(super) struct Run {
     #[command(flatten)]
     source: RoutesFlags,
 
-    /// The address to listen on, or a name with all of its addresses; can be given several times. Port 0 takes a free one.
+    /// Address to listen on, or a name, which stands for all its addresses; can be given several times. Port 0 takes a
+    /// free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", help_heading = "Server")]
     listen: Vec<String>,
 
-    /// How the log on stderr is written; RUST_LOG says what is in it.
+    /// Format of the log on stderr; RUST_LOG filters it.
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Server")]
     log_format: LogFormat,
 
     #[command(flatten)]
     access_log: AccessLogFlags,
 
-    /// For who writes handlers: error pages name near routes and show why a handler failed and where, each answer of a
-    /// handler has a Server-Timing. Not for strangers, so all listeners must be loopback addresses.
+    /// Development mode: error pages suggest similar routes and show why and where a handler failed; responses carry
+    /// Server-Timing. All listeners must be loopback addresses.
     #[arg(long, help_heading = "Server")]
     dev: bool,
 
-    /// Another host by whose name --dev serves, without its port; can be given several times. Else it serves localhost,
-    /// the names below it, and loopback addresses alone, so that no page of another site can read it.
+    /// Another host name under which --dev serves, without a port; can be given several times. The others are
+    /// localhost, the names below it and loopback addresses, so that no page of another site can read it.
     #[arg(long, value_name = "NAME", requires = "dev", value_parser = host_name, help_heading = "Server")]
     dev_host: Vec<String>,
 
-    /// Threads that serve [default: one for each core].
+    /// Number of worker threads [default: one per core].
     #[arg(long, value_name = "N", help_heading = "Server")]
     workers: Option<NonZeroUsize>,
 
-    /// How long a thread that serves looks for the next request before it sleeps, where requests come that close; 0
-    /// sleeps at once.
+    /// How long a worker thread polls for the next request before it sleeps, if requests arrive that closely; 0 sleeps
+    /// at once.
     #[arg(long, value_name = "MICROSECONDS", default_value = Config::default().idle_poll.as_micros().to_string(),
           value_parser = microseconds, help_heading = "Server")]
     idle_poll: Duration,
 
-    /// Load changed routes on SIGHUP alone, not as soon as their files change.
+    /// Reload changed routes only on SIGHUP, not when their files change.
     #[arg(long, help_heading = "Server")]
     no_watch: bool,
 
@@ -70,103 +71,103 @@ pub(super) struct Run {
     bounds: ClientBounds,
 }
 
-/// Bounds on what clients can take.
+/// Limits on what clients can use.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bounds on clients (times in seconds)")]
 struct ClientBounds {
-    /// Connections at once; past it: 503.
+    /// Maximum connections; more get 503.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_connections)]
     max_connections: usize,
 
-    /// Invocations at once, of which a request behind middleware takes two; past it: 503.
+    /// Maximum concurrent invocations; more get 503. A request behind middleware counts twice.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_invocations,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_invocations: u32,
 
-    /// Responses left open at once; past it: 503.
+    /// Maximum parked responses; more get 503.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_parked)]
     max_parked: usize,
 
-    /// Bytes of a request's head; past it: 431.
+    /// Maximum bytes of a request head; more get 431.
     #[arg(long, value_name = "BYTES", default_value_t = HeadLimits::default().max_bytes)]
     max_head: usize,
 
-    /// Fields of a request's head; past it: 431.
+    /// Maximum fields of a request head; more get 431.
     #[arg(long, value_name = "N", default_value_t = HeadLimits::default().max_fields)]
     max_fields: usize,
 
-    /// Bytes of a request's target; past it: 414.
+    /// Maximum bytes of a request target; more get 414.
     #[arg(long, value_name = "BYTES", default_value_t = HeadLimits::default().max_target)]
     max_target: usize,
 
-    /// For the whole head of a request, from its first byte.
+    /// Time for a request head, from its first byte.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().head), value_parser = duration)]
     head_timeout: Duration,
 
-    /// For the next bytes of a body that a handler waits for.
+    /// Time for the next bytes of a body while a handler waits for them.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().body), value_parser = duration)]
     body_timeout: Duration,
 
-    /// Bytes a second below which the waits for a body add up to --body-timeout; 0 has none.
+    /// Bytes per second; below it, waits for a body add up to --body-timeout. 0 disables it.
     #[arg(long, value_name = "BYTES", default_value_t = Timeouts::default().least_body_rate.map_or(0, NonZeroU64::get))]
     min_body_rate: u64,
 
-    /// For the next request on an open connection.
+    /// Time for the next request on an open connection.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().idle), value_parser = duration)]
     idle_timeout: Duration,
 
-    /// For a route that is being loaded while the host starts, when a request may be its; past it: 503.
+    /// How long a request waits during startup for a route that is still loading; then 503.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().load), value_parser = duration)]
     load_timeout: Duration,
 
-    /// For a client to take some of what is sent.
+    /// Time for a client to accept some of the bytes sent to it.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().write), value_parser = duration)]
     write_timeout: Duration,
 
-    /// Bytes a second below which the waits for a client to take what is sent add up to --write-timeout; 0 has none.
+    /// Bytes per second; below it, waits for a client to accept bytes add up to --write-timeout. 0 disables it.
     #[arg(long, value_name = "BYTES", default_value_t = Timeouts::default().least_write_rate.map_or(0, NonZeroU64::get))]
     min_write_rate: u64,
 
-    /// For a handler that writes nothing, once its client has sent its last byte; past it: 504.
+    /// Time for a handler to write something after its client has closed its sending side; then 504.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().half_close), value_parser = duration)]
     half_close_timeout: Duration,
 
-    /// For a handler to end after its client has reset the connection or stopped reading for good.
+    /// Time for a handler to end after its client has reset the connection or was given up.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().grace), value_parser = duration)]
     grace: Duration,
 
-    /// For a client that goes on sending after the last response on its connection: it is read on, so that it gets the
-    /// response. A silent one is waited for 2 seconds at most.
+    /// Time to discard what a client still sends after the last response, so that it can read that response. A silent
+    /// client is given 2 seconds at most.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().linger), value_parser = duration)]
     linger_timeout: Duration,
 
-    /// Bytes that such a client may go on sending; 0 reads none.
+    /// Maximum bytes to discard then; 0 discards none.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().linger_bytes)]
     linger_bytes: u64,
 
-    /// For requests in flight once the server is told to stop.
+    /// Time for requests in flight after the server was told to stop.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().drain), value_parser = duration)]
     drain_timeout: Duration,
 
-    /// For the rest of a request that has not come whole once the server is told to stop.
+    /// Time for incomplete requests to arrive after the server was told to stop.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().drain_request), value_parser = duration)]
     drain_request_timeout: Duration,
 }
 
 impl Run {
-    /// Serves until SIGINT or SIGTERM; a second one does not wait for requests in flight. SIGHUP reloads, but where it
-    /// comes because the terminal is closed.
+    /// Serves until SIGINT or SIGTERM; a second one stops without waiting for requests in flight. SIGHUP reloads,
+    /// unless it was sent because the terminal was closed.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         fd_limit::raise();
         let listeners = net::bind(&self.listen)?;
         if self.dev {
-            refuse_strangers(&listeners)?;
+            check_loopback(&listeners)?;
         }
         let _logging = logging::start(self.log_format)?;
         fd_limit::warn_below(self.bounds.max_connections);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // From here on no signal kills.
+        // From here on, signals are handled and do not kill the process.
         let mut signals = runtime.block_on(async { Signals::new() })?;
         if self.dev {
             tracing::warn!(
@@ -178,16 +179,16 @@ impl Run {
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
         let server = Server::open(self.config()?, Observers { access_log: signals.access_log.clone() })?;
         if !self.no_watch {
-            // Where the system does not tell of changes the log says so, as soon as the directory is looked at.
+            // If files cannot be watched, the log says so when the directory is read.
             let _ = server.watch();
         }
-        server.wait(PATIENCE);
+        server.wait(LOAD_WAIT);
         let running = server.start(listeners)?;
         let announcement = announce(running.addresses(), access_log.as_ref())?;
         runtime.block_on(signals.stop(&running));
         running.join();
         if let Some(announcement) = announcement {
-            // Nobody has read it since the host was started: nobody will.
+            // If nobody has read it by now, nobody will.
             let _ = announcement.finish(Duration::ZERO);
         }
         access_log.into_iter().for_each(Started::finish);
@@ -236,8 +237,7 @@ impl Run {
     }
 }
 
-/// Says on stdout where it is listened on. A reader that takes no line, or an access log there that nobody reads, holds
-/// up no signal.
+/// Prints the addresses on stdout. If nobody reads stdout, signals still work.
 fn announce(addresses: &[ListenAddress], access_log: Option<&Started>) -> std::io::Result<Option<LineWriter<String>>> {
     let lines: String = addresses.iter().map(|address| format!("listening on {}\n", address.url())).collect();
     if let Some(Started { log, destination: Destination::Stdout, .. }) = access_log {
@@ -260,9 +260,9 @@ struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
-    /// Whether there was a terminal at first.
+    /// Whether the process had a terminal when it started.
     has_terminal: bool,
-    /// What a hangup opens anew.
+    /// The access log that SIGHUP reopens.
     access_log: Option<AccessLog>,
 }
 
@@ -277,7 +277,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next signal to stop, reloading meanwhile at each hangup.
+    /// Waits for the next signal to stop. Reloads at each SIGHUP meanwhile.
     async fn next(&mut self, running: &RunningServer) {
         loop {
             tokio::select! {
@@ -294,10 +294,10 @@ impl Signals {
         }
     }
 
-    /// Stops the server at the first signal, and at once at the second.
+    /// Stops the server at the first signal, and without draining at the second.
     async fn stop(&mut self, running: &RunningServer) {
         self.next(running).await;
-        // A shell tells its jobs once more that the terminal was closed: that is no second wish to stop.
+        // When a terminal closes, a shell signals its jobs again: that is not a second request to stop.
         self.has_terminal = false;
         tracing::info!(target: "server", "stopping: requests in flight may end; another signal stops at once");
         running.stop();
@@ -308,13 +308,13 @@ impl Signals {
     }
 }
 
-/// Whether somebody sees it in a terminal: one that was closed is none.
+/// Whether stdin or stderr is a terminal that is still open.
 fn has_terminal() -> bool {
     std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
 }
 
-/// What is shown to those who develop is not for who comes over a network.
-fn refuse_strangers(listeners: &[Listener]) -> anyhow::Result<()> {
+/// Development mode reveals internals, so refuse addresses that other machines can reach.
+fn check_loopback(listeners: &[Listener]) -> anyhow::Result<()> {
     for listener in listeners {
         let address = listener.address()?;
         anyhow::ensure!(
@@ -339,8 +339,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     let expected = "expected a number of seconds above 0, such as 30 or 0.5";
     let seconds: f64 = text.parse().map_err(|_| expected.to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|_| expected.to_owned())?;
-    let longest = Duration::from_secs(365 * 86_400);
-    if duration.is_zero() || duration > longest { Err(expected.to_owned()) } else { Ok(duration) }
+    let max = Duration::from_secs(365 * 86_400);
+    if duration.is_zero() || duration > max { Err(expected.to_owned()) } else { Ok(duration) }
 }
 
 fn microseconds(text: &str) -> Result<Duration, String> {

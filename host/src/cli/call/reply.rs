@@ -1,6 +1,6 @@
-//! The response of `host call`, printed as it comes.
+//! Reads and prints the response of `host call`.
 //!
-//! Owns where its head ends and how its body is framed, as a client sees it (RFC 9112 section 6.3).
+//! Finds the end of the head and decodes the body's framing as a client does (RFC 9112 section 6.3).
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -8,81 +8,81 @@ use bytes::BytesMut;
 use host::http1::decode::{BodyDecoder, Decoded};
 use host::http1::framing::BodyFraming;
 
-/// The bytes that are read at once.
-const PIECE: usize = 64 * 1024;
+/// Maximum number of bytes in one read.
+const READ_SIZE: usize = 64 * 1024;
 
-/// The fields of a head that are looked at; the host sends fewer.
+/// Maximum number of fields in a head. The host sends fewer.
 const MAX_FIELDS: usize = 256;
 
-/// What came of a response.
+/// What was received of a response.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct CallResponse {
-    /// Its status; none where not one byte came.
+    /// The status. `None` if nothing was received.
     pub(super) status: Option<u16>,
-    /// The bytes that came, framing included.
+    /// The number of bytes received, including the framing.
     pub(super) received: u64,
-    /// The connection was reset.
+    /// Whether the connection was reset.
     pub(super) reset: bool,
 }
 
-/// How a response is printed.
+/// How the body of a response is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyFormat {
-    /// The body without its framing.
+    /// Without its framing.
     Decoded,
-    /// As it was sent.
+    /// As it was received.
     Raw,
 }
 
-/// Where in the response the next byte is.
+/// What the next bytes belong to.
 enum ReadState {
-    /// In a head, an interim response's or the last one's.
+    /// A head: of an interim response or of the final one.
     Head,
-    /// In a body whose framing says where it ends.
+    /// A body whose framing says where it ends.
     Framed(BodyDecoder),
-    /// In a body that the end of the connection ends, or behind one.
-    Rest,
+    /// A body that ends with the connection, or bytes after the response.
+    Remainder,
 }
 
 impl CallResponse {
-    /// Reads until the connection ends, and prints.
+    /// Reads until the connection ends, and prints what it reads.
     pub(super) fn read(
         mut socket: impl Read,
         to_head_request: bool,
-        form: BodyFormat,
+        format: BodyFormat,
         out: &mut impl Write,
     ) -> io::Result<Self> {
-        let mut reply = Self::default();
+        let mut response = Self::default();
         let mut state = ReadState::Head;
         let mut input = BytesMut::new();
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; READ_SIZE];
         loop {
             let piece = match socket.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(length) => &buffer[..length],
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => {
-                    reply.reset = true;
+                    response.reset = true;
                     break;
                 }
                 Err(error) => return Err(error),
             };
-            reply.received += piece.len() as u64;
+            response.received += piece.len() as u64;
             input.extend_from_slice(piece);
-            if form == BodyFormat::Raw {
+            if format == BodyFormat::Raw {
                 out.write_all(piece)?;
             }
-            let mut decoded = match form {
+            let mut decoded = match format {
                 BodyFormat::Raw => BodySink::Nowhere,
                 BodyFormat::Decoded => BodySink::To(&mut *out),
             };
-            state = reply.advance(state, &mut input, to_head_request, &mut decoded)?;
+            state = response.advance(state, &mut input, to_head_request, &mut decoded)?;
             out.flush()?;
         }
-        Ok(reply)
+        Ok(response)
     }
 
-    /// Goes on as far as the input does.
+    /// Parses as much of the input as possible.
     fn advance(
         &mut self,
         mut state: ReadState,
@@ -98,29 +98,29 @@ impl CallResponse {
                     self.status = Some(status);
                     match framing {
                         _ if status < 200 => ReadState::Head,
-                        _ if to_head_request || status == 204 || status == 304 => ReadState::Rest,
+                        _ if to_head_request || status == 204 || status == 304 => ReadState::Remainder,
                         Some(framing) => ReadState::Framed(BodyDecoder::new(framing, u64::MAX)),
-                        None => ReadState::Rest,
+                        None => ReadState::Remainder,
                     }
                 }
-                ReadState::Framed(mut decoder) => match decoder.decode(input, PIECE) {
+                ReadState::Framed(mut decoder) => match decoder.decode(input, READ_SIZE) {
                     Ok(Decoded::Piece(piece)) => {
                         out.write(&piece)?;
                         ReadState::Framed(decoder)
                     }
                     Ok(Decoded::NeedMore) => return Ok(ReadState::Framed(decoder)),
-                    Ok(Decoded::End) | Err(_) => ReadState::Rest,
+                    Ok(Decoded::End) | Err(_) => ReadState::Remainder,
                 },
-                ReadState::Rest => {
+                ReadState::Remainder => {
                     out.write(&input.split())?;
-                    return Ok(ReadState::Rest);
+                    return Ok(ReadState::Remainder);
                 }
             };
         }
     }
 }
 
-/// Where what is decoded goes.
+/// Where decoded bytes are written.
 enum BodySink<'w> {
     Nowhere,
     To(&'w mut dyn Write),
@@ -135,7 +135,7 @@ impl BodySink<'_> {
     }
 }
 
-/// A head that is whole: its length, the status, how it frames a body.
+/// Parses a complete head: its length, its status, and the framing of its body. `None` if it is not complete.
 fn parse(input: &[u8]) -> Option<(usize, u16, Option<BodyFraming>)> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);

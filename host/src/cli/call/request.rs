@@ -1,4 +1,4 @@
-//! The request of `host call`: what is typed, and its bytes.
+//! The request of `host call`: its flags, and its encoding.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use clap::Args;
 use host::net::ListenAddress;
 use host::routes::Mount;
 
-/// What of a request can be typed.
+/// Flags that describe the request.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Request")]
 pub(super) struct CallRequest {
-    /// Its target: the path, percent-encoded, and the query [default: the route's path, if that captures nothing].
+    /// Request target: the path, percent-encoded, and the query [default: the route's path, if it has no parameters].
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
 
-    /// Its method [default: GET, or POST with a body].
+    /// Request method [default: GET, or POST with a body].
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
 
@@ -24,11 +24,11 @@ pub(super) struct CallRequest {
     #[arg(long, value_name = "FIELD", value_parser = field)]
     field: Vec<(String, String)>,
 
-    /// Its body.
+    /// Request body.
     #[arg(long, value_name = "TEXT", conflicts_with = "body_file")]
     body: Option<String>,
 
-    /// A file with its body; `-` is stdin.
+    /// File with the request body; `-` is stdin.
     #[arg(long, value_name = "FILE")]
     body_file: Option<PathBuf>,
 }
@@ -36,12 +36,12 @@ pub(super) struct CallRequest {
 impl CallRequest {
     /// The method.
     pub(super) fn method(&self) -> &str {
-        let usual = if self.body.is_some() || self.body_file.is_some() { "POST" } else { "GET" };
-        self.method.as_deref().unwrap_or(usual)
+        let default = if self.body.is_some() || self.body_file.is_some() { "POST" } else { "GET" };
+        self.method.as_deref().unwrap_or(default)
     }
 
-    /// The bytes of the request. What is typed is sent, be it as HTTP wants it or not; `Host`, `Connection` and
-    /// `Content-Length` are added where they are not typed.
+    /// Encodes the request. What was typed is sent as it is, even if HTTP forbids it. `Host`, `Connection` and
+    /// `Content-Length` are added unless they were typed.
     pub(super) fn encode(&self, mount: &Mount, host: &ListenAddress) -> anyhow::Result<Vec<u8>> {
         let (method, target) = (self.method(), self.target(mount)?);
         for (flag, text) in [("--method", method), ("--path", target)] {
@@ -50,17 +50,17 @@ impl CallRequest {
         let body = self.body()?;
         let mut head = format!("{method} {target} HTTP/1.1\r\n");
         let mut add = |name: &str, value: &str| head += &format!("{name}: {value}\r\n");
-        let typed = |name: &str| self.field.iter().any(|(typed, _)| typed.eq_ignore_ascii_case(name));
-        if !typed("host") {
+        let is_given = |name: &str| self.field.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+        if !is_given("host") {
             add("Host", &host.to_string());
         }
-        if !typed("connection") {
+        if !is_given("connection") {
             add("Connection", "close");
         }
         self.field.iter().for_each(|(name, value)| add(name, value));
         if let Some(body) = &body
-            && !typed("content-length")
-            && !typed("transfer-encoding")
+            && !is_given("content-length")
+            && !is_given("transfer-encoding")
         {
             add("Content-Length", &body.len().to_string());
         }
@@ -98,6 +98,6 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 fn field(text: &str) -> Result<(String, String), String> {
     let expected = "expected `Name: value`, without control characters";
     let (name, value) = text.split_once(':').ok_or(expected)?;
-    let wrong = name.is_empty() || text.contains(|c: char| c.is_control() && c != '\t');
-    if wrong { Err(expected.to_owned()) } else { Ok((name.to_owned(), value.trim().to_owned())) }
+    let is_invalid = name.is_empty() || text.contains(|c: char| c.is_control() && c != '\t');
+    if is_invalid { Err(expected.to_owned()) } else { Ok((name.to_owned(), value.trim().to_owned())) }
 }

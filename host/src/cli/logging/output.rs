@@ -1,7 +1,7 @@
-//! Between the log and stderr: a bounded queue, and the thread behind it.
+//! The bounded queue between the log and stderr, and the thread that empties it.
 //!
-//! Owns which lines may take all of the queue: what handlers print may take half of it, so that a route that floods the
-//! log does not keep out what the host has to say.
+//! Output of handlers may fill only half of the queue, so that a route that floods the log does not displace messages
+//! of the host.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -13,69 +13,69 @@ use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What may wait for whoever reads the log.
+/// Capacity of the queue.
 const CAPACITY: Capacity = Capacity { records: 16_384, bytes: 4 * 1024 * 1024 };
 
-/// Where what handlers print comes from.
+/// The log target of handlers' output.
 const GUEST: &str = "guest";
 
-/// How long a thread that panics waits for its line to be written, as the process may end with it.
+/// How long a panicking thread waits for its message to be written, because the process may end with it.
 const PANIC_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 thread_local! {
-    /// What the thread that writes the log has to say itself, which does not queue.
+    /// The messages of the thread that writes the log. They bypass the queue.
     static OWN_LINES: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Where the log goes. A clone goes there too.
+/// The output of the log. Clones share one queue.
 #[derive(Debug, Clone)]
 pub(super) struct LogOutput(LineQueue<String>);
 
-/// Takes one event.
+/// Writes one event to the queue.
 #[derive(Debug)]
 pub(super) struct EventWriter<'w> {
     queue: &'w LineQueue<String>,
-    /// Of so many parts of the queue it may take one.
+    /// It may fill one part in this many of the queue.
     parts: usize,
 }
 
 impl LogOutput {
     pub(super) fn start() -> io::Result<(Self, LineWriter<String>)> {
-        let (queue, writer) = LineQueue::start("log", Destination::Stderr, CAPACITY, tell)?;
+        let (queue, writer) = LineQueue::start("log", Destination::Stderr, CAPACITY, report_trouble)?;
         Ok((Self(queue), writer))
     }
 
-    /// Has panics be lines of the log. What the standard library does waits for whoever reads stderr.
-    pub(super) fn tell_panics(&self) {
+    /// Logs panics. The standard library's hook would block on a slow reader of stderr.
+    pub(super) fn log_panics(&self) {
         let queue = self.0.clone();
         std::panic::set_hook(Box::new(move |panic| {
-            tell_panic(panic);
+            log_panic(panic);
             queue.flush(PANIC_FLUSH_TIMEOUT);
         }));
     }
 }
 
-fn tell_panic(panic: &PanicHookInfo<'_>) {
+fn log_panic(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let (name, message) = (thread.name().unwrap_or("without a name"), panic.payload_as_str().unwrap_or("no message"));
-    let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+    let location = panic.location().map_or_else(String::new, |location| format!(" at {location}"));
     let backtrace = Backtrace::capture();
     let message = match backtrace.status() {
         BacktraceStatus::Captured => format!("{message}\n{backtrace}"),
         _ => message.to_owned(),
     };
-    tracing::error!(target: "log", thread = name, "a thread of the host has panicked{place}: {message}");
+    tracing::error!(target: "log", thread = name, "a thread of the host has panicked{location}: {message}");
 }
 
-/// What becomes of the log is a line of it.
-fn tell(trouble: Trouble<'_>) -> Option<String> {
+/// Reports a problem of the log as a line of the log.
+fn report_trouble(trouble: Trouble<'_>) -> Option<String> {
     match trouble {
         Trouble::Dropped(lines) => {
             OWN_LINES.set(Some(String::new()));
             tracing::warn!(target: "log", lines, "lines of the log were dropped: they could not be written fast enough");
             OWN_LINES.take()
         }
-        // There is nowhere else to say it.
+        // There is nowhere to report it.
         Trouble::Failing(_) | Trouble::NotReopened(..) => None,
     }
 }
@@ -92,7 +92,7 @@ impl<'w> MakeWriter<'w> for LogOutput {
     }
 }
 
-/// The subscriber writes each event whole.
+/// The subscriber writes each event in one call.
 impl io::Write for EventWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
@@ -132,7 +132,7 @@ mod tests {
         let logged = Logged::default();
         let writer = logged.clone();
         let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        std::panic::set_hook(Box::new(tell_panic));
+        std::panic::set_hook(Box::new(log_panic));
         let ended =
             tracing::subscriber::with_default(log, || std::panic::catch_unwind(|| panic!("it is {}", "broken")));
         drop(std::panic::take_hook());

@@ -1,4 +1,5 @@
-//! A line of the log as people read it: what it belongs to before what it says, which may have several lines.
+//! The text format of the log: a line begins with level, target and fields. The message comes last, because it may have
+//! several lines.
 
 use std::fmt::{self, Debug, Write};
 
@@ -10,22 +11,22 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Where changes of routes come from: their lines say all that their fields do.
+/// The log target of route changes. Their messages contain everything that their fields do.
 const ROUTES: &str = "routes";
 
-/// Writes events as text.
+/// Formats events as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Text {
-    /// Each with its time.
+    /// With the time.
     Timed,
-    /// Without.
+    /// Without the time.
     Untimed,
 }
 
-/// The fields of an event.
+/// The parts of an event.
 #[derive(Default)]
 struct EventParts {
-    /// Where it comes from, where a library says so by the means of the crate `log`.
+    /// The target, if the event comes from the `log` crate.
     target: Option<String>,
     fields: String,
     message: String,
@@ -67,16 +68,16 @@ fn colour(level: Level) -> &'static str {
 
 impl Visit for EventParts {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let mut shown = String::new();
-        // A text grows as it has to.
-        let _ = write!(shown, "{value:?}");
-        // Whatever the system or a library says: nothing drives the terminal.
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{value:?}");
+        // Escape codes in messages of the system or of a library must not reach the terminal.
         let is_line = |char: &char| is_plain(*char) || matches!(char, '\n' | '\t');
         match field.name() {
-            "message" => self.message.extend(shown.chars().filter(is_line)),
-            "log.target" => self.target = Some(shown.trim_matches('"').to_owned()),
+            "message" => self.message.extend(text.chars().filter(is_line)),
+            "log.target" => self.target = Some(text.trim_matches('"').to_owned()),
             name if name.starts_with("log.") => {}
-            name => self.fields.extend(format!(" {name}={shown}").chars().filter(|char| is_plain(*char))),
+            name => self.fields.extend(format!(" {name}={text}").chars().filter(|char| is_plain(*char))),
         }
     }
 }

@@ -1,37 +1,36 @@
-//! What a project is made of whose one command is a script: all languages but Rust. Owns which files those are; must
-//! not know where they go.
+//! The files of projects that are built by a script: all languages but Rust.
 
 use super::Style;
 
 include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 
-/// What such a project has beside what all of them have.
+/// The files of one language, in addition to those that all languages have.
 pub(super) struct Script {
-    /// The handler's file.
-    pub(super) place: &'static str,
+    /// The path of the handler's source.
+    pub(super) path: &'static str,
     pub(super) text: &'static str,
     pub(super) build: &'static str,
     pub(super) ignore: &'static str,
-    /// Files that no other language has, and their places.
+    /// More files and their paths.
     pub(super) others: &'static [(&'static str, &'static str)],
-    /// Where the language has its bindings generated beforehand, what they are: each file and its place.
+    /// Pregenerated bindings and their paths, if the language needs any.
     pub(super) bindings: &'static [(&'static str, &'static [u8])],
-    /// What has to be there before, in words.
+    /// What must be installed first, as text.
     pub(super) needs: &'static str,
 }
 
-/// Makes a component of a core module.
+/// A script that turns a core module into a component.
 pub(super) const COMPONENTIZE: &str = include_str!("../../../../examples/componentize");
 
-/// What the tools of an interpreted language leave.
+/// Ignores what the tools of interpreted languages leave behind.
 const IGNORE: &str = include_str!("../../../templates/script/ignore");
 
-/// What makes the component comes with Rust's compiler.
+/// `componentize` is installed with Python and built with Rust.
 const NEEDS_PYTHON_AND_RUST: &str = "with Python 3.10 or newer, its venv, and Rust";
 
 pub(super) fn python(style: Style) -> Script {
     Script {
-        place: "app.py",
+        path: "app.py",
         text: match style {
             Style::Yield => include_str!("../../../templates/python/yield.py"),
             Style::Write => include_str!("../../../templates/python/write.py"),
@@ -50,7 +49,7 @@ pub(super) fn python(style: Style) -> Script {
 
 pub(super) fn javascript(style: Style) -> Script {
     Script {
-        place: "app.js",
+        path: "app.js",
         text: match style {
             Style::Yield => include_str!("../../../templates/javascript/yield.js"),
             Style::Write => include_str!("../../../templates/javascript/write.js"),
@@ -71,7 +70,7 @@ pub(super) fn javascript(style: Style) -> Script {
 
 pub(super) fn c(style: Style) -> Script {
     Script {
-        place: "app.c",
+        path: "app.c",
         text: match style {
             Style::Yield => include_str!("../../../templates/c/yield.c"),
             Style::Write => include_str!("../../../templates/c/write.c"),
@@ -85,10 +84,11 @@ pub(super) fn c(style: Style) -> Script {
     }
 }
 
-/// Two modules beside the bindings' own: `go.work` joins them, and the bindings find the handler by its module's name.
+/// The project has two modules beside that of the bindings. `go.work` joins them, and the bindings import the handler
+/// by its module's name.
 pub(super) fn go(style: Style) -> Script {
     Script {
-        place: "app.go",
+        path: "app.go",
         text: match style {
             Style::Yield => include_str!("../../../templates/go/yield.go"),
             Style::Write => include_str!("../../../templates/go/write.go"),
