@@ -1,13 +1,13 @@
-//! The charts as one SVG: bars that can be read on a light page and on a dark one.
+//! Draws the charts as one SVG that is readable in light and dark mode.
 
 use std::fmt::Write as _;
 
 use crate::report::Chart;
 
 const WIDTH: f64 = 820.0;
-/// Where bars begin: names are to the left.
+/// The x position where bars begin; names are to the left.
 const BARS_AT: f64 = 330.0;
-/// The longest bar; its number is to the right.
+/// The length of the longest bar; its number is to the right.
 const LONGEST: f64 = 350.0;
 const BAR: f64 = 18.0;
 const BAR_STEP: f64 = 26.0;
@@ -19,7 +19,7 @@ const STYLE: &str = "text{font:13px system-ui,-apple-system,'Segoe UI',sans-seri
     text.ours{font-weight:600}\
     @media(prefers-color-scheme:dark){text{fill:#e6edf3}.ours{fill:#ff8c42}.theirs{fill:#6e7681}}";
 
-/// Draws the charts below each other. In each, the first bar is Vibrato's.
+/// Draws the charts one below the other. In each, the first bar is Vibrato's.
 pub fn draw(charts: &[Chart]) -> String {
     let (mut shapes, mut y) = (String::new(), 0.0);
     for chart in charts {
@@ -45,10 +45,10 @@ pub fn draw(charts: &[Chart]) -> String {
     )
 }
 
-/// An element with text in it. Backticks are left out: there is no code in a chart.
+/// An element with a text. Backticks are removed, because a chart shows no code.
 fn element(shapes: &mut String, start: &str, text: &str) {
     let name = start.split(' ').next().unwrap_or_default();
-    // A `String` takes whatever is written to it.
+    // Writing to a `String` cannot fail.
     let _ = writeln!(shapes, "<{start}>{}</{name}>", escaped(&text.replace('`', "")));
 }
 

@@ -1,5 +1,5 @@
-//! Clients for what wrk cannot ask: one whole answer, a stream that is only counted, a steady rate, connections that
-//! rest, and those that others suffer from.
+//! Clients for what wrk cannot do: read one whole response, count a stream, keep a steady rate, hold idle connections,
+//! and load the server on other routes.
 
 mod crowd;
 mod stamped;
@@ -18,12 +18,12 @@ pub use stamped::{Chunk, Stamped, stamped};
 const TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER_BYTES: usize = 1024 * 1024;
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
-/// No body that is asked for on a connection that stays open has it anywhere else.
+/// The end of a chunked body. No body that is requested on a persistent connection contains it elsewhere.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-/// The window of a client that reads nothing: what is sent to it stays with the server.
+/// The receive window of a client that reads nothing, in bytes, so that the server has to hold its response.
 const SMALL_WINDOW: usize = 4096;
 
-/// The body of a short response with status 200.
+/// Fetches the body of a short response with status 200.
 pub fn fetch(server: SocketAddr, target: &str) -> io::Result<Vec<u8>> {
     let mut socket = connect(server)?;
     ask(&mut socket, target, "close")?;
@@ -41,13 +41,13 @@ pub fn fetch(server: SocketAddr, target: &str) -> io::Result<Vec<u8>> {
 /// What a client does with the bytes of a long response.
 #[derive(Clone, Copy)]
 pub enum Reads {
-    /// It has them copied to a buffer of its own, as clients do.
+    /// It copies them to a buffer, as clients do.
     ToBuffer,
-    /// It has the system drop them, without a copy: no client is faster.
+    /// The kernel discards them without a copy: no client is faster.
     Nowhere,
 }
 
-/// How long a response with a body of at least so many bytes takes.
+/// How long a response with a body of at least `body_bytes` takes.
 pub fn stream(server: SocketAddr, target: &str, body_bytes: u64, reads: Reads) -> io::Result<Duration> {
     let flags = match reads {
         Reads::ToBuffer => RecvFlags::empty(),
@@ -74,8 +74,8 @@ pub fn stream(server: SocketAddr, target: &str, body_bytes: u64, reads: Reads) -
     }
 }
 
-/// Asks at a steady rate on so many connections, whether answers come or not. How long each took from the moment it
-/// was due, shortest first.
+/// Sends requests at a steady rate on a number of connections, whether or not responses arrive. Returns the latencies
+/// since each request was due, sorted.
 pub fn steadily(
     server: SocketAddr,
     target: &str,
@@ -108,7 +108,7 @@ pub fn steadily(
     Ok(latencies)
 }
 
-/// Connections that have had one answer and wait for nothing.
+/// Idle connections that have received one response.
 pub fn idle(server: SocketAddr, target: &str, connections: u32) -> io::Result<Vec<TcpStream>> {
     let open = |_| {
         let mut socket = connect(server)?;
@@ -118,7 +118,7 @@ pub fn idle(server: SocketAddr, target: &str, connections: u32) -> io::Result<Ve
     (0..connections).map(open).collect()
 }
 
-/// Connections whose response has begun with a chunk that ends so, and stays open.
+/// Parked responses whose first chunk ends with `chunk`.
 pub fn left_open(server: SocketAddr, target: &str, chunk: &str, connections: u32) -> io::Result<Vec<TcpStream>> {
     let open = |_| {
         let mut socket = connect(server)?;
@@ -129,8 +129,8 @@ pub fn left_open(server: SocketAddr, target: &str, chunk: &str, connections: u32
     (0..connections).map(open).collect()
 }
 
-/// How long it takes until a chunk that `target` publishes has reached the last of `listeners`, as they are to find it
-/// in the chunked coding.
+/// How long it takes until a chunk that `target` publishes has reached all `listeners`; `coded` is the chunk in the
+/// chunked coding.
 pub fn publish(server: SocketAddr, target: &str, listeners: &mut [TcpStream], coded: &[u8]) -> io::Result<Duration> {
     let mut socket = connect(server)?;
     let mut received = vec![0; coded.len()];
@@ -145,7 +145,7 @@ pub fn publish(server: SocketAddr, target: &str, listeners: &mut [TcpStream], co
     Ok(start.elapsed())
 }
 
-/// Connections that have asked and read nothing of what comes.
+/// Connections that have sent a request and read nothing.
 pub fn unread(server: SocketAddr, target: &str, connections: u32) -> io::Result<Vec<TcpStream>> {
     let open = |_| {
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
@@ -169,13 +169,13 @@ fn ask(socket: &mut TcpStream, target: &str, connection: &str) -> io::Result<()>
     socket.write_all(format!("GET {target} HTTP/1.1\r\nHost: bench\r\nConnection: {connection}\r\n\r\n").as_bytes())
 }
 
-/// Asks on a connection that stays open, for a short response in the chunked coding.
+/// Sends a request on a persistent connection and reads a short chunked response.
 fn exchange(socket: &mut TcpStream, target: &str) -> io::Result<()> {
     ask(socket, target, "keep-alive")?;
     read_until(socket, LAST_CHUNK)
 }
 
-/// Reads a short response with status 200 up to an end.
+/// Reads a short response with status 200 up to `end`.
 fn read_until(socket: &mut TcpStream, end: &[u8]) -> io::Result<()> {
     let (mut buffer, mut filled) = ([0; 4096], 0);
     while !buffer[..filled].ends_with(end) {
@@ -195,7 +195,7 @@ fn not_ok() -> io::Error {
     io::Error::other("the server gave no whole response with status 200")
 }
 
-/// The bytes of a whole body in the chunked coding.
+/// Decodes a whole body in the chunked coding.
 fn unchunked(mut rest: &[u8]) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(line) = rest.windows(2).position(|end| end == b"\r\n") {

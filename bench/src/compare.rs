@@ -1,27 +1,27 @@
-//! Contenders in turn: the same question to each, run after run, and the median of what each one did.
+//! Runs the contenders in turn: the same measurement of each, several times, and the median of each.
 
 use anyhow::{Context as _, ensure};
 
 use crate::client;
 use crate::server::Server;
 
-/// How many connections are many.
+/// The number of connections in the rows for many connections.
 pub const MANY: u32 = 64;
 
-/// A server that is measured beside others, or why it is not.
+/// A server to measure, or why it cannot be measured.
 pub struct Contender {
-    /// What the table calls it.
+    /// Its name in the table.
     pub name: String,
-    /// What it is asked for.
+    /// The target to request.
     pub target: String,
-    /// On how many connections it is asked, where that is not one response by itself.
+    /// The number of connections, unless one response is measured.
     pub connections: u32,
     server: anyhow::Result<Server>,
 }
 
-/// What a contender did: the median of its runs, or why there is none.
+/// The result of a contender: the median of its runs, or why there is none.
 pub struct Series {
-    /// What the table calls the contender.
+    /// The contender's name in the table.
     pub name: String,
     /// The median, or a sentence that says why there is none.
     pub result: Result<f64, String>,
@@ -35,7 +35,7 @@ impl Series {
 }
 
 impl Contender {
-    /// A contender that answers `target` with 200 and `body`; one that answers otherwise is not measured.
+    /// A contender that must answer `target` with 200 and `body` to be measured.
     pub fn new(name: &str, server: anyhow::Result<Server>, target: &str, body: &[u8]) -> Self {
         let server = server.and_then(|server| {
             let answer = client::fetch(server.address, target).context("it was asked once")?;
@@ -50,13 +50,13 @@ impl Contender {
         Self { name: name.to_owned(), target: target.to_owned(), connections: MANY, server }
     }
 
-    /// Asked on so many connections.
+    /// Uses this many connections.
     pub fn on(self, connections: u32) -> Self {
         Self { connections, ..self }
     }
 }
 
-/// Measures each contender in turn, `runs` times. One that fails is not asked again, and the others go on.
+/// Measures each contender in turn, `runs` times. One that fails is not measured again; the others continue.
 pub fn alternate(
     contenders: Vec<Contender>,
     runs: u32,
@@ -80,10 +80,10 @@ pub fn alternate(
     series.collect()
 }
 
-/// The middle one; of an even number, the lower of the two.
+/// The median; of an even number of results, the lower of the two middle ones.
 ///
 /// # Panics
-/// Where there is none.
+/// If there are no results.
 pub fn median(results: &mut [f64]) -> f64 {
     results.sort_by(f64::total_cmp);
     results[(results.len() - 1) / 2]

@@ -1,4 +1,4 @@
-//! The machine: what it is called, what runs on it, and which core does what.
+//! The machine: its description, its load, and the assignment of cores.
 
 use std::fs;
 use std::process::Command;
@@ -8,32 +8,32 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use crate::peers;
 use crate::setup::Setup;
 
-/// Which cores what serves, and what asks, run on.
+/// The cores of server and client.
 pub enum Cores {
-    /// A core each.
+    /// Each has a core of its own.
     Apart {
-        /// What serves.
+        /// The core of the server.
         server: usize,
-        /// The calling thread, and what it starts to ask with.
+        /// The core of this thread, and of the client threads that it starts.
         client: usize,
-        /// All that there are.
+        /// All cores of the machine.
         all: Box<CpuSet>,
     },
-    /// There is one core, or this process may not choose.
+    /// The machine has one core, or this process may not choose.
     Shared,
 }
 
-/// Where a process is to run.
+/// Where a process runs.
 #[derive(Clone, Copy)]
 pub enum Place {
-    /// On the core of what serves.
+    /// On the server's core.
     ServerCore,
     /// On every core.
     AllCores,
 }
 
 impl Cores {
-    /// Keeps the calling thread on the client's core from now on, where there are two.
+    /// Pins this thread to the client's core, if there are two cores.
     pub fn part() -> Self {
         let Ok(all) = sched_getaffinity(None) else { return Self::Shared };
         let mut each = (0..CpuSet::MAX_CPU).filter(|&core| all.is_set(core));
@@ -44,10 +44,10 @@ impl Cores {
         }
     }
 
-    /// Runs `start` so that the processes it starts are at `place`: they inherit it from the calling thread.
+    /// Runs `start` so that the processes it starts run at `place`: they inherit the affinity of this thread.
     pub fn at<T>(&self, place: Place, start: impl FnOnce() -> T) -> T {
         let Self::Apart { server, client, all } = self else { return start() };
-        // What was allowed at first still is.
+        // This cannot fail: it was allowed before.
         let _ = match place {
             Place::ServerCore => sched_setaffinity(None, &only(*server)),
             Place::AllCores => sched_setaffinity(None, all),
@@ -64,9 +64,9 @@ fn only(core: usize) -> CpuSet {
     set
 }
 
-/// What the numbers were measured on, as a paragraph of Markdown.
+/// Describes the machine and the setup, as a paragraph of Markdown.
 ///
-/// `others` is the part of the cores that other processes had meanwhile.
+/// `others` is the fraction of the cores that other processes used meanwhile.
 pub fn describe(setup: &Setup, others: f64) -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -89,25 +89,25 @@ pub fn describe(setup: &Setup, others: f64) -> String {
     )
 }
 
-/// What the processors have done so far, in ticks of the kernel's clock.
+/// Processor time used so far, in ticks of the kernel's clock.
 #[derive(Clone, Copy)]
 pub struct Ticks {
-    /// Everything, rest included.
+    /// All time, including idle time.
     all: u64,
-    /// For processes of this machine, and what the hypervisor took for others.
+    /// Time used by processes, or taken by the hypervisor.
     taken: u64,
-    /// For this process, and for those that it has started and that have ended.
+    /// Time used by this process and its children that have ended.
     own: u64,
 }
 
 impl Ticks {
-    /// Until now; nothing where the kernel does not say.
+    /// Reads the times. All are 0 if the kernel does not provide them.
     pub fn now() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         Self::parse(&read("/proc/stat"), &read("/proc/self/stat"))
     }
 
-    /// Which part of the processors others have had since then, from 0 to 1.
+    /// The fraction of the processors that others have used since `before`, from 0 to 1.
     pub fn others_since(self, before: Self) -> f64 {
         let [all, taken, own] = [self.all - before.all, self.taken - before.taken, self.own - before.own];
         taken.saturating_sub(own) as f64 / all.max(1) as f64
@@ -115,23 +115,23 @@ impl Ticks {
 
     fn parse(machine: &str, process: &str) -> Self {
         let nothing = Self { all: 0, taken: 0, own: 0 };
-        // What follows steal is in `user` and `nice` already.
+        // The columns after `steal` are included in `user` and `nice`.
         let spent = machine.lines().next().unwrap_or_default();
         let [user, nice, system, idle, iowait, irq, softirq, steal] = numbers(spent, 1)[..] else { return nothing };
-        // The name of a process can have spaces in it, and is in parentheses. Eleven words after it
-        // come its own time and that of its children, each in user mode and in the kernel.
+        // The process name is in parentheses and may contain spaces. Eleven words after it follow the times of the
+        // process and of its children, each in user mode and in the kernel.
         let own = process.rsplit(')').next().unwrap_or_default();
         let taken = user + nice + system + steal;
         Self { all: taken + idle + iowait + irq + softirq, taken, own: numbers(own, 11).iter().take(4).sum() }
     }
 }
 
-/// Up to eight whole numbers of a line, after so many words.
+/// Up to eight numbers of a line, after `after` words.
 fn numbers(line: &str, after: usize) -> Vec<u64> {
     line.split_ascii_whitespace().skip(after).take(8).map_while(|word| word.parse().ok()).collect()
 }
 
-/// The first line that a program prints, wherever it prints it.
+/// The first line that a program prints, on stdout or stderr.
 pub fn first_line(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
     let text = [output.stdout, output.stderr].concat();
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn what_others_had_is_what_was_taken_and_not_by_what_this_process_started() {
         let [before, after] = [BEFORE, AFTER].map(|(machine, process)| Ticks::parse(machine, process));
-        // Of 200 ticks 100 were taken, 60 of them by this process and its children.
+        // Of 200 ticks, 100 were used, 60 of them by this process and its children.
         assert_eq!(after.others_since(before), 0.2);
     }
 

@@ -1,9 +1,8 @@
-//! `make bench`: Vibrato's host beside its peers, in one run on one machine.
+//! `make bench`: compares Vibrato's host with its peers, in one run on one machine.
 //!
-//! What serves has a core of its own, and so has what asks. Every number that is compared is a median of runs that
-//! alternate between the contenders, so that what else the machine does meets all of them. The ratios are the result:
-//! machines differ, and so do the numbers. Linux only: memory and cores are read from `/proc`, and what is sent from
-//! tracefs, which takes root.
+//! Server and client have a core each. Each number is a median of runs that alternate between the contenders, so that
+//! other load affects all of them. The ratios are the result, because machines differ. Linux only: memory and cores are
+//! read from `/proc`, and sends from tracefs, which requires root.
 
 mod chart;
 mod client;
@@ -32,40 +31,40 @@ use crate::report::Report;
 use crate::sections::Section;
 use crate::setup::Setup;
 
-/// Which part of the cores other processes may have had in a run whose results are worth keeping.
+/// Results are kept only if other processes used less than this fraction of the cores.
 const QUIET: f64 = 0.1;
 
-/// Measures Vibrato's host beside its peers.
+/// Compares Vibrato's host with its peers.
 #[derive(Parser)]
 pub struct Arguments {
-    /// What to measure, by commas [default: everything]; a part is printed, and nothing is written
+    /// What to measure, separated by commas [default: everything]; a part is printed and not written
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
-    /// Only run the host through what hosts do most, as `make dist` has it for a build that notes what it runs
+    /// Only run a typical load, to record a profile for `make dist`
     #[arg(long)]
     train: bool,
-    /// Alternating runs of each contender; their median counts
+    /// Alternating runs of each contender; the median counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Seconds that each run under load takes
+    /// Seconds of each run under load
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// Seconds at a steady rate that the memory of the host must not grow over
+    /// Seconds at a steady rate during which the host's memory must not grow
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     steady_seconds: u64,
     /// The host to measure
     #[arg(long, default_value = "target/dist/host")]
     host: PathBuf,
-    /// Where the components of the examples and of the guests `spin`, `script`, `stamps` and `ws_echo` were built
+    /// The directory of the built components: the examples, and the guests `spin`, `script`, `stamps` and `ws_echo`
     #[arg(long, default_value = "target/handlers/wasm32-wasip2/handler")]
     handlers: PathBuf,
-    /// The target directory that the peers in Rust were built in
+    /// The target directory of the peers in Rust
     #[arg(long, default_value = "target/bench")]
     built: PathBuf,
-    /// The folder of this crate: settings of peers are read from it, results are written to it
+    /// The directory of this crate: peers' settings are read from it, and results are written to it
     #[arg(long, default_value = "bench")]
     bench: PathBuf,
-    /// The file that shows the table
+    /// The file that contains the table
     #[arg(long, default_value = "README.md")]
     readme: PathBuf,
 }
@@ -103,7 +102,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     write(arguments, &report, &machine)
 }
 
-/// Writes the results of a whole run: the table with its machine, the chart, and into the README the summary and the chart.
+/// Writes the results of a complete run: the table with its machine, the chart, and the summary and the chart in the
+/// README.
 fn write(arguments: &Arguments, report: &Report, machine: &str) -> anyhow::Result<()> {
     let results = arguments.bench.join("results");
     fs::create_dir_all(&results).with_context(|| format!("cannot make {}", results.display()))?;

@@ -1,7 +1,6 @@
-//! The peers: how each is started with one core to itself, and which version it is.
+//! The peers: how each is started on one core, and its version.
 //!
-//! It must not know what is asked of them, but for where `bench/peers` answers it: `/hello` everywhere, a stream of
-//! [`STREAM_BYTES`] from those that have one.
+//! Every peer answers `/hello`; some also serve a stream of [`STREAM_BYTES`].
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,37 +12,37 @@ use crate::machine::{Place, first_line};
 use crate::server::{self, Listening, Server};
 use crate::setup::{self, Setup};
 
-/// The bytes of the long response.
+/// Length of the long response, in bytes.
 pub const STREAM_BYTES: u64 = 256 * 1024 * 1024;
-/// Where nginx serves the long response from.
+/// The target of nginx's long response.
 pub const NGINX_STREAM: &str = "/stream.bin";
 
 const LOCK: &str = include_str!("../Cargo.lock");
 const MAKE: &str = "`make peers` installs it";
 
-/// What Vibrato is measured beside.
+/// A server that Vibrato is compared with.
 #[derive(Clone, Copy)]
 pub enum Peer {
-    /// A loop that parses a head and writes fixed bytes.
+    /// A loop that parses a head and writes constant bytes.
     Bare,
-    /// hyper by itself.
+    /// hyper without a framework.
     Hyper,
-    /// nginx with one worker, which answers from its settings.
+    /// nginx with one worker, answering from its configuration.
     Nginx,
-    /// The same, for the file that it sends.
+    /// The same, sending a file.
     NginxSendfile,
     /// Tremolo on uvloop.
     Tremolo,
-    /// `wasmtime serve` with a component for wasi:http 0.2: an instance for each request.
+    /// `wasmtime serve` with a component for wasi:http 0.2 and an instance for each request.
     Wasmtime,
-    /// The same, with each instance serving 1,000 requests.
+    /// The same, with 1,000 requests per instance.
     WasmtimeReused,
-    /// `wasmtime serve` with a component for wasi:http 0.3, and the reuse that is its default.
+    /// `wasmtime serve` with a component for wasi:http 0.3 and its default reuse.
     WasmtimeP3,
 }
 
 impl Peer {
-    /// What the table calls it.
+    /// Its name in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bare => "a bare loop",
@@ -71,7 +70,7 @@ impl Peer {
     }
 }
 
-/// A line for each program that takes part, in the words of each.
+/// The version of each program, as it prints it.
 pub fn versions(setup: &Setup) -> Vec<String> {
     let tremolo = "from importlib.metadata import version as v; import sys; \
         print(f'Tremolo {v(\"tremolo\")}, uvloop {v(\"uvloop\")}, Python', sys.version.split()[0])";
@@ -88,7 +87,7 @@ pub fn versions(setup: &Setup) -> Vec<String> {
     programs.chain(crates.map(|name| format!("{name} {}", locked(LOCK, name).unwrap_or("of no version")))).collect()
 }
 
-/// wrk says more on the line of its version.
+/// wrk prints more on the line of its version.
 fn until_copyright(line: String) -> String {
     line.split(" [").next().unwrap_or_default().to_owned()
 }
@@ -99,7 +98,7 @@ fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
     Some(rest.split_once('"')?.0)
 }
 
-/// Why a peer is not measured, for the table: what is missing, and how to install it.
+/// Fails, with the way to install the program, if it does not exist.
 fn installed(program: &Path, how: &str) -> anyhow::Result<()> {
     ensure!(program.exists(), "not installed: {how}");
     Ok(())
@@ -140,7 +139,7 @@ fn nginx(setup: &Setup) -> anyhow::Result<Server> {
     let settings = fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
     let root = folder.display().to_string();
     fs::write(folder.join("nginx.conf"), settings.replace("LISTEN", &address.to_string()).replace("ROOT", &root))?;
-    // A hole of that size: what it holds comes from the page cache either way.
+    // A sparse file of that size: it is sent from the page cache like any other.
     File::create(folder.join(NGINX_STREAM.trim_start_matches('/')))?.set_len(STREAM_BYTES)?;
     let mut command = Command::new(program);
     command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(folder);
@@ -159,7 +158,7 @@ fn python(setup: &Setup) -> PathBuf {
     setup.installed.join("tremolo/bin/python")
 }
 
-/// Debian puts it where only root looks.
+/// Debian installs it where only root looks.
 fn nginx_program() -> &'static Path {
     let sbin = Path::new("/usr/sbin/nginx");
     if sbin.exists() { sbin } else { Path::new("nginx") }

@@ -1,11 +1,11 @@
-//! The part of a Markdown file that the bench writes: what is between two markers.
+//! The part of a Markdown file that the bench writes, between two markers.
 
 use anyhow::Context as _;
 
 const BEGIN: &str = "<!-- bench -->";
 const END: &str = "<!-- /bench -->";
 
-/// The text with `results` between its markers, in place of what was there.
+/// Replaces the text between the markers by `results`.
 pub fn with_results(text: &str, results: &str) -> anyhow::Result<String> {
     let (before, rest) = text.split_once(BEGIN).with_context(|| format!("there is no line {BEGIN}"))?;
     let (_, after) = rest.split_once(END).with_context(|| format!("there is no line {END} after {BEGIN}"))?;

@@ -1,12 +1,10 @@
-//! What was found, as rows beside what is demanded, and as charts: the table in Markdown.
-//!
-//! It must not know what is measured.
+//! Collects results, as rows with their demands and as charts, and writes the table in Markdown.
 
 use std::fmt::Write as _;
 
 use crate::compare::Series;
 
-/// The rows that the README shows: what was measured, and beside whom (nobody for an amount by itself).
+/// The rows in the README: what was measured, and the peer (empty for an amount).
 const SUMMARY: [(&str, &str); 6] = [
     ("hello, fresh instance, 64 connections", "`wasmtime serve`"),
     ("hello, fresh instance, 64 connections", "nginx `return 200`"),
@@ -19,48 +17,48 @@ const SUMMARY: [(&str, &str); 6] = [
 const KIB: f64 = 1024.0;
 const MIB: f64 = 1024.0 * KIB;
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Clone, Copy)]
 pub enum Unit {
-    /// Responses a second.
+    /// Responses per second.
     RequestsASecond,
-    /// Writes of a handler a second.
+    /// Writes of a handler per second.
     WritesASecond,
-    /// Bytes a second.
+    /// Bytes per second.
     BytesASecond,
     /// Bytes.
     Bytes,
     /// Seconds.
     Seconds,
-    /// A part of all.
+    /// A fraction of 1.
     Share,
 }
 
-/// What is asked of a ratio, or of a number by itself.
+/// A demand on a ratio or an amount.
 #[derive(Clone, Copy)]
 pub enum Demand {
-    /// This much or more.
+    /// At least this much.
     AtLeast(f64),
-    /// This much or less.
+    /// At most this much.
     AtMost(f64),
-    /// It is shown, and nothing is asked of it.
+    /// No demand.
     Nothing,
 }
 
-/// Everything that was found.
+/// All results.
 #[derive(Default)]
 pub struct Report {
     rows: Vec<Row>,
     charts: Vec<Chart>,
 }
 
-/// What contenders did, side by side.
+/// The results of several contenders, to draw side by side.
 pub struct Chart {
-    /// What they did.
+    /// What was measured.
     pub title: String,
-    /// What the numbers count.
+    /// The unit of the numbers.
     pub unit: Unit,
-    /// The contenders that could be measured; the first one is Vibrato.
+    /// The contenders that could be measured. The first is Vibrato.
     pub bars: Vec<(String, f64)>,
 }
 
@@ -75,7 +73,7 @@ struct Row {
 }
 
 impl Unit {
-    /// A number with what it counts, in three digits or so.
+    /// Formats a number with its unit, in about three digits.
     pub fn show(self, value: f64) -> String {
         match self {
             Self::RequestsASecond => format!("{} req/s", grouped(value)),
@@ -109,7 +107,7 @@ impl Demand {
 }
 
 impl Report {
-    /// A row for each contender beside the first one, with what is demanded of that ratio; one that could not be
+    /// Adds a row for each peer: its ratio to the first contender, and the demand on it. A contender that could not be
     /// measured says why.
     pub fn compare(&mut self, what: &str, unit: Unit, series: &[Series], demands: &[Demand]) {
         let Some((ours, others)) = series.split_first() else { return };
@@ -118,7 +116,7 @@ impl Report {
         }
     }
 
-    /// A number by itself, with what is demanded of it.
+    /// Adds an amount and the demand on it.
     pub fn amount(&mut self, what: &str, unit: Unit, value: f64, demand: Demand) {
         let ratio = match demand {
             Demand::AtLeast(bound) | Demand::AtMost(bound) => show_ratio(value / bound),
@@ -135,7 +133,7 @@ impl Report {
         });
     }
 
-    /// What could not be measured, and why.
+    /// Adds what could not be measured, and why.
     pub fn failed(&mut self, what: &str, reason: &anyhow::Error) {
         self.rows.push(Row {
             what: what.to_owned(),
@@ -148,24 +146,24 @@ impl Report {
         });
     }
 
-    /// A chart of those contenders that could be measured.
+    /// Adds a chart of the contenders that could be measured.
     pub fn chart(&mut self, title: &str, unit: Unit, series: &[Series]) {
         let bars = series.iter().filter_map(|one| Some((one.name.clone(), *one.result.as_ref().ok()?)));
         self.charts.push(Chart { title: title.to_owned(), unit, bars: bars.collect() });
     }
 
-    /// The charts, in the order that they came in.
+    /// The charts, in the order in which they were added.
     pub fn charts(&self) -> &[Chart] {
         &self.charts
     }
 
-    /// The rows of [`SUMMARY`] that were measured, as a table in Markdown.
+    /// The rows of [`SUMMARY`] that were measured, as a Markdown table.
     pub fn summary(&self) -> String {
         let is_in_summary = |row: &&Row| SUMMARY.contains(&(row.what.as_str(), row.beside.as_str()));
         table(self.rows.iter().filter(is_in_summary))
     }
 
-    /// All rows, as a table in Markdown.
+    /// All rows, as a Markdown table.
     pub fn table(&self) -> String {
         table(&self.rows)
     }
@@ -195,7 +193,7 @@ fn table<'r>(rows: impl IntoIterator<Item = &'r Row>) -> String {
         let what = if row.what == last { "" } else { row.what.as_str() };
         last = &row.what;
         let Row { ours, beside, theirs, ratio, demand, holds, .. } = row;
-        // Writing to a `String` does not fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(table, "| {what} | {ours} | {beside} | {theirs} | {ratio} | {demand} | {holds} |");
     }
     table
@@ -213,12 +211,12 @@ fn show_ratio(ratio: f64) -> String {
     format!("{ratio:.2}x")
 }
 
-/// A reason in one line that does not end the cell of a table.
+/// A reason in one line that does not end a table cell.
 fn cell(reason: &str) -> String {
     reason.replace(['\n', '\r'], " ").replace('|', "\\|")
 }
 
-/// A whole number with its digits in threes.
+/// A whole number with thousands separators.
 fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut grouped = String::new();

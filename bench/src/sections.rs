@@ -1,4 +1,4 @@
-//! What is measured, a module for each part of the table.
+//! The sections of the table, one module each.
 
 mod fair;
 mod hello;
@@ -14,33 +14,33 @@ use clap::ValueEnum;
 use crate::report::Report;
 use crate::setup::Setup;
 
-/// A part of the table.
+/// A section of the table.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Section {
-    /// Hello, each from an instance of its own
+    /// Hello, with a fresh instance for each request
     Hello,
-    /// Hello, where instances may be used again
+    /// Hello, with reused instances
     Reuse,
     /// Long responses
     Stream,
-    /// What routes, connections and options cost, and a handler that spins
+    /// Routes, connections and options in large numbers, and a handler that spins
     Scale,
-    /// What a client waits while others do their worst
+    /// Latency of a client while others overload the server
     Fair,
-    /// What rests in memory
+    /// Memory
     Memory,
-    /// Responses that stay open, and what reaches them
+    /// Parked responses, and publishing to them
     Parked,
-    /// How soon routes are loaded
+    /// Loading of routes
     Start,
 }
 
 impl Section {
-    /// Every one, in the order of the table.
+    /// All sections, in the order of the table.
     pub const ALL: &[Self] =
         &[Self::Hello, Self::Reuse, Self::Stream, Self::Scale, Self::Fair, Self::Memory, Self::Parked, Self::Start];
 
-    /// Measures it, and adds its rows to the report.
+    /// Measures the section and adds its rows to the report.
     pub fn measure(self, setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
         match self {
             Self::Hello => hello::measure(setup, report),

@@ -1,7 +1,7 @@
-//! What a server hands to the system for its client, and when, as the kernel records it.
+//! Records what a server sends to its client and when, through the kernel's tracer.
 //!
-//! A client cannot tell: where its core is taken for some milliseconds, the system joins the packets that come meanwhile,
-//! and says when the last of them came.
+//! The client cannot measure this: if its core is busy for some milliseconds, the kernel merges the packets that arrive
+//! meanwhile, and reports when the last one arrived.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,29 +15,29 @@ use crate::server::Server;
 
 const INSTANCES: &str = "/sys/kernel/tracing/instances";
 const EVENTS: [&str; 2] = ["events/syscalls/sys_enter_sendto/enable", "events/syscalls/sys_exit_sendto/enable"];
-/// Of each core: some hundred thousand calls.
+/// Per core, enough for some hundred thousand calls.
 const BUFFER_KIB: &str = "8192";
-/// What stands before the number of records in the buffer, and of those that were written to it.
+/// The line with the number of records in the buffer and the number written to it.
 const COUNTS: &str = "# entries-in-buffer/entries-written: ";
-/// How often both clocks are read, so that they are once without a pause in between.
+/// How often both clocks are read, so that one pair is read without an interruption.
 const CLOCK_READS: u32 = 16;
 
-/// What one call handed over.
+/// What one call sent.
 #[derive(Debug, PartialEq)]
 pub struct Sent {
     /// When the call returned.
     pub at: SystemTime,
-    /// How many bytes the system took.
+    /// How many bytes the kernel accepted.
     pub bytes: usize,
 }
 
-/// Records the calls of `sendto` of one server, in an instance of the kernel's tracer that ends with the value.
+/// Records the `sendto` calls of a server, in an instance of the kernel's tracer that is removed on drop.
 pub struct Recorder {
     instance: PathBuf,
 }
 
 impl Recorder {
-    /// Makes ready to record what this server sends, also from threads that it starts later.
+    /// Prepares to record what this server sends, including from threads that it starts later.
     pub fn of(server: &Server) -> anyhow::Result<Self> {
         let instance = Path::new(INSTANCES).join(format!("vibrato-bench-{}", process::id()));
         fs::create_dir(&instance)
@@ -54,9 +54,9 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// What the server sends while `run` runs, in order, with what `run` returns. It must be for one connection.
+    /// Records what the server sends while `run` runs, in order. It must send on one connection only.
     pub fn during<T>(&self, run: impl FnOnce() -> T) -> anyhow::Result<(T, Vec<Sent>)> {
-        // What was recorded is dropped where the file is opened to be overwritten.
+        // Opening the file for writing clears the buffer.
         self.set("trace", "")?;
         self.set("tracing_on", "1")?;
         let returned = run();
@@ -74,19 +74,19 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // The system takes it away with its buffers. Where it does not, it records nothing between runs.
+        // The kernel removes the instance with its buffers. If it fails, nothing is recorded between runs anyway.
         let _ = fs::remove_dir(&self.instance);
     }
 }
 
-/// The time of day at which the clock of the records was zero.
+/// The wall-clock time at which the clock of the records was zero.
 fn clock_began() -> SystemTime {
     let read = || {
         let before = monotonic();
         let now = SystemTime::now();
         (monotonic().saturating_sub(before), now - before)
     };
-    // Of the pair that was read in the shortest time, since the core may be taken in between.
+    // Use the pair that was read in the shortest time, because the thread may be interrupted in between.
     (1..CLOCK_READS).map(|_| read()).fold(read(), Ord::min).1
 }
 
@@ -95,7 +95,7 @@ fn monotonic() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
-/// The calls in the text of a trace that handed anything over, in order.
+/// Parses a trace. Returns the calls that sent something, in order.
 fn parse(trace: &str, clock_began: SystemTime) -> anyhow::Result<Vec<Sent>> {
     let (mut sent, mut descriptor, mut counted) = (Vec::new(), None, false);
     for line in trace.lines() {
@@ -122,13 +122,13 @@ fn parse(trace: &str, clock_began: SystemTime) -> anyhow::Result<Vec<Sent>> {
     Ok(sent)
 }
 
-/// Whether as many are in the buffer as were written.
+/// Whether no record was lost.
 fn is_whole(counts: &str) -> bool {
     let counts = counts.split_ascii_whitespace().next().and_then(|counts| counts.split_once('/'));
     counts.is_some_and(|(in_buffer, written)| in_buffer == written)
 }
 
-/// When a call returned, and what: how many bytes, or less than zero where it failed.
+/// When a call returned, and its result: the number of bytes, or a negative error.
 fn parse_return(before: &str, call: &str) -> Option<(Duration, i64)> {
     let returned = u64::from_str_radix(call.strip_prefix(" -> 0x")?, 16).ok()?;
     let (seconds, micros) = before.rsplit(' ').next()?.split_once('.').filter(|(_, micros)| micros.len() == 6)?;

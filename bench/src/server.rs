@@ -1,6 +1,4 @@
-//! A server as a process: started on its core, asked when it listens, stopped with the value.
-//!
-//! It must not know which server it is.
+//! A server process: started on its core, polled until it listens, and stopped on drop.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,30 +16,30 @@ use crate::machine::{Cores, Place};
 /// Compiling hundreds of components takes this long on a slow machine.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
-/// What it prints, in the folder of its files.
+/// The file with its output, in its directory.
 const LOG: &str = "log";
 const POLL: Duration = Duration::from_millis(1);
 
-/// How a server says where it listens.
+/// How to find out where a server listens.
 #[derive(Clone, Copy)]
 pub enum Listening {
     /// It prints a line with `http://ADDRESS`.
     Printed,
-    /// It was told.
+    /// It was configured to listen there.
     At(SocketAddr),
 }
 
-/// A running server, which ends with the value.
+/// A running server, stopped on drop.
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     process: Child,
-    /// What it reads and writes, for as long as it runs.
+    /// The directory of its files, kept while it runs.
     files: TempDir,
 }
 
 impl Server {
-    /// Starts it, and waits until it listens. `files` live as long as it does.
+    /// Starts the server and waits until it listens. `files` is kept until the server stops.
     pub fn start(
         cores: &Cores,
         place: Place,
@@ -76,7 +74,7 @@ impl Server {
         bail!("it does not listen after {} s", START_TIMEOUT.as_secs())
     }
 
-    /// Waits until it has printed these words.
+    /// Waits until its output contains these words.
     pub fn wait_for(&self, words: &str) -> anyhow::Result<()> {
         let start = Instant::now();
         while !fs::read_to_string(self.files.path().join(LOG))?.contains(words) {
@@ -86,19 +84,19 @@ impl Server {
         Ok(())
     }
 
-    /// Bytes of memory that the process holds: its resident set.
+    /// The resident set size of the process, in bytes.
     pub fn resident(&self) -> anyhow::Result<u64> {
         resident(&self.proc("status")?).context("the process has no VmRSS")
     }
 
-    /// The ids of its threads, as they are now.
+    /// The ids of its current threads.
     pub fn threads(&self) -> anyhow::Result<Vec<String>> {
         let path = format!("/proc/{}/task", self.process.id());
         let threads = fs::read_dir(&path).with_context(|| format!("cannot read {path}"))?;
         threads.map(|thread| Ok(thread?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    /// What the kernel says of the process in `/proc/PID/FILE`.
+    /// Reads `/proc/PID/FILE` of the process.
     pub fn proc(&self, file: &str) -> anyhow::Result<String> {
         let path = format!("/proc/{}/{file}", self.process.id());
         fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
@@ -107,7 +105,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself. Of its own accord, so that nginx takes its worker along.
+        // It may have ended by itself. Use SIGTERM, so that nginx stops its workers too.
         let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
         let start = Instant::now();
         while start.elapsed() < STOP_TIMEOUT && matches!(self.process.try_wait(), Ok(None)) {
@@ -118,12 +116,12 @@ impl Drop for Server {
     }
 }
 
-/// An address that was free a moment ago, for servers that cannot say which one they took.
+/// An address that was free a moment ago, for servers that cannot report the one they took.
 pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// The address behind the first `http://` of a whole line.
+/// The address after the first `http://` in a complete line.
 fn printed_address(output: &str) -> Option<SocketAddr> {
     let whole = &output[..output.rfind('\n')?];
     let (_, address) = whole.split_once("http://")?;

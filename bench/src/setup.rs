@@ -1,6 +1,4 @@
-//! What every measurement shares: where things are, how long it runs, and on which cores.
-//!
-//! It must not know what is measured.
+//! What all measurements share: paths, durations and cores.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -15,34 +13,34 @@ use tempfile::TempDir;
 use crate::Arguments;
 use crate::machine::{Cores, Ticks};
 
-/// What every measurement shares.
+/// What all measurements share.
 pub struct Setup {
-    /// The program of Vibrato's host.
+    /// Vibrato's host.
     pub host: PathBuf,
-    /// Where the components for Vibrato are.
+    /// The directory of the components for Vibrato.
     pub handlers: PathBuf,
     /// The target directory of the peers in Rust.
     pub built: PathBuf,
-    /// Where the settings of the other peers are.
+    /// The directory with the other peers' settings.
     pub peers: PathBuf,
-    /// Where `peers/install` puts what it installs.
+    /// The directory in which `peers/install` installs programs.
     pub installed: PathBuf,
     /// Alternating runs of each contender.
     pub runs: u32,
-    /// How long each run under load takes.
+    /// Duration of each run under load.
     pub run: Duration,
-    /// How long the host is held at a steady rate.
+    /// Duration of the steady load on the host.
     pub steady: Duration,
-    /// Who has which core.
+    /// The assignment of cores.
     pub cores: Cores,
-    /// What the processors had done when the run began.
+    /// Processor times when the run began.
     pub began: Ticks,
-    /// The compile cache of this run: it neither takes from the user's nor adds to it.
+    /// The compile cache of this run, separate from the user's.
     pub compiled: TempDir,
 }
 
 impl Setup {
-    /// Looks for what is needed, and takes the client's core for the calling thread.
+    /// Checks what is required, and pins this thread to the client's core.
     pub fn new(arguments: &Arguments) -> anyhow::Result<Self> {
         for path in [&arguments.host, &arguments.handlers.join("hello.wasm")] {
             ensure!(path.exists(), "{} is missing: `make bench` builds it", path.display());
@@ -66,12 +64,12 @@ impl Setup {
     }
 }
 
-/// A folder for files of the bench that everybody may read: nginx serves as nobody where root starts it.
+/// A directory that everybody may read, because nginx started by root serves as another user.
 pub fn folder() -> io::Result<TempDir> {
     tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir()
 }
 
-/// As far as this process may: thousands of connections take a descriptor each, on both sides.
+/// Raises the limit of open files as far as possible: thousands of connections take a descriptor each, on both sides.
 fn raise_open_files() -> rustix::io::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })

@@ -1,6 +1,4 @@
-//! What a host does most, once, for a build of it that notes what it runs: `make dist` optimises for that.
-//!
-//! It measures nothing.
+//! Runs a typical load, once, to record a profile that `make dist` optimises for.
 
 use std::time::Duration;
 
@@ -8,7 +6,7 @@ use crate::client::{self, Reads};
 use crate::setup::Setup;
 use crate::vibrato::Routes;
 
-/// What is asked for, and on how many connections.
+/// The targets, and the number of connections for each.
 const ASKED: [(&str, u32); 8] = [
     ("/hello", 32),
     ("/hello", 1),
@@ -19,14 +17,14 @@ const ASKED: [(&str, u32); 8] = [
     ("/page/1", 8),
     ("/stream?chunks=3&size=900", 8),
 ];
-/// How often each is asked for: so many times a second, and faster than it can be answered.
+/// Duration of each target's load, and a rate that the host cannot reach.
 const EACH: Duration = Duration::from_secs(1);
 const RATE: u32 = 50_000;
-/// Long responses, in writes of so many bytes.
+/// Long responses, in writes of these sizes.
 const LONG: [u64; 2] = [64, 64 * 1024];
 const LONG_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Runs the host through all of it.
+/// Runs the load.
 pub fn run(setup: &Setup) -> anyhow::Result<()> {
     let routes = Routes::of(setup, &["hello", "hello_write", "text", "options", "page", "stream"])?;
     routes.add("hello-reuse", "hello", "path = \"/hello-reuse\"\nreuse = 1_000_000\n")?;

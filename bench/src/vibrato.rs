@@ -1,4 +1,4 @@
-//! Vibrato's host as a process: a folder of routes, and the build that serves it with one worker.
+//! Vibrato's host as a process, with a routes directory that is built for the measurement.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::machine::Place;
 use crate::server::{Listening, Server};
 use crate::setup::{self, Setup};
 
-/// A folder of routes in the making.
+/// A routes directory under construction.
 pub struct Routes<'a> {
     setup: &'a Setup,
     files: TempDir,
@@ -20,7 +20,7 @@ pub struct Routes<'a> {
 }
 
 impl<'a> Routes<'a> {
-    /// No routes yet.
+    /// An empty directory.
     pub fn new(setup: &'a Setup) -> anyhow::Result<Self> {
         let files = setup::folder()?;
         fs::create_dir(files.path().join("routes"))?;
@@ -36,22 +36,22 @@ impl<'a> Routes<'a> {
         Ok(routes)
     }
 
-    /// To be served with one more variable of the environment.
+    /// Sets an environment variable of the host.
     pub fn with(self, name: &'a str, value: &'a str) -> Self {
         Self { environment: Some((name, value)), ..self }
     }
 
-    /// To be served with these flags of `host run`.
+    /// Sets flags of `host run`.
     pub fn flags(self, flags: &'a [&'a str]) -> Self {
         Self { flags, ..self }
     }
 
-    /// One more route: a handler by another name, with the text of its `NAME.toml`.
+    /// Adds a route: a handler under another name, with the text of its `NAME.toml`.
     pub fn add(&self, name: &str, handler: &str, options: &str) -> anyhow::Result<()> {
         self.add_component(name, &self.component(handler)?, options)
     }
 
-    /// One more route, of the bytes of a component.
+    /// Adds a route with the bytes of a component.
     pub fn add_component(&self, name: &str, component: &[u8], options: &str) -> anyhow::Result<()> {
         let folder = self.files.path().join("routes");
         fs::write(folder.join(format!("{name}.wasm")), component)?;
@@ -61,19 +61,19 @@ impl<'a> Routes<'a> {
         Ok(())
     }
 
-    /// The bytes of a handler, as `make bench` has built it.
+    /// The bytes of a component that `make bench` has built.
     pub fn component(&self, handler: &str) -> anyhow::Result<Vec<u8>> {
         let path = self.setup.handlers.join(format!("{handler}.wasm"));
         fs::read(&path).with_context(|| format!("cannot read {}: `make bench` builds it", path.display()))
     }
 
-    /// Serves them on the server's core; compiled code comes from the cache of this run.
+    /// Serves the routes on the server's core, with the compile cache of this run.
     pub fn serve(self) -> anyhow::Result<Server> {
         let compiled = self.setup.compiled.path().to_owned();
         self.serve_at(Place::ServerCore, &compiled)
     }
 
-    /// Serves them at `place`, with compiled code from the folder `compiled`. They are all loaded once this returns.
+    /// Serves the routes at `place`, with the compile cache in `compiled`. Returns when all are loaded.
     pub fn serve_at(self, place: Place, compiled: &Path) -> anyhow::Result<Server> {
         let mut command = Command::new(&self.setup.host);
         command.args(["run", "--listen", "127.0.0.1:0", "--workers", "1", "--routes"]);

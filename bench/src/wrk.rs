@@ -1,4 +1,4 @@
-//! wrk: the client of every row that counts requests.
+//! wrk, the client of every row that counts requests.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use anyhow::{Context as _, bail, ensure};
 use crate::compare::Contender;
 use crate::server::Server;
 
-/// Asks on the contender's connections, again as soon as a response is whole; the responses a second. It runs on the
-/// core of the calling thread.
+/// Sends requests on the contender's connections, each as soon as the previous response is complete. Returns responses
+/// per second. wrk runs on the core of this thread.
 pub fn requests_a_second(server: &Server, contender: &Contender, run: Duration) -> anyhow::Result<f64> {
     let Contender { target, connections, .. } = contender;
     let output = Command::new("wrk")
@@ -22,7 +22,7 @@ pub fn requests_a_second(server: &Server, contender: &Contender, run: Duration) 
     parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// The rate that wrk reports, where nothing failed.
+/// The rate that wrk reports. An error if any request failed.
 fn parse(output: &str) -> anyhow::Result<f64> {
     for line in output.lines().map(str::trim) {
         if line.starts_with("Socket errors:") || line.starts_with("Non-2xx") {

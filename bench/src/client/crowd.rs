@@ -1,4 +1,4 @@
-//! Clients that are there for what they cost others: they ask, and read what comes only to be able to ask on.
+//! Clients that load the server: they send requests, and read responses only to send more.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use super::{ask, connect, not_ok};
 
-/// How many times over a flood sends what it repeats in one write.
+/// How many times a flood repeats its bytes in one write.
 const REPEATED: usize = 1000;
-/// How long the clients rest that have all been looked at.
+/// How long to sleep between two rounds over all clients.
 const REST: Duration = Duration::from_millis(1);
 
-/// Connections that have asked and wait for the answer.
+/// Connections that have sent a request and wait for the response.
 pub fn asking(server: SocketAddr, target: &str, connections: usize) -> io::Result<Vec<TcpStream>> {
     let open = |_| {
         let mut socket = connect(server)?;
@@ -24,14 +24,14 @@ pub fn asking(server: SocketAddr, target: &str, connections: usize) -> io::Resul
     (0..connections).map(open).collect()
 }
 
-/// Clients that ask again as soon as they are answered, however that is, until dropped.
+/// Clients that send the next request as soon as they have any response, until dropped.
 pub struct Persistent {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Persistent {
-    /// Starts as many, each on a connection of its own.
+    /// Starts this many clients, each on a connection of its own.
     pub fn start(server: SocketAddr, target: &'static str, clients: usize) -> io::Result<Self> {
         let mut sockets = asking(server, target, clients)?;
         sockets.iter().try_for_each(|socket| socket.set_nonblocking(true))?;
@@ -52,17 +52,17 @@ impl Persistent {
 impl Drop for Persistent {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
-        // It does nothing that fails.
+        // The thread cannot fail.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-/// Asks again where an answer has come, on another connection where this one has ended.
+/// Sends the next request after a response, on a new connection if this one has ended.
 fn ask_again(socket: &mut TcpStream, server: SocketAddr, target: &str) {
     match socket.read(&mut [0; 4096]) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
         Ok(1..) if ask(socket, target, "keep-alive").is_ok() => {}
-        // One that cannot connect tries again when it is looked at next: it has ended too.
+        // If connecting fails, the next round tries again, because the old connection has ended.
         Ok(_) | Err(_) => {
             if let Ok(mut other) = connect(server)
                 && ask(&mut other, target, "keep-alive").is_ok()
@@ -74,14 +74,14 @@ fn ask_again(socket: &mut TcpStream, server: SocketAddr, target: &str) {
     }
 }
 
-/// Connections on which the same is sent over and over, as fast as the server takes it, and what comes is dropped.
+/// Connections that send the same bytes repeatedly, as fast as the server reads them, and discard what they receive.
 pub struct Flood {
     sockets: Vec<TcpStream>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
 impl Flood {
-    /// Opens as many connections with `opening`, and sends `repeated` from then on. What comes begins with `answer`.
+    /// Opens connections with `opening` and then repeats `repeated`. What is received must begin with `answer`.
     pub fn start(
         server: SocketAddr,
         opening: &str,
@@ -106,7 +106,7 @@ impl Flood {
         Ok(flood)
     }
 
-    /// Ends it, where it has gone on until now.
+    /// Stops the flood. Fails if it has ended before.
     pub fn stop(mut self) -> io::Result<()> {
         let ended = self.threads.iter().position(JoinHandle::is_finished);
         match ended.map(|at| self.threads.swap_remove(at).join()) {
@@ -129,7 +129,7 @@ impl Drop for Flood {
     }
 }
 
-/// Reads until the end, which must not come by itself.
+/// Discards what is received. The end must not come by itself.
 fn drop_all(socket: &mut TcpStream, answer: &str) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     socket.read_exact(&mut buffer[..answer.len()])?;

@@ -1,4 +1,4 @@
-//! A client of a handler that begins each chunk with the time of its writing.
+//! A client of a handler that begins each chunk with the time at which it was written.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -9,23 +9,23 @@ use super::{END_OF_HEAD, LAST_CHUNK, ask, connect, is_ok, not_ok};
 /// A whole response of such chunks.
 #[derive(Debug, PartialEq)]
 pub struct Stamped {
-    /// With its head, and in its coding, as it came.
+    /// The length of the response in bytes, with its head and its coding.
     pub bytes: usize,
-    /// In the order that they came in.
+    /// In the order of arrival.
     pub chunks: Vec<Chunk>,
 }
 
 /// One chunk.
 #[derive(Debug, PartialEq)]
 pub struct Chunk {
-    /// How many bytes of the response there are until the end of it.
+    /// The offset of its end in the response, in bytes.
     pub end: usize,
-    /// When its handler wrote it.
+    /// When the handler wrote it.
     pub written: SystemTime,
 }
 
-/// Asks for chunks that all have so many bytes, and begin with the time of their writing in nanoseconds since 1970, as
-/// a little-endian `u64`.
+/// Requests chunks of `chunk_bytes` each, which begin with the time of writing in nanoseconds since 1970, as a
+/// little-endian `u64`.
 pub fn stamped(server: SocketAddr, target: &str, chunk_bytes: usize) -> io::Result<Stamped> {
     let mut socket = connect(server)?;
     ask(&mut socket, target, "close")?;
@@ -34,7 +34,7 @@ pub fn stamped(server: SocketAddr, target: &str, chunk_bytes: usize) -> io::Resu
     parse(&response, chunk_bytes).ok_or_else(not_ok)
 }
 
-/// None where the response is not whole.
+/// `None` if the response is not complete.
 fn parse(response: &[u8], chunk_bytes: usize) -> Option<Stamped> {
     let head = response.windows(END_OF_HEAD.len()).position(|end| end == END_OF_HEAD).filter(|_| is_ok(response))?;
     let mut rest = response[head + END_OF_HEAD.len()..].strip_suffix(LAST_CHUNK)?;

@@ -1,4 +1,4 @@
-//! What a client of one route waits while others do their worst: on another route, or on connections of their own.
+//! Latency of a client of one route while other clients overload the server.
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::server::Server;
 use crate::setup::Setup;
 use crate::vibrato::Routes;
 
-/// What the client asks for, and how: without haste, so that what it waits is the server's doing.
+/// The client's target and rate. It is slow, so that its latency is the server's doing.
 const TARGET: &str = "/text";
 const CONNECTIONS: u32 = 4;
 const RATE: u32 = 200;
@@ -18,19 +18,19 @@ const ASKED_FOR: Duration = Duration::from_secs(5);
 const SPINNING: usize = 500;
 const PIPELINING: usize = 10;
 const SLEEPING: usize = 1000;
-/// Longer than all of it takes, and shorter than a handler's default `timeout`.
+/// Longer than the measurement, and shorter than a handler's default `timeout`.
 const SLEEPS: &str = "/script?sleep=25000";
-/// Until the server has all of the sleepers' requests.
+/// The time until the server has received all requests of the sleepers.
 const SETTLED: Duration = Duration::from_secs(1);
 const ASKED_BESIDE_SLEEPERS: u32 = 100;
 
 const OPENS_WEBSOCKET: &str = "GET /ws-echo HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-/// An empty text, masked with zeros.
+/// An empty text message, masked with zeros.
 const EMPTY_MESSAGE: &[u8] = &[0x81, 0x80, 0, 0, 0, 0];
 const PIPELINED: &[u8] = b"GET /hello HTTP/1.1\r\nHost: bench\r\n\r\n";
 
-/// Adds a row for each.
+/// Adds a row for each kind of load.
 pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let mut row = |what, unit, value, demand| report.amount(what, unit, value, demand);
 
@@ -63,13 +63,13 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a client waited, in seconds.
+/// The latencies of the client, in seconds.
 struct Waited {
     p50: f64,
     p99: f64,
 }
 
-/// The route that is asked, and another that its client suffers from, with the defaults.
+/// Serves the client's route and another one that is loaded, with default options.
 fn serve(setup: &Setup, name: &str, handler: &str) -> anyhow::Result<Server> {
     let routes = Routes::of(setup, &["text"])?;
     routes.add(name, handler, "")?;

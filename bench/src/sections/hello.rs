@@ -1,4 +1,4 @@
-//! Hello, each from a fresh instance: many connections, then one.
+//! Hello, with a fresh instance for each request: on many connections, then on one.
 
 use std::iter;
 
@@ -9,11 +9,11 @@ use crate::setup::Setup;
 use crate::vibrato::Routes;
 use crate::wrk;
 
-/// What `/hello` answers, everywhere.
+/// The body of `/hello`, for every contender.
 pub const BODY: &[u8] = b"HelloWorld!";
 
 const TARGET: &str = "/hello";
-/// With what is demanded of many connections, and of one.
+/// With the demands for many connections and for one.
 const PEERS: [(Peer, Demand, Demand); 6] = [
     (Peer::Wasmtime, Demand::AtLeast(4.5), Demand::AtLeast(2.0)),
     (Peer::WasmtimeP3, Demand::AtLeast(1.8), Demand::Nothing),

@@ -1,5 +1,5 @@
-//! What rests in memory: the host by itself, connections that wait, responses that nobody reads; and that a steady
-//! load leaves nothing behind.
+//! Memory of the idle host, of idle connections and of responses that are not read; and that a steady load leaves
+//! nothing behind.
 
 use std::io;
 use std::net::TcpStream;
@@ -21,22 +21,22 @@ const TEN: [&str; 10] =
     ["hello", "hello_write", "text", "nothing", "manual", "options", "download", "stream", "echo", "page"];
 const IDLE: u32 = 4096;
 const UNREAD: u32 = 128;
-/// For the allocator of the host: with the garbage of loading in between, memory would be counted that nobody holds.
+/// Makes the host's allocator return memory at once. Otherwise garbage of loading would be counted.
 pub(super) const GIVE_BACK_AT_ONCE: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
-/// Pieces far smaller than what is held back, so that little of it is the guest's own memory.
+/// Chunks far smaller than the buffers, so that little of the memory is the guest's.
 const UNREAD_TARGET: &str = "/stream?chunks=100000000&size=1024";
 const STEADY_CONNECTIONS: u32 = 16;
 const STEADY_RATE: u32 = 10_000;
-/// What is kept for later is there after so long.
+/// After this time, everything that is kept for reuse exists.
 const WARM_UP: Duration = Duration::from_secs(5);
-/// How long memory must stay as it is to count as settled, and how long it may take until then.
+/// How long memory must be constant to count as settled, and how long to wait for that.
 const SETTLED: Duration = Duration::from_millis(500);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Adds a row for each.
 pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let compiling = settled(&Routes::of(setup, &TEN)?.serve()?)?;
-    // From here on, what is served was compiled before.
+    // From here on, all components are in the compile cache.
     let server = Routes::of(setup, &TEN)?.serve()?;
     let idle = settled(&server)?;
     report.amount("memory: the host, ten routes, idle", Unit::Bytes, idle, Demand::AtMost(40.0 * MIB));
@@ -65,8 +65,8 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes, counted by `held`, that the server holds for each of `count` connections once they are open. As many are open
-/// before: the first ones make the server keep what is not theirs.
+/// Bytes, measured by `held`, for each of `count` connections. As many are opened before, because the first ones make
+/// the server allocate shared state.
 pub(super) fn held_by(
     server: &Server,
     count: u32,
@@ -83,7 +83,7 @@ pub(super) fn held_by(
     Ok((after - before) / f64::from(count))
 }
 
-/// The resident memory of a server in bytes, once it no longer changes.
+/// The resident memory of a server in bytes, once it is constant.
 fn settled(server: &Server) -> anyhow::Result<f64> {
     let (start, mut since, mut last) = (Instant::now(), Instant::now(), server.resident()?);
     while since.elapsed() < SETTLED {
@@ -103,8 +103,8 @@ pub(super) fn resident(server: &Server) -> anyhow::Result<f64> {
     Ok(server.resident()? as f64)
 }
 
-/// Resident bytes of the linear memories in a `/proc/PID/smaps`: each begins with what its component brings along, which
-/// wasmtime maps from a file in memory, and goes on in what follows it without a gap.
+/// Resident bytes of the linear memories in a `/proc/PID/smaps`. Each begins with its component's initial data, which
+/// wasmtime maps from a file in memory, and continues in the mappings that follow without a gap.
 fn linear_memories(smaps: &str) -> u64 {
     let (mut bytes, mut end, mut is_linear) = (0, "", false);
     for line in smaps.lines() {

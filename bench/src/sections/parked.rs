@@ -1,4 +1,4 @@
-//! Responses that stay open: what each of them takes, and how soon something that is published has reached them all.
+//! Parked responses: the memory of each, and how fast a published chunk reaches all of them.
 
 use super::memory::{GIVE_BACK_AT_ONCE, held_by, resident};
 use crate::client;
@@ -7,7 +7,7 @@ use crate::setup::Setup;
 use crate::vibrato::Routes;
 
 const PARKED: u32 = 10_000;
-/// They, and one that publishes.
+/// Room for them and for one publisher.
 const ROOM: [&str; 4] = ["--max-connections", "10001", "--max-parked", "10000"];
 const PARKS: &str = "/script?subscribe=all&write=open&manual";
 const OPEN: &str = "open";

@@ -1,4 +1,4 @@
-//! Hello from instances that are used again, where the operator's `NAME.toml` asks for it.
+//! Hello with reused instances, as `reuse` in `NAME.toml` allows.
 
 use super::hello::BODY;
 use crate::compare::{Contender, alternate};

@@ -1,4 +1,4 @@
-//! What does not grow: with routes, with options, with connections; and what a handler that spins does to others.
+//! What must not slow down with many routes, options or connections; and the effect of a handler that spins.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ const ROUTES: u32 = 1000;
 const CROWD: u32 = 4096;
 const FEW_OPTIONS: u32 = 2;
 const MANY_OPTIONS: u32 = 100;
-/// A client that asks without haste while another one's handler spins.
+/// A client with a low rate while the handler of another one spins.
 const POLITE_CONNECTIONS: u32 = 4;
 const POLITE_RATE: u32 = 200;
 const POLITE: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let mut compare = |what, contenders, least| {
         let ask = |server: &_, contender: &_| wrk::requests_a_second(server, contender, setup.run);
         let series = alternate(contenders, setup.runs, ask);
-        // What peers do is shown beside it: the system has its own cost for each connection.
+        // Peers are shown for comparison: the system has a cost of its own for each connection.
         let demands = [Demand::AtLeast(least), Demand::Nothing, Demand::Nothing];
         report.compare(what, Unit::RequestsASecond, &series, &demands);
     };
@@ -77,7 +77,7 @@ fn hello(name: &str, routes: Routes<'_>) -> anyhow::Result<Contender> {
     Ok(Contender::new(name, routes.serve(), "/hello", BODY))
 }
 
-/// The 99th percentile of what a polite client waits, in seconds, while a handler of another route never rests.
+/// The 99th percentile of a slow client's latency, in seconds, while a handler of another route spins.
 fn beside_a_spinning_handler(setup: &Setup) -> anyhow::Result<f64> {
     let routes = Routes::of(setup, &["hello"])?;
     routes.add("spin", "examples/spin", "")?;

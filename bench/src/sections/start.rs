@@ -1,4 +1,4 @@
-//! How soon the host has loaded hundreds of routes, compiled before and compiled now, on every core.
+//! How fast the host loads hundreds of routes on all cores: from the compile cache, and by compiling them.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::vibrato::Routes;
 
 const ROUTES: u32 = 200;
 const ALLOWED_SECONDS: f64 = 0.3;
-/// A custom section of a component: what it holds means nothing to anybody.
+/// The id of a custom section, which has no effect.
 const CUSTOM_SECTION: u8 = 0;
 
 /// Adds both rows.
@@ -25,7 +25,7 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From the start of the process until every route is loaded, which is later than that it listens.
+/// Seconds from the start of the process until all routes are loaded, which is after it listens.
 fn seconds_to_load(setup: &Setup, compiled: &Path) -> anyhow::Result<f64> {
     let routes = Routes::new(setup)?;
     let hello = routes.component("hello")?;
@@ -39,7 +39,7 @@ fn seconds_to_load(setup: &Setup, compiled: &Path) -> anyhow::Result<f64> {
     Ok(seconds)
 }
 
-/// A component that does the same and is another to the compile cache.
+/// A component that does the same, but is different to the compile cache.
 fn distinct(component: &[u8], number: u32) -> Vec<u8> {
     let [a, b, c, d] = number.to_le_bytes();
     let name = b'n';

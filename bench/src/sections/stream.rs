@@ -1,5 +1,4 @@
-//! Long responses: large writes through the chunked coding, how many small ones fit into a second, and how long one is
-//! held back.
+//! Long responses: throughput of large writes, number of small writes per second, and how long a write is held back.
 
 mod held;
 
@@ -15,7 +14,7 @@ use crate::setup::Setup;
 use crate::vibrato::Routes;
 
 const LARGE_WRITE: u64 = 64 * 1024;
-/// How many responses of that make a run.
+/// Responses per run.
 const RESPONSES: u32 = 16;
 const SMALL_WRITE: u64 = 64;
 const SMALL_WRITES: u64 = 4_000_000;
@@ -51,8 +50,8 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What each server sends in a second, in writes of [`LARGE_WRITE`] bytes. One response takes less than a tenth of a
-/// second, and the first one after a rest longer than the next: a run is several.
+/// Bytes per second of each server, in writes of [`LARGE_WRITE`] bytes. A run has several responses, because one takes
+/// less than a tenth of a second, and the first one after a pause is slower.
 fn large(setup: &Setup, reads: Reads) -> anyhow::Result<Vec<Series>> {
     let target = format!("/stream?chunks={}&size={LARGE_WRITE}", STREAM_BYTES / LARGE_WRITE);
     let mut contenders = vec![Contender::unasked("Vibrato", Routes::of(setup, &["stream"])?.serve(), &target)];

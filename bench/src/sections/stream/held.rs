@@ -1,8 +1,8 @@
-//! How long the host holds back what a handler writes that never rests.
+//! How long the host holds back what a handler writes that never waits.
 //!
-//! Each chunk begins with the time of its writing. It is held back until the call returns that hands its last byte to
-//! the system, by the kernel's own record of those calls: how long it then takes to its client is no doing of the
-//! host's. All else counts, also that the system ran the host, or the thread that ticks, later than it could have.
+//! Each chunk begins with the time at which it was written. It is held back until the system call returns that sends
+//! its last byte, according to the kernel's record of those calls. The time to the client does not count, because the
+//! host cannot influence it. Everything else counts, including delays of the host's threads by the kernel.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::vibrato::Routes;
 
 const WHAT: &str = "how long 64 bytes are held back where their handler never rests";
 const CHUNK_BYTES: usize = 64;
-/// The host's epoch tick, in seconds: so often a handler that runs is made to rest, and what it wrote goes out.
+/// The host's epoch tick, in seconds: a running handler is interrupted this often, and its output is sent.
 const TICK: f64 = 0.005;
 
-/// Adds the rows, or one that says why there are none. The demand is on the longest of a usual run: in some runs the
-/// machine takes the core away for longer.
+/// Adds the rows, or one that says why there are none. The demand is on the longest time of the median run, because in
+/// some runs the core is taken away for longer.
 pub fn measure(setup: &Setup, report: &mut Report) {
     match runs(setup) {
         Ok(runs) => add_rows(runs, report),
@@ -58,7 +58,7 @@ fn add_rows(mut runs: Vec<Vec<Duration>>, report: &mut Report) {
     }
 }
 
-/// How long each chunk of a response was held back, where all that was sent is this response.
+/// How long each chunk of a response was held back, if nothing else was sent.
 fn held(response: &Stamped, sent: &[Sent]) -> anyhow::Result<Vec<Duration>> {
     let total: usize = sent.iter().map(|sent| sent.bytes).sum();
     ensure!(total == response.bytes, "of a response of {} bytes, {total} are recorded as sent", response.bytes);
@@ -76,7 +76,7 @@ fn held(response: &Stamped, sent: &[Sent]) -> anyhow::Result<Vec<Duration>> {
     response.chunks.iter().map(one).collect()
 }
 
-/// How many seconds so many thousandths of these are at most; none where there are none.
+/// The given quantile of the times, in seconds. 0 if there are none.
 fn at_most(all: &mut [Duration], thousandths: usize) -> f64 {
     all.sort_unstable();
     let count = (all.len() * thousandths).div_ceil(1000);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_chunk_is_held_back_until_its_last_byte_is_handed_over() {
-        // The head alone, all of the second chunk with a part of the third, and then the rest.
+        // The head alone, then the second chunk and a part of the third, then the remainder.
         let held = held(&response(), &sent(&[(1, 20), (4, 29), (8, 1), (9, 15)])).expect("all was sent");
         assert_eq!(held, [3, 2, 2, 2].map(Duration::from_millis));
     }
