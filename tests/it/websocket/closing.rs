@@ -54,7 +54,7 @@ fn a_handler_that_fails_closes_with_1011_and_the_log_says_why() {
     let cases = [
         ("trap", "handler messages wasm trap"),
         ("fail=on purpose", "handler messages failed: on purpose"),
-        ("close-with=1005:", "it closes with the code 1005, which no close frame may carry"),
+        ("close-with=1005:", "it closes with the code 1005, which a close frame must not carry"),
         ("spin", "handler messages passed its timeout"),
         ("sleep=60000", "passed its timeout; it was waiting in a call to the host"),
         ("bytes=101", "it replied with 101 bytes, and `max_message` allows 100"),
