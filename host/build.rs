@@ -1,5 +1,4 @@
-//! Embeds the bindings of C and Go that are generated from `wit/`, of which `host new` copies every file. It must not
-//! know which there are.
+//! Embeds the generated C and Go bindings, which `host new` copies into a project.
 
 use std::env;
 use std::error::Error;
@@ -14,30 +13,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A constant that holds each file of `folders`, by its place in `language`.
+/// A constant with the path and the content of each file in `folders`.
 fn table(name: &str, docs: &str, language: &Path, folders: &[&str]) -> Result<String, Box<dyn Error>> {
-    let mut places = Vec::new();
+    let mut paths = Vec::new();
     for folder in folders {
         println!("cargo::rerun-if-changed={}", language.join(folder).display());
-        collect(language, Path::new(folder), &mut places)?;
+        collect(language, Path::new(folder), &mut paths)?;
     }
-    places.sort();
+    paths.sort();
     let mut rows = String::new();
-    for place in places {
-        let file = language.join(&place).canonicalize()?;
-        rows += &format!("    ({:?}, include_bytes!({:?})),\n", place.to_str().ok_or("not UTF-8")?, file);
+    for path in paths {
+        let file = language.join(&path).canonicalize()?;
+        rows += &format!("    ({:?}, include_bytes!({:?})),\n", path.to_str().ok_or("not UTF-8")?, file);
     }
     Ok(format!("/// {docs}\npub(super) const {name}: &[(&str, &[u8])] = &[\n{rows}];\n"))
 }
 
-fn collect(language: &Path, folder: &Path, places: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+fn collect(language: &Path, folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(language.join(folder))? {
         let entry = entry?;
-        let place = folder.join(entry.file_name());
+        let path = folder.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            collect(language, &place, places)?;
+            collect(language, &path, paths)?;
         } else {
-            places.push(place);
+            paths.push(path);
         }
     }
     Ok(())

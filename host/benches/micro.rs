@@ -1,6 +1,6 @@
-//! What every request passes, alone: parsing a head, encoding a piece, reserving of a rate.
+//! Benchmarks of parts of every request: parsing a head, encoding a chunk, reserving from a rate.
 //!
-//! divan's words on the command line hold: `cargo bench --bench micro -- parse` runs what has `parse` in its name.
+//! divan's arguments apply: `cargo bench --bench micro -- parse` runs the benchmarks with `parse` in their name.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -16,7 +16,7 @@ use host::http1::head::{HeadLimits, HeadParser};
 use host::rate::TokenBucket;
 use host::response::{Response, ResponseOptions};
 
-/// Calls a sample: what divan finds by itself from a first, cold call is too few for the clock.
+/// Calls per sample. divan would derive too few from a first, cold call.
 const CALLS: u32 = 1000;
 
 const DATE: Date = *b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -35,7 +35,7 @@ fn main() {
     divan::main();
 }
 
-/// A head of the bench, shown by its name.
+/// A request head, displayed by its name.
 struct Head {
     name: &'static str,
     bytes: String,
@@ -80,9 +80,9 @@ fn encode_chunk(bencher: Bencher, size: usize) {
     });
 }
 
-/// One reservation of 10 KiB at 2 MiB/s, 5 ms after the one before.
+/// One reservation of 10 KiB at 2 MiB/s, 5 ms after the previous one.
 #[divan::bench(sample_size = CALLS)]
-fn reserve_of_a_rate(bencher: Bencher) {
+fn reserve_from_a_rate(bencher: Bencher) {
     let mut now = Instant::now();
     let rate = NonZeroU64::new(2 << 20).expect("a rate above 0");
     let mut bucket = TokenBucket::new(rate, 20_971, now);

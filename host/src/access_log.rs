@@ -11,46 +11,46 @@ pub use format::Format;
 use crate::line_writer::{Capacity, Destination, LineQueue, LineWriter, LogRecord, Trouble};
 use crate::observe::EndedRequest;
 
-/// What may wait for the writer.
+/// Capacity of the queue.
 const CAPACITY: Capacity = Capacity { records: 4096, bytes: 16 * 1024 * 1024 };
 
-/// Where requests are logged. A clone logs to the same place.
+/// The access log. Clones write to the same destination.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     format: Format,
     queue: LineQueue<AccessLogLine>,
 }
 
-/// What is written to an access log.
+/// A record of the access log.
 #[derive(Debug)]
 pub enum AccessLogLine {
     /// A request.
     Entry(Format, Box<EndedRequest>),
-    /// Something else, with the end of its line.
+    /// Other text, including its line break.
     Text(String),
 }
 
 impl AccessLog {
-    /// Starts the thread that writes.
+    /// Starts the thread that writes the log.
     ///
     /// # Errors
-    /// Where the file cannot be opened, or the thread not be started.
+    /// If the file cannot be opened or the thread cannot be started.
     pub fn start(format: Format, destination: Destination) -> io::Result<(Self, LineWriter<AccessLogLine>)> {
-        let (queue, writer) = LineQueue::start("access-log", destination, CAPACITY, tell)?;
+        let (queue, writer) = LineQueue::start("access-log", destination, CAPACITY, report_trouble)?;
         Ok((Self { format, queue }, writer))
     }
 
-    /// Logs a request. It never waits: where the writer is behind by as many lines as it may, this one is dropped.
+    /// Logs a request. Never blocks: if the queue is full, the line is dropped and counted.
     pub fn log(&self, entry: EndedRequest) {
         self.queue.push(AccessLogLine::Entry(self.format, Box::new(entry)));
     }
 
-    /// Writes another line in its turn, which ends in a line break.
+    /// Logs a line of text, which must end with a line break.
     pub fn line(&self, line: String) {
         self.queue.push(AccessLogLine::Text(line));
     }
 
-    /// Opens the file anew, for who has renamed it to keep it.
+    /// Reopens the file, for log rotation.
     pub fn reopen(&self) {
         self.queue.reopen();
     }
@@ -74,8 +74,8 @@ impl LogRecord for AccessLogLine {
     }
 }
 
-/// What becomes of the access log is told to the log.
-fn tell(trouble: Trouble<'_>) -> Option<String> {
+/// Reports problems of the access log in the server's log.
+fn report_trouble(trouble: Trouble<'_>) -> Option<String> {
     match trouble {
         Trouble::Dropped(lines) => {
             tracing::warn!(target: "access_log", lines, "lines of the access log were dropped: they could not be written fast enough");

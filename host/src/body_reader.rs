@@ -32,7 +32,7 @@ impl BodyReader {
     /// An intake that gives pieces of at most `piece` bytes, and waits for them as `timeouts` say.
     #[must_use]
     pub fn new(body: RequestBody, piece: usize, pacer: Option<Pacer>, timeouts: &Timeouts) -> Self {
-        let patience = MinRateTimeout::new(timeouts.body, timeouts.least_body_rate);
+        let patience = MinRateTimeout::new(timeouts.body, timeouts.min_body_rate);
         let pacer = pacer.map(Box::new);
         Self { body, piece, pacer, held: None, patience }
     }

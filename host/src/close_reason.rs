@@ -1,41 +1,41 @@
-//! Why connections end, in a word each, and how often each has.
+//! Why connections are closed, and how often.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why a connection ended.
+/// Why a connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// The client ended it between requests.
+    /// The client closed it between two requests.
     ClientClosed,
     /// The client reset it, or stopped reading for good.
     ClientGone,
-    /// The client or its version does not let it persist, or the response's framing ends with it.
+    /// The connection is not persistent: by the client's wish or version, or because the response is close-delimited.
     NotPersistent,
-    /// The handler asked for it.
+    /// The handler closed it.
     Handler,
-    /// No request came for as long as `idle` allows.
+    /// No request arrived within `idle`.
     Idle,
-    /// A head took longer than `head` allows.
+    /// A head took longer than `head`.
     HeadTimeout,
-    /// The client took nothing of what was sent for as long as `write` allows.
+    /// The client read nothing for `write`.
     WriteTimeout,
-    /// The request was refused in a way that leaves no next request to be found.
+    /// The request was refused, and the next request cannot be found.
     Refused,
-    /// The handler did not read the body, and the rest is too long to be dropped.
+    /// The handler did not read the body, and the remainder is too long to discard.
     BodyUnread,
-    /// A response broke off, in a way that its framing shows.
+    /// A response was truncated, and its framing shows that.
     Truncated,
-    /// A response broke off that only a reset tells from a whole one.
+    /// A close-delimited response was truncated, which only a reset shows.
     TruncatedUnseen,
-    /// The client did not keep up with what was published to it.
+    /// The client did not read published chunks fast enough.
     Lagging,
-    /// The client broke the protocol of its WebSocket.
+    /// The client violated the WebSocket protocol.
     Violation,
-    /// The handler of a WebSocket's message failed.
+    /// The handler of a WebSocket message failed.
     Failed,
-    /// The host had no room for it.
+    /// The server was overloaded.
     Overloaded,
-    /// The server stops.
+    /// The server shuts down.
     Stopping,
 }
 
@@ -60,7 +60,7 @@ impl CloseReason {
         Self::Stopping,
     ];
 
-    /// The reason in words.
+    /// The reason, as text.
     #[must_use]
     pub fn explain(self) -> &'static str {
         match self {
@@ -84,17 +84,17 @@ impl CloseReason {
     }
 }
 
-/// How many connections have ended, by reason.
+/// How many connections were closed, by reason.
 #[derive(Debug, Default)]
 pub(crate) struct Closed([AtomicU64; CloseReason::ALL.len()]);
 
 impl Closed {
-    /// Counts one.
+    /// Counts a connection.
     pub(crate) fn count(&self, reason: CloseReason) {
         self.0[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many have ended for this reason.
+    /// The count for a reason.
     pub(crate) fn number(&self, reason: CloseReason) -> u64 {
         self.0[reason as usize].load(Ordering::Relaxed)
     }

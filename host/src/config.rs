@@ -1,4 +1,4 @@
-//! What a server is configured with: plain values, checked when made, from wherever they came.
+//! The configuration of a server: plain values, validated when they are made.
 
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
@@ -11,81 +11,81 @@ use crate::routes::Declare;
 /// The configuration of a server.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The directory that is served; or one component, which is served as if it lay in a directory alone.
+    /// The routes directory, or one component, which is served as if it were alone in a directory.
     pub routes: PathBuf,
-    /// The operator's values for built-in options, as the flags give them: for a limit, no component gets above them.
+    /// The operator's values for built-in options, from flags. For a limit, a component cannot exceed them.
     pub options: Vec<(String, Value)>,
-    /// Which paths components may declare, where their route files do not say.
+    /// Which paths components may declare, unless their route file says otherwise.
     pub declare: Declare,
-    /// Whether it is remembered after this server who holds which path.
+    /// Whether to store which route holds which path.
     pub remember: HolderStore,
-    /// Bounds on what clients can take together.
+    /// Limits on what clients may use.
     pub limits: Limits,
-    /// How long clients are waited for.
+    /// Timeouts for clients.
     pub timeouts: Timeouts,
-    /// How many threads serve.
+    /// Number of worker threads.
     pub workers: NonZeroUsize,
-    /// How long a thread that serves looks for the next request before it sleeps, where requests come that close; zero
+    /// How long a worker thread polls for the next request before it sleeps, if requests arrive that closely. Zero
     /// sleeps at once.
     pub idle_poll: Duration,
-    /// Where compiled code is kept; none compiles at every start.
+    /// Directory of the compile cache. `None` compiles every component at every start.
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
     pub compiling: Compiling,
-    /// Who sees the answers of the host's own.
+    /// How much error pages reveal.
     pub audience: ErrorDetail,
-    /// Hosts, without ports, that are served to those who develop beside the names of loopback. Under any other name a
-    /// page of another site could read what is theirs alone.
+    /// Host names, without ports, that are served in development mode in addition to loopback names. Under any other
+    /// name, a page of another site could read error pages (DNS rebinding).
     pub dev_hosts: Vec<String>,
 }
 
-/// What becomes of the memory of who holds which path, where there is a cache directory to keep it in.
+/// Whether the holders of paths are stored in the cache directory, if there is one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HolderStore {
-    /// It is read: for who only looks.
+    /// Read them, but do not write: for commands that only inspect.
     #[default]
     Read,
-    /// It is read, and written as routes come and go.
+    /// Read them, and write them as routes change.
     Write,
 }
 
-/// Who sees the answers of the host's own, and so what these may say.
+/// How much error pages and responses reveal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ErrorDetail {
-    /// Anybody: they are told what they can do something about.
+    /// Only what any client may know.
     #[default]
     Public,
-    /// Those who write the handlers: they are told of near routes, why a handler failed and where, and what answers cost.
+    /// Also similar routes, why and where a handler failed, and what responses cost: for those who write handlers.
     Development,
 }
 
-/// Bounds on what clients can take together.
+/// Limits on what clients may use.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections open at once; past it a new one is answered 503.
+    /// Maximum connections; more get 503.
     pub max_connections: usize,
-    /// Invocations at once; past it a request is answered 503.
+    /// Maximum concurrent invocations; more get 503.
     pub max_invocations: u32,
-    /// Responses left open at once; past it a handler that leaves another open is answered 503.
+    /// Maximum parked responses; more get 503.
     pub max_parked: usize,
-    /// Bytes that a client may go on sending after the last response.
+    /// Maximum bytes to discard from a client after the last response.
     pub linger_bytes: u64,
-    /// The bounds of a head.
+    /// Limits of a request head.
     pub head: HeadLimits,
 }
 
-/// How components are compiled and asked for their routes, which is the work of a stranger's file: in a process of its own,
-/// that may fail without harm.
+/// How components are compiled and described. Components are untrusted, so this happens in a child process that may
+/// fail without harm.
 #[derive(Debug, Clone)]
 pub struct Compiling {
-    /// The program of that process: the host's own, which is `host`. Without it all is done in this process and without
-    /// these limits, which is for components that are trusted.
+    /// The program of the child process: the host's own. `None` compiles in this process without the limits below, for
+    /// trusted components.
     pub program: Option<PathBuf>,
-    /// The bytes of memory that compiling one component may take; past it the component is not loaded.
+    /// Bytes of memory for compiling one component; one that needs more is refused.
     pub memory: u64,
-    /// The time of processors that it may take together.
+    /// Processor time, over all cores, for compiling one component.
     pub cpu: Duration,
-    /// The time that it may take.
+    /// Elapsed time for compiling one component.
     pub timeout: Duration,
 }
 
@@ -96,34 +96,33 @@ impl Default for Compiling {
     }
 }
 
-/// How long clients are waited for.
+/// Timeouts for clients.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
-    /// For the whole head, from its first byte.
+    /// For a request head, from its first byte.
     pub head: Duration,
-    /// For the next bytes of a body that the handler waits for.
+    /// For the next bytes of a body while a handler waits for them.
     pub body: Duration,
-    /// The bytes a second that win back the time in which a body was waited for; without, each wait has all of `body`.
-    pub least_body_rate: Option<NonZeroU64>,
+    /// Bytes per second that earn back the time spent waiting for a body. `None` gives each wait all of `body`.
+    pub min_body_rate: Option<NonZeroU64>,
     /// For the first byte of the next request.
     pub idle: Duration,
-    /// For a route that is being loaded while the server starts, when a request may be its; past it the request is
-    /// answered 503.
+    /// For a route that is loading during startup; then the request gets 503.
     pub load: Duration,
-    /// For a client to take some of what is sent.
+    /// For a client to accept some of the bytes sent to it.
     pub write: Duration,
-    /// The bytes a second that win back the time in which a client took nothing; without, each wait has all of `write`.
-    pub least_write_rate: Option<NonZeroU64>,
-    /// For a handler that writes nothing, once its client has sent its last byte.
+    /// Bytes per second that earn back the time in which a client accepted nothing. `None` gives each wait all of
+    /// `write`.
+    pub min_write_rate: Option<NonZeroU64>,
+    /// For a handler to write something after its client has closed its sending side.
     pub half_close: Duration,
     /// For a handler to end after its client has gone.
     pub grace: Duration,
-    /// For a client that goes on sending after the last response: what it sends is dropped. One that is silent is waited
-    /// for 2 seconds at most.
+    /// For discarding what a client sends after the last response. A silent client is given 2 seconds at most.
     pub linger: Duration,
-    /// For requests in flight once the server is told to stop.
+    /// For requests in flight after the server was told to stop.
     pub drain: Duration,
-    /// For the rest of a request that has not come whole by then, and for a client that goes on sending.
+    /// For incomplete requests to arrive after that, and for discarding what clients still send.
     pub drain_request: Duration,
 }
 
@@ -163,13 +162,13 @@ impl Default for Timeouts {
         Self {
             head: Duration::from_secs(30),
             body: Duration::from_secs(30),
-            least_body_rate: NonZeroU64::new(256),
-            // Longer than the 60 s of common load balancers and proxies: of two that may close an idle connection, the
-            // one that sends requests must do it first, or a request meets the end of its connection.
+            min_body_rate: NonZeroU64::new(256),
+            // Longer than the 60 s of common load balancers and proxies: the side that sends requests must close an
+            // idle connection first, or a request may meet a closed connection.
             idle: Duration::from_secs(75),
             load: Duration::from_secs(10),
             write: Duration::from_secs(30),
-            least_write_rate: NonZeroU64::new(256),
+            min_write_rate: NonZeroU64::new(256),
             half_close: Duration::from_secs(10),
             grace: Duration::from_secs(5),
             linger: Duration::from_secs(30),

@@ -1,6 +1,4 @@
-//! What is reported to the operator about one file of the routes directory.
-//!
-//! Owns the form of a report. It must not know who makes one or where it is printed.
+//! Reports to the operator about one file of the routes directory.
 
 use std::fmt;
 
@@ -9,38 +7,38 @@ use crate::text::{excerpt, printable};
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of a location, of a reason and of a remedy: they quote what strangers have written.
+/// Maximum bytes of a location, a reason and a remedy, because they quote untrusted text.
 const MAX_PART_BYTES: usize = 4096;
 
-/// A finding about one file: what is wrong with it, and what the operator can do about it.
+/// A report about one file: what is wrong, and what the operator can do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Whether the route is mounted in spite of it.
+    /// Whether the route is mounted nevertheless.
     pub severity: Severity,
-    /// What it is about: the path of a file or directory.
+    /// The file or directory that it is about.
     pub location: String,
-    /// What is wrong, in a clause without a full stop.
+    /// What is wrong: a clause without a full stop.
     pub reason: String,
-    /// What the operator can do about it, in a clause without a full stop.
+    /// What the operator can do about it: a clause without a full stop.
     pub remedy: String,
 }
 
-/// How much a [`Diagnostic`] weighs.
+/// The severity of a [`Diagnostic`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// The file, or a part of what it asks for, is not served.
+    /// The file, or a part of what it declares, is not served.
     Error,
-    /// The file is served, though not quite as it says.
+    /// The file is served, but not exactly as it declares.
     Warning,
 }
 
 impl Diagnostic {
-    /// An error. The reason and the remedy are cut to 4096 bytes.
+    /// An error. The reason and the remedy are truncated to 4096 bytes.
     pub fn error(location: impl fmt::Display, reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
         Self::new(Severity::Error, location, reason, remedy)
     }
 
-    /// A warning. The reason and the remedy are cut to 4096 bytes.
+    /// A warning. The reason and the remedy are truncated to 4096 bytes.
     pub fn warning(location: impl fmt::Display, reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
         Self::new(Severity::Warning, location, reason, remedy)
     }
@@ -60,8 +58,8 @@ impl Diagnostic {
         }
     }
 
-    /// The report without its severity, for a log that shows its own. Control characters, which the names of files
-    /// may have, are escaped.
+    /// The report without its severity, for a log that has its own. Control characters, which file names may contain,
+    /// are escaped.
     pub fn unlabelled(&self) -> impl fmt::Display {
         let Self { severity: _, location, reason, remedy } = self;
         let part = |text: &str| printable(&excerpt(text, MAX_PART_BYTES));
@@ -69,7 +67,7 @@ impl Diagnostic {
     }
 }
 
-/// With its severity, and otherwise [`Diagnostic::unlabelled`].
+/// The severity, then [`Diagnostic::unlabelled`].
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.severity, self.unlabelled())

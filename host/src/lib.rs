@@ -1,10 +1,10 @@
 //! Vibrato: an HTTP/1.x server whose route handlers are WebAssembly components.
 //!
-//! This library is the server; the program `host` is a thin layer over it. A request goes one way:
+//! This library is the server; the program `host` is a thin layer over it. The path of a request:
 //!
 //! ```text
 //! server (accept) -> connection (one client) -> http (bytes -> head) -> routes (path -> route)
-//!        -> guest (one invocation) <-> exchange <-> intake, pump (body in, response out) -> socket
+//!        -> guest (one invocation) <-> exchange <-> body_reader, pump (body in, response out) -> socket
 //! ```
 //!
 //! # Example

@@ -1,7 +1,7 @@
-//! Lines that a thread of its own writes, so that nobody waits for whoever reads them.
+//! Writes lines in a thread of its own, so that a slow reader does not block the server.
 //!
-//! Owns the bound on what waits for the writer, past which lines are dropped and counted, and that a line which could
-//! not be written whole is no part of the next. It must not know what the lines say.
+//! The queue is bounded: past its capacity, lines are dropped and counted. A line that was written only in part is
+//! ended before the next line.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -13,57 +13,57 @@ use std::time::Duration;
 #[cfg(test)]
 mod tests;
 
-/// The bytes of lines that keep their memory once they are written: room for a burst of long ones is given back.
-const KEPT: usize = 64 * 1024;
+/// Flush the line buffer when it exceeds this many bytes, and shrink it to this after a flush.
+const MAX_KEPT_BYTES: usize = 64 * 1024;
 
-/// How long an output that is full and does not block is left alone.
-const AGAIN: Duration = Duration::from_millis(10);
+/// How long to wait before retrying a non-blocking output that is full.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
 
-/// What waits for the writer, and becomes lines only there.
+/// A record in the queue. It is formatted by the writer.
 pub trait LogRecord: Send + 'static {
-    /// The bytes that it takes while it waits, about.
+    /// Its approximate size in the queue, in bytes.
     fn size(&self) -> usize;
 
-    /// Adds its lines, each with its end.
+    /// Appends its lines, including line breaks.
     fn write(&self, lines: &mut String);
 }
 
-/// What a writer has to say of itself.
+/// A problem of the writer.
 #[derive(Debug)]
 pub enum Trouble<'w> {
-    /// As many records were dropped since this was said last, and there is room again.
+    /// This many records were dropped since the last report; there is room again.
     Dropped(u64),
-    /// The output refuses what is written, for the first time since it took something.
+    /// Writing fails, for the first time since it last succeeded.
     Failing(&'w io::Error),
-    /// The file cannot be opened anew; the lines go on into the one before.
+    /// The file cannot be reopened; lines are still written to the old one.
     NotReopened(&'w Path, &'w io::Error),
 }
 
-/// How much may wait for a writer.
+/// Capacity of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// Records.
+    /// Number of records.
     pub records: usize,
     /// Bytes of all records together.
     pub bytes: usize,
 }
 
-/// Where lines go.
+/// Where lines are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
-    /// The end of a file, which is made where it is not there.
+    /// Appends to a file, which is created if it does not exist.
     File(PathBuf),
 }
 
-/// Takes records for a writer. A clone feeds the same one.
+/// The sending side of a queue. Clones share one writer.
 #[derive(Debug)]
 pub struct LineQueue<R>(Arc<WriterShared<R>>);
 
-/// The thread that writes what comes from a [`LineQueue`].
+/// The thread that writes the records of a [`LineQueue`].
 #[derive(Debug)]
 pub struct LineWriter<R>(Arc<WriterShared<R>>);
 
@@ -71,26 +71,26 @@ pub struct LineWriter<R>(Arc<WriterShared<R>>);
 struct WriterShared<R> {
     capacity: Capacity,
     state: Mutex<WriterState<R>>,
-    /// Something is there for the writer.
+    /// Notified when something was queued.
     queued: Condvar,
-    /// The writer has written something, or has ended.
+    /// Notified when the writer has written something or has ended.
     written: Condvar,
 }
 
 #[derive(Debug)]
 struct WriterState<R> {
     queue: Vec<Queued<R>>,
-    /// The records that wait or are being written, and their bytes.
+    /// The records that are queued or being written, and their bytes.
     records: usize,
     bytes: usize,
-    /// The records that were dropped since that was said last.
+    /// The records that were dropped since the last report.
     dropped: u64,
-    /// How many were ever queued, and how many of them the writer is done with.
+    /// How many records were queued in total, and how many of them are done.
     pushed: u64,
     done: u64,
-    /// No more is taken.
+    /// No more records are accepted.
     closed: bool,
-    /// The writer is gone.
+    /// The writer's thread has ended.
     ended: bool,
 }
 
@@ -117,23 +117,23 @@ impl<R> Clone for LineQueue<R> {
 }
 
 impl<R: LogRecord> LineQueue<R> {
-    /// Starts a thread of this name that writes to `destination`. What it has to say of itself is given to `tell`, whose
-    /// answer is written like a record, but for a failure.
+    /// Starts a thread called `name` that writes to `destination`. Problems are passed to `report`; the text that it
+    /// returns is written like a record, except after a failure.
     ///
     /// # Errors
-    /// Where the file cannot be opened, or the thread not be started.
+    /// If the file cannot be opened or the thread cannot be started.
     pub fn start(
         name: &str,
         destination: Destination,
         capacity: Capacity,
-        tell: impl FnMut(Trouble<'_>) -> Option<String> + Send + 'static,
+        report: impl FnMut(Trouble<'_>) -> Option<String> + Send + 'static,
     ) -> io::Result<(Self, LineWriter<R>)> {
         let (output, path): (Box<dyn Write + Send>, _) = match destination {
             Destination::Stdout => (Box::new(io::stdout()), None),
             Destination::Stderr => (Box::new(io::stderr()), None),
             Destination::File(path) => (Box::new(open(&path)?), Some(path)),
         };
-        Self::start_with(name, output, path, capacity, tell)
+        Self::start_with(name, output, path, capacity, report)
     }
 
     pub(crate) fn start_with(
@@ -141,7 +141,7 @@ impl<R: LogRecord> LineQueue<R> {
         output: Box<dyn Write + Send>,
         path: Option<PathBuf>,
         capacity: Capacity,
-        tell: impl FnMut(Trouble<'_>) -> Option<String> + Send + 'static,
+        report: impl FnMut(Trouble<'_>) -> Option<String> + Send + 'static,
     ) -> io::Result<(Self, LineWriter<R>)> {
         let shared = Arc::new(WriterShared {
             capacity,
@@ -161,7 +161,7 @@ impl<R: LogRecord> LineQueue<R> {
         let mut writing = Writing {
             output,
             path,
-            tell,
+            report,
             shared: shared.clone(),
             batch: Vec::new(),
             lines: String::new(),
@@ -172,13 +172,13 @@ impl<R: LogRecord> LineQueue<R> {
         Ok((Self(shared.clone()), LineWriter(shared)))
     }
 
-    /// Queues a record. It never waits: past the capacity the record is dropped, and counted.
+    /// Queues a record. Never blocks: past the capacity, the record is dropped and counted.
     pub fn push(&self, record: R) {
         self.push_within(record, 1);
     }
 
-    /// The same, for a record that may take only one part of so many `parts` of the capacity, so that the rest stays
-    /// for others.
+    /// The same for a record that may fill only one part in `parts` of the capacity, so that the remainder is left for
+    /// others.
     pub fn push_within(&self, record: R, parts: usize) {
         let Capacity { records, bytes } = self.0.capacity;
         let length = record.size();
@@ -192,35 +192,35 @@ impl<R: LogRecord> LineQueue<R> {
         self.0.queue(state, Queued::Record(record));
     }
 
-    /// Opens the file anew, for an operator who has renamed it to keep it. What was queued before goes into the old one.
+    /// Reopens the file, for log rotation. What was queued before is written to the old file.
     pub fn reopen(&self) {
         let state = self.0.lock();
-        // Asked for twice in a row it is done once, so that signals fill no memory.
+        // Merge repeated requests, so that signals cannot fill memory.
         if !matches!(state.queue.last(), Some(Queued::Reopen)) {
             self.0.queue(state, Queued::Reopen);
         }
     }
 
-    /// Waits until all that was queued so far is written, at most for so long. False where it was not.
-    pub fn flush(&self, patience: Duration) -> bool {
-        self.0.wait_written(patience)
+    /// Waits until everything queued so far is written. Returns false after `timeout`.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.0.wait_written(timeout)
     }
 }
 
 impl<R> LineWriter<R> {
-    /// Takes no more: the thread ends once all is written.
+    /// Accepts no more records. The thread ends once everything is written.
     pub fn close(&self) {
         self.0.lock().closed = true;
         self.0.queued.notify_all();
     }
 
-    /// Takes no more, and waits until all is written, at most for so long.
+    /// Accepts no more records, and waits until everything is written, at most for `timeout`.
     ///
     /// # Errors
-    /// Where that was not long enough: the records that are not written, those included that were dropped before.
-    pub fn finish(self, patience: Duration) -> Result<(), u64> {
+    /// After the timeout: the number of records not written, including those dropped before.
+    pub fn finish(self, timeout: Duration) -> Result<(), u64> {
         self.close();
-        if self.0.wait_written(patience) {
+        if self.0.wait_written(timeout) {
             return Ok(());
         }
         let state = self.0.lock();
@@ -240,7 +240,7 @@ impl LogRecord for String {
 
 impl<R> WriterShared<R> {
     fn lock(&self) -> MutexGuard<'_, WriterState<R>> {
-        // Nothing in a critical section can panic half way.
+        // No critical section can panic halfway.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -251,30 +251,30 @@ impl<R> WriterShared<R> {
         self.queued.notify_one();
     }
 
-    fn wait_written(&self, patience: Duration) -> bool {
+    fn wait_written(&self, timeout: Duration) -> bool {
         let state = self.lock();
         let last = state.pushed;
         let waits = |state: &mut WriterState<R>| (state.done < last || state.closed) && !state.ended;
-        let waited = self.written.wait_timeout_while(state, patience, waits);
+        let waited = self.written.wait_timeout_while(state, timeout, waits);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.done >= last
     }
 }
 
-/// The writer, on its thread.
+/// The writer's thread.
 struct Writing<R, T> {
     output: Box<dyn Write + Send>,
-    /// The file that is to be opened anew, where it is one.
+    /// The file to reopen, if the destination is one.
     path: Option<PathBuf>,
-    tell: T,
+    report: T,
     shared: Arc<WriterShared<R>>,
-    /// What was queued and is not written yet.
+    /// Queued records that are not written yet.
     batch: Vec<Queued<R>>,
-    /// What is to be written at once.
+    /// The lines to write next.
     lines: String,
-    /// Whether the last write has failed.
+    /// Whether the last write failed.
     failing: bool,
-    /// Whether a line was begun and not ended, because of that.
+    /// Whether the last line was written only in part.
     broken: bool,
 }
 
@@ -283,7 +283,7 @@ where
     R: LogRecord,
     T: FnMut(Trouble<'_>) -> Option<String>,
 {
-    /// Writes, all that waits at once, until no more is taken.
+    /// Writes queued records in batches until the queue is closed.
     fn run(&mut self) {
         while self.next() {
             let mut batch = std::mem::take(&mut self.batch);
@@ -295,7 +295,7 @@ where
                         records += 1;
                         bytes += record.size();
                         record.write(&mut self.lines);
-                        if self.lines.len() > KEPT {
+                        if self.lines.len() > MAX_KEPT_BYTES {
                             self.flush(std::mem::take(&mut records), std::mem::take(&mut bytes));
                         }
                     }
@@ -306,8 +306,8 @@ where
                 }
             }
             self.flush(records, bytes);
-            self.tell_dropped();
-            batch.shrink_to(KEPT / size_of::<Queued<R>>());
+            self.report_dropped();
+            batch.shrink_to(MAX_KEPT_BYTES / size_of::<Queued<R>>());
             self.batch = batch;
             self.shared.lock().done += length;
             self.shared.written.notify_all();
@@ -316,7 +316,7 @@ where
         self.shared.written.notify_all();
     }
 
-    /// Takes what waits; false once nothing does and no more comes.
+    /// Takes everything from the queue. Returns false when it is empty and closed.
     fn next(&mut self) -> bool {
         let waits = |state: &mut WriterState<R>| state.queue.is_empty() && !state.closed;
         let waited = self.shared.queued.wait_while(self.shared.lock(), waits);
@@ -324,15 +324,15 @@ where
         !self.batch.is_empty()
     }
 
-    /// Writes the lines of as many records.
+    /// Writes the lines of this many records and bytes.
     fn flush(&mut self, records: usize, bytes: usize) {
         if self.broken && !self.lines.is_empty() {
-            // What was begun is no part of the next line.
+            // End the partial line first.
             self.lines.insert(0, '\n');
         }
         let written = self.write_lines();
         self.lines.clear();
-        self.lines.shrink_to(KEPT);
+        self.lines.shrink_to(MAX_KEPT_BYTES);
         let first = written.is_err() && !self.failing;
         self.failing = written.is_err();
         {
@@ -346,12 +346,12 @@ where
         if let Err(error) = written
             && first
         {
-            // An answer would be written to what cannot be written to.
-            let _ = (self.tell)(Trouble::Failing(&error));
+            // The returned text could not be written.
+            let _ = (self.report)(Trouble::Failing(&error));
         }
     }
 
-    /// Writes what waits, and knows where it broke off.
+    /// Writes the lines, and remembers whether the last one is complete.
     fn write_lines(&mut self) -> io::Result<()> {
         let mut left = self.lines.as_bytes();
         while !left.is_empty() {
@@ -363,23 +363,23 @@ where
                     left = rest;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Another process has made the pipe or the terminal one that does not block.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(AGAIN),
+                // Another process may have made the pipe or terminal non-blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(RETRY_AFTER),
                 Err(error) => return Err(error),
             }
         }
         self.output.flush()
     }
 
-    fn tell_dropped(&mut self) {
+    fn report_dropped(&mut self) {
         if self.failing {
             return;
         }
         let dropped = std::mem::take(&mut self.shared.lock().dropped);
         if dropped > 0
-            && let Some(told) = (self.tell)(Trouble::Dropped(dropped))
+            && let Some(text) = (self.report)(Trouble::Dropped(dropped))
         {
-            self.lines.push_str(&told);
+            self.lines.push_str(&text);
             self.flush(0, 0);
         }
     }
@@ -389,8 +389,8 @@ where
         match open(path) {
             Ok(file) => (self.output, self.broken) = (Box::new(file), false),
             Err(error) => {
-                if let Some(told) = (self.tell)(Trouble::NotReopened(path, &error)) {
-                    self.lines.push_str(&told);
+                if let Some(text) = (self.report)(Trouble::NotReopened(path, &error)) {
+                    self.lines.push_str(&text);
                 }
             }
         }

@@ -1,8 +1,8 @@
-//! How much of the log a route may take.
+//! Limits how much of the log a route may use.
 //!
-//! Owns the bound over time on what its handlers print and on what the host says of them, and that what is dropped past
-//! it is counted and told: at most once in ten seconds for each route. A failure that comes again and again is told in
-//! full a few times, and then counted too.
+//! Bounds what the route's handlers print and what the host says about them, over time. What is dropped is counted and
+//! reported at most once in ten seconds per route. A repeated failure is logged in full a few times and then only
+//! counted.
 
 use std::fmt::Display;
 use std::num::NonZeroU64;
@@ -14,20 +14,20 @@ use crate::rate::TokenBucket;
 #[cfg(test)]
 mod tests;
 
-/// How often it is told what was dropped.
+/// How often dropped lines are reported.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// The failures of a route in a period that are told in full, with their backtraces.
+/// How many failures of a route are logged in full per period, with their backtraces.
 const FULL_FAILURES: u32 = 5;
 
-/// What may come at once: so many seconds of the rate, and in any case what one invocation may print.
+/// The burst: this many seconds of the rate, and at least what one invocation may print.
 const BURST_SECONDS: u64 = 8;
 const MIN_BURST: u64 = 128 * 1024;
 
-/// The most bytes of a failure that is only counted.
-const MAX_LAST: usize = 256;
+/// Maximum bytes of a failure that is only counted.
+const MAX_LAST_FAILURE_BYTES: usize = 256;
 
-/// What a route may still log, and what was dropped of it.
+/// The remaining log quota of a route.
 #[derive(Debug)]
 pub struct LogQuota {
     rate: Option<NonZeroU64>,
@@ -38,11 +38,11 @@ pub struct LogQuota {
 struct QuotaState {
     bucket: Option<TokenBucket>,
     dropped: Dropped,
-    /// Somebody will tell what was dropped.
-    is_to_be_told: bool,
-    /// When the failures were counted from, and how many were told in full since.
+    /// Whether a report is scheduled.
+    is_report_scheduled: bool,
+    /// When the current period of failures began, and how many were logged in full in it.
     failing_since: Option<Instant>,
-    told_in_full: u32,
+    full_failures: u32,
 }
 
 /// What was not logged.
@@ -51,12 +51,12 @@ struct Dropped {
     lines: u64,
     bytes: u64,
     failures: u64,
-    /// The request of the last failure, and what it was.
+    /// The request id and the message of the last failure.
     last: Option<(u64, String)>,
 }
 
 impl LogQuota {
-    /// For a route that may log so many bytes a second; 0 is unlimited.
+    /// For a route that may log `rate` bytes per second; 0 is unlimited.
     #[must_use]
     pub fn new(rate: u64, now: Instant) -> Self {
         let rate = NonZeroU64::new(rate);
@@ -64,36 +64,35 @@ impl LogQuota {
         let usage = QuotaState {
             bucket: rate.map(|rate| TokenBucket::new(rate, burst(rate), now)),
             dropped: Dropped::default(),
-            is_to_be_told: false,
+            is_report_scheduled: false,
             failing_since: None,
-            told_in_full: 0,
+            full_failures: 0,
         };
         Self { rate, usage: Mutex::new(usage) }
     }
 
-    /// Whether another allows as much.
+    /// Whether `other` has the same rate.
     #[must_use]
-    pub fn allows_like(&self, other: &Self) -> bool {
+    pub fn has_same_rate(&self, other: &Self) -> bool {
         self.rate == other.rate
     }
 
-    /// Whether a line of so many bytes may be logged. Else it is counted, and that is told later.
+    /// Whether a line of `bytes` may be logged. If not, it is counted and reported later.
     pub fn admit(self: &Arc<Self>, route: &str, bytes: usize) -> bool {
         let mut usage = self.lock();
         let admitted = usage.take(bytes, Instant::now());
         if !admitted {
             usage.dropped.lines += 1;
             usage.dropped.bytes += bytes as u64;
-            self.tell_later(&mut usage, route);
+            self.schedule_report(&mut usage, route);
         }
         admitted
     }
 
-    /// Whether the failure of a request may be logged in full, in about so many bytes. Else it is counted, and that is
-    /// told later.
+    /// Whether the failure of a request may be logged in full. If not, it is counted and reported later.
     pub fn admit_failure(self: &Arc<Self>, route: &str, request: u64, failure: &impl Display) -> bool {
         let (mut usage, now) = (self.lock(), Instant::now());
-        if usage.is_news(now) {
+        if usage.may_log_in_full(now) {
             let text = failure.to_string();
             if usage.take(text.len(), now) {
                 return true;
@@ -101,7 +100,7 @@ impl LogQuota {
         }
         usage.dropped.failures += 1;
         usage.dropped.last = Some((request, first_line(failure)));
-        self.tell_later(&mut usage, route);
+        self.schedule_report(&mut usage, route);
         false
     }
 
@@ -109,14 +108,14 @@ impl LogQuota {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has what was dropped told after the period, or when the thread ends that serves.
-    fn tell_later(self: &Arc<Self>, usage: &mut QuotaState, route: &str) {
-        if usage.is_to_be_told {
+    /// Schedules a report at the end of the period, or when the worker thread ends.
+    fn schedule_report(self: &Arc<Self>, usage: &mut QuotaState, route: &str) {
+        if usage.is_report_scheduled {
             return;
         }
-        // Without a runtime it is told with the next that is dropped within one.
+        // Without a runtime, the next line that is dropped within one schedules the report.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        usage.is_to_be_told = true;
+        usage.is_report_scheduled = true;
         let report = DropReport { quota: self.clone(), route: route.into() };
         runtime.spawn(async move {
             tokio::time::sleep(PERIOD).await;
@@ -126,13 +125,13 @@ impl LogQuota {
 
     fn take_dropped(&self) -> Dropped {
         let mut usage = self.lock();
-        usage.is_to_be_told = false;
+        usage.is_report_scheduled = false;
         std::mem::take(&mut usage.dropped)
     }
 }
 
 impl QuotaState {
-    /// Takes so many bytes of what may be logged, where they are there.
+    /// Takes `bytes` from the quota, if that many are left.
     fn take(&mut self, bytes: usize, now: Instant) -> bool {
         let Some(bucket) = &mut self.bucket else { return true };
         let bytes = bytes as u64;
@@ -143,17 +142,17 @@ impl QuotaState {
         fits
     }
 
-    /// Whether a failure now is one of the first in a period.
-    fn is_news(&mut self, now: Instant) -> bool {
+    /// Whether this failure is one of the first in its period.
+    fn may_log_in_full(&mut self, now: Instant) -> bool {
         if self.failing_since.is_none_or(|since| now.saturating_duration_since(since) >= PERIOD) {
-            (self.failing_since, self.told_in_full) = (Some(now), 0);
+            (self.failing_since, self.full_failures) = (Some(now), 0);
         }
-        self.told_in_full = self.told_in_full.saturating_add(1);
-        self.told_in_full <= FULL_FAILURES
+        self.full_failures = self.full_failures.saturating_add(1);
+        self.full_failures <= FULL_FAILURES
     }
 }
 
-/// Tells what was dropped when it is dropped itself, which it is at the end of the server too.
+/// Reports what was dropped. Its drop does that, so that the end of the server does it too.
 struct DropReport {
     quota: Arc<LogQuota>,
     route: Box<str>,
@@ -184,9 +183,9 @@ impl Drop for DropReport {
     }
 }
 
-/// The beginning of what a failure says.
+/// The beginning of a failure's first line.
 fn first_line(failure: &impl Display) -> String {
     let text = failure.to_string();
     let line = text.lines().next().unwrap_or_default();
-    line[..line.floor_char_boundary(MAX_LAST)].to_owned()
+    line[..line.floor_char_boundary(MAX_LAST_FAILURE_BYTES)].to_owned()
 }

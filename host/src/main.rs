@@ -1,4 +1,4 @@
-//! The command line of Vibrato. All it can do is in the library `host`.
+//! The program `host`. All of its functions are in the library.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_types))]
 

@@ -70,7 +70,7 @@ impl Pump {
     /// A pump for one response, paced where there is a pacer, which waits for its client as `timeouts` say.
     #[must_use]
     pub fn new(pacer: Option<Pacer>, timeouts: &Timeouts) -> Self {
-        let patience = MinRateTimeout::new(timeouts.write, timeouts.least_write_rate);
+        let patience = MinRateTimeout::new(timeouts.write, timeouts.min_write_rate);
         Self { pacer: pacer.map(Box::new), patience }
     }
 

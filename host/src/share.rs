@@ -1,28 +1,28 @@
-//! What one route takes of what all routes share, and whether it may take more.
+//! Limits what one route may use of resources that all routes share.
 //!
-//! Owns the counts for each route and the rule that leaves something for others. It must not know what is counted.
+//! Counts the usage of each route, and has the rule that leaves something for other routes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(test)]
 mod tests;
 
-/// What a route takes of.
+/// A resource that routes share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
-    /// Places for invocations.
+    /// Permits for invocations.
     Invocations,
-    /// Places for responses left open.
+    /// Permits for parked responses.
     Parked,
 }
 
-/// The resources there are.
+/// The number of resources.
 const RESOURCES: usize = 2;
 
-/// Enough that the threads of one machine seldom meet at a number.
+/// More shards than threads, so that threads rarely contend.
 const SHARDS: usize = 16;
 
-/// What one route takes. Each thread counts in a cache line of its own, and who asks for a sum reads them all.
+/// The usage of one route. Each thread counts in a cache line of its own; a sum reads all of them.
 #[derive(Debug, Default)]
 pub struct RouteUsage([UsageShard; SHARDS]);
 
@@ -30,58 +30,59 @@ pub struct RouteUsage([UsageShard; SHARDS]);
 #[repr(align(64))]
 struct UsageShard([AtomicUsize; RESOURCES]);
 
-/// The part of what all routes share that one may take: per cent, from 1 to 100.
+/// The percentage of a shared resource that one route may use: 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share(u8);
 
 impl RouteUsage {
-    /// Counts `amount` more of a resource.
+    /// Adds `amount` to the usage of a resource.
     pub fn add(&self, resource: Resource, amount: usize) {
-        self.of_thread(resource).fetch_add(amount, Ordering::Relaxed);
+        self.thread_counter(resource).fetch_add(amount, Ordering::Relaxed);
     }
 
-    /// Counts `amount` less of a resource, which some thread has added.
+    /// Subtracts `amount`, which any thread has added.
     pub fn subtract(&self, resource: Resource, amount: usize) {
-        self.of_thread(resource).fetch_sub(amount, Ordering::Relaxed);
+        self.thread_counter(resource).fetch_sub(amount, Ordering::Relaxed);
     }
 
-    /// What the route takes of a resource. While other threads count, what they are about to say may be missing.
+    /// The usage of a resource. Concurrent changes by other threads may be missing.
     #[must_use]
     pub fn sum(&self, resource: Resource) -> usize {
-        // A thread may have subtracted what another added: each number alone may be below 0, and their sum is not.
+        // One thread may subtract what another has added, so a single shard may be below 0. The sum is not, except
+        // during concurrent changes.
         let numbers = self.0.iter().map(|shard| shard.0[resource as usize].load(Ordering::Relaxed));
         let sum = numbers.fold(0, usize::wrapping_add);
         if sum > isize::MAX as usize { 0 } else { sum }
     }
 
-    fn of_thread(&self, resource: Resource) -> &AtomicUsize {
+    fn thread_counter(&self, resource: Resource) -> &AtomicUsize {
         &self.0[shard_of_thread()].0[resource as usize]
     }
 }
 
 impl Share {
-    /// The share of a route of which nobody says otherwise.
+    /// The share of a route if the option is not set.
     pub const DEFAULT: Self = Self(50);
 
-    /// A share of so many per cent; what is out of range counts as its nearer end.
+    /// A share in percent, clamped to 1..=100.
     #[must_use]
     pub fn new(percent: u64) -> Self {
         Self(u8::try_from(percent.clamp(1, 100)).unwrap_or(100))
     }
 
-    /// How many per cent it is.
+    /// The share in percent.
     #[must_use]
     pub fn percent(self) -> u8 {
         self.0
     }
 
-    /// Whether a route may have `own()` of a resource of which `free` is left then and `taken` is not.
+    /// Whether a route may use `own()` of a resource, when all routes together use `taken` and `free` is left.
     ///
-    /// A route alone may take its share of all. Where others have taken some, it may have as much of what they leave: so
-    /// however many routes take all they can, some is left for the next one.
+    /// A route alone may use its share of the whole. If others use some, it may use the same share of what they leave.
+    /// So some is left for the next route, however many routes use all they may.
     #[must_use]
     pub fn allows(self, own: impl FnOnce() -> usize, taken: usize, free: usize) -> bool {
-        // What all have taken together bounds what one has: most often nobody needs to know more.
+        // The total bounds the route's own usage, so in most cases `own` need not be summed.
         self.fits(taken, free) || self.fits(own(), free)
     }
 
@@ -91,7 +92,7 @@ impl Share {
     }
 }
 
-/// Which of the shards this thread counts in.
+/// The shard of this thread.
 fn shard_of_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

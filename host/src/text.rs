@@ -1,8 +1,8 @@
-//! Text that strangers have made, in a form that is fit for people: escaped, and cut to a bound.
+//! Makes untrusted text fit for people: escapes and truncates it.
 
 use std::borrow::Cow;
 
-/// `text` with every character escaped that does not stand for itself alone: fit for a line of a log, and for a terminal.
+/// Escapes every character of `text` that is not plain, for a log line or a terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
@@ -15,8 +15,8 @@ pub fn printable(text: &str) -> String {
     printable
 }
 
-/// Whether a character stands for itself alone: it ends no line, drives no terminal, and does not change the order in
-/// which others are shown (the bidirectional controls of Unicode Standard Annex 9).
+/// Whether a character is safe to print: it does not end a line, control a terminal, or change the order of displayed
+/// text (the bidirectional controls of Unicode Standard Annex 9).
 #[must_use]
 pub fn is_plain(char: char) -> bool {
     let changes_order =
@@ -25,7 +25,7 @@ pub fn is_plain(char: char) -> bool {
     !char.is_control() && !changes_order && !ends_line
 }
 
-/// The first `max_bytes` bytes of `text`, and `...` if there were more. No character is split.
+/// The first `max_bytes` bytes of `text`, followed by `...` if it is longer. Does not split a character.
 #[must_use]
 pub fn excerpt(text: &str, max_bytes: usize) -> Cow<'_, str> {
     match text.len() <= max_bytes {

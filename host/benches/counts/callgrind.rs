@@ -1,6 +1,6 @@
-//! The release host under callgrind: starts it, and reads what callgrind counted.
+//! Runs the release host under callgrind and reads its counts.
 //!
-//! Owns what is known of valgrind: its arguments, its files, and what it counts otherwise than a processor.
+//! Owns what is specific to valgrind: arguments, files, and how it counts.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -14,30 +14,30 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 
-/// So many requests are not counted: what happens once has happened by then.
-const FIRST: u32 = 200;
+/// Requests sent before counting starts, so that one-time work is not counted.
+const WARM_UP: u32 = 200;
 const COUNTED: u32 = 1000;
 
-/// Callgrind counts an instruction for each byte that `rep stosb` writes, which a processor writes 32 of at a time:
-/// without it, glibc's loops are counted for what they are.
+/// Makes glibc use loops. Callgrind counts one instruction per byte of `rep stosb`, which a processor executes 32 bytes
+/// at a time.
 const WITHOUT_REP: &str = "glibc.cpu.x86_rep_stosb_threshold=1000000000:glibc.cpu.x86_rep_movsb_threshold=1000000000";
 
-/// Whether there is a valgrind.
+/// Whether valgrind is installed.
 pub fn is_installed() -> bool {
     let mut valgrind = Command::new("valgrind");
     valgrind.arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Where the host's instances come from.
+/// How instances are allocated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Instances {
-    /// The pooling allocator, as where the host serves.
+    /// By the pooling allocator, as in production.
     Pooled,
-    /// The allocator that the host falls back to where it cannot reserve the pool's addresses.
+    /// On demand: the fallback if the address space of the pool cannot be reserved.
     OnDemand,
 }
 
-/// A host under callgrind, which ends with the value.
+/// A host under callgrind, killed on drop.
 pub struct Host {
     address: SocketAddr,
     process: Child,
@@ -45,7 +45,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts the host with the examples that the bench asks for, and waits until it listens.
+    /// Starts the host with the examples that the bench requests, and waits until it listens.
     pub fn start() -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let (routes, log) = (directory.path().join("routes"), directory.path().join("log"));
@@ -66,9 +66,9 @@ impl Host {
         command.arg(format!("--callgrind-out-file={}", directory.path().join("counts").display()));
         command.arg(format!("--log-file={}", directory.path().join("valgrind").display()));
         command.arg(env!("CARGO_BIN_EXE_host")).args(["run", "--listen", "127.0.0.1:0", "--no-cache"]);
-        // The process that compiles would be valgrind's own program.
+        // A child process that compiles would run valgrind's program.
         command.arg("--compile-in-process");
-        // Polls while idle are as many as time allows.
+        // The number of idle polls would depend on time.
         command.args(["--workers", "1", "--idle-poll", "0", "--max-invocations", "4", "--routes"]).arg(&routes);
         command.env("RUST_LOG", "warn").env("GLIBC_TUNABLES", WITHOUT_REP);
         let mut process = command.stdout(Stdio::piped()).stderr(File::create(&log)?).spawn()?;
@@ -86,20 +86,20 @@ impl Host {
         }
     }
 
-    /// Where its instances come from, which it says in its log.
+    /// How instances are allocated, according to the log.
     pub fn instances(&self) -> io::Result<Instances> {
         let log = fs::read_to_string(self.directory.path().join("log"))?;
-        Ok(if log.contains("instances are not pooled") { Instances::OnDemand } else { Instances::Pooled })
+        Ok(if log.contains("cannot pool instances") { Instances::OnDemand } else { Instances::Pooled })
     }
 
-    /// Counts the instructions of a request for `target` on a connection that is open.
+    /// Counts the instructions of a request for `target` on an open connection.
     pub fn count(&self, target: &str) -> Result<Count, Box<dyn Error>> {
         let mut client = Client::connect(self.address, target)?;
-        client.ask(FIRST)?;
+        client.ask(WARM_UP)?;
         self.control("--zero")?;
         client.ask(COUNTED)?;
         self.control(&format!("--dump={target}"))?;
-        // A file for each thread. The one that serves has by far the most; the others tick the epoch, or wait.
+        // There is a file for each thread. The worker has by far the most; the others tick the epoch or wait.
         let mut most: Option<(u64, PathBuf)> = None;
         for file in fs::read_dir(self.directory.path())? {
             let file = file?.path();
@@ -135,15 +135,15 @@ impl Drop for Host {
     }
 }
 
-/// What was counted for one kind of request. Its file is gone with the [`Host`].
+/// The count of one kind of request. Its file is removed with the [`Host`].
 pub struct Count {
-    /// Of one request.
+    /// Instructions of one request.
     pub instructions: u64,
     file: PathBuf,
 }
 
 impl Count {
-    /// The same by function.
+    /// The count by function.
     pub fn functions(&self) -> io::Result<Functions> {
         let mut annotate = Command::new("callgrind_annotate");
         let output = annotate.args(["--inclusive=yes", "--threshold=100", "--auto=no"]).arg(&self.file).output()?;
@@ -155,8 +155,7 @@ impl Count {
 pub struct Functions(String);
 
 impl Functions {
-    /// The instructions of `function`, and of what it calls, in one request; none where it was not called, or is part
-    /// of its caller.
+    /// The instructions of `function` and its callees in one request. `None` if it was not called or was inlined.
     pub fn inclusive(&self, function: &str) -> Option<u64> {
         // `1,234 ( 5.67%)  FILE:FUNCTION [BINARY]`: a row for each file that has a part of the function.
         let rows = self.0.lines().filter(|line| line.contains(&format!(":{function}")));

@@ -1,13 +1,13 @@
-//! The client of the bench: one connection, one request after the other.
+//! The client of the bench: sends one request at a time on one connection.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Under callgrind everything takes fifty times as long.
+/// Under callgrind, everything takes fifty times as long.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A connection that is kept open.
+/// A persistent connection.
 pub struct Client {
     socket: TcpStream,
     request: String,
@@ -15,7 +15,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects, to ask for `target`.
+    /// Connects. Requests will be for `target`.
     pub fn connect(server: SocketAddr, target: &str) -> io::Result<Self> {
         let socket = TcpStream::connect(server)?;
         socket.set_read_timeout(Some(TIMEOUT))?;
@@ -23,7 +23,7 @@ impl Client {
         Ok(Self { socket, request, response: Vec::new() })
     }
 
-    /// Asks so many times, and reads each response to its end before it asks again.
+    /// Sends a number of requests, and reads each response to its end before the next.
     pub fn ask(&mut self, times: u32) -> io::Result<()> {
         for _ in 0..times {
             self.socket.write_all(self.request.as_bytes())?;
@@ -41,7 +41,7 @@ impl Client {
     }
 }
 
-/// Whether the last chunk, or as many bytes as the head says, have come.
+/// Whether a response is complete: by its last chunk or its content-length.
 fn is_whole(response: &[u8]) -> bool {
     let Some(head) = response.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
     let body = &response[head + 4..];

@@ -1,7 +1,7 @@
-//! The instructions of one request, with and without Wasm, counted by callgrind: `make counts`.
+//! Counts the instructions of one request, with and without Wasm, under callgrind: `make counts`.
 //!
-//! What else the machine does changes times, but not counts: a regression shows without a quiet machine. The counts
-//! are compared with those recorded in `counts.md`; `make counts RECORD=1` records them.
+//! Counts do not depend on what else the machine does, so a regression shows on a busy machine too. They are compared
+//! with `counts.md`; `make counts RECORD=1` updates that file.
 
 mod callgrind;
 mod client;
@@ -16,7 +16,7 @@ use record::{Record, Row};
 
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.md");
 
-/// What one request asks, and what is counted by that.
+/// The targets to request, and what each of them measures.
 const REQUESTS: [(&str, &str); 5] = [
     ("/hello", "two chunks of a fresh instance"),
     ("/text", "one body of a fresh instance"),
@@ -25,7 +25,7 @@ const REQUESTS: [(&str, &str); 5] = [
     ("/absent", "404, without Wasm"),
 ];
 
-/// The parts of a request, by the function that each is the inclusive cost of.
+/// The parts of a request, each with the function whose inclusive cost it is.
 const PARTS: [(&str, &str); 5] = [
     ("parse the head", "protocol::http1::head::HeadParser::parse"),
     ("find the route", "host::routes::table::RouteTable<H>::lookup"),
@@ -37,7 +37,7 @@ const PARTS: [(&str, &str); 5] = [
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     if !callgrind::is_installed() {
         println!(
-            "nothing was counted: there is no valgrind here; install it (`apt install valgrind`) and run this again"
+            "nothing was counted: valgrind is not installed; install it (`apt install valgrind`) and run this again"
         );
         return Ok(ExitCode::SUCCESS);
     }
@@ -56,7 +56,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints the counts beside the recorded ones. Whether they are the same, within what is allowed.
+/// Prints the counts beside the recorded ones. Returns whether they agree within the allowed difference.
 fn report(counted: &Record, recorded: &Record) -> bool {
     match counted.instances {
         Instances::Pooled => println!("instructions of one request; instances come from the pool\n"),

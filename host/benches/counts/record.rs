@@ -1,4 +1,4 @@
-//! `counts.md`: the counts that were recorded, as a table for people that this reads again.
+//! `counts.md`: the recorded counts, as a Markdown table that this module also reads.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use crate::callgrind::Instances;
 
-/// How many percent a count may differ from the recorded one.
+/// Maximum difference from the recorded count, in percent.
 pub const ALLOWED_PERCENT: f64 = 3.0;
 
 const POOLED: &str = "Instances come from the pool.";
@@ -15,17 +15,16 @@ const ON_DEMAND: &str =
 
 /// The counts of one run.
 pub struct Record {
-    /// Where the instances came from: counts can only be compared where that is the same.
+    /// How instances were allocated. Only counts with the same allocation can be compared.
     pub instances: Instances,
-    /// The counts.
     pub rows: Vec<Row>,
 }
 
-/// The count of one request.
+/// The count of one kind of request.
 pub struct Row {
-    /// What was asked for, and what is counted by that.
+    /// The target, and what the request measures.
     request: String,
-    /// For one request.
+    /// Instructions per request.
     instructions: u64,
 }
 
@@ -43,7 +42,7 @@ impl fmt::Display for Row {
 }
 
 impl Record {
-    /// Reads a file that [`Record::write`] wrote; what is no row of its table is passed over.
+    /// Reads a file that [`Record::write`] wrote. Ignores everything but the rows of its table.
     pub fn read(file: &Path) -> io::Result<Self> {
         let text = match fs::read_to_string(file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -65,7 +64,7 @@ impl Record {
         };
         let mut text = format!(
             "# Instructions of one request\n\n\
-            RenderedPage by `make counts RECORD=1`; `make counts` compares with it (see CONTRIBUTING.md). User \
+            Written by `make counts RECORD=1`; `make counts` compares with it (see CONTRIBUTING.md). User \
             instructions of the\nthread that serves: what the kernel does is not in them, and waiting is not either.\n\
             {instances}\n\n\
             | request | instructions |\n|---|---:|\n"
@@ -76,8 +75,8 @@ impl Record {
         fs::write(file, text)
     }
 
-    /// How many percent the count of `row` is above that of the same request in `other`; none where that has none that
-    /// it can be compared with.
+    /// By how many percent the count of `row` exceeds that of the same request in `other`. `None` if they cannot be
+    /// compared.
     pub fn percent_more(&self, row: &Row, other: &Self) -> Option<f64> {
         let before = other.rows.iter().find(|recorded| recorded.request == row.request)?;
         (self.instances == other.instances)

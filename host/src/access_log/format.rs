@@ -1,4 +1,4 @@
-//! The lines of an access log. Nothing of a client or a handler can end one, or look like another.
+//! The formats of the access log. No text of a client or a handler can end a line or imitate another.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,18 +8,18 @@ use serde_json::json;
 use crate::http::version::Version;
 use crate::observe::{EndedRequest, LoggedRequestLine};
 
-/// How lines are written.
+/// The format of the access log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Six words by their places (time, client, method, target, version, status; `-` where there is none), then
-    /// `name=value`, always in this order, nothing with a space in it. Durations are in microseconds.
+    /// Six words in fixed positions (time, client, method, target, version, status; `-` if absent), then `name=value`
+    /// pairs in a fixed order, without spaces in them. Durations are in microseconds.
     Text,
-    /// One JSON object, with the names of the text; null where there is none.
+    /// One JSON object per line, with the same names; null if absent.
     Json,
 }
 
 impl Format {
-    /// Writes a line and its end.
+    /// Appends a line.
     pub(super) fn write(self, entry: &EndedRequest, to: &mut String) {
         match self {
             Self::Text => text(entry, to),
@@ -38,7 +38,7 @@ fn text(entry: &EndedRequest, to: &mut String) {
     let route = entry.route.as_deref().map_or_else(|| "-".to_owned(), word);
     let [took, queued, instantiate, run, paced] =
         [*took, cost.queued, cost.instantiate, cost.run, cost.paced].map(microseconds);
-    // A text grows as it has to.
+    // Writing to a string cannot fail.
     let _ = writeln!(
         to,
         "{} {client} {method} {target} {version} {status} body={body} wire={wire} route={route} request={request} \
@@ -71,7 +71,7 @@ fn json(entry: &EndedRequest, to: &mut String) {
     let _ = writeln!(to, "{line}");
 }
 
-/// `text` without anything that would end a word: escaped as Rust writes bytes.
+/// Escapes everything that would end a word, as Rust escapes bytes.
 fn word(text: &str) -> String {
     let mut word = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -98,6 +98,6 @@ fn microseconds(duration: Duration) -> u64 {
 
 /// A time in UTC with milliseconds (RFC 3339).
 fn utc(time: SystemTime) -> impl std::fmt::Display {
-    // A clock before 1970 is no reason to lose a line.
+    // A clock that is set to before 1970 must not lose the line.
     humantime::format_rfc3339_millis(time.max(UNIX_EPOCH))
 }

@@ -36,7 +36,7 @@ fn asked(target: &str) -> LoggedRequestLine {
     LoggedRequestLine { method: "GET".into(), target: target.into(), version: Version::Http11 }
 }
 
-/// One whose head could not be read.
+/// A request whose head could not be parsed.
 fn unread() -> EndedRequest {
     let (asked, route, took, cost) = (None, None, Duration::ZERO, Cost::default());
     EndedRequest { asked, route, took, cost, status: Some(400), ..entry() }

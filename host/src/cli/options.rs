@@ -23,7 +23,7 @@ pub(super) struct RoutesFlags {
 /// How components are loaded.
 #[derive(Debug, Args)]
 pub(super) struct Loading {
-    /// Directory of the compile cache [default: in the user's cache directory].
+    /// Directory of the compile cache [default: the user's cache directory].
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache_dir: Option<PathBuf>,
 

@@ -109,7 +109,7 @@ struct ClientBounds {
     body_timeout: Duration,
 
     /// Bytes per second; below it, waits for a body add up to --body-timeout. 0 disables it.
-    #[arg(long, value_name = "BYTES", default_value_t = Timeouts::default().least_body_rate.map_or(0, NonZeroU64::get))]
+    #[arg(long, value_name = "BYTES", default_value_t = Timeouts::default().min_body_rate.map_or(0, NonZeroU64::get))]
     min_body_rate: u64,
 
     /// Time for the next request on an open connection.
@@ -125,7 +125,7 @@ struct ClientBounds {
     write_timeout: Duration,
 
     /// Bytes per second; below it, waits for a client to accept bytes add up to --write-timeout. 0 disables it.
-    #[arg(long, value_name = "BYTES", default_value_t = Timeouts::default().least_write_rate.map_or(0, NonZeroU64::get))]
+    #[arg(long, value_name = "BYTES", default_value_t = Timeouts::default().min_write_rate.map_or(0, NonZeroU64::get))]
     min_write_rate: u64,
 
     /// Time for a handler to write something after its client has closed its sending side; then 504.
@@ -216,11 +216,11 @@ impl Run {
             timeouts: Timeouts {
                 head: bounds.head_timeout,
                 body: bounds.body_timeout,
-                least_body_rate: NonZeroU64::new(bounds.min_body_rate),
+                min_body_rate: NonZeroU64::new(bounds.min_body_rate),
                 idle: bounds.idle_timeout,
                 load: bounds.load_timeout,
                 write: bounds.write_timeout,
-                least_write_rate: NonZeroU64::new(bounds.min_write_rate),
+                min_write_rate: NonZeroU64::new(bounds.min_write_rate),
                 half_close: bounds.half_close_timeout,
                 grace: bounds.grace,
                 linger: bounds.linger_timeout,

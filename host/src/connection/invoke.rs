@@ -94,7 +94,7 @@ pub(super) fn invoke<'c>(
                 Ok(admitted) => admitted,
                 Err(refusal) => return Box::pin(reply(client, &terms, Some(&request.head), refusal)).await,
             };
-        let _serving = worker.serving();
+        let _in_flight = worker.in_flight();
         let ExchangeParts { exchange, id, body_reader, pump, upgrade, request_log } =
             set_up(client, &terms, &route, request, body, accept);
         let settings = &route.options.settings;
@@ -106,7 +106,7 @@ pub(super) fn invoke<'c>(
                 let handler = std::pin::pin!(Some(route.target.call(invocation)));
                 let mut exchange_loop =
                     ExchangeLoop::new(io, exchange.clone(), handler, Some(caller), body_reader, pump);
-                if settings.reuse == 1 && worker.gathers() {
+                if settings.reuse == 1 && worker.should_batch_responses() {
                     exchange_loop.yield_first();
                 }
                 exchange_loop.run().await
@@ -187,7 +187,7 @@ fn of_handshake(error: HandshakeError) -> HostResponse<'static> {
     let refusal = HostResponse::new(error.status(), error.to_string());
     match error {
         HandshakeError::Version => refusal.with(("Sec-WebSocket-Version", handshake::VERSION)),
-        HandshakeError::NotAsked | HandshakeError::Key | HandshakeError::Body => refusal,
+        HandshakeError::NoUpgrade | HandshakeError::Key | HandshakeError::Body => refusal,
     }
 }
 

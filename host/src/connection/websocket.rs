@@ -107,7 +107,7 @@ impl WebSocket {
             return if self.call.is_some() { Ok(answered || begun) } else { Err(self.reason()) };
         }
         if self.stopping && self.call.is_none() {
-            self.close(Some(CloseFrame::of_host(CloseFrame::AWAY, "the server stops")), CloseReason::Stopping);
+            self.close(Some(CloseFrame::from_host(CloseFrame::AWAY, "the server stops")), CloseReason::Stopping);
         }
         let fed = self.feed(cx)?;
         let sent = self.send(cx, io)?;
@@ -184,12 +184,12 @@ impl WebSocket {
         for _ in 0..BATCH {
             match exchange.subscriber(|subscriber| subscriber.poll_next(cx)) {
                 Some(Poll::Ready(InboxItem::Chunk(chunk))) => {
-                    self.queue.push(chunk.in_other_coding(|piece| Message::of_chunk(piece).into_frame()));
+                    self.queue.push(chunk.in_other_coding(|piece| Message::from_chunk(piece).into_frame()));
                     self.last_message = Instant::now();
                 }
                 Some(Poll::Ready(InboxItem::End(InboxEnd::Lagging))) => return Err(CloseReason::Lagging),
                 Some(Poll::Ready(InboxItem::End(InboxEnd::Finished))) => {
-                    self.close(Some(CloseFrame::of_host(CloseFrame::NORMAL, "")), CloseReason::NotPersistent);
+                    self.close(Some(CloseFrame::from_host(CloseFrame::NORMAL, "")), CloseReason::NotPersistent);
                     return Ok(true);
                 }
                 Some(Poll::Pending) | None => break,
@@ -226,9 +226,9 @@ impl WebSocket {
             WebSocketEvent::Message(message) if self.is_free() && self.backlog.is_empty() => self.begin(message),
             WebSocketEvent::Message(message) => self.backlog.push(message),
             // Of several pings that came while output waits, the last is answered (RFC 6455 section 5.5.3).
-            WebSocketEvent::Heard => self.queue.push_urgent(answer.into()),
+            WebSocketEvent::Alive => self.queue.push_urgent(answer.into()),
             WebSocketEvent::Closed => self.answer_end(answer, io),
-            WebSocketEvent::Broken(violation) => {
+            WebSocketEvent::Violated(violation) => {
                 self.backlog.clear();
                 self.answer_end(answer, io);
                 let (name, request) = (&*self.template.route.mount.name, self.template.id);
@@ -294,8 +294,8 @@ impl WebSocket {
             let Some(_admission) = worker.admit(&route, 1) else {
                 return Err(CallError::Busy("too many requests are running".to_owned()));
             };
-            let _serving = worker.serving();
-            worker.note_message();
+            let _in_flight = worker.in_flight();
+            worker.count_message();
             route.target.deliver(invocation, message).await
         }));
     }
@@ -343,7 +343,7 @@ impl WebSocket {
                     | CallError::Trap { .. }
                     | CallError::Failed(_) => (CloseFrame::FAILED, "the handler failed", CloseReason::Failed),
                 };
-                self.close(Some(CloseFrame::of_host(code, reason)), ended);
+                self.close(Some(CloseFrame::from_host(code, reason)), ended);
             }
         }
     }
@@ -421,7 +421,7 @@ impl<S: Future<Output = ()>> Policy for WebSocketLoop<'_, S> {
             Deadline::Handler => websocket.expire_handler(),
             Deadline::Close => return Some(websocket.reason()),
             Deadline::Idle => {
-                websocket.close(Some(CloseFrame::of_host(CloseFrame::NORMAL, "idle")), CloseReason::Idle);
+                websocket.close(Some(CloseFrame::from_host(CloseFrame::NORMAL, "idle")), CloseReason::Idle);
             }
             Deadline::Heartbeat if websocket.ping_sent_at.is_some() => return Some(CloseReason::ClientGone),
             Deadline::Heartbeat => {

@@ -6,7 +6,7 @@ fn quota(rate: u64) -> (Arc<LogQuota>, Instant) {
 }
 
 #[test]
-fn what_may_come_at_once_is_seconds_of_the_rate_or_what_an_invocation_may_print() {
+fn the_burst_is_seconds_of_the_rate_or_what_an_invocation_may_print() {
     for (rate, burst) in [(1_000_000, 8_000_000), (1, 131_072)] {
         let (quota, now) = quota(rate);
         let mut usage = quota.lock();
@@ -17,7 +17,7 @@ fn what_may_come_at_once_is_seconds_of_the_rate_or_what_an_invocation_may_print(
 }
 
 #[test]
-fn what_was_refused_takes_nothing() {
+fn a_refused_line_takes_nothing() {
     let (quota, now) = quota(1);
     let mut usage = quota.lock();
     assert!(!usage.take(131_073, now));
@@ -32,29 +32,29 @@ fn without_a_rate_all_is_logged() {
 }
 
 #[test]
-fn what_is_dropped_is_counted_and_told_once_in_a_period() {
+fn dropped_lines_are_counted_and_reported_once_in_a_period() {
     let (quota, now) = quota(1);
     assert!(quota.lock().take(131_072, now));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     runtime.block_on(async {
         assert!(!quota.admit("a", 1000));
         assert!(!quota.admit("a", 500));
-        assert!(quota.lock().is_to_be_told);
+        assert!(quota.lock().is_report_scheduled);
     });
     assert_eq!(quota.lock().dropped, Dropped { lines: 2, bytes: 1500, ..Dropped::default() });
     // The end of the server is the end of the period.
     drop(runtime);
     assert_eq!(quota.lock().dropped, Dropped::default());
-    assert!(!quota.lock().is_to_be_told);
+    assert!(!quota.lock().is_report_scheduled);
 }
 
 #[test]
-fn failures_are_told_in_full_a_few_times_in_a_period() {
+fn failures_are_logged_in_full_a_few_times_in_a_period() {
     let (quota, _) = quota(0);
     let told: Vec<bool> = (1..=7).map(|request| quota.admit_failure("a", request, &"broke\nhere")).collect();
     assert_eq!(told, [true, true, true, true, true, false, false]);
     let dropped = quota.take_dropped();
     assert_eq!((dropped.failures, dropped.last), (2, Some((7, "broke".to_owned()))));
     let later = Instant::now() + PERIOD;
-    assert!(quota.lock().is_news(later));
+    assert!(quota.lock().may_log_in_full(later));
 }

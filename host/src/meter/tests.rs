@@ -3,7 +3,7 @@ use super::*;
 const MS: Duration = Duration::from_millis(1);
 
 #[test]
-fn what_goes_on_counts_until_it_is_asked_for() {
+fn a_stage_that_was_not_left_counts_until_now() {
     let (meter, begin) = (Meter::default(), Instant::now());
     assert_eq!(meter.read(begin), None);
     meter.add(Stage::Queued, 2 * MS);
@@ -13,7 +13,7 @@ fn what_goes_on_counts_until_it_is_asked_for() {
     let cost = Cost { queued: 2 * MS, instantiate: 3 * MS, run: 4 * MS, ..Cost::default() };
     assert_eq!(meter.read(begin + 7 * MS), Some(cost));
     meter.leave(begin + 8 * MS);
-    // What nothing goes on in is nobody's.
+    // Time between two stages belongs to neither.
     meter.leave(begin + 20 * MS);
     meter.enter(Stage::Paced, begin + 20 * MS);
     meter.leave(begin + 26 * MS);

@@ -122,7 +122,7 @@ impl Route {
     /// has logged, and the rate budgets of clients if the rate is the same.
     #[must_use]
     pub fn succeeding(mut self, before: &Self) -> Self {
-        if self.options.log.allows_like(&before.options.log) {
+        if self.options.log.has_same_rate(&before.options.log) {
             Arc::make_mut(&mut self.options).log = before.options.log.clone();
         }
         Self {

@@ -1,17 +1,17 @@
-//! How much routes get that take all they can.
+//! How much routes get if each takes all it may.
 
 use std::sync::Arc;
 
 use super::*;
 
-/// Lets each of the routes in turn take one more until none may, and says what each has.
-fn take_all(places: usize, shares: &[u64]) -> Vec<usize> {
+/// Lets each route in turn take one more until none may, and returns what each has.
+fn take_all(total: usize, shares: &[u64]) -> Vec<usize> {
     let mut own = vec![0; shares.len()];
     loop {
         let mut taken_one = false;
         for (route, percent) in shares.iter().enumerate() {
             let taken = own.iter().sum::<usize>() + 1;
-            if taken <= places && Share::new(*percent).allows(|| own[route] + 1, taken, places - taken) {
+            if taken <= total && Share::new(*percent).allows(|| own[route] + 1, taken, total - taken) {
                 own[route] += 1;
                 taken_one = true;
             }
@@ -36,7 +36,7 @@ fn a_route_alone_takes_its_share_and_many_leave_some() {
 }
 
 #[test]
-fn what_threads_count_adds_up_wherever_it_is_given_back() {
+fn usage_adds_up_across_threads() {
     let usage = Arc::new(RouteUsage::default());
     usage.add(Resource::Invocations, 5);
     let elsewhere = usage.clone();

@@ -165,13 +165,13 @@ fn a_cache_that_cannot_be_used_is_logged_and_fails_no_component() {
     served.expect(HIT);
     let key = served.directory().join("key");
     mode(&key, 0o644);
-    told("its key cannot be had: others can read it; remove the file `key`");
+    told("cannot read its key: others can read it; remove the file `key`");
     mode(&key, 0o600);
     fs::write(&key, [1; 31]).expect("the key can be written");
-    told("its key cannot be had: it is damaged; remove the file `key`");
+    told("cannot read its key: it is damaged; remove the file `key`");
     fs::remove_file(&key).expect("the key is there");
     fs::create_dir(&key).expect("a directory can be made");
-    told("its key cannot be had: ");
+    told("cannot read its key: ");
     fs::remove_dir_all(served.directory()).expect("the cache is there");
     fs::write(served.directory(), "a file").expect("a file can be written");
     told("");

@@ -74,10 +74,10 @@ fn a_process_that_ends_or_answers_wrongly_costs_only_its_component() {
             "echo 'memory allocation of 8 bytes failed' >&2; kill -s ABRT $$".to_owned(),
             "compiling it takes more than 2147483648 bytes of memory",
         ),
-        (length("Z\\0\\0\\0\\0\\0\\0\\0\\0"), "it sends what is not expected"),
-        (length("C\\377\\377\\377\\377\\377\\377\\377\\377"), "it sends more than it may"),
+        (length("Z\\0\\0\\0\\0\\0\\0\\0\\0"), "it sent an invalid frame"),
+        (length("C\\377\\377\\377\\377\\377\\377\\377\\377"), "it sent a frame that is too large"),
         (length("C\\1\\0\\0\\0\\0\\0\\0\\0x"), "it cannot be compiled"),
-        (length("F\\1\\0\\0\\0\\0\\0\\0\\0x"), "it sends what is not expected"),
+        (length("F\\1\\0\\0\\0\\0\\0\\0\\0x"), "it sent an invalid frame"),
     ] {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let program = program(directory.path(), &script);

@@ -95,7 +95,7 @@ fn a_body_that_stops_is_answered_408() {
 #[test]
 fn a_body_below_the_minimum_rate_ends_after_its_total_timeout() {
     let server = TestServer::builder(RoutesDir::new().with(guest::ECHO)).timeouts(|timeouts| {
-        (timeouts.body, timeouts.least_body_rate) = (SHORT, NonZeroU64::new(u64::MAX));
+        (timeouts.body, timeouts.min_body_rate) = (SHORT, NonZeroU64::new(u64::MAX));
     });
     let server = server.start();
     let mut client = server.connect();
@@ -127,7 +127,7 @@ fn a_client_that_stops_reading_is_closed_at_the_write_timeout() {
 #[test]
 fn a_client_that_reads_below_the_minimum_rate_is_closed_after_its_total_timeout() {
     let server = TestServer::builder(hello().with(guest::ENDLESS)).timeouts(|timeouts| {
-        (timeouts.write, timeouts.least_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
+        (timeouts.write, timeouts.min_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
     });
     let (server, mut other) = (server.start(), None);
     let mut client = Client::with_small_window(server.address());
@@ -149,7 +149,7 @@ fn the_rate_of_a_route_is_not_held_against_its_clients() {
     let routes =
         RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "rate = 1000\nburst = 1\nbuffer_size = 100");
     let server = TestServer::builder(routes).timeouts(|timeouts| {
-        (timeouts.write, timeouts.least_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
+        (timeouts.write, timeouts.min_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
     });
     let response = server.start().get("/script?write-bytes=800&body=end");
     assert!(response.ends_with("3\r\nend\r\n0\r\n\r\n"), "{response}");
