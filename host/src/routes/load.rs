@@ -259,7 +259,7 @@ impl Loader {
         let bytes = bytes.map_err(|reason| Failure::unread(key.location(), &reason, remedy))?;
         load(&bytes.into()).map_err(|reason| match reason {
             NotLoaded::Refused(errors) => {
-                let passes = errors.iter().any(LoadError::is_passing);
+                let passes = errors.iter().any(LoadError::is_transient);
                 let diagnostics = errors.iter().map(|it| Diagnostic::error(key, it, it.remedy())).collect();
                 let retry = if passes { Retry::AtNextScan } else { Retry::OnChange };
                 NotMounted::Failed(Failure { diagnostics, retry })
