@@ -239,7 +239,7 @@ impl Exchange {
     /// Changes a field of the response.
     ///
     /// # Errors
-    /// As [`Response::fields`], what the change says, or that middleware has sealed the field.
+    /// As [`Response::fields_mut`], what the change says, or that middleware has sealed the field.
     pub fn change_field(
         &self,
         name: &str,

@@ -184,7 +184,7 @@ impl WebSocket {
         for _ in 0..BATCH {
             match exchange.subscriber(|subscriber| subscriber.poll_next(cx)) {
                 Some(Poll::Ready(InboxItem::Chunk(chunk))) => {
-                    self.queue.push(chunk.in_other_coding(|piece| Message::from_chunk(piece).into_frame()));
+                    self.queue.push(chunk.websocket_frame(|piece| Message::from_chunk(piece).into_frame()));
                     self.last_message = Instant::now();
                 }
                 Some(Poll::Ready(InboxItem::End(InboxEnd::Lagging))) => return Err(CloseReason::Lagging),

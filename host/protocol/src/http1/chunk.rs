@@ -16,8 +16,8 @@ pub struct Chunk {
     coded: Bytes,
     /// Where the piece itself is in it.
     piece: Range<usize>,
-    /// The piece in a coding that is not of HTTP, once it was asked for.
-    other: OnceLock<Bytes>,
+    /// The piece as a WebSocket frame, once it was asked for.
+    websocket_frame: OnceLock<Bytes>,
 }
 
 impl Chunk {
@@ -28,7 +28,7 @@ impl Chunk {
         let mut coded = BytesMut::new();
         encode::piece(true, piece, &mut coded);
         let start = coded.len() - piece.len() - encode::CHUNK_END.len();
-        Self { coded: coded.freeze(), piece: start..start + piece.len(), other: OnceLock::new() }
+        Self { coded: coded.freeze(), piece: start..start + piece.len(), websocket_frame: OnceLock::new() }
     }
 
     /// The piece in the chunked coding.
@@ -45,10 +45,10 @@ impl Chunk {
         self.coded.slice(self.piece.clone())
     }
 
-    /// The piece in a coding that is not of HTTP: all who ask for it have the same one, which is made once.
+    /// The piece as a WebSocket frame, which `encode` makes once: all who ask for it have the same one.
     #[must_use]
-    pub fn in_other_coding(&self, encode: impl FnOnce(Bytes) -> Bytes) -> Bytes {
-        self.other.get_or_init(|| encode(self.piece())).clone()
+    pub fn websocket_frame(&self, encode: impl FnOnce(Bytes) -> Bytes) -> Bytes {
+        self.websocket_frame.get_or_init(|| encode(self.piece())).clone()
     }
 
     /// The bytes of the piece alone, at least 1.
