@@ -152,7 +152,7 @@ fn the_book_explains_every_status_that_the_host_answers_itself() {
 
 #[test]
 fn the_book_explains_every_end_of_a_request_that_the_access_log_names() {
-    let source = Page::read("host/src/observe/request.rs").text;
+    let source = Page::read("host/src/exchange/exchange_end.rs").text;
     let named: BTreeSet<&str> =
         source.split(" => \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
     let page = Page::read("docs/src/diagnostics.md");
