@@ -1,8 +1,8 @@
-//! What a handler may take as an argument. Owns the choice by type; must not know what the arguments can do.
+//! The arguments that a handler may take, selected by their types.
 
 use crate::{Options, Request, Response};
 
-/// What a handler can take: [`Request`], [`Response`] and [`Options`], any of them, in any order.
+/// An argument of a handler: any of [`Request`], [`Response`] and [`Options`], in any order.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot take an argument of type `{Self}`",
     label = "not an argument of a handler",
@@ -13,7 +13,7 @@ pub trait Argument: sealed::Sealed {
     fn of_invocation() -> Self;
 }
 
-/// An argument by its type.
+/// The argument of a type.
 #[doc(hidden)]
 pub fn argument<A: Argument>() -> A {
     A::of_invocation()

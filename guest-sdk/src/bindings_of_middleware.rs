@@ -1,5 +1,5 @@
-//! The bindings of the worlds of middleware, generated as [`crate::bindings`] is: `tests/bindings.rs`. The interfaces are
-//! those of that module.
+//! The generated bindings of the worlds of middleware (see `tests/bindings.rs`). Their interfaces are those of
+//! [`crate::bindings`].
 
 #[allow(missing_docs, reason = "generated")]
 #[allow(unsafe_code, reason = "the canonical ABI passes pointers")]

@@ -1,4 +1,4 @@
-//! The request's body and why it cannot be read. Owns the reading; must not know what is done with the pieces.
+//! The body of the request, and why it cannot be read.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,8 @@ use crate::bindings::vibrato::handler::types::BodyError as Refusal;
 
 /// The body of the request, read as it arrives.
 ///
-/// It is an iterator of pieces, none of them empty and none larger than the route's `buffer_size`; after an error it
-/// is at its end. It is an [`io::Read`] too. A handler that returns it sends it back.
+/// An iterator of pieces. No piece is empty or larger than the route's `buffer_size`; after an error, the iterator
+/// ends. It is an [`io::Read`] too. A handler that returns it sends it back.
 ///
 /// ```no_run
 /// use guest_sdk::{BodyError, Request};
@@ -25,12 +25,12 @@ use crate::bindings::vibrato::handler::types::BodyError as Refusal;
 /// ```
 #[derive(Debug)]
 pub struct Body {
-    /// Said the error already: an iterator that repeats it would never end.
+    /// Whether the error was returned already: an iterator that repeats it would never end.
     failed: bool,
 }
 
 impl Body {
-    /// There is one body to an invocation, and the host remembers how far it was read.
+    /// An invocation has one body, and the host keeps its position.
     pub(crate) const fn of_invocation() -> Self {
         Self { failed: false }
     }
@@ -40,16 +40,16 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// Why the rest cannot be read; every further call says the same.
+    /// Why the remainder cannot be read. Further calls return the same error.
     pub fn next_piece(&mut self, max: u32) -> Result<Option<Vec<u8>>, BodyError> {
         request::read(max).map_err(BodyError::from)
     }
 
-    /// Reads what is left of the body into memory, at most `limit` bytes of it.
+    /// Reads the remainder of the body into memory, at most `limit` bytes.
     ///
     /// # Errors
     ///
-    /// [`BodyError::TooLarge`] past the limit, or why the body cannot be read.
+    /// [`BodyError::TooLarge`] past the limit, or the reason why the body cannot be read.
     pub fn read_all(&mut self, limit: usize) -> Result<Vec<u8>, BodyError> {
         let mut all = Vec::new();
         while let Some(piece) = self.next_piece(u32::MAX)? {
@@ -87,9 +87,9 @@ impl io::Read for Body {
     }
 }
 
-/// Why the rest of the request's body cannot be read.
+/// Why the remainder of the request's body cannot be read.
 ///
-/// A handler that returns it as its error answers with its [`status`](Self::status): the fault is the client's.
+/// If a handler returns it as its error, the response has its [`status`](Self::status), because the client is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
     /// The client ended the connection before the end of the body.
@@ -98,12 +98,12 @@ pub enum BodyError {
     Malformed,
     /// The body is larger than the route's `max_body`, or than the limit it was read with.
     TooLarge,
-    /// The client sent nothing, or less than the least rate, for longer than the host waits.
+    /// The client sent nothing, or less than the minimum rate, for longer than the host waits.
     TimedOut,
 }
 
 impl BodyError {
-    /// The status that tells the client: 400, 408 or 413.
+    /// The status of the response: 400, 408 or 413.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -113,7 +113,7 @@ impl BodyError {
         }
     }
 
-    /// What it says of itself.
+    /// The error message.
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Incomplete => "the client ended the connection before the end of the body",

@@ -1,5 +1,5 @@
-//! Named bytes that middleware leaves for what comes after it within a request: the next middleware, the handler, and
-//! `on-response`. Owns nothing: the host keeps them, and bounds them.
+//! Named bytes that middleware passes on within a request: to the next middleware, to the handler, and to
+//! `on-response`. The host stores and bounds them.
 //!
 //! ```no_run
 //! # fn f() -> Result<(), guest_sdk::Error> {
@@ -13,24 +13,24 @@ use crate::Error;
 use crate::bindings::vibrato::handler::context as host;
 use crate::bindings_of_middleware::seals::vibrato::handler::seal as seals;
 
-/// The bytes that were set last under this name in this request; none where none were.
+/// The bytes last set under this name in this request. `None` if there are none.
 #[must_use]
 pub fn get(name: &str) -> Option<Vec<u8>> {
     host::get(name)
 }
 
-/// Sets the bytes of a name, in place of what it had.
+/// Sets the bytes of a name, and replaces earlier ones.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] past 64 names, 256 bytes in a name, or 64 KiB of names and values in all; [`Error::Forbidden`] for
-/// a name that was sealed.
+/// [`Error::TooLarge`] past 64 names, 256 bytes in a name, or 64 KiB of names and values in all; [`Error::Forbidden`]
+/// for a sealed name.
 pub fn set(name: &str, value: impl AsRef<[u8]>) -> Result<(), Error> {
     Ok(host::set(name, value.as_ref())?)
 }
 
-/// Seals a name as it stands, whether or not it has bytes: nobody sets it any more in this request, neither other
-/// middleware nor the handler. For `#[on_request]` alone.
+/// Seals a name with its current bytes, or without any. Nothing can set it later in this request, neither other
+/// middleware nor the handler. Only for `#[on_request]`.
 ///
 /// # Errors
 ///
@@ -39,8 +39,8 @@ pub fn seal(name: &str) -> Result<(), Error> {
     Ok(seals::context(name)?)
 }
 
-/// The bytes of a name that was sealed, and so of a middleware, whatever the handler has tried; none where it was not
-/// sealed, or has none.
+/// The bytes of a sealed name, which are always a middleware's and never the handler's. `None` if the name is not
+/// sealed or has no bytes.
 #[must_use]
 pub fn sealed(name: &str) -> Option<Vec<u8>> {
     seals::sealed(name)

@@ -1,19 +1,18 @@
-//! The declaration of a route, as constant bytes of the component: `describe` only says where they are.
+//! The declaration of a route, as constant bytes of the component. `describe` returns their address.
 //!
-//! Owns the layout that the canonical ABI gives to the record `declaration` of `wit/world.wit` (component model,
-//! "Canonical ABI", sections "Alignment" and "Element Size"). Nothing is allocated or copied, so that a declaration
-//! costs a component neither code nor the imports that a failed allocation needs to be printed. It must not know what
-//! the options mean.
+//! Follows the layout that the canonical ABI gives to the record `declaration` of `wit/world.wit` (component model,
+//! "Canonical ABI", sections "Alignment" and "Element Size"). Nothing is allocated or copied, so a declaration adds
+//! neither code nor the imports that printing a failed allocation needs.
 
 use core::marker::PhantomData;
 
-/// The record `declaration`: the paths, the methods and the options, as the attribute has them.
+/// The record `declaration`: paths, methods and options, as the attribute has them.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Declaration {
-    /// The path patterns; none where the file's place is the path.
+    /// The path patterns. Empty if the path follows from the file's place.
     pub paths: List<Text>,
-    /// The methods; none for every method.
+    /// The methods. Empty for every method.
     pub methods: List<Text>,
     /// The options by name, in the attribute's order.
     pub options: List<Entry>,
@@ -23,13 +22,13 @@ pub struct Declaration {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Entry {
-    /// Its name.
+    /// The name.
     pub name: Text,
-    /// Its value.
+    /// The value.
     pub value: Value,
 }
 
-/// The variant `value`. A `repr(C, u8)` has its discriminant and its cases where the canonical ABI has them.
+/// The variant `value`. `repr(C, u8)` places the discriminant and the cases as the canonical ABI does.
 #[repr(C, u8)]
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the cases are those of `crate::Value`")]
@@ -44,10 +43,10 @@ pub enum Value {
     Texts(List<Text>),
 }
 
-/// A `string`, which is laid out as the list of its bytes.
+/// A `string`, which has the layout of a list of its bytes.
 pub type Text = List<u8>;
 
-/// A `list`: where its elements are, and how many.
+/// A `list`: the address of its elements, and their number.
 #[repr(C)]
 #[derive(Debug)]
 pub struct List<T: 'static> {
@@ -57,7 +56,7 @@ pub struct List<T: 'static> {
 }
 
 impl<T> List<T> {
-    /// These elements.
+    /// A list of these elements.
     #[must_use]
     pub const fn of(elements: &'static [T]) -> Self {
         Self { first: elements.as_ptr(), length: elements.len(), elements: PhantomData }
@@ -65,14 +64,14 @@ impl<T> List<T> {
 }
 
 impl Text {
-    /// This text.
+    /// A string.
     #[must_use]
     pub const fn of_str(text: &'static str) -> Self {
         Self::of(text.as_bytes())
     }
 }
 
-// The sizes and places of the canonical ABI, where a pointer has 32 bits.
+// Sizes and offsets of the canonical ABI with 32-bit pointers.
 #[cfg(target_arch = "wasm32")]
 const _: () = {
     assert!(size_of::<Text>() == 8);

@@ -1,4 +1,4 @@
-//! What becomes of a handler's error. Owns whose fault it is and how the response ends; must not know return types.
+//! Handles the error of a handler: decides who is at fault and how the response ends.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -8,7 +8,7 @@ use std::io;
 use crate::bindings::vibrato::handler::response as host;
 use crate::{BodyError, Error, Outcome, Response};
 
-/// Ends the invocation of a handler that failed.
+/// Ends the invocation of a handler that returned an error.
 pub(crate) fn fail<E: Display + 'static>(error: &E, response: Response) -> Outcome {
     match cause(error) {
         Cause::Response(error) => return refused(error),
@@ -25,53 +25,54 @@ pub(crate) fn fail<E: Display + 'static>(error: &E, response: Response) -> Outco
     end()
 }
 
-/// Ends the invocation of a handler whose call to the response was refused. Apart from [`fail`], and with a reason
-/// that is there already: to make a text would bring all that a panic needs into a handler that has no other use for
-/// it, and each import costs every request.
+/// Ends the invocation of a handler whose call to the response was refused. Separate from [`fail`] and with a constant
+/// reason: formatting a text would add the imports of a panic to a handler that does not need them, and each import
+/// costs every request.
 pub(crate) fn refused(error: Error) -> Outcome {
     match error {
-        // Nobody's fault: the response is complete, or there is no client to answer any more.
+        // Nobody is at fault: the response is complete, or the client has gone.
         Error::Closed => {}
         Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge => give_up(error.text()),
     }
     end()
 }
 
-/// Leaves the response to the host, which knows whether the client is at fault.
+/// Lets the host answer, which knows whether the client is at fault.
 fn give_up(reason: &str) {
-    // It is refused outside a request only, where no handler is called.
+    // This fails only outside a request, where no handler is called.
     let _ = host::fail(reason);
 }
 
-/// Answers 413: the limit may be the handler's own, of [`read_all`](crate::Body::read_all), which the host cannot know.
+/// Answers 413 here: the limit may be the handler's own, of [`read_all`](crate::Body::read_all), which the host does
+/// not know.
 fn answer_too_large(response: Response) -> Result<Outcome, Error> {
     response
         .set_status(BodyError::TooLarge.status())?
-        // They described the body that is not coming.
+        // These fields described a body that is not sent.
         .remove_field("content-length")?
         .remove_field("content-encoding")?
         .set_field("content-type", "text/plain; charset=utf-8")?;
     Ok(Outcome::Body(b"Content Too Large\n".to_vec()))
 }
 
-/// The end of a response that is over, or the host's to answer. Not `close`: a `HEAD` refuses a second write, and its
-/// connection lives on.
+/// The outcome after a response that is complete or that the host will answer. Not `close`: a second write to a `HEAD`
+/// response is refused, but its connection remains usable.
 fn end() -> Outcome {
     Outcome::Body(Vec::new())
 }
 
-/// Whose an error is.
+/// Who caused an error.
 #[derive(Debug, PartialEq, Eq)]
 enum Cause {
     /// A call to the response was refused.
     Response(Error),
-    /// The client's: its body could not be read.
+    /// The client: its body could not be read.
     Body(BodyError),
-    /// The handler's.
+    /// The handler.
     Handler,
 }
 
-/// Looks for our own errors, also inside what `?` wraps them in.
+/// Finds the SDK's own errors, also inside the types that `?` wraps them in.
 fn cause<E: 'static>(error: &E) -> Cause {
     let error: &dyn Any = error;
     if let Some(error) = error.downcast_ref() {

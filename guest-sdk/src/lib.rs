@@ -1,10 +1,9 @@
 //! Route handlers for Vibrato, an HTTP/1.x server, as WebAssembly components.
 //!
-//! This crate owns how a handler reads in Rust: the attribute [`handler`], the three things a handler can ask for
-//! ([`Request`], [`Response`], [`Options`]), what each return type means ([`IntoOutcome`]), how responses that stay open
-//! are reached ([`push`]), and what an event is ([`sse`]); and how middleware does: [`on_request`], [`on_response`],
-//! [`context`]. It must not know how the host paces, frames or routes; the contract between the two is the WIT package
-//! `vibrato:handler`, which lies in this crate's folder `wit`, and of which [`bindings`] is generated.
+//! A handler uses the attribute [`handler`] and can ask for three things: [`Request`], [`Response`] and [`Options`].
+//! [`IntoOutcome`] lists what each return type means. [`push`] reaches parked responses, and [`sse`] formats events.
+//! Middleware uses [`on_request`], [`on_response`] and [`context`]. The contract with the host is the WIT package
+//! `vibrato:handler`, in this crate's folder `wit`; [`bindings`] is generated from it.
 //!
 //! ```standalone_crate
 //! use guest_sdk::{Options, Request, Response, handler};
@@ -16,8 +15,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! What a handler takes, it asks for; what it returns is what the client gets, which [`IntoOutcome`] lists. A handler
-//! can also write by itself, and say how it ends:
+//! A handler declares what it needs as arguments, and the client gets what it returns. A handler can also write chunks
+//! itself and choose how the response ends:
 //!
 //! ```standalone_crate
 //! use guest_sdk::{Error, Request, Response, handler};
@@ -35,12 +34,12 @@
 //! # fn main() {}
 //! ```
 //!
-//! Build it as a `cdylib` with `cargo build --release --target wasm32-wasip2`, and drop the `.wasm` into the routes
-//! directory of a host. Each request is answered by an instance of its own: nothing a handler keeps in memory
-//! outlives its request, unless the option `reuse` is set above 1.
+//! Build it as a `cdylib` with `cargo build --release --target wasm32-wasip2`, and put the `.wasm` into the routes
+//! directory of a host. Each request is answered by a new instance: memory of a handler does not outlive the request,
+//! unless the option `reuse` is above 1.
 
 mod argument;
-// Generated, so only a change of `wit/` or of the generator may change it: `tests/bindings.rs`.
+// Generated: change `wit/` or the generator instead, see `tests/bindings.rs`.
 #[allow(missing_docs, reason = "generated")]
 #[allow(unsafe_code, reason = "the canonical ABI passes pointers")]
 #[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
@@ -73,12 +72,12 @@ pub use request::Request;
 pub use response::{Error, Response};
 pub use step::{IntoSeen, IntoStep};
 
-/// The README's example compiles.
+/// The example of the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// What the attributes expand to calls these and nothing else; none of it is for people.
+/// Used by the expansion of the attributes, and not part of the public API.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::argument::argument;

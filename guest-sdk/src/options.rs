@@ -1,11 +1,11 @@
-//! The route's options. Owns the typed reading of a value; must not know what the host's own options mean.
+//! The route's options, with typed access.
 
 use std::fmt;
 
 use crate::Value;
 use crate::bindings::vibrato::handler::options;
 
-/// The options of the route: the host's own and any that a person invented, in the attribute or in the route's file.
+/// The options of the route: built-in ones, and any that were invented in the attribute or in the route's file.
 ///
 /// ```standalone_crate
 /// use guest_sdk::{Options, handler};
@@ -22,31 +22,31 @@ use crate::bindings::vibrato::handler::options;
 pub struct Options(());
 
 impl Options {
-    /// There is one route to an invocation, so there is nothing to name its options by.
+    /// An invocation has one route, so its options need no identifier.
     pub(crate) const fn of_invocation() -> Self {
         Self(())
     }
 
-    /// One option by its name; `None` where it is not set.
+    /// The option called `name`. `None` if it is not set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value> {
         options::get(name)
     }
 
-    /// One option that is a boolean; `None` where it is not set or of another type.
+    /// A boolean option. `None` if it is not set or has another type.
     #[must_use]
     pub fn boolean(&self, name: &str) -> Option<bool> {
         if let Value::Boolean(value) = self.get(name)? { Some(value) } else { None }
     }
 
-    /// One option that is a whole number; `None` where it is not set or of another type.
+    /// An integer option. `None` if it is not set or has another type.
     #[must_use]
     pub fn integer(&self, name: &str) -> Option<i64> {
         if let Value::Integer(value) = self.get(name)? { Some(value) } else { None }
     }
 
-    /// One option that is a number with a fraction; `None` where it is not set or of another type. A whole number is
-    /// converted, beyond 53 bits to the nearest there is.
+    /// A float option. `None` if it is not set or has another type. An integer is converted; beyond 53 bits to the
+    /// nearest float.
     #[must_use]
     pub fn float(&self, name: &str) -> Option<f64> {
         match self.get(name)? {
@@ -61,7 +61,7 @@ impl Options {
         }
     }
 
-    /// One option that is text; `None` where it is not set or of another type.
+    /// A text option. `None` if it is not set or has another type.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
         if let Value::Text(value) = self.get(name)? { Some(value) } else { None }
@@ -74,13 +74,14 @@ impl Options {
     }
 }
 
-/// A value reads as in the attribute: `true`, `1`, `0.5`, and a list `[1, 2]`; text stands for itself, in a list too.
+/// Formats a value as in the attribute: `true`, `1`, `0.5`, or a list `[1, 2]`. Text has no quotation marks, in a list
+/// too.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Boolean(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
-            // `{:?}` keeps the fraction of a float that has none: `2.0`.
+            // `{:?}` prints a whole float with its fraction: `2.0`.
             Self::Float(value) => write!(f, "{value:?}"),
             Self::Text(value) => f.write_str(value),
             Self::Booleans(values) => write!(f, "{values:?}"),

@@ -1,4 +1,4 @@
-//! What a handler's return type means. Owns [`IntoOutcome`] and its types; must not know where a value came from.
+//! [`IntoOutcome`]: what a handler's return type means.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,12 +19,12 @@ use crate::{Error, Outcome, Response};
 /// | `Option<T>` | `T`, or for `None` what `()` means |
 /// | `Result<T, E>` | `T`, or for an error what is below |
 ///
-/// An **error** is what [`Response::fail`] makes of its text: a line in the host's log and a 500, or a truncated body
-/// where the head was sent before. Two errors are not the handler's fault: with [`Error::Closed`] the response is over
-/// as it is, and a [`BodyError`](crate::BodyError) answers with its own status. They are recognised as they are, in a
-/// [`std::io::Error`] and in a `Box<dyn Error>`.
+/// An **error** is handled as [`Response::fail`] handles its text: a line in the host's log and a 500, or a truncated
+/// body if the head was sent before. Two errors are not the handler's fault: after [`Error::Closed`] the response stays
+/// as it is, and a [`BodyError`](crate::BodyError) answers with its own status. Both are also recognised inside a
+/// [`std::io::Error`] or a `Box<dyn Error>`.
 ///
-/// Most handlers return a `Result` of a body or of an iterator, so that `?` does what is right:
+/// Most handlers return a `Result` of a body or of an iterator, so that `?` works as expected:
 ///
 /// ```standalone_crate
 /// use std::error::Error;
@@ -39,7 +39,7 @@ use crate::{Error, Outcome, Response};
 /// # fn main() {}
 /// ```
 ///
-/// `Marker` tells the implementations apart and is always inferred.
+/// `Marker` distinguishes the implementations and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "not a response",
@@ -47,7 +47,7 @@ use crate::{Error, Outcome, Response};
             `Outcome`, or an `Option` or a `Result` of one of these"
 )]
 pub trait IntoOutcome<Marker> {
-    /// Sends what is to be sent, and says how the invocation ends.
+    /// Writes what must be written, and returns how the invocation ends.
     fn into_outcome(self, response: Response) -> Outcome;
 }
 
@@ -55,17 +55,17 @@ pub trait IntoOutcome<Marker> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Close;
 
-/// Leaves the response and the connection open: see [`Outcome::Manual`].
+/// Parks the response: it and its connection stay open. See [`Outcome::Manual`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manual;
 
-/// The outcome of what a handler returned.
+/// The outcome of a handler's return value.
 #[doc(hidden)]
 pub fn outcome<Marker, T: IntoOutcome<Marker>>(returned: T) -> Outcome {
     returned.into_outcome(Response::of_invocation())
 }
 
-/// The markers, one for each implementation that would overlap with another without it.
+/// Markers, one for each implementation that would overlap with another.
 #[doc(hidden)]
 pub mod marker {
     use std::marker::PhantomData;
@@ -224,8 +224,8 @@ where
     }
 }
 
-/// A copy of a body. Where there is no memory for it the guest traps without a word: what would print it brings a
-/// component more imports than all the rest of a small handler.
+/// Copies a body. If there is no memory, the guest traps without a message: printing one would add more imports than
+/// the remainder of a small handler has.
 fn copied(bytes: &[u8]) -> Vec<u8> {
     let mut copy = Vec::new();
     if copy.try_reserve_exact(bytes.len()).is_err() {
@@ -233,7 +233,7 @@ fn copied(bytes: &[u8]) -> Vec<u8> {
     }
     copy.spare_capacity_mut()[..bytes.len()].write_copy_of_slice(bytes);
     #[expect(unsafe_code, reason = "an `extend` could grow, and so could fail, for all the compiler knows")]
-    // SAFETY: so many bytes were reserved, and the line above has written them.
+    // SAFETY: this many bytes were reserved, and the line above has written them.
     unsafe {
         copy.set_len(bytes.len());
     }
@@ -248,7 +248,7 @@ fn trap() -> ! {
     std::process::abort()
 }
 
-/// Writes one chunk of an iterator. An empty one would complete the response, which its end does.
+/// Writes one chunk of an iterator. Skips an empty one, which would complete the response.
 fn write(response: Response, chunk: &[u8]) -> Result<(), Error> {
     if !chunk.is_empty() {
         response.write(chunk)?;

@@ -1,8 +1,7 @@
-//! Responses that stay open, and what is sent to them later. Owns how that reads in Rust; must not know how the host
-//! delivers.
+//! Parked responses, and how to send to them later.
 //!
-//! A handler that returns [`Manual`](crate::Manual) leaves its response open. The topics that it was subscribed to say
-//! what reaches it from then on, from any invocation of any route. A chat is two handlers and no state:
+//! A handler that returns [`Manual`](crate::Manual) parks its response. From then on it receives what any invocation of
+//! any route publishes to its topics. A chat is two handlers without state:
 //!
 //! ```standalone_crate
 //! use guest_sdk::{Error, Manual, Request, Response, handler, push};
@@ -30,28 +29,27 @@
 //! # fn main() {}
 //! ```
 //!
-//! A topic is a name of 1 to 128 bytes without control characters. Topics belong to the routes of one
-//! directory: each of them can publish to them, subscribe to them and finish them. A handler that takes a topic from its
-//! client, as these do, decides who may listen and who may speak; a prefix of its own, such as `room/`, keeps it out of the
-//! topics of its neighbours.
+//! A topic is a name of 1 to 128 bytes without control characters. Topics belong to the routes of one directory: each
+//! of them can publish to, subscribe to and finish them. If a handler takes the topic from its client, as these do, it
+//! decides who may listen and who may speak. A prefix such as `room/` keeps its topics apart from those of other
+//! routes.
 
 use crate::Error;
 use crate::bindings::vibrato::handler::push;
 
-/// From now on what is published to `topic` queues for this connection, and is sent once the handler has returned
-/// [`Manual`](crate::Manual). With any other end it is dropped. A second call with the same topic does nothing.
+/// Subscribes the response to `topic`. Published chunks are queued from now on, and sent after the handler has returned
+/// [`Manual`](crate::Manual). With any other outcome they are dropped. A second call with the same topic does nothing.
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] for what is no topic, [`Error::TooLarge`] for a 33rd topic and past the quotas of the route,
-/// [`Error::Closed`] once the response is
-/// complete or its client has gone.
+/// [`Error::Invalid`] for an invalid topic, [`Error::TooLarge`] for a 33rd topic and past the quotas of the route,
+/// [`Error::Closed`] if the response is complete or the client has gone.
 pub fn subscribe(topic: &str) -> Result<(), Error> {
     Ok(push::subscribe(topic)?)
 }
 
-/// Sends one chunk to every connection that is subscribed to `topic`, and says how many that are. It waits for none of
-/// them: what waits for a slow one is bounded by the options `push_queue` and `push_overflow` of its route.
+/// Sends one chunk to every response that is subscribed to `topic`, and returns their number. Does not wait for
+/// clients: the queue of a slow one is bounded by its route's options `push_queue` and `push_overflow`.
 ///
 /// ```no_run
 /// # fn f() -> Result<(), guest_sdk::Error> {
@@ -62,14 +60,14 @@ pub fn subscribe(topic: &str) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] for what is no topic and for an empty chunk, [`Error::TooLarge`] for one of more than 64 KiB,
+/// [`Error::Invalid`] for an invalid topic or an empty chunk, [`Error::TooLarge`] for a chunk of more than 64 KiB,
 /// [`Error::Closed`] outside a request.
 pub fn publish(topic: &str, chunk: impl AsRef<[u8]>) -> Result<u32, Error> {
     Ok(push::publish(topic, chunk.as_ref())?)
 }
 
-/// Ends the response of every connection that is subscribed to `topic`, after what has queued for it, and says how many
-/// that are. The connections live on where keep-alive allows it.
+/// Ends every response that is subscribed to `topic`, after its queued chunks, and returns their number. The
+/// connections persist if keep-alive allows it.
 ///
 /// ```no_run
 /// # fn f() -> Result<(), guest_sdk::Error> {
@@ -81,7 +79,7 @@ pub fn publish(topic: &str, chunk: impl AsRef<[u8]>) -> Result<u32, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] for what is no topic, [`Error::Closed`] outside a request.
+/// [`Error::Invalid`] for an invalid topic, [`Error::Closed`] outside a request.
 pub fn finish(topic: &str) -> Result<u32, Error> {
     Ok(push::finish(topic)?)
 }

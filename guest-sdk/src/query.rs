@@ -1,4 +1,4 @@
-//! The query of a target, read as `application/x-www-form-urlencoded`. Pure; must not know where a query comes from.
+//! Decodes the query of a target as `application/x-www-form-urlencoded`.
 
 /// The first value of a name, decoded.
 pub(crate) fn value(query: &str, name: &str) -> Option<String> {
@@ -14,7 +14,7 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// Undoes percent-encoding and `+`. What is no `%` and two hexadecimal digits stands for itself.
+/// Decodes percent-encoding and `+`. A `%` without two hexadecimal digits is left as it is.
 fn decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,11 +1,12 @@
-//! The request that the invocation answers. Owns its reading side but for the body; must not know the response.
+//! The request that the invocation answers, except for its body.
 
 use crate::bindings::vibrato::handler::request;
 use crate::{Body, HttpVersion, query};
 
 /// The request that this invocation answers.
 ///
-/// All but its body is the same however often it is asked for; every call asks the host, so keep what is used twice.
+/// Everything except the body can be read any number of times. Each call asks the host, so keep a value that is used
+/// twice.
 ///
 /// ```no_run
 /// # fn f(request: guest_sdk::Request) {
@@ -18,7 +19,7 @@ use crate::{Body, HttpVersion, query};
 pub struct Request(());
 
 impl Request {
-    /// There is one request to an invocation, so there is nothing to name it by.
+    /// An invocation has one request, so it needs no identifier.
     pub(crate) const fn of_invocation() -> Self {
         Self(())
     }
@@ -41,7 +42,7 @@ impl Request {
         request::path()
     }
 
-    /// The target's query without its `?`, percent-encoding untouched; `None` where the target has no `?`.
+    /// The target's query without its `?`, percent-encoding untouched. `None` if the target has no `?`.
     #[must_use]
     pub fn query(&self) -> Option<String> {
         request::query()
@@ -54,48 +55,48 @@ impl Request {
         query::value(&request::query()?, name)
     }
 
-    /// All names and values of the query, decoded, in the order they came.
+    /// All names and values of the query, decoded, in the order in which they were sent.
     ///
-    /// They are read as a form's are: parted by `&`, `+` and `%20` for a space. Broken percent-encoding stands for
-    /// itself, and bytes that are no UTF-8 are replaced by U+FFFD.
+    /// They are decoded like a form: separated by `&`, with `+` or `%20` for a space. Invalid percent-encoding is left
+    /// as it is, and bytes that are not UTF-8 are replaced by U+FFFD.
     #[must_use]
     pub fn query_params(&self) -> Vec<(String, String)> {
         query::pairs(&request::query().unwrap_or_default()).collect()
     }
 
-    /// The version of HTTP that the client speaks.
+    /// The version of HTTP of the request.
     #[must_use]
     pub fn version(&self) -> HttpVersion {
         request::version()
     }
 
-    /// All fields in the order they came: names in lower case, values without the white space around them.
+    /// All fields in the order in which they were sent: names in lower case, values without surrounding white space.
     #[must_use]
     pub fn fields(&self) -> Vec<(String, Vec<u8>)> {
         request::fields()
     }
 
-    /// One field by its name, in any case. Several lines are combined in order with `, ` between them (RFC 9110
-    /// section 5.3), those of `cookie` with `; `. `None` where it did not come.
+    /// A field by its name, in any case. Several lines are joined in order by `, ` (RFC 9110 section 5.3), those of
+    /// `cookie` by `; `. `None` if the request has no such field.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<Vec<u8>> {
         request::field(name)
     }
 
-    /// One field as text, as [`field`](Self::field) has it. `None` also where its value is no UTF-8.
+    /// A field as text, joined as by [`field`](Self::field). `None` also if its value is not UTF-8.
     #[must_use]
     pub fn field_text(&self, name: &str) -> Option<String> {
         String::from_utf8(request::field(name)?).ok()
     }
 
-    /// One of the path segments that the route's pattern captured, percent-decoded: `id` in `/page/{id}`.
+    /// A path parameter, percent-decoded: `id` in `/page/{id}`.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<String> {
         let (_, value) = request::params().into_iter().find(|(param, _)| param == name)?;
         Some(value)
     }
 
-    /// All path segments that the route's pattern captured, by name, percent-decoded.
+    /// All path parameters by name, percent-decoded.
     #[must_use]
     pub fn params(&self) -> Vec<(String, String)> {
         request::params()
@@ -107,7 +108,7 @@ impl Request {
         request::peer()
     }
 
-    /// The body, to be read piece by piece. A second one goes on where the first stopped.
+    /// The body, read piece by piece. A second one continues where the first stopped.
     #[must_use]
     pub fn body(&self) -> Body {
         Body::of_invocation()

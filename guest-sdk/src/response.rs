@@ -1,4 +1,4 @@
-//! The response of the invocation and why a call to it is refused. Owns the writing; must not know the request.
+//! The response of the invocation, and why a call to it is refused.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use crate::bindings::vibrato::handler::response;
 use crate::bindings::vibrato::handler::types::Error as Refusal;
 use crate::bindings_of_middleware::seals::vibrato::handler::seal as seals;
 
-/// The most bytes that one call to the host hands over.
+/// Maximum bytes that one call passes to the host.
 const MAX_WRITE_BYTES: usize = 64 * 1024 * 1024;
 
-/// The response of this invocation. Status and fields can be set until the first [`write`](Self::write); none is
-/// needed.
+/// The response of this invocation. Its status and its fields can be set until the first [`write`](Self::write);
+/// neither is required.
 ///
-/// A call that was accepted gives the response back, so that calls can be chained:
+/// Successful calls return the response, so that calls can be chained:
 ///
 /// ```no_run
 /// # fn f(response: guest_sdk::Response) -> Result<(), guest_sdk::Error> {
@@ -24,13 +24,13 @@ const MAX_WRITE_BYTES: usize = 64 * 1024 * 1024;
 pub struct Response(());
 
 impl Response {
-    /// There is one response to an invocation, so there is nothing to name it by.
+    /// An invocation has one response, so it needs no identifier.
     pub(crate) const fn of_invocation() -> Self {
         Self(())
     }
 
-    /// Sets the status, from 200 to 599; the option `status` or 200 stands where it is never called. A 204, a 205
-    /// or a 304 has no body: what is written is dropped.
+    /// Sets the status, from 200 to 599. The default is the option `status`, or 200. A 204, 205 or 304 has no body:
+    /// writes to it are dropped.
     ///
     /// # Errors
     ///
@@ -40,34 +40,34 @@ impl Response {
         Ok(self)
     }
 
-    /// Sets a field, in place of all lines of that name, with any case of the name.
+    /// Sets a field, and replaces all lines with that name, which is case-insensitive.
     ///
-    /// `content-length` declares the length of the body in bytes and takes the place of the chunked coding. `date`
-    /// and `content-type` take the place of the host's.
+    /// `content-length` declares the length of the body in bytes, which is then not sent in the chunked coding. `date`
+    /// and `content-type` replace the host's.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] and [`Error::TooLarge`] for what no field can be, [`Error::Forbidden`] for a field of the
+    /// [`Error::Invalid`] and [`Error::TooLarge`] for an invalid field, [`Error::Forbidden`] for a field of the
     /// connection, [`Error::HeadAlreadySent`] after a write, [`Error::Closed`].
     pub fn set_field(&self, name: &str, value: impl AsRef<[u8]>) -> Result<&Self, Error> {
         response::set_field(name, value.as_ref())?;
         Ok(self)
     }
 
-    /// Seals a field as it stands, by its name in any case and whether or not it is set: neither other middleware nor the
-    /// handler changes it any more, until `#[on_response]` of the chain sees the response. For `#[on_request]` alone.
+    /// Seals a field in its current state, set or not. Neither other middleware nor the handler can change it, until
+    /// `#[on_response]` of the chain sees the response. Only for `#[on_request]`.
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] anywhere else, [`Error::Invalid`] and [`Error::TooLarge`] for what is no field's name or one
-    /// too many.
+    /// [`Error::Forbidden`] anywhere else, [`Error::Invalid`] and [`Error::TooLarge`] for an invalid name or too many
+    /// names.
     pub fn seal_field(&self, name: &str) -> Result<&Self, Error> {
         seals::field(name)?;
         Ok(self)
     }
 
-    /// Adds a line for a field, after those of that name. `content-length`, `content-type` and `date` have one line
-    /// only.
+    /// Adds a line of a field, after those with the same name. `content-length`, `content-type` and `date` can have
+    /// only one line.
     ///
     /// # Errors
     ///
@@ -77,26 +77,26 @@ impl Response {
         Ok(self)
     }
 
-    /// The status as it stands: what was set, or the option `status`.
+    /// The current status: the one that was set, or the option `status`.
     #[must_use]
     pub fn status(&self) -> u16 {
         response::status()
     }
 
-    /// The fields as they stand, in the order they will be sent: what was set, and before it the host's `content-type`
-    /// where none was set and the response has one.
+    /// The current fields, in the order in which they will be sent. If `content-type` was not set and the response has
+    /// one, the host's comes first.
     #[must_use]
     pub fn fields(&self) -> Vec<(String, Vec<u8>)> {
         response::fields()
     }
 
-    /// One of [these fields](Self::fields) by its name, in any case; of several lines the first.
+    /// One of [these fields](Self::fields) by its name, in any case. Of several lines, the first.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<Vec<u8>> {
         response::field(name)
     }
 
-    /// Removes all lines of a field. Without any it does nothing.
+    /// Removes all lines of a field. Does nothing if there are none.
     ///
     /// # Errors
     ///
@@ -106,16 +106,16 @@ impl Response {
         Ok(self)
     }
 
-    /// Writes one chunk of the body, after the head where it is the first. It returns once the chunk is on its way,
-    /// which takes as long as the client and its `rate` take to make room.
+    /// Writes one chunk of the body; the first call also sends the head. Returns when the chunk is being sent, which
+    /// may take until the client and its `rate` allow it.
     ///
-    /// An empty chunk completes the response, as [`finish`](Self::finish) says. More than 64 MiB are written in several
-    /// calls to the host, which takes no more in one.
+    /// An empty chunk completes the response, as [`finish`](Self::finish) does. More than 64 MiB are passed to the host
+    /// in several calls.
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] once the response is complete or the client has gone, and for every write after the first to
-    /// a response without a body (`HEAD`, 204, 304). [`Error::Invalid`] past the declared `content-length`.
+    /// [`Error::Closed`] if the response is complete or the client has gone, and for every write after the first to a
+    /// response without a body (`HEAD`, 204, 304). [`Error::Invalid`] past the declared `content-length`.
     pub fn write(&self, chunk: impl AsRef<[u8]>) -> Result<&Self, Error> {
         let mut rest = chunk.as_ref();
         loop {
@@ -128,60 +128,60 @@ impl Response {
         }
     }
 
-    /// Completes the response properly: later writes are refused, and the connection lives on where keep-alive
-    /// allows it, even if the handler then closes.
+    /// Completes the response: later writes are refused. The connection persists if keep-alive allows it, even if the
+    /// handler closes afterwards.
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] where it is complete already, or the client has gone.
+    /// [`Error::Closed`] if it is complete already, or the client has gone.
     pub fn finish(&self) -> Result<(), Error> {
         Ok(response::write(&[])?)
     }
 
-    /// Forces the connection closed at this moment, as returning [`Close`](crate::Close) does at the end. A second
-    /// call, and a call after the end, does nothing.
+    /// Closes the connection now, as returning [`Close`](crate::Close) does at the end. Does nothing if the response
+    /// has ended.
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] where there is no response to close: outside a request.
+    /// [`Error::Closed`] outside a request.
     pub fn close(&self) -> Result<(), Error> {
         Ok(response::close()?)
     }
 
-    /// Gives up, for a reason that goes to the host's log (its first 2048 bytes) and not to the client.
+    /// Fails, for a reason that is written to the host's log (its first 2048 bytes) and not sent to the client.
     ///
-    /// Where nothing was written the answer is 500 in place of what was set, or the status of the
-    /// [`BodyError`](crate::BodyError) that reading the body has given. Else the connection is cut, so that a truncated
-    /// body looks truncated; a response that was complete stays so. From then on writes and changes of the head are
-    /// refused as [`Error::Closed`], and what the handler returns is not looked at. A second call does nothing.
+    /// If nothing was written, the response is 500, or the status of the [`BodyError`](crate::BodyError) that reading
+    /// the body returned. Otherwise the connection is closed, so that a truncated body is recognised as truncated; a
+    /// complete response stays complete. Afterwards, writes and changes of the head return [`Error::Closed`], and the
+    /// handler's return value is ignored. A second call does nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] where there is no response to give up: outside a request.
+    /// [`Error::Closed`] outside a request.
     pub fn fail(&self, reason: impl fmt::Display) -> Result<(), Error> {
         Ok(response::fail(&reason.to_string())?)
     }
 }
 
-/// Why a call was refused. The response and the connection are as they were before it.
+/// Why a call was refused. A refused call changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
-    /// The response is complete, or the client has gone. Nothing more can be sent.
+    /// The response is complete, or the client has gone.
     Closed,
-    /// The head is on its way with the first chunk: status and fields are fixed.
+    /// The head was sent with the first chunk: its status and fields are final.
     HeadAlreadySent,
-    /// The value is outside what the call accepts: a status, a field name that is no token, a field value with a
-    /// control character, more bytes than the declared `content-length`, the name of an event with a line break.
+    /// The call does not accept the value: a status, a field name that is not a token, a field value with a control
+    /// character, more bytes than the declared `content-length`, an event name with a line break.
     Invalid,
     /// The field describes the connection, which the host manages (RFC 9110 section 7.6.1).
     Forbidden,
-    /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a published
-    /// chunk; or one of the [context](crate::context).
+    /// A bound was exceeded: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
+    /// published chunk; or a bound of the [context](crate::context).
     TooLarge,
 }
 
 impl Error {
-    /// What it says of itself.
+    /// The error message.
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Closed => "the response is complete or the client has gone",

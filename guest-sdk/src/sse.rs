@@ -1,8 +1,7 @@
-//! Server-sent events (the HTML standard, section 9.2). Owns the text of an event and the fields around it; must not
-//! know who receives it.
+//! Server-sent events (the HTML standard, section 9.2): the format of an event, and the fields of its response.
 //!
-//! An [`Event`] is bytes like any other chunk: a handler writes it, yields it, or publishes it ([`push`](crate::push)) to
-//! responses that were left open. In a browser `new EventSource("/news")` reads them, and connects again by itself:
+//! An [`Event`] is a chunk like any other: a handler writes it, yields it, or publishes it ([`push`](crate::push)) to
+//! parked responses. In a browser, `new EventSource("/news")` reads events, and reconnects by itself:
 //!
 //! ```standalone_crate
 //! use guest_sdk::sse::{self, Event};
@@ -33,26 +32,26 @@ use std::time::Duration;
 
 use crate::{Error, Request, Response};
 
-/// Begins a stream of events: says that it is one, that no cache may keep it and no proxy may hold it back
-/// (`x-accel-buffering: no`), and sends the head, so that the client knows at once that it is connected.
+/// Starts a stream of events: sets the content type, forbids caching and buffering by proxies (`x-accel-buffering:
+/// no`), and sends the head, so that the client knows at once that it is connected.
 ///
-/// Where the host holds as many open responses as it may, the client is therefore not told 503 but cut, which browsers
-/// answer by connecting again.
+/// Because the head is sent, a response that the host cannot park is truncated and does not get 503. Browsers then
+/// reconnect.
 ///
 /// # Errors
 ///
-/// [`Error::HeadAlreadySent`] after a write, [`Error::Closed`] once the response is complete or its client has gone.
+/// [`Error::HeadAlreadySent`] after a write, [`Error::Closed`] if the response is complete or the client has gone.
 pub fn open(response: &Response) -> Result<(), Error> {
     response.set_field("content-type", "text/event-stream")?.set_field("cache-control", "no-store")?;
-    // nginx, and what follows it, would keep events back until a buffer is full.
+    // Otherwise nginx and compatible proxies would hold back events until a buffer is full.
     response.set_field("x-accel-buffering", "no")?;
-    // A comment, which clients skip: the head goes with the first chunk.
+    // A comment, which clients ignore: the head is sent with the first chunk.
     response.write(":\n\n")?;
     Ok(())
 }
 
-/// The id of the last event that the client has seen, which a browser sends when it connects again. `None` where it has
-/// seen none with an id. It comes from the client, as any field does.
+/// The id of the last event that the client has received, which a browser sends when it reconnects. `None` if it has
+/// received none with an id. As any field, it is chosen by the client.
 #[must_use]
 pub fn last_event_id(request: &Request) -> Option<String> {
     request.field_text("last-event-id").filter(|id| !id.is_empty())
@@ -60,22 +59,22 @@ pub fn last_event_id(request: &Request) -> Option<String> {
 
 /// One event, with the blank line that ends it.
 ///
-/// Clients dispatch it only where it has [`data`](Self::data); [`id`](Self::id) and [`retry`](Self::retry) take effect
-/// without.
+/// Clients dispatch it only if it has [`data`](Self::data). [`id`](Self::id) and [`retry`](Self::retry) take effect
+/// without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Event {
-    /// Its lines, and always the blank one.
+    /// Its lines, always including the blank one.
     text: String,
 }
 
 impl Event {
-    /// An event without a field.
+    /// An event without fields.
     pub fn new() -> Self {
         Self { text: "\n".to_owned() }
     }
 
-    /// What it says: text of any number of lines. A client sees each line break (CR LF, LF or CR) as LF. A second call
+    /// The data: text of any number of lines. The client sees each line break (CR LF, LF or CR) as LF. A second call
     /// adds lines.
     pub fn data(mut self, text: &str) -> Self {
         let mut rest = text;
@@ -86,34 +85,34 @@ impl Event {
         self.line("data", rest)
     }
 
-    /// Its type, which the client listens for: `message` where it has none or an empty one.
+    /// The type that the client listens for. The default, also for an empty name, is `message`.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for one with a control character: a line break would begin another field.
+    /// [`Error::Invalid`] for a control character: a line break would begin another field.
     pub fn event(self, name: &str) -> Result<Self, Error> {
-        Ok(self.line("event", checked(name)?))
+        Ok(self.line("event", check_line(name)?))
     }
 
-    /// What the client sends back when it connects again: see [`last_event_id`]. It stands for later events too, until
-    /// one has another; an empty one takes it back.
+    /// The id that the client sends when it reconnects: see [`last_event_id`]. It also applies to later events without
+    /// an id; an empty id resets it.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for one with a control character: a line break would begin another field, clients ignore an id
-    /// with NUL, and in a request the others are refused with all of it.
+    /// [`Error::Invalid`] for a control character: a line break would begin another field, clients ignore an id with
+    /// NUL, and a request with any other would be refused.
     pub fn id(self, id: &str) -> Result<Self, Error> {
-        Ok(self.line("id", checked(id)?))
+        Ok(self.line("id", check_line(id)?))
     }
 
-    /// How long the client waits before it connects again, to the millisecond.
+    /// How long the client waits before it reconnects, in whole milliseconds.
     pub fn retry(self, wait: Duration) -> Self {
         self.line("retry", &wait.as_millis().to_string())
     }
 
     fn line(mut self, field: &str, value: &str) -> Self {
         self.text.pop();
-        // A client takes one space off, so a value keeps its own.
+        // A client removes one space, so the value is unchanged.
         for part in [field, ": ", value, "\n\n"] {
             self.text.push_str(part);
         }
@@ -133,8 +132,8 @@ impl AsRef<[u8]> for Event {
     }
 }
 
-/// A value that is one line, and that the field of a request can carry.
-fn checked(value: &str) -> Result<&str, Error> {
+/// A value of one line that a request field can carry.
+fn check_line(value: &str) -> Result<&str, Error> {
     if value.bytes().any(|byte| byte.is_ascii_control()) { Err(Error::Invalid) } else { Ok(value) }
 }
 

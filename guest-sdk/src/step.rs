@@ -1,4 +1,4 @@
-//! What a middleware's return type means. Owns [`IntoStep`] and [`IntoSeen`]; must not know where a value came from.
+//! What a middleware's return type means: [`IntoStep`] and [`IntoSeen`].
 
 use std::fmt;
 
@@ -19,28 +19,28 @@ use crate::{Outcome, Response, Step};
     note = "it returns `()`, a `Step` or an `Outcome`, or an `Option` or a `Result` of one of these"
 )]
 pub trait IntoStep {
-    /// Says how the chain goes on.
+    /// How the chain continues.
     fn into_step(self) -> Step;
 }
 
-/// What `#[on_response]` can return: `()`, or a `Result` of it, of which an error is answered 500 and logged.
+/// What `#[on_response]` can return: `()`, or a `Result` of it. An error is logged and answered 500.
 #[diagnostic::on_unimplemented(
     message = "a middleware cannot return `{Self}` for a response",
     label = "a response is already made",
     note = "it returns `()`, or a `Result` of it"
 )]
 pub trait IntoSeen {
-    /// Gives up where it has failed.
+    /// Fails the response if this is an error.
     fn into_seen(self);
 }
 
-/// The step of what a middleware returned.
+/// The step of a middleware's return value.
 #[doc(hidden)]
 pub fn step(returned: impl IntoStep) -> Step {
     returned.into_step()
 }
 
-/// What a middleware returned that has seen a response.
+/// Handles the return value of `#[on_response]`.
 #[doc(hidden)]
 pub fn seen(returned: impl IntoSeen) {
     returned.into_seen();
@@ -96,7 +96,7 @@ impl IntoSeen for () {
 impl<E: fmt::Display + 'static> IntoSeen for Result<(), E> {
     fn into_seen(self) {
         if let Err(error) = self {
-            // How it would end as a handler's: the host ends this one.
+            // The outcome is ignored: the host ends the response.
             let _ = fail(&error, Response::of_invocation());
         }
     }

@@ -4,7 +4,7 @@
 //! use guest_sdk::websocket::Reply;
 //! use guest_sdk::{Manual, Request, handler, on_message, push};
 //!
-//! /// Opens the WebSocket, for pages of our own.
+//! /// Opens the WebSocket for pages of this site.
 //! #[handler(path = "/chat/{room}", websocket = true)]
 //! fn open(request: Request) -> Result<Manual, Box<dyn std::error::Error>> {
 //!     if request.field("origin").is_some_and(|origin| origin != b"https://chat.example") {
@@ -14,7 +14,7 @@
 //!     Ok(Manual)
 //! }
 //!
-//! /// What one says, all hear.
+//! /// Sends the message to everybody in the room.
 //! #[on_message]
 //! fn say(text: String, request: Request) -> Result<(), Box<dyn std::error::Error>> {
 //!     push::publish(&request.param("room").unwrap_or_default(), text)?;
@@ -23,15 +23,14 @@
 //! # fn main() {}
 //! ```
 //!
-//! Owns what a message is in Rust, and what each return type means. It must not know the protocol: frames, pings and
-//! close frames are the host's.
+//! Frames, pings and close frames are handled by the host.
 
 use std::fmt::Display;
 
 use crate::Close;
 use crate::bindings::vibrato::handler::response as host;
 
-// Generated, as `crate::bindings` is: `tests/bindings.rs`.
+// Generated like `crate::bindings`: see `tests/bindings.rs`.
 #[allow(missing_docs, reason = "generated")]
 #[allow(unsafe_code, reason = "the canonical ABI passes pointers")]
 #[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
@@ -45,21 +44,21 @@ pub use bindings::vibrato::handler::messages::{CloseFrame, Message, Reply};
 #[cfg(test)]
 mod tests;
 
-/// The code of a close frame that refuses a kind of message (RFC 6455 section 7.4.1).
+/// The code of a close frame for an unsupported type of message (RFC 6455 section 7.4.1).
 const UNSUPPORTED: u16 = 1003;
 
-/// What a function under `#[on_message]` can take as its first argument: a [`Message`], a `String` (a binary message
-/// then closes the WebSocket with the code 1003), or a `Vec<u8>` (of either kind).
+/// The first argument of a function under `#[on_message]`: a [`Message`], a `String` (a binary message then closes the
+/// WebSocket with the code 1003), or a `Vec<u8>` (for both types).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no message",
     label = "not a message",
     note = "the first argument is a `Message`, a `String` or a `Vec<u8>`"
 )]
 pub trait FromMessage: Sized {
-    /// The argument, or what becomes of a message that cannot be one.
+    /// Converts a message.
     ///
     /// # Errors
-    /// The reply in the function's place.
+    /// The reply to a message that cannot be converted. The function is not called then.
     fn from_message(message: Message) -> Result<Self, Reply>;
 }
 
@@ -106,7 +105,7 @@ impl FromMessage for Vec<u8> {
             or a `Result` of one of these"
 )]
 pub trait IntoReply {
-    /// The reply.
+    /// Converts the value to a reply.
     fn into_reply(self) -> Reply;
 }
 
@@ -169,7 +168,7 @@ impl<T: IntoReply, E: Display> IntoReply for Result<T, E> {
         match self {
             Ok(value) => value.into_reply(),
             Err(error) => {
-                // The host closes the WebSocket, whatever is returned. It refuses this outside a message only.
+                // The host closes the WebSocket, whatever is returned. This fails only outside a message.
                 let _ = host::fail(&error.to_string());
                 Reply::Nothing
             }
@@ -177,13 +176,13 @@ impl<T: IntoReply, E: Display> IntoReply for Result<T, E> {
     }
 }
 
-/// The first argument by its type.
+/// The first argument of a type.
 #[doc(hidden)]
 pub fn message<M: FromMessage>(message: Message) -> Result<M, Reply> {
     M::from_message(message)
 }
 
-/// The reply that a returned value is.
+/// The reply of a return value.
 #[doc(hidden)]
 pub fn into_reply<R: IntoReply>(returned: R) -> Reply {
     returned.into_reply()

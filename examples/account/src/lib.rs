@@ -1,4 +1,4 @@
-//! Greets the user whose name a middleware has left in the context.
+//! Greets the user whose name a middleware has put into the context.
 
 use guest_sdk::{context, handler};
 

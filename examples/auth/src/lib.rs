@@ -1,6 +1,6 @@
-//! Lets those pass who have a bearer token (RFC 6750), and leaves their name in the context; answers 401 to others.
+//! Authenticates requests by a bearer token (RFC 6750) and puts the user's name into the context. Others get 401.
 //!
-//! Its option `tokens` lists them as `NAME:TOKEN`. Without it nobody passes.
+//! The option `tokens` lists the users as `NAME:TOKEN`. Without it, every request gets 401.
 
 use guest_sdk::{Error, Options, Outcome, Request, Response, Value, context, on_request};
 
@@ -8,7 +8,7 @@ use guest_sdk::{Error, Options, Outcome, Request, Response, Value, context, on_r
 fn auth(request: Request, response: Response, options: Options) -> Result<Option<Outcome>, Error> {
     if let Some(name) = user(request, options) {
         context::set("user", name)?;
-        // The handler does not change whose request it is.
+        // After this, the handler cannot change the user of the request.
         context::seal("user")?;
         return Ok(None);
     }
@@ -16,7 +16,7 @@ fn auth(request: Request, response: Response, options: Options) -> Result<Option
     Ok(Some(Outcome::Body(b"who are you?\n".to_vec())))
 }
 
-/// The name that belongs to the token of a request.
+/// The user that a request's token belongs to.
 fn user(request: Request, options: Options) -> Option<String> {
     let field = request.field("authorization")?;
     let (scheme, token) = field.split_at_checked("Bearer ".len())?;
@@ -27,7 +27,7 @@ fn user(request: Request, options: Options) -> Option<String> {
     pairs.filter(|(_, known)| same(known.as_bytes(), token)).map(|(name, _)| name.to_owned()).next()
 }
 
-/// Compares without telling by the time it takes where two tokens differ.
+/// Compares in constant time, so that the time does not reveal where two tokens differ.
 fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
 }

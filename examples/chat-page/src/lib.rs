@@ -1,4 +1,4 @@
-//! Shows the client of a stream of events: a page of one file that joins the room after its `#`, served by `chat`.
+//! The client of `chat`: a page of one file that joins the room after its `#`.
 
 use guest_sdk::handler;
 

@@ -1,4 +1,4 @@
-//! Shows the client of a WebSocket: a page that joins the room of its path, served by `chat-ws`.
+//! The client of `chat-ws`: a page that joins the room in its path over a WebSocket.
 
 use guest_sdk::handler;
 

@@ -1,9 +1,9 @@
-//! Shows a WebSocket: what one says in a room, all in it hear. No instance waits meanwhile, and none keeps a list of
-//! who is there. The page to it is `chat-ws-page`.
+//! A chat over WebSocket: each message is sent to everybody in the room. No instance waits meanwhile, and none keeps a
+//! list of members. Its page is `chat-ws-page`.
 
 use guest_sdk::{Error, Outcome, Request, Response, handler, on_message, push};
 
-/// Lets a page of this site enter a room. A page of another would speak with the cookies of its visitor.
+/// Lets pages of this site enter a room. A page of another site would act with its visitor's cookies.
 #[handler(path = "/chat-ws/{room}/socket", websocket = true, max_message = 4_096, heartbeat = 30)]
 fn enter(request: Request, response: Response) -> Result<Outcome, Error> {
     if !is_of_this_site(&request) {
@@ -20,7 +20,7 @@ fn enter(request: Request, response: Response) -> Result<Outcome, Error> {
     }
 }
 
-/// Tells the room.
+/// Publishes a message to the room.
 #[on_message]
 fn say(text: String, request: Request) -> Result<(), Error> {
     if !text.is_empty() {
@@ -29,12 +29,12 @@ fn say(text: String, request: Request) -> Result<(), Error> {
     Ok(())
 }
 
-/// Topics are shared with the routes beside it: this one is of this chat, and of one room.
+/// Topics are shared with other routes in the same directory, so the name has a prefix.
 fn topic(request: &Request) -> String {
     format!("chat-ws/{}", request.param("room").unwrap_or_default())
 }
 
-/// Whether the page that asks is of the host that is asked. A program that is no browser sends no `origin`.
+/// Whether the request comes from a page of this host. Programs that are not browsers send no `origin`.
 fn is_of_this_site(request: &Request) -> bool {
     let Some(origin) = request.field("origin") else { return true };
     let host = request.field("host").unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Shows server-sent events: what one says in a room, all who listen there hear. No instance waits meanwhile, and none
-//! keeps a list of who is there. The page to it is `chat-page`; its twin over WebSocket is `chat-ws`.
+//! A chat over server-sent events: each message is sent to everybody in the room. No instance waits meanwhile, and none
+//! keeps a list of members. Its page is `chat-page`; `chat-ws` does the same over WebSocket.
 //!
 //! ```sh
 //! curl -N http://127.0.0.1:8000/chat/kitchen
@@ -9,14 +9,14 @@
 use guest_sdk::sse::{self, Event};
 use guest_sdk::{Error, Outcome, Request, Response, handler, push};
 
-/// What it answers, or any of the errors that `?` meets.
+/// An outcome, or any of the errors that `?` returns.
 type Answer = Result<Outcome, Box<dyn std::error::Error>>;
 
 #[handler(path = "/chat/{room}", method = ["GET", "POST"], max_body = 4_096, heartbeat = 30)]
 fn chat(request: Request, response: Response) -> Answer {
     let answer = if request.method() == "POST" { say(request, response) } else { listen(request, response) };
     match answer {
-        // All but the room is checked before.
+        // Everything except the room's name was checked before.
         Err(error) if error.downcast_ref() == Some(&Error::Invalid) => {
             refuse(response, 400, "a room's name is one line of at most 123 bytes\n")
         }
@@ -24,14 +24,14 @@ fn chat(request: Request, response: Response) -> Answer {
     }
 }
 
-/// Leaves the response open, for what will be said in the room.
+/// Parks the response, which then receives what is said in the room.
 fn listen(request: Request, response: Response) -> Answer {
     push::subscribe(&topic(&request))?;
     sse::open(&response)?;
     Ok(Outcome::Manual)
 }
 
-/// Tells the room, in an event whose first line is the name of who speaks.
+/// Publishes a message to the room, in an event whose first line is the speaker's name.
 fn say(request: Request, response: Response) -> Answer {
     if !is_of_this_site(&request) {
         return refuse(response, 403, "only pages of this site may speak here\n");
@@ -53,12 +53,12 @@ fn refuse(response: Response, status: u16, reason: &str) -> Answer {
     Ok(Outcome::Body(reason.as_bytes().to_vec()))
 }
 
-/// Topics are shared with the routes beside it: this one is of this chat, and of one room.
+/// Topics are shared with other routes in the same directory, so the name has a prefix.
 fn topic(request: &Request) -> String {
     format!("chat/{}", request.param("room").unwrap_or_default())
 }
 
-/// Whether the page that asks is of the host that is asked. A program that is no browser sends no `origin`.
+/// Whether the request comes from a page of this host. Programs that are not browsers send no `origin`.
 fn is_of_this_site(request: &Request) -> bool {
     let Some(origin) = request.field("origin") else { return true };
     let host = request.field("host").unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Lets pages of other origins read the responses (the CORS protocol of the Fetch standard), and answers their preflight
-//! requests, so that no handler has to.
+//! Allows pages of other origins to read responses (CORS, part of the Fetch standard), and answers preflight requests,
+//! so that handlers need not.
 //!
-//! Its option `origins` lists who may; `allow_methods` and `allow_fields` what they may send.
+//! The option `origins` lists the allowed origins; `allow_methods` and `allow_fields` list what they may send.
 
 use guest_sdk::{Error, Options, Outcome, Request, Response, Value, on_request, on_response};
 
@@ -27,7 +27,7 @@ fn allow(request: Request, response: Response, options: Options) -> Result<(), E
     Ok(())
 }
 
-/// The origin of a request, where it is one that may.
+/// The origin of a request. `None` if it is not allowed.
 fn origin(request: Request, options: Options) -> Option<Vec<u8>> {
     let origin = request.field("origin")?;
     listed(options, "origins").iter().any(|known| known.as_bytes() == origin).then_some(origin)

@@ -1,4 +1,5 @@
-//! Shows `rate`: `/download?bytes=N` sends N bytes at 2 MiB/s. The handler needs no clock, its writes are slowed.
+//! Shows `rate`: `/download?bytes=N` sends N bytes at 2 MiB/s. The handler needs no clock, because its writes are
+//! paced.
 
 use guest_sdk::{Error, Options, Outcome, Request, Response, handler};
 
@@ -14,7 +15,7 @@ fn download(request: Request, response: Response, options: Options) -> Result<Ou
     for _ in 0..bytes / size {
         response.write(&piece)?;
     }
-    // The last piece is what is left over, and may be empty.
+    // The last piece has the remaining bytes, and may be empty.
     piece.truncate((bytes % size) as usize);
     Ok(Outcome::Body(piece))
 }

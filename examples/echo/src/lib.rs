@@ -1,4 +1,4 @@
-//! Shows both directions at once: each piece of the request's body is sent back as it arrives.
+//! Shows both directions at once: each piece of the request body is sent back as it arrives.
 
 use guest_sdk::{Body, Error, Request, Response, handler};
 

@@ -1,4 +1,4 @@
-//! Shows a response that stays open after its handler is gone, until the client goes.
+//! Shows a parked response: it stays open after its handler has ended, until the client closes it.
 
 use guest_sdk::{Error, Manual, Response, handler};
 

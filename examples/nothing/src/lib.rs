@@ -1,4 +1,4 @@
-//! Shows a handler that returns nothing: the connection is closed without one byte of an answer.
+//! Shows a handler that returns nothing: the connection is closed without a response.
 
 use guest_sdk::handler;
 

@@ -1,4 +1,4 @@
-//! Shows options: the host's own and invented ones reach the handler typed, by name.
+//! Shows options: built-in and invented ones reach the handler by name, with their types.
 
 use guest_sdk::{Options, handler};
 

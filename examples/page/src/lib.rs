@@ -1,4 +1,4 @@
-//! Shows a path with a parameter: `/page/7` answers `page 7`. What a client sent is escaped before it is HTML.
+//! Shows a path parameter: `/page/7` answers `page 7`. Text of the client is escaped before it becomes HTML.
 
 use guest_sdk::{Request, handler};
 
@@ -7,7 +7,7 @@ fn page(request: Request) -> Option<String> {
     Some(format!("page {}", escape(&request.param("id")?)))
 }
 
-/// Makes a text stand for itself in HTML, in quoted attributes too.
+/// Escapes a text for HTML, including quoted attributes.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {

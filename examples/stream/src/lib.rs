@@ -1,10 +1,10 @@
-//! Shows a long response at full speed: `/stream?chunks=N&size=M` writes N chunks of M bytes, unlimited.
+//! Shows a long response at full speed: `/stream?chunks=N&size=M` writes N chunks of M bytes, without a rate.
 
 use std::iter;
 
 use guest_sdk::{Error, Request, Response, handler};
 
-/// The largest chunk, in bytes: it is made in memory.
+/// Maximum bytes of a chunk, which is held in memory.
 const MAX_SIZE: usize = 1_048_576;
 
 #[handler(path = "/stream", method = "GET", content_type = "application/octet-stream")]

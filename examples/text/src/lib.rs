@@ -1,4 +1,4 @@
-//! Shows the shortest handler: what it returns is the body. Without `method` it answers every method.
+//! The shortest handler: what it returns is the body. Without `method`, it answers every method.
 
 use guest_sdk::handler;
 

@@ -1,4 +1,4 @@
-//! Shows a body that is larger than memory: it is read piece by piece, and its length is the answer.
+//! Shows a body that is larger than memory: it is read piece by piece, and the response is its length.
 
 use guest_sdk::{BodyError, Request, handler};
 

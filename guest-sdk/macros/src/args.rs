@@ -1,5 +1,5 @@
-//! What the attribute says: `key = literal`, separated by commas. Owns its syntax, the keys of the route itself and
-//! the gathering of mistakes; must not know the host's options, which are in [`options`], nor what is expanded.
+//! Parses the arguments of an attribute: `key = literal`, separated by commas. Collects all mistakes. Built-in options
+//! are checked in [`options`].
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use syn::{Expr, ExprLit, ExprUnary, Ident, Lit, Result, Token, UnOp};
 
 use crate::options;
 
-/// The methods whose lower case is a slip: methods are case-sensitive (RFC 9110 section 9.1).
+/// Standard methods, to detect wrong case: methods are case-sensitive (RFC 9110 section 9.1).
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
-/// What a route declares.
+/// The declaration of a route.
 #[derive(Default)]
 pub(crate) struct Arguments {
     pub(crate) paths: Vec<String>,
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     pub(crate) options: Vec<(String, Value)>,
 }
 
-/// The value of an option, as the host's `value` has it.
+/// The value of an option, as `value` in the handler's world.
 pub(crate) enum Value {
     Boolean(bool),
     Integer(i64),
@@ -34,7 +34,7 @@ pub(crate) enum Value {
     Texts(Vec<String>),
 }
 
-/// Every mistake that was found, to be shown together.
+/// All mistakes found so far, reported together.
 #[derive(Default)]
 pub(crate) struct Mistakes(Option<syn::Error>);
 
@@ -46,7 +46,7 @@ impl Mistakes {
         }
     }
 
-    /// What was read, or else a mistake more.
+    /// The value, or `None` after adding the mistake.
     pub(crate) fn take<T>(&mut self, read: Result<T>) -> Option<T> {
         read.map_err(|mistake| self.add(mistake)).ok()
     }
@@ -56,7 +56,7 @@ impl Mistakes {
     }
 }
 
-/// Reads the attribute's arguments. After a mistake it goes on behind the next comma.
+/// Parses the arguments. After a mistake, continues after the next comma.
 pub(crate) fn parse(tokens: TokenStream, mistakes: &mut Mistakes) -> Arguments {
     let mut arguments = Arguments::default();
     let read = |input: ParseStream| {
@@ -64,11 +64,11 @@ pub(crate) fn parse(tokens: TokenStream, mistakes: &mut Mistakes) -> Arguments {
         while !input.is_empty() {
             if let Some((key, expr)) = mistakes.take(entry(input)) {
                 let name = key.unraw().to_string();
-                mistakes.take(once(&mut seen, &name, key.span()));
+                mistakes.take(check_unique(&mut seen, &name, key.span()));
                 mistakes.take(arguments.set(name, &expr));
                 mistakes.take(end_of_entry(input));
             }
-            skip_behind_comma(input)?;
+            skip_past_comma(input)?;
         }
         Ok(())
     };
@@ -110,7 +110,7 @@ fn end_of_entry(input: ParseStream) -> Result<()> {
     if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected `,`")) }
 }
 
-fn skip_behind_comma(input: ParseStream) -> Result<()> {
+fn skip_past_comma(input: ParseStream) -> Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;
     }
@@ -118,8 +118,8 @@ fn skip_behind_comma(input: ParseStream) -> Result<()> {
     Ok(())
 }
 
-/// Refuses the second setting of a key; `method` and `methods` are one.
-fn once(seen: &mut HashMap<String, Span>, name: &str, span: Span) -> Result<()> {
+/// Rejects a key that is set twice; `method` and `methods` are the same key.
+fn check_unique(seen: &mut HashMap<String, Span>, name: &str, span: Span) -> Result<()> {
     let key = if name == "methods" { "method" } else { name };
     match seen.insert(key.to_owned(), span) {
         Some(_) => Err(syn::Error::new(span, format!("`{name}` is set twice"))),
@@ -176,7 +176,7 @@ fn value(expr: &Expr) -> Result<Value> {
             Expr::Lit(ExprLit { lit: lit @ (Lit::Int(_) | Lit::Float(_)), .. }) => literal(lit, Sign::Minus),
             _ => Err(not_a_value(expr.span())),
         },
-        // What a macro of the user's passed on as one token.
+        // A token that a macro of the user has passed on.
         Expr::Group(group) => value(&group.expr),
         Expr::Array(array) => {
             let mut mistakes = Mistakes::default();
@@ -191,7 +191,7 @@ fn value(expr: &Expr) -> Result<Value> {
     }
 }
 
-/// Whether a `-` stands before a number: syn has it apart.
+/// Whether a number is negative: syn parses the `-` separately.
 enum Sign {
     Plus,
     Minus,
@@ -220,7 +220,8 @@ fn literal(lit: &Lit, sign: Sign) -> Result<Value> {
     }
 }
 
-/// Adds an element to a list. All are of the first one's type, but that one float makes all integers floats.
+/// Adds an element to a list. All elements have the type of the first one, except that a float turns integers into
+/// floats.
 fn push(list: &mut Option<Value>, element: Value, span: Span) -> Result<()> {
     let longer = match (list.take(), element) {
         (None, Value::Boolean(element)) => Value::Booleans(vec![element]),

@@ -1,5 +1,5 @@
-//! What an attribute expands to: the function as it is, and the exports of a component that call it through guest-sdk.
-//! Must not know what an argument or a return type means: `guest_sdk::__private` does.
+//! Expands an attribute: to the unchanged function, and to the exports that call it through guest-sdk. The types of
+//! arguments and return values are interpreted by `guest_sdk::__private`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,15 +9,15 @@ use syn::{Attribute, Error, FnArg, Ident, Result, ReturnType, Signature, Type, V
 
 use crate::args::{self, Arguments, Mistakes, Value};
 
-/// The expansion of `#[handler(attribute)] item`. With mistakes it is the item and the errors: what else names the
-/// function is then not an error too.
+/// Expands `#[handler(attribute)] item`. After a mistake, the function is still emitted, so that uses of it are not
+/// reported as errors too.
 pub(crate) fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let arguments = args::parse(attribute, &mut mistakes);
     expand(&HANDLER, item, mistakes, |function| exports(&arguments, function))
 }
 
-/// The expansion of `#[on_request] item` and of `#[on_response] item`.
+/// Expands `#[on_request] item` and `#[on_response] item`.
 pub(crate) fn middleware(hook: &Hook, attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     if let Some(token) = attribute.into_iter().next() {
@@ -27,11 +27,11 @@ pub(crate) fn middleware(hook: &Hook, attribute: TokenStream, item: TokenStream)
     expand(hook, item, mistakes, |function| export(hook, function))
 }
 
-/// What an attribute is called, and what its function is.
+/// An attribute, and the export that it creates.
 pub(crate) struct Hook {
     attribute: &'static str,
     noun: &'static str,
-    /// The function that the host calls, and the one of guest-sdk that makes what it returns.
+    /// The exported function, and the function of guest-sdk that converts the return value.
     call: &'static str,
     returns: &'static str,
 }
@@ -50,7 +50,7 @@ pub(crate) const ON_RESPONSE: Hook =
 pub(crate) const ON_MESSAGE: Hook =
     Hook { attribute: "`#[on_message]`", noun: "a handler", call: "on_message", returns: "into_reply" };
 
-/// The item, and what its function expands to.
+/// Emits the item and what its function expands to.
 fn expand(
     hook: &Hook,
     item: TokenStream,
@@ -66,16 +66,16 @@ fn expand(
     quote! { #item #exports }
 }
 
-/// The parts of a function that the exports name.
+/// The parts of a function that the exports use.
 pub(crate) struct Function {
     pub(crate) name: Ident,
     pub(crate) arguments: Vec<Type>,
-    /// Where a return type that means nothing is to be reported.
+    /// The span at which an invalid return type is reported.
     pub(crate) returned: Span,
 }
 
 impl Function {
-    /// Reads the item that an attribute stands over.
+    /// Parses the item below an attribute.
     pub(crate) fn read(hook: &Hook, item: TokenStream, mistakes: &mut Mistakes) -> Option<Self> {
         mistakes.take(signature(hook, item)).and_then(|signature| {
             check_signature(hook, &signature, mistakes);
@@ -102,14 +102,14 @@ impl Function {
     }
 }
 
-/// Reads an item as far as its signature. The body is the compiler's.
+/// Parses an item up to its signature. The compiler checks the body.
 fn signature(hook: &Hook, item: TokenStream) -> Result<Signature> {
     let read = |input: ParseStream| {
         input.call(Attribute::parse_outer)?;
         input.parse::<Visibility>()?;
         let misplaced = format!("{} stands over a function", hook.attribute);
         let signature = input.parse().map_err(|mistake| Error::new(mistake.span(), misplaced))?;
-        // Whatever follows is taken as it is.
+        // The body may be anything.
         input.parse::<TokenStream>()?;
         Ok(signature)
     };
@@ -136,7 +136,7 @@ fn check_signature(hook: &Hook, signature: &Signature, mistakes: &mut Mistakes) 
     }
 }
 
-/// The component's exports. The type and its impls are out of reach of the handler's own names.
+/// The exports of a handler. They are in a `const` block, so that their names cannot collide with the user's.
 fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
     let Arguments { paths, methods, options } = arguments;
     let paths = texts(paths);
@@ -159,7 +159,7 @@ fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
                 }
             }
 
-            // SAFETY: a component has one handler, and nothing else of this name.
+            // SAFETY: a component has one handler, and nothing else has this name.
             #[unsafe(export_name = "describe")]
             extern "C" fn describe() -> &'static ::guest_sdk::__private::Declaration {
                 const {
@@ -172,7 +172,7 @@ fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
     }
 }
 
-/// The export of a middleware. As above, its type is out of reach.
+/// The export of a middleware, in a `const` block like the above.
 fn export(hook: &Hook, function: &Function) -> TokenStream {
     let (call, returns) = called(hook, function);
     let module = Ident::new(hook.call, Span::call_site());
@@ -193,7 +193,7 @@ fn export(hook: &Hook, function: &Function) -> TokenStream {
     }
 }
 
-/// The call of the function, and what is made of `returned`.
+/// The call of the user's function, and the conversion of what it returned.
 fn called(hook: &Hook, function: &Function) -> (TokenStream, TokenStream) {
     let Function { name, arguments, returned } = function;
     let arguments = arguments.iter().map(|argument| {
@@ -204,7 +204,7 @@ fn called(hook: &Hook, function: &Function) -> (TokenStream, TokenStream) {
     (call, quote_spanned! { *returned=> ::guest_sdk::__private::#returns(returned) })
 }
 
-/// The value of an option as guest-sdk has it.
+/// The value of an option, as an expression of guest-sdk.
 fn option(value: &Value) -> TokenStream {
     let (case, value) = match value {
         Value::Boolean(value) => (quote! { Boolean }, quote! { #value }),

@@ -1,6 +1,5 @@
-//! The attributes of guest-sdk: `#[handler]`, `#[on_message]`, `#[on_request]` and `#[on_response]`. Owns the way from
-//! tokens to tokens: `args` reads what the attribute says, `expand` and `message` write what it means. It must not know
-//! what happens at run time: that is guest-sdk's.
+//! The attributes of guest-sdk: `#[handler]`, `#[on_message]`, `#[on_request]` and `#[on_response]`. `args` parses an
+//! attribute, `expand` and `message` generate code; run-time behaviour is in guest-sdk.
 
 mod args;
 mod expand;
@@ -24,38 +23,39 @@ use proc_macro::TokenStream;
 ///
 #[doc = include_str!("../options.md")]
 ///
-/// All mistakes are reported at once, each at its word.
+/// All mistakes are reported at once, each at its position.
 #[proc_macro_attribute]
 pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::handler(attribute.into(), item.into()).into()
 }
 
-/// Makes a function the `on-request` of a middleware: it is called before the handlers of the routes that the component
-/// is for.
+/// Makes a function the `on-request` of a middleware. It is called before the handlers of the routes that use the
+/// middleware.
 ///
 /// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `IntoStep` lists.
-/// `Options` are the middleware's own, of the file `_NAME.toml` beside `_NAME.wasm`. A component has one `#[on_request]`
-/// at most, and one `#[on_response]`; a middleware is no handler. The attribute takes no arguments.
+/// `Options` are the middleware's own, from the file `_NAME.toml` beside `_NAME.wasm`. A component has at most one
+/// `#[on_request]` and one `#[on_response]`; a middleware cannot be a handler too. The attribute takes no arguments.
 #[proc_macro_attribute]
 pub fn on_request(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::middleware(&expand::ON_REQUEST, attribute.into(), item.into()).into()
 }
 
-/// Makes a function the `on-response` of a middleware: it is called before the head of a response is sent, and can
-/// change its status and its fields.
+/// Makes a function the `on-response` of a middleware. It is called before the head of a response is sent, and can
+/// change the status and the fields.
 ///
-/// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `IntoSeen` lists. All
-/// else is as with `#[on_request]`.
+/// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `IntoSeen` lists.
+/// Otherwise it is like `#[on_request]`.
 #[proc_macro_attribute]
 pub fn on_response(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::middleware(&expand::ON_RESPONSE, attribute.into(), item.into()).into()
 }
 
-/// Makes a function answer the messages of a WebSocket, beside a handler with the option `websocket = true`.
+/// Makes a function answer the messages of a WebSocket. The component also needs a handler with the option `websocket =
+/// true`.
 ///
-/// Its first argument is the message, as `FromMessage` lists: a `Message`, a `String` or a `Vec<u8>`. Behind it are any
-/// of `Request` (the one that opened the WebSocket) and `Options`, in any order. It returns what `IntoReply` lists. The
-/// attribute takes no arguments: the route is declared by `#[handler]`.
+/// The first argument is the message, as `FromMessage` lists: a `Message`, a `String` or a `Vec<u8>`. After it, the
+/// function takes any of `Request` (the one that opened the WebSocket) and `Options`, in any order. It returns what
+/// `IntoReply` lists. The attribute takes no arguments: `#[handler]` declares the route.
 #[proc_macro_attribute]
 pub fn on_message(attribute: TokenStream, item: TokenStream) -> TokenStream {
     message::on_message(attribute.into(), item.into()).into()

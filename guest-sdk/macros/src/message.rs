@@ -1,5 +1,5 @@
-//! What a function under `#[on_message]` expands to: itself, and the export that calls it through guest-sdk. Must not
-//! know what a message or a return type means: `guest_sdk::__private` does.
+//! Expands `#[on_message]`: to the unchanged function, and to the export that calls it through guest-sdk. The types of
+//! messages and replies are interpreted by `guest_sdk::__private`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -9,7 +9,7 @@ use syn::{Error, Type};
 use crate::args::Mistakes;
 use crate::expand::{Function, ON_MESSAGE};
 
-/// The expansion of `#[on_message(attribute)] item`. With mistakes it is the item and the errors.
+/// Expands `#[on_message(attribute)] item`. After a mistake, the function is still emitted.
 pub(crate) fn on_message(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     if !attribute.is_empty() {
@@ -31,7 +31,7 @@ pub(crate) fn on_message(attribute: TokenStream, item: TokenStream) -> TokenStre
     quote! { #item #export }
 }
 
-/// The component's export. The type and its impl are out of reach of the function's own names.
+/// The export, in a `const` block so that its names cannot collide with the user's.
 fn export(name: &proc_macro2::Ident, message: &Type, others: &[Type], returned: Span) -> TokenStream {
     let others = others.iter().map(|argument| {
         quote_spanned! { argument.span()=> ::guest_sdk::__private::argument::<#argument>() }

@@ -1,5 +1,5 @@
-//! The host's own options, which [`guest_sdk_options`] has the table of. The host checks again what it loads, since not
-//! every component comes from this macro.
+//! Checks built-in options at compile time, by the table of [`guest_sdk_options`]. The host checks them again, because
+//! a component may come from other tools.
 
 use guest_sdk_options::{ValueRef, find};
 use proc_macro2::Span;
@@ -7,7 +7,7 @@ use syn::{Error, Result};
 
 use crate::args::Value;
 
-/// Checks one option. A name that is not the host's is the handler's own, and takes any value.
+/// Checks one option. A name that is not built-in is the handler's own option and takes any value.
 pub(crate) fn check(name: &str, value: &Value, span: Span) -> Result<()> {
     match find(name) {
         Some(builtin) if !builtin.accepts(value) => {

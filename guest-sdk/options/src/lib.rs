@@ -1,41 +1,41 @@
-//! The options that Vibrato gives every route: the one table of their names, ranges, defaults and help.
+//! The built-in options of every route: the only table of their names, ranges, defaults and help texts.
 //!
-//! The flags of the host, its route files, `host routes`, the macro `#[handler]` and the documentation all read it:
-//! nothing else repeats a range or a default. It depends on nothing, and does not know where a value came from.
+//! Flags, route files, `host routes`, the macro `#[handler]` and the documentation read it; no range or default is
+//! repeated elsewhere. This crate has no dependencies.
 
 use std::fmt;
 use std::time::Duration;
 
-/// One of the host's own options.
+/// A built-in option.
 #[derive(Debug)]
 pub struct Builtin {
-    /// Its name, as in `NAME.toml`.
+    /// The name, as in `NAME.toml`.
     pub name: &'static str,
-    /// The values it accepts.
+    /// The values that it accepts.
     pub kind: OptionKind,
-    /// The value it has where nobody sets one; none where that follows from the request or from other options.
+    /// The default. `None` if it depends on the request or on other options.
     pub default: Option<Preset>,
-    /// Whether a component's value is held below the operator's.
+    /// Whether the operator's value is a limit for the component's.
     pub limit: Limit,
-    /// What it does, in one line.
+    /// A help text of one line.
     pub help: &'static str,
 }
 
-/// The values that an option accepts. Its `Display` says them in words.
+/// The values that an option accepts. `Display` describes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptionKind {
     /// `true` or `false`
     Boolean,
-    /// A whole number, both ends included.
+    /// A whole number within an inclusive range.
     Integer {
-        /// The smallest accepted.
+        /// The minimum.
         least: i64,
-        /// The largest accepted; `i64::MAX` stands for no bound.
+        /// The maximum. `i64::MAX` means no maximum.
         most: i64,
     },
-    /// A number of seconds, whole or not, above 0.
+    /// A number of seconds, possibly fractional, above 0.
     Seconds {
-        /// The largest accepted.
+        /// The maximum.
         most: u32,
     },
     /// A non-empty field value (RFC 9110 section 5.5) of visible ASCII, spaces and tabs.
@@ -44,7 +44,7 @@ pub enum OptionKind {
     Either(&'static str, &'static str),
 }
 
-/// A default, in a form that a static table can hold.
+/// A default value, in a form that a static table can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// `true` or `false`
@@ -55,20 +55,20 @@ pub enum Preset {
     Text(&'static str),
 }
 
-/// Whether the operator's value for an option is a limit, which a component can lower and not raise.
+/// Whether the operator's value of an option is a limit, which a component may lower but not raise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// It is not: a component is free to choose.
+    /// Not a limit: the component may choose any value.
     No,
-    /// It is, and a smaller number is stricter.
+    /// A limit. A smaller number is stricter.
     Yes,
-    /// It is, and 0 is the loosest: unlimited.
+    /// A limit. A smaller number is stricter, except that 0 means unlimited.
     ZeroIsUnlimited,
 }
 
 const NON_NEGATIVE: OptionKind = OptionKind::Integer { least: 0, most: i64::MAX };
 
-/// The host's own options, sorted by name.
+/// The built-in options, sorted by name.
 pub static BUILTINS: [Builtin; 26] = [
     Builtin {
         name: "buffer_size",
@@ -269,7 +269,7 @@ pub enum ValueRef<'v> {
     List,
 }
 
-/// The host's own option of that name.
+/// Looks up a built-in option by name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Builtin> {
     let index = BUILTINS.binary_search_by(|builtin| builtin.name.cmp(name)).ok()?;
@@ -283,7 +283,7 @@ impl Builtin {
         self.kind.accepts(value.into())
     }
 
-    /// What this option accepts, in words, after "expected" or "takes".
+    /// What the option accepts, as text that follows "expected".
     #[must_use]
     pub fn expected(&self) -> String {
         match self.limit {

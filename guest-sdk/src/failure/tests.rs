@@ -1,4 +1,4 @@
-//! Whose fault an error is, however it is wrapped.
+//! Who is at fault for an error, however it is wrapped.
 
 use std::error::Error as StdError;
 use std::io;

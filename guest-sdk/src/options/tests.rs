@@ -1,4 +1,4 @@
-//! How values read.
+//! How values are formatted.
 
 use crate::Value;
 

@@ -1,4 +1,4 @@
-//! The returns that need no host: their outcomes, and that their types are inferred.
+//! Return values that need no host: their outcomes, and that their types are inferred.
 
 use std::borrow::Cow;
 
@@ -42,7 +42,7 @@ fn options_and_results_are_what_is_in_them() {
 
 #[test]
 fn chunks_come_from_iterators_and_collections_of_anything_that_is_bytes() {
-    // All of them empty, since a write needs a host.
+    // All chunks are empty, because a write needs a host.
     let end = Outcome::Body(Vec::new());
     assert_eq!(outcome(["", ""].into_iter()), end);
     assert_eq!(outcome([String::new()]), end);

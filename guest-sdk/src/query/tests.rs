@@ -1,4 +1,4 @@
-//! What a query means, as a table.
+//! How queries are decoded, as a table.
 
 use super::{pairs, value};
 

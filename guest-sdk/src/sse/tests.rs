@@ -1,4 +1,4 @@
-//! What a client makes of events: they are read back by a parser that follows the HTML standard, section 9.2.6.
+//! What a client makes of events: a parser that follows the HTML standard, section 9.2.6, reads them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::Event;
 use crate::Error;
 
-/// What a client has at the end of a stream.
+/// The state of a client at the end of a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Client {
     dispatched: Vec<Dispatched>,
@@ -17,7 +17,7 @@ struct Client {
     retry: Option<u64>,
 }
 
-/// An event as a listener sees it.
+/// An event as a listener receives it.
 #[derive(Debug, PartialEq, Eq)]
 struct Dispatched {
     name: String,
@@ -25,7 +25,7 @@ struct Dispatched {
     last_event_id: String,
 }
 
-/// Reads a stream as the standard says, one step of it a line.
+/// Parses a stream as the standard says.
 fn read(stream: &str) -> Client {
     let mut client = Client::default();
     let (mut name, mut data, mut id) = (String::new(), String::new(), String::new());

@@ -1,4 +1,4 @@
-//! The table of the host's own options, over the [`Value`]s of this module.
+//! The table of built-in options, with the [`Value`]s of this module.
 
 use std::time::Duration;
 
@@ -7,8 +7,7 @@ pub use guest_sdk_options::{BUILTINS, Builtin, Limit, OptionKind, Preset, find};
 
 use super::value::Value;
 
-/// Reads a value of `builtin` from the text of a flag. What is no number stays text: [`Builtin::accepts`] has the last
-/// word.
+/// Parses the text of a flag. Text that is not a number remains text, and [`Builtin::accepts`] rejects it.
 #[must_use]
 pub fn parse(builtin: &Builtin, text: &str) -> Value {
     let parsed = match builtin.kind {
@@ -22,7 +21,7 @@ pub fn parse(builtin: &Builtin, text: &str) -> Value {
     parsed.unwrap_or_else(|| Value::Text(text.to_owned()))
 }
 
-/// A number of seconds as a duration; `None` if it is no number, is negative or does not fit.
+/// Converts a number of seconds. `None` if it is not a number, is negative or does not fit.
 pub(super) fn seconds(value: &Value) -> Option<Duration> {
     ValueRef::from(value).seconds()
 }
