@@ -18,7 +18,7 @@ pub struct Config {
     /// Which paths components may declare, unless their route file says otherwise.
     pub declare: Declare,
     /// Whether to store which route holds which path.
-    pub remember: HolderStore,
+    pub remember: HolderStoreAccess,
     /// Limits on what clients may use.
     pub limits: Limits,
     /// Timeouts for clients.
@@ -41,7 +41,7 @@ pub struct Config {
 
 /// Whether the holders of paths are stored in the cache directory, if there is one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum HolderStore {
+pub enum HolderStoreAccess {
     /// Read them, but do not write: for commands that only inspect.
     #[default]
     Read,
@@ -132,7 +132,7 @@ impl Default for Config {
             routes: PathBuf::from("routes"),
             options: Vec::new(),
             declare: Declare::default(),
-            remember: HolderStore::default(),
+            remember: HolderStoreAccess::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),

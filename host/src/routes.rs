@@ -1,17 +1,17 @@
-//! Routes: which handler answers a method and a path, under which options.
+//! Routes: which target answers a method and a path, with which options.
 //!
 //! ```text
-//! routes/users/[id].wasm   place -> pattern     `pattern`: also checks declared ones
-//! routes/users/[id].toml   text -> RouteFile    `file`
-//!                          both -> Route        `load`: reads the disk, compiles
-//! routes/_auth.wasm        Layer                `layer`: which of them are a route's chain
-//!                     all of them               `directory`: finds, loads in threads, publishes what `catalog` knows
-//!                 Vec<Route> -> RouteTable      `table`, without what `conflict` drops; `awaited`: what is to come
-//!               method, path -> Lookup          `table`, over `path`'s decoding and `matcher`
+//! users/[id].wasm          bytes, ComponentKey        `disk`, a `source`: lists, reads, watches
+//! users/[id].toml          text -> RouteFile          `file`
+//!                          path in tree -> pattern    `pattern`: also checks declared ones
+//!                          all of it -> Route         `load`: compiles the component
+//! _auth.wasm               LoadedMiddleware           `middleware`: which of them are in a route's chain
+//!            all components -> what to load           `catalog`, fed by the thread of `directory`
+//!                Vec<Route> -> RouteTable             `table`, without the losers of a `conflict`; `pending`: still loading
+//!              method, path -> Lookup                 `table`, over `path`'s decoding and `matcher`
 //! ```
 //!
-//! A [`RouteTable`] never changes: [`Current`] swaps it for another, and requests in flight keep theirs. It must not know of
-//! connections, and of a handler only that there is one.
+//! A [`RouteTable`] never changes: [`Current`] replaces it by another, and requests in flight keep theirs.
 
 mod catalog;
 mod changes;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::close_reason::CloseReason;
-use crate::config::{Config, HolderStore};
+use crate::config::{Config, HolderStoreAccess};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::meter::Meter;
@@ -88,7 +88,7 @@ impl Server {
         let memory = config.cache_directory.as_ref();
         let memory = memory.map(|cache| HolderStoreSetup {
             directory: cache.join("holders"),
-            writes: config.remember == HolderStore::Write,
+            writes: config.remember == HolderStoreAccess::Write,
         });
         let setup = Setup { flags: config.options.clone(), declare: config.declare, memory };
         let directory = Directory::open(&config.routes, setup, &engine);

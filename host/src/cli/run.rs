@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use host::access_log::{AccessLog, Format};
-use host::config::{Config, ErrorDetail, HolderStore, Limits, Timeouts};
+use host::config::{Config, ErrorDetail, HolderStoreAccess, Limits, Timeouts};
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
@@ -201,7 +201,7 @@ impl Run {
             routes: self.source.routes.clone(),
             options: self.source.loading.options.0.clone(),
             declare: self.source.loading.declare,
-            remember: HolderStore::Write,
+            remember: HolderStoreAccess::Write,
             limits: Limits {
                 max_connections: bounds.max_connections,
                 max_invocations: bounds.max_invocations,

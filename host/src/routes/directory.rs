@@ -1,7 +1,5 @@
-//! A directory of routes, loaded in the background and kept up to what lies in it: one thread finds and publishes,
-//! others load.
-//!
-//! Owns these threads. It must not know who reads the tables.
+//! A directory of routes that is loaded in the background and kept up to date: one thread lists the source and publishes
+//! tables, others load components.
 
 mod first_load;
 mod load_queue;
@@ -30,7 +28,7 @@ use crate::options::Value;
 use first_load::FirstLoad;
 use publisher::{Publisher, PublisherEvent};
 
-/// A directory whose routes are loaded, or being loaded, by threads of their own. Dropped, it loads no more.
+/// A directory whose routes are loaded by threads of its own. They end when it is dropped.
 #[derive(Debug)]
 pub struct Directory {
     source: Arc<dyn Source>,
@@ -45,17 +43,17 @@ pub struct Directory {
 pub struct Setup {
     /// The operator's values for built-in options.
     pub flags: Vec<(String, Value)>,
-    /// Which paths components may declare, where their route files do not say.
+    /// Which paths components may declare, unless their route files say.
     pub declare: Declare,
-    /// Where it is remembered who held which path, if it is.
+    /// Where it is stored who holds which path. `None`: that is forgotten at the end.
     pub memory: Option<HolderStoreSetup>,
 }
 
 impl Directory {
-    /// Finds the components below `root`, or takes it for the only one, and begins to load them, on all cores.
+    /// Lists the components below `root`, or takes it for the only one, and starts to load them on all cores.
     ///
     /// # Errors
-    /// Where `root` itself cannot be read, or a thread cannot be started. All else is a diagnostic.
+    /// If `root` itself cannot be read, or a thread cannot be started. Everything else becomes a diagnostic.
     pub fn open(root: &Path, setup: Setup, engine: &Engine) -> io::Result<Self> {
         let Setup { flags, declare, memory } = setup;
         let source: Arc<dyn Source> = Arc::new(Disk::new(root));
@@ -89,17 +87,17 @@ impl Directory {
         &self.current
     }
 
-    /// Waits until all components that were found at first are loaded, and says what is wrong with files: that is
-    /// logged too. None where `timeout` has passed before.
+    /// Waits until all components that were found at first are loaded. Returns the diagnostics, which are logged too, or
+    /// `None` after `timeout`.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> Option<Vec<Diagnostic>> {
         self.first.wait(timeout)
     }
 
-    /// Loads from now on what changes as soon as it does.
+    /// From now on, loads components when they change.
     ///
     /// # Errors
-    /// Where the system does not tell of changes: then what has changed is looked for each second.
+    /// If the system cannot report changes. The directory is then listed each second.
     pub fn watch(&self) -> Result<(), WatchError> {
         let (watcher, watched) = match publisher::watch(&*self.source, &self.events) {
             Ok(watcher) => (Some(watcher), Ok(())),
@@ -109,13 +107,13 @@ impl Directory {
         watched
     }
 
-    /// Loads what has changed, and again what could not be loaded.
+    /// Loads what has changed, and tries again what could not be loaded.
     pub fn reload(&self) {
         self.send(PublisherEvent::Reload);
     }
 
     fn send(&self, event: PublisherEvent) {
-        // Where this fails the thread has ended, which its panic has told.
+        // If this fails the thread has panicked, which is logged.
         let _ = self.events.send(event);
     }
 }
@@ -124,7 +122,7 @@ impl Drop for Directory {
     fn drop(&mut self) {
         self.send(PublisherEvent::Stop);
         if let Some(thread) = self.thread.take() {
-            // Where it has panicked it has said so.
+            // If it has panicked, that is logged.
             let _ = thread.join();
         }
     }

@@ -45,8 +45,8 @@ impl Cover {
         Self { segments, below }
     }
 
-    /// That of a directory of the tree of routes: its path and all below. None where its name captures
-    /// something, as what is more specific answers there, or makes no pattern.
+    /// The path of a directory of the tree of routes and all below. `None` if its name has a capture, since more specific
+    /// patterns answer there, or makes no pattern.
     pub(super) fn of_directory(directory: &Path) -> Option<Self> {
         let pattern = directory_pattern(directory).ok().filter(|pattern| !pattern.contains('{'))?;
         Some(Self::new(&format!("{pattern}/{{*rest}}")))

@@ -1,11 +1,11 @@
-//! Whether all components that were found at first are loaded, to be waited for.
+//! The first load: lets others wait until all components that were found at first are loaded.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::diagnostic::Diagnostic;
 
-/// The first load of a directory: what was wrong, once it is over.
+/// The first load of a source, with its diagnostics once it has ended.
 #[derive(Debug, Default)]
 pub(super) struct FirstLoad {
     diagnostics: Mutex<Option<Vec<Diagnostic>>>,
@@ -13,7 +13,7 @@ pub(super) struct FirstLoad {
 }
 
 impl FirstLoad {
-    /// It is over; another time is passed over. Whether this was the first.
+    /// Marks it as ended. Returns whether it was not ended before.
     pub(super) fn end(&self, diagnostics: &[Diagnostic]) -> bool {
         let mut ended = self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner);
         let first = ended.is_none();
@@ -22,12 +22,12 @@ impl FirstLoad {
         first
     }
 
-    /// Whether it is over.
+    /// Whether it has ended.
     pub(super) fn is_over(&self) -> bool {
         self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Waits until it is over; none where `timeout` has passed before.
+    /// Waits until it has ended, and returns its diagnostics. `None` after `timeout`.
     pub(super) fn wait(&self, timeout: Duration) -> Option<Vec<Diagnostic>> {
         let ended = self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.done.wait_timeout_while(ended, timeout, |ended| ended.is_none());

@@ -1,5 +1,5 @@
-//! Which component is loaded when: those of the compile cache first, then small ones before large ones, and what takes long
-//! is put off until those that take less are done.
+//! The order in which components are loaded: those in the compile cache first, then small ones before large ones. A component
+//! that takes long is stopped and waits until those that take less are done.
 //!
 //! It starts no thread and reads no clock.
 
@@ -13,21 +13,21 @@ use crate::routes::load::Candidate;
 #[cfg(test)]
 mod tests;
 
-/// How long a component may be compiled before another that waits has its turn; each time it comes again it has four times
-/// as long.
+/// How long a component may be compiled before one that waits has its turn. Each further turn is four times as long.
 const COMPILE_TURN: Duration = Duration::from_secs(1);
 
-/// How many components may start and describe themselves beside those that are compiled: that takes time, and little else.
+/// The most components that start and describe themselves beside those that are compiled. That takes time, but little of a
+/// processor.
 const MAX_DESCRIBING: usize = 32;
 
-/// Components that are to be loaded, and those that are being loaded.
+/// The components that wait for loading, and those that are being loaded.
 #[derive(Debug)]
 pub(super) struct LoadQueue {
-    /// As many as this are compiled at once, and as many are looked up in the cache.
+    /// The most that are compiled at once, and the most that are looked up in the cache at once.
     slots: usize,
-    /// Of these it is not known whether the cache has them.
+    /// Components that were not looked up in the cache yet.
     unknown: VecDeque<Candidate>,
-    /// These have to be compiled.
+    /// Components that have to be compiled.
     uncached: Vec<ToCompile>,
     looking_up: Vec<ComponentKey>,
     compiling: Vec<CompileJob>,
@@ -37,7 +37,7 @@ pub(super) struct LoadQueue {
 #[derive(Debug)]
 struct ToCompile {
     candidate: Candidate,
-    /// How often it has had its turn.
+    /// How many turns it has had.
     turns: u32,
 }
 
@@ -48,17 +48,17 @@ struct CompileJob {
     attempt: LoadAttempt,
     turns: u32,
     turn_ends: Instant,
-    /// Whether it starts and describes itself by now.
+    /// Whether it is compiled, and starts and describes itself.
     is_compiled: bool,
     is_stopped: bool,
 }
 
-/// What is to be begun.
+/// The next load to start.
 #[derive(Debug)]
 pub(super) enum NextLoad {
-    /// To look a component up in the cache.
+    /// Look a component up in the cache.
     LookUp(Candidate),
-    /// To compile it: a number that no other has.
+    /// Compile a component. With a unique number and the turns that it has had.
     Compile(u64, Candidate, u32),
 }
 
@@ -68,18 +68,18 @@ impl LoadQueue {
         Self { slots, unknown, uncached, looking_up, compiling, number: 0 }
     }
 
-    /// Takes in a component, in the place of any other version of it.
+    /// Adds a component. It replaces any other version of it.
     pub(super) fn add(&mut self, candidate: Candidate) {
         self.forget(&candidate.key);
         self.unknown.push_back(candidate);
     }
 
-    /// Takes in a component that has to be compiled.
+    /// Adds a component that has to be compiled.
     pub(super) fn add_uncached(&mut self, candidate: Candidate, turns: u32) {
         self.uncached.push(ToCompile { candidate, turns });
     }
 
-    /// Forgets a component that waits, and stops compiling it.
+    /// Removes a component, and stops compiling it.
     pub(super) fn forget(&mut self, key: &ComponentKey) {
         self.unknown.retain(|candidate| candidate.key != *key);
         self.uncached.retain(|uncached| uncached.candidate.key != *key);
@@ -88,12 +88,12 @@ impl LoadQueue {
         }
     }
 
-    /// Stops what is compiled and is not as it was found any more.
+    /// Stops compiling the components that are not there any more.
     pub(super) fn stop_unless(&mut self, is_there: impl Fn(&ComponentKey) -> bool) {
         self.compiling.iter_mut().filter(|it| !is_there(&it.key)).for_each(CompileJob::stop);
     }
 
-    /// What can be begun now, if anything.
+    /// The next load, if one can be started now.
     pub(super) fn next(&mut self) -> Option<NextLoad> {
         if self.looking_up.len() < self.slots
             && let Some(candidate) = self.unknown.pop_front()
@@ -110,7 +110,7 @@ impl LoadQueue {
         Some(NextLoad::Compile(self.number, candidate, turns))
     }
 
-    /// Something was begun to be compiled.
+    /// Compiling a component was started.
     pub(super) fn begin(&mut self, number: u64, candidate: &Candidate, turns: u32, attempt: LoadAttempt, now: Instant) {
         self.compiling.push(CompileJob {
             number,
@@ -123,7 +123,7 @@ impl LoadQueue {
         });
     }
 
-    /// A look into the cache has ended.
+    /// Looking a component up in the cache has ended.
     pub(super) fn looked_up(&mut self, key: &ComponentKey) {
         if let Some(index) = self.looking_up.iter().position(|it| it == key) {
             self.looking_up.swap_remove(index);
@@ -137,13 +137,13 @@ impl LoadQueue {
         }
     }
 
-    /// Compiling has ended: how often that component has had its turn, this one included.
+    /// Compiling has ended. Returns how many turns the component has had, this one included.
     pub(super) fn end(&mut self, number: u64) -> u32 {
         let Some(index) = self.compiling.iter().position(|it| it.number == number) else { return 0 };
         self.compiling.swap_remove(index).turns.saturating_add(1)
     }
 
-    /// Stops those whose turn is over, where others wait that have had less, and says when to ask again.
+    /// Stops a component whose turn is over if another waits that has had fewer turns. Returns when the next turn ends.
     pub(super) fn end_turns(&mut self, now: Instant) -> Option<Instant> {
         let waiting = self.first_uncached()?.1;
         if self.can_compile() {
@@ -175,12 +175,12 @@ impl LoadQueue {
 
     fn can_compile(&self) -> bool {
         let busy = self.compiling.iter().filter(|it| !it.is_compiled).count();
-        // What the cache may have is first, but for a file that the system takes long to read.
+        // Looking up comes first, unless a file takes long to be read.
         let knows_most = self.unknown.is_empty() && self.looking_up.len() < self.slots;
         knows_most && busy < self.slots && self.compiling.len() < self.slots + MAX_DESCRIBING
     }
 
-    /// Which of the uncached is next, and how often it has had its turn.
+    /// The index of the next component to compile, and how many turns it has had.
     fn first_uncached(&self) -> Option<(usize, u32)> {
         let order = |uncached: &ToCompile| (uncached.turns, uncached.candidate.fingerprint().length());
         let (index, first) = self.uncached.iter().enumerate().min_by_key(|(_, it)| order(it))?;

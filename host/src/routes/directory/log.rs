@@ -1,4 +1,4 @@
-//! What the log is told of a directory's routes.
+//! The log lines about routes.
 
 use super::progress::ProgressReport;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -8,7 +8,7 @@ use crate::routes::table::RouteTable;
 /// The most changes of one table that are logged one by one.
 const MAX_LOGGED_CHANGES: usize = 50;
 
-/// Tells what is wrong with a file.
+/// Logs a diagnostic.
 pub(super) fn diagnostic(diagnostic: &Diagnostic) {
     match diagnostic.severity {
         Severity::Error => tracing::error!(target: "routes", "{}", diagnostic.unlabelled()),
@@ -30,7 +30,7 @@ pub(super) fn changed(before: &RouteTable, after: &RouteTable) {
     }
 }
 
-/// Tells how far loading has come.
+/// Logs the progress of a load.
 pub(super) fn progress(report: &ProgressReport) {
     let (done, total) = (report.done, report.total);
     tracing::info!(target: "routes", done, total, "{report}");

@@ -1,6 +1,4 @@
-//! When it is worth telling that components are still being compiled, and what is told.
-//!
-//! It reads no clock, and must not know what loads them.
+//! Progress reports of a load that takes long. It reads no clock.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -20,31 +18,31 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// The most files that one report names.
 const MAX_NAMED: usize = 4;
 
-/// How far a load has come, from the first component that is being loaded to when none is.
+/// The progress of a load, from its first component until none is being loaded.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     tell_at: Option<Instant>,
     done: usize,
 }
 
-/// What is told of it.
+/// One report.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProgressReport {
-    /// Components that are loaded, or could not be.
+    /// Components that are loaded or have failed.
     pub(super) done: usize,
-    /// These, those that are being loaded and those that wait for it.
+    /// All components of the load.
     pub(super) total: usize,
     /// Those that are being loaded.
     pub(super) compiling: Vec<ComponentKey>,
 }
 
 impl Progress {
-    /// A component is begun.
+    /// Loading a component was started.
     pub(super) fn begin(&mut self, now: Instant) {
         self.tell_at.get_or_insert(now + FIRST_REPORT_AFTER);
     }
 
-    /// A component is done, and so many are still being loaded or wait for it.
+    /// Loading a component has ended. `left` are being loaded or wait.
     pub(super) fn end(&mut self, left: usize) {
         self.done += 1;
         if left == 0 {
@@ -52,12 +50,12 @@ impl Progress {
         }
     }
 
-    /// When something is to be told.
+    /// When the next report is due.
     pub(super) fn tell_at(&self) -> Option<Instant> {
         self.tell_at
     }
 
-    /// What is told now, where some are `compiling` and others are `waiting`.
+    /// The report that is due now.
     pub(super) fn tell(&mut self, compiling: &[ComponentKey], waiting: usize, now: Instant) -> ProgressReport {
         self.tell_at = Some(now + REPORT_INTERVAL);
         ProgressReport {

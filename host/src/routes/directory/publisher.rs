@@ -1,6 +1,4 @@
-//! The thread that publishes: it owns what is known of the directory, and is told what happens to it.
-//!
-//! Owns when the directory is looked at, what is logged about it, and the threads that load.
+//! The publisher: the thread that owns the catalog, lists the source, starts the threads that load and publishes tables.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,76 +21,76 @@ use crate::routes::route::Route;
 use crate::routes::source::{ChangeWatcher, Listing, Source};
 use crate::routes::table::RouteTable;
 
-/// How long a route that is loaded waits at most for others, to be published with them.
+/// How long a loaded route waits at most for others, to be published together.
 const PUBLISH_DELAY: Duration = Duration::from_millis(20);
 
-/// How long a file must look the same before it is loaded.
+/// How long a fingerprint must stay the same before the component is loaded.
 const SETTLE_TIME: Duration = Duration::from_millis(200);
 
-/// How long a look at the directory holds at least, however much changes.
+/// The shortest time between two listings, however much changes.
 const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long what the system tells nothing of goes unnoticed: that the path leads to another directory, that what it
-/// refused can be had again, that the last request of a route that was replaced is over.
+/// How often it is checked what the system does not report: that a path leads to another directory, that a transient failure
+/// has passed, that the last request of a replaced route has ended.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 mod watching;
 
 pub(super) use watching::watch;
 
-/// What the thread is told.
+/// An event that the publisher reacts to.
 #[derive(Debug)]
 pub(super) enum PublisherEvent {
     /// A component was looked up in the compile cache.
     LookedUp(Candidate, Result<Loaded, Unfinished>),
-    /// What has this number is compiled, and starts.
+    /// The component of the load with this number is compiled, and starts.
     Compiled(u64),
-    /// What has this number was loaded, or cannot be, or was stopped.
+    /// The load with this number has ended, or was stopped.
     Loaded(u64, Candidate, Result<Loaded, Unfinished>),
-    /// Changes are to be noticed from now on; there is no watcher where the system tells of none.
+    /// Changes are to be noticed from now on. There is no watcher if the system cannot report them.
     Watched(Option<Box<dyn ChangeWatcher>>),
-    /// Something in the directory has changed.
+    /// Something in the source has changed.
     Changed,
-    /// The operator asks for a look at everything.
+    /// The operator asks for a reload.
     Reload,
     /// The directory is no longer used.
     Stop,
 }
 
-/// The thread's state.
+/// The state of the thread.
 pub(super) struct Publisher {
     source: Arc<dyn Source>,
     load: Arc<dyn Load>,
     catalog: Catalog,
     current: Arc<Current>,
     watcher: Option<Box<dyn ChangeWatcher>>,
-    /// Whether changes are to be noticed of which the system does not tell.
+    /// Whether the source is listed at each check, since the system does not report all changes.
     polls: bool,
-    /// For the threads that load.
+    /// Given to the threads that load.
     events: Sender<PublisherEvent>,
     queue: LoadQueue,
     progress: Progress,
-    /// When what is new is to be published, if anything is.
+    /// When to publish a table, if something has changed.
     publish_at: Option<Instant>,
-    /// When the directory is to be looked at, if it has to.
+    /// When to list the source, if that is due.
     scan_at: Option<Instant>,
     scanned_at: Instant,
-    /// When it was last changed, if it was since it was looked at.
+    /// When a change was last reported, if that was after the last listing.
     changed_at: Option<Instant>,
-    /// Since when the directory cannot be read.
+    /// Since when the source cannot be listed.
     unreadable_since: Option<Instant>,
-    /// Whether the system has refused something since the last look, so that another may find more.
+    /// Whether something failed transiently since the last listing, so that another may find more.
     has_refused: bool,
     check_at: Option<Instant>,
-    /// Routes that were replaced, kept until no request has them: to unmap a handler is not for a thread that serves.
+    /// Replaced routes, kept until no request has them: a thread that serves must not unmap a component.
     replaced: Vec<Arc<Route>>,
     first: Arc<FirstLoad>,
-    /// Where it is written who holds which path.
+    /// Where it is stored who holds which path.
     store: Option<HolderStore>,
 }
 
 impl Publisher {
-    /// Begins with the files that were found first: they are loaded as they are.
+    /// Begins with the first listing, whose components are loaded at once.
     pub(super) fn new(
         source: Arc<dyn Source>,
         load: Arc<dyn Load>,
@@ -129,12 +127,12 @@ impl Publisher {
         }
         publisher.store = store;
         publisher.apply(listing, Duration::ZERO);
-        // From the first request on it is known what is to come.
+        // So that the first request finds the pending routes.
         publisher.publish();
         publisher
     }
 
-    /// Where it publishes.
+    /// Where the tables are published.
     pub(super) fn current(&self) -> Arc<Current> {
         self.current.clone()
     }
@@ -193,10 +191,10 @@ impl Publisher {
         }
     }
 
-    /// Looks for what has changed, and for what is wrong with the directory itself.
+    /// Lists the source, and starts to load what has changed.
     fn scan(&mut self) {
         self.scanned_at = Instant::now();
-        // A directory that is new is watched only after its creation was told: what came into it between is found then.
+        // A new directory is watched only after its creation was reported: another listing finds what was added between.
         self.scan_at = self.changed_at.take().map(|at| at + SETTLE_TIME);
         self.has_refused = false;
         if let Some(watcher) = &self.watcher {
@@ -210,7 +208,7 @@ impl Publisher {
                 self.apply(listing, SETTLE_TIME);
             }
             Err(failed) => {
-                // Nobody can mean what cannot be seen.
+                // The operator cannot confirm what cannot be listed.
                 self.catalog.cancel_confirmation();
                 self.note_unreadable(&failed);
             }
@@ -221,16 +219,16 @@ impl Publisher {
         self.scan_at = Some(self.scan_at.map_or(at, |set| set.min(at)));
     }
 
-    /// Begins to load those that have changed and rested for `rest`.
-    fn apply(&mut self, listing: Listing, rest: Duration) {
+    /// Starts to load the components that have changed and stayed the same for `settle_time`.
+    fn apply(&mut self, listing: Listing, settle_time: Duration) {
         let Listing { components, unread, diagnostics, .. } = listing;
         self.has_refused |= !unread.is_empty();
         let is_unread = |key: &ComponentKey| unread.iter().any(|it| it.covers(key.path()));
         self.queue.stop_unless(|key| is_unread(key) || components.iter().any(|(found, _)| found == key));
         let (now, mut names_more) = (Instant::now(), true);
-        // What route files ask for is known once they are read, and may be among the files.
+        // Route files that are read now may name middleware that has to be loaded too.
         while std::mem::take(&mut names_more) {
-            let result = self.catalog.update(components.clone(), &unread, now, rest);
+            let result = self.catalog.update(components.clone(), &unread, now, settle_time);
             names_more = self.start_loads(result);
         }
         if self.catalog.set_source_diagnostics(diagnostics) {
@@ -238,7 +236,7 @@ impl Publisher {
         }
     }
 
-    /// Begins to load what has changed. True where that asks for more.
+    /// Starts to load what has changed. Returns whether it names middleware, so that more may have to be loaded.
     fn start_loads(&mut self, result: CatalogUpdate) -> bool {
         let CatalogUpdate { to_load, removed, rescan_at } = result;
         if let Some(at) = rescan_at {
@@ -261,7 +259,7 @@ impl Publisher {
         names_more
     }
 
-    /// Takes in what a middleware guards by its path; whether it is to be loaded.
+    /// Notes which paths a middleware guards. Returns whether it is to be loaded.
     fn note_covers(&mut self, candidate: &Candidate) -> bool {
         let key = &candidate.key;
         match &candidate.route_file {
@@ -277,7 +275,7 @@ impl Publisher {
     fn reload(&mut self) {
         tracing::info!(target: "routes", "looking for changes of routes");
         self.catalog.retry_failed();
-        // A middleware that is gone now is meant to be.
+        // The operator confirms that missing middleware may go.
         self.catalog.confirm_next_scan();
         self.publish_soon();
         self.scan_by(Instant::now());
@@ -286,7 +284,7 @@ impl Publisher {
     fn start_loading(&mut self) {
         while let Some(begin) = self.queue.next() {
             let (load, events) = (self.load.clone(), self.events.clone());
-            // Nobody waits for what is sent where the directory is dropped.
+            // Sending fails if the directory was dropped: then nobody waits for the result.
             let (candidate, started) = match begin {
                 NextLoad::LookUp(candidate) => {
                     let work = candidate.clone();
@@ -319,14 +317,14 @@ impl Publisher {
         }
     }
 
-    /// A component was loaded, or goes on waiting for it: it has had its turn so often.
+    /// A load has ended. If it has no result, the component waits again; it has had `turns` turns.
     fn finish_load(&mut self, candidate: Candidate, loaded: Result<Loaded, Unfinished>, turns: u32) {
         let (key, fingerprint) = (candidate.key.clone(), candidate.fingerprint());
         let loaded = match loaded {
             Ok(loaded) => loaded,
-            // Another version of it has come meanwhile, which has its own turn.
+            // There is another version by now, which has its own load.
             Err(_) if !self.catalog.is_current_load(&key, fingerprint) => return self.note_end(),
-            // Before it is known that it is gone for good.
+            // It has changed: the next listing finds out how.
             Err(Unfinished::Stopped) if self.source.fingerprint(&key).ok() != Some(fingerprint) => {
                 Loaded { component: None, diagnostics: Vec::new(), retry: Retry::AtNextScan }
             }
@@ -352,7 +350,7 @@ impl Publisher {
         let (before, routes) = (self.current.table(), table.routes().len());
         let changed = !before.has_routes_of(&table);
         self.keep_replaced(&before, &table);
-        // Before it is told, so that who reads that something has changed finds it so.
+        // Before it is logged, so that the log never runs ahead of what is served.
         self.current.swap(table);
         log::changed(&before, &self.current.table());
         diagnostics.iter().for_each(log::diagnostic);
@@ -387,12 +385,12 @@ impl Drop for Publisher {
         if std::thread::panicking() {
             tracing::error!(target: "routes", "the thread that publishes routes has panicked: changes take effect only after a restart");
         }
-        // However the thread ends: nobody waits for it in vain.
+        // However the thread ends, nobody waits for it in vain.
         self.first.end(self.catalog.diagnostics());
     }
 }
 
-/// Loads a component. A panic, though a defect of the host's or of the compiler's, costs only the one.
+/// Loads a component. A panic, which is a defect of the host or the compiler, costs only this component.
 fn load_one(load: &dyn Load, candidate: &Candidate, effort: &Effort) -> Result<Loaded, Unfinished> {
     catch_unwind(AssertUnwindSafe(|| load.load(candidate, effort))).unwrap_or_else(|_| {
         let remedy = "report it as a defect of the host, with this file";

@@ -104,9 +104,9 @@ impl ChangeWatcher for Watching {
 }
 
 /// Makes a route of each component, at the paths of its route file, without looking at its bytes.
-struct Unread;
+struct WithoutReading;
 
-impl Load for Unread {
+impl Load for WithoutReading {
     fn load(&self, candidate: &Candidate, _: &Effort) -> Result<Loaded, Unfinished> {
         let paths = candidate.route_file.as_ref().expect("the route files of this test are good").paths.clone();
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
@@ -134,7 +134,8 @@ fn found(table: &RouteTable, path: &str) -> Option<String> {
 fn components_of_a_source_that_is_no_directory_are_served_and_its_changes_noticed() {
     let source = Arc::new(InMemory::default());
     source.put("a.wasm", b"a", Some("path = '/one'"));
-    let directory = Directory::load_with(source.clone(), None, Arc::new(Unread)).expect("threads can be started");
+    let directory =
+        Directory::load_with(source.clone(), None, Arc::new(WithoutReading)).expect("threads can be started");
     assert_eq!(directory.wait(PATIENCE), Some(vec![]));
     directory.watch().expect("this source reports its changes");
     let before = directory.current().table();

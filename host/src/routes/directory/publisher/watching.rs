@@ -1,5 +1,4 @@
-//! What the publisher does so that no change goes unnoticed: it watches the directories, and looks at what the system tells
-//! nothing of.
+//! How the publisher notices changes: it watches the source, and checks regularly what the system does not report.
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +11,7 @@ use crate::routes::source::{ChangeWatcher, Listing, Source};
 use crate::routes::watch::{WatchError, WatchUpdate};
 
 impl Publisher {
-    /// Watches the directories that there are by now. Where the system does not let all of them be watched they are looked
-    /// at as time passes, until it does.
+    /// Watches what a listing has found. If not all of it can be watched, the source is listed at each check until it can.
     pub(super) fn watch(&mut self, listing: &Listing) -> Option<Diagnostic> {
         if self.watcher.is_none() && !self.polls {
             return None;
@@ -26,7 +24,7 @@ impl Publisher {
         }
         let WatchUpdate { added, failed } = self.watcher.as_mut()?.update(listing);
         if added {
-            // What came into them before they were watched.
+            // Finds what was added to them before they were watched.
             self.scan_by(self.scanned_at + MIN_SCAN_INTERVAL);
         }
         match failed {
@@ -46,7 +44,7 @@ impl Publisher {
         Some(Diagnostic::warning(self.source.location(), failed, remedy))
     }
 
-    /// The directory cannot be read: that is worth telling once it has lasted longer than it takes to replace one.
+    /// The source cannot be listed. That is reported once it lasts longer than it takes to replace a directory.
     pub(super) fn note_unreadable(&mut self, failed: &io::Error) {
         self.has_refused = true;
         let tell_at = *self.unreadable_since.get_or_insert(self.scanned_at) + SETTLE_TIME;
@@ -63,7 +61,7 @@ impl Publisher {
         }
     }
 
-    /// Sees to what the system tells nothing of.
+    /// Checks what the system does not report.
     pub(super) fn check(&mut self) {
         let now = Instant::now();
         self.replaced.retain(|route| Arc::strong_count(route) > 1);
@@ -76,7 +74,7 @@ impl Publisher {
     }
 }
 
-/// Tells of changes through `events`.
+/// Watches a source, and sends its changes as events.
 pub(in crate::routes::directory) fn watch(
     source: &dyn Source,
     events: &Sender<PublisherEvent>,
