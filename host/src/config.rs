@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http1::head::HeadLimits;
+use crate::memory_budget::half_of_the_machine;
 use crate::options::Value;
 use crate::routes::Declare;
 
@@ -68,6 +69,9 @@ pub struct Limits {
     pub max_invocations: u32,
     /// Maximum parked responses; more get 503.
     pub max_parked: usize,
+    /// Maximum bytes of memory that guests, bodies, messages, buffers and published chunks take together. Past it a new
+    /// request waits for a second at most and is answered 503, and a guest that runs gets no more.
+    pub max_memory: usize,
     /// Maximum bytes to discard from a client after the last response.
     pub linger_bytes: u64,
     /// Limits of a request head.
@@ -151,6 +155,7 @@ impl Default for Limits {
             max_connections: 10_000,
             max_invocations: 1_000,
             max_parked: 10_000,
+            max_memory: half_of_the_machine(),
             linger_bytes: 64 * 1024 * 1024,
             head: HeadLimits::default(),
         }

@@ -20,6 +20,7 @@ mod instance_pool;
 mod limits;
 mod load_attempt;
 mod log;
+mod memory_wait;
 mod message;
 mod meter;
 mod middleware;
@@ -40,6 +41,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::exchange::Exchange;
+use crate::memory_budget::{self, MemoryShortage};
 use crate::options::Options;
 
 pub use compile_process::child::compile_for;
@@ -50,7 +52,7 @@ pub use load_attempt::{Effort, LoadAttempt};
 pub use message::MessageReply;
 pub use middleware::{Middleware, Step};
 pub use prepare::NotLoaded;
-pub(crate) use thread_hooks::{on_idle, on_thread_exit, was_preempted};
+pub(crate) use thread_hooks::{drop_unused, on_idle, was_preempted};
 
 use instance::Instance;
 use state::GuestState;
@@ -92,6 +94,9 @@ pub enum CallError {
     /// The engine's pool has no free slot, or the system has no memory for another instance.
     #[error("no instance is free: {0}")]
     Busy(String),
+    /// There is no memory for it.
+    #[error("was not run: {0}")]
+    NoMemory(#[from] MemoryShortage),
     /// The handler passed its deadline. With a backtrace if Wasm was running.
     #[error("passed its timeout{backtrace}")]
     Deadline {
@@ -124,7 +129,7 @@ impl CallError {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::Busy(_) => 503,
+            Self::Busy(_) | Self::NoMemory(_) => 503,
             Self::Deadline { .. } | Self::ProcessorTime { .. } => 504,
             Self::Trap { .. } | Self::Failed(_) => 500,
         }
@@ -145,12 +150,17 @@ impl Handler {
         let reuse = invocation.options.settings.reuse;
         let mut instance = self.instance(invocation).await?;
         let outcome = instance.call().await?;
-        match &outcome {
+        self.end(instance, reuse, &outcome);
+        Ok(outcome)
+    }
+
+    /// Ends or keeps an instance that has served.
+    fn end(&self, instance: Instance, reuse: u32, outcome: &Outcome) {
+        match outcome {
             // A large body is also in the memory of its instance, so do not keep both.
             Outcome::Body(body) if reuse == 1 && body.len() > LARGE_BODY => drop(instance),
             Outcome::Body(_) | Outcome::Close | Outcome::Manual => self.keep(instance, reuse),
         }
-        Ok(outcome)
     }
 
     /// An instance for an invocation: an idle one if the route allows `reuse`, or a new one.
@@ -160,24 +170,31 @@ impl Handler {
         if let Some(slice) = scheduler::start(invocation.handler, &invocation.exchange) {
             wait_to_start(slice, &invocation.exchange).await?;
         }
-        let fits = |instance: &Instance| instance.served() < reuse && instance.memory() <= memory;
+        let fits = |instance: &Instance| {
+            let used = instance.memory();
+            let owner = invocation.options.memory_owner();
+            instance.served() < reuse && used <= memory && memory_budget::check_reserved(used, owner).is_ok()
+        };
         let idle = if reuse > 1 { instance_pool::take(self.number()).filter(fits) } else { None };
         match idle {
             Some(mut instance) => {
                 instance.begin_invocation(invocation, memory);
                 Ok(instance)
             }
-            // Boxed, so that the state of instantiation does not enlarge the future of every call.
-            None => Box::pin(Instance::new(self, GuestState::new(invocation, memory))).await,
+            None => {
+                memory_wait::wait_for(self.start_memory(), &invocation.options).await?;
+                // Boxed, so that the state of instantiation does not enlarge the future of every call.
+                Box::pin(Instance::new(self, GuestState::new(invocation, memory))).await
+            }
         }
     }
 
     /// Returns an instance to the pool, or retires it after its last invocation.
     fn keep(&self, instance: Instance, reuse: u32) {
-        if instance.served() < reuse {
-            instance_pool::put(self.number(), instance);
-        } else {
-            instance_pool::retire(instance);
+        match instance.served() < reuse {
+            true if memory_budget::is_short() => drop(instance),
+            true => instance_pool::put(self.number(), instance),
+            false => instance_pool::retire(instance),
         }
     }
 }

@@ -42,6 +42,7 @@ mod exchange;
 pub mod guest;
 pub mod line_writer;
 pub mod log_quota;
+mod memory_budget;
 pub mod meter;
 #[allow(clippy::disallowed_types, reason = "sockets have their names here")]
 pub mod net;

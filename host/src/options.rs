@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::log_quota::LogQuota;
+use crate::memory_budget::MemoryOwner;
+use crate::share::{RouteUsage, Share};
 
 mod builtin;
 mod check;
@@ -31,6 +33,8 @@ pub struct Options {
     pub settings: Settings,
     /// The route's remaining log quota.
     pub log: Arc<LogQuota>,
+    /// What all versions of the route take of what all routes share.
+    pub usage: Arc<RouteUsage>,
     entries: Vec<ResolvedOption>,
     lowered: Vec<Clamped>,
 }
@@ -92,6 +96,7 @@ impl Options {
         let settings = Settings::new(&entries, limit::burst_rule(&operator));
         Ok(Self {
             log: Arc::new(LogQuota::new(settings.log_rate, Instant::now())),
+            usage: Arc::default(),
             settings,
             entries: entries.into_values().collect(),
             lowered,
@@ -116,8 +121,16 @@ impl Options {
             return Err(wrong);
         }
         let mut options = Self::resolve(flags, &[], file)?;
+        // The memory of a middleware is for all the routes behind it.
+        options.settings.share = Share::new(100);
         options.entries.retain(|entry| !is_route_option(&entry.name));
         Ok(options)
+    }
+
+    /// Whose memory it is that requests of the route take.
+    #[must_use]
+    pub fn memory_owner(&self) -> MemoryOwner<'_> {
+        MemoryOwner { usage: &self.usage, share: self.settings.share }
     }
 
     /// The value of an option. `None` if it is not set.

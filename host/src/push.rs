@@ -27,6 +27,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use crate::http1::chunk::Chunk;
+use crate::memory_budget::{self, Reservation};
 
 pub use inbox::{InboxEnd, InboxItem, Overflow, QueueBounds};
 pub use subscriber::Subscriber;
@@ -132,9 +133,13 @@ impl Hub {
         }
         tenant.charge(chunk.len(), Instant::now)?;
         let Some(topic) = self.topics.find(tenant.scope(), topic) else { return Ok(0) };
-        let chunk = Arc::new(Chunk::new(chunk));
+        // It may be there in two codings.
+        let (bytes, owner) = (2 * chunk.len().max(MIN_CHUNK_COST), tenant.memory_owner());
+        let is_short = memory_budget::check(bytes, owner).is_err();
+        let hold = |coded| memory_budget::hold(coded, Reservation::forced(bytes, owner));
+        let chunk = Arc::new(Chunk::held(chunk, hold));
         let mut reached = 0;
-        topic.for_each(|inbox| match inbox.deliver(&chunk, tenant) {
+        topic.for_each(|inbox| match inbox.deliver(&chunk, tenant, is_short) {
             Delivery::Queued { dropped } => {
                 reached += 1;
                 self.counts.dropped.fetch_add(dropped, Ordering::Relaxed);

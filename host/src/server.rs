@@ -90,7 +90,12 @@ impl Server {
             directory: cache.join("holders"),
             writes: config.remember == HolderStoreAccess::Write,
         });
-        let setup = Setup { flags: config.options.clone(), declare: config.declare, memory };
+        let setup = Setup {
+            flags: config.options.clone(),
+            declare: config.declare,
+            memory,
+            max_memory: Some(config.limits.max_memory),
+        };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
         Ok(Self::of(config, observers, engine, directory))
@@ -184,6 +189,12 @@ impl RunningServer {
     #[must_use]
     pub fn parked(&self) -> usize {
         self.crew.parked()
+    }
+
+    /// How many bytes of `max_memory` are in use now.
+    #[must_use]
+    pub fn memory_in_use(&self) -> usize {
+        self.crew.memory_in_use()
     }
 
     /// Waits, in any runtime, until the server has stopped.

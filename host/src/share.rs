@@ -14,10 +14,12 @@ pub enum Resource {
     Invocations,
     /// Permits for parked responses.
     Parked,
+    /// Bytes of memory.
+    Memory,
 }
 
 /// The number of resources.
-const RESOURCES: usize = 2;
+const RESOURCES: usize = 3;
 
 /// More shards than threads, so that threads rarely contend.
 const SHARDS: usize = 16;

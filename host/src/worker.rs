@@ -14,12 +14,13 @@ use arc_swap::Guard;
 use crate::close_reason::Closed;
 use crate::config::{Config, ErrorDetail};
 use crate::guest::Engine;
+use crate::memory_budget::MemoryBudget;
 use crate::meter::Meter;
 use crate::observe::Observers;
 use crate::push::{Hub, Topics};
 use crate::routes::{Current, Route, RouteTable};
 
-pub(crate) use admission::Admission;
+pub(crate) use admission::{Admission, NotAdmitted};
 pub(crate) use parking::{ParkedPermit, ParkingLot, ParkingRefused};
 pub(crate) use shutdown::{Shutdown, ShutdownWaiter};
 
@@ -50,6 +51,8 @@ pub(crate) struct ServerState {
     pub(crate) topics: Arc<Topics>,
     /// Counts the parked responses of all workers.
     pub(crate) parking: Arc<ParkingLot>,
+    /// The memory that all may take together.
+    pub(crate) memory: Arc<MemoryBudget>,
 }
 
 impl ServerState {
@@ -57,6 +60,7 @@ impl ServerState {
     pub(crate) fn new(config: Config, observers: Observers, engine: Engine, routes: Arc<Current>) -> Self {
         let topics = Arc::new(Topics::new(config.workers));
         let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
+        let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
         Self {
             config,
             observers,
@@ -66,6 +70,7 @@ impl ServerState {
             meter: OnceLock::new(),
             topics,
             parking,
+            memory,
         }
     }
 }
@@ -101,6 +106,11 @@ impl Worker {
             in_flight: AtomicUsize::new(0),
             closed: Closed::default(),
         }
+    }
+
+    /// Makes this thread, which is the worker's, count the memory that it takes.
+    pub(crate) fn count_memory(&self) {
+        self.shared.memory.serve(usize::try_from(self.number).unwrap_or(usize::MAX));
     }
 
     /// The state shared with other workers.
@@ -173,9 +183,11 @@ impl Worker {
         &self.hub
     }
 
-    /// A permit to run a request of a route that takes `permits` invocation permits. `None` if too few are free, or if
-    /// the route would exceed its share.
-    pub(crate) fn admit<'w>(&'w self, route: &'w Route, permits: u32) -> Option<Admission<'w>> {
+    /// A permit to run a request of a route that takes `permits` invocation permits.
+    ///
+    /// # Errors
+    /// If too few are free, or if the route would exceed its share.
+    pub(crate) fn admit<'w>(&'w self, route: &'w Route, permits: u32) -> Result<Admission<'w>, NotAdmitted> {
         Admission::acquire(self.engine(), route, permits)
     }
 
@@ -184,7 +196,7 @@ impl Worker {
     /// # Errors
     /// Why there is no permit.
     pub(crate) fn park(&self, route: &Route) -> Result<ParkedPermit, ParkingRefused> {
-        ParkedPermit::take(&self.shared.parking, &route.usage, route.options.settings.share)
+        ParkedPermit::take(&self.shared.parking, &route.options.usage, route.options.settings.share)
     }
 
     /// The shutdown signal of the worker.

@@ -33,6 +33,7 @@ mod handler {
     mod outcomes_manual;
     mod refused_calls;
     mod route_shares;
+    mod total_memory;
 }
 
 /// Components before they serve: what is refused, what compiling may take, and the compile cache.

@@ -74,8 +74,8 @@ pub static BUILTINS: [Builtin; 26] = [
         name: "buffer_size",
         kind: OptionKind::Integer { least: 1, most: 1_048_576 },
         default: Some(Preset::Integer(16_384)),
-        limit: Limit::No,
-        help: "bytes: bodies are read and written in pieces of at most this size",
+        limit: Limit::Yes,
+        help: "bytes: bodies are read and written in pieces of at most this size; a component may declare up to 65536 where the operator says nothing",
     },
     Builtin {
         name: "burst",

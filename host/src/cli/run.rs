@@ -88,6 +88,11 @@ struct ClientBounds {
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_parked)]
     max_parked: usize,
 
+    /// Maximum bytes of memory of all handlers, bodies, messages and published chunks together; more get 503, and a handler
+    /// that runs gets no more [default: half of what the machine or the control group has].
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(16 << 20..))]
+    max_memory: Option<u64>,
+
     /// Maximum bytes of a request head; more get 431.
     #[arg(long, value_name = "BYTES", default_value_t = HeadLimits::default().max_bytes)]
     max_head: usize,
@@ -206,6 +211,9 @@ impl Run {
                 max_connections: bounds.max_connections,
                 max_invocations: bounds.max_invocations,
                 max_parked: bounds.max_parked,
+                max_memory: bounds
+                    .max_memory
+                    .map_or(Limits::default().max_memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
                 linger_bytes: bounds.linger_bytes,
                 head: HeadLimits {
                     max_bytes: bounds.max_head,

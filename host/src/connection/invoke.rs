@@ -72,8 +72,8 @@ fn admit<'p>(
     // While a chain sees a head the handler waits in its write: behind middleware a request takes two places.
     let guarded = route.is_guarded_at(head.path());
     match worker.admit(route, if guarded { 2 } else { 1 }) {
-        Some(admission) => Ok(Admitted { accept, body, guarded, _admission: admission }),
-        None => Err(HostResponse::new(503, "too many requests are running").with(RETRY)),
+        Ok(admission) => Ok(Admitted { accept, body, guarded, _admission: admission }),
+        Err(reason) => Err(HostResponse::new(503, reason.to_string()).with(RETRY)),
     }
 }
 

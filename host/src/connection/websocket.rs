@@ -5,6 +5,7 @@
 //! what a frame is, nor topics. It keeps no buffer while nothing is sent or received.
 
 mod backlog;
+mod held_input;
 mod pending_upgrade;
 mod upload;
 
@@ -24,6 +25,7 @@ use crate::close_reason::CloseReason;
 use crate::exchange::Exchange;
 use crate::guest::scheduler::{NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{CallError, MessageReply};
+use crate::memory_budget;
 use crate::net::{PeerState, Timer, WriteQueue};
 use crate::options::Settings;
 use crate::pump::Pump;
@@ -31,11 +33,12 @@ use crate::push::{InboxEnd, InboxItem};
 use crate::routes::Route;
 use crate::websocket::message::{CloseFrame, Message, ping};
 use crate::websocket::protocol::{Protocol, WebSocketEvent};
-use crate::worker::{ParkedPermit, Worker};
+use crate::worker::{NotAdmitted, ParkedPermit, Worker};
 
 pub(super) use pending_upgrade::PendingUpgrade;
 
 use backlog::Backlog;
+use held_input::HeldInput;
 use upload::Upload;
 
 /// The published chunks that are taken from the queue at once.
@@ -54,8 +57,12 @@ pub(super) struct WebSocket {
     upload: Upload,
     /// The message that is being answered.
     call: Option<MessageCall>,
+    /// The bytes of that message.
+    answering: usize,
     /// The messages behind it.
     backlog: Backlog,
+    /// The memory of all that has come and is not answered.
+    held_input: HeldInput,
     /// When the last bytes came, the ping that was sent since, and when the last message came or went.
     last_read: Instant,
     ping_sent_at: Option<Instant>,
@@ -118,6 +125,7 @@ impl WebSocket {
         } else {
             self.listen(cx, io)?
         };
+        self.count_input(io);
         Ok(answered || fed || sent || begun || heard)
     }
 
@@ -249,6 +257,17 @@ impl WebSocket {
         self.begin_grace(io);
     }
 
+    /// Counts what has come and is not answered. Where there is no memory for it the WebSocket closes.
+    fn count_input(&mut self, io: &ConnectionIo<'_>) {
+        let bytes = io.input.len() + self.protocol.unfinished() + self.backlog.bytes() + self.answering;
+        let counted = self.held_input.update(bytes, self.template.route.options.memory_owner());
+        if let Err(shortage) = counted
+            && self.protocol.is_open()
+        {
+            self.fail(&shortage.into());
+        }
+    }
+
     /// Reads some more. True where some came.
     fn read(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         match io.socket.poll_read_at_most(cx, io.input, self.upload.piece()) {
@@ -285,15 +304,17 @@ impl WebSocket {
     /// Begins to answer a message.
     fn begin(&mut self, message: Message) {
         let InvocationTemplate { exchange, route, worker, id } = &self.template;
+        self.answering = message.len();
         self.last_message = Instant::now();
         let deadline = self.last_message + route.options.settings.timeout;
         exchange.begin_message(self.grace.map_or(deadline, |grace| grace.min(deadline)));
         let invocation = route.invocation(exchange.clone(), *id);
         let (route, worker) = (route.clone(), worker.clone());
         self.call = Some(Box::pin(async move {
-            let Some(_admission) = worker.admit(&route, 1) else {
-                return Err(CallError::Busy("too many requests are running".to_owned()));
-            };
+            let _admission = worker.admit(&route, 1).map_err(|reason| match reason {
+                NotAdmitted::Places => CallError::Busy(reason.to_string()),
+                NotAdmitted::Memory(shortage) => shortage.into(),
+            })?;
             let _in_flight = worker.in_flight();
             worker.count_message();
             route.target.deliver(invocation, message).await
@@ -306,6 +327,7 @@ impl WebSocket {
         let exchange = &self.template.exchange;
         let Poll::Ready(end) = exchange.poll_handler(&exchange.handler_waker(), call.as_mut()) else { return false };
         self.call = None;
+        self.answering = 0;
         self.on_handler_done(end);
         true
     }
@@ -324,7 +346,8 @@ impl WebSocket {
         match end {
             Ok(MessageReply::Nothing) => {}
             Ok(MessageReply::Message(message)) if self.protocol.is_open() => {
-                self.queue.push(message.into_frame());
+                let owner = self.template.route.options.memory_owner();
+                self.queue.push(memory_budget::counted(message.into_frame(), owner));
                 self.last_message = Instant::now();
             }
             Ok(MessageReply::Message(_)) => {}
@@ -333,19 +356,24 @@ impl WebSocket {
                 let (name, request) = (&*self.template.route.mount.name, self.template.id);
                 tracing::info!(target: "handler", route = name, request, "handler {name} was ended: the client of its WebSocket has gone");
             }
-            Err(error) => {
-                let InvocationTemplate { exchange, route, worker, id } = &self.template;
-                tell(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, &error);
-                let (code, reason, ended) = match error {
-                    CallError::Busy(_) => (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded),
-                    CallError::Deadline { .. }
-                    | CallError::ProcessorTime { .. }
-                    | CallError::Trap { .. }
-                    | CallError::Failed(_) => (CloseFrame::FAILED, "the handler failed", CloseReason::Failed),
-                };
-                self.close(Some(CloseFrame::from_host(code, reason)), ended);
-            }
+            Err(error) => self.fail(&error),
         }
+    }
+
+    /// Tells the log why a message is not answered, and closes.
+    fn fail(&mut self, error: &CallError) {
+        let InvocationTemplate { exchange, route, worker, id } = &self.template;
+        tell(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, error);
+        let (code, reason, ended) = match error {
+            CallError::Busy(_) | CallError::NoMemory(_) => {
+                (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded)
+            }
+            CallError::Deadline { .. }
+            | CallError::ProcessorTime { .. }
+            | CallError::Trap { .. }
+            | CallError::Failed(_) => (CloseFrame::FAILED, "the handler failed", CloseReason::Failed),
+        };
+        self.close(Some(CloseFrame::from_host(code, reason)), ended);
     }
 
     /// Begins to close, with what was queued before sent first.
@@ -363,6 +391,7 @@ impl WebSocket {
     fn expire_handler(&mut self) {
         if !self.poll_call() {
             self.call = None;
+            self.answering = 0;
             self.on_handler_done(Err(CallError::Deadline {
                 backtrace: "; it was waiting in a call to the host".to_owned(),
             }));

@@ -34,8 +34,15 @@ impl Instance {
             Ok((instance, instance.get_typed_func(&mut store, handler.handle_index())?))
         };
         match made.await {
-            Ok((instance, handle)) => Ok(Self { store, instance, handle, served: 0 }),
-            Err(error) => Err(call_error(&error, &mut store)),
+            Ok((instance, handle)) => {
+                store.data_mut().memory.has_started();
+                Ok(Self { store, instance, handle, served: 0 })
+            }
+            // It has not begun, and may come again.
+            Err(error) => match store.data().memory.shortage() {
+                Some(shortage) => Err(shortage.into()),
+                None => Err(call_error(&error, &mut store)),
+            },
         }
     }
 
@@ -50,8 +57,10 @@ impl Instance {
         self.served = self.served.saturating_add(1);
         match self.handle.call_async(&mut self.store, ()).await {
             Ok((returned,)) => {
-                self.store.data_mut().end_invocation();
-                Ok(returned.into())
+                let state = self.store.data_mut();
+                let outcome = state.count_body(returned.into());
+                state.end_invocation();
+                Ok(outcome)
             }
             Err(error) => Err(call_error(&error, &mut self.store)),
         }
@@ -91,7 +100,7 @@ impl Instance {
 /// Creates a store for an instance.
 pub(super) fn store(engine: &wasmtime::Engine, state: GuestState) -> Store<GuestState> {
     let mut store = Store::new(engine, state);
-    store.limiter(|state| &mut state.memory);
+    store.limiter(|state| state);
     reset_limits(&mut store);
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();

@@ -19,10 +19,9 @@ pub(super) async fn call(handler: &Handler, invocation: Invocation, meter: &Mete
         Timed { inner: called, meter, stage: Stage::Run }.await
     };
     meter.note_memory(instance.memory());
-    if outcome.is_ok() {
-        handler.keep(instance, reuse);
-    }
-    outcome
+    let outcome = outcome?;
+    handler.end(instance, reuse, &outcome);
+    Ok(outcome)
 }
 
 /// Measures a future if there is a meter.

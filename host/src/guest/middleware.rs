@@ -16,7 +16,9 @@ use super::meter::timed;
 use super::prepare::{LoadRequest, NotLoaded};
 use super::state::GuestState;
 use super::types::GuestStep;
-use super::{CallError, Invocation, LoadError, Outcome, missing_imports, prepare, scheduler, wait_to_start};
+use super::{
+    CallError, Invocation, LoadError, Outcome, memory_wait, missing_imports, prepare, scheduler, wait_to_start,
+};
 use crate::meter::Stage;
 
 /// A loaded middleware, ready to be called.
@@ -111,10 +113,15 @@ impl Middleware {
         if let Some(slice) = scheduler::start(invocation.handler, &exchange) {
             wait_to_start(slice, &exchange).await?;
         }
+        memory_wait::wait_for(self.start_memory, &invocation.options).await?;
         let mut store = store(self.engine.wasmtime(), GuestState::new(invocation, memory));
+        let made = timed(exchange.meter(), Stage::Instantiate, self.pre.instantiate_async(&mut store)).await;
+        if let (Err(_), Some(shortage)) = (&made, store.data().memory.shortage()) {
+            return Err(shortage.into());
+        }
         let called = async {
-            let made = self.pre.instantiate_async(&mut store);
-            let instance = timed(exchange.meter(), Stage::Instantiate, made).await?;
+            let instance = made?;
+            store.data_mut().memory.has_started();
             let function = instance.get_typed_func::<(), R>(&mut store, export)?;
             timed(exchange.meter(), Stage::Run, function.call_async(&mut store, ())).await
         };

@@ -11,13 +11,19 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use super::clocks::{Monotonic, Wall};
 use super::log::GuestLog;
 use super::scheduler::NO_ROUTE;
-use super::{Grants, Invocation};
+use super::thread_hooks::drop_unused;
+use super::{Grants, Invocation, Outcome};
 use crate::exchange::Exchange;
+use crate::memory_budget::{self, MemoryOwner, MemoryShortage};
 use crate::options::Options;
+use crate::share::Resource;
 
 /// Maximum elements of one table. An interpreter compiled to Wasm has some thousands of functions; the .NET runtime and
 /// large JavaScript engines have tens of thousands.
 pub(super) const MAX_TABLE_ELEMENTS: usize = 100_000;
+
+/// The bytes of an element of a table.
+const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
 
 /// Maximum number of WASI resources, such as streams and pollables, that a guest holds at once.
 const MAX_RESOURCES: usize = 4096;
@@ -93,7 +99,7 @@ impl GuestState {
     /// Starts an invocation in a reused instance. Its memories may take `memory` bytes together.
     pub(super) fn begin_invocation(&mut self, invocation: Invocation, memory: usize) {
         self.memory.limit = memory;
-        self.memory.was_reached = false;
+        self.memory.refused = None;
         self.cpu_used = Duration::ZERO;
         if let Some(wasi) = &mut self.wasi {
             wasi.log.begin_invocation(&invocation);
@@ -101,6 +107,7 @@ impl GuestState {
             wasi.ctx = context(invocation.grants, &wasi.log, wasi.created);
         }
         self.role = Role::Invocation(invocation);
+        self.count();
     }
 
     /// Ends the invocation; the instance becomes idle.
@@ -108,6 +115,7 @@ impl GuestState {
         if let Role::Invocation(invocation) = &self.role {
             let route = invocation.route.clone();
             self.finish_log();
+            self.uncount();
             self.role = Role::WithoutRequest { route, deadline: None, cpu: None };
         }
     }
@@ -211,16 +219,36 @@ impl WasiView for GuestState {
     }
 }
 
-/// One limit for all memories of an instance, in bytes.
+impl Drop for GuestState {
+    fn drop(&mut self) {
+        memory_budget::release(self.memory.reserved());
+        self.uncount();
+    }
+}
+
+/// One bound over all memories of an instance, within that over the memory of all.
 pub(super) struct MemoryLimit {
     limit: usize,
     used: usize,
-    was_reached: bool,
+    /// The bytes of its tables, which count among the memory of all.
+    tables: usize,
+    /// Whether its instance is made.
+    has_started: bool,
+    refused: Option<Refused>,
+}
+
+/// What has kept a memory from growing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// The option `memory`.
+    ByLimit,
+    /// What all may take together, or the route of that.
+    ForShortage(MemoryShortage),
 }
 
 impl MemoryLimit {
     fn new(limit: usize) -> Self {
-        Self { limit, used: 0, was_reached: false }
+        Self { limit, used: 0, tables: 0, has_started: false, refused: None }
     }
 
     /// The limit, in bytes.
@@ -233,24 +261,96 @@ impl MemoryLimit {
         self.used
     }
 
-    /// A text that names the limit if it was reached.
+    /// The bytes that are reserved for it among the memory of all.
+    fn reserved(&self) -> usize {
+        self.used + self.tables
+    }
+
+    /// The instance is made, and begins to run.
+    pub(super) fn has_started(&mut self) {
+        self.has_started = true;
+    }
+
+    /// Why there was no more memory for it, beside its own limit.
+    pub(super) fn shortage(&self) -> Option<MemoryShortage> {
+        match self.refused? {
+            Refused::ByLimit => None,
+            Refused::ForShortage(shortage) => Some(shortage),
+        }
+    }
+
+    /// Says that a limit was hit, where one was.
     pub(super) fn explain(&self) -> Option<String> {
-        self.was_reached.then(|| format!("reached its memory limit of {} bytes; ", self.limit))
+        self.refused.map(|bound| match bound {
+            Refused::ByLimit => format!("reached its memory limit of {} bytes; ", self.limit),
+            Refused::ForShortage(shortage) => format!("was refused memory: {shortage}; "),
+        })
     }
 }
 
-impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let used = self.used.saturating_add(desired.saturating_sub(current));
-        if used > self.limit {
-            self.was_reached = true;
-            return Ok(false);
+impl GuestState {
+    /// Counts its memory for the route, as long as it has an invocation.
+    fn count(&self) {
+        if let Some(options) = self.options() {
+            options.usage.add(Resource::Memory, self.memory.reserved());
         }
-        self.used = used;
-        Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+    fn uncount(&self) {
+        if let Some(options) = self.options() {
+            options.usage.subtract(Resource::Memory, self.memory.reserved());
+        }
+    }
+
+    /// Has a body that is returned count among the memory of all until it is sent.
+    pub(super) fn count_body(&self, outcome: Outcome) -> Outcome {
+        match (outcome, self.options()) {
+            (Outcome::Body(body), Some(options)) => Outcome::Body(memory_budget::counted(body, options.memory_owner())),
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Reserves more among the memory of all; false where there is none.
+    fn reserve(&mut self, bytes: usize) -> bool {
+        let owner: Option<MemoryOwner<'_>> = self.options().map(Options::memory_owner);
+        let started_with = if self.memory.has_started { 0 } else { self.memory.reserved() };
+        let mut reserved = memory_budget::reserve(bytes, started_with, owner);
+        if reserved == Err(MemoryShortage::Total) {
+            // Instances that wait for requests are worth less than one that runs.
+            memory_budget::ask_others();
+            drop_unused();
+            reserved = memory_budget::reserve(bytes, started_with, owner);
+        }
+        if let Err(shortage) = reserved {
+            self.memory.refused = Some(Refused::ForShortage(shortage));
+        }
+        reserved.is_ok()
+    }
+}
+
+impl ResourceLimiter for GuestState {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current);
+        if self.memory.used.saturating_add(more) > self.memory.limit {
+            self.memory.refused = Some(Refused::ByLimit);
+            return Ok(false);
+        }
+        let granted = self.reserve(more);
+        if granted {
+            self.memory.used += more;
+        }
+        Ok(granted)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > MAX_TABLE_ELEMENTS {
+            return Ok(false);
+        }
+        let more = desired.saturating_sub(current) * TABLE_ELEMENT_BYTES;
+        let granted = self.reserve(more);
+        if granted {
+            self.memory.tables += more;
+        }
+        Ok(granted)
     }
 }

@@ -26,7 +26,7 @@ pub fn on_idle() {
     instance_pool::drop_retired_and_old();
 }
 
-/// Call this before the thread exits. Drops its idle instances.
-pub fn on_thread_exit() {
+/// Drops the idle instances of the thread. Call this before the thread exits, or if their memory is needed.
+pub fn drop_unused() {
     instance_pool::clear();
 }

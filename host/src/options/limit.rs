@@ -7,6 +7,10 @@ use super::settings::{BurstRule, integer, whole};
 use super::{Entries, OptionSource, ResolvedOption, Value};
 use crate::share::Share;
 
+/// The largest `buffer_size` that a component may declare if the operator sets none: a response has as much of a buffer
+/// whatever its pieces are.
+const UNASKED_BUFFER: Value = Value::Integer(65_536);
+
 /// An option whose declared value was lowered to the operator's limit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clamped {
@@ -31,7 +35,11 @@ pub(super) fn merge(operator: &Entries, component: &[(String, Value)]) -> (Entri
                 entries.insert(name.clone(), entry);
             }
             Ceiling::Lowered(granted) => {
-                lowered.push(Clamped { name: name.clone(), declared: declared.clone(), granted })
+                // It may be more than the operator's own value.
+                if let Some(entry) = entries.get_mut(name).filter(|entry| entry.value != granted) {
+                    (entry.value, entry.source) = (granted.clone(), OptionSource::Component);
+                }
+                lowered.push(Clamped { name: name.clone(), declared: declared.clone(), granted });
             }
         }
     }
@@ -75,6 +83,9 @@ fn ceiling(operator: &Entries, name: &str, declared: &Value) -> Ceiling {
         (Limit::Yes, None, "share") => {
             let default = Value::Integer(Share::DEFAULT.percent().into());
             exceeds(declared, &default).then_some(default)
+        }
+        (Limit::Yes, Some(held), "buffer_size") if held.source == OptionSource::Default => {
+            exceeds(declared, &UNASKED_BUFFER).then_some(UNASKED_BUFFER)
         }
         (Limit::No, ..) | (_, None, _) => None,
         (Limit::Yes, Some(limit), _) => exceeds(declared, &limit.value).then(|| limit.value.clone()),

@@ -104,6 +104,8 @@ fn a_component_lowers_the_operators_limits_and_never_raises_them() {
         ("timeout", Float(2.5), Integer(2), Integer(2)),
         ("timeout", Float(0.5), Integer(1), Float(0.5)),
         ("share", Integer(20), Integer(30), Integer(20)),
+        ("buffer_size", Integer(1000), Integer(2000), Integer(1000)),
+        ("buffer_size", Integer(100_000), Integer(90_000), Integer(90_000)),
         ("share", Integer(80), Integer(60), Integer(60)),
     ] {
         let options = resolved(&[(name, flag.clone())], &[(name, declared.clone())], &[]);
@@ -125,6 +127,8 @@ fn a_component_is_held_to_the_defaults_too() {
     let options = resolved(&[], &[("share", Integer(51))], &[]);
     assert_eq!((options.settings.share, options.lowered().len()), (Share::DEFAULT, 1));
     assert_eq!(resolved(&[], &[("share", Integer(20))], &[]).settings.share, Share::new(20));
+    assert_eq!(resolved(&[], &[("buffer_size", Integer(1_048_576))], &[]).settings.buffer_size, 65_536);
+    assert_eq!(resolved(&[], &[("buffer_size", Integer(32_768))], &[]).settings.buffer_size, 32_768);
 }
 
 #[test]

@@ -7,6 +7,10 @@ use std::task::{Context, Poll, Waker};
 use super::MIN_CHUNK_COST;
 use super::tenant::TopicUser;
 use crate::http1::chunk::Chunk;
+use crate::memory_budget::MIN_COUNTED;
+
+/// The largest chunk that a subscriber gets while memory is short.
+const LARGEST_SHORT: usize = MIN_COUNTED;
 
 /// Bounds of a subscriber's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,30 +102,32 @@ impl Inbox {
         Self { tenant, bounds, state: Mutex::default() }
     }
 
-    /// Queues a chunk of `publisher`, or applies the overflow policy.
-    pub(super) fn deliver(&self, chunk: &Arc<Chunk>, publisher: &TopicUser) -> Delivery {
+    /// Queues a chunk of `publisher`, or applies the overflow policy. While memory `is_short`, that also applies to each
+    /// chunk that is large or behind another.
+    pub(super) fn deliver(&self, chunk: &Arc<Chunk>, publisher: &TopicUser, is_short: bool) -> Delivery {
         let state = &mut *self.lock();
         if state.end.is_some() {
             return Delivery::Ended;
         }
         let (cost, max) = (cost(chunk), self.bounds.bytes);
+        let overflows = |bytes: usize| bytes + cost > max || (is_short && (bytes > 0 || cost > LARGEST_SHORT));
         let is_foreign = !self.tenant.has_same_directory(publisher);
-        if is_foreign && (state.foreign_bytes + cost > max / 2 || state.bytes + cost > max) {
+        if is_foreign && (state.foreign_bytes + cost > max / 2 || overflows(state.bytes)) {
             return Delivery::Dropped;
         }
         let mut dropped = 0;
-        while state.bytes + cost > max && state.drop_oldest_foreign() {
+        while overflows(state.bytes) && state.drop_oldest_foreign() {
             dropped += 1;
         }
-        if state.bytes + cost > max {
+        if overflows(state.bytes) {
             match self.bounds.overflow {
                 Overflow::Disconnect => {
                     state.stop(InboxEnd::Lagging);
                     return Delivery::Ended;
                 }
-                Overflow::DropOldest if cost > max => return Delivery::Dropped,
+                Overflow::DropOldest if overflows(0) => return Delivery::Dropped,
                 Overflow::DropOldest => {
-                    while state.bytes + cost > max && state.pop().is_some() {
+                    while overflows(state.bytes) && state.pop().is_some() {
                         dropped += 1;
                     }
                 }

@@ -8,7 +8,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use super::{MAX_CHUNK_BYTES, MIN_CHUNK_COST, PushError};
+use crate::memory_budget::MemoryOwner;
 use crate::rate::Budget;
+use crate::share::{RouteUsage, Share};
 
 /// A set of routes that share topics: the routes of one directory, or those with the same operator-given name. Topics
 /// of the same name in two scopes are different topics.
@@ -60,6 +62,9 @@ pub struct TopicUser {
     directory_scope: Scope,
     quotas: Quotas,
     usage: Taken,
+    /// For the memory of the chunks that it publishes.
+    memory: Arc<RouteUsage>,
+    share: Share,
 }
 
 /// What a route has taken of its quotas, shared by all its versions.
@@ -87,7 +92,19 @@ impl TopicUser {
         };
         let usage =
             Taken { topics: Arc::default(), subscribers: Arc::default(), published: quotas.publish_rate.map(budget) };
-        Self { scope: named.map_or(directory_scope, Scope::named), directory_scope, quotas, usage }
+        let (memory, share) = (Arc::default(), Share::DEFAULT);
+        Self { scope: named.map_or(directory_scope, Scope::named), directory_scope, quotas, usage, memory, share }
+    }
+
+    /// The same route, whose published chunks count as the memory of `owner`.
+    #[must_use]
+    pub fn owned(self, owner: MemoryOwner<'_>) -> Self {
+        Self { memory: owner.usage.clone(), share: owner.share, ..self }
+    }
+
+    /// Whose memory the chunks are that it publishes.
+    pub(super) fn memory_owner(&self) -> MemoryOwner<'_> {
+        MemoryOwner { usage: &self.memory, share: self.share }
     }
 
     /// The same route as a new version of `before`, whose usage it continues.
@@ -97,7 +114,7 @@ impl TopicUser {
         if self.quotas.publish_rate != before.quotas.publish_rate {
             usage.published = self.usage.published.clone();
         }
-        Self { usage, ..*self }
+        Self { usage, memory: before.memory.clone(), ..*self }
     }
 
     pub(super) fn scope(&self) -> Scope {

@@ -47,6 +47,8 @@ pub struct Setup {
     pub declare: Declare,
     /// Where it is stored who holds which path. `None`: that is forgotten at the end.
     pub memory: Option<HolderStoreSetup>,
+    /// The bytes that all may take together, if that is bounded.
+    pub max_memory: Option<usize>,
 }
 
 impl Directory {
@@ -55,9 +57,9 @@ impl Directory {
     /// # Errors
     /// If `root` itself cannot be read, or a thread cannot be started. Everything else becomes a diagnostic.
     pub fn open(root: &Path, setup: Setup, engine: &Engine) -> io::Result<Self> {
-        let Setup { flags, declare, memory } = setup;
+        let Setup { flags, declare, memory, max_memory } = setup;
         let source: Arc<dyn Source> = Arc::new(Disk::new(root));
-        let loader = Loader { source: source.clone(), flags, declare, engine: engine.clone() };
+        let loader = Loader { source: source.clone(), flags, declare, max_memory, engine: engine.clone() };
         // A component that is served alone shares no path with another.
         let store = memory.filter(|_| root.is_dir()).map(|memory| HolderStore::new(&memory, root));
         Self::load_with(source, store, Arc::new(loader))

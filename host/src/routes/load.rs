@@ -113,6 +113,8 @@ pub(crate) struct Loader {
     pub(crate) flags: Vec<(String, Value)>,
     /// Which paths components may declare, unless their route files say.
     pub(crate) declare: Declare,
+    /// The bytes that all may take together, if that is bounded.
+    pub(crate) max_memory: Option<usize>,
     pub(crate) engine: Engine,
 }
 
@@ -294,7 +296,7 @@ impl Loader {
             (Err(one), Err(NotMounted::Failed(other))) => return Err(one.and(other).into()),
             (Err(failure), Ok(_)) | (Ok(_), Err(NotMounted::Failed(failure))) => return Err(failure.into()),
         };
-        if let Some(wrong) = too_small(key, component.start_memory(), options.settings.memory) {
+        if let Some(wrong) = self.too_small(key, component.start_memory(), options.settings.memory) {
             return Err(Failure::lasting(vec![wrong]).into());
         }
         let covers = covers(key, &paths).into();
@@ -333,6 +335,23 @@ impl Loader {
         (admitted, Some(Diagnostic::warning(key, reason, remedy)))
     }
 
+    /// Reports a component that cannot start, for lack of memory.
+    fn too_small(&self, key: &ComponentKey, start: usize, memory: usize) -> Option<Diagnostic> {
+        let (reason, remedy) = if start > memory {
+            (
+                format!("its memories take {start} bytes when it starts, and its option `memory` is {memory}"),
+                format!("raise `memory` in {}, or let the component begin with less", key.route_file()),
+            )
+        } else {
+            let all = self.max_memory.filter(|all| start > *all)?;
+            (
+                format!("its memories take {start} bytes when it starts, and --max-memory is {all}"),
+                "raise --max-memory, or let the component begin with less".to_owned(),
+            )
+        };
+        Some(Diagnostic::error(key, reason, remedy))
+    }
+
     /// Makes the route from the component's key, its declaration and its route file.
     fn mount(&self, key: &ComponentKey, route_file: &RouteFile, name: Arc<str>, handler: Handler) -> Loaded {
         let none = Declaration::default();
@@ -355,7 +374,7 @@ impl Loader {
             wrong.push(Diagnostic::error(key, reason, remedy));
         }
         if let Ok(options) = &options {
-            wrong.extend(too_small(key, handler.start_memory(), options.settings.memory));
+            wrong.extend(self.too_small(key, handler.start_memory(), options.settings.memory));
         }
         let (admitted, outside) = self.admit(key, route_file, &declared.paths);
         let (patterns, authority) = match (route_file.paths.is_empty(), admitted.is_empty()) {
@@ -397,13 +416,6 @@ fn read_route_file(source: &dyn Source, key: &ComponentKey) -> Result<RouteFile,
     let text = String::from_utf8(bytes).map_err(not_text)?;
     let report = |error: &RouteFileError| Diagnostic::error(location, error, error.remedy());
     RouteFile::parse(&text).map_err(|errors| Failure::lasting(errors.iter().map(report).collect()))
-}
-
-/// Reports a component that cannot start within its `memory`.
-fn too_small(key: &ComponentKey, start: usize, memory: usize) -> Option<Diagnostic> {
-    let reason = format!("its memories take {start} bytes when it starts, and its option `memory` is {memory}");
-    let remedy = format!("raise `memory` in {}, or let the component begin with less", key.route_file());
-    (start > memory).then(|| Diagnostic::error(key, reason, remedy))
 }
 
 /// Reports mistakes in options, each at the file that has it.

@@ -12,7 +12,6 @@ use crate::guest::{Grants, Invocation};
 use crate::options::Options;
 use crate::push::TopicUser;
 use crate::rate::{RateLimit, RouteRates};
-use crate::share::RouteUsage;
 
 #[cfg(test)]
 mod tests;
@@ -36,8 +35,6 @@ pub struct Route {
     pub topic_user: Arc<TopicUser>,
     /// The running invocations of all its versions. Counted only if it has a `concurrency`.
     running: Arc<AtomicU32>,
-    /// What all its versions take of the resources that all routes share.
-    pub usage: Arc<RouteUsage>,
 }
 
 /// Where a route is mounted.
@@ -67,6 +64,7 @@ impl Route {
     /// A route without middleware and without requests.
     pub fn new(mount: Mount, options: Options, target: Arc<RouteTarget>, grants: Grants) -> Self {
         let settings = &options.settings;
+        let topic_user = TopicUser::new(mount.key.directory(), mount.topics.as_deref(), settings.push_quotas);
         Self {
             rates: RouteRates::new(
                 settings.rate.map(|rate| RateLimit { rate, burst: settings.burst }),
@@ -74,8 +72,7 @@ impl Route {
                 settings.rate_scope,
             ),
             running: Arc::default(),
-            usage: Arc::default(),
-            topic_user: Arc::new(TopicUser::new(mount.key.directory(), mount.topics.as_deref(), settings.push_quotas)),
+            topic_user: Arc::new(topic_user.owned(options.memory_owner())),
             mount,
             options: Arc::new(options),
             target,
@@ -109,7 +106,6 @@ impl Route {
             rates: self.rates.clone(),
             topic_user: self.topic_user.clone(),
             running: self.running.clone(),
-            usage: self.usage.clone(),
         }
     }
 
@@ -122,6 +118,7 @@ impl Route {
     /// has logged, and the rate budgets of clients if the rate is the same.
     #[must_use]
     pub fn succeeding(mut self, before: &Self) -> Self {
+        Arc::make_mut(&mut self.options).usage = before.options.usage.clone();
         if self.options.log.has_same_rate(&before.options.log) {
             Arc::make_mut(&mut self.options).log = before.options.log.clone();
         }
@@ -129,7 +126,6 @@ impl Route {
             rates: self.rates.succeeding(&before.rates),
             topic_user: Arc::new(self.topic_user.succeeding(&before.topic_user)),
             running: before.running.clone(),
-            usage: before.usage.clone(),
             ..self
         }
     }

@@ -93,7 +93,13 @@ impl Gateway {
         });
         let engine = engine.expect("there is an engine");
         let disk = Arc::new(Disk::new(&config.routes));
-        let loader = Loader { source: disk.clone(), flags: Vec::new(), declare: Declare::Any, engine: engine.clone() };
+        let loader = Loader {
+            source: disk.clone(),
+            flags: Vec::new(),
+            declare: Declare::Any,
+            max_memory: None,
+            engine: engine.clone(),
+        };
         let gate = Arc::new(Gate::default());
         let gated = Gated { loader, late: place.into(), gate: gate.clone() };
         let directory = Directory::load_with(disk, None, Arc::new(gated)).expect("the directory is there");

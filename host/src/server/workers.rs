@@ -138,6 +138,11 @@ impl Workers {
         self.0.first().map_or(0, |worker| worker.shared().parking.parked())
     }
 
+    /// The bytes of memory in use.
+    pub(super) fn memory_in_use(&self) -> usize {
+        self.0.first().map_or(0, |worker| worker.shared().memory.in_use())
+    }
+
     /// Waits until every worker has stopped.
     pub(super) async fn stopped(&self) {
         for worker in &self.0 {
@@ -173,10 +178,13 @@ impl WorkerThread {
     pub(super) fn run(self) {
         let Self { worker, arrivals, runtime, acceptors } = self;
         let _stopped = Stopped(worker.stopping());
+        worker.count_memory();
         let mut tasks = JoinSet::new();
         runtime.block_on(async {
             tokio::spawn(idle_poll::keep(worker.clone()));
             tokio::spawn(guest::scheduler::run());
+            let memory = worker.shared().memory.clone();
+            tokio::spawn(async move { memory.relieve(guest::drop_unused).await });
             for acceptor in acceptors {
                 tasks.spawn(acceptor.accept());
             }
@@ -185,7 +193,7 @@ impl WorkerThread {
                 () = worker.stopping().wait_at_once() => {}
             }
         });
-        guest::on_thread_exit();
+        guest::drop_unused();
     }
 }
 

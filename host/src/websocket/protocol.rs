@@ -29,6 +29,8 @@ const READ_BUFFER_BYTES: usize = 4096;
 pub struct Protocol {
     max_message: usize,
     state: ProtocolState,
+    /// The bytes of the message that has not arrived whole.
+    unfinished: usize,
     /// State of a fragmented message or of a close handshake. `None` between messages.
     context: Option<Box<WebSocketContext>>,
 }
@@ -91,7 +93,13 @@ impl Protocol {
     /// The state after a handshake. Messages of the client may have at most `max_message` bytes.
     #[must_use]
     pub fn new(max_message: usize) -> Self {
-        Self { max_message, state: ProtocolState::Idle, context: None }
+        Self { max_message, state: ProtocolState::Idle, unfinished: 0, context: None }
+    }
+
+    /// The bytes that it holds of a message that has not arrived whole.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.unfinished
     }
 
     /// Whether messages may still be sent.
@@ -164,16 +172,17 @@ impl Protocol {
         }
         if let OpCode::Data(_) = header.opcode {
             self.state = if header.is_final { ProtocolState::Idle } else { ProtocolState::InMessage };
+            self.unfinished += frame.len();
         }
         if self.state == ProtocolState::Idle {
-            self.context = None;
+            (self.unfinished, self.context) = (0, None);
         }
         Ok(message.map_or(WebSocketEvent::Alive, WebSocketEvent::Message))
     }
 
     fn finish(&mut self) {
         self.state = ProtocolState::Closed;
-        self.context = None;
+        (self.unfinished, self.context) = (0, None);
     }
 
     fn context(&mut self) -> &mut WebSocketContext {

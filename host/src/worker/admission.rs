@@ -1,6 +1,9 @@
 //! Admits requests: limits concurrent invocations of all routes, of a route, and by its share.
 
+use thiserror::Error;
+
 use crate::guest::{self, Engine};
+use crate::memory_budget::{MemoryShortage, Reservation};
 use crate::routes::{self, Route};
 use crate::share::{Resource, RouteUsage};
 
@@ -10,7 +13,24 @@ pub(crate) struct Admission<'w> {
     _route: routes::RoutePermit<'w>,
     _permit: guest::InvocationPermit<'w>,
     _counted: RouteUsageGuard<'w>,
+    /// For the buffers of its body and its response, if these are large.
+    _buffers: Option<Reservation>,
 }
+
+/// Why a request is not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum NotAdmitted {
+    /// As many requests run as may, of all or of the route.
+    #[error("too many requests are running")]
+    Places,
+    /// There is no memory for its buffers.
+    #[error("{0}")]
+    Memory(#[from] MemoryShortage),
+}
+
+/// A `buffer_size` past which buffers are counted. A response has as much of a buffer whatever its `buffer_size` is, and
+/// how many there are is bounded.
+const LARGE_BUFFER: usize = 64 * 1024;
 
 /// Counts the invocations of a request against its route's share.
 #[derive(Debug)]
@@ -21,15 +41,24 @@ struct RouteUsageGuard<'w> {
 
 impl<'w> Admission<'w> {
     /// Acquires everything that a request with `permits` invocations needs.
-    pub(super) fn acquire(engine: &'w Engine, route: &'w Route, permits: u32) -> Option<Self> {
-        let _route = route.admit()?;
-        let permit = engine.try_acquire(permits)?;
+    pub(super) fn acquire(engine: &'w Engine, route: &'w Route, permits: u32) -> Result<Self, NotAdmitted> {
+        let _route = route.admit().ok_or(NotAdmitted::Places)?;
+        let permit = engine.try_acquire(permits).ok_or(NotAdmitted::Places)?;
         let (in_use, free) = (permit.in_use() as usize, (engine.max_invocations() - permit.in_use()) as usize);
-        let counted = RouteUsageGuard::take(&route.usage, permits as usize);
-        let sum = || route.usage.sum(Resource::Invocations);
+        let counted = RouteUsageGuard::take(&route.options.usage, permits as usize);
+        let sum = || route.options.usage.sum(Resource::Invocations);
         // A route that runs nothing may always run one request.
-        let allowed = route.options.settings.share.allows(sum, in_use, free) || sum() <= counted.permits;
-        allowed.then_some(Self { _route, _permit: permit, _counted: counted })
+        let settings = &route.options.settings;
+        if !(settings.share.allows(sum, in_use, free) || sum() <= counted.permits) {
+            return Err(NotAdmitted::Places);
+        }
+        let _buffers = if settings.buffer_size > LARGE_BUFFER {
+            // A piece of the request's body; a piece of the response that is encoded, and one on top.
+            Some(Reservation::new(3 * settings.buffer_size, route.options.memory_owner())?)
+        } else {
+            None
+        };
+        Ok(Self { _route, _permit: permit, _counted: counted, _buffers })
     }
 }
 

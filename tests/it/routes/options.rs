@@ -139,7 +139,6 @@ fn a_component_does_not_raise_the_limits_that_flags_set() {
 #[test]
 fn a_component_overrides_flags_that_are_no_limits() {
     let flags = [
-        ("buffer_size", Value::Integer(100)),
         ("burst", Value::Integer(100)),
         ("chunked", Value::Boolean(true)),
         ("content_type", Value::Text("text/css".to_owned())),

@@ -63,6 +63,13 @@ impl Client {
         self.socket.shutdown(Shutdown::Write).expect("the connection is open");
     }
 
+    /// Is gone at once, with an RST.
+    pub fn reset(self) {
+        socket2::SockRef::from(&self.socket)
+            .set_linger(Some(Duration::ZERO))
+            .expect("a socket can be without lingering");
+    }
+
     /// Sends `request` and reads until the server closes; see [`Self::read_to_end`].
     #[track_caller]
     pub fn exchange(&mut self, request: impl AsRef<[u8]>) -> String {

@@ -108,6 +108,11 @@ impl TestServer {
         self.running.parked()
     }
 
+    /// How many bytes of `max_memory` are in use.
+    pub fn memory_in_use(&self) -> usize {
+        self.running.memory_in_use()
+    }
+
     /// What has become of what handlers published.
     pub fn pushed(&self) -> Counts {
         self.running.pushed()

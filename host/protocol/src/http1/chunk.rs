@@ -24,11 +24,17 @@ impl Chunk {
     /// Encodes a piece, which must not be empty: an empty chunk is the last one.
     #[must_use]
     pub fn new(piece: &[u8]) -> Self {
+        Self::held(piece, |bytes| bytes)
+    }
+
+    /// The same, with its bytes as `hold` returns them: with what is to last as long as anybody has them.
+    #[must_use]
+    pub fn held(piece: &[u8], hold: impl FnOnce(Bytes) -> Bytes) -> Self {
         debug_assert!(!piece.is_empty(), "an empty chunk would end the body");
         let mut coded = BytesMut::new();
         encode::piece(true, piece, &mut coded);
         let start = coded.len() - piece.len() - encode::CHUNK_END.len();
-        Self { coded: coded.freeze(), piece: start..start + piece.len(), websocket_frame: OnceLock::new() }
+        Self { coded: hold(coded.freeze()), piece: start..start + piece.len(), websocket_frame: OnceLock::new() }
     }
 
     /// The piece in the chunked coding.

@@ -36,6 +36,11 @@ impl Backlog {
         Some(message)
     }
 
+    /// The bytes of all of them, each counting for at least [`MIN_MESSAGE_COST`].
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Backlog, InvocationTemplate, Upload, WebSocket};
+use super::{Backlog, HeldInput, InvocationTemplate, Upload, WebSocket};
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::net::WriteQueue;
@@ -57,7 +57,9 @@ impl PendingUpgrade {
             pump,
             upload: Upload::new(upload),
             call: None,
+            answering: 0,
             backlog: Backlog::default(),
+            held_input: HeldInput::default(),
             last_read: now,
             ping_sent_at: None,
             last_message: now,

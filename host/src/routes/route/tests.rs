@@ -30,7 +30,7 @@ fn without_a_concurrency_everyone_is_admitted() {
 #[test]
 fn a_version_of_a_route_counts_on_from_the_one_before() {
     let before = route(&[]);
-    before.usage.add(crate::share::Resource::Invocations, 3);
+    before.options.usage.add(crate::share::Resource::Invocations, 3);
     let after = Arc::into_inner(route(&[])).expect("nobody else has it").succeeding(&before).behind(Vec::new());
-    assert_eq!(after.usage.sum(crate::share::Resource::Invocations), 3);
+    assert_eq!(after.options.usage.sum(crate::share::Resource::Invocations), 3);
 }
