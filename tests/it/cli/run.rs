@@ -85,7 +85,7 @@ fn help_shows_every_default() {
         ("--listen", "127.0.0.1:8000"),
         ("--log-format", "text"),
         ("--access-log", "off; text with --dev"),
-        ("--workers", "one for each core"),
+        ("--workers", "one per core"),
         ("--idle-poll", "50"),
         ("--max-connections", "10000"),
         ("--max-invocations", "1000"),
