@@ -15,6 +15,8 @@ pub enum CloseReason {
     Handler,
     /// No request arrived within `idle`.
     Idle,
+    /// It was idle, and another connection needed its place.
+    Evicted,
     /// A head took longer than `head`.
     HeadTimeout,
     /// The client read nothing for `write`.
@@ -35,18 +37,21 @@ pub enum CloseReason {
     Failed,
     /// The server was overloaded.
     Overloaded,
+    /// Its client had the maximum of connections per client.
+    ClientOverloaded,
     /// The server shuts down.
     Stopping,
 }
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::NotPersistent,
         Self::Handler,
         Self::Idle,
+        Self::Evicted,
         Self::HeadTimeout,
         Self::WriteTimeout,
         Self::Refused,
@@ -57,6 +62,7 @@ impl CloseReason {
         Self::Violation,
         Self::Failed,
         Self::Overloaded,
+        Self::ClientOverloaded,
         Self::Stopping,
     ];
 
@@ -69,6 +75,7 @@ impl CloseReason {
             Self::NotPersistent => "it was not to persist",
             Self::Handler => "the handler closed it",
             Self::Idle => "no request came in time",
+            Self::Evicted => "it was idle and another one needed its place",
             Self::HeadTimeout => "the head did not come in time",
             Self::WriteTimeout => "the client stopped reading",
             Self::Refused => "the request was refused",
@@ -79,6 +86,7 @@ impl CloseReason {
             Self::Violation => "the client broke the protocol of its WebSocket",
             Self::Failed => "the handler of a message failed",
             Self::Overloaded => "there are too many connections",
+            Self::ClientOverloaded => "there are too many connections from this address",
             Self::Stopping => "the server stops",
         }
     }

@@ -63,8 +63,10 @@ pub enum ErrorDetail {
 /// Limits on what clients may use.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Maximum connections; more get 503.
+    /// Maximum connections; at the limit, a new one replaces the one that is idle for longest, or gets 503 if none is idle.
     pub max_connections: usize,
+    /// Maximum connections of one client; at the limit, a new one replaces one of its own, or gets 503.
+    pub max_connections_per_client: ConnectionsPerClient,
     /// Maximum concurrent invocations; more get 503.
     pub max_invocations: u32,
     /// Maximum parked responses; more get 503.
@@ -76,6 +78,28 @@ pub struct Limits {
     pub linger_bytes: u64,
     /// Limits of a request head.
     pub head: HeadLimits,
+}
+
+/// How many connections one client may have open at once: one IPv4 address, or one IPv6 network of 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionsPerClient {
+    /// So many, whichever address it has.
+    AtMost(NonZeroUsize),
+    /// So many, except for loopback addresses: all clients of a proxy on this machine have that one.
+    AtMostExceptLoopback(NonZeroUsize),
+    /// As many as it opens.
+    Unbounded,
+}
+
+impl ConnectionsPerClient {
+    /// The bound where nobody says otherwise.
+    pub const DEFAULT: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+}
+
+impl Default for ConnectionsPerClient {
+    fn default() -> Self {
+        Self::AtMostExceptLoopback(Self::DEFAULT)
+    }
 }
 
 /// How components are compiled and described. Components are untrusted, so this happens in a child process that may
@@ -153,6 +177,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 10_000,
+            max_connections_per_client: ConnectionsPerClient::default(),
             max_invocations: 1_000,
             max_parked: 10_000,
             max_memory: half_of_the_machine(),

@@ -33,6 +33,7 @@ use bytes::BytesMut;
 
 use crate::clock;
 use crate::close_reason::CloseReason;
+use crate::connection_table::{ClientSocket, IdleSince};
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::head::RequestHead;
 use crate::http1::head::HeadError;
@@ -71,9 +72,15 @@ impl Connection {
         }
     }
 
-    /// Answers 503 in place of serving, because the host has no room for another connection.
-    pub async fn refuse(mut self: Box<Self>) {
-        let reason = reply::answer_overload(&mut self.client).await.err().unwrap_or(CloseReason::Overloaded);
+    /// What others may know of it.
+    #[must_use]
+    pub fn socket(&self) -> &Arc<ClientSocket> {
+        &self.client.socket
+    }
+
+    /// Answers 503 in place of serving, because the host has no room for another connection, and says with `reason` why.
+    pub async fn refuse(mut self: Box<Self>, reason: CloseReason) {
+        let reason = reply::answer_overload(&mut self.client, reason).await.err().unwrap_or(reason);
         self.close(reason).await;
     }
 
@@ -81,6 +88,8 @@ impl Connection {
         let Client { worker, socket, timer, half_closed, peer, .. } = &mut self.client;
         tracing::debug!(target: "connection", peer = %peer, reason = reason.explain(), "connection closed");
         worker.closed().count(reason);
+        // It takes its place until it is closed.
+        socket.note_busy();
         close::close(socket, timer, worker, reason, *half_closed).await;
     }
 
@@ -118,6 +127,9 @@ impl Connection {
                     Ok(Ok(head)) => dispatch::serve(client, head),
                     Ok(Err(error)) => Box::pin(reply::refuse_head(client, error)),
                     Err(CloseReason::HeadTimeout) => Box::pin(reply::answer_head_timeout(client)),
+                    Err(reason @ (CloseReason::Overloaded | CloseReason::ClientOverloaded)) => {
+                        Box::pin(reply::answer_overload(client, reason))
+                    }
                     Err(reason) => return reason,
                 };
                 let next = match serving.await {
@@ -154,6 +166,7 @@ impl Connection {
                 HeadRead::End => self.client.half_closed = true,
                 HeadRead::Gone => return Poll::Ready(Err(CloseReason::ClientGone)),
                 HeadRead::Stopping => return Poll::Ready(Err(CloseReason::Stopping)),
+                HeadRead::Evicted(reason) => return Poll::Ready(Err(reason)),
                 HeadRead::TimedOut if self.head_started => return Poll::Ready(Err(CloseReason::HeadTimeout)),
                 HeadRead::TimedOut => return Poll::Ready(Err(CloseReason::Idle)),
             }
@@ -168,7 +181,7 @@ impl Connection {
     ) -> Poll<HeadRead> {
         match self.client.socket.poll_read(cx, self.client.http.input_mut()) {
             Poll::Ready(Ok(0)) => return Poll::Ready(HeadRead::End),
-            Poll::Ready(Ok(_)) => return Poll::Ready(HeadRead::Some),
+            Poll::Ready(Ok(_)) => return Poll::Ready(self.note_read(cx)),
             Poll::Ready(Err(_)) => return Poll::Ready(HeadRead::Gone),
             Poll::Pending => {}
         }
@@ -181,22 +194,41 @@ impl Connection {
             if self.client.http.input().capacity() > 0 {
                 *self.client.http.input_mut() = BytesMut::new();
             }
-            if stopping.poll(cx) {
-                // A request that came before the stop may be with the system, and the runtime not know of it yet.
-                return Poll::Ready(match self.client.socket.read_now(self.client.http.input_mut()) {
-                    Ok(1..) => HeadRead::Some,
+            let Client { socket, worker, http, .. } = &mut self.client;
+            let evicted = !socket.note_idle(|| IdleSince::new(clock::ticked(), worker.requests()));
+            if evicted || stopping.poll(cx) {
+                // A request that came before may be with the system, and the runtime not know of it yet.
+                return Poll::Ready(match socket.read_now(http.input_mut()) {
+                    Ok(1..) => self.note_read(cx),
+                    Ok(0) | Err(_) if evicted => HeadRead::Evicted(CloseReason::Evicted),
                     Ok(0) | Err(_) => HeadRead::Stopping,
                 });
             }
         }
         self.client.timer.poll(cx, self.deadline).map(|()| HeadRead::TimedOut)
     }
+
+    /// Bytes of a request were read: the connection is not idle any more. If it has just given way to another one, it needs
+    /// a place again.
+    fn note_read(&self, cx: &Context<'_>) -> HeadRead {
+        let Client { socket, worker, peer, .. } = &self.client;
+        if self.head_started || socket.note_busy() {
+            return HeadRead::Some;
+        }
+        match worker.shared().connections.readmit(peer, socket, cx.waker()) {
+            Ok(()) => HeadRead::Some,
+            Err(reason) => HeadRead::Evicted(reason),
+        }
+    }
 }
 
+/// What came of reading some more of a head.
 enum HeadRead {
     Some,
     End,
     Gone,
     Stopping,
+    /// It had given way to another connection: as it was idle, or for a request that came then and has no place.
+    Evicted(CloseReason),
     TimedOut,
 }

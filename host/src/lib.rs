@@ -37,6 +37,7 @@ mod clock;
 pub mod close_reason;
 pub mod config;
 mod connection;
+mod connection_table;
 pub mod diagnostic;
 mod exchange;
 pub mod guest;

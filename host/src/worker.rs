@@ -13,6 +13,7 @@ use arc_swap::Guard;
 
 use crate::close_reason::Closed;
 use crate::config::{Config, ErrorDetail};
+use crate::connection_table::ConnectionTable;
 use crate::guest::Engine;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::Meter;
@@ -43,8 +44,8 @@ pub(crate) struct ServerState {
     pub(crate) observers: Observers,
     pub(crate) engine: Engine,
     pub(crate) routes: Arc<Current>,
-    /// The number of connections of all workers.
-    pub(crate) connections: AtomicUsize,
+    /// The connections of all workers.
+    pub(crate) connections: Arc<ConnectionTable>,
     /// A meter for every invocation, one at a time, if `host call` asked for it.
     pub(crate) meter: OnceLock<Meter>,
     /// The topics of all workers.
@@ -60,18 +61,9 @@ impl ServerState {
     pub(crate) fn new(config: Config, observers: Observers, engine: Engine, routes: Arc<Current>) -> Self {
         let topics = Arc::new(Topics::new(config.workers));
         let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
+        let connections = Arc::new(ConnectionTable::new(&config.limits));
         let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
-        Self {
-            config,
-            observers,
-            engine,
-            routes,
-            connections: AtomicUsize::new(0),
-            meter: OnceLock::new(),
-            topics,
-            parking,
-            memory,
-        }
+        Self { config, observers, engine, routes, connections, meter: OnceLock::new(), topics, parking, memory }
     }
 }
 

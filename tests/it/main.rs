@@ -8,6 +8,8 @@ mod book;
 /// HTTP/1.x as bytes: what is refused, how connections live and end, and what clients may cost.
 mod http {
     mod client_disconnects;
+    #[cfg(target_os = "linux")]
+    mod connection_bounds;
     mod error_pages;
     mod hostile_clients;
     #[cfg(target_os = "linux")]

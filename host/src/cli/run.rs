@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use host::access_log::{AccessLog, Format};
-use host::config::{Config, ErrorDetail, HolderStoreAccess, Limits, Timeouts};
+use host::config::{Config, ConnectionsPerClient, ErrorDetail, HolderStoreAccess, Limits, Timeouts};
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
@@ -75,9 +75,14 @@ pub(super) struct Run {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bounds on clients (times in seconds)")]
 struct ClientBounds {
-    /// Maximum connections; more get 503.
+    /// Maximum connections; at the limit, a new one replaces the one that is idle for longest, or gets 503 if none is idle.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_connections)]
     max_connections: usize,
+
+    /// Maximum connections of one client, an IPv4 address or an IPv6 /64 network; at the limit, a new one replaces its own.
+    /// For a proxy on another machine disable it with 0 or none [default: 1000, and none for loopback addresses].
+    #[arg(long, value_name = "N", value_parser = connections_per_client)]
+    max_connections_per_client: Option<ConnectionsPerClient>,
 
     /// Maximum concurrent invocations; more get 503. A request behind middleware counts twice.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_invocations,
@@ -209,6 +214,7 @@ impl Run {
             remember: HolderStoreAccess::Write,
             limits: Limits {
                 max_connections: bounds.max_connections,
+                max_connections_per_client: bounds.max_connections_per_client.unwrap_or_default(),
                 max_invocations: bounds.max_invocations,
                 max_parked: bounds.max_parked,
                 max_memory: bounds
@@ -349,6 +355,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     let duration = Duration::try_from_secs_f64(seconds).map_err(|_| expected.to_owned())?;
     let max = Duration::from_secs(365 * 86_400);
     if duration.is_zero() || duration > max { Err(expected.to_owned()) } else { Ok(duration) }
+}
+
+fn connections_per_client(text: &str) -> Result<ConnectionsPerClient, String> {
+    if text == "none" {
+        return Ok(ConnectionsPerClient::Unbounded);
+    }
+    let number: usize = text.parse().map_err(|_| "expected a number of connections, or none".to_owned())?;
+    Ok(NonZeroUsize::new(number).map_or(ConnectionsPerClient::Unbounded, ConnectionsPerClient::AtMost))
 }
 
 fn microseconds(text: &str) -> Result<Duration, String> {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::io::ConnectionIo;
+use crate::clock;
+use crate::connection_table::{ClientSocket, IdleSince};
 use crate::http::head::RequestHead;
 use crate::http1::head::HeadError;
 use crate::http1::server::ServerConnection;
@@ -16,7 +18,7 @@ use crate::worker::Worker;
 #[repr(C)]
 pub(super) struct Client {
     pub(super) worker: Arc<Worker>,
-    pub(super) socket: Arc<Stream>,
+    pub(super) socket: Arc<ClientSocket>,
     /// What has come of its requests.
     pub(super) http: ServerConnection,
     pub(super) timer: Timer,
@@ -30,9 +32,11 @@ pub(super) struct Client {
 impl Client {
     /// A client that was just accepted.
     pub(super) fn new(socket: Stream, peer: Peer, worker: Arc<Worker>) -> Self {
+        let accepted = IdleSince::new(clock::ticked(), worker.requests());
+        let socket = Arc::new(ClientSocket::new(socket, peer.client_key(), accepted));
         Self {
             worker,
-            socket: Arc::new(socket),
+            socket,
             http: ServerConnection::default(),
             timer: Timer::default(),
             half_closed: false,

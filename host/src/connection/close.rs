@@ -17,7 +17,8 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
             socket.reset_on_close();
             return;
         }
-        CloseReason::ClientGone => return,
+        // Its place is needed, and nothing was sent that its client could miss.
+        CloseReason::ClientGone | CloseReason::Evicted => return,
         CloseReason::ClientClosed
         | CloseReason::NotPersistent
         | CloseReason::Handler
@@ -29,6 +30,7 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
         | CloseReason::Violation
         | CloseReason::Failed
         | CloseReason::Overloaded
+        | CloseReason::ClientOverloaded
         | CloseReason::Stopping => {}
     }
     if socket.shutdown_write().is_err() || half_closed {

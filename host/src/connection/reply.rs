@@ -41,9 +41,9 @@ pub(super) async fn answer_head_timeout(client: &mut Client) -> Result<Next, Clo
     reply(client, &terms, None, refusal).await
 }
 
-/// Answers a connection that there is no room for.
-pub(super) async fn answer_overload(client: &mut Client) -> Result<Next, CloseReason> {
-    let (reason, terms) = (CloseReason::Overloaded, RequestTerms::closing(RequestFraming::CLOSING));
+/// Answers a connection that there is no room for, for a reason that is one of those.
+pub(super) async fn answer_overload(client: &mut Client, reason: CloseReason) -> Result<Next, CloseReason> {
+    let terms = RequestTerms::closing(RequestFraming::CLOSING);
     reply(client, &terms, None, HostResponse::new(503, reason.explain()).with(RETRY).last(reason)).await
 }
 

@@ -42,6 +42,15 @@ impl Peer {
         }
     }
 
+    /// Whether it is on the machine of the host, as far as its address says.
+    #[must_use]
+    pub fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::Ip(address) => address.ip().to_canonical().is_loopback(),
+            Self::Local => true,
+        }
+    }
+
     /// Its address.
     #[must_use]
     pub fn address(&self) -> PeerAddress {

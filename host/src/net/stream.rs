@@ -1,6 +1,7 @@
 //! The byte stream of one connection, over any transport.
 
 use std::io::{self, IoSlice, Read as _};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -134,6 +135,15 @@ impl Stream {
             input.extend_from_slice(&buffer[..read]);
             Ok(read)
         })
+    }
+
+    /// Whether the system has bytes that were not read. Any thread may ask.
+    ///
+    /// TLS: also those of a record that is no byte of the client's.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        let Self::Tcp(socket) = self;
+        matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..))
     }
 
     /// Writes as many of `bytes` as the stream accepts without waiting, and returns their number.

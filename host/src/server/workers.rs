@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
@@ -12,15 +13,13 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::close_reason::CloseReason;
 use crate::connection::Connection;
+use crate::connection_table::ConnectionPermit;
 use crate::guest;
 use crate::net::{AcceptedSocket, Listener, Peer, RegisteredListener, Role};
 use crate::push;
 use crate::worker::{ServerState, Shutdown, Worker};
 
 use super::idle_poll;
-
-/// Connections that are told that there is no room, at once; past them a connection is closed without an answer.
-const MAX_REFUSALS: usize = 128;
 
 /// Connections that are still accepted once the worker is to stop: there may be no end of them.
 const MAX_ACCEPTS_ON_SHUTDOWN: usize = 4096;
@@ -30,6 +29,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often such an error is logged at most.
 const ACCEPT_REPORTS: Duration = Duration::from_secs(1);
+
+/// How often it is logged at most that connections are refused.
+const REFUSAL_REPORTS: Duration = Duration::from_secs(10);
+
+/// How long accepting rests while many connections have yet to end for those that were accepted.
+const EVICTION_PAUSE: Duration = Duration::from_millis(1);
 
 /// The most sockets that a worker is to hear of at once while a task of it goes on, such as a guest that spins: all others
 /// have to wait until that rests again.
@@ -49,13 +54,13 @@ struct AcceptedConnection {
 /// A place among the connections of the server and of a worker, given back when dropped.
 struct ConnectionSlot {
     worker: Arc<Worker>,
-    admitted: bool,
+    /// In a box, for the future of the connection's task to stay small.
+    permit: Box<ConnectionPermit>,
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.worker.load.fetch_sub(1, Ordering::Relaxed);
-        self.worker.shared().connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -152,24 +157,22 @@ impl Workers {
 }
 
 impl Dispatcher {
-    /// Gives an accepted connection to the worker that has the fewest.
-    fn assign(&self, socket: AcceptedSocket, peer: Peer, role: Role, accepted_by: &Arc<Worker>) {
-        let Some(desk) = self.0.iter().min_by_key(|desk| desk.worker.load.load(Ordering::Relaxed)) else { return };
-        let shared = desk.worker.shared();
-        let connections = shared.connections.fetch_add(1, Ordering::Relaxed);
+    /// Gives an accepted connection to the worker that has the fewest, and says if it is to be refused, and why.
+    fn assign(&self, socket: AcceptedSocket, peer: Peer, role: Role, accepted_by: &Arc<Worker>) -> Option<CloseReason> {
+        let desk = self.0.iter().min_by_key(|desk| desk.worker.load.load(Ordering::Relaxed))?;
+        let permit = desk.worker.shared().connections.open(&peer)?;
+        let refused = permit.refused();
         desk.worker.load.fetch_add(1, Ordering::Relaxed);
-        let most = shared.config.limits.max_connections;
-        let place = ConnectionSlot { worker: desk.worker.clone(), admitted: connections < most };
+        let place = ConnectionSlot { worker: desk.worker.clone(), permit: Box::new(permit) };
         let socket = match Arc::ptr_eq(&desk.worker, accepted_by) {
             true => Ok(socket),
             false => socket.unregister(),
         };
-        if let Ok(socket) = socket
-            && connections < most.saturating_add(MAX_REFUSALS)
-        {
+        if let Ok(socket) = socket {
             // A worker that is gone takes no more connections: dropping one closes it.
             let _ = desk.arrivals.send(AcceptedConnection { socket, peer, role, place });
         }
+        refused
     }
 }
 
@@ -259,12 +262,17 @@ fn open(arrival: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)
 
 /// The task of a connection.
 #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
-fn serve(connection: Box<Connection>, place: ConnectionSlot) -> impl Future<Output = ()> + Send {
+fn serve(connection: Box<Connection>, mut place: ConnectionSlot) -> impl Future<Output = ()> + Send {
     async move {
-        if place.admitted {
-            connection.serve().await;
+        if let Some(reason) = place.permit.refused() {
+            Box::pin(connection.refuse(reason)).await;
         } else {
-            Box::pin(connection.refuse()).await;
+            std::future::poll_fn(|cx| {
+                place.permit.register(connection.socket(), cx.waker());
+                Poll::Ready(())
+            })
+            .await;
+            connection.serve().await;
         }
         drop(place);
     }
@@ -279,19 +287,46 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
+/// Whoever is bound by what is not meant for them, such as all clients of a proxy, does not see why.
+fn report_refusal(reason: CloseReason, peer: &Peer) {
+    if reason == CloseReason::ClientOverloaded {
+        tracing::warn!(
+            target: "server",
+            client = %peer.address(),
+            "connections of a client are refused: it has as many as --max-connections-per-client allows, and none of them \
+             is idle; a proxy, whose address all its clients have, needs --max-connections-per-client none"
+        );
+    } else {
+        tracing::warn!(
+            target: "server",
+            "connections are refused: there are as many as --max-connections allows, and none of them is idle"
+        );
+    }
+}
+
 impl Acceptor {
     /// Accepts until the worker is to stop, and then what is there already.
     async fn accept(self) {
         let Self { listener, desks, worker } = self;
         let role = listener.role();
-        let mut reported: Option<Instant> = None;
+        let (mut reported, mut refusal_reported): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = worker.stopping().wait_closing() => break,
             };
             match accepted {
-                Ok((socket, peer)) => desks.assign(socket, peer, role, &worker),
+                Ok((socket, peer)) => {
+                    if let Some(reason) = desks.assign(socket, peer, role, &worker)
+                        && refusal_reported.is_none_or(|reported| reported.elapsed() >= REFUSAL_REPORTS)
+                    {
+                        report_refusal(reason, &peer);
+                        refusal_reported = Some(Instant::now());
+                    }
+                    if worker.shared().connections.is_crowded() {
+                        tokio::time::sleep(EVICTION_PAUSE).await;
+                    }
+                }
                 // The client was gone before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {

@@ -88,6 +88,7 @@ fn help_shows_every_default() {
         ("--workers", "one per core"),
         ("--idle-poll", "50"),
         ("--max-connections", "10000"),
+        ("--max-connections-per-client", "1000, and none for loopback addresses"),
         ("--max-invocations", "1000"),
         ("--max-parked", "10000"),
         ("--max-head", "32768"),

@@ -8,7 +8,7 @@ use host::http1::head::HeadLimits;
 use socket2::SockRef;
 
 use crate::support::wire::{
-    BODY_TIMEOUT, HEAD_TIMEOUT, HELLO_RESPONSE, TOO_MANY_CONNECTIONS, get, host_response_close,
+    BODY_TIMEOUT, CONTINUE, HEAD_TIMEOUT, HELLO_RESPONSE, TOO_MANY_CONNECTIONS, get, host_response_close,
 };
 use crate::support::{Client, End, RoutesDir, TIMEOUT, TestServer, guest};
 
@@ -157,14 +157,17 @@ fn the_rate_of_a_route_is_not_held_against_its_clients() {
 
 #[test]
 fn a_connection_past_the_limit_is_answered_503_until_one_ends() {
-    let server = TestServer::builder(hello()).limits(|limits| limits.max_connections = 2).start();
+    let routes = hello().with(guest::UPLOAD);
+    let server = TestServer::builder(routes).limits(|limits| limits.max_connections = 2).start();
     let mut first = server.connect();
     let mut second = server.connect();
     for client in [&mut first, &mut second] {
-        client.send(get!("/hello"));
-        client.expect(HELLO_RESPONSE);
+        client.send("POST /upload HTTP/1.1\r\nHost: it\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+        client.expect(CONTINUE);
     }
     assert_eq!(server.connect().read_to_end(), TOO_MANY_CONNECTIONS);
+    first.send("abc");
+    assert!(first.read_response().starts_with("HTTP/1.1 200 OK\r\n"));
     first.send(get!("/hello"));
     first.expect(HELLO_RESPONSE);
     drop(second);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
-use crate::support::wire::{HEAD_TIMEOUT, HELLO_RESPONSE, TOO_MANY_CONNECTIONS, get};
+use crate::support::wire::{CONTINUE, HEAD_TIMEOUT, HELLO_RESPONSE, TOO_MANY_CONNECTIONS, get};
 use crate::support::{Client, End, Process, RoutesDir, compile_cache, guest, host, wait_until};
 
 /// How soon the answer to a normal request counts as served at once, on a machine that runs other tests meanwhile.
@@ -154,14 +154,21 @@ fn two_thousand_resets_leave_no_descriptor_behind() {
 
 #[test]
 fn past_the_bound_connections_are_answered_503_and_serving_recovers() {
-    let host = Process::start(&hello(), &["--max-connections", "50"]);
+    let host = Process::start(&hello().with(guest::UPLOAD), &["--max-connections", "50"]);
     let mut admitted: Vec<Client> = (0..50).map(|_| host.connect()).collect();
-    admitted.iter_mut().for_each(probe);
+    admitted.iter_mut().for_each(|client| {
+        client.send("POST /upload HTTP/1.1\r\nHost: it\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+        client.expect(CONTINUE);
+    });
     let mut refused: Vec<Client> = (0..100).map(|_| host.connect()).collect();
     refused
         .iter_mut()
         .for_each(|client| assert_eq!(client.read_until_end(), (TOO_MANY_CONNECTIONS.to_owned(), End::Closed)));
-    admitted.iter_mut().for_each(probe);
+    for client in &mut admitted {
+        client.send("abc");
+        assert!(client.read_response().starts_with("HTTP/1.1 200 OK\r\n"));
+        probe(client);
+    }
     drop((admitted, refused));
     wait_until("a connection is admitted", || {
         let mut client = host.connect();

@@ -1,7 +1,7 @@
 //! A client that sends bytes and compares bytes.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -30,6 +30,14 @@ impl Client {
     /// Connects.
     pub fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).expect("the server accepts"))
+    }
+
+    /// Connects from another address of this machine, which is another client.
+    pub fn connect_from(from: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
+        socket.bind(&SocketAddr::from((from, 0)).into()).expect("all of 127.0.0.0/8 is of this machine");
+        socket.connect(&address.into()).expect("the server accepts");
+        Self::over(socket.into())
     }
 
     /// A client whose system takes little of what it does not read.

@@ -1,8 +1,21 @@
 //! Reading one response whatever its length, as its framing says (RFC 9112 section 6.3).
 
+use std::io::ErrorKind;
+
 use super::Client;
 
 impl Client {
+    /// One response, or nothing where the server has closed the connection without a byte.
+    #[track_caller]
+    pub fn read_response_if_any(&mut self) -> Option<String> {
+        match self.read_some() {
+            Ok(1..) => Some(self.read_response()),
+            Ok(0) => None,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// One response: its head, and its body as `Content-Length` or the chunked coding frames it, still coded. A
     /// response without either has its head alone.
     #[track_caller]

@@ -1,0 +1,317 @@
+//! The open connections of all workers, by client: who may open another, and which idle one ends for it.
+//!
+//! Owns the bounds of connections. It is locked when a connection is opened or closed, and where a bound is reached; a
+//! request changes only an atomic of its own connection ([`ClientSocket`]). It must not know HTTP.
+
+mod eviction;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::clock;
+use crate::close_reason::CloseReason;
+use crate::config::{ConnectionsPerClient, Limits};
+use crate::net::{ClientKey, Peer};
+
+pub(crate) use socket::{ClientSocket, IdleSince};
+
+use eviction::EvictionQueue;
+
+/// Connections that are told that there is no room, at once; past them a connection is closed without an answer.
+const MAX_REFUSALS: usize = 128;
+
+/// Connections that gave way and are not closed yet, past which it is better to wait than to accept another one.
+const MAX_EVICTING: usize = 64;
+
+/// Enough that the threads of one machine seldom wait for each other.
+const SHARDS: usize = 16;
+
+/// The connections of all workers.
+#[derive(Debug)]
+pub(crate) struct ConnectionTable {
+    most: usize,
+    per_client: ConnectionsPerClient,
+    /// The connections that are served, or will be once a worker has them.
+    admitted: AtomicUsize,
+    /// Those that are told that there is no room.
+    refused: AtomicUsize,
+    /// Those that gave way to others, and are not closed yet.
+    evicting: AtomicUsize,
+    shards: [Mutex<HashMap<ClientId, ClientConnections>>; SHARDS],
+    /// Locked before a shard, never after.
+    oldest: Mutex<EvictionQueue>,
+}
+
+/// A client, or those that have no address. They have nothing in common, and so no bound.
+type ClientId = Option<ClientKey>;
+
+/// The connections of one client.
+#[derive(Debug, Default)]
+struct ClientConnections {
+    /// All of them, of which some are still on their way to a worker.
+    count: usize,
+    /// Those that a worker has. Each socket knows its index.
+    registered: Vec<RegisteredConnection>,
+    /// Which are to give way next, once the client has reached its bound.
+    oldest: Option<Box<EvictionQueue>>,
+}
+
+/// A connection that a worker has, and that can give way when it is idle.
+#[derive(Debug)]
+struct RegisteredConnection {
+    socket: Arc<ClientSocket>,
+    waker: Waker,
+}
+
+/// A connection within the bounds, or one that is to be refused; counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct ConnectionPermit {
+    table: Arc<ConnectionTable>,
+    state: PermitState,
+}
+
+#[derive(Debug)]
+enum PermitState {
+    Reserved(ClientId),
+    Registered(Arc<ClientSocket>),
+    Refused(CloseReason),
+}
+
+impl ConnectionTable {
+    /// No connections yet, within these limits.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            most: limits.max_connections,
+            per_client: limits.max_connections_per_client,
+            admitted: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+            evicting: AtomicUsize::new(0),
+            shards: Default::default(),
+            oldest: Mutex::default(),
+        }
+    }
+
+    /// A permit for a connection that was just accepted. None where so many are being refused that it can only be closed.
+    pub(crate) fn open(self: &Arc<Self>, peer: &Peer) -> Option<ConnectionPermit> {
+        self.open_at(peer, clock::ticked())
+    }
+
+    fn open_at(self: &Arc<Self>, peer: &Peer, now: Duration) -> Option<ConnectionPermit> {
+        let state = match self.reserve(peer, now) {
+            Ok(()) => PermitState::Reserved(peer.client_key()),
+            Err(reason) => {
+                let one_more = |refused: usize| (refused < MAX_REFUSALS).then_some(refused + 1);
+                self.refused.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+                PermitState::Refused(reason)
+            }
+        };
+        Some(ConnectionPermit { table: self.clone(), state })
+    }
+
+    /// Takes a connection back that gave way although a request was on its way on it: it needs the place of another now.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn readmit(&self, peer: &Peer, socket: &Arc<ClientSocket>, waker: &Waker) -> Result<(), CloseReason> {
+        self.reserve(peer, clock::ticked())?;
+        self.evicting.fetch_sub(1, Ordering::Relaxed);
+        self.register(socket, waker);
+        Ok(())
+    }
+
+    /// Whether so many connections have to end for others that these had better wait.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.evicting.load(Ordering::Relaxed) >= MAX_EVICTING
+    }
+
+    /// Counts another connection of the client at `peer`. Where a bound is reached the connection that is idle for
+    /// longest gives way: of those of the client, or of all.
+    fn reserve(&self, peer: &Peer, now: Duration) -> Result<(), CloseReason> {
+        let client = peer.client_key();
+        if !self.reserve_of_client(client, most_of(peer, self.per_client), now) {
+            return Err(CloseReason::ClientOverloaded);
+        }
+        loop {
+            let one_more = |admitted: usize| (admitted < self.most).then_some(admitted + 1);
+            if self.admitted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok() {
+                return Ok(());
+            }
+            if !self.evict_oldest(now) {
+                self.uncount(client);
+                return Err(CloseReason::Overloaded);
+            }
+        }
+    }
+
+    fn reserve_of_client(&self, client: ClientId, most: usize, now: Duration) -> bool {
+        let mut shard = self.shard(client);
+        let own = shard.entry(client).or_default();
+        if own.count >= most && !self.evict_oldest_of(own, now) {
+            return false;
+        }
+        own.count += 1;
+        true
+    }
+
+    /// Ends the connection of a client that is idle for longest. False if none is idle.
+    fn evict_oldest_of(&self, own: &mut ClientConnections, now: Duration) -> bool {
+        let mut oldest = own.oldest.take().unwrap_or_default();
+        let evicted = self.evict_next_of(own, &mut oldest)
+            || oldest.search(now, |search| own.offer_to(search)) && self.evict_next_of(own, &mut oldest);
+        own.oldest = Some(oldest);
+        evicted
+    }
+
+    fn evict_next_of(&self, own: &mut ClientConnections, oldest: &mut EvictionQueue) -> bool {
+        std::iter::from_fn(|| oldest.pop())
+            .any(|(since, socket)| !socket.has_unread() && self.evict(own, &socket, since))
+    }
+
+    /// Ends the connection that is idle for longest of all. False if none is idle.
+    fn evict_oldest(&self, now: Duration) -> bool {
+        let mut oldest = locked(&self.oldest);
+        self.evict_next(&mut oldest)
+            || oldest.search(now, |search| {
+                self.shards.iter().for_each(|shard| locked(shard).values().for_each(|own| own.offer_to(search)));
+            }) && self.evict_next(&mut oldest)
+    }
+
+    fn evict_next(&self, oldest: &mut EvictionQueue) -> bool {
+        std::iter::from_fn(|| oldest.pop()).any(|(since, socket)| {
+            if socket.has_unread() {
+                return false;
+            }
+            let mut shard = self.shard(socket.client());
+            let Some(own) = shard.get_mut(&socket.client()) else { return false };
+            let evicted = self.evict(own, &socket, since);
+            if own.count == 0 {
+                shard.remove(&socket.client());
+            }
+            evicted
+        })
+    }
+
+    /// Ends a connection if it still is idle since then. Its place is free at once.
+    fn evict(&self, own: &mut ClientConnections, socket: &Arc<ClientSocket>, since: IdleSince) -> bool {
+        let Some(index) = socket.index() else { return false };
+        if !socket.evict(since) {
+            return false;
+        }
+        let RegisteredConnection { socket: _, waker } = own.remove(index);
+        self.admitted.fetch_sub(1, Ordering::Relaxed);
+        self.evicting.fetch_add(1, Ordering::Relaxed);
+        waker.wake();
+        true
+    }
+
+    /// A connection that was counted is with a worker from now on, in a task with this waker, and can give way.
+    fn register(&self, socket: &Arc<ClientSocket>, waker: &Waker) {
+        let mut shard = self.shard(socket.client());
+        let own = shard.entry(socket.client()).or_default();
+        socket.set_index(Some(own.registered.len()));
+        own.registered.push(RegisteredConnection { socket: socket.clone(), waker: waker.clone() });
+    }
+
+    /// A connection that was registered is over, or was when it gave way.
+    fn unregister(&self, socket: &ClientSocket) {
+        let mut shard = self.shard(socket.client());
+        let Some((own, index)) = shard.get_mut(&socket.client()).zip(socket.index()) else {
+            self.evicting.fetch_sub(1, Ordering::Relaxed);
+            return;
+        };
+        let removed = own.remove(index);
+        if own.count == 0 {
+            shard.remove(&socket.client());
+        }
+        self.admitted.fetch_sub(1, Ordering::Relaxed);
+        // Not while others wait for the shard: it may be what is left of the task.
+        drop(shard);
+        drop(removed);
+    }
+
+    /// A connection that was counted for its client is none.
+    fn uncount(&self, client: ClientId) {
+        let mut shard = self.shard(client);
+        if let Some(own) = shard.get_mut(&client) {
+            own.count -= 1;
+            if own.count == 0 {
+                shard.remove(&client);
+            }
+        }
+    }
+
+    fn shard(&self, client: ClientId) -> MutexGuard<'_, HashMap<ClientId, ClientConnections>> {
+        locked(&self.shards[client.map_or(0, |key| key.shard(SHARDS))])
+    }
+}
+
+impl ClientConnections {
+    fn offer_to(&self, search: &mut eviction::Search) {
+        self.registered.iter().for_each(|connection| search.offer(&connection.socket));
+    }
+
+    fn remove(&mut self, index: usize) -> RegisteredConnection {
+        let removed = self.registered.swap_remove(index);
+        removed.socket.set_index(None);
+        if let Some(moved) = self.registered.get(index) {
+            moved.socket.set_index(Some(index));
+        }
+        self.count -= 1;
+        removed
+    }
+}
+
+impl ConnectionPermit {
+    /// Why the connection is to be refused, if it is.
+    pub(crate) fn refused(&self) -> Option<CloseReason> {
+        match self.state {
+            PermitState::Refused(reason) => Some(reason),
+            PermitState::Reserved(_) | PermitState::Registered(_) => None,
+        }
+    }
+
+    /// The connection has this socket, and is served by a task with this waker.
+    pub(crate) fn register(&mut self, socket: &Arc<ClientSocket>, waker: &Waker) {
+        if let PermitState::Reserved(_) = self.state {
+            self.table.register(socket, waker);
+            self.state = PermitState::Registered(socket.clone());
+        }
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        match &self.state {
+            PermitState::Reserved(client) => {
+                self.table.uncount(*client);
+                self.table.admitted.fetch_sub(1, Ordering::Relaxed);
+            }
+            PermitState::Registered(socket) => self.table.unregister(socket),
+            PermitState::Refused(_) => {
+                self.table.refused.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// The most connections of the client that this one is of.
+fn most_of(peer: &Peer, per_client: ConnectionsPerClient) -> usize {
+    let bound = match per_client {
+        ConnectionsPerClient::AtMost(most) => Some(most),
+        ConnectionsPerClient::AtMostExceptLoopback(most) => Some(most).filter(|_| !peer.is_of_this_machine()),
+        ConnectionsPerClient::Unbounded => None,
+    };
+    bound.filter(|_| peer.client_key().is_some()).map_or(usize::MAX, NonZeroUsize::get)
+}
+
+/// Each change under a lock is complete before anything can panic.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
