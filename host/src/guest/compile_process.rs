@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value as Json;
 
-use super::component::LoadError;
 use super::component_facts::{ComponentFacts, MAX_FACTS_BYTES};
 use super::error_text;
 use super::load_attempt::LoadAttempt;
+use super::load_error::LoadError;
 use super::native::NativeCode;
 use crate::config::Compiling;
 

@@ -1,20 +1,19 @@
 //! Turns the bytes of a `.wasm` into a [`Handler`]: compiles, checks against the world, links, and calls `describe`.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use thiserror::Error;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
 use super::component_facts::ComponentFacts;
 use super::engine::Engine;
-use super::imports::{NoRequest, VERSION};
+use super::imports::NoRequest;
 use super::limits::Excess;
 use super::load_attempt::Effort;
+use super::load_error::LoadError;
 use super::message::{GuestMessage, GuestReply};
 use super::prepare::{LoadRequest, NotLoaded};
 use super::state::{Expired, GuestState};
@@ -44,157 +43,6 @@ pub struct Declaration {
     pub methods: Vec<String>,
     /// Options.
     pub options: Vec<(String, Value)>,
-}
-
-/// Why a component was refused. The message says what is wrong; [`LoadError::remedy`] says what to do.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// The file is not WebAssembly.
-    #[error("it is not WebAssembly: it does not begin with `\\0asm`")]
-    NotWasm,
-    /// The file is a core module.
-    #[error("it is a core WebAssembly module, not a component")]
-    CoreModule,
-    /// The binary is invalid.
-    #[error("it cannot be compiled: {0}")]
-    Broken(String),
-    /// The system refused to start a compiler thread.
-    #[error("no thread can be started to compile it: {0}")]
-    Threads(String),
-    /// It uses WebAssembly proposals that this host disables.
-    #[error("it uses WebAssembly proposals that this host does not support: {0}")]
-    Proposal(String),
-    /// It exceeds a fixed limit.
-    #[error("it has {has} {what}; this host allows at most {most}")]
-    Limit {
-        /// What exceeds the limit.
-        what: &'static str,
-        /// How much it has.
-        has: u64,
-        /// How much is allowed.
-        most: u64,
-    },
-    /// It has an import that this host does not provide.
-    #[error("it imports `{import}`, which this host does not provide{provided}")]
-    Import {
-        /// The import's name and version.
-        import: String,
-        /// Empty, or what the host provides instead.
-        provided: String,
-    },
-    /// It imports a function that the host's version of the interface does not have.
-    #[error("it imports the function `{function}` of `{interface}`; this host has version {VERSION} without it")]
-    Function {
-        /// The function's name.
-        function: String,
-        /// The interface and the version that the component wants.
-        interface: String,
-    },
-    /// The type of an import differs.
-    #[error("its imports do not match the world `vibrato:handler/handler@{VERSION}`: {0}")]
-    ImportType(String),
-    /// It exports none of the functions of a middleware.
-    #[error(
-        "it exports neither the function `on-request` nor `on-response` of the world \
-         `vibrato:handler/middleware@{VERSION}`; {found}"
-    )]
-    NoMiddleware {
-        /// What it exports, as text.
-        found: String,
-    },
-    /// It does not export `handle`.
-    #[error("it does not export the function `handle` of the world `vibrato:handler/handler@{VERSION}`; {found}")]
-    NoHandle {
-        /// What it exports, as text.
-        found: String,
-    },
-    /// An export has the right name and the wrong type.
-    #[error("its export `{name}` is not the function of the world `vibrato:handler/{world}@{VERSION}`: {reason}")]
-    ExportType {
-        /// The export.
-        name: &'static str,
-        /// The world that defines it.
-        world: &'static str,
-        /// How it differs.
-        reason: String,
-    },
-    /// Compiling it exceeded a limit that the operator has set.
-    #[error("compiling it takes more than {limit}")]
-    Costly {
-        /// The limit, as text.
-        limit: String,
-        /// The flag that sets the limit.
-        flag: &'static str,
-    },
-    /// The child process crashed while it compiled the component.
-    #[error("the process that compiled it has crashed: {0}")]
-    Crashed(String),
-    /// No child process can be started.
-    #[error("no process or thread can be started to compile it: {0}")]
-    NoProcess(String),
-    /// Its start functions trapped, took too long, or exceeded a limit.
-    #[error("it cannot be started: {0}")]
-    Start(String),
-    /// The child process crashed while it started the component.
-    #[error("the process that started it has crashed: {0}")]
-    StartCrashed(String),
-    /// `describe` trapped or took too long.
-    #[error("its `describe` failed: {0}")]
-    Describe(String),
-}
-
-impl LoadError {
-    /// Whether loading may succeed later without a change of the file.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Threads(_) | Self::NoProcess(_))
-    }
-
-    /// What the author or the operator can do about it.
-    #[must_use]
-    pub fn remedy(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
-            Self::Costly { flag, .. } => {
-                return format!("make it smaller or simpler; if the host is to spend more on it, raise `{flag}`")
-                    .into();
-            }
-            Self::NotWasm => "put only components into the routes directory; was the file copied or built completely?",
-            Self::CoreModule => {
-                "build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
-            }
-            Self::Broken(_) => "build or copy the file again: it is truncated, damaged, or newer than this host",
-            Self::Threads(_) => "let the host start more threads (`ulimit -u`, or `pids.max` of its cgroup)",
-            Self::Proposal(_) => {
-                "build it for `wasm32-wasip2` without these proposals of WebAssembly: leave out the flags of the compiler \
-                 that turn them on, and lift functions without `async`"
-            }
-            Self::Limit { .. } => "make the component smaller, or of fewer parts: this limit is fixed",
-            Self::Import { .. } | Self::ImportType(_) => {
-                "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's \
-                 cli, clocks, filesystem, io, random and sockets"
-            }
-            Self::Function { .. } => {
-                "use a newer host, or build it against the `wit/world.wit` of this one: Python and JavaScript import \
-                 every function of that, called or not"
-            }
-            Self::NoHandle { .. } | Self::ExportType { .. } => {
-                "build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function"
-            }
-            Self::NoMiddleware { .. } => {
-                "build it against the `wit/world.wit` of this host; in Rust, put `#[on_request]` or `#[on_response]` of \
-                 guest-sdk on a function; a handler's file has a name without `_`"
-            }
-            Self::Crashed(_) | Self::StartCrashed(_) => {
-                "report it as a defect of the host, with this file; nothing else is affected by it"
-            }
-            Self::NoProcess(_) => "let the host start more processes; it is tried again",
-            Self::Start(_) => {
-                "what runs before `handle` must end by itself, within the route's `timeout` and `memory`: raise them in \
-                 `NAME.toml`, or let the component begin with less"
-            }
-            Self::Describe(_) => "`describe` must return at once and need nothing of a request",
-        })
-    }
 }
 
 impl Handler {

@@ -8,7 +8,7 @@ use wasmtime::{Store, UpdateDeadline};
 use super::message::{GuestMessage, GuestReply};
 use super::state::{Expired, GuestState, ProcessorTimeUsed};
 use super::types::Returned;
-use super::{CallError, Handler, Invocation, Outcome, error_text, scheduler, thread_hooks};
+use super::{CallError, Handler, Invocation, Outcome, error_text, preemption, scheduler};
 
 /// Maximum bytes that a guest passes or returns in one call: the default limit of a body. They are copied in one go,
 /// which blocks the thread.
@@ -109,7 +109,7 @@ pub(super) fn store(engine: &wasmtime::Engine, state: GuestState) -> Store<Guest
         }
         let Some(ran) = scheduler::ran_for() else { return Ok(UpdateDeadline::Continue(1)) };
         state.charge_cpu(ran)?;
-        thread_hooks::note_preemption();
+        preemption::note();
         let exchange = state.exchange().cloned();
         // A deadline of 0 calls this again as soon as the guest resumes, because its time may be used up by then.
         let slice = scheduler::interrupted(state.handler(), ran, exchange.clone());

@@ -4,10 +4,10 @@
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
-use super::component::LoadError;
 use super::engine::Engine;
 use super::error_text;
 use super::imports::{INTERFACES, VERSION};
+use super::load_error::LoadError;
 
 /// Maximum number of imports that are reported for one component.
 const MAX_REPORTED: usize = 32;

@@ -10,10 +10,11 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use super::compile_cache::EntryName;
 use super::compile_process::ChildFailure;
 use super::compile_process::wire::CompileRequest;
-use super::component::{self, LoadError};
+use super::component;
 use super::component_facts::ComponentFacts;
 use super::engine::Engine;
 use super::load_attempt::Effort;
+use super::load_error::LoadError;
 use super::native::NativeCode;
 use super::state::GuestState;
 

@@ -16,9 +16,10 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::wire::{ChildFrame, CompileRequest, ProcessBounds};
-use crate::guest::component::{self, LoadError};
+use crate::guest::component;
 use crate::guest::component_facts::{ComponentFacts, MAX_FACTS_BYTES};
 use crate::guest::engine::Engine;
+use crate::guest::load_error::LoadError;
 use crate::guest::middleware;
 use crate::guest::state::GuestState;
 

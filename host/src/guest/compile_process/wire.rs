@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::MAX_FRAME_BYTES;
 use crate::config::Compiling;
-use crate::guest::component::LoadError;
 use crate::guest::component_facts::ComponentFacts;
+use crate::guest::load_error::LoadError;
 
 /// A request to compile. The bytes of the component follow it.
 #[derive(Debug, Clone, PartialEq)]
