@@ -8,7 +8,16 @@ use std::task::{Context, Wake, Waker};
 use super::*;
 
 /// Runs branches as a sub-executor does: each is polled at first, and then only if its own waker was called.
-struct Branches<'b>(Vec<(Option<Pin<Box<dyn Future<Output = ()> + 'b>>>, Arc<BranchWaker>)>);
+struct Branches<'b> {
+    handler: Waker,
+    branches: Vec<Branch<'b>>,
+}
+
+/// One of them, until it has ended.
+struct Branch<'b> {
+    future: Option<Pin<Box<dyn Future<Output = ()> + 'b>>>,
+    waker: Arc<BranchWaker>,
+}
 
 struct BranchWaker {
     woken: AtomicBool,
@@ -23,13 +32,13 @@ impl Wake for BranchWaker {
 }
 
 impl<'b> Branches<'b> {
-    fn new(exchange: &Arc<Exchange>) -> (Self, impl Fn(&mut Self, Pin<Box<dyn Future<Output = ()> + 'b>>)) {
-        let handler = exchange.handler_waker();
-        let add = move |branches: &mut Self, branch| {
-            let waker = BranchWaker { woken: AtomicBool::new(true), handler: handler.clone() };
-            branches.0.push((Some(branch), Arc::new(waker)));
-        };
-        (Self(Vec::new()), add)
+    fn new(exchange: &Arc<Exchange>) -> Self {
+        Self { handler: exchange.handler_waker(), branches: Vec::new() }
+    }
+
+    fn add(&mut self, future: impl Future<Output = ()> + 'b) {
+        let waker = BranchWaker { woken: AtomicBool::new(true), handler: self.handler.clone() };
+        self.branches.push(Branch { future: Some(Box::pin(future)), waker: Arc::new(waker) });
     }
 }
 
@@ -37,15 +46,15 @@ impl Future for Branches<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        for (branch, waker) in &mut self.0 {
+        for Branch { future, waker } in &mut self.branches {
             let is_due = waker.woken.swap(false, Ordering::Relaxed);
-            if let Some(future) = branch.as_mut().filter(|_| is_due)
-                && future.as_mut().poll(&mut Context::from_waker(&waker.clone().into())).is_ready()
+            if let Some(running) = future.as_mut().filter(|_| is_due)
+                && running.as_mut().poll(&mut Context::from_waker(&waker.clone().into())).is_ready()
             {
-                *branch = None;
+                *future = None;
             }
         }
-        if self.0.iter().all(|(branch, _)| branch.is_none()) { Poll::Ready(()) } else { Poll::Pending }
+        if self.branches.iter().all(|branch| branch.future.is_none()) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -250,17 +259,14 @@ fn each_branch_of_a_handler_is_woken_for_what_it_waits_for() {
     exchange.hold_head();
     let done = RefCell::new(Vec::new());
     let note = |what: &'static str| done.borrow_mut().push(what);
-    let (mut branches, add) = Branches::new(&exchange);
-    add(&mut branches, Box::pin(async { exchange.read(1).await.map(|_| note("first read")).expect("a piece") }));
-    add(&mut branches, Box::pin(async { exchange.read(1).await.map(|_| note("second read")).expect("a piece") }));
+    let mut branches = Branches::new(&exchange);
+    branches.add(async { exchange.read(1).await.map(|_| note("first read")).expect("a piece") });
+    branches.add(async { exchange.read(1).await.map(|_| note("second read")).expect("a piece") });
     assert_eq!(exchange.write(b"x", &mut 0), Ok(false));
-    add(
-        &mut branches,
-        Box::pin(async {
-            exchange.writable().await;
-            note("written");
-        }),
-    );
+    branches.add(async {
+        exchange.writable().await;
+        note("written");
+    });
     let mut handler = pin!(branches);
     let mut turn = |moved: &str| {
         assert!(exchange.take_wake(), "after {moved}");
