@@ -1,6 +1,6 @@
 //! Moves the body of a request from the socket to whoever asks for it, a piece at a time.
 //!
-//! Owns reading and decoding the body, its rate, its time-out, and the `100 Continue`. It must not know who asks.
+//! Owns reading and decoding the body, its rate, its time-out, and the `100 Continue`.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -37,7 +37,7 @@ impl BodyReader {
         Self { body, piece, pacer, held: None, patience }
     }
 
-    /// Serves the handler where it waits for the body. Ready when it was given something.
+    /// Serves a handler that waits for the body. Ready when it was given something.
     ///
     /// # Errors
     /// What the socket says: the client is gone.
@@ -87,7 +87,7 @@ impl BodyReader {
         }
     }
 
-    /// Until when the client is waited for, where it is.
+    /// Until when the client is waited for, if it is.
     #[must_use]
     pub fn waits_until(&self) -> Option<Instant> {
         self.patience.until()
@@ -116,7 +116,7 @@ impl BodyReader {
         self.body.abandon(input)
     }
 
-    /// Reads and drops the rest of the body. True where it came to its end within the bounds of size and time.
+    /// Reads and drops the rest of the body. True if it came to its end within the bounds of size and time.
     pub async fn drain(&mut self, socket: &Stream, input: &mut BytesMut, timeout: Duration) -> bool {
         let drain = async {
             let mut dropped = 0;

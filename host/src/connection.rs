@@ -1,7 +1,6 @@
 //! One client's connection, from accept to close: read a head, find its route, serve it, and again.
 //!
-//! Owns the keep-alive loop and every reason to end it ([`CloseReason`]). It must not know Wasm, nor how a response
-//! is framed.
+//! Owns the keep-alive loop and every reason to end it ([`CloseReason`]).
 
 mod chain;
 mod client;
@@ -98,7 +97,7 @@ impl Connection {
     fn serve_requests(&mut self) -> impl Future<Output = CloseReason> + Send {
         async move {
             let worker = self.client.worker.clone();
-            // Waited for once and for all: to join and leave those who wait, for each request, touches their memory.
+            // Registered once per connection: to register again for each request would touch the memory of others that wait.
             let mut reached = Box::pin(worker.stopping().wait());
             let mut stopping = ShutdownWaiter::new(worker.stopping(), reached.as_mut());
             // Since when the client has had the worker to itself, with requests that it sent ahead.

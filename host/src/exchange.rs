@@ -1,7 +1,7 @@
 //! One request and its response, as the connection and the handler share them.
 //!
 //! Owns the request, the [`Response`] in the making, the next piece of the request's body, and the clock of the
-//! invocation. It must not know sockets or Wasm. Both sides live in one task (the connection polls the handler), so
+//! invocation. Both sides live in one task (the connection polls the handler), so
 //! the lock is never waited for. What a handler waits for wakes it, and the connection's task with it.
 
 use std::fmt;
@@ -84,7 +84,7 @@ struct Inner {
     waits: Waits,
     pace: YieldBudget,
     closed_by_handler: bool,
-    /// Why the handler gave up, where it did.
+    /// Why the handler gave up, if it did.
     failure: Option<String>,
     /// The connection among the subscribers, once the handler has subscribed it.
     subscriber: Option<Subscriber>,
@@ -92,9 +92,9 @@ struct Inner {
     middleware: Option<Box<MiddlewareState>>,
     /// The response was the handshake of a WebSocket, and is over.
     is_websocket: bool,
-    /// What those who develop are shown beside a failure.
+    /// What is shown beside a failure in development.
     printed: Option<Box<HandlerOutput>>,
-    /// What has become of the client, where that has cut the handler's time short.
+    /// What has become of the client, if that has cut the handler's time short.
     lost: Option<ClientLoss>,
 }
 
@@ -147,9 +147,6 @@ impl Inner {
 
     /// The wakers of the waits that are over now.
     fn take_wakers(&mut self) -> Wakers {
-        if self.waits.is_empty() {
-            return Wakers::new();
-        }
         let (writable, body, head) = (self.has_room(), self.has_body(), !self.is_head_waiting());
         self.waits.take_wakers(|reason| match reason {
             WaitReason::Writable => writable,
@@ -197,7 +194,7 @@ impl Exchange {
         Self { request, measured, push: None, sink: None, task, inner }
     }
 
-    /// The request, where a handler answers it.
+    /// The request, if a handler answers it.
     #[must_use]
     pub fn request(&self) -> Option<&Request> {
         self.request.as_deref()
@@ -212,11 +209,18 @@ impl Exchange {
     fn change<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
         let mut inner = self.lock();
         let value = work(&mut inner);
+        if !inner.waits.is_empty() {
+            Self::end_waits(inner);
+        }
+        value
+    }
+
+    /// Wakes the waits that are over. Not part of [`Self::change`], since most changes are made while nothing waits.
+    fn end_waits(mut inner: MutexGuard<'_, Inner>) {
         let wakers = inner.take_wakers();
         // Woken without the lock, which a waker may take.
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
-        value
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -257,7 +261,7 @@ impl Exchange {
         self.wait(WaitReason::Writable, |inner| inner.has_room().then_some(())).await;
     }
 
-    /// What returning `close` does: without a byte where nothing was written, else properly.
+    /// What returning `close` does: ends the response, without a byte if nothing was written.
     pub fn close(&self) {
         self.change(|inner| {
             let response = &mut inner.response;
@@ -343,7 +347,7 @@ impl Exchange {
         });
     }
 
-    /// Why the handler's time was cut short, where it was.
+    /// Why the handler's time was cut short, if it was.
     #[must_use]
     pub fn lost(&self) -> Option<ClientLoss> {
         self.lock().lost

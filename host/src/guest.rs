@@ -54,8 +54,8 @@ pub use load_attempt::{Effort, LoadAttempt};
 pub use load_error::LoadError;
 pub use message::MessageReply;
 pub use middleware::{Middleware, Step};
-pub use prepare::NotLoaded;
 pub(crate) use preemption::was_preempted;
+pub use prepare::NotLoaded;
 pub(crate) use thread_hooks::{drop_unused, on_idle};
 
 use instance::Instance;

@@ -1,6 +1,4 @@
-//! The middleware of a route around its handler: who is called, in which order, and who comes after whom.
-//!
-//! It must not know when a head is sent.
+//! The middleware of a route around its handler: which is called, and in which order.
 
 use std::sync::Arc;
 
@@ -38,8 +36,8 @@ pub(super) async fn on_request(
     }
 }
 
-/// Shows the head of the response to the chain, the last first. The body of what has taken the response's place, where
-/// one of them fails.
+/// Calls the chain's `on-response`, the innermost middleware first. If one fails: the body of the response that replaces
+/// the handler's.
 pub(super) async fn on_response(
     route: Arc<Route>,
     exchange: Arc<Exchange>,

@@ -63,7 +63,7 @@ async fn serve_otherwise(client: &mut Client, mut terms: RequestTerms, head: Req
             let request = request(head, params, client.peer);
             invoke(client, terms, route, request, None).await
         }
-        // Where there are routes and none of them answers, the chain of the first sees it.
+        // If there are routes at its path and none of them answers, the chain of the first sees the request.
         Err(NoRoute { refusal, first: Some(first) }) if first.is_guarded_at(head.path()) => {
             let request = request(head, Params::new(), client.peer);
             invoke(client, terms, first.clone(), request, Some(Box::new(refusal))).await

@@ -73,11 +73,11 @@ pub(super) struct ExchangeLoop<'c, G> {
     /// The answer waits, once, for the other handlers that are ready.
     yields_first: bool,
     peer_gone: Option<CloseReason>,
-    /// Where the client may have gone without a sign.
+    /// Set while the client may have gone without a sign.
     watch: Option<Box<ClientWatch<'c>>>,
-    /// Where the body was waited for.
+    /// Set once the body was waited for.
     body_deadline: Option<Box<BodyDeadline<'c>>>,
-    /// Where the head waits for middleware to see it.
+    /// Set while the head is held until middleware has seen it.
     gate: Option<Box<MiddlewareGate<'c>>>,
 }
 

@@ -1,4 +1,4 @@
-//! A handler or middleware that fails: what the log, the client, and those who develop are told.
+//! A handler or middleware that fails: what is logged, and what the client is told.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::log_quota::LogQuota;
 /// What a line about a handler takes of the log, about.
 pub(super) const LINE: usize = 128;
 
-/// Tells the log why a guest gave no outcome, with its backtrace; where that has come again and again, later, and only how
-/// often. Those who develop are told each time.
+/// Logs why a guest gave no outcome, with its backtrace. Failures that repeat are summed up and logged later, except in
+/// development.
 pub(super) fn tell(
     route: &str,
     quota: &Arc<LogQuota>,
@@ -67,7 +67,7 @@ fn tell_lost(route: &str, request: u64, lost: ClientLoss, backtrace: &str) {
     }
 }
 
-/// The same for the page of those who develop, with what was printed last; nothing for all others.
+/// The same for the error page in development, with what the guest printed last. Empty otherwise.
 pub(super) fn explain(error_detail: ErrorDetail, route: &str, exchange: &Exchange, error: &CallError) -> String {
     let told = match (error_detail, exchange.middleware()) {
         (ErrorDetail::Public, _) => return String::new(),

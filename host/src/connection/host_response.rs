@@ -1,6 +1,4 @@
 //! What the host answers in a handler's place, and when.
-//!
-//! It must not know how an answer is sent.
 
 use std::sync::Arc;
 
@@ -18,9 +16,9 @@ pub(super) struct HostResponse<'r> {
     /// A field besides those that any answer has.
     field: Option<(&'r str, &'r str)>,
     text: String,
-    /// What only those who develop are told.
+    /// What is shown in development only.
     details: String,
-    /// Why the connection ends with it, where nothing after it can be trusted to be a request.
+    /// Why the connection ends with it, if nothing after it can be trusted to be a request.
     pub(super) last: Option<CloseReason>,
 }
 
@@ -29,7 +27,7 @@ impl<'r> HostResponse<'r> {
         Self { status, field: None, text: text.into(), details: String::new(), last: None }
     }
 
-    /// Its answer to a request with this head, where it could be read, and this number.
+    /// The response to a request with this number, and with this head if one could be read.
     pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'r> {
         let page = ErrorPage { status: self.status, text: &self.text, details: &self.details, request: Some(id) };
         // What is wrong with a request that cannot be trusted is told in the form that anybody reads.
@@ -59,7 +57,7 @@ impl<'r> HostResponse<'r> {
 pub(super) struct NoRoute<'t> {
     /// What the host answers.
     pub(super) refusal: HostResponse<'t>,
-    /// The first of the routes at its path, where there are any.
+    /// The first of the routes at its path, if there are any.
     pub(super) first: Option<&'t Arc<Route>>,
 }
 

@@ -1,6 +1,4 @@
 //! A request that a route answers: whether there is room for it, its exchange, and the run of it.
-//!
-//! It must not know how the route was found.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,7 +33,7 @@ use crate::worker::{Admission, Worker};
 
 /// A request that its route may answer.
 struct Admitted<'p> {
-    /// The answer to a valid handshake, where the route is of WebSockets.
+    /// The answer to a valid handshake, if the route is for WebSockets.
     accept: Option<AcceptKey>,
     body: RequestBody,
     /// Whether middleware is for the request's path.
@@ -182,7 +180,7 @@ fn measured(client: &Client, arrival: Instant) -> Option<Measured> {
     Some(Measured { meter, timing })
 }
 
-/// The answer to a request that opens no WebSocket where the route takes only those.
+/// The answer to a request that opens no WebSocket, from a route that takes only those.
 fn of_handshake(error: HandshakeError) -> HostResponse<'static> {
     let refusal = HostResponse::new(error.status(), error.to_string());
     match error {

@@ -1,7 +1,6 @@
 //! A response that its handler left open: what is published to it goes out until it is finished, or its client goes.
 //!
-//! Owns how long it is kept and how a client that is gone is found out. It must not know topics, nor how a response is
-//! framed. It keeps no buffer while nothing is sent, so that many of them cost little.
+//! Owns how long it is kept and how a client that is gone is found out. It keeps no buffer while nothing is sent, so that many of them cost little.
 
 use std::io;
 use std::pin::Pin;
@@ -39,7 +38,7 @@ static COMMENT: LazyLock<Chunk> = LazyLock::new(|| Chunk::new(b":\n\n"));
 #[derive(Debug)]
 pub(super) struct Parked {
     response: Response,
-    /// What is published to it; none where it has no topic.
+    /// What is published to it. None if it has no topic.
     subscriber: Option<Subscriber>,
     pump: Pump,
     /// What follows the response's own output.
@@ -52,7 +51,7 @@ pub(super) struct Parked {
     park_timeout: Option<Duration>,
     /// Whether comments can be sent, between its events.
     takes_comments: bool,
-    /// How long it is silent before a comment is sent; none where the system probes, or nobody.
+    /// How long it is silent before a comment is sent. None if the system probes the connection, or nothing does.
     comments: Option<Duration>,
     _place: ParkedPermit,
     /// What is logged of it at its end.
@@ -253,7 +252,7 @@ impl Parked {
         self.response.output().len() + self.chunks.bytes()
     }
 
-    /// Gives back what was used to send, after all of it was sent. True where there was something.
+    /// Gives back the memory of what was sent, after all of it was. True if there was something.
     fn release(&mut self) -> bool {
         let has_sent = self.chunks.release() | self.response.has_buffer();
         if has_sent {

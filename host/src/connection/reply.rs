@@ -21,7 +21,7 @@ use crate::net::buffers;
 use crate::pump::Pump;
 use crate::response::{Response, ResponseOptions};
 
-/// The size of a piece where no route says otherwise.
+/// The size of a piece if no route says otherwise.
 const PIECE: usize = 16 * 1024;
 
 /// The invocation of an exchange that has none.
@@ -47,7 +47,7 @@ pub(super) async fn answer_overload(client: &mut Client, reason: CloseReason) ->
     reply(client, &terms, None, HostResponse::new(503, reason.explain()).with(RETRY).last(reason)).await
 }
 
-/// Sends an answer of the host's own, and sees to the request's body. `head` is there where it could be read.
+/// Sends an answer of the host's own, and sees to the request's body. `head` is the request's, if it could be read.
 pub(super) async fn reply(
     client: &mut Client,
     terms: &RequestTerms,

@@ -23,7 +23,7 @@ pub(super) struct RequestLog {
     end: ExchangeEnd,
 }
 
-/// Where it is known what was sent of a response, and what that cost.
+/// The source of what was sent of a response, and what that cost.
 #[derive(Debug)]
 enum ResponseSource {
     /// It is served.
@@ -44,11 +44,11 @@ struct Sent {
 #[derive(Debug)]
 struct RequestInfo {
     client: PeerAddress,
-    /// None where the head could not be read.
+    /// None if the head could not be read.
     asked: Option<LoggedRequestLine>,
-    /// When the head was complete, where it was.
+    /// When the head was complete, if it was.
     arrival: Option<Instant>,
-    /// None where the host answers by itself.
+    /// None if the host answers by itself.
     route: Option<Arc<str>>,
     /// Its number.
     request: u64,
@@ -80,8 +80,8 @@ impl RequestLog {
         Some(Box::new(Self { observers: observers.clone(), asking, response, end: ExchangeEnd::Stopped }))
     }
 
-    /// What was sent of a response that was left open, which is no longer where the others are. So many bytes of chunks
-    /// that others share too wait to be sent.
+    /// Notes what was sent of a parked response, which is no longer in its exchange. `unsent` bytes of its chunks wait to
+    /// be sent.
     pub(super) fn note(&mut self, response: &Response, unsent: usize) {
         let (_, cost) = self.response.read(Instant::now());
         self.response = ResponseSource::LeftOpen(Sent::of(response, unsent), cost);

@@ -1,6 +1,4 @@
 //! A request that came before its route was loaded waits here, for the time that the server allows.
-//!
-//! It must not know what loads routes.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,7 +13,7 @@ use crate::http::head::RequestHead;
 use crate::net::PeerState;
 use crate::routes::{Lookup, RouteTable};
 
-/// The routes once they say for certain what answers; as they are where that takes too long or the server stops,
+/// The routes once they say for certain what answers; as they are if that takes too long or the server stops,
 /// and for `OPTIONS *`, which no route answers.
 pub(super) async fn wait_for_routes(
     client: &mut Client,

@@ -106,7 +106,7 @@ impl WebSocket {
         turns::run(&mut WebSocketLoop { websocket: &mut self, io: client.io(), stopping }).await
     }
 
-    /// One turn of all that goes on. True where it changed something, so that another can too; an error is the end.
+    /// One turn of all that goes on. True if it changed something, so that another turn may too. An error is the end.
     fn turn(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         let answered = self.template.exchange.take_wake() && self.poll_call();
         if self.peer_gone {
@@ -129,7 +129,7 @@ impl WebSocket {
         Ok(answered || fed || sent || begun || heard)
     }
 
-    /// Begins to answer the next of the messages that have come meanwhile, where nothing else is to be done first.
+    /// Begins to answer the next of the messages that have come meanwhile, if nothing else is to be done first.
     fn begin_next(&mut self) -> bool {
         let next = if self.is_free() { self.backlog.pop() } else { None };
         let begins = next.is_some();
@@ -178,7 +178,7 @@ impl WebSocket {
         &self.template.route.options.settings
     }
 
-    /// Takes what is published, once what was taken before is sent. True where there was something.
+    /// Takes what is published, once what was taken before is sent. True if there was something.
     fn feed(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
         if !self.protocol.is_open() {
             return Ok(false);
@@ -223,7 +223,7 @@ impl WebSocket {
         Ok(self.queue.release())
     }
 
-    /// Takes the next frame, and does what it asks for. True where there was one, or bytes that may be one.
+    /// Takes the next frame, and does what it asks for. True if there was one, or bytes that may be one.
     fn listen(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         if !self.upload.may_go_on() {
             return Ok(false);
@@ -268,7 +268,7 @@ impl WebSocket {
         }
     }
 
-    /// Reads some more. True where some came.
+    /// Reads some more. True if some came.
     fn read(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         match io.socket.poll_read_at_most(cx, io.input, self.upload.piece()) {
             Poll::Ready(Ok(0)) => {
@@ -292,7 +292,7 @@ impl WebSocket {
         }
     }
 
-    /// Notices a client that goes while nothing is read from it. Who ends his side ends a WebSocket.
+    /// Notices a client that goes while nothing is read from it. A client that ends its side ends the WebSocket.
     fn watch(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<(), CloseReason> {
         match io.watch_peer(cx) {
             Some(PeerState::HalfClosed) => Err(self.reason()),

@@ -1,6 +1,6 @@
-//! What a handler writes: into the output, or past it to the client where it is large.
+//! What a handler writes: into the output, or past it to the client if it is large.
 //!
-//! Owns when a handler that goes on writing is to rest. It must not know the client but as a [`DirectWriter`].
+//! Owns when a handler that goes on writing is to rest.
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};

@@ -1,6 +1,6 @@
 //! The way of an exchange through middleware: who of the chain is called, and whether the head may be sent.
 //!
-//! Owns that nothing of a head goes out before the chain has seen it. It must not know what middleware is in the chain.
+//! Owns that nothing of a head goes out before the chain has seen it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ enum HeadGate {
 }
 
 impl Inner {
-    /// Whether the head was sent or may be; where the chain is to see it first, asks for that.
+    /// Whether the head was sent or may be. If the chain is to see it first, requests that.
     pub(super) fn may_send_head(&mut self) -> Result<bool, ResponseError> {
         let Some(state) = &mut self.middleware else { return Ok(true) };
         match state.gate {
@@ -104,7 +104,7 @@ impl Exchange {
         self.lock().gate() == HeadGate::Requested
     }
 
-    /// The chain is about to see the head. Where the handler has used up all of the time, it has `grace`.
+    /// The chain is about to see the head. If the handler has used up all of the time, the chain has `grace`.
     pub fn begin_review(&self, grace: Duration) {
         let inner = &mut *self.lock();
         inner.middleware_mut().gate = HeadGate::InReview;

@@ -26,7 +26,7 @@ impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// Until when the body is waited for, where its client may take until `until` while the server does not stop.
+    /// Until when the body is waited for: until `until`, or less once the server stops.
     pub(super) fn body_until(&mut self, cx: &mut Context<'_>, until: Instant) -> Instant {
         let (stopping, timeouts) = (self.io.stopping, self.io.timeouts);
         let body_deadline = self.body_deadline.get_or_insert_with(|| Box::new(BodyDeadline::new(stopping)));

@@ -1,6 +1,4 @@
 //! How a response ends: what a handler's end comes to, and the last piece of the body.
-//!
-//! It must not know how bytes are moved.
 
 use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
@@ -18,7 +16,7 @@ use crate::http::status;
 pub(super) enum HandlerEnd {
     /// As it has returned.
     Returned(Outcome),
-    /// With this status, where the head is not sent, and these details for those who develop.
+    /// With this status, if the head is not sent, and with these details in development.
     Failed(u16, String),
 }
 
@@ -162,7 +160,7 @@ where
         !self.last_piece.is_empty()
     }
 
-    /// The handler failed: a status where the head is not sent, and else a response that looks cut.
+    /// The handler failed: a status if the head is not sent, and else a response that is truncated.
     pub(super) fn fail(&mut self, code: u16, details: &str) {
         let timing = self.exchange.server_timing();
         let drains = self.body_reader.abandon(self.io.input);

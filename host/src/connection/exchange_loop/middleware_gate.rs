@@ -1,6 +1,6 @@
 //! A head that waits until the middleware of its route has seen it.
 //!
-//! Owns when that is: at the first write, or when it is known how the handler has ended. It must not know who sees it.
+//! Owns when that is: at the first write, or when it is known how the handler has ended.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -20,7 +20,7 @@ pub(super) struct MiddlewareGate<'c> {
     review: HeadReview<'c>,
     /// Whether they see it now.
     in_review: bool,
-    /// What is done when they have seen it; none while the handler waits in its write.
+    /// What is done when they have seen it. None while the handler waits in its write.
     ending: Option<HandlerEnd>,
 }
 
@@ -39,7 +39,7 @@ where
         self.gate.as_ref().is_some_and(|held| held.in_review)
     }
 
-    /// Polls who is next: the handler, or those who see the head while it waits.
+    /// Polls the handler, or while it waits the middleware that sees the head.
     pub(super) fn poll_gate(&mut self) {
         loop {
             if let Some(held) = self.gate.as_mut().filter(|held| held.in_review) {
@@ -58,7 +58,7 @@ where
         }
     }
 
-    /// Shows the head of a response that ends so, where there is one to be sent.
+    /// The handler has ended so. If there is a head to be sent, middleware sees it first.
     pub(super) fn review_or_finish(&mut self, ending: HandlerEnd) {
         let ending = match ending {
             ending if !self.exchange.is_head_held() => return self.finish_with(ending),
@@ -71,7 +71,7 @@ where
         self.run_on_response(Some(ending));
     }
 
-    /// The time of those who see the head is up while one of them waits.
+    /// The time of the middleware is up while it waits.
     pub(super) fn abort_middleware(&mut self, error: &CallError) {
         self.tell(error);
         let details = explain(self.io.error_detail, self.name(), &self.exchange, error);
@@ -87,7 +87,8 @@ where
         }
     }
 
-    /// The head was seen. Where that has failed, the handler has nobody any more to write for.
+    /// Middleware has seen the head. If that has failed, nothing of what the handler still writes would be sent: it is
+    /// dropped.
     fn release_head(&mut self, failed: Option<Bytes>) {
         self.exchange.release_head();
         let ending = self.gate.take().and_then(|held| held.ending);

@@ -12,7 +12,7 @@ impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// The handler leaves its response open, where there is something to leave, and a place for it.
+    /// The handler leaves its response to be parked, if it is not over and there is a permit.
     pub(super) fn leave_open(&mut self) {
         let (name, request) = (self.name(), self.id());
         let is_over = self.exchange.response(|response| {

@@ -1,6 +1,6 @@
 //! Messages that have come while another is answered: they are read so that the control frames behind them are seen.
 //!
-//! Owns how many there may be. It must not know who answers them.
+//! Owns how many there may be.
 
 use std::collections::VecDeque;
 

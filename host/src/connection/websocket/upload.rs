@@ -1,6 +1,4 @@
 //! The rate of what a WebSocket's client sends: what has come too fast is looked at later, and nothing is read meanwhile.
-//!
-//! It must not know what has come.
 
 use std::task::Poll;
 use std::time::Instant;
@@ -10,7 +8,7 @@ use crate::rate::Pacer;
 /// How much is read at once.
 const READ: usize = 16 * 1024;
 
-/// The rate of what comes, where the route has one.
+/// The rate of what comes, if the route has one.
 pub(super) struct Upload {
     pacer: Option<Pacer>,
     /// Bytes that have come and were not charged yet.
@@ -18,7 +16,7 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// No faster than the pacer, where there is one.
+    /// No faster than the pacer, if there is one.
     pub(super) fn new(pacer: Option<Pacer>) -> Self {
         Self { pacer, uncharged: 0 }
     }
