@@ -39,7 +39,7 @@ pub struct Server {
 #[derive(Debug)]
 pub struct RunningServer {
     addresses: Vec<ListenAddress>,
-    crew: Workers,
+    workers: Workers,
     threads: Vec<JoinHandle<()>>,
     directory: Directory,
 }
@@ -140,11 +140,11 @@ impl Server {
     /// What the system says of the sockets and the threads.
     pub fn start(self, listeners: Vec<Listener>) -> Result<RunningServer, ServerError> {
         let addresses = listeners.iter().map(Listener::address).collect::<io::Result<Vec<_>>>()?;
-        let (crew, posts) = Workers::new(&self.shared, listeners)?;
-        let mut running = RunningServer { addresses, crew, threads: Vec::new(), directory: self.directory };
-        for (index, post) in posts.into_iter().enumerate() {
+        let (workers, worker_threads) = Workers::new(&self.shared, listeners)?;
+        let mut running = RunningServer { addresses, workers, threads: Vec::new(), directory: self.directory };
+        for (index, worker) in worker_threads.into_iter().enumerate() {
             let name = format!("worker-{index}");
-            running.threads.push(std::thread::Builder::new().name(name).spawn(move || post.run())?);
+            running.threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
         }
         Ok(running)
     }
@@ -165,41 +165,41 @@ impl RunningServer {
     /// Stops accepting, serves what was accepted, lets requests in flight end within the time to drain, and closes the
     /// rest.
     pub fn stop(&self) {
-        self.crew.stop();
+        self.workers.stop();
     }
 
     /// Closes everything.
     pub fn stop_at_once(&self) {
-        self.crew.stop_at_once();
+        self.workers.stop_at_once();
     }
 
     /// How many connections have ended for this reason since the server was started.
     #[must_use]
     pub fn closed(&self, reason: CloseReason) -> u64 {
-        self.crew.closed(reason)
+        self.workers.closed(reason)
     }
 
     /// What has become of the chunks that handlers published.
     #[must_use]
     pub fn pushed(&self) -> push::Counts {
-        self.crew.pushed()
+        self.workers.pushed()
     }
 
     /// How many connections are left open by their handlers now.
     #[must_use]
     pub fn parked(&self) -> usize {
-        self.crew.parked()
+        self.workers.parked()
     }
 
     /// How many bytes of `max_memory` are in use now.
     #[must_use]
     pub fn memory_in_use(&self) -> usize {
-        self.crew.memory_in_use()
+        self.workers.memory_in_use()
     }
 
     /// Waits, in any runtime, until the server has stopped.
     pub async fn stopped(&self) {
-        self.crew.stopped().await;
+        self.workers.stopped().await;
     }
 
     /// Waits until the server has stopped, and logs why its connections have ended.
@@ -229,7 +229,7 @@ impl RunningServer {
 impl Drop for RunningServer {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
-            self.crew.stop_at_once();
+            self.workers.stop_at_once();
             self.join_threads();
         }
     }

@@ -1,4 +1,4 @@
-//! The workers at work: one thread with one runtime each, so that a connection lives on one core.
+//! The worker threads: each has its own runtime, and a connection stays on one of them.
 
 use std::io;
 use std::ops::Add;
@@ -21,26 +21,26 @@ use crate::worker::{ServerState, Shutdown, Worker};
 
 use super::idle_poll;
 
-/// Connections that are still accepted once the worker is to stop: there may be no end of them.
+/// The most connections that are accepted while the server stops: clients could go on connecting forever.
 const MAX_ACCEPTS_ON_SHUTDOWN: usize = 4096;
 
-/// How long accepting rests after an error that does not pass by itself, such as a lack of file descriptors.
+/// How long accepting pauses after an error that lasts, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often such an error is logged at most.
+/// The shortest time between two log lines about such an error.
 const ACCEPT_REPORTS: Duration = Duration::from_secs(1);
 
-/// How often it is logged at most that connections are refused.
+/// The shortest time between two log lines about refused connections.
 const REFUSAL_REPORTS: Duration = Duration::from_secs(10);
 
-/// How long accepting rests while many connections have yet to end for those that were accepted.
+/// How long accepting pauses while many evicted connections are still open.
 const EVICTION_PAUSE: Duration = Duration::from_millis(1);
 
-/// The most sockets that a worker is to hear of at once while a task of it goes on, such as a guest that spins: all others
-/// have to wait until that rests again.
+/// Maximum I/O events per tick while a task is runnable. It is higher than when idle, so that a spinning guest does not starve
+/// other connections.
 const EVENTS_PER_BUSY_TICK: usize = 1024;
 
-/// How long a stop waits for the first request of the connection that came last.
+/// How long a stopping server waits for the first request of the newest connection.
 const FIRST_REQUEST: Duration = Duration::from_millis(50);
 
 /// An accepted connection on its way to a worker.
@@ -48,13 +48,13 @@ struct AcceptedConnection {
     socket: AcceptedSocket,
     peer: Peer,
     role: Role,
-    place: ConnectionSlot,
+    slot: ConnectionSlot,
 }
 
-/// A place among the connections of the server and of a worker, given back when dropped.
+/// Counts one connection of the server and of a worker, until it is dropped.
 struct ConnectionSlot {
     worker: Arc<Worker>,
-    /// In a box, for the future of the connection's task to stay small.
+    /// In a box to keep the future of the connection's task small.
     permit: Box<ConnectionPermit>,
 }
 
@@ -64,60 +64,64 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// All workers, as those see them who stop them.
+/// All workers, to observe and to stop them.
 #[derive(Debug)]
 pub(super) struct Workers(Vec<Arc<Worker>>);
 
-/// All workers, as those see them who give them work. Once the last of these is dropped, no more work comes.
+/// Gives accepted connections to workers. When the last clone is dropped, the workers get no more.
 #[derive(Clone)]
 struct Dispatcher(Vec<WorkerHandle>);
 
 #[derive(Clone)]
 struct WorkerHandle {
     worker: Arc<Worker>,
-    arrivals: UnboundedSender<AcceptedConnection>,
+    connections: UnboundedSender<AcceptedConnection>,
 }
 
-/// One worker before it runs.
+/// A worker thread before it runs.
 pub(super) struct WorkerThread {
     worker: Arc<Worker>,
-    arrivals: UnboundedReceiver<AcceptedConnection>,
+    connections: UnboundedReceiver<AcceptedConnection>,
     runtime: Runtime,
-    /// What it accepts from, for all of them.
+    /// The listeners, if this worker accepts for all of them.
     acceptors: Vec<Acceptor>,
 }
 
 struct Acceptor {
     listener: RegisteredListener,
-    desks: Dispatcher,
+    dispatcher: Dispatcher,
     worker: Arc<Worker>,
 }
 
 impl Workers {
-    /// As many workers as the configuration says; the first of them accepts from `listeners`.
+    /// As many workers as configured. The first one accepts from `listeners`.
     pub(super) fn new(shared: &Arc<ServerState>, listeners: Vec<Listener>) -> io::Result<(Self, Vec<WorkerThread>)> {
-        let mut desks = Dispatcher(Vec::new());
-        let mut posts = Vec::new();
+        let mut dispatcher = Dispatcher(Vec::new());
+        let mut threads = Vec::new();
         for number in 0..shared.config.workers.get() {
             let worker = Arc::new(Worker::new(shared.clone(), number));
-            let (sender, arrivals) = unbounded_channel();
+            let (sender, connections) = unbounded_channel();
             let runtime = Builder::new_current_thread()
                 .enable_all()
                 .max_io_events_per_tick(idle_poll::EVENTS_PER_TICK)
                 .max_io_events_per_busy_tick(EVENTS_PER_BUSY_TICK)
                 .on_thread_park(before_sleep)
                 .build()?;
-            desks.0.push(WorkerHandle { worker: worker.clone(), arrivals: sender });
-            posts.push(WorkerThread { worker, arrivals, runtime, acceptors: Vec::new() });
+            dispatcher.0.push(WorkerHandle { worker: worker.clone(), connections: sender });
+            threads.push(WorkerThread { worker, connections, runtime, acceptors: Vec::new() });
         }
-        if let Some(first) = posts.first_mut() {
+        if let Some(first) = threads.first_mut() {
             let _guard = first.runtime.enter();
             for listener in listeners {
                 let listener = listener.register()?;
-                first.acceptors.push(Acceptor { listener, desks: desks.clone(), worker: first.worker.clone() });
+                first.acceptors.push(Acceptor {
+                    listener,
+                    dispatcher: dispatcher.clone(),
+                    worker: first.worker.clone(),
+                });
             }
         }
-        Ok((Self(desks.0.into_iter().map(|desk| desk.worker).collect()), posts))
+        Ok((Self(dispatcher.0.into_iter().map(|handle| handle.worker).collect()), threads))
     }
 
     pub(super) fn stop(&self) {
@@ -133,12 +137,12 @@ impl Workers {
         self.0.iter().map(|worker| worker.closed().number(reason)).sum()
     }
 
-    /// What has become of published chunks.
+    /// How many published chunks were queued and dropped.
     pub(super) fn pushed(&self) -> push::Counts {
         self.0.iter().map(|worker| worker.hub().counts()).fold(push::Counts::default(), push::Counts::add)
     }
 
-    /// How many connections are left open.
+    /// How many responses are parked.
     pub(super) fn parked(&self) -> usize {
         self.0.first().map_or(0, |worker| worker.shared().parking.parked())
     }
@@ -157,29 +161,29 @@ impl Workers {
 }
 
 impl Dispatcher {
-    /// Gives an accepted connection to the worker that has the fewest, and says if it is to be refused, and why.
+    /// Gives an accepted connection to the worker with the fewest connections. Returns why it is refused, if it is.
     fn assign(&self, socket: AcceptedSocket, peer: Peer, role: Role, accepted_by: &Arc<Worker>) -> Option<CloseReason> {
-        let desk = self.0.iter().min_by_key(|desk| desk.worker.load.load(Ordering::Relaxed))?;
-        let permit = desk.worker.shared().connections.open(&peer)?;
+        let handle = self.0.iter().min_by_key(|handle| handle.worker.load.load(Ordering::Relaxed))?;
+        let permit = handle.worker.shared().connections.open(&peer)?;
         let refused = permit.refused();
-        desk.worker.load.fetch_add(1, Ordering::Relaxed);
-        let place = ConnectionSlot { worker: desk.worker.clone(), permit: Box::new(permit) };
-        let socket = match Arc::ptr_eq(&desk.worker, accepted_by) {
+        handle.worker.load.fetch_add(1, Ordering::Relaxed);
+        let slot = ConnectionSlot { worker: handle.worker.clone(), permit: Box::new(permit) };
+        let socket = match Arc::ptr_eq(&handle.worker, accepted_by) {
             true => Ok(socket),
             false => socket.unregister(),
         };
         if let Ok(socket) = socket {
-            // A worker that is gone takes no more connections: dropping one closes it.
-            let _ = desk.arrivals.send(AcceptedConnection { socket, peer, role, place });
+            // If the worker has ended, the connection is dropped, which closes it.
+            let _ = handle.connections.send(AcceptedConnection { socket, peer, role, slot });
         }
         refused
     }
 }
 
 impl WorkerThread {
-    /// Serves until the worker is to stop and is drained.
+    /// Serves until the server stops and the connections are drained.
     pub(super) fn run(self) {
-        let Self { worker, arrivals, runtime, acceptors } = self;
+        let Self { worker, connections, runtime, acceptors } = self;
         let _stopped = Stopped(worker.stopping());
         worker.count_memory();
         let mut tasks = JoinSet::new();
@@ -192,7 +196,7 @@ impl WorkerThread {
                 tasks.spawn(acceptor.accept());
             }
             tokio::select! {
-                () = serve_all(&worker, arrivals, &mut tasks) => {}
+                () = serve_all(&worker, connections, &mut tasks) => {}
                 () = worker.stopping().wait_at_once() => {}
             }
         });
@@ -200,13 +204,13 @@ impl WorkerThread {
     }
 }
 
-/// What a worker does once no task of it is ready.
+/// Runs when no task of the worker is ready.
 fn before_sleep() {
     guest::on_idle();
     idle_poll::before_sleep();
 }
 
-/// Says that a worker has stopped, however it did.
+/// Marks the worker as stopped when dropped, also after a panic.
 struct Stopped<'w>(&'w Shutdown);
 
 impl Drop for Stopped<'_> {
@@ -215,16 +219,16 @@ impl Drop for Stopped<'_> {
     }
 }
 
-/// Serves all arrivals, and drains once no more can come.
-async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<AcceptedConnection>, tasks: &mut JoinSet<()>) {
+/// Serves all accepted connections, and drains when no more can come.
+async fn serve_all(worker: &Worker, mut connections: UnboundedReceiver<AcceptedConnection>, tasks: &mut JoinSet<()>) {
     let mut last = None;
     loop {
         tokio::select! {
-            arrival = arrivals.recv() => match arrival {
-                Some(arrival) => {
+            accepted = connections.recv() => match accepted {
+                Some(accepted) => {
                     last = Some(Instant::now());
-                    if let Some((connection, place)) = open(arrival) {
-                        tasks.spawn(serve(connection, place));
+                    if let Some((connection, slot)) = open(accepted) {
+                        tasks.spawn(serve(connection, slot));
                     }
                 }
                 None => break,
@@ -246,12 +250,12 @@ async fn serve_all(worker: &Worker, mut arrivals: UnboundedReceiver<AcceptedConn
     }
 }
 
-/// The connection of an arrival. Not part of [`serve`], whose future would hold what it is made of.
-fn open(arrival: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)> {
-    let AcceptedConnection { socket, peer, role, place } = arrival;
+/// The connection of an accepted socket. Not part of [`serve`], whose future would keep the parts.
+fn open(accepted: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)> {
+    let AcceptedConnection { socket, peer, role, slot } = accepted;
     match socket.into_stream() {
         Ok(stream) => match role {
-            Role::Public => Some((Connection::new(stream, peer, place.worker.clone()), place)),
+            Role::Public => Some((Connection::new(stream, peer, slot.worker.clone()), slot)),
         },
         Err(error) => {
             tracing::warn!(target: "server", %peer, "cannot serve a connection: {error}");
@@ -262,23 +266,23 @@ fn open(arrival: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)
 
 /// The task of a connection.
 #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
-fn serve(connection: Box<Connection>, mut place: ConnectionSlot) -> impl Future<Output = ()> + Send {
+fn serve(connection: Box<Connection>, mut slot: ConnectionSlot) -> impl Future<Output = ()> + Send {
     async move {
-        if let Some(reason) = place.permit.refused() {
+        if let Some(reason) = slot.permit.refused() {
             Box::pin(connection.refuse(reason)).await;
         } else {
             std::future::poll_fn(|cx| {
-                place.permit.register(connection.socket(), cx.waker());
+                slot.permit.register(connection.socket(), cx.waker());
                 Poll::Ready(())
             })
             .await;
             connection.serve().await;
         }
-        drop(place);
+        drop(slot);
     }
 }
 
-/// A panic is a defect of the host's: it costs its connection, and is told.
+/// Logs a panic, which is a defect of the host and ends one connection.
 fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
@@ -287,7 +291,7 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-/// Whoever is bound by what is not meant for them, such as all clients of a proxy, does not see why.
+/// Logs why connections are refused: the clients behind a proxy, for example, cannot see it.
 fn report_refusal(reason: CloseReason, peer: &Peer) {
     if reason == CloseReason::ClientOverloaded {
         tracing::warn!(
@@ -305,9 +309,9 @@ fn report_refusal(reason: CloseReason, peer: &Peer) {
 }
 
 impl Acceptor {
-    /// Accepts until the worker is to stop, and then what is there already.
+    /// Accepts until the server stops, and then the connections that are already complete.
     async fn accept(self) {
-        let Self { listener, desks, worker } = self;
+        let Self { listener, dispatcher, worker } = self;
         let role = listener.role();
         let (mut reported, mut refusal_reported): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
@@ -317,7 +321,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok((socket, peer)) => {
-                    if let Some(reason) = desks.assign(socket, peer, role, &worker)
+                    if let Some(reason) = dispatcher.assign(socket, peer, role, &worker)
                         && refusal_reported.is_none_or(|reported| reported.elapsed() >= REFUSAL_REPORTS)
                     {
                         report_refusal(reason, &peer);
@@ -338,10 +342,10 @@ impl Acceptor {
                 }
             }
         }
-        // The system has completed these connections, and would reset them.
+        // The kernel has completed these connections and would reset them.
         let Ok(completed) = listener.into_completed() else { return };
         for (socket, peer) in completed.take(MAX_ACCEPTS_ON_SHUTDOWN) {
-            desks.assign(socket, peer, role, &worker);
+            dispatcher.assign(socket, peer, role, &worker);
         }
     }
 }
