@@ -89,6 +89,7 @@ fn help_shows_every_default() {
         ("--idle-poll", "50"),
         ("--max-connections", "10000"),
         ("--max-connections-per-client", "1000, and none for loopback addresses"),
+        ("--max-memory", "half of what the machine or the control group has"),
         ("--max-invocations", "1000"),
         ("--max-parked", "10000"),
         ("--max-head", "32768"),

@@ -39,7 +39,7 @@ impl ResponseHead {
     /// A head without fields. `content_type` is a checked field value.
     #[must_use]
     pub fn new(status: u16, content_type: &[u8]) -> Self {
-        Self { status, content_type: content_type.into(), fields: Fields::default() }
+        Self { status, content_type: SmallVec::from_slice(content_type), fields: Fields::default() }
     }
 
     /// The status.
@@ -57,7 +57,7 @@ impl ResponseHead {
 
     /// Sets the content type unless the fields have another; empty for none.
     pub(crate) fn set_content_type(&mut self, content_type: &[u8]) {
-        self.content_type = content_type.into();
+        self.content_type = SmallVec::from_slice(content_type);
     }
 
     /// The fields that were set.

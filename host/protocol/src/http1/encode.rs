@@ -113,18 +113,8 @@ fn push_field(name: &[u8], value: &[u8], output: &mut BytesMut) {
     output.extend_from_slice(b"\r\n");
 }
 
-fn push_number(mut number: u64, output: &mut BytesMut) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    output.extend_from_slice(&digits[at..]);
+fn push_number(number: u64, output: &mut BytesMut) {
+    output.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// What goes around a piece of the body on the wire.
