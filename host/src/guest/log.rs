@@ -30,8 +30,8 @@ const MIN_LINE_COST: usize = 128;
 /// The standard output streams of an instance.
 #[derive(Clone)]
 pub(super) struct GuestLog {
-    stdout: Stream,
-    stderr: Stream,
+    stdout: LogStream,
+    stderr: LogStream,
 }
 
 impl GuestLog {
@@ -40,7 +40,7 @@ impl GuestLog {
         let log = Arc::new(Mutex::new(Log { route, request, quota, left: Some(MAX_BYTES), error_page: Weak::new() }));
         let stream = |name| {
             let lines = Lines { name, partial: Vec::new(), log: log.clone() };
-            Stream(Arc::new(Mutex::new(lines)))
+            LogStream(Arc::new(Mutex::new(lines)))
         };
         Self { stdout: stream("stdout"), stderr: stream("stderr") }
     }
@@ -79,9 +79,9 @@ impl GuestLog {
 }
 
 #[derive(Clone)]
-struct Stream(Arc<Mutex<Lines>>);
+struct LogStream(Arc<Mutex<Lines>>);
 
-impl Stream {
+impl LogStream {
     fn lines(&self) -> MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -202,13 +202,13 @@ impl Log {
     }
 }
 
-impl IsTerminal for Stream {
+impl IsTerminal for LogStream {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Stream {
+impl StdoutStream for LogStream {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -218,7 +218,7 @@ impl StdoutStream for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for LogStream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         self.lines().write(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -234,11 +234,11 @@ impl AsyncWrite for Stream {
 }
 
 #[wasmtime_wasi::async_trait]
-impl Pollable for Stream {
+impl Pollable for LogStream {
     async fn ready(&mut self) {}
 }
 
-impl OutputStream for Stream {
+impl OutputStream for LogStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.lines().write(&bytes);
         Ok(())

@@ -45,14 +45,14 @@ pub(super) struct ProcessorTimeUsed {
 
 /// The data of a store.
 pub(super) struct GuestState {
-    role: Role,
+    purpose: RunPurpose,
     /// Processor time of the invocation so far, counted in ticks of the epoch.
     cpu_used: Duration,
     pub(super) memory: MemoryLimit,
     wasi: Option<Box<Wasi>>,
 }
 
-enum Role {
+enum RunPurpose {
     /// Answers a request.
     Invocation(Invocation),
     /// Has no request. It starts or describes its route until `deadline`, or it is idle and `deadline` is `None`.
@@ -71,7 +71,7 @@ impl GuestState {
     /// For an invocation whose memories may take `memory` bytes together.
     pub(super) fn new(invocation: Invocation, memory: usize) -> Self {
         Self {
-            role: Role::Invocation(invocation),
+            purpose: RunPurpose::Invocation(invocation),
             cpu_used: Duration::ZERO,
             memory: MemoryLimit::new(memory),
             wasi: None,
@@ -80,8 +80,8 @@ impl GuestState {
 
     /// For a start or description that ends within `timeout`.
     pub(super) fn without_request(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
-        let role = Role::WithoutRequest { route, deadline: Some(Instant::now() + timeout), cpu: None };
-        Self { role, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
+        let purpose = RunPurpose::WithoutRequest { route, deadline: Some(Instant::now() + timeout), cpu: None };
+        Self { purpose, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
     }
 
     /// For a start or description in a child process: `timeout` limits processor time, `wall` the elapsed time.
@@ -91,9 +91,12 @@ impl GuestState {
         timeout: Duration,
         wall: Duration,
     ) -> Self {
-        let role =
-            Role::WithoutRequest { route, deadline: Some(Instant::now() + wall), cpu: Some(cpu_time() + timeout) };
-        Self { role, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
+        let purpose = RunPurpose::WithoutRequest {
+            route,
+            deadline: Some(Instant::now() + wall),
+            cpu: Some(cpu_time() + timeout),
+        };
+        Self { purpose, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
     }
 
     /// Starts an invocation in a reused instance. Its memories may take `memory` bytes together.
@@ -106,41 +109,41 @@ impl GuestState {
             // A new context has a new random seed, so that two requests share no random numbers.
             wasi.ctx = context(invocation.grants, &wasi.log, wasi.created);
         }
-        self.role = Role::Invocation(invocation);
+        self.purpose = RunPurpose::Invocation(invocation);
         self.count();
     }
 
     /// Ends the invocation; the instance becomes idle.
     pub(super) fn end_invocation(&mut self) {
-        if let Role::Invocation(invocation) = &self.role {
+        if let RunPurpose::Invocation(invocation) = &self.purpose {
             let route = invocation.route.clone();
             self.finish_log();
             self.uncount();
-            self.role = Role::WithoutRequest { route, deadline: None, cpu: None };
+            self.purpose = RunPurpose::WithoutRequest { route, deadline: None, cpu: None };
         }
     }
 
     /// The exchange. `None` without a request.
     pub(super) fn exchange(&self) -> Option<&Arc<Exchange>> {
-        match &self.role {
-            Role::Invocation(invocation) => Some(&invocation.exchange),
-            Role::WithoutRequest { .. } => None,
+        match &self.purpose {
+            RunPurpose::Invocation(invocation) => Some(&invocation.exchange),
+            RunPurpose::WithoutRequest { .. } => None,
         }
     }
 
     /// The route's options. `None` without a request.
     pub(super) fn options(&self) -> Option<&Options> {
-        match &self.role {
-            Role::Invocation(invocation) => Some(&invocation.options),
-            Role::WithoutRequest { .. } => None,
+        match &self.purpose {
+            RunPurpose::Invocation(invocation) => Some(&invocation.options),
+            RunPurpose::WithoutRequest { .. } => None,
         }
     }
 
     /// The id of the handler that is charged for the processor time.
     pub(super) fn handler(&self) -> u64 {
-        match &self.role {
-            Role::Invocation(invocation) => invocation.handler,
-            Role::WithoutRequest { .. } => NO_ROUTE,
+        match &self.purpose {
+            RunPurpose::Invocation(invocation) => invocation.handler,
+            RunPurpose::WithoutRequest { .. } => NO_ROUTE,
         }
     }
 
@@ -150,19 +153,19 @@ impl GuestState {
     /// If the invocation has used more than its option `cpu` allows.
     pub(super) fn charge_cpu(&mut self, time: Duration) -> Result<(), ProcessorTimeUsed> {
         self.cpu_used += time;
-        match &self.role {
-            Role::Invocation(invocation) if self.cpu_used > invocation.options.settings.cpu => {
+        match &self.purpose {
+            RunPurpose::Invocation(invocation) if self.cpu_used > invocation.options.settings.cpu => {
                 Err(ProcessorTimeUsed { limit: invocation.options.settings.cpu })
             }
-            Role::Invocation(_) | Role::WithoutRequest { .. } => Ok(()),
+            RunPurpose::Invocation(_) | RunPurpose::WithoutRequest { .. } => Ok(()),
         }
     }
 
     /// Whether the guest has passed its deadline.
     pub(super) fn is_expired(&self, now: Instant) -> bool {
-        match &self.role {
-            Role::Invocation(invocation) => invocation.exchange.is_expired(now),
-            Role::WithoutRequest { deadline, cpu, .. } => {
+        match &self.purpose {
+            RunPurpose::Invocation(invocation) => invocation.exchange.is_expired(now),
+            RunPurpose::WithoutRequest { deadline, cpu, .. } => {
                 deadline.is_none_or(|deadline| now >= deadline) || cpu.is_some_and(|cpu| cpu_time() >= cpu)
             }
         }
@@ -176,10 +179,10 @@ impl GuestState {
     }
 
     fn make_wasi(&self) -> Box<Wasi> {
-        let (grants, log) = match &self.role {
-            Role::Invocation(invocation) => (invocation.grants, GuestLog::of(invocation)),
+        let (grants, log) = match &self.purpose {
+            RunPurpose::Invocation(invocation) => (invocation.grants, GuestLog::of(invocation)),
             // Starting and describing a component requires no grants.
-            Role::WithoutRequest { route, .. } => (Grants::default(), GuestLog::new(route.clone(), None, None)),
+            RunPurpose::WithoutRequest { route, .. } => (Grants::default(), GuestLog::new(route.clone(), None, None)),
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
