@@ -84,7 +84,7 @@ fn report_trouble(trouble: Trouble<'_>) -> Option<String> {
             tracing::error!(target: "access_log", "the access log cannot be written, and lines are lost until it can: {error}");
         }
         Trouble::NotReopened(path, error) => {
-            tracing::error!(target: "access_log", "the access log goes on into the file before it: {}: {error}", path.display());
+            tracing::error!(target: "access_log", "cannot reopen the access log {}, still writing to the old file: {error}", path.display());
         }
     }
     None

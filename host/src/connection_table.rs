@@ -1,7 +1,7 @@
-//! The open connections of all workers, by client: who may open another, and which idle one ends for it.
+//! The open connections of all workers, by client: whether another may be opened, and which idle one is closed for it.
 //!
-//! Owns the bounds of connections. It is locked when a connection is opened or closed, and where a bound is reached; a
-//! request changes only an atomic of its own connection ([`ClientSocket`]). It must not know HTTP.
+//! The table is locked when a connection is opened or closed, and when a bound is reached. A request changes only an atomic of
+//! its own connection ([`ClientSocket`]).
 
 mod eviction;
 mod socket;

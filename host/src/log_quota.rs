@@ -168,7 +168,7 @@ impl Drop for DropReport {
                 route,
                 lines,
                 bytes,
-                "handler {route} logs more than its `log_rate` allows: lines were dropped"
+                "handler {route} exceeds its `log_rate`; lines were dropped"
             );
         }
         if let Some((request, last)) = last {
@@ -177,7 +177,7 @@ impl Drop for DropReport {
                 route,
                 failures,
                 request,
-                "handler {route} failed again and again; the last time it {last}"
+                "handler {route} keeps failing; the last time it {last}"
             );
         }
     }

@@ -1,7 +1,7 @@
-//! Moves what a response has encoded to the socket, no faster than its rate.
+//! Moves encoded output to the socket, no faster than its rate.
 //!
-//! Owns pacing and how long a client may take nothing. All that waits for a client is sent here; what need not wait may go past it, as
-//! to a [`DirectWriter`]. It must not know where the bytes come from, nor Wasm.
+//! Owns pacing and the write timeout. All output that waits for a client is sent here; output that need not wait may bypass it
+//! through a [`DirectWriter`].
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};

@@ -1,6 +1,4 @@
-//! A server: its routes loaded, its listeners accepted from, its workers run and stopped.
-//!
-//! Owns threads, the accept loops and the count of connections. It must not know HTTP.
+//! A server: loads its routes, accepts from its listeners, runs its workers and stops them.
 
 mod idle_poll;
 #[cfg(test)]
@@ -185,7 +183,7 @@ impl RunningServer {
         self.workers.pushed()
     }
 
-    /// How many connections are left open by their handlers now.
+    /// How many responses are parked now.
     #[must_use]
     pub fn parked(&self) -> usize {
         self.workers.parked()

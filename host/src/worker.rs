@@ -1,6 +1,4 @@
 //! A worker as its connections see it: configuration, engine, current routes, topics, counters and shutdown.
-//!
-//! It must not know its connections, nor how it is run.
 
 mod admission;
 mod parking;

@@ -271,7 +271,7 @@ impl Response {
         self.sent_bytes
     }
 
-    /// The bytes of the body that were sent, without their framing. If the response broke off amid a piece, the
+    /// The bytes of the body that were sent, without their framing. If the response was truncated amid a piece, the
     /// framing that was not sent counts as if it were of the body.
     #[must_use]
     #[inline]
@@ -414,7 +414,7 @@ impl Response {
         }
     }
 
-    /// Encodes what is held back, so that a response left open shows all that was written.
+    /// Encodes what is held back, so that everything that was written reaches the client of a parked response.
     pub fn flush_coalesced(&mut self) {
         if !self.coalesced.is_empty() {
             self.encoder.encode(&self.coalesced);

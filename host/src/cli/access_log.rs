@@ -63,7 +63,7 @@ impl Started {
     /// Waits until the last lines are written, but not longer than the timeout.
     pub(super) fn finish(self) {
         if let Err(dropped) = self.writer.finish(FLUSH_TIMEOUT) {
-            tracing::warn!(target: "access_log", dropped, "the last lines of the access log could not be written");
+            tracing::warn!(target: "access_log", dropped, "the last lines of the access log were not written");
         }
     }
 }

@@ -137,15 +137,15 @@ impl Called {
                 line("run", &microseconds(run))?;
                 line("memory", &format_args!("{memory} bytes"))?;
             }
-            None => line("handler", &"it was not called: the host answered")?,
+            None => line("handler", &"not called; the host answered")?,
         }
         line("request", &format_args!("{} bytes", self.sent))?;
         line("response", &format_args!("{} bytes", self.response.received))?;
         let end = match self.reason {
             // This process has closed the connection, because nothing more came.
-            Some(CloseReason::ClientClosed) => "it was left open",
+            Some(CloseReason::ClientClosed) => "its response is parked",
             Some(reason) => reason.explain(),
-            None => "it broke off",
+            None => "it was truncated",
         };
         line("connection", &end)
     }

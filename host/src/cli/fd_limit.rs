@@ -21,7 +21,7 @@ pub(super) fn warn_below(max_connections: usize) {
             target: "server",
             limit,
             needed,
-            "the limit of open files is below what --max-connections {max_connections} needs; raise it (`ulimit -n`), \
+            "the limit of open files is too low for --max-connections {max_connections}; raise it (`ulimit -n`), \
              or lower --max-connections"
         );
     }

@@ -83,7 +83,7 @@ fn output() -> io::Result<(LogOutput, Logging)> {
 fn filter(preset: &str) -> anyhow::Result<EnvFilter> {
     match std::env::var("RUST_LOG") {
         Ok(directives) if !directives.is_empty() => EnvFilter::try_new(&directives)
-            .map_err(|error| anyhow::anyhow!("RUST_LOG={directives} is no filter for the log: {error}")),
+            .map_err(|error| anyhow::anyhow!("RUST_LOG={directives} is not a valid log filter: {error}")),
         _ => Ok(EnvFilter::new(preset)),
     }
 }

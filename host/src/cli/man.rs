@@ -42,7 +42,7 @@ impl Man {
             Some(name) => host.find_subcommand(name).with_context(|| {
                 let names: Vec<&str> =
                     host.get_subcommands().filter(|it| !it.is_hide_set()).map(Command::get_name).collect();
-                format!("`{name}` is no command of host; write one of {}", names.join(", "))
+                format!("unknown command `{name}`; expected one of {}", names.join(", "))
             })?,
             None => &host,
         };

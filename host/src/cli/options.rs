@@ -86,11 +86,13 @@ impl Loading {
         if self.no_cache {
             return Ok(None);
         }
-        let directory = self.cache_dir.clone().or_else(user_cache).context(
-            "there is no directory for compiled code: HOME is not set; name one with --cache-dir, or use --no-cache",
-        )?;
+        let directory = self
+            .cache_dir
+            .clone()
+            .or_else(user_cache)
+            .context("no directory for the compile cache: HOME is not set; set --cache-dir, or use --no-cache")?;
         let absolute = std::path::absolute(&directory);
-        Ok(Some(absolute.with_context(|| format!("cannot use {} for compiled code", directory.display()))?))
+        Ok(Some(absolute.with_context(|| format!("cannot use {} as the compile cache", directory.display()))?))
     }
 }
 

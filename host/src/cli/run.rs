@@ -182,7 +182,7 @@ impl Run {
         if self.dev {
             tracing::warn!(
                 target: "server",
-                "--dev: whoever connects sees the routes and why and where handlers fail; not for strangers"
+                "--dev: error pages show routes, handler errors and backtraces to everybody who can connect"
             );
         }
         let access_log = self.access_log.start(self.dev.then_some(Format::Text))?;
@@ -261,7 +261,7 @@ fn announce(addresses: &[ListenAddress], access_log: Option<&Started>) -> std::i
     let capacity = Capacity { records: 1, bytes: lines.len() };
     let (queue, writer) = LineQueue::start("stdout", Destination::Stdout, capacity, |trouble| {
         if let Trouble::Failing(error) = trouble {
-            tracing::warn!(target: "server", "the addresses cannot be written to stdout: {error}");
+            tracing::warn!(target: "server", "cannot write the addresses to stdout: {error}");
         }
         None
     })?;
@@ -313,7 +313,7 @@ impl Signals {
         self.next(running).await;
         // When a terminal closes, a shell signals its jobs again: that is not a second request to stop.
         self.has_terminal = false;
-        tracing::info!(target: "server", "stopping: requests in flight may end; another signal stops at once");
+        tracing::info!(target: "server", "stopping: waiting for requests in flight; another signal stops at once");
         running.stop();
         tokio::select! {
             () = self.next(running) => running.stop_at_once(),
@@ -333,7 +333,7 @@ fn check_loopback(listeners: &[Listener]) -> anyhow::Result<()> {
         let address = listener.address()?;
         anyhow::ensure!(
             address.is_local(),
-            "--dev shows backtraces and routes to whoever connects, and {address} is no loopback address; listen on \
+            "--dev shows backtraces and routes to everybody who can connect, and {address} is not a loopback address; listen on \
              127.0.0.1 or [::1], or leave out --dev"
         );
     }

@@ -1,7 +1,4 @@
-//! The answers of the host's own as people and programs read them: plain text, or a page.
-//!
-//! Owns their words and their markup, in which nothing of a client or a guest is markup. It must not know why one is
-//! sent.
+//! The text and the HTML of the host's own responses. Nothing from a client or a guest becomes markup.
 
 use std::borrow::Cow;
 

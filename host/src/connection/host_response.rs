@@ -80,7 +80,7 @@ pub(super) fn find<'t>(
             return Err(NoRoute { refusal: HostResponse::new(204, "").with(("Allow", allow)), first: Some(first) });
         }
         Lookup::MethodNotAllowed { allow, first } => {
-            let text = format!("{} does not take {}; it takes {allow}", head.path(), head.method());
+            let text = format!("{} is not allowed for {} (allowed: {allow})", head.method(), head.path());
             let refusal = HostResponse::new(405, text).with(("Allow", allow)).explained(explain(routes_for_others));
             return Err(NoRoute { refusal, first: Some(first) });
         }
@@ -88,7 +88,7 @@ pub(super) fn find<'t>(
         Lookup::NotFound => {
             HostResponse::new(404, format!("there is no route at {}", head.path())).explained(explain(near_routes))
         }
-        Lookup::BadPath => HostResponse::new(400, "the path does not decode to text"),
+        Lookup::BadPath => HostResponse::new(400, "the path is not valid percent-encoded UTF-8"),
         Lookup::Pending => HostResponse::new(503, "the route is still being loaded").with(RETRY),
     };
     Err(NoRoute { refusal, first: None })

@@ -7,7 +7,7 @@ use super::websocket::WebSocket;
 pub(super) enum Next {
     /// The next request.
     Request,
-    /// The response, which its handler has left open: what it wrote was sent.
+    /// The parked response: everything that its handler wrote is sent.
     Parked(Box<Parked>),
     /// The WebSocket that the connection is from now on.
     WebSocket(Box<WebSocket>),

@@ -1,6 +1,7 @@
-//! A response that its handler left open: what is published to it goes out until it is finished, or its client goes.
+//! A parked response: its handler has ended, and published chunks are sent on it until it is finished or its client leaves.
 //!
-//! Owns how long it is kept and how a client that is gone is found out. It keeps no buffer while nothing is sent, so that many of them cost little.
+//! Owns how long it is kept and how a lost client is detected. It keeps no buffer while nothing is sent, so that many of them
+//! cost little.
 
 use std::io;
 use std::pin::Pin;
@@ -34,7 +35,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// A comment of an event stream, which its readers ignore.
 static COMMENT: LazyLock<Chunk> = LazyLock::new(|| Chunk::new(b":\n\n"));
 
-/// A response left open, with all that is needed to go on with it.
+/// A parked response, with everything that is needed to continue it.
 #[derive(Debug)]
 pub(super) struct Parked {
     response: Response,
@@ -58,7 +59,7 @@ pub(super) struct Parked {
     request_log: Option<Box<RequestLog>>,
 }
 
-/// Why a response left open comes to its end without having been finished.
+/// Why a parked response ends without having been finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ParkedEnd {
     /// It had no chunk for too long.
@@ -78,7 +79,7 @@ struct ParkedLoop<'c, S> {
 }
 
 impl Parked {
-    /// A response that a handler has left open, with what it wrote sent.
+    /// Parks a response of which everything that the handler wrote is sent.
     pub(super) fn new(mut response: Response, subscriber: Option<Subscriber>, pump: Pump, place: ParkedPermit) -> Self {
         buffers::return_output(response.take_buffer());
         // While its fields are still known.
@@ -361,6 +362,6 @@ fn takes_comments(response: &Response) -> bool {
 /// cannot, the client is found to be gone when something is sent.
 fn probe(socket: &Stream, every: Duration) {
     if let Err(error) = socket.set_keepalive(every) {
-        tracing::debug!(target: "connection", "the system does not probe a connection: {error}");
+        tracing::debug!(target: "connection", "cannot enable TCP keepalive: {error}");
     }
 }

@@ -28,8 +28,8 @@ pub(super) struct RequestLog {
 enum ResponseSource {
     /// It is served.
     Served(Arc<Exchange>),
-    /// It was left open, and the exchange is over.
-    LeftOpen(Sent, Cost),
+    /// It is parked, and the exchange is over.
+    Parked(Sent, Cost),
 }
 
 /// What was sent of a response.
@@ -84,7 +84,7 @@ impl RequestLog {
     /// be sent.
     pub(super) fn note(&mut self, response: &Response, unsent: usize) {
         let (_, cost) = self.response.read(Instant::now());
-        self.response = ResponseSource::LeftOpen(Sent::of(response, unsent), cost);
+        self.response = ResponseSource::Parked(Sent::of(response, unsent), cost);
     }
 
     /// The response has ended so.
@@ -100,7 +100,7 @@ impl ResponseSource {
                 let cost = exchange.meter().and_then(|meter| meter.read(now)).unwrap_or_default();
                 (exchange.response(|response| Sent::of(response, 0)), cost)
             }
-            Self::LeftOpen(sent, cost) => (*sent, *cost),
+            Self::Parked(sent, cost) => (*sent, *cost),
         }
     }
 }

@@ -1,8 +1,7 @@
-//! A connection that has become a WebSocket: messages come in and are answered, what is published goes out.
+//! A connection that has become a WebSocket: answers messages and sends what is published.
 //!
-//! Owns the order of things (one message at a time, and none while what was sent waits for the client; control frames
-//! meanwhile), how long a WebSocket is kept, how a client that is gone is found out, and why it ends. It must not know
-//! what a frame is, nor topics. It keeps no buffer while nothing is sent or received.
+//! One message is answered at a time, and none while output waits for the client; control frames are handled meanwhile. No
+//! buffer is kept while nothing is sent or received.
 
 mod backlog;
 mod held_input;

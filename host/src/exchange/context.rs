@@ -1,6 +1,5 @@
-//! The notes of a request: named bytes that middleware leaves for what comes after it (`context` in `wit/world.wit`).
-//!
-//! Owns their bounds. It must not know who leaves or reads them.
+//! The context of a request: named bytes that middleware sets for what comes after it (`context` in `wit/world.wit`), and
+//! their bounds.
 
 use bytes::Bytes;
 use thiserror::Error;

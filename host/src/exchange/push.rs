@@ -54,7 +54,7 @@ impl Exchange {
         hub.finish(tenant, topic)
     }
 
-    /// Takes the response that the handler has left open, and the subscriber that it made of the connection.
+    /// Takes the response to be parked, and its subscriber if it has topics.
     #[must_use]
     pub fn leave_open(&self) -> (Response, Option<Subscriber>) {
         self.change(|inner| (inner.response.take(), inner.subscriber.take()))

@@ -1,6 +1,4 @@
-//! How long a client is waited for that sends a body, or takes a response: a time-out, which is won back at the least rate.
-//!
-//! Owns the sum of the waits. It reads no clock and must not know sockets.
+//! A timeout for a client that sends a body or takes a response: waits add up, and bytes give time back at a minimum rate.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};

@@ -1,6 +1,4 @@
-//! A directory of components on disk, as a source.
-//!
-//! Owns that no file or link in it keeps the host from starting. It must not know what is in a file.
+//! A directory of components on disk, as a source. No file or link in it can keep the host from starting.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};

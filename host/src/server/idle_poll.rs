@@ -1,7 +1,4 @@
-//! What a worker does before it sleeps: where requests come close after each other, it looks for the next one for some
-//! microseconds, because to be woken costs more than that.
-//!
-//! Owns when that pays. It must not know what is looked for: the runtime looks, once each time it is kept awake.
+//! Busy-polls for a few microseconds before a worker parks, when requests arrive back to back: a wake-up costs more than that.
 
 use std::cell::RefCell;
 use std::convert::Infallible;

@@ -246,7 +246,7 @@ async fn serve_all(worker: &Worker, mut connections: UnboundedReceiver<AcceptedC
         }
     };
     if tokio::time::timeout(worker.config().timeouts.drain, drained).await.is_err() {
-        tracing::warn!(target: "server", "stopped with requests still running: the time to drain is over");
+        tracing::warn!(target: "server", "drain timeout expired; closed the remaining connections");
     }
 }
 

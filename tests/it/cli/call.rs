@@ -54,13 +54,18 @@ fn head(status: &str, fields: &str) -> String {
 #[test]
 fn a_handler_is_called_at_its_own_path() {
     let response = head("200 OK", "") + "HelloWorld!";
-    assert_called(&mut call(guest::HELLO, &[]), &response, "COST\nconnection   it was not to persist\n", 0);
+    assert_called(&mut call(guest::HELLO, &[]), &response, "COST\nconnection   the connection is not persistent\n", 0);
 }
 
 #[test]
 fn the_framing_is_shown_on_request() {
     let response = head("200 OK", "") + "5\r\nHello\r\n6\r\nWorld!\r\n0\r\n\r\n";
-    assert_called(&mut call(guest::HELLO, &["--raw"]), &response, "COST\nconnection   it was not to persist\n", 0);
+    assert_called(
+        &mut call(guest::HELLO, &["--raw"]),
+        &response,
+        "COST\nconnection   the connection is not persistent\n",
+        0,
+    );
 }
 
 #[test]
@@ -68,11 +73,16 @@ fn method_fields_and_body_reach_the_handler_and_its_lines_are_shown() {
     let target = "/script?ask=method&ask=field:x-one&report&stderr=never";
     let arguments = ["--path", target, "--method", "PUT", "--field", "X-One: 1", "--body", "Hello"];
     let response = head("200 OK", "") + "method: PUT\nfield:x-one: 1\n";
-    assert_called(&mut call(guest::SCRIPT, &arguments), &response, "COST\nconnection   it was not to persist\n", 0);
+    assert_called(
+        &mut call(guest::SCRIPT, &arguments),
+        &response,
+        "COST\nconnection   the connection is not persistent\n",
+        0,
+    );
     let arguments = ["--path", "/script?read&stderr=one&stdout=two", "--body", "Hello"];
     let log = " INFO guest route=\"script\" request=1 stream=\"stderr\": one\n \
                INFO guest route=\"script\" request=1 stream=\"stdout\": two\n";
-    let beside = format!("{log}COST\nconnection   it was not to persist\n");
+    let beside = format!("{log}COST\nconnection   the connection is not persistent\n");
     assert_called(&mut call(guest::SCRIPT, &arguments), &(head("200 OK", "") + "Hello"), &beside, 0);
 }
 
@@ -82,7 +92,7 @@ fn a_body_comes_from_a_file_too() {
     let file = folder.path().join("body").display().to_string();
     let mut command = call(guest::SCRIPT, &["--path", "/script?read", "--body-file", &file]);
     let response = head("200 OK", "") + "from a file";
-    assert_called(&mut command, &response, "COST\nconnection   it was not to persist\n", 0);
+    assert_called(&mut command, &response, "COST\nconnection   the connection is not persistent\n", 0);
 }
 
 #[test]
@@ -99,7 +109,7 @@ fn a_failure_shows_what_the_client_sees_and_what_the_log_says() {
 fn a_truncated_response_fails_the_call() {
     let output = run(&mut call(guest::TRAP_AFTER_HEAD, &["--raw"]));
     assert!(text(&output.stdout).ends_with("\r\n\r\n4\r\none\n\r\n"), "no last chunk: {output:?}");
-    assert!(text(&output.stderr).ends_with("connection   the response broke off\n"), "{output:?}");
+    assert!(text(&output.stderr).ends_with("connection   the response was truncated\n"), "{output:?}");
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -115,7 +125,7 @@ fn a_parked_response_ends_the_call() {
     assert!(text(&output.stdout).ends_with("\r\n\r\nHello"), "{output:?}");
     let said = text(&output.stderr);
     assert!(said.contains("handler script has exited with the connection possibly left open"), "{said}");
-    assert!(said.ends_with("connection   it was left open\n"), "{said}");
+    assert!(said.ends_with("connection   its response is parked\n"), "{said}");
     assert_eq!(output.status.code(), Some(0));
 }
 
@@ -123,7 +133,7 @@ fn a_parked_response_ends_the_call() {
 fn what_no_handler_answers_costs_nothing() {
     let output = run(&mut call(guest::HELLO, &["--path", "/absent"]));
     assert!(text(&output.stdout).starts_with("HTTP/1.1 404 Not Found\r\n"), "{output:?}");
-    assert!(text(&output.stderr).starts_with("handler      it was not called: the host answered\n"), "{output:?}");
+    assert!(text(&output.stderr).starts_with("handler      not called; the host answered\n"), "{output:?}");
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -149,8 +159,8 @@ fn a_call_that_cannot_be_made_says_why() {
     assert!(text(&output.stderr).starts_with(&expected), "{output:?}");
     assert_eq!((text(&output.stdout), output.status.code()), ("", Some(1)));
     for (guest, arguments, error) in [
-        (guest::PAGE, &[][..], "error: which path is to be called? say --path, for one of /page/{id}\n"),
-        (guest::HELLO, &["--path", "/a\r\nb"], "error: `--path` has a control character in it; leave it out\n"),
+        (guest::PAGE, &[][..], "error: the route has no fixed path; set --path to match one of /page/{id}\n"),
+        (guest::HELLO, &["--path", "/a\r\nb"], "error: `--path` contains a control character; remove it\n"),
         (
             guest::HELLO,
             &["--field", "name"],

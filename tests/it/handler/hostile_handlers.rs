@@ -348,7 +348,7 @@ fn a_route_that_floods_the_log_is_limited_and_the_dropped_lines_are_counted() {
     let lines = log().with(&["INFO guest: ", " route=\"drowning\" "]);
     let bytes: usize = lines.iter().map(|line| line.matches('x').count()).sum();
     assert!((100_000..=131_072).contains(&bytes), "what may come at once is 128 KiB: {bytes}");
-    let told = log().with(&["WARN ", "handler drowning logs more than its `log_rate` allows: lines were dropped"]);
+    let told = log().with(&["WARN ", "handler drowning exceeds its `log_rate`; lines were dropped"]);
     assert_eq!(told.len(), 1, "{told:?}");
 }
 
@@ -374,8 +374,7 @@ fn repeated_failures_are_logged_in_full_a_few_times_and_then_counted() {
     server.join();
     for route in routes {
         let field = format!(" route=\"{route}\"");
-        let last =
-            log().with(&["ERROR ", &format!("handler {route} failed again and again; the last time it "), &field]);
+        let last = log().with(&["ERROR ", &format!("handler {route} keeps failing; the last time it "), &field]);
         let [last] = &last[..] else { panic!("{last:?}") };
         assert!(last.contains(" failures=20 "), "{last}");
         let told = log().with(&["ERROR ", &format!("handler {route} "), &field]);

@@ -264,7 +264,7 @@ fn the_host_answers_through_the_chain_of_a_route() {
     check(&server, &GET.replace("GET", "OPTIONS"), &[("", &options, KeepAlive)]);
     let early = traced!("", "5\r\nearly\r\n0\r\n\r\n");
     check(&server, &GET.replace("GET", "OPTIONS"), &[("b=body:early", early, KeepAlive)]);
-    let text = "/in does not take POST; it takes GET, HEAD, OPTIONS\n";
+    let text = "POST is not allowed for /in (allowed: GET, HEAD, OPTIONS)\n";
     let refused = format!(
         "HTTP/1.1 405 Method Not Allowed\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Allow: GET, HEAD, OPTIONS\r\nVary: Accept\r\nx-trace: cba\r\nContent-Length: {}\r\n\r\n{text}",

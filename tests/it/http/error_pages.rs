@@ -51,7 +51,7 @@ fn a_page_of_a_failure_says_which_request_it_was_and_not_why() {
 fn a_method_that_is_not_allowed_is_explained_in_either_form() {
     let server = TestServer::start(RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "methods = ['PUT']"));
     for (accept, told) in
-        [(BROWSER, "<p>/script does not take GET; it takes "), ("*/*", "\r\n\r\n/script does not take GET")]
+        [(BROWSER, "<p>GET is not allowed for /script (allowed: "), ("*/*", "\r\n\r\nGET is not allowed for /script")]
     {
         let answer = server.exchange(request("GET", "/script", accept));
         assert!(answer.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"), "{answer}");

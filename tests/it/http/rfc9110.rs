@@ -48,14 +48,26 @@ fn methods_are_known_and_allowed_or_answered_501_and_405() {
         // Section 9.3.8: the request is not sent back.
         ("9.3.8", "TRACE /script", unknown("TRACE")),
         // Sections 10.2.1 and 15.5.6.
-        ("15.5.6", "POST /get", host_response(405, allow_get, "/get does not take POST; it takes GET, HEAD, OPTIONS")),
+        (
+            "15.5.6",
+            "POST /get",
+            host_response(405, allow_get, "POST is not allowed for /get (allowed: GET, HEAD, OPTIONS)"),
+        ),
         (
             "15.5.6",
             "DELETE /get",
-            host_response(405, allow_get, "/get does not take DELETE; it takes GET, HEAD, OPTIONS"),
+            host_response(405, allow_get, "DELETE is not allowed for /get (allowed: GET, HEAD, OPTIONS)"),
         ),
-        ("15.5.6", "BREW /get", host_response(405, allow_get, "/get does not take BREW; it takes GET, HEAD, OPTIONS")),
-        ("15.5.6", "GET /own", host_response(405, allow_own, "/own does not take GET; it takes PUT, OPTIONS, BREW")),
+        (
+            "15.5.6",
+            "BREW /get",
+            host_response(405, allow_get, "BREW is not allowed for /get (allowed: GET, HEAD, OPTIONS)"),
+        ),
+        (
+            "15.5.6",
+            "GET /own",
+            host_response(405, allow_own, "GET is not allowed for /own (allowed: PUT, OPTIONS, BREW)"),
+        ),
         // Section 9.3.7.
         ("9.3.7", "OPTIONS /get", host_response(204, allow_get, "")),
         ("9.3.7", "OPTIONS /own", host_response(204, allow_own, "")),
@@ -143,8 +155,11 @@ fn a_body_that_is_refused_is_dropped_or_ends_the_connection() {
     let server = server();
     let too_large = host_response(413, "", "the body is larger than 10 bytes");
     let not_found = host_response(404, "", "there is no route at /none");
-    let not_allowed =
-        host_response(405, "Allow: GET, HEAD, OPTIONS\r\n", "/get does not take POST; it takes GET, HEAD, OPTIONS");
+    let not_allowed = host_response(
+        405,
+        "Allow: GET, HEAD, OPTIONS\r\n",
+        "POST is not allowed for /get (allowed: GET, HEAD, OPTIONS)",
+    );
     let unknown = host_response(501, "", "no route takes the method TEA");
     let short = "x".repeat(20_000);
     let long = "x".repeat(300_000);

@@ -36,7 +36,7 @@ fn a_limit_below_max_connections_is_logged() {
         Process::spawn(limited("-n 300", &RoutesDir::new().with(guest::HELLO), &["--max-connections", "200"]), 1);
     process.stderr().wait_for(&[
         " WARN ",
-        " limit=300 needed=456: the limit of open files is below what --max-connections 200 needs; raise it \
+        " limit=300 needed=456: the limit of open files is too low for --max-connections 200; raise it \
          (`ulimit -n`), or lower --max-connections\n",
     ]);
     probe(&mut process.connect());

@@ -152,7 +152,7 @@ fn every_answer_of_a_handler_says_what_it_cost_until_its_head() {
 #[test]
 fn dev_mode_warns_at_its_start_and_logs_requests() {
     let process = Process::start(&RoutesDir::new().with(guest::SCRIPT), &["--dev", "--dev-host", "it"]);
-    process.stderr().wait_for(&[" WARN ", "--dev: whoever connects sees", "not for strangers"]);
+    process.stderr().wait_for(&[" WARN ", "--dev: error pages show", "to everybody who can connect"]);
     process.get("/script");
     process.signal("TERM");
     let (_, printed) = process.wait();
@@ -166,6 +166,6 @@ fn dev_mode_is_refused_on_public_addresses() {
     let output = run(command.arg("--routes").arg(routes.path()));
     let told = text(&output.stderr);
     assert!(!output.status.success(), "{output:?}");
-    assert!(told.contains("--dev shows backtraces and routes to whoever connects, and 0.0.0.0:"), "{told}");
+    assert!(told.contains("--dev shows backtraces and routes to everybody who can connect, and 0.0.0.0:"), "{told}");
     assert!(told.contains("is no loopback address; listen on 127.0.0.1 or [::1], or leave out --dev"), "{told}");
 }

@@ -166,7 +166,7 @@ fn a_host_whose_stdout_is_closed_logs_that_and_serves() {
     let (mut stderr, log) = pipe().expect("a pipe can be made");
     let mut child = run(&routes, "127.0.0.1:0", &[]).stdout(writer).stderr(log).spawn().expect("it can be started");
     let mut lines = BufReader::new(&mut stderr).lines();
-    let told = lines.find_map(|line| line.ok().filter(|line| line.contains("cannot be written to stdout")));
+    let told = lines.find_map(|line| line.ok().filter(|line| line.contains("cannot write the addresses to stdout")));
     assert!(told.expect("it is told").contains(" WARN "));
     let kill = Command::new("kill").arg(child.id().to_string()).status();
     assert!(kill.expect("there is a kill command").success());

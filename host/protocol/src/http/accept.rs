@@ -1,6 +1,6 @@
-//! Which form of a text that the host has in two a client prefers (RFC 9110 section 12.5.1).
+//! Which of two forms of a text a client prefers (RFC 9110 section 12.5.1).
 //!
-//! It must not know what the text says. What it reads is bounded by the head it stands in, and read once.
+//! `Accept` is bounded by the head that has it, and read once.
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,6 @@
 //! The fields of a response as a handler sets them: checked, bounded, in order.
 //!
-//! Owns what a field may be (RFC 9110 section 5) and which fields belong to the host. It must not know how a head is
-//! written or where the fields come from.
+//! Owns what a field may be (RFC 9110 section 5) and which fields only the host sets.
 
 use thiserror::Error;
 

@@ -1,7 +1,4 @@
-//! The character classes and small productions that several parts of `http` share: RFC 9110 section 5.6, RFC 3986
-//! section 2.
-//!
-//! It must not know which field or line it is looking at, nor what to do about one that is wrong.
+//! Character classes and small productions that several parts share (RFC 9110 section 5.6, RFC 3986 section 2).
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,4 @@
 //! The reason phrases of status codes (RFC 9110 section 15, the IANA registry).
-//!
-//! It must not know when a status is sent: each error says its own.
 
 /// The reason phrase of a status code as IANA lists it; empty for one that it does not list.
 pub fn reason(code: u16) -> &'static str {

@@ -1,8 +1,7 @@
-//! The request target and the Host field (RFC 9112 section 3.2, RFC 9110 section 7.2), by the letter of RFC 3986 but
-//! for what browsers send raw in a path or a query: the URL Standard of the WHATWG says which characters they encode.
+//! The request target and the Host field (RFC 9112 section 3.2, RFC 9110 section 7.2).
 //!
-//! It owns which forms of a target are served, where their parts are, and what an authority is. It must not know
-//! routes, nor decode anything: percent-encoding stays as it was sent.
+//! Follows RFC 3986, except for the characters that browsers send raw in a path or a query (URL Standard of the WHATWG). Owns
+//! which forms of a target are served, where their parts are, and what an authority is. Nothing is percent-decoded here.
 
 use std::net::Ipv6Addr;
 

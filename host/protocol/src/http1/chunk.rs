@@ -1,6 +1,4 @@
 //! One piece of a body that many responses carry, encoded once for all of them.
-//!
-//! It must not know which responses, nor how they are framed otherwise.
 
 use std::ops::Range;
 use std::sync::OnceLock;

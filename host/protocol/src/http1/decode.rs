@@ -1,7 +1,7 @@
-//! The body of a request: bytes to pieces, by its framing (RFC 9112 sections 6.2 and 7.1).
+//! The decoder of a request body, by its framing (RFC 9112 sections 6.2 and 7.1).
 //!
-//! It owns the grammar of the chunked coding and the bounds of a body. It must not know sockets, waiting or what the
-//! end of a connection means: a body that is not [done](BodyDecoder::is_done) by then is incomplete.
+//! Owns the grammar of the chunked coding and the bounds of a body. A body that is not [done](BodyDecoder::is_done) when the
+//! connection ends is incomplete.
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;

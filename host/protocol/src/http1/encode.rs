@@ -1,6 +1,4 @@
-//! A response as bytes (RFC 9112): its head, the pieces of its body, the last chunk.
-//!
-//! It must not know what a response may be: it writes what it is told.
+//! The syntax of a response (RFC 9112): its head, the pieces of its body, the last chunk.
 
 use bytes::BytesMut;
 use smallvec::SmallVec;

@@ -1,7 +1,7 @@
-//! What the head of a request says of its connection: how the body is framed (RFC 9112 section 6), whether the
-//! connection lives on (section 9.3), and whether the client waits to be told to go on (RFC 9110 section 10.1.1).
+//! What the head of a request says of its connection: how the body is framed (RFC 9112 section 6), whether the connection
+//! persists (section 9.3), and whether the client waits for 100 (RFC 9110 section 10.1.1).
 //!
-//! Each is decided here, once, by a pure function. It must not know routes or limits: framing comes before both.
+//! Each is decided by a pure function, before routes and limits are known.
 
 use thiserror::Error;
 

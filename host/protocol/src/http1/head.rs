@@ -1,7 +1,7 @@
-//! The head of a request: bytes to [`RequestHead`] (RFC 9112 sections 2 to 5).
+//! The parser of a request head: bytes to [`RequestHead`] (RFC 9112 sections 2 to 5).
 //!
-//! It owns the bounds of a head and what a well-formed one is; httparse reads the field lines, and what it is lenient
-//! in is refused here. It must not know framing, routes or sockets, and it reads no clock.
+//! Owns the bounds of a head and what a well-formed one is. httparse reads the field lines; what it accepts leniently is
+//! refused here.
 
 use bytes::{Buf, BytesMut};
 use httparse::Status;

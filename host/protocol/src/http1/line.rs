@@ -1,7 +1,6 @@
-//! The search for lines in a buffer that grows.
+//! Finds lines in a buffer that grows.
 //!
-//! It owns what ends a line: CRLF and nothing else. RFC 9112 section 2.2 lets a recipient take a bare LF too, but
-//! one that does is half of a smuggling pair. It must not know what a line means.
+//! Only CRLF ends a line. RFC 9112 section 2.2 lets a recipient accept a bare LF, but that enables request smuggling.
 
 use std::ops::Range;
 

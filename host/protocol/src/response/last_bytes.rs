@@ -1,7 +1,4 @@
-//! Where the body of an event stream rests: at its start, within an event, or between two (the HTML standard, section
-//! 9.2.5).
-//!
-//! It must not know what an event says: whether the last line is blank is all there is to it.
+//! Whether the body of an event stream ends between two events or within one (HTML standard, section 9.2.5).
 
 /// As many bytes tell whether a line is blank: the CR LF that ends it, and the line end before.
 const KEPT: usize = 3;

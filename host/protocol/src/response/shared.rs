@@ -1,4 +1,4 @@
-//! A response that its handler left open: the chunks it shares with others, and the memory that it needs no more.
+//! A parked response: the chunks that it shares with others, and the memory that it no longer needs.
 
 use bytes::Bytes;
 
@@ -44,7 +44,7 @@ impl Response {
             return Err(ResponseError::Invalid);
         }
         self.begin(None, date)?;
-        debug_assert!(self.coalesced.is_empty(), "what a handler wrote goes out before the response is left open");
+        debug_assert!(self.coalesced.is_empty(), "what a handler wrote is sent before its response is parked");
         match self.state {
             ResponseState::Sending(Remaining::Nothing) => {
                 self.state = ResponseState::Complete;

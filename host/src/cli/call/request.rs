@@ -45,7 +45,7 @@ impl CallRequest {
     pub(super) fn encode(&self, mount: &Mount, host: &ListenAddress) -> anyhow::Result<Vec<u8>> {
         let (method, target) = (self.method(), self.target(mount)?);
         for (flag, text) in [("--method", method), ("--path", target)] {
-            anyhow::ensure!(!text.contains(char::is_control), "`{flag}` has a control character in it; leave it out");
+            anyhow::ensure!(!text.contains(char::is_control), "`{flag}` contains a control character; remove it");
         }
         let body = self.body()?;
         let mut head = format!("{method} {target} HTTP/1.1\r\n");
@@ -72,7 +72,7 @@ impl CallRequest {
         let plain = || mount.patterns.iter().find(|pattern| !pattern.contains('{'));
         let target = self.path.as_ref().or_else(plain);
         let target = target.with_context(|| {
-            format!("which path is to be called? say --path, for one of {}", mount.patterns.join(", "))
+            format!("the route has no fixed path; set --path to match one of {}", mount.patterns.join(", "))
         })?;
         Ok(target)
     }

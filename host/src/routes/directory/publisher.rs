@@ -273,7 +273,7 @@ impl Publisher {
     }
 
     fn reload(&mut self) {
-        tracing::info!(target: "routes", "looking for changes of routes");
+        tracing::info!(target: "routes", "reloading routes");
         self.catalog.retry_failed();
         // The operator confirms that missing middleware may go.
         self.catalog.confirm_next_scan();
