@@ -147,15 +147,18 @@ impl Handler {
     /// # Errors
     /// See [`CallError`]. The deadline is checked while the guest runs. While the guest waits, the caller must drop the
     /// future at the deadline of the exchange.
-    pub async fn call(&self, invocation: Invocation) -> Result<Outcome, CallError> {
-        if let Some(meter) = invocation.exchange.meter().cloned() {
-            return Box::pin(meter::call(self, invocation, &meter)).await;
+    #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
+    pub fn call(&self, invocation: Invocation) -> impl Future<Output = Result<Outcome, CallError>> + Send + '_ {
+        async move {
+            if let Some(meter) = invocation.exchange.meter().cloned() {
+                return Box::pin(meter::call(self, invocation, &meter)).await;
+            }
+            let reuse = invocation.options.settings.reuse;
+            let mut instance = self.instance(invocation).await?;
+            let outcome = instance.call().await?;
+            self.end(instance, reuse, &outcome);
+            Ok(outcome)
         }
-        let reuse = invocation.options.settings.reuse;
-        let mut instance = self.instance(invocation).await?;
-        let outcome = instance.call().await?;
-        self.end(instance, reuse, &outcome);
-        Ok(outcome)
     }
 
     /// Ends or keeps an instance that has served.
@@ -168,27 +171,30 @@ impl Handler {
     }
 
     /// An instance for an invocation: an idle one if the route allows `reuse`, or a new one.
-    async fn instance(&self, invocation: Invocation) -> Result<Instance, CallError> {
-        let settings = &invocation.options.settings;
-        let (memory, reuse) = (settings.memory, settings.reuse);
-        if let Some(slice) = scheduler::start(invocation.handler, &invocation.exchange) {
-            wait_to_start(slice, &invocation.exchange).await?;
-        }
-        let fits = |instance: &Instance| {
-            let used = instance.memory();
-            let owner = invocation.options.memory_owner();
-            instance.served() < reuse && used <= memory && memory_budget::check_reserved(used, owner).is_ok()
-        };
-        let idle = if reuse > 1 { instance_pool::take(self.number()).filter(fits) } else { None };
-        match idle {
-            Some(mut instance) => {
-                instance.begin_invocation(invocation, memory);
-                Ok(instance)
+    #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
+    fn instance(&self, invocation: Invocation) -> impl Future<Output = Result<Instance, CallError>> + Send + '_ {
+        async move {
+            let settings = &invocation.options.settings;
+            let (memory, reuse) = (settings.memory, settings.reuse);
+            if let Some(slice) = scheduler::start(invocation.handler, &invocation.exchange) {
+                wait_to_start(slice, &invocation.exchange).await?;
             }
-            None => {
-                memory_wait::wait_for(self.start_memory(), &invocation.options).await?;
-                // Boxed, so that the state of instantiation does not enlarge the future of every call.
-                Box::pin(Instance::new(self, GuestState::new(invocation, memory))).await
+            let fits = |instance: &Instance| {
+                let used = instance.memory();
+                let owner = invocation.options.memory_owner();
+                instance.served() < reuse && used <= memory && memory_budget::check_reserved(used, owner).is_ok()
+            };
+            let idle = if reuse > 1 { instance_pool::take(self.number()).filter(fits) } else { None };
+            match idle {
+                Some(mut instance) => {
+                    instance.begin_invocation(invocation, memory);
+                    Ok(instance)
+                }
+                None => {
+                    memory_wait::wait_for(self.start_memory(), &invocation.options).await?;
+                    // Boxed, so that the state of instantiation does not enlarge the future of every call.
+                    Box::pin(Instance::new(self, GuestState::new(invocation, memory))).await
+                }
             }
         }
     }

@@ -3,42 +3,42 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// The patience with one body, or with one who takes what is sent.
+/// The timeout of one body, or of one response.
 ///
-/// Each wait takes from the time-out, and what comes gives back the time that it takes at the least rate: so a client
-/// that keeps above that rate is waited for at most the time-out at once, and one that trickles below it for little
-/// more than the time-out in all.
+/// Each wait uses up some of the timeout. Bytes give back the time that they take at the minimum rate. So a client above that
+/// rate has the whole timeout for each wait, and a client below it little more than one timeout in sum.
 #[derive(Debug, Clone)]
 pub struct MinRateTimeout {
-    timeout: Duration,
+    /// In nanoseconds, as `spent` is: every exchange has two of these, and its future is to stay small.
+    timeout: u64,
     /// Bytes a second.
-    least_rate: Option<NonZeroU64>,
+    min_rate: Option<NonZeroU64>,
     since: Option<Instant>,
-    /// What past waits have taken and nothing has given back.
-    spent: Duration,
+    /// The time of past waits that no bytes have given back.
+    spent: u64,
 }
 
 impl MinRateTimeout {
-    /// A wait may take the `timeout`; what comes gives back the time that it takes at `least_rate`, in bytes a second, or
-    /// all of it where there is none.
+    /// Waits may take `timeout` in sum. Bytes give back the time that they take at `min_rate`, in bytes a second, or all of it
+    /// if there is no such rate.
     #[must_use]
-    pub fn new(timeout: Duration, least_rate: Option<NonZeroU64>) -> Self {
-        Self { timeout, least_rate, since: None, spent: Duration::ZERO }
+    pub fn new(timeout: Duration, min_rate: Option<NonZeroU64>) -> Self {
+        Self { timeout: nanoseconds(timeout), min_rate, since: None, spent: 0 }
     }
 
-    /// The client is waited for from now on, if it is not already.
+    /// Begins a wait for the client, unless one has begun.
     pub fn wait(&mut self, now: impl FnOnce() -> Instant) {
         self.since.get_or_insert_with(now);
     }
 
-    /// The wait, if there is one, has ended with so many bytes.
+    /// Ends the wait, if there is one, with `bytes`.
     pub fn end(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
         if let Some(since) = self.since.take() {
-            self.spent += now().saturating_duration_since(since);
+            self.spent = self.spent.saturating_add(nanoseconds(now().saturating_duration_since(since)));
         }
-        self.spent = match self.least_rate {
-            Some(rate) if !self.spent.is_zero() => self.spent.saturating_sub(time_for(bytes, rate)),
-            Some(_) | None => Duration::ZERO,
+        self.spent = match self.min_rate {
+            Some(rate) if self.spent > 0 => self.spent.saturating_sub(time_for(bytes, rate)),
+            Some(_) | None => 0,
         };
     }
 
@@ -48,16 +48,21 @@ impl MinRateTimeout {
         self.since.is_some()
     }
 
-    /// When the wait that goes on becomes too long.
+    /// The deadline of the current wait.
     #[must_use]
     pub fn until(&self) -> Option<Instant> {
-        Some(self.since? + self.timeout.saturating_sub(self.spent))
+        Some(self.since? + Duration::from_nanos(self.timeout.saturating_sub(self.spent)))
     }
 }
 
-fn time_for(bytes: usize, rate: NonZeroU64) -> Duration {
-    let nanoseconds = (bytes as u64).saturating_mul(1_000_000_000) / rate;
-    Duration::from_nanos(nanoseconds)
+/// The nanoseconds that `bytes` take at a rate.
+fn time_for(bytes: usize, rate: NonZeroU64) -> u64 {
+    (bytes as u64).saturating_mul(1_000_000_000) / rate
+}
+
+/// A duration in nanoseconds; more than 584 years count as that.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -68,8 +73,8 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 
-    fn patience(least_rate: u64) -> MinRateTimeout {
-        MinRateTimeout::new(TIMEOUT, NonZeroU64::new(least_rate))
+    fn timeout(min_rate: u64) -> MinRateTimeout {
+        MinRateTimeout::new(TIMEOUT, NonZeroU64::new(min_rate))
     }
 
     fn seconds(count: u64) -> Duration {
@@ -77,71 +82,71 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_client_is_waited_for_as_long_as_the_time_out() {
+    fn a_silent_client_is_waited_for_as_long_as_the_timeout() {
         let start = Instant::now();
-        let mut patience = patience(100);
-        assert_eq!(patience.until(), None);
-        patience.wait(|| start);
-        patience.wait(|| start + seconds(9));
-        assert_eq!(patience.until(), Some(start + TIMEOUT));
+        let mut waits = timeout(100);
+        assert_eq!(waits.until(), None);
+        waits.wait(|| start);
+        waits.wait(|| start + seconds(9));
+        assert_eq!(waits.until(), Some(start + TIMEOUT));
     }
 
     #[test]
-    fn a_client_that_trickles_is_given_up_after_the_time_out_in_all() {
+    fn a_client_that_trickles_is_given_up_after_the_timeout_in_all() {
         let start = Instant::now();
-        let mut patience = patience(100);
+        let mut waits = timeout(100);
         for wait in 0..5 {
-            patience.wait(|| start + seconds(5 * wait));
-            patience.end(1, || start + seconds(5 * (wait + 1)));
+            waits.wait(|| start + seconds(5 * wait));
+            waits.end(1, || start + seconds(5 * (wait + 1)));
         }
-        patience.wait(|| start + seconds(25));
+        waits.wait(|| start + seconds(25));
         // Five bytes at 100 a second have given back 50 ms.
-        assert_eq!(patience.until(), Some(start + TIMEOUT + Duration::from_millis(50)));
+        assert_eq!(waits.until(), Some(start + TIMEOUT + Duration::from_millis(50)));
     }
 
     #[test]
-    fn a_client_that_keeps_to_the_least_rate_has_the_whole_time_out_each_time() {
+    fn a_client_that_keeps_to_the_minimum_rate_has_the_whole_timeout_each_time() {
         let start = Instant::now();
-        let mut patience = patience(100);
+        let mut waits = timeout(100);
         for wait in 0..100 {
-            patience.wait(|| start + seconds(20 * wait));
-            patience.end(2000, || start + seconds(20 * (wait + 1)));
+            waits.wait(|| start + seconds(20 * wait));
+            waits.end(2000, || start + seconds(20 * (wait + 1)));
         }
-        patience.wait(|| start + seconds(2000));
-        assert_eq!(patience.until(), Some(start + seconds(2000) + TIMEOUT));
+        waits.wait(|| start + seconds(2000));
+        assert_eq!(waits.until(), Some(start + seconds(2000) + TIMEOUT));
     }
 
     #[test]
     fn what_comes_at_once_cannot_be_saved_for_later_silence() {
         let start = Instant::now();
-        let mut patience = patience(1);
-        patience.end(1 << 20, || start);
-        patience.wait(|| start);
-        assert_eq!(patience.until(), Some(start + TIMEOUT));
+        let mut waits = timeout(1);
+        waits.end(1 << 20, || start);
+        waits.wait(|| start);
+        assert_eq!(waits.until(), Some(start + TIMEOUT));
     }
 
     #[test]
-    fn without_a_least_rate_each_wait_has_the_whole_time_out() {
+    fn without_a_minimum_rate_each_wait_has_the_whole_timeout() {
         let start = Instant::now();
-        let mut patience = patience(0);
-        patience.wait(|| start);
-        patience.end(1, || start + seconds(29));
-        patience.wait(|| start + seconds(29));
-        assert_eq!(patience.until(), Some(start + seconds(29) + TIMEOUT));
+        let mut waits = timeout(0);
+        waits.wait(|| start);
+        waits.end(1, || start + seconds(29));
+        waits.wait(|| start + seconds(29));
+        assert_eq!(waits.until(), Some(start + seconds(29) + TIMEOUT));
     }
 
     proptest! {
         #[test]
-        fn no_client_is_waited_for_longer_than_the_time_out_and_what_its_bytes_take(
+        fn no_client_is_waited_for_longer_than_the_timeout_and_what_its_bytes_take(
             pieces in prop::collection::vec((0..40_000_u64, 0..5000_usize), 0..50),
         ) {
             let rate = NonZeroU64::new(100).expect("it is above 0");
             let mut now = Instant::now();
-            let mut patience = MinRateTimeout::new(TIMEOUT, Some(rate));
+            let mut waits = MinRateTimeout::new(TIMEOUT, Some(rate));
             let (mut waited, mut earned) = (Duration::ZERO, Duration::ZERO);
             for (millis, bytes) in pieces {
-                patience.wait(|| now);
-                let until = patience.until().expect("it waits");
+                waits.wait(|| now);
+                let until = waits.until().expect("it waits");
                 let came = now + Duration::from_millis(millis);
                 waited += came.min(until) - now;
                 prop_assert!(waited <= TIMEOUT + earned);
@@ -149,8 +154,8 @@ mod tests {
                     break;
                 }
                 now = came;
-                earned += time_for(bytes, rate);
-                patience.end(bytes, || now);
+                earned += Duration::from_nanos(time_for(bytes, rate));
+                waits.end(bytes, || now);
             }
         }
     }

@@ -13,8 +13,8 @@ pub(crate) struct Admission<'w> {
     _route: routes::RoutePermit<'w>,
     _permit: guest::InvocationPermit<'w>,
     _counted: RouteUsageGuard<'w>,
-    /// For the buffers of its body and its response, if these are large.
-    _buffers: Option<Reservation>,
+    /// For the buffers of its body and its response, if these are large. In a box, as few are.
+    _buffers: Option<Box<Reservation>>,
 }
 
 /// Why a request is not run.
@@ -54,7 +54,7 @@ impl<'w> Admission<'w> {
         }
         let _buffers = if settings.buffer_size > LARGE_BUFFER {
             // A piece of the request's body; a piece of the response that is encoded, and one on top.
-            Some(Reservation::new(3 * settings.buffer_size, route.options.memory_owner())?)
+            Some(Box::new(Reservation::new(3 * settings.buffer_size, route.options.memory_owner())?))
         } else {
             None
         };

@@ -415,7 +415,7 @@ fn either_signal_lets_a_request_in_flight_end() {
         client.send("POST /script?write=Hello&read HTTP/1.1\r\nHost: it\r\nContent-Length: 6\r\n\r\n");
         client.expect(ok_chunked!("5\r\nHello\r\n"));
         process.signal(signal);
-        process.stderr().wait_for(&["stopping: requests in flight may end"]);
+        process.stderr().wait_for(&["stopping: waiting for requests in flight"]);
         client.send("World!");
         assert_eq!(client.read_to_end(), "6\r\nWorld!\r\n0\r\n\r\n");
         drop(client);
@@ -432,7 +432,7 @@ fn a_second_signal_stops_at_once() {
         client.send(get!("/script?write=Hello&spin"));
         client.expect(ok_chunked!("5\r\nHello\r\n"));
         process.signal(first);
-        process.stderr().wait_for(&["stopping: requests in flight may end"]);
+        process.stderr().wait_for(&["stopping: waiting for requests in flight"]);
         process.signal(second);
         assert_eq!(client.read_until_end().0, "", "no last chunk");
         assert!(process.wait().0.success());

@@ -99,7 +99,7 @@ fn a_request_that_a_shutdown_interrupts_is_logged_too() {
     client.send(get_and_close!("/script?write=Hello&sleep=600000"));
     client.read_until("Hello\r\n");
     process.signal("TERM");
-    process.stderr().wait_for(&["stopping: requests in flight may end"]);
+    process.stderr().wait_for(&["stopping: waiting for requests in flight"]);
     process.signal("TERM");
     let (_, printed) = process.wait();
     assert!(printed.contains(" HTTP/1.1 200 body=5 wire=153 route=script request=1 end=stopped "), "{printed}");

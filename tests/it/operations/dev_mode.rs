@@ -167,5 +167,5 @@ fn dev_mode_is_refused_on_public_addresses() {
     let told = text(&output.stderr);
     assert!(!output.status.success(), "{output:?}");
     assert!(told.contains("--dev shows backtraces and routes to everybody who can connect, and 0.0.0.0:"), "{told}");
-    assert!(told.contains("is no loopback address; listen on 127.0.0.1 or [::1], or leave out --dev"), "{told}");
+    assert!(told.contains("is not a loopback address; listen on 127.0.0.1 or [::1], or leave out --dev"), "{told}");
 }
