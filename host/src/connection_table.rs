@@ -24,10 +24,10 @@ pub(crate) use socket::{ClientSocket, IdleSince};
 
 use eviction::EvictionQueue;
 
-/// Connections that are told that there is no room, at once; past them a connection is closed without an answer.
+/// The most connections that are answered 503 at once. Past them a connection is closed without a response.
 const MAX_REFUSALS: usize = 128;
 
-/// Connections that gave way and are not closed yet, past which it is better to wait than to accept another one.
+/// The most evicted connections that are still open. Past them accepting pauses.
 const MAX_EVICTING: usize = 64;
 
 /// Enough that the threads of one machine seldom wait for each other.
@@ -38,39 +38,39 @@ const SHARDS: usize = 16;
 pub(crate) struct ConnectionTable {
     most: usize,
     per_client: ConnectionsPerClient,
-    /// The connections that are served, or will be once a worker has them.
+    /// Connections that are served, or on their way to a worker.
     admitted: AtomicUsize,
-    /// Those that are told that there is no room.
+    /// Connections that are answered 503.
     refused: AtomicUsize,
-    /// Those that gave way to others, and are not closed yet.
+    /// Evicted connections that are still open.
     evicting: AtomicUsize,
     shards: [Mutex<HashMap<ClientId, ClientConnections>>; SHARDS],
-    /// Locked before a shard, never after.
+    /// Which connections of all clients to evict next. Locked before a shard, never after.
     oldest: Mutex<EvictionQueue>,
 }
 
-/// A client, or those that have no address. They have nothing in common, and so no bound.
+/// A client. `None` is all peers without an address; they are not bounded.
 type ClientId = Option<ClientKey>;
 
 /// The connections of one client.
 #[derive(Debug, Default)]
 struct ClientConnections {
-    /// All of them, of which some are still on their way to a worker.
+    /// All of them, including those on their way to a worker.
     count: usize,
-    /// Those that a worker has. Each socket knows its index.
+    /// The connections that a worker serves. Each socket has its index here.
     registered: Vec<RegisteredConnection>,
-    /// Which are to give way next, once the client has reached its bound.
+    /// Which to evict next, once the client has reached its bound.
     oldest: Option<Box<EvictionQueue>>,
 }
 
-/// A connection that a worker has, and that can give way when it is idle.
+/// A connection that a worker serves. It can be evicted while it is idle.
 #[derive(Debug)]
 struct RegisteredConnection {
     socket: Arc<ClientSocket>,
     waker: Waker,
 }
 
-/// A connection within the bounds, or one that is to be refused; counted until this is dropped.
+/// Counts one connection until it is dropped: one within the bounds, or one that is refused.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     table: Arc<ConnectionTable>,
@@ -85,7 +85,7 @@ enum PermitState {
 }
 
 impl ConnectionTable {
-    /// No connections yet, within these limits.
+    /// A table without connections, with the bounds of `limits`.
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             most: limits.max_connections,
@@ -98,7 +98,7 @@ impl ConnectionTable {
         }
     }
 
-    /// A permit for a connection that was just accepted. None where so many are being refused that it can only be closed.
+    /// A permit for an accepted connection. None if so many are being refused that it can only be closed.
     pub(crate) fn open(self: &Arc<Self>, peer: &Peer) -> Option<ConnectionPermit> {
         self.open_at(peer, clock::ticked())
     }
@@ -115,10 +115,10 @@ impl ConnectionTable {
         Some(ConnectionPermit { table: self.clone(), state })
     }
 
-    /// Takes a connection back that gave way although a request was on its way on it: it needs the place of another now.
+    /// Admits an evicted connection again, because a request arrived on it. Another one may be evicted for it.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why it cannot be admitted.
     pub(crate) fn readmit(&self, peer: &Peer, socket: &Arc<ClientSocket>, waker: &Waker) -> Result<(), CloseReason> {
         self.reserve(peer, clock::ticked())?;
         self.evicting.fetch_sub(1, Ordering::Relaxed);
@@ -126,13 +126,12 @@ impl ConnectionTable {
         Ok(())
     }
 
-    /// Whether so many connections have to end for others that these had better wait.
+    /// Whether so many evicted connections are still open that accepting should pause.
     pub(crate) fn is_crowded(&self) -> bool {
         self.evicting.load(Ordering::Relaxed) >= MAX_EVICTING
     }
 
-    /// Counts another connection of the client at `peer`. Where a bound is reached the connection that is idle for
-    /// longest gives way: of those of the client, or of all.
+    /// Counts another connection of `peer`. At a bound, evicts the longest idle connection: of this client, or of all.
     fn reserve(&self, peer: &Peer, now: Duration) -> Result<(), CloseReason> {
         let client = peer.client_key();
         if !self.reserve_of_client(client, most_of(peer, self.per_client), now) {
@@ -160,7 +159,7 @@ impl ConnectionTable {
         true
     }
 
-    /// Ends the connection of a client that is idle for longest. False if none is idle.
+    /// Evicts the longest idle connection of a client. False if none is idle.
     fn evict_oldest_of(&self, own: &mut ClientConnections, now: Duration) -> bool {
         let mut oldest = own.oldest.take().unwrap_or_default();
         let evicted = self.evict_next_of(own, &mut oldest)
@@ -174,7 +173,7 @@ impl ConnectionTable {
             .any(|(since, socket)| !socket.has_unread() && self.evict(own, &socket, since))
     }
 
-    /// Ends the connection that is idle for longest of all. False if none is idle.
+    /// Evicts the longest idle connection of all. False if none is idle.
     fn evict_oldest(&self, now: Duration) -> bool {
         let mut oldest = locked(&self.oldest);
         self.evict_next(&mut oldest)
@@ -198,7 +197,7 @@ impl ConnectionTable {
         })
     }
 
-    /// Ends a connection if it still is idle since then. Its place is free at once.
+    /// Evicts a connection if it has been idle since `since`. It no longer counts at once.
     fn evict(&self, own: &mut ClientConnections, socket: &Arc<ClientSocket>, since: IdleSince) -> bool {
         let Some(index) = socket.index() else { return false };
         if !socket.evict(since) {
@@ -211,7 +210,7 @@ impl ConnectionTable {
         true
     }
 
-    /// A connection that was counted is with a worker from now on, in a task with this waker, and can give way.
+    /// Registers a counted connection, which a worker serves in a task with this waker. From now on it can be evicted.
     fn register(&self, socket: &Arc<ClientSocket>, waker: &Waker) {
         let mut shard = self.shard(socket.client());
         let own = shard.entry(socket.client()).or_default();
@@ -219,7 +218,7 @@ impl ConnectionTable {
         own.registered.push(RegisteredConnection { socket: socket.clone(), waker: waker.clone() });
     }
 
-    /// A connection that was registered is over, or was when it gave way.
+    /// Removes a registered connection that has ended, or one that was evicted before.
     fn unregister(&self, socket: &ClientSocket) {
         let mut shard = self.shard(socket.client());
         let Some((own, index)) = shard.get_mut(&socket.client()).zip(socket.index()) else {
@@ -231,12 +230,12 @@ impl ConnectionTable {
             shard.remove(&socket.client());
         }
         self.admitted.fetch_sub(1, Ordering::Relaxed);
-        // Not while others wait for the shard: it may be what is left of the task.
+        // Without the lock: this may free the task.
         drop(shard);
         drop(removed);
     }
 
-    /// A connection that was counted for its client is none.
+    /// Takes back the count of a connection for its client.
     fn uncount(&self, client: ClientId) {
         let mut shard = self.shard(client);
         if let Some(own) = shard.get_mut(&client) {
@@ -269,7 +268,7 @@ impl ClientConnections {
 }
 
 impl ConnectionPermit {
-    /// Why the connection is to be refused, if it is.
+    /// Why the connection is refused, if it is.
     pub(crate) fn refused(&self) -> Option<CloseReason> {
         match self.state {
             PermitState::Refused(reason) => Some(reason),
@@ -277,7 +276,7 @@ impl ConnectionPermit {
         }
     }
 
-    /// The connection has this socket, and is served by a task with this waker.
+    /// Registers the connection's socket, and the waker of the task that serves it.
     pub(crate) fn register(&mut self, socket: &Arc<ClientSocket>, waker: &Waker) {
         if let PermitState::Reserved(_) = self.state {
             self.table.register(socket, waker);
@@ -301,11 +300,11 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// The most connections of the client that this one is of.
+/// The bound for the client of `peer`.
 fn most_of(peer: &Peer, per_client: ConnectionsPerClient) -> usize {
     let bound = match per_client {
         ConnectionsPerClient::AtMost(most) => Some(most),
-        ConnectionsPerClient::AtMostExceptLoopback(most) => Some(most).filter(|_| !peer.is_of_this_machine()),
+        ConnectionsPerClient::AtMostExceptLoopback(most) => Some(most).filter(|_| !peer.is_loopback()),
         ConnectionsPerClient::Unbounded => None,
     };
     bound.filter(|_| peer.client_key().is_some()).map_or(usize::MAX, NonZeroUsize::get)

@@ -1,8 +1,7 @@
-//! How much memory guests, bodies, queues and buffers may take together, and one route of that.
+//! The memory that guests, bodies, queues and buffers may use together, and each route's share of it.
 //!
-//! Owns the budget and what is reserved of it. A worker reserves ahead in larger pieces and releases late: most often a
-//! request changes numbers that only its own thread writes. On threads that do not serve nothing is counted. It must not
-//! know what the memory is for.
+//! A worker reserves ahead in larger pieces and releases late, so that most requests change only numbers of their own thread.
+//! Threads that do not serve count nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,34 +21,34 @@ pub use machine::half_of_the_machine;
 
 use account::{WorkerAccount, with_account};
 
-/// How long a new invocation waits for memory at most, and how often it looks for some.
+/// The longest wait of a new invocation for memory, and how often it checks meanwhile.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 const WAIT_INTERVAL: Duration = Duration::from_millis(10);
 
-/// From how many bytes on a body, a message or a buffer is counted: smaller ones are bounded by how many there may be.
+/// A body, message or buffer of fewer bytes is not counted: the number of these is bounded.
 pub const MIN_COUNTED: usize = 16 * 1024;
 
-/// Whose memory it is: it counts for a route, which may have its share.
+/// The route that memory counts for.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryOwner<'a> {
-    /// What the route takes.
+    /// What the route uses.
     pub usage: &'a Arc<RouteUsage>,
-    /// How much of all it may take.
+    /// Its share of the whole budget.
     pub share: Share,
 }
 
 /// Why there is no memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MemoryShortage {
-    /// All of it is taken.
+    /// The whole budget is in use.
     #[error("as much memory as --max-memory allows is in use")]
     Total,
-    /// The route may not have more.
+    /// The route has its share.
     #[error("its route has as much memory as its `share` of --max-memory allows")]
     Share,
 }
 
-/// Memory that is reserved until this is dropped, on whatever thread.
+/// Memory that is reserved until this is dropped, on any thread.
 #[derive(Debug)]
 pub struct Reservation {
     account: Option<Arc<WorkerAccount>>,
@@ -58,8 +57,8 @@ pub struct Reservation {
 }
 
 impl MemoryOwner<'_> {
-    /// Whether it may have what it has and `more`: in any case where that is no more than `first`, since a route that has
-    /// none gets what is left, whatever others take.
+    /// Whether the route may have `more` beside what it has. It may have up to `first` bytes in any case, so that a route that
+    /// uses nothing gets what is left.
     fn check(self, first: usize, more: usize) -> Result<(), MemoryShortage> {
         let (taken, free) = with_account((0, usize::MAX), |account| account.level());
         let own = || self.usage.sum(Resource::Memory) + more;
@@ -68,11 +67,11 @@ impl MemoryOwner<'_> {
     }
 }
 
-/// Reserves `bytes` until they are released on this thread, for an instance that has `started_with` so far: a route gets
-/// its first instance in any case where there is memory for it. Once an instance runs that is 0.
+/// Reserves `bytes` until they are released on this thread. `started_with` is what a starting instance has reserved so far, and
+/// 0 for everything else: the share does not keep a route from its first instance.
 ///
 /// # Errors
-/// Why there is not as much.
+/// Why they cannot be reserved.
 pub fn reserve(bytes: usize, started_with: usize, owner: Option<MemoryOwner<'_>>) -> Result<(), MemoryShortage> {
     if !with_account(true, |account| account.reserve(bytes)) {
         return Err(MemoryShortage::Total);
@@ -85,10 +84,10 @@ pub fn reserve(bytes: usize, started_with: usize, owner: Option<MemoryOwner<'_>>
     })
 }
 
-/// Whether a route could reserve `bytes` now; if so this thread is sure to get them, until it next releases something.
+/// Checks that a route can reserve `bytes` now. If so, this thread gets them, unless it releases something before.
 ///
 /// # Errors
-/// Why it could not.
+/// Why it cannot.
 pub fn check(bytes: usize, owner: MemoryOwner<'_>) -> Result<(), MemoryShortage> {
     if !with_account(true, |account| account.can_reserve(bytes)) {
         return Err(MemoryShortage::Total);
@@ -96,12 +95,12 @@ pub fn check(bytes: usize, owner: MemoryOwner<'_>) -> Result<(), MemoryShortage>
     owner.check(bytes, bytes)
 }
 
-/// Whether a route may go on with `bytes` that are reserved already and do not count for it yet.
+/// Checks that a route may take over `bytes` that are reserved already and do not count for it yet.
 ///
 /// # Errors
 /// Why it may not.
 pub fn check_reserved(bytes: usize, owner: MemoryOwner<'_>) -> Result<(), MemoryShortage> {
-    // Where more is in use than may be there is nothing at all.
+    // More than the budget may be in use: then there is nothing left.
     if !with_account(true, |account| account.can_reserve(1)) {
         return Err(MemoryShortage::Total);
     }
@@ -113,21 +112,21 @@ pub fn release(bytes: usize) {
     with_account((), |account| account.release(bytes));
 }
 
-/// Whether little memory is left, or somebody waits for some: what nobody uses is not to be kept.
+/// Whether little memory is left or an invocation waits for some, so that unused memory should be dropped.
 #[must_use]
 pub fn is_short() -> bool {
     with_account(false, |account| account.budget().is_short())
 }
 
-/// Has the other workers drop what nobody uses.
+/// Makes the other workers drop unused memory.
 pub fn ask_others() {
     with_account((), |account| account.budget().tell_shortage());
 }
 
-/// Waits for a moment, and at most for `timeout`, until `check` finds memory; all workers drop what nobody uses meanwhile.
+/// Waits until `check` succeeds, at most for a second or `timeout`. Meanwhile all workers drop unused memory.
 ///
 /// # Errors
-/// What `check` says at the end.
+/// The last error of `check`.
 pub async fn wait_until(
     check: impl Fn() -> Result<(), MemoryShortage>,
     timeout: Duration,
@@ -144,7 +143,7 @@ pub async fn wait_until(
     Ok(())
 }
 
-/// The same bytes, counted for a route until the last of who has them has dropped them. Small ones are not counted.
+/// The same bytes, counted for a route until the last clone is dropped. Small ones are not counted.
 #[must_use]
 pub fn counted(bytes: Bytes, owner: MemoryOwner<'_>) -> Bytes {
     if bytes.len() < MIN_COUNTED {
@@ -154,7 +153,7 @@ pub fn counted(bytes: Bytes, owner: MemoryOwner<'_>) -> Bytes {
     hold(bytes, reservation)
 }
 
-/// The same bytes, with a reservation that ends once the last of who has them has dropped them.
+/// The same bytes, with a reservation that ends when the last clone is dropped.
 #[must_use]
 pub fn hold(bytes: Bytes, reservation: Reservation) -> Bytes {
     struct Held(Bytes, #[expect(dead_code, reason = "is dropped with the bytes")] Reservation);
@@ -167,16 +166,16 @@ pub fn hold(bytes: Bytes, reservation: Reservation) -> Bytes {
 }
 
 impl Reservation {
-    /// A reservation for a route.
+    /// Reserves `bytes` for a route.
     ///
     /// # Errors
-    /// Why there is not as much.
+    /// Why they cannot be reserved.
     pub fn new(bytes: usize, owner: MemoryOwner<'_>) -> Result<Self, MemoryShortage> {
         reserve(bytes, 0, Some(owner))?;
         Ok(Self::of_reserved(bytes, owner))
     }
 
-    /// A reservation of what is taken in any case: past a limit too, so that others wait until it is released.
+    /// Reserves bytes that are in use already, even past the limit, so that others wait until they are released.
     #[must_use]
     pub fn forced(bytes: usize, owner: MemoryOwner<'_>) -> Self {
         with_account((), |account| account.force(bytes));
@@ -184,17 +183,17 @@ impl Reservation {
         Self::of_reserved(bytes, owner)
     }
 
-    /// Adds `more` bytes, on the thread that has made it.
+    /// Adds `more` bytes. Call it on the thread that made the reservation.
     ///
     /// # Errors
-    /// Why there is not as much: then nothing has changed.
+    /// Why they cannot be reserved. Nothing has changed then.
     pub fn grow(&mut self, more: usize, owner: MemoryOwner<'_>) -> Result<(), MemoryShortage> {
         reserve(more, 0, Some(owner))?;
         self.bytes += more;
         Ok(())
     }
 
-    /// How many bytes it is.
+    /// The number of bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes

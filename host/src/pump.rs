@@ -3,12 +3,12 @@
 //! Owns pacing and the write timeout. All output that waits for a client is sent here; output that need not wait may bypass it
 //! through a [`DirectWriter`].
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use crate::config::Timeouts;
-use crate::exchange::{DirectWriter, Exchange};
+use crate::exchange::Exchange;
 use crate::net::{Stream, WriteQueue};
 use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
@@ -49,12 +49,6 @@ impl Output for &mut WriteQueue {
 
     fn send(&mut self, socket: &Stream, most: usize) -> io::Result<usize> {
         self.send_behind(&[], socket, most)
-    }
-}
-
-impl DirectWriter for Stream {
-    fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.try_write_vectored(slices)
     }
 }
 

@@ -332,7 +332,7 @@ fn check_loopback(listeners: &[Listener]) -> anyhow::Result<()> {
     for listener in listeners {
         let address = listener.address()?;
         anyhow::ensure!(
-            address.is_local(),
+            address.is_loopback(),
             "--dev shows backtraces and routes to everybody who can connect, and {address} is not a loopback address; listen on \
              127.0.0.1 or [::1], or leave out --dev"
         );

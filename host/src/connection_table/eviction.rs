@@ -1,4 +1,4 @@
-//! Which connections give way next. A search through all of them finds the next hundred, so that it is seldom needed.
+//! Which connections to evict next. One search through all of them finds more than a hundred, so that few searches are needed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -9,41 +9,42 @@ use super::socket::{ClientSocket, IdleSince};
 /// How many connections a search finds at most.
 const MAX_FOUND: usize = 128;
 
-/// How many connections are searched without a rest afterwards, and the rest for each of the others: a search takes some
-/// tens of nanoseconds for each. So searching takes no more than a part of one core, whoever causes it.
-const SEARCHED_AT_WILL: usize = 256;
-const REST: Duration = Duration::from_micros(1);
+/// A search through more connections than this is followed by a pause, so that no client can make searches take a whole core.
+const SEARCHED_WITHOUT_PAUSE: usize = 256;
 
-/// Idle connections in the order in which they are to give way.
+/// The pause for each further connection. Searching it takes some tens of nanoseconds.
+const PAUSE: Duration = Duration::from_micros(1);
+
+/// Idle connections, the longest idle one first.
 ///
-/// It stays right while time goes on: whichever becomes idle later comes after all of these, and one that was used since
-/// is told by the time since when it is idle.
+/// The order stays valid: a connection that becomes idle later comes after all of these. A connection that was used meanwhile
+/// has another idle time, which an eviction notices.
 #[derive(Debug, Default)]
 pub(super) struct EvictionQueue {
     next: VecDeque<IdleConnection>,
-    /// No other search begins before.
-    rests_until: Duration,
+    /// When the next search may begin.
+    paused_until: Duration,
 }
 
 #[derive(Debug)]
 struct IdleConnection {
     since: IdleSince,
-    /// Not to keep it open.
+    /// Weak, so that the queue does not keep it open.
     socket: Weak<ClientSocket>,
 }
 
-/// A search for the connections that are idle for longest.
+/// A search for the longest idle connections.
 pub(super) struct Search {
     now: Duration,
     seen: usize,
-    /// Less than twice as many as it finds, in no order.
+    /// Fewer than `2 * MAX_FOUND`, unordered.
     found: Vec<IdleConnection>,
-    /// Those that are idle since then or later are not among them.
+    /// Connections that became idle at this time or later are skipped.
     before: Option<IdleSince>,
 }
 
 impl EvictionQueue {
-    /// The next one that is there, and since when it was idle. Without it the next is another.
+    /// Removes and returns the next connection that is still open, and since when it was idle.
     pub(super) fn pop(&mut self) -> Option<(IdleSince, Arc<ClientSocket>)> {
         loop {
             let IdleConnection { since, socket } = self.next.pop_front()?;
@@ -53,15 +54,15 @@ impl EvictionQueue {
         }
     }
 
-    /// Searches among the connections that `offer` offers, unless the last search was a moment ago. False if none is found.
+    /// Searches the connections that `offer` offers, unless searching is paused. False if none is found.
     pub(super) fn search(&mut self, now: Duration, offer: impl FnOnce(&mut Search)) -> bool {
-        if now < self.rests_until {
+        if now < self.paused_until {
             return false;
         }
         let mut search = Search { now, seen: 0, found: Vec::new(), before: None };
         offer(&mut search);
-        let rests = search.seen.saturating_sub(SEARCHED_AT_WILL);
-        self.rests_until = now + REST * u32::try_from(rests).unwrap_or(u32::MAX);
+        let paused_for = search.seen.saturating_sub(SEARCHED_WITHOUT_PAUSE);
+        self.paused_until = now + PAUSE * u32::try_from(paused_for).unwrap_or(u32::MAX);
         search.found.sort_unstable_by_key(|idle| idle.since);
         search.found.truncate(MAX_FOUND);
         self.next = search.found.into();
@@ -70,7 +71,7 @@ impl EvictionQueue {
 }
 
 impl Search {
-    /// Looks at one connection.
+    /// Considers one connection.
     pub(super) fn offer(&mut self, socket: &Arc<ClientSocket>) {
         self.seen += 1;
         let Some(since) = socket.idle_since(self.now) else { return };

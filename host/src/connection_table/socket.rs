@@ -8,41 +8,39 @@ use std::time::Duration;
 use crate::exchange::DirectWriter;
 use crate::net::{ClientKey, Stream};
 
-/// How long a connection is waited for that has sent nothing yet: what it was opened for is on its way.
+/// How long a new connection that has sent nothing is not evicted: its first request may be on its way.
 const FIRST_BYTE: Duration = Duration::from_secs(1);
 
-/// What [`ClientSocket::state`] is but a time.
+/// Values of [`ClientSocket::state`] that are not a time.
 const BUSY: u64 = 0;
 const EVICTED: u64 = u64::MAX;
 
-/// The bit of a connection that has sent nothing yet.
+/// Set in the state of a connection that has sent nothing yet.
 const NEW: u64 = 1 << 63;
 
-/// The bits of a time that say what came first within some ticks of the clock.
+/// The low bits of a time: a number that orders what happens within one tick of the clock.
 const SEQUENCE: u64 = (1 << 20) - 1;
 
-/// Since when a connection is idle. What is less comes first.
+/// Since when a connection is idle. A lower value is earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct IdleSince(u64);
 
-/// The socket of a connection, with what others may know of it: whether it is idle, which is to say that none of the next
-/// request's bytes was read.
+/// The socket of a connection, and whether the connection is idle: no byte of its next request was read.
 ///
-/// The connection's task marks it as idle and as busy, and a [`super::ConnectionTable`] marks one that is idle as one that
-/// gives way.
+/// The connection's task marks it as idle and as busy. A [`super::ConnectionTable`] marks an idle one as evicted.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ClientSocket {
     socket: Stream,
-    /// [`BUSY`], [`EVICTED`], or since when it is idle, with [`NEW`] where it was never busy.
+    /// [`BUSY`], [`EVICTED`], or since when it is idle, with [`NEW`] if it was never busy.
     state: AtomicU64,
     client: Option<ClientKey>,
-    /// Its index in the table, under the lock of its shard; `usize::MAX` where it is not there.
+    /// Its index in the table, changed under the lock of its shard. `usize::MAX` if it is not there.
     index: AtomicUsize,
 }
 
 impl IdleSince {
-    /// At this time of [`crate::clock::ticked`], with a number that grows between two ticks.
+    /// A time of [`crate::clock::ticked`], with a number that grows within a tick.
     pub(crate) fn new(ticked: Duration, sequence: u64) -> Self {
         // The clock has not ticked before 1.
         let ticked = u64::try_from(ticked.as_nanos()).unwrap_or(u64::MAX).clamp(SEQUENCE + 1, NEW - 1);
@@ -55,16 +53,16 @@ impl IdleSince {
 }
 
 impl ClientSocket {
-    /// The socket of a new connection, which was accepted then and has sent nothing yet.
+    /// The socket of a connection that was accepted at `accepted` and has sent nothing yet.
     pub(crate) fn new(socket: Stream, client: Option<ClientKey>, accepted: IdleSince) -> Self {
         let (state, index) = (AtomicU64::new(accepted.0 | NEW), AtomicUsize::new(usize::MAX));
         Self { socket, state, client, index }
     }
 
-    /// Marks the connection as idle where it is not yet. False if it gives way to another: it is to be closed.
+    /// Marks the connection as idle, unless it is idle already. False if it was evicted and has to be closed.
     pub(crate) fn note_idle(&self, since: impl FnOnce() -> IdleSince) -> bool {
         match self.state.load(Ordering::Relaxed) {
-            // Only the task itself ends that.
+            // Only this task changes it from busy.
             BUSY => self.state.store(since().0, Ordering::Relaxed),
             EVICTED => return false,
             _ => {}
@@ -72,12 +70,12 @@ impl ClientSocket {
         true
     }
 
-    /// Marks the connection as busy. False if it had been told to give way, and has no place any more.
+    /// Marks the connection as busy. False if it was evicted, so that it no longer counts.
     pub(crate) fn note_busy(&self) -> bool {
         self.state.swap(BUSY, Ordering::Relaxed) != EVICTED
     }
 
-    /// Since when it is idle, if it may give way now.
+    /// Since when it is idle, if it may be evicted now.
     pub(super) fn idle_since(&self, now: Duration) -> Option<IdleSince> {
         match self.state.load(Ordering::Relaxed) {
             BUSY | EVICTED => None,
@@ -88,7 +86,7 @@ impl ClientSocket {
         }
     }
 
-    /// Tells it to give way, if it is idle since then still.
+    /// Marks it as evicted, if it has been idle since `since`.
     pub(super) fn evict(&self, since: IdleSince) -> bool {
         let change = |from| self.state.compare_exchange(from, EVICTED, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         change(since.0) || change(since.0 | NEW)

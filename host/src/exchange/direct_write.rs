@@ -79,32 +79,39 @@ impl Exchange {
         if self.measured.is_some() {
             self.tell_timing(response);
         }
-        let sent = self.write_direct(response, &chunk[*offset..])?;
-        *offset += sent;
-        // Where all that was accepted is sent, the client may take more at once.
-        if sent > 0 && (*offset == chunk.len() || response.output().is_empty()) {
-            return Ok(*offset == chunk.len());
+        if chunk.is_empty() {
+            response.finish(clock::date())?;
+            return Ok(true);
         }
-        loop {
-            let rest = &chunk[*offset..];
-            if !rest.is_empty() && !response.is_over() && !response.has_room() {
-                return Ok(false);
-            }
-            let piece = &rest[..rest.len().min(response.max_piece())];
-            response.write(piece, clock::date())?;
-            *offset += piece.len();
-            // A response without a body is over with its first piece: the rest of the chunk is dropped with it.
-            if *offset == chunk.len() || response.is_over() {
-                return Ok(true);
-            }
-        }
+        *offset += self.write_available(response, &chunk[*offset..])?;
+        Ok(*offset == chunk.len())
     }
 
-    /// Writes as much of a large chunk as its client takes at once, and says how much that is.
+    /// Writes as much of `bytes` as there is room for, and returns how much that is: what the client takes at once from
+    /// where it lies, the rest piece by piece.
     ///
     /// # Errors
     /// As [`Response::write`].
-    pub(crate) fn write_direct(&self, response: &mut Response, chunk: &[u8]) -> Result<usize, ResponseError> {
+    pub(crate) fn write_available(&self, response: &mut Response, bytes: &[u8]) -> Result<usize, ResponseError> {
+        let mut written = self.write_direct(response, bytes)?;
+        // If everything that was accepted is sent, the client may take more at once.
+        if written > 0 && response.output().is_empty() {
+            return Ok(written);
+        }
+        while written < bytes.len() && (response.has_room() || response.is_over()) {
+            let piece = (bytes.len() - written).min(response.max_piece());
+            response.write(&bytes[written..written + piece], clock::date())?;
+            written += piece;
+            if response.is_over() {
+                // It has no body, so the first piece has ended it. The rest is dropped.
+                return Ok(bytes.len());
+            }
+        }
+        Ok(written)
+    }
+
+    /// Writes as much of a large chunk as its client takes at once, and returns how much that is.
+    fn write_direct(&self, response: &mut Response, chunk: &[u8]) -> Result<usize, ResponseError> {
         match &self.sink {
             Some(sink) if response.is_worth_direct_write(chunk.len()) => {
                 let pieces = response.direct_pieces(chunk, clock::date())?;

@@ -1,4 +1,4 @@
-//! The count: what all workers have reserved, and what each of them has ahead.
+//! The counters: what all workers have reserved, and what each of them has ahead.
 
 use std::cell::OnceCell;
 use std::num::NonZeroUsize;
@@ -10,23 +10,23 @@ use tokio::sync::Notify;
 /// The most that a worker reserves ahead at once.
 const MAX_PIECE: usize = 4 * 1024 * 1024;
 
-/// What all may take together, and what is reserved of it.
+/// The bytes that everything may use together, and what is reserved of them.
 #[derive(Debug)]
 pub struct MemoryBudget {
     limit: usize,
-    /// What a worker reserves ahead.
+    /// The bytes that a worker reserves ahead.
     piece: usize,
-    /// What all workers have reserved, and what is forced upon them.
+    /// The bytes that all workers have reserved.
     reserved: PaddedCounter,
     /// How many invocations wait for memory.
     waiting: PaddedCounter,
-    /// What each worker has reserved ahead and nobody uses. Only that worker's thread changes it.
+    /// The unused bytes that each worker has reserved ahead. Only that worker's thread changes its number.
     ahead: Box<[PaddedCounter]>,
-    /// Tells all workers that little is left.
+    /// Notifies all workers that little is left.
     shortage: Notify,
 }
 
-/// Somebody who waits for memory.
+/// Counts one invocation that waits for memory, until it is dropped.
 pub(super) struct MemoryWaiter<'b>(&'b MemoryBudget);
 
 /// A number in a cache line of its own.
@@ -34,7 +34,7 @@ pub(super) struct MemoryWaiter<'b>(&'b MemoryBudget);
 #[repr(align(64))]
 struct PaddedCounter(AtomicUsize);
 
-/// What one worker reserves for.
+/// The account of one worker.
 #[derive(Debug)]
 pub(super) struct WorkerAccount {
     budget: Arc<MemoryBudget>,
@@ -42,12 +42,12 @@ pub(super) struct WorkerAccount {
 }
 
 thread_local! {
-    /// The account of this thread, where it serves.
+    /// The account of this thread, if it serves.
     static ACCOUNT: OnceCell<Arc<WorkerAccount>> = const { OnceCell::new() };
 }
 
 impl MemoryBudget {
-    /// A budget of `limit` bytes, of which the `workers` reserve an eighth ahead at most, together.
+    /// A budget of `limit` bytes. Together the `workers` reserve at most an eighth of it ahead.
     #[must_use]
     pub fn new(limit: usize, workers: NonZeroUsize) -> Self {
         Self {
@@ -60,22 +60,21 @@ impl MemoryBudget {
         }
     }
 
-    /// Has this thread, which is the `worker` of that number, count for the budget, for good.
+    /// Makes this thread, the one of `worker`, count for the budget from now on.
     pub fn serve(self: &Arc<Self>, worker: usize) {
         ACCOUNT.with(|account| {
             let _ = account.set(Arc::new(WorkerAccount { budget: self.clone(), worker }));
         });
     }
 
-    /// The bytes in use now. While requests run, some may be missing or counted twice.
+    /// The bytes in use now; approximate while requests run.
     #[must_use]
     pub fn in_use(&self) -> usize {
         let ahead: usize = self.ahead.iter().map(PaddedCounter::get).sum();
         self.reserved.get().saturating_sub(ahead)
     }
 
-    /// Never ready: each time little memory is left this worker's thread runs `drop_unused`, and gives back what it has
-    /// ahead.
+    /// Never ready. Each time little memory is left, runs `drop_unused` and gives back what this worker has ahead.
     pub async fn relieve(&self, drop_unused: impl Fn()) {
         loop {
             self.shortage.notified().await;
@@ -84,23 +83,23 @@ impl MemoryBudget {
         }
     }
 
-    /// The bytes that are reserved, with what workers have ahead.
+    /// The reserved bytes, including what workers have ahead.
     #[cfg(test)]
     pub(super) fn reserved(&self) -> usize {
         self.reserved.get()
     }
 
-    /// Has all workers drop what nobody uses.
+    /// Makes all workers drop unused memory.
     pub(super) fn tell_shortage(&self) {
         self.shortage.notify_waiters();
     }
 
-    /// Whether little is left, or somebody waits for some.
+    /// Whether little is left, or an invocation waits for memory.
     pub(super) fn is_short(&self) -> bool {
         self.waiting.get() > 0 || self.reserved.get() > self.plenty()
     }
 
-    /// Counts somebody who waits until what it returns is dropped, and tells all workers.
+    /// Counts a waiting invocation until the result is dropped, and notifies all workers.
     pub(super) fn wait(&self) -> MemoryWaiter<'_> {
         self.waiting.0.fetch_add(1, Ordering::Relaxed);
         self.tell_shortage();
@@ -116,7 +115,7 @@ impl MemoryBudget {
         true
     }
 
-    /// Up to how many bytes what nobody uses is kept.
+    /// Up to this many reserved bytes, unused memory is kept.
     fn plenty(&self) -> usize {
         self.limit / 4 * 3
     }
@@ -137,7 +136,7 @@ impl PaddedCounter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Changes what only this thread changes.
+    /// Sets a number that only this thread changes.
     fn set(&self, number: usize) {
         self.0.store(number, Ordering::Relaxed);
     }
@@ -152,13 +151,13 @@ impl WorkerAccount {
         &self.budget
     }
 
-    /// How much is reserved, and how much is left for this worker.
+    /// How many bytes are reserved, and how many are left for this worker.
     pub(super) fn level(&self) -> (usize, usize) {
         let reserved = self.budget.reserved.get().saturating_sub(self.ahead().get());
         (reserved, self.budget.limit.saturating_sub(reserved))
     }
 
-    /// Whether there are as many bytes; then they are ahead of this worker.
+    /// Whether there are `bytes`. If so, this worker has them ahead.
     pub(super) fn can_reserve(&self, bytes: usize) -> bool {
         bytes <= self.ahead().get() || self.refill(bytes)
     }
@@ -171,7 +170,7 @@ impl WorkerAccount {
         is_there
     }
 
-    /// Reserves what is taken in any case, past the limit too. The worker has nothing ahead then.
+    /// Reserves bytes that are in use already, even past the limit. Then the worker has nothing ahead.
     pub(super) fn force(&self, bytes: usize) {
         if !self.reserve(bytes) {
             let ahead = self.ahead().get();
@@ -190,7 +189,7 @@ impl WorkerAccount {
         }
     }
 
-    /// Releases what was reserved for this account, on whatever thread.
+    /// Releases what was reserved for this account, on any thread.
     pub(super) fn release_anywhere(&self, bytes: usize) {
         let here = with_account(false, |own| {
             let is_same = Arc::ptr_eq(&own.budget, &self.budget);
@@ -229,7 +228,7 @@ impl WorkerAccount {
     }
 }
 
-/// What `f` finds in the account of this thread; `none` where it does not serve, or is at its end.
+/// The result of `f` for the account of this thread, or `none` if it does not serve or is ending.
 pub(super) fn with_account<R>(none: R, f: impl FnOnce(&Arc<WorkerAccount>) -> R) -> R {
     let found = ACCOUNT.try_with(|account| account.get().map(f));
     found.ok().flatten().unwrap_or(none)

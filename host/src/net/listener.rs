@@ -107,7 +107,7 @@ impl ListenAddress {
 
     /// Whether only processes of this machine can connect to it.
     #[must_use]
-    pub fn is_local(&self) -> bool {
+    pub fn is_loopback(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
         }

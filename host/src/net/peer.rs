@@ -44,7 +44,7 @@ impl Peer {
 
     /// Whether it is on the machine of the host, as far as its address says.
     #[must_use]
-    pub fn is_of_this_machine(&self) -> bool {
+    pub fn is_loopback(&self) -> bool {
         match self {
             Self::Ip(address) => address.ip().to_canonical().is_loopback(),
             Self::Local => true,

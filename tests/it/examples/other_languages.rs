@@ -119,7 +119,9 @@ fn echo_fails_where_the_body_is_incomplete(server: &TestServer, language: &str) 
     let (response, end) = client.read_until_end();
     assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
     assert_eq!(end, End::Closed);
-    log().wait_for(&[&format!("handler {language}/echo ended without its request: the client ended the connection")]);
+    log().wait_for(&[&format!(
+        "handler {language}/echo did not get its whole request: the client ended the connection"
+    )]);
 }
 
 /// The components in `language`, in the order of [`EXAMPLES`]. Where they are not built the test says so and tests

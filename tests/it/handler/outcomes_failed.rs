@@ -135,7 +135,7 @@ fn a_handler_that_fails_for_a_broken_body_is_answered_with_the_status_of_the_bod
     client.expect("HTTP/1.1 100 Continue\r\n\r\n");
     client.send("5\r\nHello\r\n0\r\n\r\n");
     assert_eq!(client.read_to_end(), CONTENT_TOO_LARGE_CLOSE);
-    log().wait_for(&["INFO", "handler no_body ended without its request: the body is larger than max_body"]);
+    log().wait_for(&["INFO", "handler no_body did not get its whole request: the body is larger than max_body"]);
     assert_eq!(log().with(&["ERROR", "no_body"]), [""; 0]);
 }
 

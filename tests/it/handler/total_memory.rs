@@ -75,20 +75,28 @@ fn the_log_says_why_a_guest_that_cannot_do_without_has_trapped() {
     hello_is_served(&server);
 }
 
-#[test]
-fn a_request_that_there_is_no_memory_for_waits_and_is_answered_503() {
-    let server = small(routes("share = 100"));
-    let mut held = vec![hold(&server, "/a", 50 * MIB)];
+/// Clients of handlers that have written and sleep: as many as there is memory for, until one is answered 503.
+#[track_caller]
+fn hold_until_refused(server: &TestServer) -> Vec<Client> {
+    let mut held = Vec::new();
     let refused = loop {
-        let mut client = get(&server, "/a?write=in&sleep=3600000");
+        let mut client = get(server, "/a?write=in&sleep=3600000");
         let head = client.read_until("\r\n\r\n");
         if !head.starts_with("HTTP/1.1 200 ") {
             break head;
         }
         held.push(client);
-        assert!(held.len() < 100, "there is no end of it");
+        assert!(held.len() < 100, "none is refused");
     };
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\r\nRetry-After: 1\r\n"), "{refused}");
+    held
+}
+
+#[test]
+fn a_request_that_there_is_no_memory_for_waits_and_is_answered_503() {
+    let server = small(routes("share = 100"));
+    let _first = hold(&server, "/a", 50 * MIB);
+    let _others = hold_until_refused(&server);
     log().wait_for(&["handler a was not run: as much memory as --max-memory allows is in use"]);
 }
 
@@ -243,17 +251,7 @@ fn a_component_that_begins_with_more_than_there_is_is_told_so_when_it_is_loaded(
 #[test]
 fn a_large_buffer_size_counts_for_each_slow_reader() {
     let server = small(routes("buffer_size = 1_048_576\nshare = 100"));
-    let mut held = Vec::new();
-    let refused = loop {
-        let mut client = get(&server, "/a?write=in&sleep=3600000");
-        let head = client.read_until("\r\n\r\n");
-        if !head.starts_with("HTTP/1.1 200 ") {
-            break head;
-        }
-        held.push(client);
-        assert!(held.len() < 100, "there is no end of it");
-    };
-    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\r\nRetry-After: 1\r\n"), "{refused}");
+    let held = hold_until_refused(&server);
     assert!(held.len() < 22, "3 MiB of buffers each, beside the instance: {}", held.len());
     drop(held);
     server.wait_for("/a?body=x", "200");

@@ -73,7 +73,8 @@ fn a_failure_caused_by_the_client_is_not_logged_as_an_error() {
     client.read_until("abc\r\n");
     client.send("x\r\n");
     client.read_to_end();
-    crate::support::log().wait_for(&["INFO", "handler clients_fault ended without its request: the chunked coding"]);
+    crate::support::log()
+        .wait_for(&["INFO", "handler clients_fault did not get its whole request: the chunked coding"]);
     assert_eq!(crate::support::log().with(&["ERROR", "clients_fault"]), [""; 0]);
 }
 

@@ -21,14 +21,6 @@ fn serve(options: &str) -> TestServer {
     TestServer::start(RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", options))
 }
 
-#[track_caller]
-fn park(server: &TestServer, commands: &str, response: &str) -> Client {
-    let mut client = server.connect();
-    client.send(get_script(&format!("{commands}&manual")));
-    client.expect(response);
-    client
-}
-
 /// The handler runs `commands`, at another route than the one under test, whose options are its own.
 #[track_caller]
 fn publish(server: &TestServer, commands: &str) {
@@ -46,7 +38,7 @@ fn serve_two(options: &str) -> TestServer {
 fn a_client_that_lags_is_disconnected_by_a_reset() {
     // So slow that only the first chunk can leave the queue.
     let server = serve_two("push_queue = 256\nrate = 1\nburst = 1\nbuffer_size = 1");
-    let mut client = park(&server, "subscribe=a", "");
+    let mut client = server.park("subscribe=a", "");
     wait_until("it is left open", || server.parked() == 1);
     publish(&server, "publish=a:1&publish=a:2&publish=a:3&publish=a:4&publish=a:5");
     assert_eq!(client.read_until_end().1, End::Reset);
@@ -59,7 +51,7 @@ fn a_client_that_reads_nothing_is_disconnected_as_soon_as_it_lags() {
     // One chunk is on its way, and two more fill the queue.
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "push_queue = 131_072");
     let server = TestServer::builder(routes).timeouts(|it| it.write = Duration::from_secs(3600)).start();
-    let _client = park(&server, "subscribe=a&write=one", OPEN);
+    let _client = server.park("subscribe=a&write=one", OPEN);
     while server.get("/script?publish-bytes=a:65536&report").contains(": 1\n") {}
     wait_until("it is disconnected", || server.closed(CloseReason::Lagging) == 1);
 }
@@ -67,7 +59,7 @@ fn a_client_that_reads_nothing_is_disconnected_as_soon_as_it_lags() {
 #[test]
 fn a_client_that_lags_may_lose_the_oldest_chunks_instead() {
     let server = serve_two("push_queue = 256\npush_overflow = 'drop-oldest'\nrate = 1000\nburst = 1");
-    let mut client = park(&server, "subscribe=a", "");
+    let mut client = server.park("subscribe=a", "");
     wait_until("it is left open", || server.parked() == 1);
     let published: String = (0..9).map(|number| format!("publish=a:{number}&")).collect();
     publish(&server, &format!("{published}finish=a"));
@@ -81,7 +73,7 @@ fn a_client_that_lags_may_lose_the_oldest_chunks_instead() {
 #[test]
 fn what_is_published_is_paced_to_the_rate_of_the_route() {
     let server = serve_two("rate = 1000\nburst = 1\nbuffer_size = 1000");
-    let mut client = park(&server, "subscribe=a", "");
+    let mut client = server.park("subscribe=a", "");
     wait_until("it is left open", || server.parked() == 1);
     let start = Instant::now();
     publish(&server, "publish-bytes=a:200&publish-bytes=a:200&finish=a");
@@ -94,7 +86,7 @@ fn what_is_published_is_paced_to_the_rate_of_the_route() {
 fn a_client_that_reads_nothing_is_given_up_after_the_write_timeout() {
     let routes = RoutesDir::new().with(guest::SCRIPT).with_file("script.toml", "push_queue = 67_108_864");
     let server = TestServer::builder(routes).timeouts(|it| it.write = Duration::from_millis(200)).start();
-    let _client = park(&server, "subscribe=a&write=one", OPEN);
+    let _client = server.park("subscribe=a&write=one", OPEN);
     let published = "publish-bytes=a:65536&".repeat(500);
     assert!(server.get(&format!("/script?{published}body=done")).starts_with("HTTP/1.1 200 OK\r\n"));
     wait_until("it is given up", || server.closed(CloseReason::WriteTimeout) == 1);
@@ -104,7 +96,7 @@ fn a_client_that_reads_nothing_is_given_up_after_the_write_timeout() {
 #[test]
 fn a_client_that_goes_is_noticed_at_once() {
     let server = TestServer::serving(guest::SCRIPT);
-    let closes = park(&server, "subscribe=a&write=one", OPEN);
+    let closes = server.park("subscribe=a&write=one", OPEN);
     let socket = TcpStream::connect(server.address()).expect("the server accepts");
     SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
     let mut resets = Client::over(socket);
@@ -123,7 +115,7 @@ fn a_client_that_goes_is_noticed_at_once() {
 fn past_max_parked_another_parked_response_is_answered_503_or_truncated() {
     let routes = RoutesDir::new().with_as("one_too_many.wasm", guest::SCRIPT);
     let server = TestServer::builder(routes).limits(|limits| limits.max_parked = 1).start();
-    let first = park(&server, "write=one", OPEN);
+    let first = server.park("write=one", OPEN);
     wait_until("it is left open", || server.parked() == 1);
     let mut unwritten = server.connect();
     unwritten.send(get_script("manual"));
@@ -134,14 +126,14 @@ fn past_max_parked_another_parked_response_is_answered_503_or_truncated() {
     log().wait_for(&["WARN", "handler one_too_many cannot leave its connection open", "--max-parked"]);
     drop(first);
     wait_until("the place is free", || server.parked() == 0);
-    park(&server, "write=one", OPEN);
+    server.park("write=one", OPEN);
 }
 
 #[test]
 fn a_response_without_a_chunk_for_park_timeout_is_ended_properly() {
     let server = serve("park_timeout = 0.1");
     for commands in ["write=one", "subscribe=a&write=one"] {
-        let mut client = park(&server, commands, OPEN);
+        let mut client = server.park(commands, OPEN);
         client.expect(LAST_CHUNK);
         client.send(get_script("body=next"));
         client.expect(ok_chunked!("4\r\nnext\r\n0\r\n\r\n"));
@@ -210,15 +202,15 @@ fn a_component_cannot_raise_the_limits_of_parked_responses() {
         .option("park_timeout", Value::Float(0.1))
         .option("push_queue", Value::Integer(1_000))
         .start();
-    let mut client = park(&server, "write=one", OPEN);
+    let mut client = server.park("write=one", OPEN);
     client.expect(LAST_CHUNK);
 }
 
 #[test]
 fn a_server_that_stops_sends_what_has_queued_and_the_last_chunk() {
     let server = TestServer::serving(guest::SCRIPT);
-    let mut written = park(&server, "subscribe=a&write=one", OPEN);
-    let mut unwritten = park(&server, "subscribe=a", "");
+    let mut written = server.park("subscribe=a&write=one", OPEN);
+    let mut unwritten = server.park("subscribe=a", "");
     wait_until("both are left open", || server.parked() == 2);
     publish_and_stop(&server);
     assert_eq!(written.read_to_end(), "3\r\ntwo\r\n0\r\n\r\n");
@@ -234,7 +226,7 @@ fn publish_and_stop(server: &TestServer) {
 #[test]
 fn a_response_of_which_nothing_was_sent_when_the_server_stops_is_a_503() {
     let server = TestServer::serving(guest::SCRIPT);
-    let mut client = park(&server, "subscribe=a", "");
+    let mut client = server.park("subscribe=a", "");
     wait_until("it is left open", || server.parked() == 1);
     server.stop();
     assert_eq!(client.read_to_end(), format!("{BUSY}Connection: close\r\n\r\nService Unavailable\n"));

@@ -15,15 +15,6 @@ fn report(server: &TestServer, commands: &str) -> String {
     response.rsplit("\r\n").nth(3).unwrap_or_default().to_owned()
 }
 
-/// A connection on which the handler has run `commands`, which sent `response`, and left it open.
-#[track_caller]
-fn park(server: &TestServer, commands: &str, response: &str) -> Client {
-    let mut client = server.connect();
-    client.send(get_script(&format!("{commands}&manual")));
-    client.expect(response);
-    client
-}
-
 /// The next request on the connection is answered.
 #[track_caller]
 fn expect_next(mut client: Client) {
@@ -34,7 +25,7 @@ fn expect_next(mut client: Client) {
 #[test]
 fn a_published_chunk_reaches_the_subscribers_and_nobody_else() {
     let server = TestServer::serving(guest::SCRIPT);
-    let mut clients = ["a", "a", "b"].map(|topic| park(&server, &format!("subscribe={topic}&write=one"), OPEN));
+    let mut clients = ["a", "a", "b"].map(|topic| server.park(&format!("subscribe={topic}&write=one"), OPEN));
     assert_eq!(report(&server, "publish=a:two&publish=b:three&publish=c:four"), "publish: 2\npublish: 1\npublish: 0\n");
     for (client, chunk) in clients.iter_mut().zip(["3\r\ntwo\r\n", "3\r\ntwo\r\n", "5\r\nthree\r\n"]) {
         client.expect(chunk);
@@ -46,7 +37,7 @@ fn a_published_chunk_reaches_the_subscribers_and_nobody_else() {
 fn workers_reach_the_connections_of_each_other() {
     let workers = NonZeroUsize::MIN.saturating_add(1);
     let server = TestServer::builder(RoutesDir::new().with(guest::SCRIPT)).workers(workers).start();
-    let mut clients = [(); 4].map(|()| park(&server, "subscribe=a&write=one", OPEN));
+    let mut clients = [(); 4].map(|()| server.park("subscribe=a&write=one", OPEN));
     for (text, chunk) in [("two", "3\r\ntwo\r\n"), ("three", "5\r\nthree\r\n")] {
         assert_eq!(report(&server, &format!("publish=a:{text}")), "publish: 4\n");
         clients.iter_mut().for_each(|client| client.expect(chunk));
@@ -61,7 +52,7 @@ fn workers_reach_the_connections_of_each_other() {
 #[test]
 fn a_finished_response_has_its_last_chunk_and_the_connection_lives() {
     let server = TestServer::serving(guest::SCRIPT);
-    let mut client = park(&server, "subscribe=a&subscribe=b&write=one", OPEN);
+    let mut client = server.park("subscribe=a&subscribe=b&write=one", OPEN);
     let reported = report(&server, "publish=a:two&finish=b&publish=a:three&finish=a");
     assert_eq!(reported, "publish: 1\nfinish: 1\npublish: 0\nfinish: 0\n");
     client.expect("3\r\ntwo\r\n0\r\n\r\n");
@@ -72,8 +63,8 @@ fn a_finished_response_has_its_last_chunk_and_the_connection_lives() {
 #[test]
 fn the_first_chunk_sends_the_head_where_nothing_was_written() {
     let server = TestServer::serving(guest::SCRIPT);
-    let mut published = park(&server, "status=201&set=x:y&subscribe=a", "");
-    let mut finished = park(&server, "subscribe=b", "");
+    let mut published = server.park("status=201&set=x:y&subscribe=a", "");
+    let mut finished = server.park("subscribe=b", "");
     let repeat_until_it_reaches_one = |commands: &str| while !report(&server, commands).ends_with(": 1\n") {};
     repeat_until_it_reaches_one("publish=a:two");
     repeat_until_it_reaches_one("finish=b");
@@ -117,11 +108,11 @@ fn a_chunk_that_many_share_is_framed_as_each_response_is() {
 fn a_response_ends_at_its_declared_length_and_is_truncated_if_more_is_published() {
     let server = TestServer::serving(guest::SCRIPT);
     let head = ok!("Content-Length: 6\r\n", "one");
-    let mut complete = park(&server, "subscribe=a&set=content-length:6&write=one", head);
+    let mut complete = server.park("subscribe=a&set=content-length:6&write=one", head);
     assert_eq!(report(&server, "publish=a:two"), "publish: 1\n");
     complete.expect("two");
     expect_next(complete);
-    let mut cut = park(&server, "subscribe=b&set=content-length:6&write=one", head);
+    let mut cut = server.park("subscribe=b&set=content-length:6&write=one", head);
     assert_eq!(report(&server, "publish=b:three"), "publish: 1\n");
     assert_eq!(cut.read_to_end(), "");
 }
@@ -162,7 +153,7 @@ fn a_handler_that_returns_anything_else_than_manual_has_subscribed_for_nothing()
 #[test]
 fn a_client_that_sends_while_its_response_is_parked_loses_keep_alive() {
     let server = TestServer::serving(guest::SCRIPT);
-    let mut eager = park(&server, "subscribe=a&write=one", OPEN);
+    let mut eager = server.park("subscribe=a&write=one", OPEN);
     eager.send(get_script("body=two"));
     // The worker answers this one after it has read what came before it.
     assert_eq!(report(&server, "publish=a:two"), "publish: 1\n");

@@ -11,7 +11,7 @@ use host::options::Value;
 use host::push::Counts;
 use host::server::{RunningServer, Server};
 
-use super::wire::get_and_close;
+use super::wire::{get_and_close, get_script};
 use super::{Client, RoutesDir, compile_cache, log, wait_for_status};
 
 /// A server that serves.
@@ -121,6 +121,15 @@ impl TestServer {
     /// Tells it to look at its directory, whose files are as they are meant to be.
     pub fn reload(&self) {
         self.running.reload();
+    }
+
+    /// A connection on which the guest `script` has run `commands`, which sent `response`, and parked it.
+    #[track_caller]
+    pub fn park(&self, commands: &str, response: &str) -> Client {
+        let mut client = self.connect();
+        client.send(get_script(&format!("{commands}&manual")));
+        client.expect(response);
+        client
     }
 
     /// Tells it to stop; requests in flight may end.

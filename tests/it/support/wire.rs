@@ -1,5 +1,6 @@
-//! The bytes that many tests send and expect. In a response that is expected, `Date` has the value `<date>`. Macros make constants, and need no import;
-//! functions make what is known at run time.
+//! The bytes that many tests send and expect. In an expected response, `Date` has the value `<date>`.
+//!
+//! Macros make constants and need no import; functions make what is known at run time.
 
 use host::http::status::reason;
 

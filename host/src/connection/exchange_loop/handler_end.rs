@@ -59,7 +59,7 @@ where
                 Some(failed) => {
                     let (route, request) = (self.name(), self.id());
                     if self.may_tell() {
-                        tracing::info!(target: "handler", route, request, "handler {route} ended without its request: {failed}");
+                        tracing::info!(target: "handler", route, request, "handler {route} did not get its whole request: {failed}");
                     }
                     HandlerEnd::Failed(failed.status(), String::new())
                 }
@@ -129,28 +129,17 @@ where
         });
     }
 
-    /// Encodes the tail as far as there is room; true while some is left.
+    /// Encodes as much of the last piece as there is room for. True while some is left.
     pub(super) fn encode_last_piece(&mut self) -> bool {
         if self.last_piece.is_empty() {
             return false;
         }
         let tail = &mut self.last_piece;
         self.exchange.response(|response| {
-            if let Ok(sent @ 1..) = self.exchange.write_direct(response, tail) {
-                tail.advance(sent);
-                if !tail.is_empty() && response.output().is_empty() {
-                    // The client may take more at once.
-                    return;
-                }
-            }
-            while !tail.is_empty() && response.has_room() {
-                let piece = tail.len().min(response.max_piece());
-                if response.write(&tail[..piece], clock::date()).is_err() {
-                    // Longer than was declared after the head was sent: the length stands, the rest is dropped.
-                    tail.clear();
-                    break;
-                }
-                tail.advance(piece);
+            match self.exchange.write_available(response, tail) {
+                Ok(written) => tail.advance(written),
+                // It is longer than the length in the head that was sent. The rest is dropped.
+                Err(_) => tail.clear(),
             }
             if tail.is_empty() && !response.is_over() {
                 // It is not over, so it can end.
