@@ -81,7 +81,7 @@ impl<'a> Routes<'a> {
             .arg(self.files.path().join("routes"))
             .arg("--cache-dir")
             .arg(compiled)
-            .env("RUST_LOG", "warn,routes=info");
+            .env("RUST_LOG", "warn,server=info");
         command.args(self.flags).envs(self.environment);
         let server = Server::start(&self.setup.cores, place, command, Listening::Printed, self.files);
         let server = server.context("Vibrato")?;
