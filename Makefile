@@ -140,15 +140,17 @@ dist: $(PROFILE) ## Build the server to install: dist/host in the target directo
 $(PROFILE): Cargo.toml Cargo.lock bench/src/training.rs
 	@$(MAKE) --no-print-directory train
 
-# By the names of functions, which are those of the server only where both are built with the same profile of cargo.
+# By the names of functions, which are those of the server only if both are built with the same profile of cargo. Each
+# process writes a file of its own; those that compile may write no files, so theirs are incomplete and left out.
 train: target routes ## Find out anew what a host does most, for `make dist`: by a build that notes what it runs
 	@rustup component list --installed | grep -q ^llvm-tools || rustup component add llvm-tools
 	RUSTFLAGS="$(RUSTFLAGS) -Cprofile-generate=$(TRAINING)/raw" $(CARGO) build --locked --profile dist \
 		--package host --target $(MACHINE) --target-dir $(TRAINING)
 	@rm -rf $(TRAINING)/raw
-	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- --train \
+	LLVM_PROFILE_FILE=$(TRAINING)/raw/host-%p.profraw \
+		$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- --train \
 		--host $(TRAINING)/$(MACHINE)/dist/host --handlers $(HANDLERS)/$(WASM)/handler
-	"$$(rustc --print target-libdir)/../bin/llvm-profdata" merge -o $(PROFILE) $(TRAINING)/raw
+	"$$(rustc --print target-libdir)/../bin/llvm-profdata" merge --failure-mode=all -o $(PROFILE) $(TRAINING)/raw
 
 bench: dist routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
 	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests \
