@@ -1,8 +1,8 @@
 //! One request and its response, as the connection and the handler share them.
 //!
-//! Owns the request, the [`Response`] in the making, the next piece of the request's body, and the clock of the
-//! invocation. Both sides live in one task (the connection polls the handler), so
-//! the lock is never waited for. What a handler waits for wakes it, and the connection's task with it.
+//! Owns the request, the [`Response`] that is being written, the next piece of the request's body, and the clock of the
+//! invocation. Both sides run in one task, because the connection polls the handler. The lock is therefore never
+//! contended. When a wait of the handler ends, the handler and the connection's task are woken.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,30 +47,30 @@ use middleware::MiddlewareState;
 use push::Push;
 use wait::{WaitReason, Waits, Wakers};
 
-/// What a handler is told of who sends a request.
+/// The sender of a request, as a handler sees it.
 pub trait RequestPeer: fmt::Debug + Send + Sync {
-    /// Its address in canonical form, without a port.
+    /// The address of the sender in canonical form, without a port.
     fn address(&self) -> String;
 }
 
-/// The request, all but its body.
+/// A request without its body.
 #[derive(Debug)]
 pub struct Request<P: ?Sized = dyn RequestPeer> {
     /// The head as it was received.
     pub head: RequestHead,
-    /// What the route's pattern captured, percent-decoded.
+    /// The parameters that the route's pattern captured, percent-decoded.
     pub params: Vec<(String, String)>,
-    /// Who sends it.
+    /// The sender.
     pub peer: P,
 }
 
-/// A request and its response while they are served.
+/// A request and its response while the request is served.
 #[derive(Debug)]
 pub struct Exchange {
     request: Option<Box<Request>>,
     measured: Option<Measured>,
     push: Option<Push>,
-    /// The short way to a client that has no rate.
+    /// Writes large chunks directly to the client's socket. It is `None` if the client has a rate limit.
     sink: Option<Arc<dyn DirectWriter>>,
     task: HandlerTask,
     inner: Mutex<Inner>,
@@ -84,41 +84,41 @@ struct Inner {
     waits: Waits,
     pace: YieldBudget,
     closed_by_handler: bool,
-    /// Why the handler gave up, if it did.
+    /// Why the handler has failed, if it has.
     failure: Option<String>,
-    /// The connection among the subscribers, once the handler has subscribed it.
+    /// The subscriber of the connection. It is `None` until the handler subscribes to a topic.
     subscriber: Option<Subscriber>,
-    /// What only a request with middleware has, or one that leaves notes.
+    /// The state of middleware and the context. It is `None` for a request that has neither.
     middleware: Option<Box<MiddlewareState>>,
-    /// The response was the handshake of a WebSocket, and is over.
+    /// Whether the connection has become a WebSocket. The response, which was the handshake, is then over.
     is_websocket: bool,
-    /// What is shown beside a failure in development.
+    /// The last lines that the handler has printed. An error page shows them in development.
     printed: Option<Box<HandlerOutput>>,
-    /// What has become of the client, if that has cut the handler's time short.
-    lost: Option<ClientLoss>,
+    /// Why the handler's deadline was shortened, if the client was the reason.
+    client_loss: Option<ClientLoss>,
 }
 
-/// What has become of a client whose handler is not let run on.
+/// Why a client no longer needs a response, so that its handler gets little more time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientLoss {
-    /// It has reset the connection.
+    /// The connection is lost: the client has reset it, or a write to it has failed.
     Gone,
-    /// It has stopped reading for good.
+    /// The client has not read the response for so long that the write timeout has passed.
     StoppedReading,
-    /// It has sent its last byte, and was sent nothing for too long since then.
+    /// The client has closed its sending side, and the handler has sent it nothing for too long since then.
     HalfClosed,
 }
 
-/// Where the request's body stands between the two sides: at most one piece at a time.
+/// The request's body between the connection and the handler. It holds at most one piece at a time.
 #[derive(Debug)]
 enum Body {
-    /// Nobody asked for the next piece.
+    /// The handler has not asked for the next piece.
     Idle,
     /// The handler waits for at most this many bytes.
     Wanted(usize),
-    /// A piece to be taken.
+    /// A piece that the handler has not yet taken.
     Piece(Bytes),
-    /// The end, good or bad.
+    /// The body has ended, or its rest cannot be read.
     Over(Result<(), BodyError>),
 }
 
@@ -135,17 +135,17 @@ impl Inner {
             subscriber: None,
             middleware: None,
             is_websocket: false,
-            lost: None,
+            client_loss: None,
             printed: None,
         }
     }
 
-    /// Whether a handler that writes need not wait: there is room, or writing is over.
+    /// Whether a write of the handler can proceed: the output has room, or the response is over.
     fn has_room(&self) -> bool {
         self.response.has_room() || self.response.is_over()
     }
 
-    /// The wakers of the waits that are over now.
+    /// Takes the wakers of the waits that have ended.
     fn take_wakers(&mut self) -> Wakers {
         let (writable, body, head) = (self.has_room(), self.has_body(), !self.is_head_waiting());
         self.waits.take_wakers(|reason| match reason {
@@ -156,20 +156,20 @@ impl Inner {
         })
     }
 
-    /// Whether a handler that reads need not wait.
+    /// Whether a read of the handler can proceed.
     fn has_body(&self) -> bool {
         matches!(self.body, Body::Piece(_) | Body::Over(_))
     }
 
-    /// The response, while the handler can work on it.
+    /// The response, unless the handler has already failed.
     fn of_handler(&mut self) -> Result<&mut Response, ResponseError> {
         if self.failure.is_some() { Err(ResponseError::Closed) } else { Ok(&mut self.response) }
     }
 }
 
 impl Exchange {
-    /// A new exchange. `has_body` says whether a body was announced; the handler has until `deadline`; it is measured
-    /// where somebody wants to know.
+    /// A new exchange. `has_body` is whether the request has announced a body. The handler has to end by `deadline`.
+    /// The cost is measured if `measured` is given.
     #[must_use]
     pub fn new(
         request: Box<Request>,
@@ -182,7 +182,7 @@ impl Exchange {
         Self::with(Some(request), measured, Inner::new(response, body, HandlerClock::until(deadline)))
     }
 
-    /// An exchange that no handler sees: the host has made the response.
+    /// An exchange without a handler: the host has made the response.
     #[must_use]
     pub fn answered(response: Response) -> Self {
         let clock = HandlerClock::until(Instant::now());
@@ -194,18 +194,18 @@ impl Exchange {
         Self { request, measured, push: None, sink: None, task, inner }
     }
 
-    /// The request, if a handler answers it.
+    /// The request, unless the host itself has made the response.
     #[must_use]
     pub fn request(&self) -> Option<&Request> {
         self.request.as_deref()
     }
 
-    /// Works on the response. Not for use across an await.
+    /// Calls `work` with the response, while the lock is held. `work` must not await.
     pub fn response<R>(&self, work: impl FnOnce(&mut Response) -> R) -> R {
         self.change(|inner| work(&mut inner.response))
     }
 
-    /// Changes what a handler may wait for, and wakes the waits that are over then.
+    /// Changes state that a handler may be waiting for, and wakes the waits that this ends.
     fn change<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
         let mut inner = self.lock();
         let value = work(&mut inner);
@@ -215,17 +215,18 @@ impl Exchange {
         value
     }
 
-    /// Wakes the waits that are over. Not part of [`Self::change`], since most changes are made while nothing waits.
+    /// Wakes the waits that have ended. It is a function of its own because most changes are made while there are no
+    /// waits.
     fn end_waits(mut inner: MutexGuard<'_, Inner>) {
         let wakers = inner.take_wakers();
-        // Woken without the lock, which a waker may take.
+        // The lock is released first, because a waker may take it.
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic while the lock was held cannot have left a response half-changed that matters: the connection is
-        // lost with its task.
+        // A panic while the lock is held may leave the response half changed. That does no harm: the panic ends the
+        // task, and the connection with it.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -243,7 +244,8 @@ impl Exchange {
     /// Changes a field of the response.
     ///
     /// # Errors
-    /// As [`Response::fields_mut`], what the change says, or that middleware has sealed the field.
+    /// As [`Response::fields_mut`], the error of `change`, or [`FieldError::Forbidden`] if middleware has sealed the
+    /// field.
     pub fn change_field(
         &self,
         name: &str,
@@ -255,13 +257,14 @@ impl Exchange {
         if may_change { Ok(change(fields)?) } else { Err(FieldError::Forbidden.into()) }
     }
 
-    /// Waits until the head may be sent and the client took enough of what was written, or the response is over.
+    /// Waits until the head may be sent and the output has room, or until the response is over.
     pub async fn writable(&self) {
         self.head().await;
         self.wait(WaitReason::Writable, |inner| inner.has_room().then_some(())).await;
     }
 
-    /// What returning `close` does: ends the response, without a byte if nothing was written.
+    /// Closes the connection, as the outcome `close` asks. The response ends here. If nothing was written, no byte is
+    /// sent.
     pub fn close(&self) {
         self.change(|inner| {
             let response = &mut inner.response;
@@ -273,16 +276,16 @@ impl Exchange {
                 response.truncate();
             } else {
                 response.forbid_keep_alive();
-                // A response that is not over can be finished.
+                // `finish` fails only for a response that is over, and this one is not.
                 let _ = response.finish(clock::date());
             }
         });
     }
 
-    /// The handler gives up, for a reason that the log is told. The first one stands.
+    /// Records that the handler has failed, and the reason for the log. Only the first reason is kept.
     ///
     /// # Errors
-    /// What `reason` says.
+    /// The error of `reason`.
     pub fn fail<E>(&self, reason: impl FnOnce() -> Result<String, E>) -> Result<(), E> {
         let failure = &mut self.lock().failure;
         if failure.is_none() {
@@ -291,10 +294,11 @@ impl Exchange {
         Ok(())
     }
 
-    /// Waits for the next piece of the body, at least one byte and at most `max`; none at the end.
+    /// Waits for the next piece of the body, which has at least one byte and at most `max`. Returns `None` at the end
+    /// of the body.
     ///
     /// # Errors
-    /// Why the rest cannot be had; the same each time.
+    /// Why the rest of the body cannot be read. Each later call returns the same error.
     pub async fn read(&self, max: usize) -> Result<Option<Bytes>, BodyError> {
         self.wait(WaitReason::Body, |inner| match &mut inner.body {
             Body::Over(Ok(())) => Some(Ok(None)),
@@ -317,7 +321,7 @@ impl Exchange {
 
 /// The connection's side.
 impl Exchange {
-    /// How many bytes of the body the handler waits for.
+    /// The most bytes of the body that the handler is waiting for, if it is waiting.
     #[must_use]
     pub fn requested(&self) -> Option<usize> {
         match self.lock().body {
@@ -331,12 +335,12 @@ impl Exchange {
         self.change(|inner| inner.body = Body::Piece(piece));
     }
 
-    /// Tells the handler that there is no more of the body, for good or bad.
+    /// Tells the handler that the body has ended, or why its rest cannot be read.
     pub fn end_body(&self, end: Result<(), BodyError>) {
         self.change(|inner| inner.body = Body::Over(end));
     }
 
-    /// Tells the handler that its client is gone; it has `grace` to come to an end.
+    /// Tells the handler that its client is gone. The handler has to end within `grace`.
     pub fn client_gone(&self, grace: Duration) {
         self.change(|inner| {
             inner.response.truncate();
@@ -347,13 +351,13 @@ impl Exchange {
         });
     }
 
-    /// Why the handler's time was cut short, if it was.
+    /// Why the handler's deadline was shortened, if its client was the reason.
     #[must_use]
-    pub fn lost(&self) -> Option<ClientLoss> {
-        self.lock().lost
+    pub fn client_loss(&self) -> Option<ClientLoss> {
+        self.lock().client_loss
     }
 
-    /// Why the body could not be read to its end, if it could not.
+    /// Why the body could not be read to its end, if it has failed.
     #[must_use]
     pub fn body_error(&self) -> Option<BodyError> {
         match self.lock().body {
@@ -362,7 +366,7 @@ impl Exchange {
         }
     }
 
-    /// Why the handler gave up, if it did. Told once.
+    /// Takes the reason for which the handler has failed, if it has.
     #[must_use]
     pub fn take_failure(&self) -> Option<String> {
         self.lock().failure.take()

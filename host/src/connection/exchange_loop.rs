@@ -220,8 +220,8 @@ where
     fn lose_client(&mut self, reason: CloseReason) {
         let (grace, now) = (self.io.timeouts.grace, Instant::now());
         self.exchange.client_gone(grace);
-        let lost = if reason == CloseReason::WriteTimeout { ClientLoss::StoppedReading } else { ClientLoss::Gone };
-        self.exchange.cut_short(now + grace, lost);
+        let loss = if reason == CloseReason::WriteTimeout { ClientLoss::StoppedReading } else { ClientLoss::Gone };
+        self.exchange.shorten_deadline(now + grace, loss);
         self.last_piece.clear();
         self.peer_gone = Some(reason);
     }

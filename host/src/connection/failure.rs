@@ -24,9 +24,9 @@ pub(super) fn tell(
     exchange: &Exchange,
     error: &CallError,
 ) {
-    if let (CallError::Deadline { backtrace }, Some(lost)) = (error, exchange.lost()) {
+    if let (CallError::Deadline { backtrace }, Some(loss)) = (error, exchange.client_loss()) {
         if quota.admit(route, LINE + backtrace.len()) {
-            tell_lost(route, request, lost, backtrace);
+            log_client_loss(route, request, loss, backtrace);
         }
         return;
     }
@@ -42,8 +42,8 @@ pub(super) fn tell(
 }
 
 /// Tells the log that a guest had no more time because of its client: that is no failure of its own.
-fn tell_lost(route: &str, request: u64, lost: ClientLoss, backtrace: &str) {
-    match lost {
+fn log_client_loss(route: &str, request: u64, loss: ClientLoss, backtrace: &str) {
+    match loss {
         ClientLoss::Gone => {
             tracing::info!(target: "handler", route, request, "handler {route} was ended: its client has gone{backtrace}");
         }

@@ -1,8 +1,8 @@
-//! Why a body is not whole, and what its client is told.
+//! Why a request's body is incomplete, and the status that tells the client.
 
 use thiserror::Error;
 
-/// Why the rest of a request's body cannot be had.
+/// Why the rest of a request's body cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BodyError {
     /// The client ended the connection in the middle of the body.
@@ -14,13 +14,13 @@ pub enum BodyError {
     /// The body is larger than `max_body`.
     #[error("the body is larger than max_body")]
     TooLarge,
-    /// The client sent nothing for too long.
+    /// The client has sent nothing for longer than the timeout.
     #[error("the client stopped sending the body")]
     TimedOut,
 }
 
 impl BodyError {
-    /// The status that tells the client.
+    /// The status of the response to such a request.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {

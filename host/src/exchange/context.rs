@@ -1,39 +1,39 @@
-//! The context of a request: named bytes that middleware sets for what comes after it (`context` in `wit/world.wit`), and
-//! their bounds.
+//! The context of a request (`context` in `wit/world.wit`), and its bounds. Middleware stores values in it under names.
+//! The middleware and the handler that run later read them.
 
 use bytes::Bytes;
 use thiserror::Error;
 
-/// The most names.
+/// The most entries of one request.
 const MAX_ENTRIES: usize = 64;
 
 /// The most bytes of a name.
 const MAX_NAME_BYTES: usize = 256;
 
-/// The most bytes of names and values together.
+/// The most bytes of all names and values together.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Why a note cannot be left.
+/// Why a context entry cannot be set or sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ContextError {
-    /// A middleware has sealed the name, or only a middleware may seal one.
-    #[error("the note is sealed")]
+    /// A middleware has sealed the name, or the caller is no middleware and must not seal names.
+    #[error("the context entry is sealed")]
     Forbidden,
-    /// Past 64 names, 256 bytes of a name, or 64 KiB in all.
-    #[error("too many or too large notes")]
+    /// There would be more than 64 entries, more than 256 bytes in a name, or more than 64 KiB in all.
+    #[error("too many or too large context entries")]
     TooLarge,
 }
 
-/// Named bytes: so few that looking at each is the quickest way to find one.
+/// The context entries of one request. There are so few that a linear search is the fastest.
 #[derive(Debug, Default)]
 pub(super) struct ContextEntries {
-    notes: Vec<ContextEntry>,
+    entries: Vec<ContextEntry>,
 }
 
 #[derive(Debug)]
 struct ContextEntry {
     name: String,
-    /// None where the name was sealed without bytes.
+    /// `None` if the name was sealed before it had a value.
     value: Option<Bytes>,
     is_sealed: bool,
 }
@@ -45,46 +45,46 @@ impl ContextEntry {
 }
 
 impl ContextEntries {
-    /// The bytes of a name.
+    /// The value of a name.
     pub(super) fn get(&self, name: &str) -> Option<Bytes> {
         self.find(name)?.value.clone()
     }
 
-    /// The bytes of a name that was sealed.
+    /// The value of a name, if the name is sealed.
     pub(super) fn sealed(&self, name: &str) -> Option<Bytes> {
-        self.find(name).filter(|note| note.is_sealed)?.value.clone()
+        self.find(name).filter(|entry| entry.is_sealed)?.value.clone()
     }
 
-    /// Sets the bytes of a name, in place of what it had.
+    /// Sets the value of a name, and replaces an earlier one.
     pub(super) fn set(&mut self, name: &str, value: &[u8]) -> Result<(), ContextError> {
-        if self.find(name).is_some_and(|note| note.is_sealed) {
+        if self.find(name).is_some_and(|entry| entry.is_sealed) {
             return Err(ContextError::Forbidden);
         }
         self.check_room(name, value.len())?;
-        self.notes.retain(|note| note.name != name);
+        self.entries.retain(|entry| entry.name != name);
         let value = Some(Bytes::copy_from_slice(value));
-        self.notes.push(ContextEntry { name: name.to_owned(), value, is_sealed: false });
+        self.entries.push(ContextEntry { name: name.to_owned(), value, is_sealed: false });
         Ok(())
     }
 
-    /// Lets nobody set the bytes of a name any more.
+    /// Seals a name: its value cannot be set any more.
     pub(super) fn seal(&mut self, name: &str) -> Result<(), ContextError> {
-        if let Some(note) = self.notes.iter_mut().find(|note| note.name == name) {
-            note.is_sealed = true;
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
+            entry.is_sealed = true;
             return Ok(());
         }
         self.check_room(name, 0)?;
-        self.notes.push(ContextEntry { name: name.to_owned(), value: None, is_sealed: true });
+        self.entries.push(ContextEntry { name: name.to_owned(), value: None, is_sealed: true });
         Ok(())
     }
 
     fn find(&self, name: &str) -> Option<&ContextEntry> {
-        self.notes.iter().find(|note| note.name == name)
+        self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// Whether there is room for so many bytes under a name, in place of what it has.
+    /// Checks that a value of `length` bytes fits under a name if it replaces the earlier one.
     fn check_room(&self, name: &str, length: usize) -> Result<(), ContextError> {
-        let others = || self.notes.iter().filter(|note| note.name != name);
+        let others = || self.entries.iter().filter(|entry| entry.name != name);
         let bytes: usize = others().map(ContextEntry::bytes).sum();
         let fits = name.len() <= MAX_NAME_BYTES
             && others().count() < MAX_ENTRIES

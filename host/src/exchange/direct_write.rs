@@ -1,6 +1,6 @@
-//! What a handler writes: into the output, or past it to the client if it is large.
+//! The writes of a handler. They go into the output buffer. Large ones go directly to the client instead.
 //!
-//! Owns when a handler that goes on writing is to rest.
+//! Owns when a handler that keeps writing has to yield.
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
@@ -11,54 +11,55 @@ use super::{Exchange, Inner};
 use crate::clock;
 use crate::response::{Response, ResponseError};
 
-/// How long a handler that writes runs before it rests: less than a tick of the epoch.
+/// How long a handler that keeps writing runs before it yields. This is less than one tick of the epoch.
 pub(crate) const MAX_RUN: Duration = Duration::from_millis(2);
 
-/// A client to whom what is written may go at once: it has no rate.
+/// A client that has no rate limit, so that a write may go to it directly.
 pub trait DirectWriter: Debug + Send + Sync {
-    /// Sends as much of the slices as the client takes now, and says how many bytes that is.
+    /// Sends as much of the slices as the client accepts now, and returns how many bytes that is.
     ///
     /// # Errors
-    /// What the system says: `WouldBlock` where the client takes nothing now.
+    /// The error of the system. It is `WouldBlock` if the client accepts nothing now.
     fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 }
 
-/// For how long a handler has been writing.
+/// How long a handler has been writing since it last yielded.
 #[derive(Debug, Default)]
 pub(super) struct YieldBudget {
-    /// Its writes, as long as they are among the first.
+    /// The number of writes, up to [`Self::UNTIMED`].
     writes: u32,
-    /// When it was last seen to rest, or was timed first.
-    rested: Option<Instant>,
+    /// When the handler last yielded, or when it was first timed if it never has.
+    last_yield: Option<Instant>,
 }
 
 impl YieldBudget {
-    /// The first writes, of which the clock is not read: a response that is short needs none.
+    /// How many writes come before the first that reads the clock. A short response then reads no clock.
     pub(super) const UNTIMED: u32 = 2;
 
-    fn is_to_rest(&mut self, now: impl FnOnce() -> Instant) -> bool {
+    fn should_yield(&mut self, now: impl FnOnce() -> Instant) -> bool {
         if self.writes < Self::UNTIMED {
             self.writes += 1;
             return false;
         }
         let now = now();
-        let since = *self.rested.get_or_insert(now);
-        let is_to_rest = now.saturating_duration_since(since) >= MAX_RUN;
-        if is_to_rest {
-            self.rested = Some(now);
+        let since = *self.last_yield.get_or_insert(now);
+        let should_yield = now.saturating_duration_since(since) >= MAX_RUN;
+        if should_yield {
+            self.last_yield = Some(now);
         }
-        is_to_rest
+        should_yield
     }
 }
 
 impl Exchange {
-    /// Sends large chunks through `sink` as they are written, while nothing else waits to be sent.
+    /// Lets large chunks go directly to `sink` when they are written and the output is empty.
     pub fn send_through(&mut self, sink: Arc<dyn DirectWriter>) {
         self.sink = Some(sink);
     }
 
-    /// Writes as much of `chunk` from `offset` on as there is room for, and moves `offset`. True once all is
-    /// written; otherwise [`Self::writable`] waits for more. An empty chunk completes the response.
+    /// Writes as much of `chunk`, from `offset` on, as there is room for, and advances `offset`. Returns true once the
+    /// whole chunk is written. If it returns false, [`Self::writable`] waits for room. An empty chunk completes the
+    /// response.
     ///
     /// # Errors
     /// As [`Response::write`].
@@ -68,7 +69,7 @@ impl Exchange {
 
     fn write_to(&self, inner: &mut Inner, chunk: &[u8], offset: &mut usize) -> Result<bool, ResponseError> {
         let response = inner.of_handler()?;
-        // All of a chunk is refused or none of it.
+        // A chunk is refused as a whole, so the length is checked before the first byte is written.
         if *offset == 0 && !response.fits_content_length(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
         }
@@ -87,14 +88,14 @@ impl Exchange {
         Ok(*offset == chunk.len())
     }
 
-    /// Writes as much of `bytes` as there is room for, and returns how much that is: what the client takes at once from
-    /// where it lies, the rest piece by piece.
+    /// Writes as much of `bytes` as there is room for, and returns how many bytes that is. It writes directly first,
+    /// without a copy, and then copies the rest into the output in pieces.
     ///
     /// # Errors
     /// As [`Response::write`].
     pub(crate) fn write_available(&self, response: &mut Response, bytes: &[u8]) -> Result<usize, ResponseError> {
         let mut written = self.write_direct(response, bytes)?;
-        // If everything that was accepted is sent, the client may take more at once.
+        // If all that was accepted is sent, the client may accept another direct write.
         if written > 0 && response.output().is_empty() {
             return Ok(written);
         }
@@ -103,19 +104,19 @@ impl Exchange {
             response.write(&bytes[written..written + piece], clock::date())?;
             written += piece;
             if response.is_over() {
-                // It has no body, so the first piece has ended it. The rest is dropped.
+                // The response has no body, so the first piece has completed it. The rest is dropped.
                 return Ok(bytes.len());
             }
         }
         Ok(written)
     }
 
-    /// Writes as much of a large chunk as its client takes at once, and returns how much that is.
+    /// Writes as much of a large chunk as the client accepts in one direct write, and returns how many bytes that is.
     fn write_direct(&self, response: &mut Response, chunk: &[u8]) -> Result<usize, ResponseError> {
         match &self.sink {
             Some(sink) if response.is_worth_direct_write(chunk.len()) => {
                 let pieces = response.direct_pieces(chunk, clock::date())?;
-                // What fails here fails again for who sends the output, and finds out why.
+                // An error is ignored here. The next write of the output meets it again, and reports it.
                 let sent = sink.send(&pieces.slices(response.output())).unwrap_or(0);
                 Ok(response.sent_direct(&pieces, sent))
             }
@@ -123,10 +124,11 @@ impl Exchange {
         }
     }
 
-    /// Whether a handler that has just written is to rest, so that it goes out: it has run for a while since it last did.
-    /// It comes to rest by itself at the epoch too, where the system lets the thread that ticks run in time.
+    /// Whether a handler that has just written should yield, so that its output is sent. It should if it has run for
+    /// [`MAX_RUN`] since it last yielded. A tick of the epoch also makes it yield, but the system may let the thread
+    /// that ticks run late.
     #[must_use]
-    pub fn is_to_rest(&self, now: impl FnOnce() -> Instant) -> bool {
-        self.lock().pace.is_to_rest(now)
+    pub fn should_yield(&self, now: impl FnOnce() -> Instant) -> bool {
+        self.lock().pace.should_yield(now)
     }
 }

@@ -1,26 +1,26 @@
-//! How an exchange ends, which is not how its connection does.
+//! How an exchange ends. How its connection ends is another question.
 
 /// How an exchange has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExchangeEnd {
-    /// All of it was sent.
+    /// The whole response was sent.
     Complete,
-    /// It is truncated: the handler failed in the middle of it.
+    /// The response is truncated: the handler failed after the head was sent.
     Truncated,
     /// The handler closed the connection.
     Closed,
-    /// The client closed the connection, or did not keep up for too long.
+    /// The client closed the connection, or a timeout for the client passed.
     ClientGone,
-    /// It was parked until its client closed the connection.
+    /// The response was parked until its client closed the connection.
     LeftOpen,
     /// The connection became a WebSocket, whose bytes are not counted.
     Upgraded,
-    /// The server stopped before its end.
+    /// The server stopped before the response was complete.
     Stopped,
 }
 
 impl ExchangeEnd {
-    /// One word for it.
+    /// Its name in the access log, which is one word.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,27 +1,27 @@
-//! What a handler has printed last, for the page of those who develop.
+//! The last lines that a handler has printed. Development mode shows them on error pages.
 
 use std::collections::VecDeque;
 
 use super::{Exchange, Measured, Timing};
 
-/// The most lines.
+/// The most lines that are kept.
 const MAX_LINES: usize = 20;
 
-/// The most bytes of a line.
+/// The most bytes of a line that are kept.
 const MAX_LINE_BYTES: usize = 1024;
 
-/// The last lines.
+/// The last lines that a handler has printed, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct HandlerOutput(VecDeque<String>);
 
 impl Exchange {
-    /// Whether those who develop see its answer.
+    /// Whether the server runs in development mode.
     #[must_use]
     pub fn is_for_developers(&self) -> bool {
         matches!(self.measured, Some(Measured { timing: Timing::Told, .. }))
     }
 
-    /// The handler has printed a line, in which nothing drives a terminal.
+    /// Records a line that the handler has printed. The caller has escaped what could control a terminal.
     pub fn note_printed(&self, line: &str) {
         let mut inner = self.lock();
         let lines = &mut inner.printed.get_or_insert_default().0;
@@ -31,7 +31,8 @@ impl Exchange {
         lines.push_back(line[..line.floor_char_boundary(MAX_LINE_BYTES)].to_owned());
     }
 
-    /// What the handler has printed last, a line each; none where it has printed nothing, or nobody is to see it.
+    /// The last lines that the handler has printed. There are none if it has printed nothing, or if the server is not
+    /// in development mode.
     #[must_use]
     pub fn printed(&self) -> Vec<String> {
         self.lock().printed.iter().flat_map(|printed| printed.0.iter().cloned()).collect()

@@ -1,6 +1,6 @@
-//! The way of an exchange through middleware: who of the chain is called, and whether the head may be sent.
+//! The state of an exchange in its middleware chain: which middleware runs, and whether the head may be sent.
 //!
-//! Owns that nothing of a head goes out before the chain has seen it.
+//! Owns the rule that no byte of a head is sent before the chain has seen the head.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,38 +13,38 @@ use super::{ContextError, Exchange, Inner};
 use crate::http::fields::{self, FieldError};
 use crate::response::ResponseError;
 
-/// Fields that are true of one body alone.
+/// Fields that describe one particular body.
 const BODY_FIELDS: [&str; 4] = ["content-encoding", "content-length", "content-range", "content-type"];
 
-/// What only a request with middleware has, or one that leaves notes.
+/// The state of a request that has middleware or context entries.
 #[derive(Debug, Default)]
 pub(super) struct MiddlewareState {
     gate: HeadGate,
-    notes: ContextEntries,
-    /// The fields that nobody changes before the chain sees the head, in lower case.
+    context: ContextEntries,
+    /// The names of the sealed fields, in lower case. Nobody may change them before the chain sees the head.
     sealed: Vec<String>,
-    /// The middleware that is called at the moment.
+    /// The middleware that runs at the moment.
     middleware: Option<Arc<str>>,
-    /// When the time of that one is used up.
+    /// The deadline of that middleware.
     pub(super) until: Option<Instant>,
 }
 
 /// Whether the head may be sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum HeadGate {
-    /// It may.
+    /// The head may be sent.
     #[default]
     Open,
-    /// The chain is to see it first.
+    /// The chain has to see the head first.
     Held,
-    /// The same, and something was written.
+    /// The chain has to see the head first, and something that was written waits for it.
     Requested,
-    /// The chain sees it now.
+    /// The chain sees the head now.
     InReview,
 }
 
 impl Inner {
-    /// Whether the head was sent or may be. If the chain is to see it first, requests that.
+    /// Whether the head was sent or may be sent now. If the chain has to see it first, requests that.
     pub(super) fn may_send_head(&mut self) -> Result<bool, ResponseError> {
         let Some(state) = &mut self.middleware else { return Ok(true) };
         match state.gate {
@@ -62,19 +62,19 @@ impl Inner {
         self.middleware.get_or_insert_default()
     }
 
-    /// Whether a field may be changed now, for all that middleware has sealed.
+    /// Whether a field may be changed now. A sealed one may not, unless the chain sees the head.
     pub(super) fn may_change(&self, field: &str) -> bool {
         let Some(state) = &self.middleware else { return true };
         state.gate == HeadGate::InReview || !state.sealed.iter().any(|sealed| sealed.eq_ignore_ascii_case(field))
     }
 
-    /// Whether a middleware sees the request now.
+    /// Whether a middleware runs that sees the request, and not the response.
     fn may_seal(&self) -> bool {
         let is_called = |state: &MiddlewareState| state.middleware.is_some() && state.gate != HeadGate::InReview;
         self.middleware.as_deref().is_some_and(is_called)
     }
 
-    /// Whether what was written waits for the chain to see the head.
+    /// Whether the response waits for the chain to see the head.
     pub(super) fn is_head_waiting(&self) -> bool {
         self.response.is_building() && self.gate() != HeadGate::Open
     }
@@ -84,27 +84,27 @@ impl Inner {
     }
 }
 
-/// For who calls the chain.
+/// The side that runs the chain.
 impl Exchange {
-    /// Holds the head back until the chain has seen it.
+    /// Holds the head until the chain has seen it.
     pub fn hold_head(&self) {
         self.lock().middleware_mut().gate = HeadGate::Held;
     }
 
-    /// Whether the head is held back and would be sent else.
+    /// Whether the head is held for the chain, and the chain does not see it yet.
     #[must_use]
     pub fn is_head_held(&self) -> bool {
         let inner = &*self.lock();
         inner.response.is_building() && matches!(inner.gate(), HeadGate::Held | HeadGate::Requested)
     }
 
-    /// Whether something was written that waits for the head.
+    /// Whether something that was written waits for the head.
     #[must_use]
     pub fn is_head_requested(&self) -> bool {
         self.lock().gate() == HeadGate::Requested
     }
 
-    /// The chain is about to see the head. If the handler has used up all of the time, the chain has `grace`.
+    /// Records that the chain sees the head now. If the handler's deadline has passed, the chain gets `grace`.
     pub fn begin_review(&self, grace: Duration) {
         let inner = &mut *self.lock();
         inner.middleware_mut().gate = HeadGate::InReview;
@@ -114,73 +114,76 @@ impl Exchange {
         }
     }
 
-    /// The chain has seen the head.
+    /// Records that the chain has seen the head, so that it may be sent.
     pub fn release_head(&self) {
         self.change(|inner| inner.middleware_mut().gate = HeadGate::Open);
     }
 
-    /// A middleware is called, for at most `timeout`.
+    /// Records that a middleware begins to run. It has to end within `timeout`.
     pub fn enter(&self, middleware: Arc<str>, timeout: Duration) {
         let inner = &mut *self.lock();
         let state = inner.middleware_mut();
         (state.middleware, state.until) = (Some(middleware), Some(Instant::now() + timeout));
     }
 
-    /// It has ended well.
+    /// Records that the middleware has ended without an error.
     pub fn leave(&self) {
         let inner = &mut *self.lock();
         let state = inner.middleware_mut();
         (state.middleware, state.until) = (None, None);
     }
 
-    /// The middleware that is called at the moment, or has failed.
+    /// The middleware that runs at the moment, or that has failed.
     #[must_use]
     pub fn middleware(&self) -> Option<Arc<str>> {
         self.lock().middleware.as_ref()?.middleware.clone()
     }
 
-    /// Waits until the head may be sent, or the response is over. The clock goes on: it is the chain's time.
+    /// Waits until the head may be sent, or until the response is over. The clock keeps running, because the chain uses
+    /// the time.
     pub(super) async fn head(&self) {
         self.wait(WaitReason::Head, |inner| (!inner.is_head_waiting()).then_some(())).await;
     }
 }
 
-/// Notes.
+/// The context, and what middleware seals.
 impl Exchange {
-    /// The bytes that were left under a name.
+    /// The value of a name in the context.
     #[must_use]
-    pub fn note(&self, name: &str) -> Option<Bytes> {
-        self.lock().middleware.as_ref()?.notes.get(name)
+    pub fn context_value(&self, name: &str) -> Option<Bytes> {
+        self.lock().middleware.as_ref()?.context.get(name)
     }
 
-    /// Leaves bytes under a name, in place of what it had.
+    /// Sets the value of a name in the context, and replaces an earlier one.
     ///
     /// # Errors
-    /// Past a bound: see [`ContextError`].
-    pub fn set_note(&self, name: &str, value: &[u8]) -> Result<(), ContextError> {
-        self.lock().middleware_mut().notes.set(name, value)
+    /// If the name is sealed or a bound is passed: see [`ContextError`].
+    pub fn set_context_value(&self, name: &str, value: &[u8]) -> Result<(), ContextError> {
+        self.lock().middleware_mut().context.set(name, value)
     }
 
-    /// The bytes that were left under a name that a middleware has sealed.
+    /// The value of a name in the context, if a middleware has sealed the name.
     #[must_use]
-    pub fn sealed_note(&self, name: &str) -> Option<Bytes> {
-        self.lock().middleware.as_ref()?.notes.sealed(name)
+    pub fn sealed_context_value(&self, name: &str) -> Option<Bytes> {
+        self.lock().middleware.as_ref()?.context.sealed(name)
     }
 
-    /// Lets nobody leave other bytes under a name. Only for a middleware that sees a request.
+    /// Seals a name of the context: its value cannot be set any more. Only a middleware that sees the request may do
+    /// this.
     ///
     /// # Errors
     /// See [`ContextError`].
-    pub fn seal_note(&self, name: &str) -> Result<(), ContextError> {
+    pub fn seal_context_value(&self, name: &str) -> Result<(), ContextError> {
         let inner = &mut *self.lock();
-        if inner.may_seal() { inner.middleware_mut().notes.seal(name) } else { Err(ContextError::Forbidden) }
+        if inner.may_seal() { inner.middleware_mut().context.seal(name) } else { Err(ContextError::Forbidden) }
     }
 
-    /// Lets nobody change a field of the response until the chain sees its head. Only for a middleware that sees a
-    /// request.
+    /// Seals a field of the response: it cannot be changed until the chain sees the head. Only a middleware that sees
+    /// the request may do this.
     ///
     /// # Errors
-    /// [`FieldError::Forbidden`] for anybody else, and for what is no name or one too many.
+    /// [`FieldError::Forbidden`] for any other caller, [`FieldError::Invalid`] if `name` is no field name, and
+    /// [`FieldError::TooLarge`] if the name is too long or too many fields are sealed.
     pub fn seal_field(&self, name: &str) -> Result<(), FieldError> {
         let inner = &mut *self.lock();
         if !inner.may_seal() {
@@ -198,8 +201,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Forgets all fields of the response but those that were sealed, for an answer of the host's own: what describes a
-    /// body would not be true of it.
+    /// Removes all fields of the response that are not sealed, because the host's own response replaces it. Fields that
+    /// describe a body are removed too, even if they are sealed: they would be wrong for the new body.
     pub fn clear_unsealed(&self) {
         let inner = &mut *self.lock();
         let sealed = inner.middleware.as_deref().map_or(&[][..], |state| &state.sealed);

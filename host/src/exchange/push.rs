@@ -1,4 +1,4 @@
-//! What a handler publishes, and what its connection is subscribed to.
+//! Publishing by a handler, and the subscription of its connection to topics.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::Exchange;
 use crate::push::{Hub, PushError, QueueBounds, Subscriber, TopicUser};
 use crate::response::Response;
 
-/// Where a handler publishes, and what its connection is given if it subscribes.
+/// The hub that a handler publishes to, and the bounds of the queue that its connection gets if it subscribes.
 #[derive(Debug)]
 pub(super) struct Push {
     hub: Arc<Hub>,
@@ -15,15 +15,16 @@ pub(super) struct Push {
 }
 
 impl Exchange {
-    /// Gives the handler of the route `tenant` a `hub` to publish to, and to subscribe to within `bounds`.
+    /// Lets the handler publish to `hub` and subscribe to its topics, on behalf of the route `tenant`. `bounds` limits
+    /// the queue of the connection.
     pub fn allow_push(&mut self, hub: Arc<Hub>, tenant: Arc<TopicUser>, bounds: QueueBounds) {
         self.push = Some(Push { hub, tenant, bounds });
     }
 
-    /// Subscribes the connection to a topic, for the time after the handler.
+    /// Subscribes the connection to a topic. It receives chunks once the handler has ended.
     ///
     /// # Errors
-    /// [`PushError::Closed`] where the response is over and no WebSocket, and as [`Hub::subscriber`] and
+    /// [`PushError::Closed`] if the response is over and the connection is no WebSocket, and as [`Hub::subscriber`] and
     /// [`Subscriber::subscribe`].
     pub fn subscribe(&self, topic: &str) -> Result<(), PushError> {
         let inner = &mut *self.lock();
@@ -36,25 +37,25 @@ impl Exchange {
         inner.subscriber.as_mut().map_or(Err(PushError::Closed), |subscriber| subscriber.subscribe(topic))
     }
 
-    /// Publishes a chunk, and says how many connections it has reached.
+    /// Publishes a chunk, and returns how many connections it has reached.
     ///
     /// # Errors
-    /// [`PushError::Closed`] where nobody can be reached, and as [`Hub::publish`].
+    /// [`PushError::Closed`] if the exchange has no hub, and as [`Hub::publish`].
     pub fn publish(&self, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
         let Push { hub, tenant, .. } = self.push.as_ref().ok_or(PushError::Closed)?;
         hub.publish(tenant, topic, chunk)
     }
 
-    /// Ends the responses of the subscribers of a topic, and says how many they are.
+    /// Ends the responses of the subscribers of a topic, and returns how many there are.
     ///
     /// # Errors
-    /// [`PushError::Closed`] where nobody can be reached, and as [`Hub::finish`].
+    /// [`PushError::Closed`] if the exchange has no hub, and as [`Hub::finish`].
     pub fn finish_topic(&self, topic: &str) -> Result<u32, PushError> {
         let Push { hub, tenant, .. } = self.push.as_ref().ok_or(PushError::Closed)?;
         hub.finish(tenant, topic)
     }
 
-    /// Takes the response to be parked, and its subscriber if it has topics.
+    /// Takes the response, which will be parked, and its subscriber if it has topics.
     #[must_use]
     pub fn leave_open(&self) -> (Response, Option<Subscriber>) {
         self.change(|inner| (inner.response.take(), inner.subscriber.take()))

@@ -53,7 +53,7 @@ fn unshared(options: ResponseOptions) -> Exchange {
     Exchange::new(request(), response(options, b"text/plain"), true, Instant::now() + HOUR, None)
 }
 
-/// Lets the client take all there is, and gives what of it follows the head.
+/// Lets the client take the whole output, and returns what follows the head.
 fn take(exchange: &Exchange) -> String {
     exchange.response(|response| {
         let output = String::from_utf8_lossy(response.output()).into_owned();
@@ -65,7 +65,7 @@ fn take(exchange: &Exchange) -> String {
     })
 }
 
-/// Polls a handler once, whether it was woken or not.
+/// Polls a handler once, even if it was not woken.
 fn poll<F: Future>(exchange: &Arc<Exchange>, handler: Pin<&mut F>) -> Poll<F::Output> {
     let _ = exchange.take_wake();
     exchange.poll_handler(&exchange.handler_waker(), handler)
@@ -106,7 +106,7 @@ fn a_write_waits_for_room_and_goes_on_where_it_was() {
     assert!(waits > 10);
 }
 
-/// A client that takes `most` bytes at once, `left` times, and no more then.
+/// A client that takes `most` bytes at once, `left` times, and then no more.
 #[derive(Debug)]
 struct Client {
     most: usize,
@@ -131,7 +131,7 @@ impl DirectWriter for Client {
     }
 }
 
-/// The bodies of chunks of these tests are larger than what goes out by way of the output.
+/// The size of a chunk that is written directly, and not through the output.
 const LARGE: usize = 200_000;
 
 fn large(client: &Arc<Client>) -> Arc<Exchange> {
@@ -159,7 +159,7 @@ fn a_large_chunk_goes_past_the_output_to_a_client_that_takes_it() {
         assert!(poll(&exchange, pin!(exchange.writable())).is_ready(), "the client would take more");
     }
     assert_eq!(offset, LARGE);
-    // What is left of the chunk in the end is not large.
+    // The rest of the chunk is too small for a direct write.
     assert!(exchange.response(|response| response.output().len()) < 32 * 1024);
     let sent = client.received.lock().expect("no test has panicked").len();
     assert!(sent > LARGE - 32 * 1024);
@@ -320,7 +320,7 @@ fn nothing_of_a_response_is_encoded_before_its_head_was_seen() {
     let mut room = pin!(exchange.writable());
     assert!(poll(&exchange, room.as_mut()).is_pending());
     exchange.begin_review(HOUR);
-    // Who sees it cannot write.
+    // A middleware that sees the response cannot write.
     assert_eq!(exchange.write(b"x", &mut 0), Err(ResponseError::Closed));
     assert!(poll(&exchange, room.as_mut()).is_pending());
     assert_eq!(exchange.response(|response| response.output().len()), 0);
@@ -347,30 +347,30 @@ fn the_time_of_a_middleware_is_within_that_of_the_route() {
 fn notes_are_bounded_in_number_names_and_bytes() {
     let exchange = exchange(options());
     for number in 0..64 {
-        assert_eq!(exchange.set_note(&format!("{number:02}"), b""), Ok(()));
+        assert_eq!(exchange.set_context_value(&format!("{number:02}"), b""), Ok(()));
     }
-    assert_eq!(exchange.set_note("64", b""), Err(ContextError::TooLarge));
+    assert_eq!(exchange.set_context_value("64", b""), Err(ContextError::TooLarge));
     let (fits, too_long) = (vec![b'x'; 65_536 - 128], vec![b'x'; 65_536 - 127]);
-    assert_eq!(exchange.set_note("00", &too_long), Err(ContextError::TooLarge));
-    assert_eq!(exchange.note("00").as_deref(), Some(&b""[..]), "it is as it was");
-    assert_eq!(exchange.set_note("00", &fits), Ok(()));
-    assert_eq!(exchange.set_note("01", b"x"), Err(ContextError::TooLarge));
-    assert_eq!(exchange.set_note("00", b""), Ok(()));
+    assert_eq!(exchange.set_context_value("00", &too_long), Err(ContextError::TooLarge));
+    assert_eq!(exchange.context_value("00").as_deref(), Some(&b""[..]), "it is as it was");
+    assert_eq!(exchange.set_context_value("00", &fits), Ok(()));
+    assert_eq!(exchange.set_context_value("01", b"x"), Err(ContextError::TooLarge));
+    assert_eq!(exchange.set_context_value("00", b""), Ok(()));
     let named = |bytes| "n".repeat(bytes);
     let other = self::exchange(options());
-    assert_eq!(other.set_note(&named(256), b"v"), Ok(()));
-    assert_eq!(other.set_note(&named(257), b"v"), Err(ContextError::TooLarge));
-    assert_eq!(other.note("n"), None);
+    assert_eq!(other.set_context_value(&named(256), b"v"), Ok(()));
+    assert_eq!(other.set_context_value(&named(257), b"v"), Err(ContextError::TooLarge));
+    assert_eq!(other.context_value("n"), None);
 }
 
 #[test]
-fn a_handler_that_writes_for_a_while_is_to_rest_after_a_write() {
+fn a_handler_that_writes_for_a_while_should_yield_after_a_write() {
     let (exchange, begun, run) = (exchange(options()), Instant::now(), MAX_RUN);
-    let is_to_rest = |now| exchange.is_to_rest(|| now);
-    (0..YieldBudget::UNTIMED).for_each(|_| assert!(!exchange.is_to_rest(|| panic!("the clock was read"))));
-    assert!(!is_to_rest(begun));
-    assert!(!is_to_rest(begun + run - Duration::from_nanos(1)));
-    assert!(is_to_rest(begun + run));
-    assert!(!is_to_rest(begun + run + run / 2), "it has just rested");
-    assert!(is_to_rest(begun + 2 * run));
+    let should_yield = |now| exchange.should_yield(|| now);
+    (0..YieldBudget::UNTIMED).for_each(|_| assert!(!exchange.should_yield(|| panic!("the clock was read"))));
+    assert!(!should_yield(begun));
+    assert!(!should_yield(begun + run - Duration::from_nanos(1)));
+    assert!(should_yield(begun + run));
+    assert!(!should_yield(begun + run + run / 2), "it has just yielded");
+    assert!(should_yield(begun + 2 * run));
 }

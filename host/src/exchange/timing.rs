@@ -1,4 +1,4 @@
-//! Who measures an exchange, and whether its client is told.
+//! The meter of an exchange, and whether the response reports what it measures.
 
 use std::time::Instant;
 
@@ -6,33 +6,33 @@ use super::Exchange;
 use crate::meter::Meter;
 use crate::response::Response;
 
-/// Whether a client is told what its request costs.
+/// Whether a response reports what its request has cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Timing {
-    /// It is not.
+    /// The response reports nothing.
     #[default]
     Untold,
-    /// As far as it is known when the head is decided, in `Server-Timing`.
+    /// The response has `Server-Timing`, with the cost up to the moment when the head is encoded.
     Told,
 }
 
-/// What measures an exchange, and who is told.
+/// How the cost of an exchange is measured and reported.
 #[derive(Debug, Clone)]
 pub struct Measured {
-    /// What measures it.
+    /// The meter.
     pub meter: Meter,
-    /// Whether its client is told.
+    /// Whether the response reports the cost.
     pub timing: Timing,
 }
 
 impl Exchange {
-    /// What measures it, if somebody wants to know.
+    /// The meter, if the cost of the exchange is measured.
     #[must_use]
     pub fn meter(&self) -> Option<&Meter> {
         self.measured.as_ref().map(|measured| &measured.meter)
     }
 
-    /// What the client is to be told of the cost so far: the value of `Server-Timing`.
+    /// The value of `Server-Timing` with the cost so far, if the response reports it.
     #[must_use]
     pub fn server_timing(&self) -> Option<String> {
         let Measured { meter, timing } = self.measured.as_ref()?;
@@ -42,12 +42,12 @@ impl Exchange {
         }
     }
 
-    /// Adds `Server-Timing` to a head that is about to be decided, where the client is to be told.
+    /// Adds `Server-Timing` to a head that is about to be encoded, if the response reports the cost.
     pub fn tell_timing(&self, response: &mut Response) {
         if let Ok(fields) = response.fields_mut()
             && let Some(value) = self.server_timing()
         {
-            // One that the handler's fields leave no room for is left out.
+            // `Server-Timing` is left out if the handler's fields leave no room for it.
             let _ = fields.append("Server-Timing", value.as_bytes());
         }
     }

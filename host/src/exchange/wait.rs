@@ -1,6 +1,6 @@
-//! What a handler waits for: its wakers, and whether its clock runs meanwhile.
+//! The waits of a handler: their wakers, and whether the handler's clock runs during them.
 //!
-//! A wait is registered when it is first polled, and until its future ends or is dropped. Several may go on at once.
+//! A wait is registered from its first poll until its future ends or is dropped. There may be several at once.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
@@ -9,20 +9,20 @@ use smallvec::SmallVec;
 
 use super::{Body, Exchange, Inner};
 
-/// What is waited for.
+/// What a wait is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WaitReason {
-    /// The client takes what was written.
+    /// Room for a write: the client has to accept earlier output.
     Writable,
-    /// The client sends a piece of the body.
+    /// A piece of the body, which the client has to send.
     Body,
-    /// Middleware has seen the head.
+    /// Middleware, which has to see the head.
     Head,
-    /// Anything but the client and the chain, such as a timer or an upstream.
+    /// Anything other than the client and the chain, such as a timer or an upstream.
     Elsewhere,
 }
 
-/// The waits that go on.
+/// The waits that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     /// Most handlers wait for one thing at a time.
@@ -30,16 +30,16 @@ pub(super) struct Waits {
     next_key: u64,
 }
 
-/// A wait that goes on.
+/// A wait that has not ended.
 #[derive(Debug)]
 struct PendingWait {
     key: u64,
     reason: WaitReason,
-    /// Whom to wake; none once it was woken, until it is polled again.
+    /// The waker of the wait. It is `None` from the wake until the next poll.
     waker: Option<Waker>,
 }
 
-/// Wakers of waits that have come to their end. To be woken without the lock.
+/// The wakers of waits that have ended. Wake them without holding the lock.
 pub(super) type Wakers = SmallVec<[Waker; 1]>;
 
 impl Waits {
@@ -51,13 +51,13 @@ impl Waits {
         self.pending.iter().any(|wait| wait.reason == reason)
     }
 
-    /// Whether there are waits for the client, and none for anything else. A wait for the chain is neither: the chain may
-    /// wait for the client itself.
+    /// Whether there are waits for the client and none [`Elsewhere`](WaitReason::Elsewhere). Waits for the chain do not
+    /// count: the chain may itself wait for the client.
     pub(super) fn are_for_client(&self) -> bool {
         (self.any(WaitReason::Writable) || self.any(WaitReason::Body)) && !self.any(WaitReason::Elsewhere)
     }
 
-    /// Registers a wait, or renews its waker. Returns the waker that was replaced, to be dropped without the lock.
+    /// Registers a wait, or replaces its waker. Returns the old waker, which the caller drops without holding the lock.
     fn register(&mut self, key: &mut Option<u64>, reason: WaitReason, waker: Option<&Waker>) -> Option<Waker> {
         let known = key.and_then(|key| self.pending.iter_mut().find(|wait| wait.key == key));
         match (known, waker) {
@@ -77,7 +77,7 @@ impl Waits {
         Some(self.pending.swap_remove(at))
     }
 
-    /// Takes the wakers of the waits that are over, as `is_over` says.
+    /// Takes the wakers of the waits for which `is_over` returns true.
     pub(super) fn take_wakers(&mut self, is_over: impl Fn(WaitReason) -> bool) -> Wakers {
         let over = self.pending.iter_mut().filter(|wait| is_over(wait.reason));
         over.filter_map(|wait| wait.waker.take()).collect()
@@ -85,10 +85,10 @@ impl Waits {
 }
 
 impl Inner {
-    /// A wait has ended, or was dropped.
+    /// Removes a wait that has ended or was dropped.
     fn end_wait(&mut self, key: u64) -> Option<PendingWait> {
         let ended = self.waits.remove(key)?;
-        // A body that nobody waits for any more is not asked for.
+        // If no wait is left for the body, the next piece is no longer requested.
         if matches!(self.body, Body::Wanted(_)) && !self.waits.any(WaitReason::Body) {
             self.body = Body::Idle;
         }
@@ -99,11 +99,11 @@ impl Inner {
     }
 }
 
-/// A wait, which ends when this is dropped.
+/// A wait. It ends when this value is dropped.
 struct Wait<'e> {
     exchange: &'e Exchange,
     reason: WaitReason,
-    /// Its place among those that go on, once it is registered.
+    /// The key of the wait in [`Waits`], once it is registered.
     key: Option<u64>,
 }
 
@@ -114,7 +114,7 @@ impl Wait<'_> {
             return Poll::Ready(value);
         }
         let replaced = inner.waits.register(&mut self.key, self.reason, Some(cx.waker()));
-        // Dropped without the lock, as in `drop` below.
+        // The old waker is dropped without the lock, as in `drop` below.
         drop(inner);
         drop(replaced);
         self.exchange.task.note_wait();
@@ -125,7 +125,7 @@ impl Wait<'_> {
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            // Its waker is dropped without the lock, since that may drop what takes it.
+            // The waker is dropped without the lock, because its drop may run code that takes the lock.
             let ended = self.exchange.lock().end_wait(key);
             drop(ended);
         }
@@ -133,14 +133,14 @@ impl Drop for Wait<'_> {
 }
 
 impl Exchange {
-    /// Waits until `ready` gives a value.
+    /// Waits until `ready` returns a value.
     pub(super) async fn wait<R>(&self, reason: WaitReason, mut ready: impl FnMut(&mut Inner) -> Option<R>) -> R {
         let mut wait = Wait { exchange: self, reason, key: None };
         poll_fn(|cx| wait.poll(cx, &mut ready)).await
     }
 
-    /// Waits for `other`, which is not the client: the handler's clock runs meanwhile, whatever it waits for besides. All
-    /// that a handler may wait for beside its client has to go through this.
+    /// Waits for `other`, which is not the client. The handler's clock runs during the wait, even if the handler waits
+    /// for its client too. Every wait of a handler that is not for its client has to go through this function.
     pub async fn wait_elsewhere<F: Future>(&self, other: F) -> F::Output {
         let mut wait = Wait { exchange: self, reason: WaitReason::Elsewhere, key: None };
         let _ = self.lock().waits.register(&mut wait.key, wait.reason, None);

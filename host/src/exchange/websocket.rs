@@ -1,4 +1,5 @@
-//! An exchange that goes on as a WebSocket: its request stays, its response is over, and messages are answered.
+//! An exchange whose connection has become a WebSocket. The request is kept, the response is over, and the handler is
+//! invoked for messages.
 
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use crate::push::Subscriber;
 
 /// The connection's side.
 impl Exchange {
-    /// Goes on as a WebSocket, whose handshake is sent.
+    /// Turns the exchange into a WebSocket. The caller has sent the handshake.
     pub fn upgrade(&self) {
         self.change(|inner| {
             inner.response.compact();
@@ -15,7 +16,7 @@ impl Exchange {
         });
     }
 
-    /// Begins an invocation for one message; it has until `deadline`.
+    /// Begins an invocation for one message. It has to end by `deadline`.
     pub fn begin_message(&self, deadline: Instant) {
         self.change(|inner| {
             inner.clock = HandlerClock::until(deadline);
@@ -25,7 +26,8 @@ impl Exchange {
         self.wake_handler();
     }
 
-    /// Works on the subscriber that a handler has made of the connection. Not for use across an await.
+    /// Calls `work` with the subscriber of the connection, if a handler has subscribed it. The lock is held, so `work`
+    /// must not await.
     pub fn subscriber<R>(&self, work: impl FnOnce(&mut Subscriber) -> R) -> Option<R> {
         self.lock().subscriber.as_mut().map(work)
     }

@@ -93,7 +93,7 @@ fn add_response(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
             loop {
                 match exchange.write(chunk.as_le_slice(&store), &mut written) {
                     Ok(is_whole) => {
-                        if exchange.is_to_rest(Instant::now) {
+                        if exchange.should_yield(Instant::now) {
                             let slice = NextSlice::after(store.data().handler(), MAX_RUN, Some(exchange.clone()));
                             exchange.wait_elsewhere(slice).await;
                         }
@@ -140,11 +140,11 @@ fn add_head(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
 fn add_context(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     linker.func_wrap("get", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let Some(exchange) = store.data().exchange() else { return Ok((None,)) };
-        Ok((exchange.note(&name.to_str(&store)?),))
+        Ok((exchange.context_value(&name.to_str(&store)?),))
     })?;
     linker.func_wrap("set", |store: StoreContextMut<'_, GuestState>, (name, value): (WasmStr, WasmList<u8>)| {
         let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
-        let set = exchange.set_note(&name.to_str(&store)?, value.as_le_slice(&store));
+        let set = exchange.set_context_value(&name.to_str(&store)?, value.as_le_slice(&store));
         Ok((set.map_err(GuestError::from),))
     })
 }

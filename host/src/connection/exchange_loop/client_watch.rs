@@ -64,7 +64,7 @@ where
             // It has sent more than is read ahead: its end may be behind that.
             *self.io.half_closed = self.io.socket.is_read_closed(cx);
         } else if !was_sent {
-            self.exchange.cut_short(watch.since, ClientLoss::HalfClosed);
+            self.exchange.shorten_deadline(watch.since, ClientLoss::HalfClosed);
             self.expire_handler();
         }
     }

@@ -1,4 +1,4 @@
-//! What a handler waits for: who is woken, and whether its clock runs meanwhile.
+//! The waits of a handler: which task is woken, and whether the handler's clock runs during them.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
@@ -7,13 +7,13 @@ use std::task::{Context, Wake, Waker};
 
 use super::*;
 
-/// Runs branches as a sub-executor does: each is polled at first, and then only if its own waker was called.
+/// Runs branches as a sub-executor does. Each is polled once, and after that only if its own waker was called.
 struct Branches<'b> {
     handler: Waker,
     branches: Vec<Branch<'b>>,
 }
 
-/// One of them, until it has ended.
+/// One branch. Its future is dropped when it ends.
 struct Branch<'b> {
     future: Option<Pin<Box<dyn Future<Output = ()> + 'b>>>,
     waker: Arc<BranchWaker>,
@@ -247,7 +247,7 @@ async fn a_write_in_a_task_of_its_own_is_woken_by_the_client_the_end_and_the_cha
     }
 }
 
-/// What a task gives, which must not take long.
+/// The result of a task, which must end soon.
 async fn within<T>(task: tokio::task::JoinHandle<T>) -> T {
     let ended = tokio::time::timeout(Duration::from_secs(60), task).await;
     ended.expect("it is woken").expect("it does not panic")
@@ -329,7 +329,7 @@ fn the_clock_of_a_handler_stands_still_while_it_waits_for_its_client() {
     exchange.end_body(Ok(()));
     let before = Instant::now();
     assert!(poll(&exchange, read).is_ready());
-    // What it waited is added, and no more than that.
+    // The time that the handler has waited is added, and no more.
     let moved = exchange.deadline().expect("it runs again") - deadline;
     assert!(moved <= before.elapsed() + HOUR);
     assert!(poll(&exchange, pin!(exchange.read(1))).is_ready());

@@ -16,10 +16,10 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     })?;
     linker.func_wrap("context", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let Some(exchange) = store.data().exchange() else { return Ok((Err(GuestError::Closed),)) };
-        Ok((exchange.seal_note(&name.to_str(&store)?).map_err(GuestError::from),))
+        Ok((exchange.seal_context_value(&name.to_str(&store)?).map_err(GuestError::from),))
     })?;
     linker.func_wrap("sealed", |store: StoreContextMut<'_, GuestState>, (name,): (WasmStr,)| {
         let Some(exchange) = store.data().exchange() else { return Ok((None,)) };
-        Ok((exchange.sealed_note(&name.to_str(&store)?),))
+        Ok((exchange.sealed_context_value(&name.to_str(&store)?),))
     })
 }
