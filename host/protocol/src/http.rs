@@ -1,4 +1,4 @@
-//! The semantics of HTTP (RFC 9110), whatever the version: request heads, targets, fields, statuses, preferences.
+//! The semantics of HTTP that all versions share (RFC 9110): request heads, targets, fields, statuses and preferences.
 
 pub mod accept;
 pub mod date;

@@ -1,6 +1,6 @@
-//! HTTP/1.x messages (RFC 9112): heads and bodies of requests from bytes, responses to bytes.
+//! HTTP/1.x messages (RFC 9112). Parses the heads and bodies of requests, and encodes responses.
 //!
-//! The framing of a request is decided in [`framing`], that of a response in [`encoder`], and nowhere else.
+//! Only [`framing`] decides the framing of a request, and only [`encoder`] that of a response.
 
 pub mod body;
 pub mod chunk;

@@ -7,8 +7,8 @@
 //!   values of Accept -> http::accept::BodyForm
 //! ```
 //!
-//! [`http`] is what RFC 9110 says of any version, [`http1`] the messages of RFC 9112, and [`response`] one response of
-//! either. `http` uses neither of the others, and `http1` not `response`.
+//! [`http`] has the semantics that all versions share (RFC 9110), [`http1`] the messages of HTTP/1.x (RFC 9112), and
+//! [`response`] a response of any version. `http` uses neither of the other two, and `http1` does not use `response`.
 
 pub mod http;
 pub mod http1;

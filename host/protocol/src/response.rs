@@ -1,7 +1,7 @@
-//! One response, from the handler's calls to the bytes that are sent, without IO and without a clock.
+//! One response, from the handler's calls to the bytes to send. It does no IO and reads no clock.
 //!
-//! Owns the state of the response (building, sending, complete, truncated), the length that was declared, and what is
-//! held back until it is worth a piece. Nothing here depends on the version of HTTP: an [`Encoder`] makes the bytes.
+//! Owns the state of the response (building, sending, complete, truncated), the declared length, and the small writes
+//! that are collected into one piece. Nothing here depends on the version of HTTP: an [`Encoder`] makes the bytes.
 
 use bytes::BytesMut;
 use thiserror::Error;
@@ -24,26 +24,27 @@ pub use encoder::Encoder;
 
 use last_bytes::LastBytes;
 
-/// What the request and the route say about the response before a handler runs.
+/// What the request and the route fix about the response before a handler runs.
 #[derive(Debug, Clone)]
 pub struct ResponseOptions {
     /// Whether the request's method is HEAD.
     pub head_only: bool,
-    /// The status unless the handler sets one.
+    /// The status, if the handler sets none.
     pub status: u16,
-    /// Collect writes until they are worth a piece of at least this many bytes; 0 sends each as it comes.
+    /// Small writes are collected until they make a piece of at least this many bytes. If it is 0, each write makes its
+    /// own piece.
     pub coalesce: usize,
     /// The most bytes in one piece.
     pub buffer_size: usize,
 }
 
-/// Why a call on the response is refused. The response is as it was.
+/// Why a call on the response is refused. The call has not changed the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ResponseError {
     /// The response is complete or truncated.
     #[error("the response is complete")]
     Closed,
-    /// Status and fields are fixed.
+    /// The head is encoded, so that status and fields cannot change any more.
     #[error("the head is sent")]
     HeadSent,
     /// A status outside 200..=599, or more bytes than `content-length` declares.
@@ -56,34 +57,34 @@ pub enum ResponseError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ResponseState {
-    /// The head can be changed.
+    /// The head can still change.
     Building,
     /// The head is encoded.
     Sending(Remaining),
     Complete,
-    /// Ended without being complete: a client must not take it for a whole one.
+    /// The response has ended before it was complete. A client must not take it for a complete one.
     Truncated,
 }
 
-/// What is still to come of a body whose head is encoded.
+/// How much of the body may still follow, once the head is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remaining {
-    /// The head is all there is: HEAD, 204, 205 and 304.
+    /// No body follows the head: HEAD, 204, 205 and 304.
     Nothing,
-    /// As many bytes: the head has said how long the body is.
+    /// Exactly this many bytes follow, because the head has declared the length of the body.
     Bytes(u64),
-    /// Any number of bytes, and an end.
+    /// Any number of bytes follows, and then an end.
     Unbounded,
 }
 
-/// What becomes of a connection once a response on it is sent.
+/// What happens to a connection after its response is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterResponse {
-    /// Another request can come.
+    /// It can carry another request.
     KeepAlive,
     /// It closes.
     Close,
-    /// It is reset: nothing else tells the client that the response is truncated.
+    /// It is reset. Only a reset tells the client that the response is truncated.
     Reset,
 }
 
@@ -93,9 +94,9 @@ pub struct Response {
     options: ResponseOptions,
     head: ResponseHead,
     state: ResponseState,
-    /// Whether the host has the whole body, so that its length is declared.
+    /// Whether the host has the whole body. Its length is then always declared.
     is_whole: bool,
-    /// Written and held back until it is worth a piece.
+    /// Small writes that are collected and not yet encoded.
     coalesced: BytesMut,
     encoder: Encoder,
     body_bytes: u64,
@@ -105,7 +106,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// A response to which nothing was done yet. `content_type` is a checked field value.
+    /// A new response. `content_type` has to be a valid field value.
     #[must_use]
     pub fn new(options: ResponseOptions, content_type: &[u8], encoder: impl Into<Encoder>) -> Self {
         Self {
@@ -135,7 +136,7 @@ impl Response {
         Ok(())
     }
 
-    /// The fields, while they can be changed.
+    /// The fields, to change them.
     ///
     /// # Errors
     /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
@@ -145,41 +146,42 @@ impl Response {
         Ok(self.head.fields_mut())
     }
 
-    /// The fields as they stand, but for those that the host adds for the framing and the connection, and `date`.
+    /// The fields so far, with the default `content-type`. `date` and the fields that the encoder adds for the framing
+    /// and the connection are not among them.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let content_type = self.head.default_content_type().map(|content_type| ("content-type", content_type));
         content_type.into_iter().chain(self.head.fields().all())
     }
 
-    /// The head as it stands.
+    /// The head so far.
     #[must_use]
     #[inline]
     pub fn head(&self) -> &ResponseHead {
         &self.head
     }
 
-    /// Whether the head is not encoded yet: the host can still answer something else.
+    /// Whether the head is not encoded yet, so that the host can still send another response instead.
     #[must_use]
     #[inline]
     pub fn is_building(&self) -> bool {
         self.state == ResponseState::Building
     }
 
-    /// Whether the response is at its end, complete or truncated.
+    /// Whether the response has ended, complete or truncated.
     #[must_use]
     #[inline]
     pub fn is_over(&self) -> bool {
         matches!(self.state, ResponseState::Complete | ResponseState::Truncated)
     }
 
-    /// Whether the response ended without being complete.
+    /// Whether the response has ended before it was complete.
     #[must_use]
     #[inline]
     pub fn is_truncated(&self) -> bool {
         self.state == ResponseState::Truncated
     }
 
-    /// What becomes of the connection once this response is sent.
+    /// What happens to the connection after this response is sent.
     #[must_use]
     #[inline]
     pub fn connection(&self) -> AfterResponse {
@@ -193,13 +195,13 @@ impl Response {
         }
     }
 
-    /// Ends the connection after this response; before the head it also says so there.
+    /// Makes the connection close after this response. If the head is not encoded yet, the head will also say so.
     #[inline]
     pub fn forbid_keep_alive(&mut self) {
         self.encoder.forbid_keep_alive();
     }
 
-    /// The same if the head can still say so: what it has said stands.
+    /// As [`Self::forbid_keep_alive`], but only if the head is not encoded yet. Does nothing otherwise.
     #[inline]
     pub fn forbid_keep_alive_in_head(&mut self) {
         if self.is_building() {
@@ -207,49 +209,49 @@ impl Response {
         }
     }
 
-    /// The body that a `100 Continue` was expected for has begun to arrive.
+    /// Records that the client has begun to send the body without waiting for `100 Continue`.
     pub fn body_has_come(&mut self) {
         if self.is_building() {
             self.encoder.body_comes();
         }
     }
 
-    /// Sends `100 Continue`, unless the head is encoded.
+    /// Encodes `100 Continue`, unless the head is already encoded.
     pub fn interim_continue(&mut self) {
         if self.is_building() {
             self.encoder.interim_continue();
         }
     }
 
-    /// The encoded bytes that wait to be sent.
+    /// The encoded bytes that are not sent yet.
     #[must_use]
     #[inline]
     pub fn output(&self) -> &[u8] {
         self.encoder.output()
     }
 
-    /// Forgets the first `sent` bytes of [`Self::output`].
+    /// Removes the first `sent` bytes of [`Self::output`], which were sent.
     #[inline]
     pub fn advance(&mut self, sent: usize) {
         self.encoder.advance(sent);
         self.sent_bytes += sent as u64;
     }
 
-    /// Whether another piece can be written: the output is below its bound, which it passes by one piece at most.
+    /// Whether another piece can be written: the output is below its bound. One piece may then exceed the bound.
     #[must_use]
     #[inline]
     pub fn has_room(&self) -> bool {
         self.encoder.has_room()
     }
 
-    /// The most bytes of the body to give to one [`Self::write`].
+    /// The most bytes of the body in one [`Self::write`].
     #[must_use]
     #[inline]
     pub fn max_piece(&self) -> usize {
         self.options.buffer_size
     }
 
-    /// Takes the output buffer, empty, for another response.
+    /// Takes the output buffer and clears it, for use by another response.
     #[must_use]
     pub fn take_buffer(&mut self) -> BytesMut {
         let mut buffer = self.encoder.take_buffer();
@@ -257,39 +259,40 @@ impl Response {
         buffer
     }
 
-    /// The bytes of the body that were accepted, without their framing.
+    /// The number of bytes of the body that were accepted, without framing.
     #[must_use]
     #[inline]
     pub fn body_bytes(&self) -> u64 {
         self.body_bytes
     }
 
-    /// The bytes that were sent, framing included.
+    /// The number of bytes that were sent, with framing.
     #[must_use]
     #[inline]
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
     }
 
-    /// The bytes of the body that were sent, without their framing. If the response was truncated amid a piece, the
-    /// framing that was not sent counts as if it were of the body.
+    /// The number of bytes of the body that were sent, without framing. It is an estimate if a piece was sent in part:
+    /// unsent framing is then subtracted as if it belonged to the body.
     #[must_use]
     #[inline]
     pub fn sent_body_bytes(&self) -> u64 {
         self.body_bytes.saturating_sub((self.coalesced.len() + self.output().len()) as u64)
     }
 
-    /// The status of the head, once that is encoded.
+    /// The status in the head, once the head is encoded.
     #[must_use]
     #[inline]
     pub fn encoded_status(&self) -> Option<u16> {
         self.head_sent.then_some(self.head.status())
     }
 
-    /// Writes one piece of the body, at most [`Self::max_piece`] bytes; an empty one completes the response.
+    /// Writes one piece of the body, of at most [`Self::max_piece`] bytes. An empty piece completes the response.
     ///
     /// # Errors
-    /// [`ResponseError::Closed`] at the end, [`ResponseError::Invalid`] past the declared length.
+    /// [`ResponseError::Closed`] if the response is over, and [`ResponseError::Invalid`] if the body would be longer
+    /// than declared.
     pub fn write(&mut self, piece: &[u8], date: Date) -> Result<(), ResponseError> {
         if piece.is_empty() {
             return self.finish(date);
@@ -325,7 +328,8 @@ impl Response {
         Ok(())
     }
 
-    /// Whether as many more bytes are within the length that the handler declared, if it did.
+    /// Whether `length` more bytes fit the length that the handler has declared. They always fit if it has declared
+    /// none.
     #[must_use]
     #[inline]
     pub fn fits_content_length(&self, length: u64) -> bool {
@@ -341,7 +345,7 @@ impl Response {
         }
     }
 
-    /// Whether the handler declared a length that a body of `length` bytes contradicts.
+    /// Whether the handler has declared another length than `length` for the body.
     #[must_use]
     pub fn contradicts(&self, length: u64) -> bool {
         match self.body_info(None) {
@@ -352,11 +356,11 @@ impl Response {
         }
     }
 
-    /// Encodes the head. `length` is that of the whole body if it is known; with [`Self::write`] the pieces follow, with
-    /// [`Self::finish`] the end. A second call does nothing.
+    /// Encodes the head. `length` is the length of the whole body, if it is known. Then [`Self::write`] adds pieces of
+    /// the body, and [`Self::finish`] ends it. A second call does nothing.
     ///
     /// # Errors
-    /// [`ResponseError::Closed`] at the end.
+    /// [`ResponseError::Closed`] if the response is over.
     #[inline]
     pub fn begin(&mut self, length: Option<u64>, date: Date) -> Result<(), ResponseError> {
         match self.state {
@@ -386,10 +390,10 @@ impl Response {
         }
     }
 
-    /// Ends the response properly. With fewer bytes than declared it is truncated instead.
+    /// Completes the response. If the body is shorter than declared, the response is truncated instead.
     ///
     /// # Errors
-    /// [`ResponseError::Closed`] at the end.
+    /// [`ResponseError::Closed`] if the response is over.
     pub fn finish(&mut self, date: Date) -> Result<(), ResponseError> {
         self.begin(Some(0), date)?;
         self.flush_coalesced();
@@ -406,7 +410,7 @@ impl Response {
         Ok(())
     }
 
-    /// Ends the response without completing it. What was encoded can still be sent; what is held back is not.
+    /// Ends the response before it is complete. Bytes that are encoded can still be sent. Collected writes are dropped.
     pub fn truncate(&mut self) {
         if !self.is_over() {
             self.coalesced.clear();
@@ -414,7 +418,7 @@ impl Response {
         }
     }
 
-    /// Encodes what is held back, so that everything that was written reaches the client of a parked response.
+    /// Encodes the collected writes, so that the output has everything that was written.
     pub fn flush_coalesced(&mut self) {
         if !self.coalesced.is_empty() {
             self.encoder.encode(&self.coalesced);

@@ -1,23 +1,23 @@
-//! Which of two forms of a text a client prefers (RFC 9110 section 12.5.1).
+//! Whether a client prefers plain text or HTML (RFC 9110 section 12.5.1).
 //!
-//! `Accept` is bounded by the head that has it, and read once.
+//! The limits of the request's head bound the size of `Accept`. It is read once.
 
 #[cfg(test)]
 mod tests;
 
-/// A form that an answer of the host's own can have.
+/// A form of the body of a host-made response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyForm {
-    /// Plain text: what programs get, and whoever has no preference.
+    /// Plain text, for programs and for clients without a preference.
     Plain,
-    /// A page for people.
+    /// An HTML page, for people.
     Html,
 }
 
-/// The quality of what is worth most, in thousandths.
+/// The highest quality value, in thousandths.
 const BEST: u16 = 1000;
 
-/// How closely a media range matches; a closer one overrides those before it.
+/// How closely a media range matches. A closer match takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Closeness {
     Any,
@@ -27,9 +27,8 @@ enum Closeness {
 }
 
 impl BodyForm {
-    /// The form that the values of `Accept` prefer: the page only where it is worth more than the text. A media range
-    /// that is malformed counts as if it were not there; where neither form is acceptable the text is sent all the same,
-    /// which RFC 9110 section 12.5.1 leaves open.
+    /// The form that the values of `Accept` prefer. It is HTML only if HTML has a higher quality than text. A malformed
+    /// media range is ignored. If neither form is acceptable, the result is text, which RFC 9110 section 12.5.1 allows.
     pub fn preferred<'v>(accept: impl Iterator<Item = &'v [u8]>) -> Self {
         let (mut plain, mut html) = (None, None);
         for range in accept.flat_map(|value| split_unquoted(value, b',')) {
@@ -50,8 +49,8 @@ impl BodyForm {
     }
 }
 
-/// How closely a media range matches `text/SUBTYPE; charset=utf-8`, and what that is worth; none where it does not, or
-/// is malformed.
+/// How closely a media range matches `text/SUBTYPE; charset=utf-8`, and its quality. It is `None` if the range does not
+/// match or is malformed.
 fn match_range(range: &[u8], subtype: &[u8]) -> Option<(Closeness, u16)> {
     let mut parts = split_unquoted(range, b';').map(<[u8]>::trim_ascii);
     let name = parts.next()?;
@@ -68,7 +67,7 @@ fn match_range(range: &[u8], subtype: &[u8]) -> Option<(Closeness, u16)> {
     for part in parts.filter(|part| !part.is_empty()) {
         let mut named = part.splitn(2, |&byte| byte == b'=');
         let (name, value) = (named.next()?, named.next()?);
-        // What follows the weight was once an extension, and says nothing of the type.
+        // Parameters after the weight were extensions in older versions of HTTP. They do not describe the type.
         if name.eq_ignore_ascii_case(b"q") {
             return Some((closeness, quality(value)?));
         }
@@ -96,7 +95,7 @@ fn quality(value: &[u8]) -> Option<u16> {
     (thousandths <= BEST).then_some(thousandths)
 }
 
-/// The pieces between separators that stand in no quoted string (RFC 9110 section 5.6.4).
+/// Splits `text` at separators outside of quoted strings (RFC 9110 section 5.6.4).
 fn split_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |&byte| {

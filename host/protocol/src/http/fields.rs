@@ -1,6 +1,6 @@
-//! The fields of a response as a handler sets them: checked, bounded, in order.
+//! The fields of a response that a handler sets: checked, bounded and in order.
 //!
-//! Owns what a field may be (RFC 9110 section 5) and which fields only the host sets.
+//! Owns which fields are valid (RFC 9110 section 5) and which only the host may set.
 
 use thiserror::Error;
 
@@ -20,24 +20,24 @@ pub const MAX_NAME_BYTES: usize = 256;
 const CONNECTION_FIELDS: [&str; 7] =
     ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/// Fields of which a message has one line only.
+/// Fields that may have only one line in a message.
 const ONE_LINE: [&str; 3] = ["content-length", "content-type", "date"];
 
 /// Why a field is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FieldError {
-    /// The name is no token, or the value holds a control character or white space at an end.
+    /// The name is no token, or the value has a control character, or white space at its start or end.
     #[error("not a field: the name must be a token, the value visible text")]
     Invalid,
     /// The field describes the connection.
     #[error("the field belongs to the host")]
     Forbidden,
-    /// Past [`MAX_FIELDS`], [`MAX_FIELD_BYTES`] or [`MAX_NAME_BYTES`].
+    /// The field would pass [`MAX_FIELDS`], [`MAX_FIELD_BYTES`] or [`MAX_NAME_BYTES`].
     #[error("too many or too large fields")]
     TooLarge,
 }
 
-/// An ordered list of fields. Names keep the case they were given and compare without it.
+/// An ordered list of fields. Names keep their case, but are compared without regard to case.
 #[derive(Debug, Default)]
 pub struct Fields {
     lines: Vec<(String, Vec<u8>)>,
@@ -46,10 +46,10 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Sets a field in place of all lines of that name.
+    /// Sets a field, and replaces all lines of that name.
     ///
     /// # Errors
-    /// See [`FieldError`]; the fields are as they were.
+    /// See [`FieldError`]. An error changes nothing.
     pub fn set(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
         let length = check(name, value)?;
         let freed: usize = self.named(name).map(|(name, value)| name.len() + value.len()).sum();
@@ -63,10 +63,10 @@ impl Fields {
         Ok(())
     }
 
-    /// Adds a line after those there are.
+    /// Adds a line after the existing ones.
     ///
     /// # Errors
-    /// See [`FieldError`]; a second line of a field that has one only is [`FieldError::Invalid`].
+    /// See [`FieldError`]. It is [`FieldError::Invalid`] to add a second line of a field that may have only one.
     pub fn append(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
         if ONE_LINE.iter().any(|one| one.eq_ignore_ascii_case(name)) {
             return match self.contains(name) {
@@ -95,12 +95,12 @@ impl Fields {
         }
     }
 
-    /// Forgets all fields and keeps the memory.
+    /// Removes all fields, and keeps the memory for reuse.
     pub fn clear(&mut self) {
         self.retain(|_| false);
     }
 
-    /// Forgets all fields but those whose name `keeps` wants, and keeps the memory.
+    /// Removes all fields except those for whose name `keeps` returns true. Keeps the memory for reuse.
     pub fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
         self.lines.retain(|(name, _)| keeps(name));
         self.bytes = self.lines.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -109,7 +109,7 @@ impl Fields {
         }
     }
 
-    /// Whether a line of that name is there.
+    /// Whether there is a line of that name.
     #[inline]
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
@@ -129,7 +129,7 @@ impl Fields {
         self.content_length
     }
 
-    /// All lines in order, but for `content-length`, which is part of the framing.
+    /// All lines in order, except `content-length`, which is part of the framing.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.all().filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
@@ -157,7 +157,7 @@ impl Fields {
     }
 }
 
-/// Checks a name by itself.
+/// Checks the name of a field.
 ///
 /// # Errors
 /// [`FieldError::TooLarge`] and [`FieldError::Invalid`].
@@ -168,7 +168,7 @@ pub fn check_name(name: &str) -> Result<(), FieldError> {
     if is_token(name.as_bytes()) { Ok(()) } else { Err(FieldError::Invalid) }
 }
 
-/// Checks a field by itself; gives the length that a `content-length` declares.
+/// Checks one field. For `content-length`, returns the length that it declares.
 fn check(name: &str, value: &[u8]) -> Result<Option<u64>, FieldError> {
     if name.len() > MAX_NAME_BYTES || value.len() > MAX_FIELD_BYTES {
         return Err(FieldError::TooLarge);

@@ -1,4 +1,4 @@
-//! Character classes and small productions that several parts share (RFC 9110 section 5.6, RFC 3986 section 2).
+//! Character classes and small productions that several modules use (RFC 9110 section 5.6, RFC 3986 section 2).
 
 #[cfg(test)]
 mod tests;
@@ -6,7 +6,7 @@ mod tests;
 /// A set of bytes.
 pub(crate) struct ByteClass([bool; 256]);
 
-/// `tchar`, what tokens are made of (RFC 9110 section 5.6.2).
+/// `tchar`, the characters of a token (RFC 9110 section 5.6.2).
 pub(crate) const TCHAR: ByteClass = ByteClass::alphanumeric_and(b"!#$%&'*+-.^_`|~");
 
 impl ByteClass {
@@ -31,7 +31,8 @@ impl ByteClass {
         self.0[byte as usize]
     }
 
-    /// Whether `bytes` are all of this class or parts of a `%` with two hexadecimal digits (RFC 3986 section 2.1).
+    /// Whether `bytes` consist only of bytes of this class and percent-encoded bytes, which are a `%` and two
+    /// hexadecimal digits (RFC 3986 section 2.1).
     pub(crate) fn spans_percent_encoded(&self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         while let Some(other) = rest.iter().position(|byte| !self.has(*byte)) {
@@ -44,20 +45,20 @@ impl ByteClass {
     }
 }
 
-/// Whether `bytes` are a token: one `tchar` or more (RFC 9110 section 5.6.2).
+/// Whether `bytes` are a token, which has one `tchar` or more (RFC 9110 section 5.6.2).
 pub fn is_token(bytes: &[u8]) -> bool {
     let (token, rest) = split_token(bytes);
     !token.is_empty() && rest.is_empty()
 }
 
-/// The `tchar`s that `bytes` start with, and what follows.
+/// Splits `bytes` into the `tchar`s at its start, and the rest.
 pub(crate) fn split_token(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|byte| !TCHAR.has(*byte)).unwrap_or(bytes.len());
     bytes.split_at(end)
 }
 
-/// What follows the quoted-string that `bytes` start with; none where they start with no whole one (RFC 9110
-/// section 5.6.4).
+/// The rest after the quoted-string at the start of `bytes`. It is `None` if `bytes` do not start with a complete one
+/// (RFC 9110 section 5.6.4).
 pub(crate) fn skip_quoted_string(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes.strip_prefix(b"\"")?;
     loop {
@@ -83,7 +84,7 @@ pub(crate) fn trim_ows(bytes: &[u8]) -> &[u8] {
     &bytes[start..end]
 }
 
-/// What follows the SP and HTAB that `bytes` start with.
+/// `bytes` without the SP and HTAB at its start.
 pub(crate) fn skip_ows(bytes: &[u8]) -> &[u8] {
     let start = bytes.iter().position(|byte| !is_ows(*byte)).unwrap_or(bytes.len());
     &bytes[start..]
@@ -93,26 +94,28 @@ fn is_ows(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// The elements of a list over all lines of its field, empty ones left out (RFC 9110 section 5.6.1).
+/// The elements of a list, over all lines of its field. Empty elements are left out (RFC 9110 section 5.6.1).
 ///
-/// Commas within quoted strings split too: no list that `http` reads itself may have any.
+/// A comma inside a quoted string also splits. That is correct for all lists that are read with this function: none of
+/// them has quoted strings.
 pub fn list<'a>(values: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
     values.flat_map(|value| value.split(|byte| *byte == b',')).map(trim_ows).filter(|element| !element.is_empty())
 }
 
-/// Whether `line`, which ends in CRLF, is one well-formed field line (RFC 9112 section 5). A continued one (obs-fold)
-/// is none.
+/// Whether `line`, which ends in CRLF, is one well-formed field line (RFC 9112 section 5). A continuation line
+/// (obs-fold) is not well-formed.
 pub(crate) fn is_field_line(line: &[u8]) -> bool {
-    // Partial: all that httparse misses is the empty line behind the last field.
+    // `Partial` means that httparse only misses the empty line after the last field.
     matches!(httparse::parse_headers(line, &mut [httparse::EMPTY_HEADER]), Ok(httparse::Status::Partial))
 }
 
-/// A whole field value (RFC 9110 section 5.5): no control character but HTAB, no white space at its ends.
+/// Whether `bytes` are a valid field value (RFC 9110 section 5.5): no control character other than HTAB, and no white
+/// space at the start or end.
 pub fn is_field_value(value: &[u8]) -> bool {
     trim_ows(value).len() == value.len() && value.iter().copied().all(is_text)
 }
 
-/// A number in digits alone: `u64::from_str` would take a plus sign.
+/// Parses a number of digits only. `u64::from_str` would also accept a plus sign.
 pub(crate) fn parse_decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;

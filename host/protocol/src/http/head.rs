@@ -1,4 +1,4 @@
-//! The head of a request, whatever bytes it came as.
+//! The head of a request, for all versions of HTTP.
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
@@ -11,7 +11,7 @@ use super::version::Version;
 #[cfg(test)]
 mod tests;
 
-/// A request that came as something else than the bytes of HTTP/1, such as the pseudo-header fields of HTTP/2.
+/// The parts of a request that did not arrive as an HTTP/1 message, such as the pseudo-header fields of HTTP/2.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestParts<'p> {
     /// The version that the request is served as.
@@ -20,22 +20,22 @@ pub struct RequestParts<'p> {
     pub method: &'p [u8],
     /// The path and the query, or another form of a target (RFC 9112 section 3.2).
     pub target: &'p [u8],
-    /// The authority, if it is given apart from the target and the fields: Host then has it, whatever the fields say.
+    /// The authority, if it is given apart from the target and the fields. It then replaces the value of Host.
     pub authority: Option<&'p [u8]>,
     /// The fields in order.
     pub fields: &'p [(&'p [u8], &'p [u8])],
 }
 
-/// Why parts make no head.
+/// Why parts do not make a valid head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidParts {
     /// The method is no token.
     #[error("the method is malformed")]
     Method,
-    /// The target or the Host is wrong.
+    /// The target or the Host is invalid.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// A field's name is no token, or its value has a control character or white space at an end.
+    /// The name of a field is no token, or its value has a control character, or white space at its start or end.
     #[error("a field line is malformed")]
     Field,
     /// The parts are larger than 4 GiB.
@@ -43,11 +43,11 @@ pub enum InvalidParts {
     TooLarge,
 }
 
-/// The name of the field that has the authority, as HTTP/2 writes names.
+/// The name of the field for the authority, in lower case as in HTTP/2.
 const HOST: &[u8] = b"host";
 
 impl InvalidParts {
-    /// The status that answers it.
+    /// The status of the response to such a request.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
@@ -58,7 +58,8 @@ impl InvalidParts {
     }
 }
 
-/// What of a head is no field (RFC 9110 section 6.2): where the method and the target are in it, and the version.
+/// The control data of a request (RFC 9110 section 6.2): the version, and where the method and the target are in the
+/// head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ControlData {
     pub(crate) method: Span,
@@ -73,8 +74,8 @@ pub(crate) struct Field {
     pub(crate) value: Span,
 }
 
-/// The head of a request that was found good: its method is a token, its target is in a form that is served, its
-/// Host is there, and its fields are well-formed. It holds the bytes as they came.
+/// The head of a valid request: its method is a token, its target has a form that is served, Host is present if the
+/// version requires it, and its fields are well-formed. It holds the bytes as they arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHead {
     bytes: Bytes,
@@ -83,10 +84,10 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// A head whose parts are at these places of `bytes`.
+    /// A head whose parts are at the given positions in `bytes`.
     ///
     /// # Errors
-    /// [`TargetError`] about Host, which an absolute target then replaces.
+    /// [`TargetError`] if Host is invalid. It has to be valid even if an absolute target replaces it.
     pub(crate) fn new(bytes: Bytes, control: ControlData, fields: Box<[Field]>) -> Result<RequestHead, TargetError> {
         let mut head = RequestHead { bytes, control, fields };
         check_host(head.version(), head.values("host"))?;
@@ -94,7 +95,7 @@ impl RequestHead {
         Ok(head)
     }
 
-    /// A head of parts, which are copied. How large they may be is for the caller to say.
+    /// A head made of `parts`, which are copied. The caller limits their size.
     ///
     /// # Errors
     /// See [`InvalidParts`].
@@ -137,7 +138,7 @@ impl RequestHead {
         self.text(self.control.method)
     }
 
-    /// Whether the response is to have no body because the method is HEAD.
+    /// Whether the method is HEAD, so that the response has no body.
     #[inline]
     pub fn is_head(&self) -> bool {
         self.control.method.of(&self.bytes) == b"HEAD"
@@ -155,7 +156,7 @@ impl RequestHead {
         self.text(self.control.target)
     }
 
-    /// The path of the target in any of its forms, percent-encoding untouched. It begins with a slash, or is `*`.
+    /// The path of the target, in any form of target. It is not percent-decoded. It begins with a slash, or is `*`.
     #[inline]
     pub fn path(&self) -> &str {
         match self.control.parts.path {
@@ -171,20 +172,20 @@ impl RequestHead {
         matches!(self.control.parts.path, Path::Asterisk)
     }
 
-    /// The query of the target without its `?`, percent-encoding untouched; none where there is no `?`.
+    /// The query of the target without its `?`. It is not percent-decoded. It is `None` if there is no `?`.
     #[inline]
     pub fn query(&self) -> Option<&str> {
         self.control.parts.query.map(|query| text(query.of(self.target_bytes())))
     }
 
-    /// All fields in the order they came: names as they were sent, values without the white space around them. Host
-    /// has the authority of an absolute target, whatever was sent (RFC 9112 section 3.2.2).
+    /// All fields in the order in which they arrived. Names are as they were sent, and values have no white space
+    /// around them. If the target is absolute, its authority replaces the value of Host (RFC 9112 section 3.2.2).
     #[inline]
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter().map(|field| (self.text(field.name), field.value.of(&self.bytes)))
     }
 
-    /// The values of all lines of one field, in order. The name goes by in any case.
+    /// The values of all lines of one field, in order. Names are compared without regard to case.
     #[inline]
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.fields

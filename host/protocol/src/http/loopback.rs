@@ -1,6 +1,8 @@
-//! Whether the authority of a request names this machine alone, so that no page of another site can have asked under it.
+//! Whether the authority of a request can only name this machine. If so, no page of another site can have sent the
+//! request under a name that it controls.
 //!
-//! It resolves nothing: a name that leads here by a resolver's word is exactly what is refused (DNS rebinding).
+//! No name is resolved here. A name that only a resolver maps to this machine is what an attack by DNS rebinding uses,
+//! so it does not count.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,7 +16,7 @@ pub fn host(authority: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// Whether a host is one of loopback: `localhost` and the names below it (RFC 6761 section 6.3), 127.0.0.0/8, `::1`.
+/// Whether a host is a loopback host: `localhost` and the names below it (RFC 6761 section 6.3), 127.0.0.0/8, or `::1`.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or_default();
@@ -67,7 +69,7 @@ mod tests {
             "localhost..",
             "127.0.0.1.",
         ] {
-            // A dot at the end of an address makes a name of it, for some.
+            // Some programs take an address with a dot at its end for a name.
             let expected = authority == "127.0.0.1.";
             assert_eq!(is_loopback(host(authority)), expected, "{authority}");
         }

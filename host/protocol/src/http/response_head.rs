@@ -1,42 +1,42 @@
-//! The head of a response, whatever bytes it is sent as: a status, a content type, fields.
+//! The head of a response, for all versions of HTTP: a status, a content type and fields.
 
 use smallvec::SmallVec;
 
 use super::fields::Fields;
 
-/// The head of a response in the making.
+/// The head of a response, until it is encoded.
 #[derive(Debug)]
 pub struct ResponseHead {
     status: u16,
-    /// The content type unless the fields have another; empty for none.
+    /// The default content type, which is sent if the fields have none. If it is empty, there is no default.
     content_type: SmallVec<[u8; 36]>,
     fields: Fields,
 }
 
-/// What is known of the body when the head is encoded.
+/// What is known about the body when the head is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyInfo {
-    /// Whether it follows the head. It does not after HEAD and with 204, 205 and 304.
+    /// Whether a body follows the head. None follows in the response to HEAD and with 204, 205 and 304.
     pub is_sent: bool,
-    /// How long it is.
+    /// The length of the body.
     pub length: BodyLength,
 }
 
-/// How long a body is, as far as it is known when the head is encoded.
+/// The length of a body, as far as it is known when the head is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {
-    /// There is none, and no length either (RFC 9110 section 8.6): 204 and 304.
+    /// There is no body, and the head must not give a length (RFC 9110 section 8.6): 204 and 304.
     None,
-    /// The head is to say so.
+    /// The length is known, and the head has to declare it.
     Declared(u64),
-    /// The head may say so, or leave it to the framing.
+    /// The length is known. The encoder may declare it or use another framing.
     Known(u64),
-    /// Nobody knows yet.
+    /// The length is not known yet.
     Unknown,
 }
 
 impl ResponseHead {
-    /// A head without fields. `content_type` is a checked field value.
+    /// A head without fields. `content_type` has to be a valid field value.
     #[must_use]
     pub fn new(status: u16, content_type: &[u8]) -> Self {
         Self { status, content_type: SmallVec::from_slice(content_type), fields: Fields::default() }
@@ -55,7 +55,7 @@ impl ResponseHead {
         self.status = status;
     }
 
-    /// Sets the content type unless the fields have another; empty for none.
+    /// Sets the default content type. If it is empty, there is none.
     pub(crate) fn set_content_type(&mut self, content_type: &[u8]) {
         self.content_type = SmallVec::from_slice(content_type);
     }
@@ -73,20 +73,22 @@ impl ResponseHead {
         &mut self.fields
     }
 
-    /// The content type that is sent, or would be with a body.
+    /// The content type of the body: that of the fields if they have one, and the default otherwise.
     #[must_use]
     pub fn content_type(&self) -> &[u8] {
         self.fields.get("content-type").unwrap_or(&self.content_type)
     }
 
-    /// The content type that is sent beside the fields: none if they have another, or there is nothing to describe.
+    /// The default content type, if it has to be sent. It is `None` if the fields have one, or if there is no body to
+    /// describe.
     #[must_use]
     pub fn default_content_type(&self) -> Option<&[u8]> {
         let is_described = !matches!(self.status, 204 | 304) && !self.content_type.is_empty();
         (is_described && !self.fields.contains("content-type")).then_some(&*self.content_type)
     }
 
-    /// What is known of a body of this length, if that is known, in the response to HEAD or to another method.
+    /// What is known about the body. `length` is its length if it is known, and `head_only` is whether the method is
+    /// HEAD.
     #[must_use]
     #[inline]
     pub fn body_info(&self, head_only: bool, length: Option<u64>) -> BodyInfo {

@@ -1,8 +1,8 @@
-//! Places in a buffer.
+//! Ranges of a buffer.
 
 use std::ops::Range;
 
-/// A place in a buffer of less than 4 GiB: half the size of a `Range<usize>`, and `Copy`.
+/// A range in a buffer of less than 4 GiB. It has half the size of a `Range<usize>`, and is `Copy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
@@ -18,7 +18,7 @@ impl Span {
         Span { start: narrow(range.start), end: narrow(range.end) }
     }
 
-    /// The place of `part` in `whole`, of which it is a piece. All empty pieces are the same.
+    /// The range of `part` in `whole`. `part` has to be a subslice of `whole`. All empty parts have the same range.
     pub(crate) fn locate(part: &[u8], whole: &[u8]) -> Span {
         if part.is_empty() {
             return Span { start: 0, end: 0 };
@@ -27,18 +27,18 @@ impl Span {
         Span::new(start..start + part.len())
     }
 
-    /// The place in the buffer of what is at this place of a part of it, `outer`.
+    /// Converts a range that is relative to `outer` into one that is relative to the whole buffer.
     pub(crate) fn within(self, outer: Span) -> Span {
         Span { start: outer.start + self.start, end: outer.start + self.end }
     }
 
-    /// Where it ends: the place behind its last byte.
+    /// The end of the range: the position after its last byte.
     #[inline]
     pub(crate) fn end(self) -> usize {
         self.end as usize
     }
 
-    /// What is at this place of `whole`.
+    /// The bytes of `whole` in this range.
     #[inline]
     pub(crate) fn of(self, whole: &[u8]) -> &[u8] {
         &whole[self.start as usize..self.end as usize]

@@ -1,6 +1,6 @@
 //! The reason phrases of status codes (RFC 9110 section 15, the IANA registry).
 
-/// The reason phrase of a status code as IANA lists it; empty for one that it does not list.
+/// The reason phrase of a status code in the IANA registry. It is empty if the registry does not have the code.
 pub fn reason(code: u16) -> &'static str {
     match code {
         100 => "Continue",

@@ -1,7 +1,8 @@
 //! The request target and the Host field (RFC 9112 section 3.2, RFC 9110 section 7.2).
 //!
-//! Follows RFC 3986, except for the characters that browsers send raw in a path or a query (URL Standard of the WHATWG). Owns
-//! which forms of a target are served, where their parts are, and what an authority is. Nothing is percent-decoded here.
+//! Follows RFC 3986, but also accepts the characters that browsers send unencoded in a path or a query (URL Standard of
+//! the WHATWG). Owns which forms of a target are served, where their parts are, and what a valid authority is. Nothing
+//! is percent-decoded here.
 
 use std::net::Ipv6Addr;
 
@@ -16,30 +17,33 @@ mod tests;
 
 /// RFC 3986 section 3.2.2: unreserved and sub-delims.
 const REG_NAME: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=");
-/// RFC 3986 section 3.2.2: what follows the dot of an IPvFuture.
+/// RFC 3986 section 3.2.2: the characters after the dot of an IPvFuture.
 const IP_FUTURE: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:");
-/// RFC 3986 section 3.3: pchar and the slash; and what browsers send as it was typed (`/wiki/A|B`): the path
-/// percent-encode set of the URL Standard leaves the last three alone, and a backslash, of which they make a slash.
+/// RFC 3986 section 3.3: pchar and the slash. The last three characters are those that browsers send as they were typed
+/// (`/wiki/A|B`), because the path percent-encode set of the URL Standard does not have them. It does not have the
+/// backslash either, but browsers turn that into a slash.
 const PATH: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:@/[]|");
-/// RFC 3986 section 3.4, and what browsers send as it was typed (`?ids[]=1`): the query percent-encode set of the URL
-/// Standard leaves the last eight alone. None of them delimits anything on the request line.
+/// RFC 3986 section 3.4. The last eight characters are those that browsers send as they were typed (`?ids[]=1`),
+/// because the query percent-encode set of the URL Standard does not have them. None of them delimits anything on the
+/// request line.
 ///
-/// A `%` without two digits is refused in both, though browsers send it: who decodes it does so in different ways.
+/// A `%` without two digits is refused in paths and queries, even though browsers send it, because programs decode it
+/// in different ways.
 const QUERY: ByteClass = ByteClass::alphanumeric_and(b"-._~!$&'()*+,;=:@/?[]{}|\\^`");
 
 /// Why a request's target or its Host is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TargetError {
-    /// It is in none of the four forms of RFC 9112 section 3.2, or in one that does not go with the method.
+    /// The target has none of the four forms of RFC 9112 section 3.2, or a form that the method does not allow.
     #[error("the target is in no form that goes with the method")]
     Form,
     /// CONNECT asks for a tunnel, and this is no proxy (RFC 9110 section 9.3.6).
     #[error("CONNECT is not served")]
     Connect,
-    /// The path has a character that neither RFC 3986 section 3.3 nor a browser puts there, or a wrong `%`.
+    /// The path has a character that neither RFC 3986 section 3.3 nor a browser allows, or an invalid `%`.
     #[error("the target's path has an invalid character")]
     Path,
-    /// The query has a character that neither RFC 3986 section 3.4 nor a browser puts there, or a wrong `%`.
+    /// The query has a character that neither RFC 3986 section 3.4 nor a browser allows, or an invalid `%`.
     #[error("the target's query has an invalid character")]
     Query,
     /// The authority of an absolute target is no `uri-host[:port]`.
@@ -57,7 +61,7 @@ pub enum TargetError {
 }
 
 impl TargetError {
-    /// The status that answers it.
+    /// The status of the response to such a request.
     pub fn status(&self) -> u16 {
         match self {
             TargetError::Connect => 501,
@@ -72,7 +76,7 @@ impl TargetError {
     }
 }
 
-/// Where the parts of a target are within it.
+/// Where the parts of a target are in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) authority: Option<Span>,
@@ -85,7 +89,7 @@ pub(crate) struct Target {
 pub(crate) enum Path {
     /// As it was sent, beginning with a slash.
     Sent(Span),
-    /// The slash that an absolute target left out (RFC 9110 section 4.2.3).
+    /// The slash that an absolute target may leave out (RFC 9110 section 4.2.3).
     Root,
     /// `*`, the server as a whole.
     Asterisk,
@@ -111,14 +115,14 @@ impl Target {
             return Err(TargetError::Authority);
         }
         let mut parsed = Target::after_authority(target, rest, Some(Span::locate(authority, target)))?;
-        // This is how a client asks a proxy for `OPTIONS *` (RFC 9112 section 3.2.4).
+        // This is how a client requests `OPTIONS *` through a proxy (RFC 9112 section 3.2.4).
         if method == b"OPTIONS" && rest.is_empty() {
             parsed.path = Path::Asterisk;
         }
         Ok(parsed)
     }
 
-    /// `rest` is the end of `target`: path and query.
+    /// `rest` is the last part of `target`: its path and query.
     fn after_authority(target: &[u8], rest: &[u8], authority: Option<Span>) -> Result<Target, TargetError> {
         let mark = memchr::memchr(b'?', rest);
         let path = &rest[..mark.unwrap_or(rest.len())];
@@ -134,7 +138,8 @@ impl Target {
     }
 }
 
-/// Checks the values of all lines of Host. An absolute target does not excuse a wrong one (RFC 9112 section 3.2).
+/// Checks the values of all lines of Host. An invalid Host is refused even if the target is absolute (RFC 9112 section
+/// 3.2).
 pub(crate) fn check_host<'a>(version: Version, mut values: impl Iterator<Item = &'a [u8]>) -> Result<(), TargetError> {
     match (version, values.next(), values.next()) {
         (Version::Http10, None, _) => Ok(()),
@@ -145,7 +150,7 @@ pub(crate) fn check_host<'a>(version: Version, mut values: impl Iterator<Item = 
     }
 }
 
-/// What follows `http://` or `https://` in any case.
+/// The rest after `http://` or `https://`, in upper or lower case.
 fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
     let colon = memchr::memchr(b':', target)?;
     let (scheme, rest) = target.split_at(colon);
@@ -153,8 +158,8 @@ fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
     rest.strip_prefix(b"://").filter(|_| served)
 }
 
-/// Whether `bytes` are `uri-host [":" port]` with a host that is not empty (RFC 9110 section 4.2.1) and no userinfo,
-/// which section 4.2.4 takes for an attempt to deceive.
+/// Whether `bytes` are `uri-host [":" port]`. The host must not be empty (RFC 9110 section 4.2.1). Userinfo is refused,
+/// because section 4.2.4 advises to treat it as an attempt to deceive.
 fn is_authority(bytes: &[u8]) -> bool {
     let after_host = match bytes.strip_prefix(b"[") {
         Some(literal) => {
@@ -175,7 +180,7 @@ fn is_authority(bytes: &[u8]) -> bool {
     after_host.is_empty() || after_host.strip_prefix(b":").is_some_and(is_port)
 }
 
-/// Digits up to 65535, or nothing (RFC 3986 section 3.2.3).
+/// Whether `digits` are a number up to 65535, or empty (RFC 3986 section 3.2.3).
 fn is_port(digits: &[u8]) -> bool {
     let mut digits = digits.iter();
     let port = digits.try_fold(0_u32, |port, digit| match digit {
@@ -185,7 +190,8 @@ fn is_port(digits: &[u8]) -> bool {
     port.is_some()
 }
 
-/// What stands between the brackets: an IPv6 address, or the `v1.name` of a future kind (RFC 3986 section 3.2.2).
+/// Whether `literal` may stand between brackets: an IPv6 address, or an IPvFuture such as `v1.name` (RFC 3986 section
+/// 3.2.2).
 fn is_ip_literal(literal: &[u8]) -> bool {
     match literal {
         [b'v' | b'V', future @ ..] => {

@@ -1,12 +1,12 @@
-//! The body of one request on its connection: its pieces, the `100 Continue` that it may wait for, and whether the
-//! connection can be used again if nobody reads it.
+//! The body of one request on its connection: its pieces, the `100 Continue` that the client may wait for, and whether
+//! the connection can be kept if the handler does not read the body.
 
 use bytes::BytesMut;
 
 use super::decode::{BodyDecoder, DecodeError, Decoded};
 use super::framing::BodyFraming;
 
-/// The most of an unread body that is read and dropped to keep a connection.
+/// The most bytes of an unread body that are read and dropped to keep a connection.
 pub const MAX_DRAIN: u64 = 256 * 1024;
 
 /// The body of a request.
@@ -14,7 +14,7 @@ pub const MAX_DRAIN: u64 = 256 * 1024;
 pub struct RequestBody {
     decoder: BodyDecoder,
     awaits_continue: bool,
-    /// Nothing more is decoded: the body is whole, or its rest is not to be had.
+    /// Whether decoding has ended: the body is complete, or its rest cannot be read.
     is_over: bool,
 }
 
@@ -25,7 +25,7 @@ impl RequestBody {
         Self { decoder, awaits_continue, is_over }
     }
 
-    /// Takes the next piece off the start of `input`, as [`BodyDecoder::decode`].
+    /// Takes the next piece from the start of `input`, as [`BodyDecoder::decode`] does.
     ///
     /// # Errors
     /// As [`BodyDecoder::decode`].
@@ -34,36 +34,36 @@ impl RequestBody {
         self.decoder.decode(input, max)
     }
 
-    /// Whether the client waits for a `100 Continue`, which it has from now on, or needs no more because some of the body
-    /// has come (RFC 9110 section 10.1.1).
+    /// Whether the client waits for `100 Continue`. If so, the caller has to send it now, unless a part of the body has
+    /// already arrived (RFC 9110 section 10.1.1). Later calls return false.
     #[inline]
     pub fn take_awaits_continue(&mut self) -> bool {
         std::mem::take(&mut self.awaits_continue)
     }
 
-    /// The rest of the body is not to be had, or is not there.
+    /// Ends the decoding: the rest of the body cannot be read, or does not exist.
     #[inline]
     pub fn end(&mut self) {
         self.is_over = true;
     }
 
-    /// The error that decoding ended with, if it did: a body whose length is known to be too large has failed at once.
+    /// The error that decoding has ended with, if any. A body whose declared length is too large fails at once.
     #[must_use]
     #[inline]
     pub fn failure(&self) -> Option<DecodeError> {
         self.decoder.failure()
     }
 
-    /// Whether the whole body was decoded, well-formed.
+    /// Whether the whole body was decoded without an error.
     #[must_use]
     #[inline]
     pub fn is_done(&self) -> bool {
         self.decoder.is_done()
     }
 
-    /// Nobody asks for the body any more: drops what has come of it, and says whether the connection can be used again
-    /// after the rest, as far as is known. It cannot if the client was never told to send the body, if more than
-    /// [`MAX_DRAIN`] of it is left, or if it is malformed.
+    /// Drops the part of the body that has arrived, because nobody will read it. Returns whether the connection can be
+    /// kept once the rest is dropped too, as far as is known. It cannot if the client still waits for `100 Continue`,
+    /// if more than [`MAX_DRAIN`] bytes are left, or if the body is malformed.
     #[must_use]
     pub fn abandon(&mut self, input: &mut BytesMut) -> bool {
         if self.is_over || self.awaits_continue {

@@ -1,4 +1,4 @@
-//! One piece of a body that many responses carry, encoded once for all of them.
+//! A piece of a body that is encoded once and sent in many responses.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -7,25 +7,26 @@ use bytes::{Bytes, BytesMut};
 
 use super::encode;
 
-/// A piece of a body, never empty, as it goes on the wire in each framing. Clones of its bytes share them.
+/// A piece of a body, never empty, as it is sent in each framing. Clones of its bytes share memory.
 #[derive(Debug)]
 pub struct Chunk {
     /// The piece in the chunked coding (RFC 9112 section 7.1).
     coded: Bytes,
-    /// Where the piece itself is in it.
+    /// Where the piece is in `coded`.
     piece: Range<usize>,
-    /// The piece as a WebSocket frame, once it was asked for.
+    /// The piece as a WebSocket frame. It is made on first use.
     websocket_frame: OnceLock<Bytes>,
 }
 
 impl Chunk {
-    /// Encodes a piece, which must not be empty: an empty chunk is the last one.
+    /// Encodes a piece. It must not be empty, because an empty chunk ends the body.
     #[must_use]
     pub fn new(piece: &[u8]) -> Self {
         Self::held(piece, |bytes| bytes)
     }
 
-    /// The same, with its bytes as `hold` returns them: with what is to last as long as anybody has them.
+    /// As [`Self::new`], but `hold` may wrap the encoded bytes, to attach a value that is dropped with their last
+    /// clone.
     #[must_use]
     pub fn held(piece: &[u8], hold: impl FnOnce(Bytes) -> Bytes) -> Self {
         debug_assert!(!piece.is_empty(), "an empty chunk would end the body");
@@ -42,20 +43,20 @@ impl Chunk {
         self.coded.clone()
     }
 
-    /// The piece alone.
+    /// The piece without framing.
     #[inline]
     #[must_use]
     pub fn piece(&self) -> Bytes {
         self.coded.slice(self.piece.clone())
     }
 
-    /// The piece as a WebSocket frame, which `encode` makes once: all who ask for it have the same one.
+    /// The piece as a WebSocket frame. `encode` makes it on the first call, and later calls return the same frame.
     #[must_use]
     pub fn websocket_frame(&self, encode: impl FnOnce(Bytes) -> Bytes) -> Bytes {
         self.websocket_frame.get_or_init(|| encode(self.piece())).clone()
     }
 
-    /// The bytes of the piece alone, at least 1.
+    /// The length of the piece without framing, at least 1.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     #[inline]

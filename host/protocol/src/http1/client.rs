@@ -1,7 +1,8 @@
-//! A response as the client of an HTTP/1 connection sees it, without IO: bytes come in, the head and the body come out.
+//! A parser of responses for the client of an HTTP/1 connection, without IO. Bytes go in, and heads and pieces of the
+//! body come out.
 //!
-//! How the body is framed is decided here for a client (RFC 9112 section 6.3), as [`encoder`](super::encoder) decides it
-//! for the server. The chunked coding has one decoder for both, [`BodyDecoder`].
+//! The framing of the body is decided here for a client (RFC 9112 section 6.3), and by [`encoder`](super::encoder) for
+//! the server. Both sides use [`BodyDecoder`] for the chunked coding.
 
 use bytes::{Bytes, BytesMut};
 
@@ -11,32 +12,32 @@ use super::framing::BodyFraming;
 #[cfg(test)]
 mod tests;
 
-/// The fields of a head that are looked at. A head that has more is not read.
+/// The most fields of a head. A head with more is not parsed.
 const MAX_FIELDS: usize = 256;
 
-/// Takes one response, and the interim ones before it, off an input that grows. Any split of the same bytes gives the
-/// same heads and the same body.
+/// Parses one response, and the interim responses before it, from an input that grows. The heads and the body do not
+/// depend on how the bytes are split.
 #[derive(Debug)]
 pub struct ResponseParser {
     state: ParserState,
     to_head_request: bool,
 }
 
-/// Where in the response the next byte is.
+/// Which part of the response the next byte belongs to.
 #[derive(Debug)]
 enum ParserState {
-    /// In a head, of an interim response or the last one.
+    /// The head of an interim response or of the final one.
     Head,
-    /// In a body whose framing says where it ends.
+    /// A body whose framing shows where it ends.
     Body(BodyDecoder),
-    /// In a body that the end of the connection ends, or behind a response.
+    /// A body that ends with the connection, or bytes after a response.
     Rest,
 }
 
-/// What comes of a response.
+/// A part of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResponsePart {
-    /// A whole head, of an interim response or the last one.
+    /// A complete head, of an interim response or of the final one.
     Head {
         /// The status.
         status: u16,
@@ -45,20 +46,20 @@ pub enum ResponsePart {
     },
     /// A piece of the body without its framing, never empty.
     Body(Bytes),
-    /// What belongs to a body that the end of the connection ends, or follows a response, or what is malformed in its
-    /// body. It is as it was sent, and never empty.
+    /// Bytes as they were sent, never empty. They belong to a body that ends with the connection, or follow a response,
+    /// or start where its body is malformed.
     Rest(Bytes),
 }
 
 impl ResponseParser {
-    /// A parser of the response to a request, whose method is HEAD or not.
+    /// A parser of the response to one request.
     #[must_use]
     pub fn new(to_head_request: bool) -> Self {
         Self { state: ParserState::Head, to_head_request }
     }
 
-    /// Takes the next part off the start of `input`; none until the input has grown. A body comes in pieces of at most
-    /// `max` bytes.
+    /// Takes the next part from the start of `input`. Returns `None` if the input has to grow first. A piece of the
+    /// body has at most `max` bytes.
     pub fn next(&mut self, input: &mut BytesMut, max: usize) -> Option<ResponsePart> {
         loop {
             match &mut self.state {
@@ -84,7 +85,7 @@ impl ResponseParser {
     }
 }
 
-/// A head that is whole: its length, the status, how it frames a body.
+/// Parses a complete head, and returns its length, the status, and the framing of the body.
 fn parse_head(input: &[u8]) -> Option<(usize, u16, Option<BodyFraming>)> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);

@@ -1,4 +1,4 @@
-//! The decoder of a request body, by its framing (RFC 9112 sections 6.2 and 7.1).
+//! The decoder of a body (RFC 9112 sections 6.2 and 7.1).
 //!
 //! Owns the grammar of the chunked coding and the bounds of a body. A body that is not [done](BodyDecoder::is_done) when the
 //! connection ends is incomplete.
@@ -13,23 +13,24 @@ use crate::http::grammar::{is_field_line, skip_ows, skip_quoted_string, split_to
 #[cfg(test)]
 mod tests;
 
-/// Bytes of one line of the chunked coding, its end included: the most that [`BodyDecoder::decode`] has to see at once.
+/// The most bytes of one line of the chunked coding, with its CRLF. [`BodyDecoder::decode`] never needs more input at
+/// once.
 pub const MAX_LINE: usize = 8 * 1024;
-/// Bytes of all chunk extensions of one body: they say nothing, and a body could be made of them (RFC 9112 section
-/// 7.1.1).
+/// The most bytes of all chunk extensions of one body. They have no meaning here, and a client could otherwise send any
+/// number of them (RFC 9112 section 7.1.1).
 const MAX_EXTENSIONS: usize = 16 * 1024;
-/// Bytes of a body's trailers, the empty line behind them included.
+/// The most bytes of a body's trailers, with the empty line after them.
 const MAX_TRAILERS: usize = 16 * 1024;
-/// Digits of a chunk's size: as many as 64 bits have.
+/// The most hexadecimal digits of a chunk's size, which is a number of 64 bits.
 const MAX_SIZE_DIGITS: usize = 16;
 
-/// Takes the body of one request off an input buffer, piece by piece. Any split of the same bytes gives the same
-/// body, and what it keeps itself has a fixed size.
+/// Takes one body from an input buffer, piece by piece. The body does not depend on how the bytes are split. The
+/// decoder itself has a fixed size.
 #[derive(Debug)]
 pub struct BodyDecoder {
     state: DecoderState,
     lines: LineScan,
-    /// What `max_body` leaves for chunks to come.
+    /// How many bytes further chunks may have within `max_body`.
     allowance: u64,
     extensions: usize,
     trailers: usize,
@@ -37,10 +38,10 @@ pub struct BodyDecoder {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DecoderState {
-    /// So many bytes of a body of known length are to come.
+    /// A body of known length, of which this many bytes are left.
     Length(u64),
     ChunkHeader,
-    /// So many bytes of the chunk are to come.
+    /// A chunk, of which this many bytes are left.
     Chunk(u64),
     ChunkEnd,
     Trailers,
@@ -48,18 +49,18 @@ enum DecoderState {
     Failed(DecodeError),
 }
 
-/// What a call of [`BodyDecoder::decode`] came to.
+/// The result of [`BodyDecoder::decode`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// The next piece of the body, never empty.
     Piece(Bytes),
-    /// Nothing more until the input has grown.
+    /// The input has to grow first.
     NeedMore,
-    /// The body is whole. What is left of the input belongs to the next request.
+    /// The body is complete. The rest of the input belongs to the next request.
     End,
 }
 
-/// Why the rest of a body cannot be had: the connection has no next request.
+/// Why the rest of a body cannot be read. The connection can then carry no further request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// The chunked coding is malformed.
@@ -71,7 +72,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The status that answers it.
+    /// The status of the response to such a request.
     pub fn status(&self) -> u16 {
         match self {
             DecodeError::Malformed(_) => 400,
@@ -86,10 +87,10 @@ pub enum Malformation {
     /// A chunk does not start with 1 to 16 hexadecimal digits.
     #[error("invalid chunk size")]
     ChunkSize,
-    /// A chunk's size is followed by what is no extension.
+    /// A chunk's size is followed by something that is no extension.
     #[error("invalid chunk extension")]
     ChunkExtension,
-    /// A chunk's line is longer than [`MAX_LINE`], or all extensions together are too large.
+    /// A chunk's line is longer than [`MAX_LINE`], or all extensions of the body together are too large.
     #[error("chunk extensions too large")]
     ExtensionsTooLarge,
     /// A chunk is not followed by CRLF.
@@ -112,8 +113,8 @@ impl From<Malformation> for DecodeError {
     }
 }
 
-/// Checks what has come of a body so far and takes nothing of it, so that a request that is malformed already can be
-/// refused before anything is done about it.
+/// Checks the part of a body that has arrived, without taking it from `input`. A request whose body is already
+/// malformed can then be refused before it is handled.
 ///
 /// # Errors
 /// [`DecodeError::Malformed`].
@@ -130,8 +131,8 @@ pub fn check_begun(framing: BodyFraming, input: &[u8]) -> Result<(), DecodeError
 }
 
 impl BodyDecoder {
-    /// A decoder for a body of at most `max_body` bytes. Where the framing announces more, it has
-    /// [failed](BodyDecoder::failure) already.
+    /// A decoder for a body of at most `max_body` bytes. If the framing announces more, the decoder has already
+    /// [failed](BodyDecoder::failure).
     #[inline]
     pub fn new(framing: BodyFraming, max_body: u64) -> BodyDecoder {
         let state = match framing {
@@ -143,14 +144,14 @@ impl BodyDecoder {
         BodyDecoder { state, lines: LineScan::default(), allowance: max_body, extensions: 0, trailers: 0 }
     }
 
-    /// Takes the next piece of the body off the start of `input`, without a copy: at most `max` bytes, a `max` of 0
-    /// counting as 1. Between calls `input` may only grow at its end. Every call after the end says so again.
+    /// Takes the next piece of the body from the start of `input`, without a copy. The piece has at most `max` bytes; 0
+    /// counts as 1. Between calls, `input` may only grow at its end. After the end, each call returns [`Decoded::End`].
     ///
     /// Chunk framing and trailers are dropped: trailers never become fields (RFC 9110 section 6.5.1).
     ///
     /// # Errors
-    /// See [`DecodeError`]; every later call says the same. A chunked body that grows past `max_body` fails at the
-    /// line of the chunk that does it, before any of its bytes.
+    /// See [`DecodeError`]. Each later call returns the same error. A chunked body that exceeds `max_body` fails at the
+    /// line of the chunk that exceeds it, before any byte of that chunk.
     pub fn decode(&mut self, input: &mut BytesMut, max: usize) -> Result<Decoded, DecodeError> {
         let decoded = self.step(input, max.max(1));
         if let Err(error) = decoded {
@@ -165,7 +166,7 @@ impl BodyDecoder {
         self.state == DecoderState::Done
     }
 
-    /// The error that decoding ended with, if it did.
+    /// The error that decoding has ended with, if any.
     #[inline]
     pub fn failure(&self) -> Option<DecodeError> {
         match self.state {
@@ -179,8 +180,8 @@ impl BodyDecoder {
         }
     }
 
-    /// The bytes of the body that are certain to come, if the client keeps its word: all of a body of known length,
-    /// the rest of a chunk.
+    /// The number of bytes of the body that the client has announced and not yet sent: the rest of a body of known
+    /// length, or the rest of a chunk.
     #[inline]
     pub fn remaining(&self) -> u64 {
         match self.state {
@@ -250,7 +251,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Takes a line with its CRLF off the start of `input`.
+    /// Takes a line with its CRLF from the start of `input`.
     fn take_line(&mut self, input: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, LineError> {
         if self.lines.next(input, limit)?.is_none() {
             return Ok(None);
@@ -261,8 +262,8 @@ impl BodyDecoder {
     }
 }
 
-/// Takes at most `max` of the `left` bytes to come off the start of `input`, and says how many are to come then; none
-/// where `input` is empty.
+/// Takes at most `max` bytes of the `left` ones from the start of `input`. Returns them, and how many are left then.
+/// Returns `None` if `input` is empty.
 fn split_piece(input: &mut BytesMut, left: u64, max: usize) -> Option<(Bytes, u64)> {
     let at_most = usize::try_from(left).map_or(max, |left| left.min(max));
     let piece = input.split_to(input.len().min(at_most)).freeze();
@@ -270,7 +271,7 @@ fn split_piece(input: &mut BytesMut, left: u64, max: usize) -> Option<(Bytes, u6
     (!piece.is_empty()).then_some((piece, left))
 }
 
-/// Takes the CRLF behind a chunk's bytes.
+/// Takes the CRLF after a chunk's bytes.
 fn chunk_end(input: &mut BytesMut) -> Result<Option<DecoderState>, DecodeError> {
     match input[..] {
         [] | [b'\r'] => Ok(None),
@@ -282,7 +283,7 @@ fn chunk_end(input: &mut BytesMut) -> Result<Option<DecoderState>, DecodeError> 
     }
 }
 
-/// The size of a chunk and the bytes that its extensions take.
+/// The size of a chunk, and the length of its extensions.
 fn parse_chunk_header(line: &[u8]) -> Result<(u64, usize), Malformation> {
     let digits = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
     if !(1..=MAX_SIZE_DIGITS).contains(&digits) {

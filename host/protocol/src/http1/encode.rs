@@ -1,4 +1,4 @@
-//! The syntax of a response (RFC 9112): its head, the pieces of its body, the last chunk.
+//! The syntax of a response (RFC 9112): its head, the pieces of its body, and the last chunk.
 
 use bytes::BytesMut;
 use smallvec::SmallVec;
@@ -7,34 +7,34 @@ use crate::http::date::Date;
 use crate::http::fields::Fields;
 use crate::http::status;
 
-/// The last chunk, and no trailers (RFC 9112 section 7.1).
+/// The last chunk, without trailers (RFC 9112 section 7.1).
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// What follows the piece of a chunk.
+/// The end of a chunk, which follows its piece.
 pub(crate) const CHUNK_END: &[u8] = b"\r\n";
 
-/// The most bytes that a chunk has besides its piece: the digits of its size and two CRLF.
+/// The most bytes that the chunked coding adds to a piece: the digits of its size and two CRLF.
 pub(crate) const CHUNK_BYTES: usize = 20;
 
-/// How the end of the body is told (RFC 9112 section 6.3).
+/// How a client finds the end of the body (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// The chunked transfer coding.
     Chunked,
-    /// `Content-Length`, and how many bytes are still to come.
+    /// `Content-Length`, with this value.
     Length(u64),
     /// The end of the connection.
     CloseDelimited,
-    /// HEAD, 204, 205 and 304: the head alone.
+    /// There is no body: HEAD, 204, 205 and 304.
     NoBody,
 }
 
-/// What a head says.
+/// The content of a head.
 pub(crate) struct Head<'h> {
     pub(crate) status: u16,
-    /// None where it is among the fields.
+    /// `None` if the fields have a date.
     pub(crate) date: Option<Date>,
-    /// None where it is among the fields, or there is nothing to describe.
+    /// `None` if the fields have a content type, or if there is no body to describe.
     pub(crate) content_type: Option<&'h [u8]>,
     pub(crate) fields: &'h Fields,
     pub(crate) framing: Framing,
@@ -42,18 +42,18 @@ pub(crate) struct Head<'h> {
     pub(crate) connection: Option<&'static str>,
 }
 
-/// What a head says of another protocol (RFC 9110 section 7.8): there is WebSocket.
+/// What a head says about a protocol upgrade (RFC 9110 section 7.8). The only other protocol is WebSocket.
 pub(crate) enum Upgrade<'h> {
-    /// The request has to ask for it.
+    /// The client has to request the upgrade.
     Needed,
-    /// It follows.
+    /// The connection is upgraded after this head.
     Done {
         /// The value of `Sec-WebSocket-Accept`.
         accept: &'h str,
     },
 }
 
-/// Writes a head, with the version of this server whatever the client's (RFC 9110 section 2.5).
+/// Encodes a head. It has the server's version, not the client's (RFC 9110 section 2.5).
 pub(crate) fn head(head: &Head<'_>, output: &mut BytesMut) {
     output.reserve(256);
     output.extend_from_slice(b"HTTP/1.1 ");
@@ -91,7 +91,7 @@ pub(crate) fn head(head: &Head<'_>, output: &mut BytesMut) {
     output.extend_from_slice(b"\r\n");
 }
 
-/// One piece as it goes on the wire: a chunk (RFC 9112 section 7.1), or the bytes alone.
+/// Encodes one piece: as a chunk (RFC 9112 section 7.1), or without framing.
 pub(crate) fn piece(chunked: bool, bytes: &[u8], output: &mut BytesMut) {
     if !chunked {
         output.extend_from_slice(bytes);
@@ -115,7 +115,7 @@ fn push_number(number: u64, output: &mut BytesMut) {
     output.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// What goes around a piece of the body on the wire.
+/// The frame around a piece of the body when it is sent.
 #[derive(Debug, Default)]
 pub(crate) struct Frame {
     /// The line before the piece of a chunk: the digits of its size, and CRLF.
@@ -124,7 +124,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// That of a chunk of this size (RFC 9112 section 7.1).
+    /// The frame of a chunk of this size (RFC 9112 section 7.1).
     pub(crate) fn of_chunk(mut size: usize) -> Self {
         let mut line = *b"0000000000000000\r\n";
         let mut at = line.len() - CHUNK_END.len();

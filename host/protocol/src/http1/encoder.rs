@@ -1,7 +1,7 @@
 //! One response on an HTTP/1 connection: how it is framed (RFC 9112 section 6.3), whether the connection can persist
 //! after it (section 9.3), and its bytes until they are sent.
 //!
-//! This is the one place that frames a response. What a response may be is decided by its caller.
+//! No other module frames a response. Which response is valid is decided by the caller.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -11,28 +11,28 @@ use crate::http::date::Date;
 use crate::http::response_head::{BodyInfo, BodyLength, ResponseHead};
 use crate::http::version::Version;
 
-/// What the request and the route say about the framing of the response.
+/// What the request and the route fix about the framing of the response.
 #[derive(Debug, Clone, Copy)]
 pub struct Http1Options {
     /// The client's version.
     pub version: Version,
     /// Whether the client allows the connection to persist.
     pub keep_alive: bool,
-    /// Whether the client waits for a `100 Continue` before it sends the body. Until it gets one, or sends the body all the
-    /// same, a final response leaves open whether the body follows, so the connection ends with it (RFC 9110 section
-    /// 10.1.1).
+    /// Whether the client waits for `100 Continue` before it sends the body. If the final response is sent while the
+    /// client waits, the server cannot know whether the body follows, so the connection closes after the response (RFC
+    /// 9110 section 10.1.1).
     pub awaits_continue: bool,
-    /// Use the chunked coding (never to HTTP/1.0).
+    /// Whether to use the chunked coding. It is never used for HTTP/1.0.
     pub chunked: bool,
     /// The most bytes in one chunk.
     pub buffer_size: usize,
 }
 
-/// The bytes of one response.
+/// The encoder of one HTTP/1 response.
 #[derive(Debug)]
 pub struct Http1Encoder {
     options: Http1Options,
-    /// Whether the connection persists, as far as is known.
+    /// Whether the connection persists after the response, as far as is known.
     keep_alive: bool,
     /// How the body is framed, once the head is encoded.
     framing: Framing,
@@ -48,10 +48,11 @@ impl Http1Encoder {
         Self { options, keep_alive, framing: Framing::NoBody, output }
     }
 
-    /// Encodes the head, and gives the length that the body has to have by it, if it says one.
+    /// Encodes the head, and returns the length of the body that the head declares, if it declares one.
     pub(crate) fn begin(&mut self, head: &ResponseHead, body: BodyInfo, date: Date) -> Option<u64> {
         let framing = self.framing(body.length);
-        // The response to HEAD has the fields of that to GET, by what is known (RFC 9110 section 9.3.2).
+        // The response to HEAD has the fields of the response to GET, as far as they are known (RFC 9110 section
+        // 9.3.2).
         let (told, framing) = match (body.is_sent, framing) {
             (true, framing) => (framing, framing),
             (false, Framing::CloseDelimited) => (Framing::NoBody, Framing::NoBody),
@@ -60,7 +61,7 @@ impl Http1Encoder {
         if framing == Framing::CloseDelimited {
             self.keep_alive = false;
         }
-        // Which protocol is meant is for a 426 to say (RFC 9110 section 15.5.22).
+        // A 426 has to name the protocol that it requires (RFC 9110 section 15.5.22).
         let needs_upgrade = head.status() == 426;
         let encoded = encode::Head {
             status: head.status(),
@@ -97,8 +98,8 @@ impl Http1Encoder {
         }
     }
 
-    /// Encodes a piece of the body behind what is not sent yet. Left to itself, a buffer that a slow client empties in
-    /// part again and again would grow without need, and leave its smaller selves to the allocator.
+    /// Appends a piece of the body to the output. The buffer is grown here, and not by `BytesMut`: if a slow client
+    /// empties it in part again and again, `BytesMut` would allocate larger and larger buffers without need.
     pub(crate) fn encode(&mut self, piece: &[u8]) {
         let room = piece.len() + encode::CHUNK_BYTES;
         if !self.output.try_reclaim(room) {
@@ -114,18 +115,18 @@ impl Http1Encoder {
         encode::piece(self.framing == Framing::Chunked, piece, &mut self.output);
     }
 
-    /// What goes around a piece of the body that is sent from where it lies.
+    /// The frame around a piece of the body that is written directly.
     #[inline]
     pub(crate) fn frame(&self, length: usize) -> Frame {
         if self.framing == Framing::Chunked { Frame::of_chunk(length) } else { Frame::default() }
     }
 
-    /// Puts what the client did not take of a piece and its [frame](Self::frame) behind what is not sent yet.
+    /// Appends the unsent rest of a piece and its [frame](Self::frame) to the output.
     pub(crate) fn queue(&mut self, rest: &[u8]) {
         self.output.extend_from_slice(rest);
     }
 
-    /// The bytes of a chunk that other responses share.
+    /// The encoded bytes of a chunk that several responses share.
     pub(crate) fn shared(&self, chunk: &Chunk) -> Bytes {
         if self.framing == Framing::Chunked { chunk.coded() } else { chunk.piece() }
     }
@@ -152,7 +153,7 @@ impl Http1Encoder {
         encode::head(&head, &mut self.output);
     }
 
-    /// The body has begun to come, or is asked for by a `100 Continue` that is `encoded`.
+    /// Records that the body follows: the client has begun to send it, or `100 Continue` is encoded.
     #[inline]
     pub(crate) fn body_comes(&mut self) {
         self.keep_alive = self.options.keep_alive;
@@ -164,7 +165,7 @@ impl Http1Encoder {
         self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
     }
 
-    /// Ends the connection after this response; before the head it also says so there.
+    /// Makes the connection close after this response. If the head is not encoded yet, the head will also say so.
     #[inline]
     pub(crate) fn forbid_keep_alive(&mut self) {
         self.keep_alive = false;
@@ -177,44 +178,45 @@ impl Http1Encoder {
         self.keep_alive
     }
 
-    /// Whether the body ends with the connection: a client could take a truncated one for a whole one, unless the
+    /// Whether the body ends with the connection. A client would take a truncated one for a complete one, unless the
     /// connection is reset.
     #[inline]
     pub(crate) fn is_close_delimited(&self) -> bool {
         self.framing == Framing::CloseDelimited
     }
 
-    /// The bytes that wait to be sent.
+    /// The encoded bytes that are not sent yet.
     #[inline]
     pub(crate) fn output(&self) -> &[u8] {
         &self.output
     }
 
-    /// Forgets the first `sent` bytes of [`Self::output`].
+    /// Removes the first `sent` bytes of [`Self::output`], which were sent.
     #[inline]
     pub(crate) fn advance(&mut self, sent: usize) {
         self.output.advance(sent);
     }
 
-    /// Whether another piece can be encoded: the output is below its bound, which it passes by one piece at most.
+    /// Whether another piece can be encoded: the output is below its bound. One piece may then exceed the bound.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         self.output.len() < self.high_water()
     }
 
-    /// Four pieces, so that a writer and a socket overlap, within 64 KiB unless one piece is larger.
+    /// The bound of the output: four pieces, so that the handler can write while the socket sends, but at most 64 KiB
+    /// unless one piece is larger.
     #[inline]
     fn high_water(&self) -> usize {
         let piece = self.options.buffer_size;
         piece.saturating_mul(4).min(64 * 1024).max(piece)
     }
 
-    /// Takes the buffer, whatever is in it.
+    /// Takes the output buffer with its content.
     pub(crate) fn take_buffer(&mut self) -> BytesMut {
         std::mem::take(&mut self.output)
     }
 
-    /// Whether it holds memory for its output.
+    /// Whether the encoder holds memory for its output.
     #[inline]
     pub(crate) fn has_buffer(&self) -> bool {
         self.output.capacity() > 0

@@ -1,7 +1,7 @@
-//! What the head of a request says of its connection: how the body is framed (RFC 9112 section 6), whether the connection
-//! persists (section 9.3), and whether the client waits for 100 (RFC 9110 section 10.1.1).
+//! What the head of a request says about its connection: how the body is framed (RFC 9112 section 6), whether the
+//! connection persists (section 9.3), and whether the client waits for `100 Continue` (RFC 9110 section 10.1.1).
 //!
-//! Each is decided by a pure function, before routes and limits are known.
+//! A pure function decides each of these, before the route and its limits are known.
 
 use thiserror::Error;
 
@@ -17,22 +17,22 @@ mod tests;
 pub enum BodyFraming {
     /// There is no body: no length was announced, or a length of 0.
     None,
-    /// As many bytes as `Content-Length` says, at least 1.
+    /// The body has the length of `Content-Length`, at least 1.
     Length(u64),
     /// The chunked transfer coding.
     Chunked,
 }
 
-/// Why it cannot be said where the body ends: the connection has no next request.
+/// Why the end of the body cannot be determined. The connection can then carry no further request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FramingError {
-    /// Both lengths are given, as when a request is smuggled (RFC 9112 section 6.3).
+    /// There are both `Transfer-Encoding` and `Content-Length`, as in request smuggling (RFC 9112 section 6.3).
     #[error("both Transfer-Encoding and Content-Length are given")]
     LengthAndCoding,
     /// HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
     #[error("Transfer-Encoding is given in HTTP/1.0")]
     CodingInHttp10,
-    /// A transfer coding is no token, `chunked` has a parameter, or there is none at all (RFC 9112 section 7).
+    /// A transfer coding is no token, `chunked` has a parameter, or the list of codings is empty (RFC 9112 section 7).
     #[error("Transfer-Encoding is malformed")]
     CodingMalformed,
     /// `chunked` is not the last transfer coding, or comes twice (RFC 9112 sections 6.1 and 6.3).
@@ -50,7 +50,7 @@ pub enum FramingError {
 }
 
 impl FramingError {
-    /// The status that answers it.
+    /// The status of the response to such a request.
     pub fn status(&self) -> u16 {
         match self {
             FramingError::CodingUnknown => 501,
@@ -64,7 +64,7 @@ impl FramingError {
     }
 }
 
-/// How the body behind `head` is framed (RFC 9112 section 6.3), whatever the method.
+/// How the body after `head` is framed (RFC 9112 section 6.3). The method does not matter.
 ///
 /// # Errors
 /// See [`FramingError`].
@@ -84,7 +84,8 @@ pub fn request_framing(head: &RequestHead) -> Result<BodyFraming, FramingError> 
 
 fn content_length(head: &RequestHead) -> Result<BodyFraming, FramingError> {
     let mut length = None;
-    // No list but by mistake: an empty element is none of the same number repeated, and is refused.
+    // `Content-Length` is a list only if one number was repeated by mistake. An empty element is not that number, so it
+    // is refused.
     for element in head.values("content-length").flat_map(|value| value.split(|byte| *byte == b',')) {
         let number = parse_decimal(trim_ows(element)).ok_or(FramingError::LengthMalformed)?;
         if *length.get_or_insert(number) != number {
@@ -119,7 +120,7 @@ fn transfer_coding(head: &RequestHead) -> Result<BodyFraming, FramingError> {
     }
 }
 
-/// Whether the client lets the connection live on after the response (RFC 9112 section 9.3).
+/// Whether the client allows the connection to persist after the response (RFC 9112 section 9.3).
 pub fn keep_alive(head: &RequestHead) -> bool {
     let asks_to =
         |option: &str| list(head.values("connection")).any(|element| element.eq_ignore_ascii_case(option.as_bytes()));
@@ -132,29 +133,29 @@ pub fn keep_alive(head: &RequestHead) -> bool {
 /// What the client waits for before it sends the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expectation {
-    /// Nothing: the body is on its way, or there is none.
+    /// Nothing: the body follows at once, or there is none.
     None,
-    /// An interim 100 response.
+    /// An interim `100 Continue` response.
     Continue,
 }
 
-/// The client expects something that is not known (RFC 9110 section 10.1.1). Where the body ends is still known.
+/// The client has an expectation that is not supported (RFC 9110 section 10.1.1). The end of the body is still known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the expectation cannot be met")]
 pub struct UnmetExpectation;
 
 impl UnmetExpectation {
-    /// The status that answers it.
+    /// The status of the response to such a request.
     pub fn status(&self) -> u16 {
         417
     }
 }
 
-/// What the client waits for before it sends a body of this framing. An HTTP/1.0 client is not asked to go on, as it
-/// would take the interim response for the final one, and one without a body has nothing to go on with.
+/// What the client waits for before it sends a body of this framing. An HTTP/1.0 client gets no `100 Continue`, because
+/// it would take the interim response for the final one. A request without a body needs none.
 ///
 /// # Errors
-/// [`UnmetExpectation`] for all but `100-continue`, from any client.
+/// [`UnmetExpectation`] for any expectation other than `100-continue`, in any version.
 pub fn expectation(head: &RequestHead, framing: BodyFraming) -> Result<Expectation, UnmetExpectation> {
     let mut expects_continue = false;
     for element in list(head.values("expect")) {

@@ -1,7 +1,7 @@
 //! The parser of a request head: bytes to [`RequestHead`] (RFC 9112 sections 2 to 5).
 //!
-//! Owns the bounds of a head and what a well-formed one is. httparse reads the field lines; what it accepts leniently is
-//! refused here.
+//! Owns the limits of a head and which heads are well-formed. httparse parses the field lines. Where it is too lenient,
+//! this module refuses the head.
 
 use bytes::{Buf, BytesMut};
 use httparse::Status;
@@ -20,21 +20,22 @@ mod tests;
 
 /// RFC 9110 section 9.1 sets no bound. The longest registered method has 17 bytes.
 const MAX_METHOD: usize = 32;
-/// Of the empty lines before a request line at least one is to be skipped (RFC 9112 section 2.2).
+/// The most empty lines before a request line that are skipped. RFC 9112 section 2.2 asks for at least one.
 const MAX_EMPTY_LINES: usize = 4;
-/// Bytes of a request line behind its target.
+/// The number of bytes in a request line after its target.
 const AFTER_TARGET: usize = b" HTTP/1.1\r\n".len();
-/// The heads of browsers fit; past it httparse's lines are on the heap.
+/// The number of field lines that httparse can return without an allocation. The heads of browsers fit.
 const INLINE_FIELDS: usize = 16;
 
-/// How large a head may be.
+/// The limits of a head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Bytes of the whole head, from the method to the empty line. Past it: 431.
+    /// The most bytes of the whole head, from the method to the empty line. A larger head gets 431.
     pub max_bytes: usize,
-    /// Field lines. Past it: 431.
+    /// The most field lines. A head with more gets 431.
     pub max_fields: usize,
-    /// Bytes of the request target. Past it: 414. RFC 9112 section 3 recommends 8,000 octets for the request line.
+    /// The most bytes of the request target. A longer one gets 414. RFC 9112 section 3 recommends to support at least
+    /// 8,000 octets for the request line.
     pub max_target: usize,
 }
 
@@ -44,13 +45,13 @@ impl Default for HeadLimits {
     }
 }
 
-/// Why a head is refused. What follows it on the connection cannot be trusted.
+/// Why a head is refused. Nothing that follows it on the connection can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum HeadError {
     /// The request does not start with a token and a space.
     #[error("the method is malformed")]
     Method,
-    /// The method is longer than any that is known.
+    /// The method is longer than any known method.
     #[error("the method is too long")]
     MethodTooLong,
     /// The request line is not a method, a target and a version with one space between them.
@@ -59,19 +60,19 @@ pub enum HeadError {
     /// The target is longer than [`HeadLimits::max_target`].
     #[error("the target is too long")]
     TargetTooLong,
-    /// The target or the Host is wrong.
+    /// The target or the Host is invalid.
     #[error(transparent)]
     Target(#[from] TargetError),
     /// The major version is not 1.
     #[error("the version of HTTP is not supported")]
     VersionUnsupported,
-    /// More empty lines than a careless client sends come before the request line.
+    /// There are too many empty lines before the request line.
     #[error("too many empty lines before the request")]
     EmptyLines,
     /// A line ends in LF without CR.
     #[error("a line ends without CR")]
     BareLf,
-    /// A field line is malformed: its name, the colon, its value, or it continues the line before (obs-fold).
+    /// A field line is malformed: its name, its colon or its value, or it continues the line before (obs-fold).
     #[error("a field line is malformed")]
     Field,
     /// There are more than [`HeadLimits::max_fields`].
@@ -83,7 +84,7 @@ pub enum HeadError {
 }
 
 impl HeadError {
-    /// The status that answers it.
+    /// The status of the response to such a request.
     pub fn status(&self) -> u16 {
         match self {
             HeadError::Method
@@ -100,25 +101,26 @@ impl HeadError {
     }
 }
 
-/// Finds the end of a head in a buffer that grows. It keeps its place, so that a client that trickles costs no more
-/// than one that sends all at once; and any split of the same bytes gives the same result.
+/// Parses a head from a buffer that grows. It keeps its position, so that a client that sends slowly costs no more than
+/// one that sends everything at once. The result does not depend on how the bytes are split.
 #[derive(Debug, Default)]
 pub struct HeadParser {
     lines: LineScan,
     empty_lines: usize,
-    /// Whether the method has come and is HEAD.
+    /// Whether the method has arrived and is HEAD.
     is_head: bool,
     request_line: Option<ControlData>,
     field_lines: usize,
 }
 
 impl HeadParser {
-    /// Takes the head off the start of `input`, without a copy; none until all of it is there, and then the parser
-    /// is ready for the next request. Between calls `input` may only grow at its end.
+    /// Takes the head from the start of `input`, without a copy. Returns `None` until the whole head has arrived. After
+    /// a head, the parser is ready for the next request. Between calls, `input` may only grow at its end.
     ///
     /// # Errors
-    /// See [`HeadError`]: at the first byte, line or bound that says so, for fields and Host once the head is whole.
-    /// After an error the connection has no next request.
+    /// See [`HeadError`]. A malformed request line and a passed limit are reported as soon as they are seen, and
+    /// malformed fields and an invalid Host once the head is complete. After an error, the connection can carry no
+    /// further request.
     pub fn parse(&mut self, input: &mut BytesMut, limits: &HeadLimits) -> Result<Option<RequestHead>, HeadError> {
         let request_line = match self.request_line {
             Some(request_line) => request_line,
@@ -134,8 +136,8 @@ impl HeadParser {
         Ok(Some(head))
     }
 
-    /// After an error, or where the rest of a head is not waited for: whether the method of the refused request is HEAD,
-    /// so that the answer has no body (RFC 9110 section 9.3.2).
+    /// After an error, or if the rest of the head did not arrive in time: whether the method of the refused request is
+    /// HEAD, so that the response has no body (RFC 9110 section 9.3.2).
     #[must_use]
     pub fn refused_head_request(&self) -> bool {
         self.is_head
@@ -156,7 +158,8 @@ impl HeadParser {
         if matches!(input[..], [] | [b'\r']) {
             return Ok(None);
         }
-        // Before the line has ended: what is no HTTP at all, such as a TLS handshake, is known by its first bytes.
+        // The method is checked before the line is complete, so that input that is not HTTP, such as a TLS handshake,
+        // is refused by its first bytes.
         let Some(method) = method_length(input)? else { return Ok(None) };
         self.is_head = &input[..method] == b"HEAD";
         let longest = limits.max_target.saturating_add(method + 1 + AFTER_TARGET);
@@ -168,7 +171,7 @@ impl HeadParser {
         }
     }
 
-    /// Where the head ends: behind its empty line.
+    /// The end of the head, which is the position after its empty line.
     fn find_end(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
         loop {
             let line = match self.lines.next(input, max_bytes(limits)) {
@@ -188,7 +191,8 @@ impl HeadParser {
     }
 }
 
-/// Takes the first `count` bytes off `input`. Where that is all, it has nothing to share with what is left.
+/// Takes the first `count` bytes from `input`. If that is all of it, the whole buffer is taken, which is cheaper than
+/// sharing it.
 fn take(input: &mut BytesMut, count: usize) -> BytesMut {
     if count == input.len() { std::mem::take(input) } else { input.split_to(count) }
 }
@@ -197,7 +201,7 @@ fn max_bytes(limits: &HeadLimits) -> usize {
     limits.max_bytes.min(Span::MAX_BUFFER)
 }
 
-/// The length of the method that `input` starts with; none until the space behind it has come.
+/// The length of the method at the start of `input`. It is `None` until the space after the method has arrived.
 fn method_length(input: &[u8]) -> Result<Option<usize>, HeadError> {
     match input.iter().take(MAX_METHOD + 1).position(|byte| !TCHAR.has(*byte)) {
         Some(end) if end > 0 && input[end] == b' ' => Ok(Some(end)),
@@ -225,12 +229,12 @@ fn parse_request_line(line: &[u8], method: usize, limits: &HeadLimits) -> Result
     Ok(ControlData { method: Span::new(0..method), target: Span::new(target), version, parts })
 }
 
-/// Where the line behind the request line starts.
+/// The position after the request line.
 fn end_of_line(request_line: &ControlData) -> usize {
     request_line.target.end() + AFTER_TARGET
 }
 
-/// Reads the `count` field lines of `head` from `start` on.
+/// Parses the `count` field lines of `head` from `start` on.
 fn parse_fields(head: &[u8], start: usize, count: usize) -> Result<Box<[Field]>, HeadError> {
     let mut lines: SmallVec<[httparse::Header<'_>; INLINE_FIELDS]> = smallvec![httparse::EMPTY_HEADER; count];
     let Ok(Status::Complete((_, lines))) = httparse::parse_headers(&head[start..], &mut lines) else {

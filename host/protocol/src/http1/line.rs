@@ -10,14 +10,15 @@ use thiserror::Error;
 #[cfg(test)]
 pub(crate) mod tests;
 
-/// Finds line after line in a buffer that grows at its end, and looks at each byte once however the bytes come.
+/// Finds one line after another in a buffer that grows at its end. It examines each byte once, however the bytes are
+/// split.
 #[derive(Debug, Default)]
 pub(crate) struct LineScan {
     start: usize,
     scanned: usize,
 }
 
-/// Why no line can be found any more.
+/// Why no further line can be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum LineError {
     #[error("a line ends without CR")]
@@ -27,10 +28,10 @@ pub(crate) enum LineError {
 }
 
 impl LineScan {
-    /// The place of the next line in `input`, without its CRLF; none until all of it is there.
+    /// The range of the next line in `input`, without its CRLF. It is `None` until the whole line has arrived.
     ///
-    /// No byte past the first `limit` of `input` is looked at, so that the answer does not depend on how much came
-    /// at once. From call to call `input` may only grow at its end, and `limit` may only rise.
+    /// No byte after the first `limit` bytes of `input` is examined, so that the result does not depend on how the
+    /// bytes are split. Between calls, `input` may only grow at its end, and `limit` may only rise.
     pub(crate) fn next(&mut self, input: &[u8], limit: usize) -> Result<Option<Range<usize>>, LineError> {
         let window = &input[..input.len().min(limit)];
         let fresh = window.get(self.scanned..).unwrap_or_default();
@@ -48,7 +49,7 @@ impl LineScan {
         Ok(Some(line))
     }
 
-    /// Where the next line starts: behind the CRLF of the last one found.
+    /// The start of the next line, which is the position after the CRLF of the last line that was found.
     pub(crate) fn position(&self) -> usize {
         self.start
     }

@@ -1,12 +1,12 @@
-//! One HTTP/1 connection as its server sees it, without IO: bytes come in, requests come out.
+//! The server side of one HTTP/1 connection, without IO. Bytes go in, and requests come out.
 //!
 //! ```text
 //!   bytes -> input_mut -> next_head -> RequestHead -> framing -> RequestFraming ─┬─> body    -> RequestBody::decode -> pieces
 //!                                                                              └─> encoder -> Response -> bytes
 //! ```
 //!
-//! What a head says of the connection is decided here: how its body is framed, whether the connection persists, whether
-//! the client waits for `100 Continue`. The server and the fuzz targets use it as it is.
+//! Decides what a head says about the connection: how its body is framed, whether the connection persists, and whether
+//! the client waits for `100 Continue`. The server and the fuzz targets use this same code.
 
 use bytes::BytesMut;
 use thiserror::Error;
@@ -24,46 +24,46 @@ use crate::http::version::Version;
 #[cfg(test)]
 mod tests;
 
-/// The requests of one connection. Any split of the same bytes gives the same requests.
+/// The requests of one connection. They do not depend on how the bytes are split.
 #[derive(Debug, Default)]
 pub struct ServerConnection {
-    /// What has come and is not taken yet: of a head, of a body, or of what follows.
+    /// The bytes that have arrived and are not parsed yet.
     input: BytesMut,
-    /// What has read a head in part.
+    /// The parser of a head that has arrived only in part.
     parser: Option<Box<HeadParser>>,
 }
 
-/// What the head of a request says of the connection, of its body, and of the framing of the response.
+/// What the head of a request says about the connection, the body, and the framing of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestFraming {
     /// The client's version.
     pub version: Version,
-    /// Whether the response has no body because the method is HEAD.
+    /// Whether the method is HEAD, so that the response has no body.
     pub head_only: bool,
-    /// Whether the client lets the connection persist after the response.
+    /// Whether the client allows the connection to persist after the response.
     pub keep_alive: bool,
     /// How the body is framed.
     pub body: BodyFraming,
-    /// Whether the client waits for a `100 Continue` before it sends the body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub awaits_continue: bool,
 }
 
-/// Why a request whose head could be read is refused.
+/// Why a request with a valid head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RequestError {
-    /// It cannot be said where the body ends.
+    /// The end of the body cannot be determined.
     #[error(transparent)]
     Framing(#[from] FramingError),
-    /// The client expects something that is not known.
+    /// The client has an expectation that is not supported.
     #[error(transparent)]
     Expectation(#[from] UnmetExpectation),
-    /// What has come of the body is malformed.
+    /// The part of the body that has arrived is malformed.
     #[error(transparent)]
     Body(#[from] DecodeError),
 }
 
 impl RequestError {
-    /// The status that answers it.
+    /// The status of the response to such a request.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
@@ -74,34 +74,34 @@ impl RequestError {
     }
 }
 
-/// A request that is refused, and what is known of its framing all the same.
+/// A request that is refused, and what is known about its framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefusedRequest {
-    /// What its answer is framed by.
+    /// The framing for the response to it.
     pub framing: RequestFraming,
-    /// Why it is refused.
+    /// Why the request is refused.
     pub error: RequestError,
 }
 
 impl ServerConnection {
-    /// What has come and is not taken yet: bytes that come are added at its end.
+    /// The bytes that have arrived and are not parsed yet. New bytes are appended to them.
     #[inline]
     pub fn input_mut(&mut self) -> &mut BytesMut {
         &mut self.input
     }
 
-    /// The same, to look at.
+    /// The bytes that have arrived and are not parsed yet.
     #[must_use]
     #[inline]
     pub fn input(&self) -> &BytesMut {
         &self.input
     }
 
-    /// The next head in what has come; none until all of it is there. Most heads are there at once, and need no parser that
-    /// is kept.
+    /// Takes the next head. It is `None` until the whole head has arrived. Most heads arrive at once, so the parser is
+    /// kept only for those that do not.
     ///
     /// # Errors
-    /// See [`HeadError`]. The connection has no next request.
+    /// See [`HeadError`]. After an error, the connection can carry no further request.
     pub fn next_head(&mut self, limits: &HeadLimits) -> Result<Option<RequestHead>, HeadError> {
         if self.input.is_empty() {
             return Ok(None);
@@ -121,10 +121,10 @@ impl ServerConnection {
         parsed
     }
 
-    /// What the head that was just taken says of the connection and the body.
+    /// What the head that was just taken says about the connection and the body.
     ///
     /// # Errors
-    /// Why the request is refused before anything is done about it. The connection has no next request.
+    /// See [`RequestError`]. After an error, the connection can carry no further request.
     pub fn framing(&self, head: &RequestHead) -> Result<RequestFraming, RefusedRequest> {
         let mut framing = RequestFraming {
             version: head.version(),
@@ -149,7 +149,7 @@ impl ServerConnection {
         Ok(())
     }
 
-    /// What an answer is framed by whose head cannot be read, or does not come to its end: the connection ends with it.
+    /// The framing for the response to a request whose head is malformed or incomplete. The connection closes after it.
     #[must_use]
     pub fn closing_framing(&self) -> RequestFraming {
         let head_only = self.parser.as_ref().is_some_and(|parser| parser.refused_head_request());
@@ -158,7 +158,7 @@ impl ServerConnection {
 }
 
 impl RequestFraming {
-    /// That of an answer to no request, after which the connection ends.
+    /// The framing of a response to no particular request. The connection closes after it.
     pub const CLOSING: Self = Self {
         version: Version::Http11,
         head_only: false,
@@ -167,14 +167,14 @@ impl RequestFraming {
         awaits_continue: false,
     };
 
-    /// Takes the body, of at most `max_body` bytes, off the input of the connection.
+    /// A decoder for the body of the request, of at most `max_body` bytes.
     #[must_use]
     pub fn body(&self, max_body: u64) -> RequestBody {
         RequestBody::new(self.body, max_body, self.awaits_continue)
     }
 
-    /// Makes the bytes of the response, in pieces of `buffer_size` bytes at most and chunked if that may be, in `output`,
-    /// an empty buffer.
+    /// An encoder for the response, with pieces of at most `buffer_size` bytes. It uses the chunked coding if `chunked`
+    /// is set and the version allows it. `output` has to be an empty buffer.
     #[must_use]
     pub fn encoder(&self, chunked: bool, buffer_size: usize, output: BytesMut) -> Http1Encoder {
         let Self { version, keep_alive, awaits_continue, .. } = *self;

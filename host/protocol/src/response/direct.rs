@@ -1,7 +1,7 @@
-//! Large pieces of a body that are sent from where they lie, and not by way of the output.
+//! Direct writes: large pieces of a body that are sent from the caller's memory, without a copy into the output.
 //!
-//! Nothing is sent here: [`Response::direct_pieces`] and [`DirectPieces::slices`] say what to send, and
-//! [`Response::sent_direct`] is told how much of it was.
+//! This module sends nothing itself. [`Response::direct_pieces`] and [`DirectPieces::slices`] give the bytes to send,
+//! and the caller tells [`Response::sent_direct`] how many of them it has sent.
 
 use std::io::IoSlice;
 
@@ -11,33 +11,34 @@ use super::{Remaining, Response, ResponseError, ResponseState};
 use crate::http::date::Date;
 use crate::http1::encode::Frame;
 
-/// The fewest bytes that are worth a system call of their own: fewer go out with others, by way of the output.
+/// The smallest chunk that is written directly. A smaller one is not worth a system call of its own and goes into the
+/// output.
 const MIN_BYTES: usize = 32 * 1024;
 
-/// The most pieces that are sent at once, and the smallest that many of them are worth it.
+/// The most pieces in one direct write, and the smallest piece size for which a direct write is worth its cost.
 const MAX_PIECES: usize = 8;
 const MIN_PIECE_BYTES: usize = 4 * 1024;
 
-/// The first pieces of a large chunk, each with what goes around it.
+/// The first pieces of a large chunk, each with its frame.
 #[derive(Debug)]
 pub struct DirectPieces<'c>(SmallVec<[(Frame, &'c [u8]); MAX_PIECES]>);
 
 impl<'c> DirectPieces<'c> {
-    /// The bytes to send, behind the `output` of the response. None is empty.
+    /// The slices to send: the `output` of the response, and then the pieces. No slice is empty.
     pub fn slices<'s>(&'s self, output: &'s [u8]) -> SmallVec<[IoSlice<'s>; 3 * MAX_PIECES + 1]> {
         let pieces = self.0.iter().flat_map(|(frame, piece)| parts(frame, piece));
         std::iter::once(output).chain(pieces).filter(|part| !part.is_empty()).map(IoSlice::new).collect()
     }
 }
 
-/// A piece as it goes on the wire.
+/// The parts of a piece as it is sent, frame included.
 fn parts<'s>(frame: &'s Frame, piece: &'s [u8]) -> [&'s [u8]; 3] {
     [&frame.before, piece, frame.after]
 }
 
 impl Response {
-    /// Whether it is worth to send a chunk of `length` bytes from where it lies: it is large, nothing waits to be sent
-    /// before it, and nothing is held back until it is worth a piece.
+    /// Whether a direct write is worth its cost for a chunk of `length` bytes. It is if the chunk is large, the output
+    /// is empty, and writes are not collected.
     #[must_use]
     #[inline]
     pub fn is_worth_direct_write(&self, length: usize) -> bool {
@@ -48,8 +49,8 @@ impl Response {
             && !self.is_over()
     }
 
-    /// Encodes the head, if it is not encoded, and gives the pieces of a chunk that are to be sent behind the output; none
-    /// if the response has no body.
+    /// Encodes the head if it is not encoded yet, and returns the pieces of a chunk to send after the output. There are
+    /// no pieces if the response has no body.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -65,9 +66,10 @@ impl Response {
         Ok(DirectPieces(pieces.map(|piece| (self.encoder.frame(piece.len()), piece)).collect()))
     }
 
-    /// The client took `sent` bytes of the output and the pieces behind it. Accepts the pieces of which something was sent,
-    /// and gives their bytes; what is left of the last of them is output. If nothing was sent of the pieces, nothing of the
-    /// chunk is accepted: who sends the output finds out why.
+    /// Records that the client took `sent` bytes of the output and the pieces after it. Accepts the pieces that were
+    /// sent at least in part, and returns how many bytes of the chunk they have. The rest of the last one goes into the
+    /// output. If no byte of the pieces was sent, nothing of the chunk is accepted; the next write of the output shows
+    /// why.
     pub fn sent_direct(&mut self, pieces: &DirectPieces<'_>, sent: usize) -> usize {
         let of_output = sent.min(self.output().len());
         self.advance(of_output);

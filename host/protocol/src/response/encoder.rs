@@ -1,4 +1,4 @@
-//! What makes bytes of a response: an encoder for each version of HTTP, and the seam between them and the response.
+//! The encoder of a response: one variant for each version of HTTP, behind one interface.
 
 use bytes::{Bytes, BytesMut};
 
@@ -9,7 +9,7 @@ use crate::http1::encode::Frame;
 use crate::http1::encoder::Http1Encoder;
 use crate::http1::server::RequestFraming;
 
-/// What makes bytes of one response.
+/// The encoder of one response.
 #[derive(Debug)]
 pub enum Encoder {
     /// A response on an HTTP/1 connection.
@@ -22,14 +22,15 @@ impl From<Http1Encoder> for Encoder {
     }
 }
 
-/// All that a response asks of its encoder. It asks for the head once, then for pieces, then for the end.
+/// The whole interface between a response and its encoder. The response encodes the head once, then pieces, then the
+/// end.
 impl Encoder {
-    /// An encoder of nothing, without a buffer.
+    /// An encoder without a buffer, for a response that encodes nothing.
     pub(super) fn none() -> Self {
         Self::Http1(RequestFraming::CLOSING.encoder(false, 1, BytesMut::new()))
     }
 
-    /// Encodes the head, and gives the length that the body has to have by it, if it says one.
+    /// Encodes the head, and returns the length of the body that the head declares, if it declares one.
     pub(super) fn begin(&mut self, head: &ResponseHead, body: BodyInfo, date: Date) -> Option<u64> {
         match self {
             Self::Http1(encoder) => encoder.begin(head, body, date),
@@ -44,7 +45,7 @@ impl Encoder {
         }
     }
 
-    /// What goes around a piece of the body that is sent from where it lies.
+    /// The frame around a piece of the body that is written directly.
     #[inline]
     pub(super) fn frame(&self, length: usize) -> Frame {
         match self {
@@ -52,7 +53,7 @@ impl Encoder {
         }
     }
 
-    /// Puts what was not sent of a piece and its frame behind the output.
+    /// Appends the unsent rest of a piece and its frame to the output.
     #[inline]
     pub(super) fn queue(&mut self, rest: &[u8]) {
         match self {
@@ -60,7 +61,7 @@ impl Encoder {
         }
     }
 
-    /// The bytes of a chunk that other responses share.
+    /// The encoded bytes of a chunk that several responses share.
     pub(super) fn shared(&self, chunk: &Chunk) -> Bytes {
         match self {
             Self::Http1(encoder) => encoder.shared(chunk),
@@ -75,14 +76,14 @@ impl Encoder {
         }
     }
 
-    /// Encodes the head of a response that makes a WebSocket of what carries it.
+    /// Encodes the head of a response that turns its connection into a WebSocket.
     pub(super) fn switch_to_websocket(&mut self, head: &ResponseHead, accept: &str, date: Date) {
         match self {
             Self::Http1(encoder) => encoder.switch_protocols(head, accept, date),
         }
     }
 
-    /// The body has begun to come without one.
+    /// Records that the client has begun to send the body without waiting for `100 Continue`.
     pub(super) fn body_comes(&mut self) {
         match self {
             Self::Http1(encoder) => encoder.body_comes(),
@@ -96,7 +97,7 @@ impl Encoder {
         }
     }
 
-    /// Ends what carries the response after it.
+    /// Makes the connection close after the response.
     #[inline]
     pub(super) fn forbid_keep_alive(&mut self) {
         match self {
@@ -104,7 +105,7 @@ impl Encoder {
         }
     }
 
-    /// Whether what carries the response can carry another one after it, if it is complete.
+    /// Whether the connection can carry another response after this one, if this one is complete.
     #[inline]
     pub(super) fn keeps_alive(&self) -> bool {
         match self {
@@ -112,7 +113,7 @@ impl Encoder {
         }
     }
 
-    /// Whether only a reset tells a client that the body is truncated.
+    /// Whether only a reset can tell a client that the body is truncated.
     #[inline]
     pub(super) fn needs_reset(&self) -> bool {
         match self {
@@ -120,7 +121,7 @@ impl Encoder {
         }
     }
 
-    /// The bytes that wait to be sent.
+    /// The encoded bytes that are not sent yet.
     #[inline]
     pub(super) fn output(&self) -> &[u8] {
         match self {
@@ -128,7 +129,7 @@ impl Encoder {
         }
     }
 
-    /// Forgets the first `sent` bytes of [`Self::output`].
+    /// Removes the first `sent` bytes of [`Self::output`], which were sent.
     #[inline]
     pub(super) fn advance(&mut self, sent: usize) {
         match self {
@@ -144,14 +145,14 @@ impl Encoder {
         }
     }
 
-    /// Takes the buffer of the output, whatever is in it.
+    /// Takes the output buffer with its content.
     pub(super) fn take_buffer(&mut self) -> BytesMut {
         match self {
             Self::Http1(encoder) => encoder.take_buffer(),
         }
     }
 
-    /// Whether it holds memory for its output.
+    /// Whether the encoder holds memory for its output.
     #[inline]
     pub(super) fn has_buffer(&self) -> bool {
         match self {

@@ -1,13 +1,14 @@
-//! Answers of the host's own: a text whose length is known.
+//! Responses of the host's own: a text whose length is known.
 
 use super::{Response, ResponseError};
 use crate::http::date::Date;
 
-/// The type of a text of the host's.
+/// The content type of the host's texts.
 const TEXT: &[u8] = b"text/plain; charset=utf-8";
 
 impl Response {
-    /// Answers `text`, with its length, beside the fields that are set. Only before the head is encoded.
+    /// Completes the response with `text` as its body. The fields that were set before stay. The head must not be
+    /// encoded yet.
     ///
     /// # Errors
     /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].
@@ -23,11 +24,12 @@ impl Response {
         if !text.is_empty() {
             self.write(text.as_bytes(), date)?;
         }
-        // A HEAD request is complete with its first write.
+        // The first write has already completed a response to HEAD.
         if self.is_over() { Ok(()) } else { self.finish(date) }
     }
 
-    /// Describes an answer whose body is to be `text`, beside the fields that are set. Only before the head is encoded.
+    /// Sets the head for a response with `text` as its body. The fields that were set before stay. The head must not be
+    /// encoded yet.
     ///
     /// # Errors
     /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].

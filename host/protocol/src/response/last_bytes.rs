@@ -1,18 +1,19 @@
-//! Whether the body of an event stream ends between two events or within one (HTML standard, section 9.2.5).
+//! Whether the body of an event stream ends between two events or inside one (HTML standard, section 9.2.5).
 
-/// As many bytes tell whether a line is blank: the CR LF that ends it, and the line end before.
+/// How many bytes it takes to know that the last line is blank: the CR LF that ends it, and the last byte of the line
+/// end before it.
 const KEPT: usize = 3;
 
 /// The last bytes of a body.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LastBytes {
     bytes: [u8; KEPT],
-    /// How many there are; fewer than [`KEPT`] are the whole body.
+    /// The number of bytes that are kept. If it is less than [`KEPT`], they are the whole body.
     length: u8,
 }
 
 impl LastBytes {
-    /// A piece was added to the body.
+    /// Follows a piece that was added to the body.
     pub(super) fn follow(&mut self, piece: &[u8]) {
         if let Some(last) = piece.last_chunk() {
             (self.bytes, self.length) = (*last, KEPT as u8);
@@ -25,7 +26,7 @@ impl LastBytes {
         }
     }
 
-    /// Whether the last line is blank, or there is none. Lines end in LF, CR or CR LF.
+    /// Whether the last line is blank, or there is no line. Lines end in LF, CR or CR LF.
     pub(super) fn are_between_events(&self) -> bool {
         let bytes = &self.bytes[KEPT - usize::from(self.length)..];
         let before = match bytes {
@@ -43,7 +44,7 @@ mod tests {
 
     use super::*;
 
-    /// What a reader of the stream makes of it, byte by byte: whether it is between two events.
+    /// Whether a reader that goes through the stream byte by byte is between two events at the end.
     fn is_read_as_between(body: &[u8]) -> bool {
         let (mut is_blank, mut line_is_empty, mut follows_cr) = (true, true, false);
         for byte in body {

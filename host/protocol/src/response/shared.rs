@@ -1,4 +1,4 @@
-//! A parked response: the chunks that it shares with others, and the memory that it no longer needs.
+//! Parked responses: writing chunks that several responses share, and freeing memory that is no longer needed.
 
 use bytes::Bytes;
 
@@ -7,7 +7,7 @@ use crate::http::date::Date;
 use crate::http1::chunk::Chunk;
 
 impl Response {
-    /// Takes the response, and leaves one in its place that is over.
+    /// Takes the response, and leaves in its place one that is over.
     #[must_use]
     pub fn take(&mut self) -> Self {
         let options = ResponseOptions { head_only: false, status: 200, coalesce: 0, buffer_size: 1 };
@@ -16,7 +16,7 @@ impl Response {
         std::mem::replace(self, over)
     }
 
-    /// Gives back the memory that only a handler needs: it is done with the response, and what it wrote was sent.
+    /// Frees the memory that only a running handler needs. The handler has ended, and all that it wrote is sent.
     pub fn compact(&mut self) {
         debug_assert!(self.output().is_empty() && self.coalesced.is_empty(), "what a handler wrote goes out first");
         drop((self.encoder.take_buffer(), std::mem::take(&mut self.coalesced)));
@@ -25,16 +25,16 @@ impl Response {
         }
     }
 
-    /// Whether it holds memory for its output.
+    /// Whether the response holds memory for its output.
     #[must_use]
     #[inline]
     pub fn has_buffer(&self) -> bool {
         self.encoder.has_buffer()
     }
 
-    /// Writes a chunk that other responses share: the bytes to send behind [`Self::output`], which are none if the
-    /// response has no body. It is never split or held back. A response without a body, and one whose declared length is
-    /// reached, is complete.
+    /// Writes a chunk that several responses share. Returns the bytes to send after [`Self::output`]. There are none if
+    /// the response has no body. The chunk is neither split nor collected. The response is then complete if it has no
+    /// body or has reached its declared length.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -64,13 +64,14 @@ impl Response {
         Ok(self.encoder.shared(chunk))
     }
 
-    /// Counts bytes of shared chunks, which were sent behind [`Self::output`].
+    /// Counts bytes of shared chunks that were sent after [`Self::output`].
     #[inline]
     pub fn sent_shared(&mut self, sent: usize) {
         self.sent_bytes += sent as u64;
     }
 
-    /// Whether the body is, as an event stream, between two events: a comment that is sent then is part of none.
+    /// Whether the body, read as an event stream, is between two events. A comment can then be sent without breaking an
+    /// event.
     #[must_use]
     pub fn is_between_events(&self) -> bool {
         self.last_bytes.are_between_events()

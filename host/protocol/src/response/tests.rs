@@ -12,7 +12,7 @@ mod upgrade;
 
 const DATE: Date = *b"Sun, 06 Nov 1994 08:49:37 GMT";
 
-/// What the request and the route say, of the response and of its framing.
+/// What the request and the route fix about the response and its framing.
 #[derive(Debug, Clone)]
 struct TestOptions {
     version: Version,
@@ -25,39 +25,39 @@ struct TestOptions {
     buffer_size: usize,
 }
 
-/// What every head of these tests begins with, unless its status is another.
+/// The start of each head in these tests, unless its status differs.
 const START: &str = "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/plain\r\n";
 
-/// One call of a handler, or of the connection for it.
+/// One call on a response, by the handler or by the connection.
 #[derive(Debug, Clone, Copy)]
 enum Call {
     Status(u16),
     Field(&'static str, &'static str),
     Write(&'static str),
-    /// The whole or the last of the body, as a handler returns it.
+    /// The whole body or its last piece, as a handler returns it.
     Body(&'static str),
     Close,
-    Cut,
+    Truncate,
     Flush,
     Continue,
 }
 
-/// What a response came to.
+/// The state of a response after all calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// It goes on.
+    /// It is not over.
     Open,
-    /// Complete; the next request can come.
+    /// Complete, and the connection can carry another request.
     KeepAlive,
-    /// Complete, and the last of its connection.
+    /// Complete, and the connection closes.
     Close,
-    /// Cut, as its framing shows.
-    Cut,
-    /// Cut, as only a reset shows.
+    /// Truncated, and the framing shows it.
+    Truncated,
+    /// Truncated, and only a reset shows it.
     Reset,
 }
 
-/// What a GET over HTTP/1.1 of a route without options asks for.
+/// The options for an HTTP/1.1 GET request to a route without options.
 fn options() -> TestOptions {
     TestOptions {
         version: Http11,
@@ -87,7 +87,7 @@ fn keeps_alive(response: &Response) -> bool {
     response.connection() == AfterResponse::KeepAlive
 }
 
-/// Makes all of `calls`, none of which is refused.
+/// Makes all of `calls`. None of them may be refused.
 fn made(options: &TestOptions, calls: &[Call]) -> Response {
     let mut response = response(options);
     for call in calls {
@@ -114,7 +114,7 @@ fn make(response: &mut Response, call: Call) -> Result<(), ResponseError> {
             response.forbid_keep_alive();
             return response.finish(DATE);
         }
-        Call::Cut => response.truncate(),
+        Call::Truncate => response.truncate(),
         Call::Flush => response.flush_coalesced(),
         Call::Continue => response.interim_continue(),
     }
@@ -125,7 +125,7 @@ fn end(response: &Response) -> End {
     assert_eq!(response.is_over(), response.is_truncated() || !matches!(open_or_complete(response), End::Open));
     match (response.is_truncated(), response.connection() == AfterResponse::Reset) {
         (true, true) => End::Reset,
-        (true, false) => End::Cut,
+        (true, false) => End::Truncated,
         (false, _) => open_or_complete(response),
     }
 }
@@ -138,7 +138,7 @@ fn open_or_complete(response: &Response) -> End {
     }
 }
 
-/// Checks the bytes behind [`START`], and the end.
+/// Checks the bytes after [`START`], and the state at the end.
 fn check(options: &TestOptions, calls: &[Call], expected: &str, expected_end: End) {
     let response = made(options, calls);
     let output = String::from_utf8_lossy(response.output());
@@ -203,8 +203,8 @@ fn each_call_is_refused_from_its_moment_on() {
         (&[Call::Body("a")], [Err(Closed); 4]),
         (&[Call::Write("")], [Err(Closed); 4]),
         (&[Call::Write("a"), Call::Write("")], [Err(Closed); 4]),
-        (&[Call::Cut], [Err(Closed); 4]),
-        (&[Call::Write("a"), Call::Cut], [Err(Closed); 4]),
+        (&[Call::Truncate], [Err(Closed); 4]),
+        (&[Call::Write("a"), Call::Truncate], [Err(Closed); 4]),
     ];
     for (before, expected) in table {
         let results = calls.map(|call| make(&mut made(&options(), before), call));
@@ -255,7 +255,7 @@ fn an_answer_of_the_host_takes_the_place_of_what_a_handler_set() {
     }
     let mut sent = made(&options(), &[Call::Write("a")]);
     assert_eq!(sent.answer(500, &[], "", DATE), Err(ResponseError::HeadSent));
-    assert_eq!(made(&options(), &[Call::Cut]).answer(500, &[], "", DATE), Err(ResponseError::Closed));
+    assert_eq!(made(&options(), &[Call::Truncate]).answer(500, &[], "", DATE), Err(ResponseError::Closed));
 }
 
 // RFC 9110 section 10.1.1
@@ -301,7 +301,7 @@ fn there_is_room_for_four_pieces_and_within_64_kib_unless_one_is_larger() {
         assert_eq!(response.max_piece(), buffer_size);
         response.advance(response.output().len());
         while response.has_room() {
-            // A chunk of one byte takes six.
+            // A chunk of one byte takes six bytes.
             assert!(response.output().len() < high_water, "{buffer_size}");
             assert_eq!(make(&mut response, Call::Write("a")), Ok(()));
         }
@@ -342,7 +342,7 @@ fn a_buffer_that_is_emptied_in_part_does_not_grow_past_what_can_wait() {
             }
             response.advance(response.output().len() / 3);
         }
-        // The head is in it too.
+        // The buffer has the head too.
         assert!(!response.take_buffer().try_reclaim(most + 512), "{buffer_size}");
     }
 }

@@ -1,14 +1,15 @@
-//! The response that ends HTTP on its connection: what follows is WebSocket (RFC 6455 section 4.2.2).
+//! The response that turns its connection from HTTP into a WebSocket (RFC 6455 section 4.2.2).
 
 use super::{Response, ResponseError, ResponseState};
 use crate::http::date::Date;
 
-/// Fields of the handshake that are the host's to say: another key's answer, extensions that nobody speaks.
+/// Fields of the handshake that only the host may set. A handler's values would accept another key, or extensions that
+/// the host does not support.
 const UPGRADE_FIELDS: [&str; 2] = ["sec-websocket-accept", "sec-websocket-extensions"];
 
 impl Response {
-    /// Answers 101 with `accept` as its `Sec-WebSocket-Accept` and the fields that were set, in place of the status that
-    /// was. The response is complete then, and the connection carries no other.
+    /// Completes the response as a 101, with `accept` as its `Sec-WebSocket-Accept` and the fields that were set. An
+    /// earlier status is replaced. The connection carries no further response.
     ///
     /// # Errors
     /// [`ResponseError::HeadSent`] or [`ResponseError::Closed`].

@@ -27,7 +27,7 @@ fn the_form_that_is_worth_more_is_preferred() {
         (&["text/plain;q=0.5", "text/html"], Html),
         (&["text/html;q=0.5, text/plain;q=0.4"], Html),
         (&["text/html ; q=0.5 , text/plain ; q=0.6"], Plain),
-        // The closer range says what a type is worth, wherever it stands.
+        // The closer range decides the quality of a type, at any position.
         (&["text/*, text/plain;q=0.1"], Html),
         (&["text/plain;q=0.1, text/*"], Html),
         (&["*/*;q=0.1, text/*;q=0.5, text/html;q=0.2"], Plain),

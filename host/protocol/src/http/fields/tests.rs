@@ -7,7 +7,7 @@ fn lines(fields: &Fields) -> Vec<(&str, &[u8])> {
     fields.iter().collect()
 }
 
-/// Whether a field by itself is taken, by both ways to give one.
+/// The result of adding one field, which has to be the same for `set` and `append`.
 fn given(name: &str, value: &[u8]) -> Result<(), FieldError> {
     let (mut set, mut appended) = (Fields::default(), Fields::default());
     let results = (set.set(name, value), appended.append(name, value));
@@ -136,7 +136,7 @@ fn every_bound_is_exact() {
     assert_eq!(many.append("a", b"b"), Err(TooLarge));
     assert_eq!(many.set("c", b"d"), Err(TooLarge));
     assert_eq!(lines(&many).len(), MAX_FIELDS);
-    // In place of others there is room.
+    // There is room if it replaces other lines.
     assert_eq!(many.set("A", b"b"), Ok(()));
     assert_eq!(lines(&many), [("A", &b"b"[..])]);
 
@@ -152,7 +152,7 @@ fn every_bound_is_exact() {
     assert_eq!(lines(&large), [("c", &b"d"[..]), ("e", b"f")]);
 }
 
-/// Names and values of which about half are wrong.
+/// Names and values, about half of which are invalid.
 fn field_like() -> impl Strategy<Value = (String, Vec<u8>)> {
     let name =
         prop_oneof!["[a-cA-C]", "[ -~]{0,3}", Just("content-length".to_owned()), Just("te".to_owned()), ".{0,3}"];
@@ -170,7 +170,7 @@ proptest! {
         let mut fields = Fields::default();
         let mut head = Vec::new();
         for ((name, value), append) in &given {
-            // Refused or not: what counts is what is there afterwards.
+            // The field may be refused. The test only checks the fields afterwards.
             let _ = if *append { fields.append(name, value) } else { fields.set(name, value) };
         }
         for (name, value) in fields.iter() {

@@ -6,7 +6,7 @@ use crate::http::target::TargetError;
 use crate::http::version::Version;
 use crate::http1::head::{HeadLimits, HeadParser};
 
-/// What a GET of HTTP/2 to example.com is made of.
+/// The parts of an HTTP/2 GET request to example.com.
 const PARTS: RequestParts<'_> = RequestParts {
     version: Version::Http11,
     method: b"GET",
@@ -15,7 +15,7 @@ const PARTS: RequestParts<'_> = RequestParts {
     fields: &[],
 };
 
-/// All that a head says.
+/// Everything that a head gives.
 type Said = (String, Version, String, String, Option<String>, Vec<(String, Vec<u8>)>);
 
 fn said(head: &RequestHead) -> Said {

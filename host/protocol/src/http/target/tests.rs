@@ -2,7 +2,7 @@ use super::{Path, Target, TargetError, check_host, is_authority};
 use crate::http::span::Span;
 use crate::http::version::Version;
 
-/// The parts of a target as text: authority, path, query.
+/// The parts of a target as text: authority, path and query.
 type Parts = (Option<&'static str>, &'static str, Option<&'static str>);
 
 fn parts(method: &str, target: &'static str) -> Result<Parts, TargetError> {
@@ -25,7 +25,7 @@ fn good_targets_are_cut_into_their_parts() {
         ("GET", "/a/b.html", (None, "/a/b.html", None)),
         ("GET", "/a?", (None, "/a", Some(""))),
         ("GET", "/a?b=c&d?/:@", (None, "/a", Some("b=c&d?/:@"))),
-        // what browsers do not encode
+        // characters that browsers do not encode
         ("GET", "/a?ids[]=1&b={c}|d^e`f\\g", (None, "/a", Some("ids[]=1&b={c}|d^e`f\\g"))),
         ("GET", "/a[1]/b|c", (None, "/a[1]/b|c", None)),
         ("GET", "http://a/[b]|?[c]", (Some("a"), "/[b]|", Some("[c]"))),
@@ -39,7 +39,7 @@ fn good_targets_are_cut_into_their_parts() {
         ("GET", "http://a", (Some("a"), "(root)", None)),
         ("GET", "http://a?b/c", (Some("a"), "(root)", Some("b/c"))),
         ("GET", "http://[::1]:80/b", (Some("[::1]:80"), "/b", None)),
-        // section 3.2.4: asterisk-form, and how it is asked of a proxy
+        // section 3.2.4: asterisk-form, and its form in a request to a proxy
         ("OPTIONS", "*", (None, "(asterisk)", None)),
         ("OPTIONS", "http://a:80", (Some("a:80"), "(asterisk)", None)),
         ("OPTIONS", "http://a/", (Some("a"), "/", None)),
@@ -121,7 +121,7 @@ fn exactly_what_browsers_do_not_encode_is_taken_in_a_path_and_in_a_query() {
     let query_set = |byte: u8| byte <= b' ' || byte > b'~' || b"\"#<>'".contains(&byte);
     let path_set = |byte: u8| (query_set(byte) && byte != b'\'') || b"?^`{}".contains(&byte);
     for byte in (0..=u8::MAX).filter(|byte| *byte != b'%') {
-        // A browser makes a slash of a backslash; and RFC 3986 takes a raw `'` in a query.
+        // A browser turns a backslash into a slash, and RFC 3986 allows a raw `'` in a query.
         let in_path = !path_set(byte) && byte != b'\\';
         let in_query = !query_set(byte) || byte == b'\'';
         let path = Target::parse(b"GET", &[b'/', b'a', byte, b'b']).map(|target| target.query);

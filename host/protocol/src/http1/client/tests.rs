@@ -2,7 +2,7 @@ use bytes::BytesMut;
 
 use super::{ResponseParser, ResponsePart};
 
-/// The statuses, the body and what follows it, as they come of `pieces`.
+/// The statuses, the body, and the bytes after it, if the input arrives as `pieces`.
 fn read(to_head_request: bool, pieces: &[&[u8]]) -> (Vec<u16>, String, String) {
     let (mut parser, mut input) = (ResponseParser::new(to_head_request), BytesMut::new());
     let (mut statuses, mut heads, mut body, mut rest) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

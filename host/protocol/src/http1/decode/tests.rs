@@ -6,7 +6,8 @@ use super::{BodyDecoder, DecodeError, Decoded, MAX_EXTENSIONS, MAX_LINE, MAX_TRA
 use crate::http1::framing::BodyFraming;
 use crate::http1::line::tests::places;
 
-/// What became of a body: its bytes and what was left of the input, or how far it came.
+/// The result of decoding: the body and the rest of the input, or the part of the body before the input ended or an
+/// error.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Whole(Vec<u8>, Vec<u8>),
@@ -14,7 +15,7 @@ enum Outcome {
     Failed(Vec<u8>, DecodeError),
 }
 
-/// Decodes `input` as it comes in pieces that end at `cuts`.
+/// Decodes `input` when it arrives in pieces that end at `cuts`.
 fn decode_in_pieces(mut decoder: BodyDecoder, input: &[u8], cuts: &[usize], max: usize) -> Outcome {
     let mut buffer = BytesMut::new();
     let mut body = Vec::new();
@@ -276,7 +277,7 @@ fn encode(chunks: &[Vec<u8>]) -> Vec<u8> {
     [&encoded[..], b"0\r\n\r\n"].concat()
 }
 
-/// Bytes that look like chunks here and there.
+/// Bytes that resemble chunks in parts.
 fn chunk_like() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         8 => prop::sample::select(vec![

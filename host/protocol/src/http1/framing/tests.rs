@@ -163,7 +163,7 @@ fn only_an_http11_client_with_a_body_is_told_to_go_on() {
     assert_eq!(UnmetExpectation.status(), 417);
 }
 
-/// Lines that say how a body is framed, well or badly.
+/// Field lines about the framing of a body, valid and invalid ones.
 fn framing_lines() -> impl Strategy<Value = Vec<String>> {
     let name = prop::sample::select(vec!["Content-Length", "content-length", "Transfer-Encoding", "transfer-encoding"]);
     let element =

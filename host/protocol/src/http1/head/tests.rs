@@ -8,14 +8,14 @@ use crate::http::target::TargetError;
 use crate::http::version::Version;
 use crate::http1::line::tests::places;
 
-/// What became of `input`: the head and what was left, nothing yet, or an error.
+/// The result of parsing: a head and the rest of the input, `None` if the head is incomplete, or an error.
 type Parsed = Result<Option<(RequestHead, Vec<u8>)>, HeadError>;
 
 fn parse(input: &[u8]) -> Parsed {
     parse_in_pieces(input, &[input.len()], &HeadLimits::default())
 }
 
-/// Parses `input` as it comes in pieces that end at `cuts`.
+/// Parses `input` when it arrives in pieces that end at `cuts`.
 fn parse_in_pieces(input: &[u8], cuts: &[usize], limits: &HeadLimits) -> Parsed {
     let mut parser = HeadParser::default();
     let mut buffer = BytesMut::new();
@@ -305,7 +305,7 @@ fn refusals_have_the_status_that_the_rfcs_name() {
     }
 }
 
-/// Bytes that look like a head here and there.
+/// Bytes that resemble a head in parts.
 fn head_like() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         8 => prop::sample::select(vec![

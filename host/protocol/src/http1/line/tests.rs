@@ -3,7 +3,8 @@ use proptest::sample::Index;
 use super::{LineError, LineScan};
 use crate::http::span::Span;
 
-/// Places to cut an input of this length, in order: the proptests of this module's users feed in pieces.
+/// Positions at which an input of this length is cut, in order. The property tests of other modules use them to feed
+/// input in pieces.
 pub(crate) fn places(cuts: &[Index], length: usize) -> Vec<usize> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(length + 1)).collect();
     cuts.sort_unstable();
@@ -13,7 +14,7 @@ pub(crate) fn places(cuts: &[Index], length: usize) -> Vec<usize> {
 /// The lines that were found, and how the search ended.
 type Found<'a> = (&'a [&'a [u8]], Option<LineError>);
 
-/// All lines of `input` when it comes in pieces of `step` bytes, and how the search ended.
+/// All lines of `input` when it arrives in pieces of `step` bytes, and how the search ended.
 fn lines(input: &[u8], step: usize, limit: usize) -> (Vec<&[u8]>, Option<LineError>) {
     let mut scan = LineScan::default();
     let mut found = Vec::new();
@@ -38,11 +39,11 @@ fn lines_end_with_crlf_alone() {
         (b"a\r\n", (&[b"a"], None)),
         (b"\r\n", (&[b""], None)),
         (b"a\r\n\r\nbc\r\nd", (&[b"a", b"", b"bc"], None)),
-        // Not this module's to refuse.
+        // Another module refuses this.
         (b"a\rb\r\n", (&[b"a\rb"], None)),
         (b"\n", (&[], Some(LineError::BareLf))),
         (b"a\n", (&[], Some(LineError::BareLf))),
-        // The CR of the line before does not count.
+        // The CR of the previous line does not count.
         (b"a\r\n\n", (&[b"a"], Some(LineError::BareLf))),
         (b"a\r\nb\n", (&[b"a"], Some(LineError::BareLf))),
     ];

@@ -1,11 +1,11 @@
-//! Exact bytes: every framing of RFC 9112 section 6.3 by version, option and status.
+//! The exact bytes of every framing of RFC 9112 section 6.3, by version, option and status.
 
 use super::{
     AfterResponse, Call, DATE, End, Http10, Http11, ResponseError, TestOptions, Version, check, keeps_alive, made,
     make, options,
 };
 
-/// A version, the option `chunked` and whether the client allows keep-alive; and what is to come of them.
+/// A version, the option `chunked`, whether the client allows keep-alive, and the expected framing and end.
 type Row = (Version, bool, bool, &'static str, End);
 
 fn check_rows(calls: &[Call], rows: &[Row]) {
@@ -99,10 +99,10 @@ fn a_declared_length_takes_the_place_of_every_other_framing() {
 }
 
 #[test]
-fn a_body_shorter_than_declared_is_cut_and_a_longer_one_refused() {
+fn a_body_shorter_than_declared_is_truncated_and_a_longer_one_refused() {
     let declared = Call::Field("content-length", "5");
-    check(&options(), &[declared, Call::Write("ab"), Call::Write("")], "Content-Length: 5\r\n\r\nab", End::Cut);
-    check(&options(), &[declared, Call::Write("")], "Content-Length: 5\r\n\r\n", End::Cut);
+    check(&options(), &[declared, Call::Write("ab"), Call::Write("")], "Content-Length: 5\r\n\r\nab", End::Truncated);
+    check(&options(), &[declared, Call::Write("")], "Content-Length: 5\r\n\r\n", End::Truncated);
     let mut response = made(&options(), &[declared, Call::Write("ab")]);
     assert_eq!(make(&mut response, Call::Write("cdef")), Err(ResponseError::Invalid));
     assert_eq!(make(&mut response, Call::Write("cde")), Ok(()));
@@ -112,7 +112,7 @@ fn a_body_shorter_than_declared_is_cut_and_a_longer_one_refused() {
     assert!(response.output().ends_with(b"\r\n\r\nabcde"));
 }
 
-// RFC 9110 section 9.3.2: the fields of a GET, as far as they are known, and no body.
+// RFC 9110 section 9.3.2: the fields of the response to GET, as far as they are known, and no body.
 #[test]
 fn a_head_request_gets_the_head_alone() {
     let declared = Call::Field("content-length", "5");
@@ -168,17 +168,22 @@ fn a_status_without_a_body_frames_none() {
 }
 
 #[test]
-fn what_is_cut_never_looks_complete() {
+fn what_is_truncated_never_looks_complete() {
     let http10 = TestOptions { version: Http10, ..options() };
     let coalesced = TestOptions { coalesce: 8, ..options() };
     let declared = Call::Field("content-length", "5");
     let table: &[(&TestOptions, &[Call], &str, End)] = &[
-        (&options(), &[Call::Write("abc"), Call::Cut], "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", End::Cut),
-        (&coalesced, &[Call::Write("abc"), Call::Cut], "Transfer-Encoding: chunked\r\n\r\n", End::Cut),
-        (&options(), &[declared, Call::Write("abc"), Call::Cut], "Content-Length: 5\r\n\r\nabc", End::Cut),
-        (&http10, &[Call::Write("abc"), Call::Cut], "Connection: close\r\n\r\nabc", End::Reset),
-        // Once it is complete, nothing can cut it.
-        (&options(), &[Call::Body(""), Call::Cut], "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", End::KeepAlive),
+        (
+            &options(),
+            &[Call::Write("abc"), Call::Truncate],
+            "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+            End::Truncated,
+        ),
+        (&coalesced, &[Call::Write("abc"), Call::Truncate], "Transfer-Encoding: chunked\r\n\r\n", End::Truncated),
+        (&options(), &[declared, Call::Write("abc"), Call::Truncate], "Content-Length: 5\r\n\r\nabc", End::Truncated),
+        (&http10, &[Call::Write("abc"), Call::Truncate], "Connection: close\r\n\r\nabc", End::Reset),
+        // A complete response cannot be truncated.
+        (&options(), &[Call::Body(""), Call::Truncate], "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", End::KeepAlive),
     ];
     for (options, calls, expected, end) in table {
         check(options, calls, expected, *end);
@@ -186,8 +191,8 @@ fn what_is_cut_never_looks_complete() {
 }
 
 #[test]
-fn what_is_cut_before_its_head_sends_not_one_byte() {
-    let response = made(&options(), &[Call::Status(201), Call::Field("a", "b"), Call::Cut]);
+fn what_is_truncated_before_its_head_sends_not_one_byte() {
+    let response = made(&options(), &[Call::Status(201), Call::Field("a", "b"), Call::Truncate]);
     assert_eq!(response.output(), b"");
     assert!(response.is_truncated() && response.connection() == AfterResponse::Close);
 }
@@ -212,11 +217,11 @@ fn coalesced_writes_wait_until_they_are_worth_a_chunk() {
         (&[Call::Write("abc"), Call::Write("d")], "4\r\nabcd\r\n", End::Open),
         (&[Call::Write("abcd"), Call::Write("e")], "4\r\nabcd\r\n", End::Open),
         (&[Call::Write("abc"), Call::Write("defgh")], "8\r\nabcdefgh\r\n", End::Open),
-        // Never more than the buffer's size in one.
+        // A piece is never larger than the buffer size.
         (&[Call::Write("abc"), Call::Write("defghi")], "3\r\nabc\r\n6\r\ndefghi\r\n", End::Open),
         (&[Call::Write("abc"), Call::Write("")], "3\r\nabc\r\n0\r\n\r\n", End::KeepAlive),
         (&[Call::Write("a"), Call::Body("b")], "2\r\nab\r\n0\r\n\r\n", End::KeepAlive),
-        (&[Call::Write("abc"), Call::Cut], "", End::Cut),
+        (&[Call::Write("abc"), Call::Truncate], "", End::Truncated),
     ];
     for (calls, expected, end) in table {
         check(&options, calls, &format!("{head}{expected}"), *end);

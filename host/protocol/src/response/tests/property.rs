@@ -1,4 +1,4 @@
-//! What was accepted is what a client decodes, in any order of calls.
+//! A client decodes exactly the bytes that were accepted, in any order of calls.
 
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -7,21 +7,22 @@ use super::{DATE, End, Http10, Http11, Response, ResponseError, TestOptions, end
 use crate::http1::decode::{BodyDecoder, Decoded};
 use crate::http1::framing::BodyFraming;
 
-/// The largest head of these tests, and what a chunk and its end take besides the piece.
+/// The largest head of these tests. It also covers the framing of one chunk and the last chunk.
 const HEAD_BYTES: usize = 256;
 const CHUNK_BYTES: usize = 20;
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// So many bytes are written, if there is room and no more than one piece.
+    /// Writes this many bytes, but at most one piece, if there is room.
     Write(usize),
-    /// So many bytes are written past the output, where nothing waits before them, and the client takes so many at once.
+    /// Writes this many bytes directly, if the output is empty, to a client that takes at most the second number of
+    /// bytes at once.
     Direct(usize, usize),
-    /// The client takes so many bytes.
+    /// The client takes this many bytes of the output.
     Take(usize),
     Flush,
     Finish,
-    Cut,
+    Truncate,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -31,7 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (1..400_usize, 0..700_usize).prop_map(|(bytes, taken)| Step::Direct(bytes, taken)),
         1 => Just(Step::Flush),
         1 => Just(Step::Finish),
-        1 => Just(Step::Cut),
+        1 => Just(Step::Truncate),
     ];
     prop::collection::vec(step, 0..60)
 }
@@ -52,7 +53,7 @@ fn options() -> impl Strategy<Value = TestOptions> {
     )
 }
 
-/// One response and what its client has of it.
+/// One response, and what its client has received.
 struct Run {
     response: Response,
     accepted: Vec<u8>,
@@ -66,7 +67,7 @@ impl Run {
         self.response.advance(taken);
     }
 
-    /// The next bytes of a body in which each place has its own.
+    /// The next bytes of a body whose bytes depend on their position.
     fn next(&self, bytes: usize) -> Vec<u8> {
         let from = self.accepted.len();
         (from..from + bytes).map(|at| (at % 251) as u8).collect()
@@ -81,7 +82,7 @@ impl Run {
         Ok(())
     }
 
-    /// Writes past the output, to a client that takes `taken` bytes, or none as long as it takes no more.
+    /// Writes directly, to a client that takes `taken` bytes and then no more.
     fn write_direct(&mut self, bytes: usize, taken: usize) -> Result<(), ResponseError> {
         let (chunk, received) = (self.next(bytes), &mut self.received);
         let pieces = self.response.direct_pieces(&chunk, DATE)?;
@@ -112,12 +113,12 @@ impl Run {
             Step::Take(bytes) => self.take(bytes),
             Step::Flush => self.response.flush_coalesced(),
             Step::Finish => assert_eq!(self.response.finish(DATE).is_err(), over),
-            Step::Cut => self.response.truncate(),
+            Step::Truncate => self.response.truncate(),
         }
     }
 }
 
-/// How the head says that the body ends; none by the end of the connection.
+/// The framing of the body by its head. It is `None` if the body ends with the connection.
 fn told(head: &str) -> Option<BodyFraming> {
     let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
     match (head.contains("\r\nTransfer-Encoding: chunked\r\n"), length) {
@@ -128,7 +129,7 @@ fn told(head: &str) -> Option<BodyFraming> {
     }
 }
 
-/// The body that a client gets out of `input`, and whether it takes it for whole.
+/// The body that a client decodes from `input`, and whether the client takes it for complete.
 fn decode(framing: Option<BodyFraming>, input: &[u8]) -> (Vec<u8>, bool) {
     let Some(framing) = framing else { return (input.to_vec(), true) };
     let (mut decoder, mut input) = (BodyDecoder::new(framing, u64::MAX), BytesMut::from(input));
@@ -149,7 +150,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2048) })]
 
     #[test]
-    fn a_client_decodes_what_was_accepted_and_knows_what_was_cut(
+    fn a_client_decodes_what_was_accepted_and_knows_what_was_truncated(
         options in options(),
         declared in prop::option::weighted(0.3, 0..200_u64),
         steps in steps(),
@@ -159,7 +160,8 @@ proptest! {
             let fields = run.response.fields_mut().expect("nothing is sent");
             fields.set("content-length", declared.to_string().as_bytes()).expect("a length");
         }
-        // At most a piece short of the high water, then what was held back, a piece, and the last chunk.
+        // The output is below its bound before a write. Then it may gain the collected writes, one piece, and the last
+        // chunk.
         let piece = options.buffer_size;
         let bound = (4 * piece).min(64 * 1024).max(piece) + HEAD_BYTES + 2 * (piece + CHUNK_BYTES) + 5;
         for step in &steps {
@@ -175,9 +177,9 @@ proptest! {
 
         let text = run.received.windows(4).position(|end| end == b"\r\n\r\n");
         let Some(head_end) = text else {
-            // Cut before anything was written.
+            // Truncated before anything was written.
             prop_assert_eq!(&run.received[..], b"");
-            prop_assert_eq!((began, end(&run.response)), (true, End::Cut));
+            prop_assert_eq!((began, end(&run.response)), (true, End::Truncated));
             return Ok(());
         };
         let (head, body) = run.received.split_at(head_end + 4);
@@ -186,13 +188,13 @@ proptest! {
         let end = end(&run.response);
         if options.head_only {
             prop_assert_eq!(body, b"");
-            prop_assert_eq!(end == End::Close, !options.keep_alive && end != End::Cut);
+            prop_assert_eq!(end == End::Close, !options.keep_alive && end != End::Truncated);
             return Ok(());
         }
         let (decoded, whole) = decode(framing, body);
         match end {
             End::KeepAlive | End::Close => prop_assert!(whole && decoded == run.accepted),
-            End::Cut => prop_assert!(run.accepted.starts_with(&decoded) && (!whole || framing == declared.map(BodyFraming::Length))),
+            End::Truncated => prop_assert!(run.accepted.starts_with(&decoded) && (!whole || framing == declared.map(BodyFraming::Length))),
             End::Reset => prop_assert!(run.accepted.starts_with(&decoded) && framing.is_none()),
             End::Open => prop_assert!(false, "it was finished"),
         }
