@@ -101,7 +101,7 @@ struct Inner {
 /// Why a client no longer needs a response, so that its handler gets little more time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientLoss {
-    /// The connection is lost: the client has reset it, or a write to it has failed.
+    /// The connection is lost: the client has reset it, or reading or writing has failed.
     Gone,
     /// The client has not read the response for so long that the write timeout has passed.
     StoppedReading,
