@@ -28,7 +28,7 @@ pub enum CloseReason {
     /// A response was truncated, and its framing shows that.
     Truncated,
     /// A close-delimited response was truncated, which only a reset shows.
-    TruncatedUnseen,
+    TruncatedCloseDelimited,
     /// The client did not read published chunks fast enough.
     Lagging,
     /// The client violated the WebSocket protocol.
@@ -57,7 +57,7 @@ impl CloseReason {
         Self::Refused,
         Self::BodyUnread,
         Self::Truncated,
-        Self::TruncatedUnseen,
+        Self::TruncatedCloseDelimited,
         Self::Lagging,
         Self::Violation,
         Self::Failed,
@@ -81,7 +81,7 @@ impl CloseReason {
             Self::Refused => "the request was refused",
             Self::BodyUnread => "the body was not read",
             Self::Truncated => "the response was truncated",
-            Self::TruncatedUnseen => "the response was truncated, which only a reset shows",
+            Self::TruncatedCloseDelimited => "the response was truncated, which only a reset shows",
             Self::Lagging => "the client is too slow for what is published",
             Self::Violation => "the client broke the protocol of its WebSocket",
             Self::Failed => "the handler of a message failed",

@@ -1,4 +1,4 @@
-//! One client's connection, from accept to close: read a head, find its route, serve it, and again.
+//! One client's connection, from accept to close: reads a head, finds its route, serves the request, and repeats.
 //!
 //! Owns the keep-alive loop and every reason to end it ([`CloseReason`]).
 
@@ -43,12 +43,12 @@ use client::Client;
 use dispatch::RequestFuture;
 use next::Next;
 
-/// A connection to one client: its requests, one after the other.
+/// A connection to one client. It serves the client's requests one after the other.
 #[repr(C, align(64))]
 pub struct Connection {
-    /// Until when the next head is waited for: its first byte, or the rest once it has started.
+    /// The deadline for the next head: the idle timeout before its first byte, and the head timeout after it.
     deadline: Instant,
-    /// Whether the next head has started.
+    /// Whether the first byte of the next head has arrived.
     head_started: bool,
     client: Client,
 }
@@ -61,7 +61,7 @@ impl Connection {
         Box::new(Self { deadline: clock::recent(), head_started: false, client })
     }
 
-    /// Serves the client until the connection ends, closes it, and says why.
+    /// Serves the client until the connection ends, closes it, and returns the reason.
     #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
     pub fn serve(mut self: Box<Self>) -> impl Future<Output = CloseReason> + Send {
         async move {
@@ -71,13 +71,13 @@ impl Connection {
         }
     }
 
-    /// What others may know of it.
+    /// The socket, which the connection table shares.
     #[must_use]
     pub fn socket(&self) -> &Arc<ClientSocket> {
         &self.client.socket
     }
 
-    /// Answers 503 in place of serving, because the host has no room for another connection, and says with `reason` why.
+    /// Sends 503 for `reason` and closes the connection, because the host has no room for another one.
     pub async fn refuse(mut self: Box<Self>, reason: CloseReason) {
         let reason = reply::answer_overload(&mut self.client, reason).await.err().unwrap_or(reason);
         self.close(reason).await;
@@ -87,20 +87,21 @@ impl Connection {
         let Client { worker, socket, timer, half_closed, peer, .. } = &mut self.client;
         tracing::debug!(target: "connection", peer = %peer, reason = reason.explain(), "connection closed");
         worker.closed().count(reason);
-        // It takes its place until it is closed.
+        // The connection counts as open until it is closed, so it must not be evicted as idle.
         socket.note_busy();
         close::close(socket, timer, worker, reason, *half_closed).await;
     }
 
-    /// A small future, to be found in few cache lines: what is seldom needed is in boxes.
+    /// This future is small, so that it needs few cache lines. Parts that are seldom needed are boxed.
     #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
     fn serve_requests(&mut self) -> impl Future<Output = CloseReason> + Send {
         async move {
             let worker = self.client.worker.clone();
-            // Registered once per connection: to register again for each request would touch the memory of others that wait.
+            // The shutdown waiter is registered once per connection. Registering it for each request would touch the
+            // memory of other waiters.
             let mut reached = Box::pin(worker.stopping().wait());
             let mut stopping = ShutdownWaiter::new(worker.stopping(), reached.as_mut());
-            // Since when the client has had the worker to itself, with requests that it sent ahead.
+            // When the client began to keep the worker busy with pipelined requests.
             let mut busy_since = None;
             loop {
                 (self.head_started, self.deadline) = (false, clock::recent() + worker.config().timeouts.idle);
@@ -144,7 +145,7 @@ impl Connection {
         }
     }
 
-    /// Ready with the head of the next request: one that can be served, or one that is refused.
+    /// Ready with the head of the next request, or with the error of a head that is refused.
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -172,7 +173,7 @@ impl Connection {
         }
     }
 
-    /// Reads some more of a head. An idle connection holds no buffer, and ends when the server is `stopping`.
+    /// Reads more bytes of a head. An idle connection holds no buffer, and ends when the server is `stopping`.
     fn poll_more(
         &mut self,
         cx: &mut Context<'_>,
@@ -186,7 +187,7 @@ impl Connection {
         }
         if self.head_started {
             if stopping.poll(cx) {
-                // The rest is waited for, but not for long.
+                // The server waits for the rest of the head, but only for the drain timeout.
                 self.deadline = self.deadline.min(Instant::now() + self.client.worker.config().timeouts.drain_request);
             }
         } else {
@@ -196,7 +197,8 @@ impl Connection {
             let Client { socket, worker, http, .. } = &mut self.client;
             let evicted = !socket.note_idle(|| IdleSince::new(clock::ticked(), worker.requests()));
             if evicted || stopping.poll(cx) {
-                // A request that came before may be with the system, and the runtime not know of it yet.
+                // A request may already have arrived at the socket before the runtime has reported it, so read once
+                // more.
                 return Poll::Ready(match socket.read_now(http.input_mut()) {
                     Ok(1..) => self.note_read(cx),
                     Ok(0) | Err(_) if evicted => HeadRead::Evicted(CloseReason::Evicted),
@@ -207,8 +209,8 @@ impl Connection {
         self.client.timer.poll(cx, self.deadline).map(|()| HeadRead::TimedOut)
     }
 
-    /// Bytes of a request were read: the connection is not idle any more. If it has just given way to another one, it needs
-    /// a place again.
+    /// Records that bytes of a request were read, so that the connection is no longer idle. If it was just evicted, it
+    /// has to be admitted again.
     fn note_read(&self, cx: &Context<'_>) -> HeadRead {
         let Client { socket, worker, peer, .. } = &self.client;
         if self.head_started || socket.note_busy() {
@@ -221,13 +223,13 @@ impl Connection {
     }
 }
 
-/// What came of reading some more of a head.
+/// The result of reading more bytes of a head.
 enum HeadRead {
     Some,
     End,
     Gone,
     Stopping,
-    /// It had given way to another connection: as it was idle, or for a request that came then and has no place.
+    /// The connection was evicted for another one, and could not be admitted again.
     Evicted(CloseReason),
     TimedOut,
 }

@@ -126,7 +126,8 @@ impl Called {
 
     /// Whether the response was truncated.
     fn is_truncated(&self) -> bool {
-        matches!(self.reason, Some(CloseReason::Truncated | CloseReason::TruncatedUnseen)) || self.response.reset
+        matches!(self.reason, Some(CloseReason::Truncated | CloseReason::TruncatedCloseDelimited))
+            || self.response.reset
     }
 
     fn report(&self, to: &mut impl Write) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! The middleware of a route around its handler: which is called, and in which order.
+//! The middleware chain of a route: which middleware runs, and in which order.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::exchange::Exchange;
 use crate::guest::{CallError, Invocation, Outcome, Step};
 use crate::routes::{ChainLink, LoadedMiddleware, Route};
 
-/// Calls the chain's `on-request`, the outermost middleware first. If none ends the request, the route's target answers it,
-/// or `host_response` does in its place.
+/// Calls the chain's `on-request`, from the outermost middleware to the innermost. If none of them ends the request,
+/// the route's target responds, or `host_response` if there is one.
 pub(super) async fn on_request(
     route: &Route,
     invocation: Invocation,
@@ -36,8 +36,8 @@ pub(super) async fn on_request(
     }
 }
 
-/// Calls the chain's `on-response`, the innermost middleware first. If one fails: the body of the response that replaces
-/// the handler's.
+/// Calls the chain's `on-response`, from the innermost middleware to the outermost. If one fails, an error response
+/// replaces the handler's, and its body is returned.
 pub(super) async fn on_response(
     route: Arc<Route>,
     exchange: Arc<Exchange>,
@@ -61,24 +61,24 @@ pub(super) async fn on_response(
     failed
 }
 
-/// The middleware of a route that is for the path of the request, the outermost first.
+/// The middleware of a route that applies to the path of the request, from the outermost to the innermost.
 fn layers<'r>(route: &'r Route, exchange: &'r Exchange) -> impl DoubleEndedIterator<Item = &'r LoadedMiddleware> {
     let path = exchange.request().map(|request| request.head.path());
     let is_for = move |link: &&ChainLink| path.is_none_or(|path| link.is_for(path));
     route.chain.iter().filter(is_for).map(|link| &*link.middleware)
 }
 
-/// The host's answer, beside what the chain has set.
+/// Sends the host's response, with the fields that the chain has set.
 fn answer(exchange: &Exchange, refusal: &HostResponse<'_>, id: u64) -> Outcome {
     let written = refusal.write(exchange.request().map(|request| &request.head), id);
     match exchange.response(|response| written.describe(response)) {
         Ok(()) => Outcome::Body(written.text.into()),
-        // One of the chain has written: then it was its answer.
+        // A middleware has already written, so its response stands.
         Err(_) => nothing_more(),
     }
 }
 
-/// The end of a response that another has made.
+/// The outcome for a response that is already written.
 fn nothing_more() -> Outcome {
     Outcome::Body(Bytes::new())
 }

@@ -1,4 +1,4 @@
-//! One client: its socket and what its connection keeps from one request to the next.
+//! One client: its socket, and the state that its connection keeps between requests.
 
 use std::sync::Arc;
 
@@ -12,17 +12,18 @@ use crate::net::{Peer, Stream, Timer};
 use crate::rate::ConnectionBudgets;
 use crate::worker::Worker;
 
-/// A client that is connected.
+/// A connected client.
 ///
-/// When there are many, each is cold in the caches when its next request comes: what that needs is together, in front.
+/// If there are many clients, none of this is cached when a request arrives. The fields that a request needs first are
+/// therefore next to each other, at the start.
 #[repr(C)]
 pub(super) struct Client {
     pub(super) worker: Arc<Worker>,
     pub(super) socket: Arc<ClientSocket>,
-    /// What has come of its requests.
+    /// The HTTP state, with the input that has arrived.
     pub(super) http: ServerConnection,
     pub(super) timer: Timer,
-    /// Whether it has sent its last byte.
+    /// Whether the client has closed its sending side.
     pub(super) half_closed: bool,
     pub(super) peer: Peer,
     /// The budgets of routes whose `rate_scope` is `connection`.
@@ -30,7 +31,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client that was just accepted.
+    /// A client whose connection was just accepted.
     pub(super) fn new(socket: Stream, peer: Peer, worker: Arc<Worker>) -> Self {
         let accepted = IdleSince::new(clock::ticked(), worker.requests());
         let socket = Arc::new(ClientSocket::new(socket, peer.client_key(), accepted));
@@ -45,12 +46,12 @@ impl Client {
         }
     }
 
-    /// The head of its next request, in what has come.
+    /// Takes the head of the next request from the input. It is `None` if the head is incomplete.
     pub(super) fn next_head(&mut self) -> Result<Option<RequestHead>, HeadError> {
         self.http.next_head(&self.worker.config().limits.head)
     }
 
-    /// What an exchange or a WebSocket uses of it.
+    /// The parts of the client that an exchange or a WebSocket uses.
     pub(super) fn io(&mut self) -> ConnectionIo<'_> {
         ConnectionIo {
             socket: &self.socket,

@@ -1,23 +1,24 @@
-//! How a connection ends: a client must get the last bytes it was sent.
+//! Closing a connection so that the client receives the last bytes that were sent.
 
 use crate::close_reason::CloseReason;
 use crate::net::{LingerBounds, MAX_SILENCE, Stream, Timer, linger};
 use crate::worker::Worker;
 
-/// How many bytes a client may go on sending that was not answered early, for [`MAX_SILENCE`].
+/// How many bytes a client may still send after a close that is no early response. [`MAX_SILENCE`] limits the time.
 const MAX_LINGER_BYTES: u64 = 1024 * 1024;
 
-/// Closes the connection. A client that is still sending would otherwise lose the last response to a reset, so the
-/// host ends its own side first and reads on within bounds (RFC 9112 section 9.6).
+/// Closes the connection. If the client is still sending, a plain close would reset the connection and the client could
+/// lose the last response. The host therefore closes its sending side first, and reads on within bounds (RFC 9112
+/// section 9.6).
 pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, reason: CloseReason, half_closed: bool) {
     match reason {
-        // What the system still holds for a client that stopped reading, or reads too slowly, goes too; it would look
-        // like a whole response where the close delimits it.
-        CloseReason::TruncatedUnseen | CloseReason::WriteTimeout | CloseReason::Lagging => {
+        // A reset also drops the bytes that the system still holds for the client. If they were sent, a response that
+        // ends with the connection would look complete.
+        CloseReason::TruncatedCloseDelimited | CloseReason::WriteTimeout | CloseReason::Lagging => {
             socket.reset_on_close();
             return;
         }
-        // Its place is needed, and nothing was sent that its client could miss.
+        // The client cannot miss any bytes, and the connection has to free its resources at once.
         CloseReason::ClientGone | CloseReason::Evicted => return,
         CloseReason::ClientClosed
         | CloseReason::NotPersistent
@@ -45,8 +46,8 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
     linger(socket, timer, bounds, worker.stopping().wait()).await;
 }
 
-/// Whether the client may be amid a request that was answered before it had come whole. One that was too slow, broke the
-/// protocol or found no room is owed less.
+/// Whether the client may still be sending a request to which the response was sent early. A client that was too slow,
+/// broke the protocol or found no room gets less time.
 fn answers_early(reason: CloseReason) -> bool {
     matches!(
         reason,

@@ -1,29 +1,29 @@
-//! The deadlines of a connection that serves: of a running exchange, a parked response or a WebSocket.
+//! The deadlines of a running exchange, a parked response or a WebSocket.
 
 use std::time::Instant;
 
-/// What has to be done when a deadline passes. If several have passed, the first of these is dealt with first.
+/// The kinds of deadlines. If several have passed, they are handled in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deadline {
-    /// The client has taken nothing of what waits for it, or too little, for too long.
+    /// The client has accepted no output, or too little of it, for too long.
     WriteStall,
-    /// The client has sent nothing of its body, or too little, for too long.
+    /// The client has sent nothing of the request's body, or too little of it, for too long.
     Body,
-    /// The handler has used up its time.
+    /// The handler's time is used up.
     Handler,
-    /// The client has not answered the close frame of its WebSocket.
+    /// The client has not responded to the close frame of its WebSocket.
     Close,
-    /// The client has sent its last byte, and was sent nothing since then for too long.
+    /// The client has closed its sending side, and nothing was sent to it since then for too long.
     HalfClose,
-    /// Nothing was published or received for too long.
+    /// Nothing was published to the connection or received on it for too long.
     Idle,
-    /// The client was silent for so long that it has to show that it is there.
+    /// The client was silent for the heartbeat interval, so the host checks whether it is still there.
     Heartbeat,
-    /// The rate allows the next piece.
+    /// The rate limit allows the next piece.
     Pacing,
 }
 
-/// The deadlines that are set, each at its moment.
+/// The deadlines that are set. Each is `None` if it does not apply.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     pub(super) write_stall: Option<Instant>,
@@ -37,12 +37,12 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    /// The moment of the next; none if none is set.
+    /// The earliest deadline. It is `None` if none is set.
     pub(super) fn next(&self) -> Option<Instant> {
         self.in_order().into_iter().filter_map(|(_, at)| at).min()
     }
 
-    /// What is to be dealt with first of all that has passed at `now`.
+    /// The first deadline to handle of those that have passed at `now`.
     pub(super) fn expired(&self, now: Instant) -> Option<Deadline> {
         let mut passed = self.in_order().into_iter().filter(|(_, at)| at.is_some_and(|at| now >= at));
         passed.next().map(|(deadline, _)| deadline)
@@ -62,7 +62,7 @@ impl Deadlines {
     }
 }
 
-/// The earlier of two moments, each of which may be none.
+/// The earlier of two moments. If one is `None`, the other.
 pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.into_iter().chain(other).min()
 }

@@ -1,4 +1,4 @@
-//! What becomes of a request whose head is known: a route's handler, or an answer of the host's own.
+//! Dispatches a request whose head is known: to a route's handler, or to a response of the host's own.
 
 use std::pin::Pin;
 use std::time::Instant;
@@ -19,13 +19,13 @@ use crate::http1::server::RefusedRequest;
 use crate::net::Peer;
 use crate::routes::{Lookup, Params};
 
-/// The most characters of a host's name that an answer repeats.
+/// The most characters of a host name that a response quotes.
 const MAX_NAME: usize = 255;
 
-/// A request that is served.
+/// The future that serves one request.
 pub(super) type RequestFuture<'c> = Pin<Box<dyn Future<Output = Result<Next, CloseReason>> + Send + 'c>>;
 
-/// Serves one request: in a future of its own, so that a connection that waits for the next has no room for it.
+/// Serves one request. The future is boxed, so that a connection that waits for a request is small.
 pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_> {
     let arrival = client.worker.measures().then(Instant::now);
     let (mut framing, refusal) = match client.http.framing(&head) {
@@ -48,7 +48,7 @@ pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_>
     Box::pin(serve_otherwise(client, terms, head))
 }
 
-/// Serves a request that has to wait for its route, or has none.
+/// Serves a request that has to wait for its route, or that has no route.
 async fn serve_otherwise(client: &mut Client, mut terms: RequestTerms, head: RequestHead) -> Result<Next, CloseReason> {
     let mut table = client.worker.routes();
     if !table.is_complete() {
@@ -58,12 +58,12 @@ async fn serve_otherwise(client: &mut Client, mut terms: RequestTerms, head: Req
     let request = |head, params, peer| -> Box<Request> { Box::new(Request { head, params, peer }) };
     match find(&table, &head, client.worker.audience()) {
         Ok((route, params)) => {
-            // The request keeps its route, and not the others with it.
+            // The request keeps its own route alive, but not the other routes of the table.
             drop(table);
             let request = request(head, params, client.peer);
             invoke(client, terms, route, request, None).await
         }
-        // If there are routes at its path and none of them answers, the chain of the first sees the request.
+        // If there are routes for the path but none for the method, the chain of the first route sees the request.
         Err(NoRoute { refusal, first: Some(first) }) if first.is_guarded_at(head.path()) => {
             let request = request(head, Params::new(), client.peer);
             invoke(client, terms, first.clone(), request, Some(Box::new(refusal))).await
@@ -72,8 +72,9 @@ async fn serve_otherwise(client: &mut Client, mut terms: RequestTerms, head: Req
     }
 }
 
-/// Refuses a request under a name that is not of this machine, if responses show what only those who develop may see: a
-/// page of another site must not, and a name that its owner lets lead here makes the two one site for a browser.
+/// In development mode, refuses a request whose host is neither this machine nor a `--dev-host`. Responses then show
+/// details that a page of another site must not read. An attacker can let a name of his own resolve to this machine,
+/// and a browser then takes both for one site.
 fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'static>> {
     match client.worker.audience() {
         ErrorDetail::Development => {}

@@ -12,84 +12,84 @@ use crate::response::{Response, ResponseError};
 #[cfg(test)]
 mod tests;
 
-/// The look of a page: nothing of it comes from elsewhere.
+/// The style of a page. A page loads nothing from elsewhere.
 const STYLE: &str = ":root{color-scheme:light dark}\
     body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:12vh auto;padding:0 1.5rem}\
     h1{font-size:1.5rem}pre{overflow-x:auto;padding:1rem;border:1px solid;border-radius:.4rem}small{opacity:.7}";
 
-/// What a cache is told of an answer that has two forms.
+/// The field that tells a cache that the response has two forms.
 const VARY: (&str, &str) = ("Vary", "Accept");
 
-/// The field of a 503: there is room as soon as other requests end.
+/// The field of a 503: there may be room as soon as another request ends.
 pub(super) const RETRY: (&str, &str) = ("Retry-After", "1");
 
-/// An answer of the host's own.
+/// A response of the host's own.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ErrorPage<'p> {
     /// The status.
     pub(super) status: u16,
-    /// What is wrong, in a clause without a full stop; empty where there is nothing to say, and the answer has no body.
+    /// What is wrong, as a clause without a full stop. If it is empty, the response has no body.
     pub(super) text: &'p str,
-    /// What only those who develop are shown, in lines; empty for all others.
+    /// Lines that are shown in development mode only. It is empty otherwise.
     pub(super) details: &'p str,
-    /// The number that the request has in the logs, where it has one.
+    /// The number of the request in the logs, if it has one.
     pub(super) request: Option<u64>,
 }
 
-/// An answer as it is sent.
+/// A response as it is sent.
 #[derive(Debug)]
 pub(super) struct RenderedPage<'f> {
     status: u16,
     fields: SmallVec<[(&'f str, &'f str); 4]>,
-    /// Whether a cache has to know that others get another form of it.
+    /// Whether a cache has to know that other clients get another form of the response.
     varies: bool,
     /// The body.
     pub(super) text: String,
 }
 
 impl RenderedPage<'_> {
-    /// Answers with it, in the place of what was made of the response. The head is not sent yet.
+    /// Makes it the response, and removes what was set before. The head must not be sent yet.
     pub(super) fn replace(self, response: &mut Response) {
-        // The callers have checked that the head is not sent.
+        // `fields_mut` fails only if the head is sent, and the callers have checked that it is not.
         if let Ok(fields) = response.fields_mut() {
             fields.clear();
         }
         self.answer(response);
     }
 
-    /// Answers with it beside the fields that are set. The head is not sent yet.
+    /// Makes it the response, and keeps the fields that are set. The head must not be sent yet.
     pub(super) fn answer(mut self, response: &mut Response) {
         if self.varies {
             self.fields.push(VARY);
         }
-        // The callers have checked that the head is not sent, and the fields are the host's own.
+        // This cannot fail: the callers have checked that the head is not sent, and the fields are the host's own.
         let answered = response.answer(self.status, &self.fields, &self.text, clock::date());
         debug_assert_eq!(answered, Ok(()));
     }
 
-    /// Describes it beside the fields that are set: its text is to be the body.
+    /// Sets its head, and keeps the fields that are set. The caller sends its text as the body.
     ///
     /// # Errors
     /// As [`Response::describe`].
     pub(super) fn describe(&self, response: &mut Response) -> Result<(), ResponseError> {
         response.describe(self.status, &self.fields, &self.text)?;
         if self.varies {
-            // What others have set varies too.
+            // A `Vary` that was set before has to stay, so this is appended.
             response.fields_mut()?.append(VARY.0, VARY.1.as_bytes())?;
         }
         Ok(())
     }
 }
 
-/// Whether a cache may keep such an answer though nothing says for how long (RFC 9110 section 15.1): it has to know
-/// then that others get another form of it.
+/// Whether a cache may keep a response with this status without an explicit lifetime (RFC 9110 section 15.1). If so, it
+/// has to know that other clients get another form of the response.
 fn is_cacheable(status: u16) -> bool {
     matches!(status, 404 | 405 | 410 | 414 | 501)
 }
 
 impl ErrorPage<'_> {
-    /// Writes it as who asked prefers: `asked` are the values of `Accept`, where the request was understood; else it is
-    /// plain text, whatever the client prefers. `fields` are the host's own.
+    /// Renders it in the form that the client prefers. `asked` are the values of `Accept`. If it is `None`, because the
+    /// request was not understood, the form is plain text. `fields` are the host's own.
     pub(super) fn write<'f, 'v>(
         &self,
         asked: Option<impl Iterator<Item = &'v [u8]>>,
@@ -106,7 +106,7 @@ impl ErrorPage<'_> {
         }
     }
 
-    /// The body, none where there is nothing to say.
+    /// The body. It is empty if there is no text.
     fn render(&self, form: BodyForm) -> String {
         match (self.text, form) {
             ("", BodyForm::Plain | BodyForm::Html) => String::new(),
@@ -150,7 +150,7 @@ impl ErrorPage<'_> {
     }
 }
 
-/// What a person is told of a status, who may know nothing of statuses.
+/// An explanation of a status for a person who does not know HTTP.
 fn kind_words(status: u16) -> &'static str {
     match status {
         404 => "There is nothing at this address. It may have moved, or the link to it may be wrong.",
@@ -165,7 +165,7 @@ fn kind_words(status: u16) -> &'static str {
     }
 }
 
-/// `text` as the text of an element or the value of an attribute.
+/// Escapes `text` for use as the text of an element or the value of an attribute.
 fn escaped(text: &str) -> Cow<'_, str> {
     html_escape::encode_quoted_attribute(text)
 }

@@ -1,6 +1,6 @@
-//! One exchange in motion: the handler, the request's body on its way in, the response on its way out.
+//! Runs one exchange: polls the handler, reads the request's body, and sends the response.
 //!
-//! All three live in one task and take turns in one `poll`. Whenever the handler rests, what it wrote goes out.
+//! All three run in one task and take turns in one `poll`. When the handler waits or yields, its output is sent.
 
 mod body_deadline;
 mod client_watch;
@@ -37,14 +37,14 @@ use body_deadline::BodyDeadline;
 use client_watch::ClientWatch;
 use middleware_gate::MiddlewareGate;
 
-/// The route for whose handler an exchange runs.
+/// The route and the request of a handler's exchange.
 pub(super) struct Caller<'c> {
     pub(super) route: &'c Route,
     /// The request's number.
     pub(super) id: u64,
-    /// The worker, which has the permits to park a response.
+    /// The worker, which has the permits for parked responses.
     pub(super) worker: &'c Worker,
-    /// The WebSocket that the request asks for.
+    /// The WebSocket that the request wants to open, if any.
     pub(super) upgrade: Option<Box<PendingUpgrade>>,
 }
 
@@ -54,30 +54,30 @@ impl<'c> Caller<'c> {
     }
 }
 
-/// One exchange in motion. `G` is the handler's invocation.
+/// A running exchange. `G` is the handler's invocation.
 pub(super) struct ExchangeLoop<'c, G> {
     io: ConnectionIo<'c>,
     exchange: Arc<Exchange>,
-    /// The invocation, until it has ended.
+    /// The invocation. It is `None` once it has ended.
     handler: Pin<&'c mut Option<G>>,
-    /// What the handler, and middleware in its place, is polled with.
+    /// The waker that the handler and middleware are polled with.
     waker: Waker,
-    /// The route whose handler it is; none if the host has made the response.
+    /// The handler's route. It is `None` if the host has made the response.
     caller: Option<Caller<'c>>,
     body_reader: BodyReader,
     pump: Pump,
-    /// What the handler returned and is not encoded yet.
+    /// The part of the body that the handler has returned and that is not encoded yet.
     last_piece: Bytes,
-    /// The permit of a response that its handler has left to be parked.
+    /// The permit for a parked response. It is set once the handler has left its response open.
     parked: Option<ParkedPermit>,
-    /// The answer waits, once, for the other handlers that are ready.
+    /// Whether the task yields once before the response is sent, so that other ready handlers run first.
     yields_first: bool,
     peer_gone: Option<CloseReason>,
-    /// Set while the client may have gone without a sign.
+    /// Set while a lost client cannot be detected by reading.
     watch: Option<Box<ClientWatch<'c>>>,
-    /// Set once the body was waited for.
+    /// Set once the exchange has waited for the body.
     body_deadline: Option<Box<BodyDeadline<'c>>>,
-    /// Set while the head is held until middleware has seen it.
+    /// Set while middleware has to see the head before it is sent.
     gate: Option<Box<MiddlewareGate<'c>>>,
 }
 
@@ -85,7 +85,8 @@ impl<'c, G> ExchangeLoop<'c, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// An exchange whose response `handler` makes for its `caller`; without one the response is made already.
+    /// An exchange whose response is made by `handler`. If there is no `caller`, the host has already made the
+    /// response.
     pub(super) fn new(
         io: ConnectionIo<'c>,
         exchange: Arc<Exchange>,
@@ -113,9 +114,9 @@ where
         }
     }
 
-    /// Lets the other handlers that are ready run before the answer is sent. A core is quicker at many answers in a
-    /// row than at each behind its handler, and wakes clients less often. It costs a turn, so it is for a handler that
-    /// costs more.
+    /// Lets other ready handlers run before the response is sent. A core sends several responses in a row faster than
+    /// each after its handler, and wakes clients less often. This costs one poll, so it is worth it only for handlers
+    /// that cost more than that.
     pub(super) fn yield_first(&mut self) {
         self.yields_first = true;
     }
@@ -136,14 +137,14 @@ where
         if finished.end == ExchangeEnd::Truncated || self.body_reader.is_done() {
             return finished;
         }
-        // In a box, as it is rare: it would be part of every exchange's future.
+        // Boxed, because it is rare and would enlarge the future of every exchange.
         if finished.next.is_ok() && self.body_reader.abandon(self.io.input) && Box::pin(self.drain_body()).await {
             return finished;
         }
         Finished::closing(finished.end, CloseReason::BodyUnread)
     }
 
-    /// Reads and drops the rest of the body. Whether that came to its end.
+    /// Reads and drops the rest of the body. Returns whether its end was reached.
     async fn drain_body(&mut self) -> bool {
         let stopping = self.io.stopping;
         let drain = self.body_reader.drain(self.io.socket, self.io.input, self.io.timeouts.body);
@@ -163,7 +164,7 @@ where
         self.caller.as_ref().map_or(0, |caller| caller.id)
     }
 
-    /// Whether a guest runs.
+    /// Whether the handler or middleware runs.
     fn is_running(&self) -> bool {
         self.handler.is_some() || self.is_in_review()
     }
@@ -184,7 +185,7 @@ where
         }
     }
 
-    /// Whether the handler was given something of the body, or its end.
+    /// Returns true if the handler was given a piece of the body, or its end.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> bool {
         match self.body_reader.poll(cx, self.io.socket, self.io.input, &self.exchange) {
             Poll::Ready(Ok(())) => true,
@@ -196,7 +197,7 @@ where
         }
     }
 
-    /// Whether all that was written is sent, or lost.
+    /// Returns true if all output is sent, or if the client is lost.
     fn poll_pump(&mut self, cx: &mut Context<'_>) -> bool {
         match self.pump.poll(cx, self.io.socket, &*self.exchange) {
             Poll::Ready(Ok(())) => true,
@@ -208,7 +209,7 @@ where
         }
     }
 
-    /// Notices a client that goes while nothing is read from it. Whether it has gone.
+    /// Detects a client that disconnects while nothing is read from it. Returns whether it is gone.
     fn watch_peer(&mut self, cx: &mut Context<'_>) -> bool {
         let is_gone = self.io.watch_peer(cx) == Some(PeerState::Gone) || self.watch_client(cx);
         if is_gone {
@@ -226,7 +227,8 @@ where
         self.peer_gone = Some(reason);
     }
 
-    /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
+    /// Ends the handler, whose deadline has passed. If it runs, it traps at its next epoch, with a backtrace. If it
+    /// waits, it is dropped.
     fn expire_handler(&mut self) {
         self.poll_guests();
         let backtrace = "; it was waiting in a call to the host".to_owned();
@@ -252,8 +254,8 @@ where
         self.measure_turn();
         note_poll();
         self.exchange.begin_turn();
-        // Heads are encoded below, some time after the request began: the last response of a connection has to say so
-        // (RFC 9112 section 9.6).
+        // The head may be encoded long after the request has begun. If the server stops in between, the head has to say
+        // that the connection closes (RFC 9112 section 9.6).
         if self.caller.as_ref().is_some_and(|caller| caller.worker.stopping().is_set()) {
             self.exchange.response(Response::forbid_keep_alive_in_head);
         }
@@ -265,12 +267,12 @@ where
         }
         let over = !self.is_running();
         if self.peer_gone.is_some() {
-            // Nothing is left to do but to let the handler end.
+            // The client is gone. Only the handler still has to end.
             return if over { Turn::End(()) } else { Turn::Wait };
         }
         let more = self.encode_last_piece();
         let supplied = self.poll_body(cx);
-        // A handler that spins would hold it up for as long as it may.
+        // It does not yield to a handler that spins, which would delay the response for its whole time slice.
         if over && !more && std::mem::take(&mut self.yields_first) && !guest::was_preempted() {
             return Turn::Yield;
         }
@@ -291,7 +293,7 @@ where
         Turn::Wait
     }
 
-    /// A client that is gone is not waited for.
+    /// If the client is gone, only the handler's deadline is left.
     fn deadlines(&mut self, cx: &mut Context<'_>) -> Deadlines {
         let handler = if self.is_running() { self.exchange.deadline() } else { None };
         if self.peer_gone.is_some() {

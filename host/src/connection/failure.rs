@@ -1,4 +1,4 @@
-//! A handler or middleware that fails: what is logged, and what the client is told.
+//! Failures of a handler or middleware: what is logged, and what the client gets.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::guest::CallError;
 use crate::http::status;
 use crate::log_quota::LogQuota;
 
-/// What a line about a handler takes of the log, about.
+/// The approximate number of bytes that a line about a handler uses of the log quota.
 pub(super) const LINE: usize = 128;
 
-/// Logs why a guest gave no outcome, with its backtrace. Failures that repeat are summed up and logged later, except in
-/// development.
+/// Logs why a guest has failed, with its backtrace. Repeated failures are counted and logged later as one line, except
+/// in development mode.
 pub(super) fn tell(
     route: &str,
     quota: &Arc<LogQuota>,
@@ -41,7 +41,7 @@ pub(super) fn tell(
     }
 }
 
-/// Tells the log that a guest had no more time because of its client: that is no failure of its own.
+/// Logs that a guest was ended because of its client. This is not a failure of the guest.
 fn log_client_loss(route: &str, request: u64, loss: ClientLoss, backtrace: &str) {
     match loss {
         ClientLoss::Gone => {
@@ -67,7 +67,8 @@ fn log_client_loss(route: &str, request: u64, loss: ClientLoss, backtrace: &str)
     }
 }
 
-/// The same for the error page in development, with what the guest printed last. Empty otherwise.
+/// The failure as text for the error page in development mode, with the last lines that the guest has printed. It is
+/// empty otherwise.
 pub(super) fn explain(error_detail: ErrorDetail, route: &str, exchange: &Exchange, error: &CallError) -> String {
     let told = match (error_detail, exchange.middleware()) {
         (ErrorDetail::Public, _) => return String::new(),
@@ -81,7 +82,7 @@ pub(super) fn explain(error_detail: ErrorDetail, route: &str, exchange: &Exchang
     format!("{told}\n\nIt had printed:\n  {}", printed.join("\n  "))
 }
 
-/// Puts the answer of a failure in the place of what was made of the response, and gives its body.
+/// Replaces the response with the error response for a failure, and returns its body.
 pub(super) fn substitute(exchange: &Exchange, request: u64, code: u16, details: &str) -> Bytes {
     let fields: &[(&str, &str)] = if code == 503 { &[RETRY] } else { &[] };
     let asked = exchange.request().map(|request| request.head.values("accept"));
@@ -90,7 +91,7 @@ pub(super) fn substitute(exchange: &Exchange, request: u64, code: u16, details: 
     exchange.clear_unsealed();
     exchange.response(|response| {
         if response.fields_mut().is_ok() {
-            // The head is not sent, and the fields are the host's own.
+            // This cannot fail: the head is not sent, and the fields are the host's own.
             let _ = written.describe(response);
         }
     });

@@ -1,4 +1,4 @@
-//! How an exchange has ended, and what that is for its connection.
+//! How an exchange has ended, and what its connection does next.
 
 use crate::close_reason::CloseReason;
 use crate::exchange::ExchangeEnd;
@@ -6,9 +6,9 @@ use crate::response::{AfterResponse, Response};
 
 /// An exchange that has ended.
 pub(super) struct Finished<N> {
-    /// How, for the access log.
+    /// How the exchange has ended, for the access log.
     pub(super) end: ExchangeEnd,
-    /// What the connection goes on with; or why it ends with the exchange.
+    /// What the connection does next, or why it ends with the exchange.
     pub(super) next: Result<N, CloseReason>,
 }
 
@@ -23,10 +23,10 @@ impl<N> Finished<N> {
         Self::closing(ExchangeEnd::ClientGone, reason)
     }
 
-    /// All of the response is sent that is to be. A connection that persists goes on with `next`.
+    /// The whole response is sent. If the connection persists, it continues with `next`.
     pub(super) fn after(response: &Response, next: N) -> Self {
         match (response.is_truncated(), response.connection()) {
-            (true, AfterResponse::Reset) => Self::closing(ExchangeEnd::Truncated, CloseReason::TruncatedUnseen),
+            (true, AfterResponse::Reset) => Self::closing(ExchangeEnd::Truncated, CloseReason::TruncatedCloseDelimited),
             (true, AfterResponse::Close | AfterResponse::KeepAlive) => {
                 Self::closing(ExchangeEnd::Truncated, CloseReason::Truncated)
             }

@@ -1,4 +1,4 @@
-//! What the host answers in a handler's place, and when.
+//! The responses that the host sends instead of a handler, and when it does.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use crate::config::ErrorDetail;
 use crate::http::head::RequestHead;
 use crate::routes::{Lookup, Params, Route, RouteTable};
 
-/// An answer of the host's own.
+/// A response of the host's own.
 #[derive(Debug)]
 pub(super) struct HostResponse<'r> {
     pub(super) status: u16,
-    /// A field besides those that any answer has.
+    /// A field in addition to those of every response.
     field: Option<(&'r str, &'r str)>,
     text: String,
-    /// What is shown in development only.
+    /// Details that are shown in development mode only.
     details: String,
-    /// Why the connection ends with it, if nothing after it can be trusted to be a request.
+    /// Why the connection closes after the response. It is set if the bytes after the request cannot be trusted.
     pub(super) last: Option<CloseReason>,
 }
 
@@ -27,10 +27,10 @@ impl<'r> HostResponse<'r> {
         Self { status, field: None, text: text.into(), details: String::new(), last: None }
     }
 
-    /// The response to a request with this number, and with this head if one could be read.
+    /// The response to the request with this number. `head` is its head, if it could be parsed.
     pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'r> {
         let page = ErrorPage { status: self.status, text: &self.text, details: &self.details, request: Some(id) };
-        // What is wrong with a request that cannot be trusted is told in the form that anybody reads.
+        // If the request cannot be trusted, its `Accept` is ignored and the response is plain text.
         let asked = head.filter(|_| self.last.is_none()).map(|head| head.values("accept"));
         page.write(asked, self.field.as_slice())
     }
@@ -47,21 +47,21 @@ impl<'r> HostResponse<'r> {
         Self { last: Some(reason), ..self }
     }
 
-    /// Of a request whose end cannot be known.
+    /// The response to a request whose end cannot be determined.
     pub(super) fn of_wrong(status: u16, error: &impl std::fmt::Display) -> Self {
         Self::new(status, error.to_string()).last(CloseReason::Refused)
     }
 }
 
-/// A request that no route answers.
+/// A request without a route.
 pub(super) struct NoRoute<'t> {
-    /// What the host answers.
+    /// The host's response.
     pub(super) refusal: HostResponse<'t>,
-    /// The first of the routes at its path, if there are any.
+    /// The first of the routes for its path, if there are any.
     pub(super) first: Option<&'t Arc<Route>>,
 }
 
-/// The route that answers a request; or what the host does in its place.
+/// The route for a request, or the host's response if there is none.
 pub(super) fn find<'t>(
     table: &'t RouteTable,
     head: &RequestHead,

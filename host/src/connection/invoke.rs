@@ -1,4 +1,4 @@
-//! A request that a route answers: whether there is room for it, its exchange, and the run of it.
+//! Invokes a route's target for a request: admits the request, makes its exchange, and runs it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,17 +31,17 @@ use crate::routes::Route;
 use crate::websocket::handshake::{self, AcceptKey, HandshakeError};
 use crate::worker::{Admission, Worker};
 
-/// A request that its route may answer.
+/// A request that is admitted to its route.
 struct Admitted<'p> {
-    /// The answer to a valid handshake, if the route is for WebSockets.
+    /// The key that accepts the handshake, if the route is for WebSockets.
     accept: Option<AcceptKey>,
     body: RequestBody,
-    /// Whether middleware is for the request's path.
+    /// Whether middleware applies to the request's path.
     guarded: bool,
     _admission: Admission<'p>,
 }
 
-/// All that an exchange needs beside its handler.
+/// Everything that an exchange needs, except its handler.
 struct ExchangeParts {
     exchange: Arc<Exchange>,
     id: u64,
@@ -51,7 +51,7 @@ struct ExchangeParts {
     request_log: Option<Box<RequestLog>>,
 }
 
-/// Admits a request that a route's target is to answer, or the host in its place. If it is not admitted: the host's
+/// Admits a request to a route's target, or to the host's response. If the request is refused, returns the host's
 /// response to it.
 fn admit<'p>(
     terms: &RequestTerms,
@@ -67,7 +67,8 @@ fn admit<'p>(
     if body.failure().is_some() {
         return Err(HostResponse::new(413, format!("the body is larger than {} bytes", settings.max_body)));
     }
-    // While a chain sees a head the handler waits in its write: behind middleware a request takes two places.
+    // While the chain sees a head, the handler waits in its write. A request with middleware therefore needs two
+    // permits.
     let guarded = route.is_guarded_at(head.path());
     match worker.admit(route, if guarded { 2 } else { 1 }) {
         Ok(admission) => Ok(Admitted { accept, body, guarded, _admission: admission }),
@@ -75,8 +76,8 @@ fn admit<'p>(
     }
 }
 
-/// Calls a route's chain and its target. With a `host_response` that is sent in the target's place. If the request is
-/// not admitted, says so to the client.
+/// Runs a route's chain and its target. If there is a `host_response`, it is sent instead of the target's. If the
+/// request is refused, the client gets a response that says so.
 #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
 pub(super) fn invoke<'c>(
     client: &'c mut Client,
@@ -129,7 +130,8 @@ pub(super) fn invoke<'c>(
     }
 }
 
-/// Makes the exchange of a request. Not part of [`invoke`], whose future would hold what it is made of.
+/// Makes the exchange of a request. It is a function of its own, because the future of [`invoke`] would otherwise hold
+/// all parts of the exchange.
 fn set_up(
     client: &mut Client,
     terms: &RequestTerms,
@@ -154,7 +156,7 @@ fn set_up(
         let head = exchange.request().map(|request| &request.head);
         RequestLog::follow(client, &exchange, terms, head, Some(&route.mount.name), id)
     });
-    // A handshake has no body, but messages come after it.
+    // A handshake has no body, so the upload rate is for the messages that follow it.
     let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
     let upgrade = accept.map(|accept| Box::new(PendingUpgrade::new(accept, &exchange, route, worker, id, of_messages)));
     let piece = upload.as_ref().map_or(settings.buffer_size, |pacer| pacer.piece().min(settings.buffer_size));
@@ -169,7 +171,7 @@ fn set_up(
     }
 }
 
-/// What measures an exchange from here on, whose head was complete at `arrival`.
+/// The meter of an exchange whose head was complete at `arrival`, if the exchange is measured.
 fn measured(client: &Client, arrival: Instant) -> Option<Measured> {
     let meter = client.worker.meter()?;
     meter.add(Stage::Queued, arrival.elapsed());
@@ -180,7 +182,7 @@ fn measured(client: &Client, arrival: Instant) -> Option<Measured> {
     Some(Measured { meter, timing })
 }
 
-/// The answer to a request that opens no WebSocket, from a route that takes only those.
+/// The response to an invalid handshake, for a route that only accepts WebSockets.
 fn of_handshake(error: HandshakeError) -> HostResponse<'static> {
     let refusal = HostResponse::new(error.status(), error.to_string());
     match error {
@@ -189,13 +191,13 @@ fn of_handshake(error: HandshakeError) -> HostResponse<'static> {
     }
 }
 
-/// The exchange of a request that came now.
+/// The exchange of a request.
 fn exchange(terms: &RequestTerms, settings: &Settings, request: Box<Request>, measured: Option<Measured>) -> Exchange {
     let has_body = terms.framing.body != BodyFraming::None;
     Exchange::new(request, response(terms, settings), has_body, Instant::now() + settings.timeout, measured)
 }
 
-/// The response as the route's options have it.
+/// A new response with the route's options.
 fn response(terms: &RequestTerms, settings: &Settings) -> Response {
     let buffer_size = settings.buffer_size;
     let options = ResponseOptions {

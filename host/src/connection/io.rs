@@ -1,4 +1,4 @@
-//! What of a connection is lent to whatever it does: its socket, its input, its timer.
+//! The parts of a connection that an exchange or a WebSocket borrows: its socket, its input and its timer.
 
 use std::task::{Context, Poll};
 
@@ -8,13 +8,13 @@ use crate::config::{ErrorDetail, Timeouts};
 use crate::net::{PeerState, Stream, Timer};
 use crate::worker::Shutdown;
 
-/// What an exchange or a WebSocket uses of its connection.
+/// The parts of a connection that an exchange or a WebSocket borrows.
 pub(super) struct ConnectionIo<'c> {
     pub(super) socket: &'c Stream,
-    /// Bytes that have come and were not looked at.
+    /// The bytes that have arrived and are not parsed yet.
     pub(super) input: &'c mut BytesMut,
     pub(super) timer: &'c mut Timer,
-    /// Whether the client has sent its last byte.
+    /// Whether the client has closed its sending side.
     pub(super) half_closed: &'c mut bool,
     pub(super) timeouts: &'c Timeouts,
     pub(super) stopping: &'c Shutdown,
@@ -22,8 +22,8 @@ pub(super) struct ConnectionIo<'c> {
 }
 
 impl ConnectionIo<'_> {
-    /// Reads ahead, within a bound, to notice a client that goes while nothing is asked of it. What it has found, if that
-    /// is news.
+    /// Reads ahead, within a bound, to detect a client that disconnects while nothing is read from it. Returns the
+    /// client's state if it has changed.
     pub(super) fn watch_peer(&mut self, cx: &mut Context<'_>) -> Option<PeerState> {
         watch_peer(cx, self.socket, self.input, self.half_closed)
     }

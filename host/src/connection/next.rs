@@ -1,14 +1,14 @@
-//! What a connection goes on with after a request.
+//! What a connection does after a request.
 
 use super::parked::Parked;
 use super::websocket::WebSocket;
 
-/// What comes after a request that did not end its connection.
+/// What a connection does after a request that has not ended it.
 pub(super) enum Next {
-    /// The next request.
+    /// It reads the next request.
     Request,
-    /// The parked response: everything that its handler wrote is sent.
+    /// It serves a parked response, after everything that the handler wrote is sent.
     Parked(Box<Parked>),
-    /// The WebSocket that the connection is from now on.
+    /// It has become this WebSocket.
     WebSocket(Box<WebSocket>),
 }

@@ -1,7 +1,8 @@
-//! A parked response: its handler has ended, and published chunks are sent on it until it is finished or its client leaves.
+//! A parked response: its handler has ended, and published chunks are sent on it until it is finished or its client
+//! disconnects.
 //!
-//! Owns how long it is kept and how a lost client is detected. It keeps no buffer while nothing is sent, so that many of them
-//! cost little.
+//! Owns how long a response stays parked and how a lost client is detected. A parked response holds no buffer while
+//! nothing is sent, so that many of them need little memory.
 
 use std::io;
 use std::pin::Pin;
@@ -28,61 +29,62 @@ use crate::push::{InboxEnd, InboxItem, Subscriber};
 use crate::response::Response;
 use crate::worker::{ParkedPermit, Shutdown};
 
-/// The chunks that are taken from the queue at once, and the bytes past which no other is.
+/// The most chunks that are taken from the queue at once, and the number of bytes after which no further one is taken.
 const BATCH: usize = 16;
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// A comment of an event stream, which its readers ignore.
+/// A comment of an event stream, which clients ignore.
 static COMMENT: LazyLock<Chunk> = LazyLock::new(|| Chunk::new(b":\n\n"));
 
-/// A parked response, with everything that is needed to continue it.
+/// A parked response, with everything that is needed to serve it.
 #[derive(Debug)]
 pub(super) struct Parked {
     response: Response,
-    /// What is published to it. None if it has no topic.
+    /// The subscriber with the published chunks. It is `None` if the response has no topic.
     subscriber: Option<Subscriber>,
     pump: Pump,
-    /// What follows the response's own output.
+    /// The chunks to send after the response's own output.
     chunks: WriteQueue,
-    /// Nothing more is to come than what has queued.
+    /// Set once no more chunks are taken from the topics. What is queued is still sent.
     ending: Option<ParkedEnd>,
     /// When the last chunk was taken from the queue, and when the last bytes were sent.
     last_chunk_at: Instant,
     last_sent_at: Instant,
     park_timeout: Option<Duration>,
-    /// Whether comments can be sent, between its events.
+    /// Whether comments can be sent between its events.
     takes_comments: bool,
-    /// How long it is silent before a comment is sent. None if the system probes the connection, or nothing does.
+    /// How long the response is silent before a comment is sent. It is `None` if the system probes the connection
+    /// instead, or if there is no heartbeat.
     comments: Option<Duration>,
     _place: ParkedPermit,
-    /// What is logged of it at its end.
+    /// The log entry, which is written at its end.
     request_log: Option<Box<RequestLog>>,
 }
 
-/// Why a parked response ends without having been finished.
+/// Why a parked response ends, if it is not finished by a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ParkedEnd {
-    /// It had no chunk for too long.
+    /// It had no chunk for the whole idle timeout.
     Idle,
     /// The server stops.
     Stopping,
 }
 
-/// A parked response, and what it uses of its connection.
+/// A parked response, and the parts of its connection that it uses.
 struct ParkedLoop<'c, S> {
     parked: &'c mut Parked,
     socket: &'c Stream,
     timer: &'c mut Timer,
     stopping: &'c Shutdown,
-    /// Ready once connections are to end.
+    /// Ready once the server stops and connections have to end.
     reached: Pin<&'c mut S>,
 }
 
 impl Parked {
-    /// Parks a response of which everything that the handler wrote is sent.
+    /// Parks a response, after everything that the handler wrote is sent.
     pub(super) fn new(mut response: Response, subscriber: Option<Subscriber>, pump: Pump, place: ParkedPermit) -> Self {
         buffers::return_output(response.take_buffer());
-        // While its fields are still known.
+        // This comes first, because `compact` drops the fields.
         let takes_comments = takes_comments(&response);
         response.compact();
         let now = Instant::now();
@@ -102,7 +104,7 @@ impl Parked {
         }
     }
 
-    /// Watches over it as the options of its route have it, and follows it to the access log.
+    /// Applies the options of its route, and attaches its log entry.
     pub(super) fn watch(&mut self, settings: &Settings, socket: &Stream, request_log: Option<Box<RequestLog>>) {
         self.request_log = request_log;
         self.update_log();
@@ -114,7 +116,7 @@ impl Parked {
         }
     }
 
-    /// Goes on with the response until it is sent, or only the end of the connection is left.
+    /// Serves the response until all of it is sent, or until the connection has to close.
     pub(super) async fn serve(mut self: Box<Self>, client: &mut Client) -> Result<(), CloseReason> {
         if !std::mem::take(client.http.input_mut()).is_empty() {
             self.response.forbid_keep_alive();
@@ -131,7 +133,7 @@ impl Parked {
         next
     }
 
-    /// One turn of what is published and what is sent.
+    /// Takes published chunks and sends output, once each.
     fn turn(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<Turn<Finished<()>>, Finished<()>> {
         let has_read = self.watch_client(cx, socket)?;
         self.feed(cx)?;
@@ -142,7 +144,7 @@ impl Parked {
                 if self.response.is_over() {
                     return Ok(Turn::End(self.ended()));
                 }
-                // There may be more in the queue.
+                // There may be more chunks in the queue.
                 if self.release() {
                     return Ok(Turn::Again);
                 }
@@ -153,8 +155,8 @@ impl Parked {
         Ok(if has_read { Turn::Again } else { Turn::Wait })
     }
 
-    /// Notices a client that goes. What it sends is dropped, and no next request can be found after it. Whether it has
-    /// sent something.
+    /// Detects a client that disconnects. Bytes that it sends are dropped, so the connection can carry no further
+    /// request. Returns whether bytes were dropped.
     fn watch_client(&mut self, cx: &mut Context<'_>, socket: &Stream) -> Result<bool, Finished<()>> {
         match socket.poll_discard(cx) {
             Poll::Ready(Ok(0)) => Err(Finished::closing(ExchangeEnd::LeftOpen, CloseReason::ClientClosed)),
@@ -167,7 +169,7 @@ impl Parked {
         }
     }
 
-    /// Takes the next chunks from the queue once those before are sent, or ends the response.
+    /// Takes the next chunks from the queue if the earlier ones are sent, or ends the response.
     fn feed(&mut self, cx: &mut Context<'_>) -> Result<(), Finished<()>> {
         if self.response.is_over() || self.waiting() > 0 {
             return Ok(());
@@ -180,7 +182,7 @@ impl Parked {
                         bytes += chunk.len();
                         self.chunks.push(chunk);
                     }
-                    // More than was declared: what is there can never become the whole.
+                    // The chunk exceeds the declared length, so the response can never become complete.
                     Err(_) => self.response.truncate(),
                 },
                 Poll::Ready(InboxItem::End(InboxEnd::Lagging)) => {
@@ -194,7 +196,7 @@ impl Parked {
         Ok(())
     }
 
-    /// Notices that too much has queued behind what the client does not take.
+    /// Checks whether the queue has overflowed because the client does not accept output.
     fn watch_queue(&mut self, cx: &mut Context<'_>) -> Result<(), Finished<()>> {
         let subscriber = self.subscriber.as_mut().filter(|_| !self.response.is_over());
         match subscriber.map(|subscriber| subscriber.poll_lagging(cx)) {
@@ -211,7 +213,7 @@ impl Parked {
         }
     }
 
-    /// Ends the response with what has queued.
+    /// Ends the response after the chunks that are queued.
     fn end(&mut self, ending: ParkedEnd) {
         self.ending = Some(ending);
         if let Some(subscriber) = &mut self.subscriber {
@@ -219,17 +221,17 @@ impl Parked {
         }
     }
 
-    /// Finishes the response. One that nobody has begun when the server stops was still to be answered.
+    /// Finishes the response. If the server stops before the head is sent, the response becomes a 503.
     fn finish(&mut self) {
         if self.ending == Some(ParkedEnd::Stopping) && self.response.is_building() {
             let page = ErrorPage { status: 503, text: status::reason(503), ..ErrorPage::default() };
             return page.write(None::<std::iter::Empty<_>>, &[RETRY]).replace(&mut self.response);
         }
-        // One that is over already needs no end.
+        // `finish` fails only if the response is already over.
         let _ = self.response.finish(clock::date());
     }
 
-    /// How it has ended once all is sent.
+    /// How the response has ended, once all of it is sent.
     fn ended(&self) -> Finished<()> {
         let finished = Finished::after(&self.response, ());
         match (finished.next, self.ending) {
@@ -240,7 +242,7 @@ impl Parked {
         }
     }
 
-    /// Brings what is to be logged up to what was sent.
+    /// Updates the log entry with what was sent.
     fn update_log(&mut self) {
         let unsent = self.chunks.bytes();
         if let Some(request_log) = &mut self.request_log {
@@ -248,12 +250,12 @@ impl Parked {
         }
     }
 
-    /// Bytes that are encoded and not sent.
+    /// The number of bytes that are encoded and not sent.
     fn waiting(&self) -> usize {
         self.response.output().len() + self.chunks.bytes()
     }
 
-    /// Gives back the memory of what was sent, after all of it was. True if there was something.
+    /// Frees the buffers after all of the output is sent. Returns true if there was one.
     fn release(&mut self) -> bool {
         let has_sent = self.chunks.release() | self.response.has_buffer();
         if has_sent {
@@ -263,8 +265,8 @@ impl Parked {
         has_sent
     }
 
-    /// Shows a silent client that it is not forgotten, and finds out whether it is there. Within an event a comment would
-    /// be read as part of it, so the system probes then.
+    /// Sends a heartbeat to a silent client, to check whether it is still there. Inside an event a comment would become
+    /// part of the event, so the system probes the connection instead.
     fn beat(&mut self, socket: &Stream, now: Instant) {
         if self.response.is_between_events() {
             if let Ok(comment) = self.response.write_shared(&COMMENT, clock::date()) {
@@ -330,7 +332,7 @@ impl<S: Future<Output = ()>> Policy for ParkedLoop<'_, S> {
     }
 }
 
-/// The output of a response, and the chunks behind it that others share.
+/// The output of a response, and the shared chunks after it.
 struct ParkedOutput<'p> {
     response: &'p mut Response,
     chunks: &'p mut WriteQueue,
@@ -350,16 +352,16 @@ impl Output for ParkedOutput<'_> {
     }
 }
 
-/// Whether comments can be sent between events: the head is sent, says that it is an event stream, and declares no length
-/// that comments would take from the chunks.
+/// Whether comments can be sent between events. They can if the head is sent, the content type is an event stream, and
+/// no length is declared, which comments would use up.
 fn takes_comments(response: &Response) -> bool {
     let media_type = response.head().content_type().split(|byte| *byte == b';').next().unwrap_or_default();
     let is_event_stream = media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");
     is_event_stream && !response.is_building() && response.fits_content_length(u64::MAX)
 }
 
-/// Lets the system probe a client that is silent for so long, and three times as often before it is given up. Where it
-/// cannot, the client is found to be gone when something is sent.
+/// Enables TCP keepalive: the system sends a first probe after the client was silent for `every`, and then three times
+/// as often. If the system cannot do this, a lost client is only detected by the next write.
 fn probe(socket: &Stream, every: Duration) {
     if let Err(error) = socket.set_keepalive(every) {
         tracing::debug!(target: "connection", "cannot enable TCP keepalive: {error}");

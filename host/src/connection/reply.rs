@@ -1,4 +1,4 @@
-//! Answers that the host gives by itself, without a route.
+//! Responses that the host sends by itself, without a route.
 
 use std::sync::Arc;
 
@@ -21,33 +21,34 @@ use crate::net::buffers;
 use crate::pump::Pump;
 use crate::response::{Response, ResponseOptions};
 
-/// The size of a piece if no route says otherwise.
+/// The size of a piece for a response without a route.
 const PIECE: usize = 16 * 1024;
 
-/// The invocation of an exchange that has none.
+/// The handler type of an exchange without a handler.
 type NoHandler = std::future::Pending<Result<Outcome, CallError>>;
 
-/// Answers a head that cannot be read. What follows it cannot be read either.
+/// Responds to a head that is malformed. What follows it on the connection cannot be parsed either.
 pub(super) async fn refuse_head(client: &mut Client, error: HeadError) -> Result<Next, CloseReason> {
     tracing::debug!(target: "connection", peer = %client.peer, status = error.status(), "request refused: {error}");
     let terms = RequestTerms::closing(client.http.closing_framing());
     reply(client, &terms, None, HostResponse::of_wrong(error.status(), &error)).await
 }
 
-/// Answers a head that was begun and did not come to its end in time (RFC 9110 section 15.5.9).
+/// Responds to a head that was not complete in time (RFC 9110 section 15.5.9).
 pub(super) async fn answer_head_timeout(client: &mut Client) -> Result<Next, CloseReason> {
     let terms = RequestTerms::closing(client.http.closing_framing());
     let refusal = HostResponse::new(408, CloseReason::HeadTimeout.explain()).last(CloseReason::HeadTimeout);
     reply(client, &terms, None, refusal).await
 }
 
-/// Answers a connection that there is no room for, for a reason that is one of those.
+/// Responds on a connection for which there is no room, for one of the reasons of that kind.
 pub(super) async fn answer_overload(client: &mut Client, reason: CloseReason) -> Result<Next, CloseReason> {
     let terms = RequestTerms::closing(RequestFraming::CLOSING);
     reply(client, &terms, None, HostResponse::new(503, reason.explain()).with(RETRY).last(reason)).await
 }
 
-/// Sends an answer of the host's own, and sees to the request's body. `head` is the request's, if it could be read.
+/// Sends a response of the host's own, and reads or drops the request's body. `head` is the head of the request, if it
+/// could be parsed.
 pub(super) async fn reply(
     client: &mut Client,
     terms: &RequestTerms,

@@ -1,6 +1,6 @@
-//! Follows one request from its head to the last byte of its response, for those who observe requests.
+//! Collects what is logged about one request, from its head to the last byte of its response.
 //!
-//! Owns that each request which is to be logged is logged once, however its connection ends.
+//! Owns the rule that each such request is logged exactly once, however its connection ends.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -14,7 +14,7 @@ use crate::net::PeerAddress;
 use crate::observe::{EndedRequest, LoggedRequestLine, Observers};
 use crate::response::Response;
 
-/// A request that is logged when this is closed, or dropped.
+/// The log entry of one request. It is written when this is closed or dropped.
 #[derive(Debug)]
 pub(super) struct RequestLog {
     observers: Observers,
@@ -23,16 +23,16 @@ pub(super) struct RequestLog {
     end: ExchangeEnd,
 }
 
-/// The source of what was sent of a response, and what that cost.
+/// Where the sent bytes and the cost of a response are taken from.
 #[derive(Debug)]
 enum ResponseSource {
-    /// It is served.
+    /// The exchange, while the response belongs to it.
     Served(Arc<Exchange>),
-    /// It is parked, and the exchange is over.
+    /// The counters of a parked response, whose exchange is over.
     Parked(Sent, Cost),
 }
 
-/// What was sent of a response.
+/// How much of a response was sent.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     status: Option<u16>,
@@ -40,23 +40,23 @@ struct Sent {
     wire: u64,
 }
 
-/// What is known of a request before it is answered.
+/// What is known about a request before its response.
 #[derive(Debug)]
 struct RequestInfo {
     client: PeerAddress,
-    /// None if the head could not be read.
+    /// The request line. It is `None` if the head could not be parsed.
     asked: Option<LoggedRequestLine>,
     /// When the head was complete, if it was.
     arrival: Option<Instant>,
-    /// None if the host answers by itself.
+    /// The name of the route. It is `None` if the host responds by itself.
     route: Option<Arc<str>>,
-    /// Its number.
+    /// The number of the request.
     request: u64,
 }
 
 impl RequestLog {
-    /// Follows a request whose response `exchange` has to the access log, if there is one. If it is dropped before it is
-    /// closed, the host has stopped.
+    /// Begins the log entry of a request whose response is in `exchange`, if there is an access log. If the entry is
+    /// dropped before it is closed, the host has stopped.
     pub(super) fn follow(
         client: &Client,
         exchange: &Arc<Exchange>,
@@ -80,14 +80,14 @@ impl RequestLog {
         Some(Box::new(Self { observers: observers.clone(), asking, response, end: ExchangeEnd::Stopped }))
     }
 
-    /// Notes what was sent of a parked response, which is no longer in its exchange. `unsent` bytes of its chunks wait to
-    /// be sent.
+    /// Updates the counters from a parked response, which is no longer in its exchange. `unsent` is the number of bytes
+    /// of its chunks that wait to be sent.
     pub(super) fn note(&mut self, response: &Response, unsent: usize) {
         let (_, cost) = self.response.read(Instant::now());
         self.response = ResponseSource::Parked(Sent::of(response, unsent), cost);
     }
 
-    /// The response has ended so.
+    /// Writes the entry. `end` is how the exchange has ended.
     pub(super) fn close(mut self, end: ExchangeEnd) {
         self.end = end;
     }

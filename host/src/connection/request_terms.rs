@@ -1,19 +1,19 @@
-//! What is known of a request besides its head.
+//! What is known about a request besides its head.
 
 use std::time::Instant;
 
 use crate::http1::server::RequestFraming;
 
-/// What its head says of the connection, and when it came.
+/// The framing that the head decides, and the time when the head arrived.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestTerms {
     pub(super) framing: RequestFraming,
-    /// When the head was complete, if somebody wants to know.
+    /// When the head was complete. It is set only if requests are logged or measured.
     pub(super) arrival: Option<Instant>,
 }
 
 impl RequestTerms {
-    /// Those of a response after which the connection ends.
+    /// The terms of a response after which the connection closes.
     pub(super) fn closing(framing: RequestFraming) -> Self {
         Self { framing, arrival: None }
     }

@@ -1,10 +1,10 @@
-//! What those who develop are told of the routes where none answers.
+//! Suggestions of routes, for the error page in development mode.
 
 use crate::http::head::RequestHead;
 use crate::routes::{MountedRoute, RouteTable, Similarity, suggest};
 use crate::text::printable;
 
-/// The routes that may have been meant by a request for a path that has none, in lines.
+/// The routes that are similar to the path of a request without a route, one on each line.
 pub(super) fn near_routes(table: &RouteTable, head: &RequestHead) -> String {
     let patterns: Vec<(&str, &MountedRoute)> = patterns(table).collect();
     let near = suggest(patterns.iter().map(|(pattern, _)| *pattern), head.path());
@@ -25,7 +25,7 @@ pub(super) fn near_routes(table: &RouteTable, head: &RequestHead) -> String {
     lines.fold("Routes that are near:".to_owned(), |text, line| text + "\n  " + &line)
 }
 
-/// The routes at the path of a request whose method none of them takes, in lines.
+/// The routes for the path of a request whose method none of them accepts, one on each line.
 pub(super) fn routes_for_others(table: &RouteTable, head: &RequestHead) -> String {
     let here =
         patterns(table).filter(|(pattern, _)| suggest([*pattern].into_iter(), head.path()) == [(0, Similarity::Form)]);

@@ -1,4 +1,5 @@
-//! How all that goes on at a connection takes turns in its one task, until it waits, for a moment at most, or has ended.
+//! The loop of a connection's task. It takes turns until nothing can proceed, then waits for a wake or the next
+//! deadline, and repeats until the end.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -9,52 +10,52 @@ use super::deadlines::{Deadline, Deadlines};
 use crate::guest::scheduler::NextSlice;
 use crate::net::Timer;
 
-/// What a turn has come to.
+/// The result of a turn.
 #[derive(Debug)]
 pub(super) enum Turn<E> {
-    /// Something has moved, so something else may move too.
+    /// Something has proceeded, so that another turn may proceed too.
     Again,
-    /// Nothing moves before the task is woken, or a deadline passes.
+    /// Nothing can proceed until the task is woken or a deadline passes.
     Wait,
-    /// Other tasks that are ready are to run first.
+    /// The task yields once, so that other ready tasks run first.
     Yield,
-    /// The end.
+    /// The policy has ended.
     End(E),
 }
 
-/// What a connection does: it runs an exchange, sends a parked response, or is a WebSocket.
+/// What a connection does in its turns: run an exchange, serve a parked response, or serve a WebSocket.
 pub(super) trait Policy {
-    /// How it ends.
+    /// The result of the policy.
     type End;
 
-    /// How many turns it takes before other connections have theirs.
+    /// How many turns it may take before other connections get theirs.
     const MAX_TURNS: usize;
 
-    /// The task was woken: what is done once before its turns.
+    /// Called once after the task was woken, before its turns.
     fn begin(&mut self, cx: &mut Context<'_>);
 
-    /// One turn of all that goes on.
+    /// Takes one turn.
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn<Self::End>;
 
-    /// Until when nothing need move.
+    /// The deadlines that end the wait.
     fn deadlines(&mut self, cx: &mut Context<'_>) -> Deadlines;
 
-    /// Deals with a deadline that has passed at `now`. The end, if that is one.
+    /// Handles a deadline that has passed at `now`. Returns a value if that ends the policy.
     fn expire(&mut self, deadline: Deadline, cx: &mut Context<'_>, now: Instant) -> Option<Self::End>;
 
-    /// The task waits now.
+    /// Called when the task begins to wait.
     fn wait(&mut self, cx: &mut Context<'_>);
 
-    /// The time slice to wait for after [`Self::MAX_TURNS`].
+    /// The time slice that the task waits for after [`Self::MAX_TURNS`].
     fn next_slice(&self) -> NextSlice;
 
-    /// What its deadlines are waited for with.
+    /// The timer for the deadlines.
     fn timer(&mut self) -> &mut Timer;
 }
 
-/// Lets `policy` have its turns until its end.
+/// Runs the turns of `policy` until it ends.
 pub(super) async fn run<P: Policy>(policy: &mut P) -> P::End {
-    // In a box, as few need one.
+    // Boxed, because few connections need it.
     let mut slice = None;
     poll_fn(|cx| poll(policy, &mut slice, cx)).await
 }
@@ -92,7 +93,7 @@ fn poll<P: Policy>(policy: &mut P, slice: &mut Option<Box<NextSlice>>, cx: &mut 
         }
     }
     let waiting = slice.insert(Box::new(policy.next_slice()));
-    // It takes its place among those that wait.
+    // The first poll registers it among the tasks that wait for a slice.
     let _ = Pin::new(waiting).poll(cx);
     Poll::Pending
 }

@@ -1,4 +1,4 @@
-//! A request that came before its route was loaded waits here, for the time that the server allows.
+//! Lets a request wait while routes are still being loaded, for at most the time that the server allows.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,8 +13,8 @@ use crate::http::head::RequestHead;
 use crate::net::PeerState;
 use crate::routes::{Lookup, RouteTable};
 
-/// The routes once they say for certain what answers; as they are if that takes too long or the server stops,
-/// and for `OPTIONS *`, which no route answers.
+/// Waits until the routes certainly decide the request, and returns them. Returns the current routes if that takes too
+/// long, if the server stops, or for `OPTIONS *`, which no route serves.
 pub(super) async fn wait_for_routes(
     client: &mut Client,
     head: &RequestHead,
@@ -30,7 +30,8 @@ pub(super) async fn wait_for_routes(
     Ok(table)
 }
 
-/// Waits for other routes than `past`. A client that resets the connection meanwhile frees its place.
+/// Waits for routes that are newer than `past`. If the client resets the connection during the wait, the connection
+/// ends.
 async fn wait_for_others(client: &mut Client, past: &Arc<RouteTable>, until: Instant) -> Result<WaitEnd, CloseReason> {
     let (socket, input, half_closed) = (&client.socket, client.http.input_mut(), &mut client.half_closed);
     let mut others = std::pin::pin!(client.worker.routes_after(past));

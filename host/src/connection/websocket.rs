@@ -1,7 +1,7 @@
-//! A connection that has become a WebSocket: answers messages and sends what is published.
+//! A connection that has become a WebSocket. It invokes the handler for each message, and sends published chunks.
 //!
-//! One message is answered at a time, and none while output waits for the client; control frames are handled meanwhile. No
-//! buffer is kept while nothing is sent or received.
+//! One message is handled at a time, and none while output waits for the client. Control frames are handled at any
+//! time. No buffer is held while nothing is sent or received.
 
 mod backlog;
 mod held_input;
@@ -40,10 +40,10 @@ use backlog::Backlog;
 use held_input::HeldInput;
 use upload::Upload;
 
-/// The published chunks that are taken from the queue at once.
+/// The most published chunks that are taken from the queue at once.
 const BATCH: usize = 16;
 
-/// How long the client's close frame is waited for after the host's was sent.
+/// How long the host waits for the client's close frame after it has sent its own.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// A WebSocket after its handshake.
@@ -54,58 +54,59 @@ pub(super) struct WebSocket {
     queue: WriteQueue,
     pump: Pump,
     upload: Upload,
-    /// The message that is being answered.
+    /// The invocation for the current message.
     call: Option<MessageCall>,
-    /// The bytes of that message.
+    /// The number of bytes in the current message.
     answering: usize,
-    /// The messages behind it.
+    /// The messages after the current one.
     backlog: Backlog,
-    /// The memory of all that has come and is not answered.
+    /// The memory that is reserved for messages that are not handled yet.
     held_input: HeldInput,
-    /// When the last bytes came, the ping that was sent since, and when the last message came or went.
+    /// When the last bytes arrived, when a ping was sent since then, and when the last message was received or sent.
     last_read: Instant,
     ping_sent_at: Option<Instant>,
     last_message: Instant,
     stopping: bool,
-    /// Why it ends, once that is known.
+    /// Why the WebSocket ends, once that is known.
     reason: Option<CloseReason>,
-    /// Until when the client's close frame is waited for.
+    /// The deadline for the client's close frame.
     close_by: Option<Instant>,
-    /// The client has gone; only what it has sent before is left to be answered.
+    /// Whether the client is gone. Only the messages that it sent before are still handled.
     peer_gone: bool,
-    /// Until when that may take, once the client has gone or said that it goes.
+    /// The deadline for handling them, once the client is gone or has sent its close frame.
     grace: Option<Instant>,
     _place: ParkedPermit,
 }
 
-/// What its invocations are made of.
+/// The parts of each invocation that stay the same.
 struct InvocationTemplate {
     exchange: Arc<Exchange>,
     route: Arc<Route>,
     worker: Arc<Worker>,
-    /// The number of the request that opened it, for the log.
+    /// The number of the request that opened the WebSocket, for the log.
     id: u64,
 }
 
-/// A WebSocket, and what it uses of its connection.
+/// A WebSocket, and the parts of its connection that it uses.
 struct WebSocketLoop<'c, S> {
     websocket: &'c mut WebSocket,
     io: ConnectionIo<'c>,
-    /// Ready once connections are to end.
+    /// Ready once the server stops and connections have to end.
     stopping: Pin<&'c mut S>,
 }
 
 type MessageCall = Pin<Box<dyn Future<Output = Result<MessageReply, CallError>> + Send>>;
 
 impl WebSocket {
-    /// Serves it to its end, and says why it has ended.
+    /// Serves the WebSocket until it ends, and returns the reason.
     pub(super) async fn serve(mut self: Box<Self>, client: &mut Client) -> CloseReason {
         let worker = client.worker.clone();
         let stopping = std::pin::pin!(worker.stopping().wait());
         turns::run(&mut WebSocketLoop { websocket: &mut self, io: client.io(), stopping }).await
     }
 
-    /// One turn of all that goes on. True if it changed something, so that another turn may too. An error is the end.
+    /// Takes one turn. Returns true if something has proceeded, so that another turn may proceed too. An error ends the
+    /// WebSocket.
     fn turn(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         let answered = self.template.exchange.take_wake() && self.poll_call();
         if self.peer_gone {
@@ -128,7 +129,7 @@ impl WebSocket {
         Ok(answered || fed || sent || begun || heard)
     }
 
-    /// Begins to answer the next of the messages that have come meanwhile, if nothing else is to be done first.
+    /// Begins to handle the next message of the backlog, if the WebSocket is free for it.
     fn begin_next(&mut self) -> bool {
         let next = if self.is_free() { self.backlog.pop() } else { None };
         let begins = next.is_some();
@@ -136,12 +137,13 @@ impl WebSocket {
         begins
     }
 
-    /// Whether the next message can be answered: a client that does not take the answers, is asked no more.
+    /// Whether the next message can be handled. It cannot while the client does not accept the earlier replies.
     fn is_free(&self) -> bool {
         self.call.is_none() && (self.peer_gone || self.queue.is_empty())
     }
 
-    /// The connection is at its end; but what runs is let run on for a while. Then there is no reason to end yet.
+    /// Records that the connection is lost. If messages are still to be handled, they get the grace period and `None`
+    /// is returned, because the WebSocket does not end yet.
     fn lose(&mut self, reason: CloseReason, io: &ConnectionIo<'_>) -> Option<CloseReason> {
         if !self.protocol.is_closed() {
             self.backlog.clear();
@@ -150,7 +152,8 @@ impl WebSocket {
             return Some(reason);
         }
         if self.protocol.is_closed() {
-            // Its close frame is answered. It need not wait for more, and what it has sent before is still heard.
+            // The close frame was sent back, so the sending side can be closed. Messages that the client sent before
+            // are still handled.
             let _ = io.socket.shutdown_write();
         }
         self.peer_gone = true;
@@ -159,7 +162,8 @@ impl WebSocket {
         None
     }
 
-    /// The client has gone, or said that it goes: what it has sent before is to come to an end soon.
+    /// Begins the grace period: the client is gone or has sent its close frame, and the messages that it sent before
+    /// have to be handled by its end.
     fn begin_grace(&mut self, io: &ConnectionIo<'_>) {
         if self.grace.is_none() {
             self.grace = Some(Instant::now() + io.timeouts.grace);
@@ -177,7 +181,7 @@ impl WebSocket {
         &self.template.route.options.settings
     }
 
-    /// Takes what is published, once what was taken before is sent. True if there was something.
+    /// Takes published chunks, if the earlier ones are sent. Returns true if there was one.
     fn feed(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
         if !self.protocol.is_open() {
             return Ok(false);
@@ -206,7 +210,7 @@ impl WebSocket {
         Ok(fed)
     }
 
-    /// Sends what waits. True once all of it was sent.
+    /// Sends the queue. Returns true once all of it is sent.
     fn send(&mut self, cx: &mut Context<'_>, io: &ConnectionIo<'_>) -> Result<bool, CloseReason> {
         match self.pump.poll(cx, io.socket, &mut self.queue) {
             Poll::Ready(Ok(())) => self.pump.rest(),
@@ -222,7 +226,7 @@ impl WebSocket {
         Ok(self.queue.release())
     }
 
-    /// Takes the next frame, and does what it asks for. True if there was one, or bytes that may be one.
+    /// Takes the next frame and handles it. Returns true if there was a frame, or bytes that may be a part of one.
     fn listen(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         if !self.upload.may_go_on() {
             return Ok(false);
@@ -232,7 +236,7 @@ impl WebSocket {
         match event {
             WebSocketEvent::Message(message) if self.is_free() && self.backlog.is_empty() => self.begin(message),
             WebSocketEvent::Message(message) => self.backlog.push(message),
-            // Of several pings that came while output waits, the last is answered (RFC 6455 section 5.5.3).
+            // If several pings arrive while output waits, only the last gets a pong (RFC 6455 section 5.5.3).
             WebSocketEvent::Alive => self.queue.push_urgent(answer.into()),
             WebSocketEvent::Closed => self.answer_end(answer, io),
             WebSocketEvent::Violated(violation) => {
@@ -246,8 +250,8 @@ impl WebSocket {
         Ok(true)
     }
 
-    /// Nothing is sent after the close frame of `answer`, and only what was begun before it. There is none where the host
-    /// has said before that it closes.
+    /// Queues the close frame `answer`, after what is already begun, as the last thing to send. It is empty if the host
+    /// has already sent a close frame.
     fn answer_end(&mut self, answer: Vec<u8>, io: &ConnectionIo<'_>) {
         if !answer.is_empty() {
             self.queue.drop_unbegun();
@@ -256,7 +260,7 @@ impl WebSocket {
         self.begin_grace(io);
     }
 
-    /// Counts what has come and is not answered. Where there is no memory for it the WebSocket closes.
+    /// Reserves memory for the input that is not handled yet. If there is no memory for it, the WebSocket closes.
     fn count_input(&mut self, io: &ConnectionIo<'_>) {
         let bytes = io.input.len() + self.protocol.unfinished() + self.backlog.bytes() + self.answering;
         let counted = self.held_input.update(bytes, self.template.route.options.memory_owner());
@@ -267,7 +271,7 @@ impl WebSocket {
         }
     }
 
-    /// Reads some more. True if some came.
+    /// Reads more bytes. Returns true if some arrived.
     fn read(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<bool, CloseReason> {
         match io.socket.poll_read_at_most(cx, io.input, self.upload.piece()) {
             Poll::Ready(Ok(0)) => {
@@ -291,7 +295,8 @@ impl WebSocket {
         }
     }
 
-    /// Notices a client that goes while nothing is read from it. A client that ends its side ends the WebSocket.
+    /// Detects a client that disconnects while nothing is read from it. A client that closes its sending side ends the
+    /// WebSocket.
     fn watch(&mut self, cx: &mut Context<'_>, io: &mut ConnectionIo<'_>) -> Result<(), CloseReason> {
         match io.watch_peer(cx) {
             Some(PeerState::HalfClosed) => Err(self.reason()),
@@ -300,7 +305,7 @@ impl WebSocket {
         }
     }
 
-    /// Begins to answer a message.
+    /// Begins the invocation for a message.
     fn begin(&mut self, message: Message) {
         let InvocationTemplate { exchange, route, worker, id } = &self.template;
         self.answering = message.len();
@@ -320,7 +325,7 @@ impl WebSocket {
         }));
     }
 
-    /// Lets the invocation run. True once it has ended.
+    /// Polls the invocation. Returns true once it has ended.
     fn poll_call(&mut self) -> bool {
         let Some(call) = &mut self.call else { return false };
         let exchange = &self.template.exchange;
@@ -331,7 +336,7 @@ impl WebSocket {
         true
     }
 
-    /// The invocation has ended: what is sent.
+    /// Handles the end of an invocation, and queues its reply.
     fn on_handler_done(&mut self, end: Result<MessageReply, CallError>) {
         let most = self.settings().max_message;
         let end = match (end, self.template.exchange.take_failure()) {
@@ -359,7 +364,7 @@ impl WebSocket {
         }
     }
 
-    /// Tells the log why a message is not answered, and closes.
+    /// Logs why an invocation has failed, and closes the WebSocket.
     fn fail(&mut self, error: &CallError) {
         let InvocationTemplate { exchange, route, worker, id } = &self.template;
         tell(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, error);
@@ -375,7 +380,7 @@ impl WebSocket {
         self.close(Some(CloseFrame::from_host(code, reason)), ended);
     }
 
-    /// Begins to close, with what was queued before sent first.
+    /// Begins to close the WebSocket. What is queued is sent first.
     fn close(&mut self, close: Option<CloseFrame>, reason: CloseReason) {
         if self.protocol.is_open() {
             let mut frame = Vec::new();
@@ -386,7 +391,8 @@ impl WebSocket {
         }
     }
 
-    /// The handler's time is up. One that runs traps at its next epoch, with a backtrace; one that waits is dropped.
+    /// Ends the handler, whose deadline has passed. If it runs, it traps at its next epoch, with a backtrace. If it
+    /// waits, it is dropped.
     fn expire_handler(&mut self) {
         if !self.poll_call() {
             self.call = None;
@@ -426,7 +432,7 @@ impl<S: Future<Output = ()>> Policy for WebSocketLoop<'_, S> {
             return Deadlines { handler, close, ..Deadlines::default() };
         }
         let (pump, upload) = (&websocket.pump, &websocket.upload);
-        // While the rate holds up what has come, nothing is read: a client that waits for it is not silent.
+        // While the rate limit delays the input, nothing is read. A client that waits for this is not silent.
         let reads = websocket.call.is_none() && websocket.queue.is_empty() && upload.paced_until().is_none();
         let quiet = reads && websocket.protocol.is_open();
         let settings = websocket.settings();

@@ -1,4 +1,4 @@
-//! The rest of a request's body once the server stops: it is waited for no longer than the rest of any request.
+//! The deadline of a request's body once the server stops. The drain timeout limits it, as for every part of a request.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -8,11 +8,11 @@ use super::ExchangeLoop;
 use crate::guest::{CallError, Outcome};
 use crate::worker::Shutdown;
 
-/// What hurries a body that is waited for.
+/// What shortens the wait for a body when the server stops.
 pub(super) struct BodyDeadline<'c> {
-    /// Ready once connections are to end.
+    /// Ready once the server stops and connections have to end.
     stopping: Pin<Box<dyn Future<Output = ()> + Send + 'c>>,
-    /// Until when the body is to be there, from then on.
+    /// The deadline of the body once the server stops.
     by: Option<Instant>,
 }
 
@@ -26,7 +26,7 @@ impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// Until when the body is waited for: until `until`, or less once the server stops.
+    /// The deadline of the body: `until`, or an earlier moment once the server stops.
     pub(super) fn body_until(&mut self, cx: &mut Context<'_>, until: Instant) -> Instant {
         let (stopping, timeouts) = (self.io.stopping, self.io.timeouts);
         let body_deadline = self.body_deadline.get_or_insert_with(|| Box::new(BodyDeadline::new(stopping)));

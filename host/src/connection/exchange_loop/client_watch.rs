@@ -1,8 +1,8 @@
-//! A client that may have gone while nothing can be read from it: it has sent its last byte, or more than is read ahead.
+//! Detects a lost client if reading cannot: it has closed its sending side, or has sent more than is read ahead.
 //!
-//! Such a client is served as any other while something is sent to it, since it may still read: `shutdown` after a request
-//! is HTTP. But to end one side and to close look the same from here until something is sent. So where the handler writes
-//! nothing it is not waited for as long as its `timeout` allows.
+//! Such a client is served as any other while something is sent to it. It may still read: closing the sending side
+//! after a request is valid in HTTP. But closing one side and closing the connection look the same to the host until it
+//! sends something. So if the handler writes nothing, it gets less time than its `timeout`.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -13,13 +13,13 @@ use crate::exchange::ClientLoss;
 use crate::guest::{CallError, Outcome};
 use crate::net::{Stream, is_read_ahead_full};
 
-/// What is watched of such a client.
+/// The state of such a client.
 pub(super) struct ClientWatch<'c> {
-    /// Ready once the client has reset the connection, which is told without reading.
+    /// Ready once the client has reset the connection. The system reports this without a read.
     reset: Pin<Box<dyn Future<Output = ()> + Send + 'c>>,
-    /// Since when nothing was sent, as far as was looked.
+    /// When something was last sent, as far as was checked.
     since: Instant,
-    /// The bytes that were sent by then.
+    /// How many bytes were sent by then.
     sent: u64,
 }
 
@@ -29,7 +29,7 @@ impl<'c> ClientWatch<'c> {
         Self { reset, since: Instant::now(), sent }
     }
 
-    /// When the client was silent for too long.
+    /// The deadline for sending something to the client.
     pub(super) fn until(&self, timeout: Duration) -> Instant {
         self.since + timeout
     }
@@ -39,7 +39,7 @@ impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// Whether a client has reset the connection while nothing is read from it, and a handler works for it.
+    /// Whether the client has reset the connection while nothing is read from it and its handler runs.
     pub(super) fn watch_client(&mut self, cx: &mut Context<'_>) -> bool {
         let may_be_gone = *self.io.half_closed || is_read_ahead_full(self.io.input);
         if !may_be_gone || !self.is_running() {
@@ -53,15 +53,15 @@ where
         watch.reset.as_mut().poll(cx).is_ready()
     }
 
-    /// Some time has passed since the client was last seen to take something. Where it has sent its last byte, and was
-    /// sent nothing since then, its handler has no more time.
+    /// Called when the deadline of the watch has passed. If the client has closed its sending side, and nothing was
+    /// sent to it since the last check, the handler is ended.
     pub(super) fn give_up_client(&mut self, cx: &mut Context<'_>) {
         let Some(watch) = &mut self.watch else { return };
         let (sent, waits) = self.exchange.response(|response| (response.sent_bytes(), !response.output().is_empty()));
         let was_sent = waits || sent != watch.sent;
         (watch.since, watch.sent) = (Instant::now(), sent);
         if !*self.io.half_closed {
-            // It has sent more than is read ahead: its end may be behind that.
+            // The client has sent more than is read ahead. The end of its side may follow after that.
             *self.io.half_closed = self.io.socket.is_read_closed(cx);
         } else if !was_sent {
             self.exchange.shorten_deadline(watch.since, ClientLoss::HalfClosed);

@@ -1,4 +1,4 @@
-//! How a response ends: what a handler's end comes to, and the last piece of the body.
+//! What happens when a handler ends: how its response ends, and the last piece of the body.
 
 use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
@@ -11,12 +11,12 @@ use crate::connection::failure::{LINE, explain, tell};
 use crate::guest::{CallError, Outcome};
 use crate::http::status;
 
-/// How the handler's end ends the response.
+/// How a response ends after its handler.
 #[derive(Debug)]
 pub(super) enum HandlerEnd {
-    /// As it has returned.
+    /// With the outcome that the handler has returned.
     Returned(Outcome),
-    /// With this status, if the head is not sent, and with these details in development.
+    /// With an error response with this status, if the head is not sent. The details are shown in development mode.
     Failed(u16, String),
 }
 
@@ -24,7 +24,7 @@ impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// The handler has ended: what becomes of the response.
+    /// Handles the end of the handler.
     pub(super) fn on_handler_done(&mut self, end: Result<Outcome, CallError>) {
         let ending = self.classify(end);
         match self.gate {
@@ -33,19 +33,19 @@ where
         }
     }
 
-    /// Whether the log may take another line about the route.
+    /// Whether the log quota allows another line about the route.
     pub(super) fn may_tell(&self) -> bool {
         self.caller.as_ref().is_none_or(|caller| caller.route.options.log.admit(caller.name(), LINE))
     }
 
-    /// Tells the log why a guest gave no outcome.
+    /// Logs why a guest has failed.
     pub(super) fn tell(&self, error: &CallError) {
         if let Some(caller) = &self.caller {
             tell(caller.name(), &caller.route.options.log, self.io.error_detail, caller.id, &self.exchange, error);
         }
     }
 
-    /// What the handler's end comes to. Its failure is told.
+    /// Decides how the response ends. Logs a failure.
     fn classify(&self, end: Result<Outcome, CallError>) -> HandlerEnd {
         let building = self.exchange.response(|response| response.is_building());
         let failed = self.exchange.body_error();
@@ -55,7 +55,7 @@ where
         };
         match end {
             Err(error) => match failed {
-                // The client is at fault: what the handler made of it is no news.
+                // The client has caused this, so the handler's failure is not logged.
                 Some(failed) => {
                     let (route, request) = (self.name(), self.id());
                     if self.may_tell() {
@@ -82,7 +82,7 @@ where
         }
     }
 
-    /// Ends the response as the handler's end has it.
+    /// Ends the response.
     pub(super) fn finish_with(&mut self, ending: HandlerEnd) {
         match ending {
             HandlerEnd::Failed(code, details) => self.fail(code, &details),
@@ -92,7 +92,7 @@ where
         }
     }
 
-    /// The last piece of the body, or all of it.
+    /// Begins to send the last piece of the body, or the whole body.
     fn send_last_piece(&mut self, body: Bytes) {
         let length = body.len() as u64;
         if self.exchange.response(|response| response.contradicts(length)) {
@@ -119,7 +119,7 @@ where
             if self.exchange.meter().is_some() {
                 self.exchange.tell_timing(response);
             }
-            // A response that is not over can begin, and end.
+            // This cannot fail, because the response is not over.
             let _ = response.begin(Some(length), clock::date());
             if length == 0 {
                 let _ = response.finish(clock::date());
@@ -129,7 +129,7 @@ where
         });
     }
 
-    /// Encodes as much of the last piece as there is room for. True while some is left.
+    /// Encodes as much of the last piece as there is room for. Returns true while some of it is left.
     pub(super) fn encode_last_piece(&mut self) -> bool {
         if self.last_piece.is_empty() {
             return false;
@@ -138,18 +138,19 @@ where
         self.exchange.response(|response| {
             match self.exchange.write_available(response, tail) {
                 Ok(written) => tail.advance(written),
-                // It is longer than the length in the head that was sent. The rest is dropped.
+                // The piece exceeds the declared length, and the head is sent. The rest is dropped.
                 Err(_) => tail.clear(),
             }
             if tail.is_empty() && !response.is_over() {
-                // It is not over, so it can end.
+                // This cannot fail, because the response is not over.
                 let _ = response.finish(clock::date());
             }
         });
         !self.last_piece.is_empty()
     }
 
-    /// The handler failed: a status if the head is not sent, and else a response that is truncated.
+    /// Ends the response of a handler that has failed: with an error response if the head is not sent, and truncated
+    /// otherwise.
     pub(super) fn fail(&mut self, code: u16, details: &str) {
         let timing = self.exchange.server_timing();
         let drains = self.body_reader.abandon(self.io.input);

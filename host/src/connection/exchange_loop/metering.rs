@@ -1,4 +1,4 @@
-//! How long an exchange waits for its client, if somebody wants to know.
+//! Measures how long an exchange waits for its client, if the exchange has a meter.
 
 use std::time::Instant;
 
@@ -10,14 +10,14 @@ impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// The time since the last turn has passed.
+    /// Adds the time since the last turn to the meter.
     pub(super) fn measure_turn(&self) {
         if let Some(meter) = self.exchange.meter() {
             meter.leave(Instant::now());
         }
     }
 
-    /// What passes until the next turn counts as waiting, if the client is waited for.
+    /// Lets the time until the next turn count as waiting, if the exchange waits for its client.
     pub(super) fn measure_wait(&self) {
         if let Some(meter) = self.exchange.meter()
             && self.waits_for_client()
@@ -26,7 +26,7 @@ where
         }
     }
 
-    /// Whether nothing moves until the client does, or its rate allows it.
+    /// Whether nothing can proceed until the client does something or its rate limit allows it.
     fn waits_for_client(&self) -> bool {
         let (pump, body_reader) = (&self.pump, &self.body_reader);
         let handler_rests = !self.is_running() || self.exchange.deadline().is_none();

@@ -1,6 +1,6 @@
-//! A head that waits until the middleware of its route has seen it.
+//! Holds the head of a response until the middleware chain has seen it.
 //!
-//! Owns when that is: at the first write, or when it is known how the handler has ended.
+//! Owns when the chain runs: at the first write, or when the handler has ended.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -12,15 +12,15 @@ use super::handler_end::HandlerEnd;
 use crate::connection::failure::{explain, substitute};
 use crate::guest::{CallError, Outcome};
 
-/// Those who see the head, as one future: the body of the failure that has taken the response's place, if one has.
+/// The run of the chain's `on-response`. If a middleware fails, the result is the body of the error response.
 pub(in crate::connection) type HeadReview<'c> = Pin<Box<dyn Future<Output = Option<Bytes>> + Send + 'c>>;
 
-/// A head that waits.
+/// A held head.
 pub(super) struct MiddlewareGate<'c> {
     review: HeadReview<'c>,
-    /// Whether they see it now.
+    /// Whether the chain sees the head now.
     in_review: bool,
-    /// What is done when they have seen it. None while the handler waits in its write.
+    /// How the response ends after the review. It is `None` while the handler waits in its write.
     ending: Option<HandlerEnd>,
 }
 
@@ -28,18 +28,18 @@ impl<'c, G> ExchangeLoop<'c, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// Holds the head back until the `review` have seen it.
+    /// Holds the head until `review` has ended.
     pub(in crate::connection) fn hold_head(&mut self, review: HeadReview<'c>) {
         self.exchange.hold_head();
         self.gate = Some(Box::new(MiddlewareGate { review, in_review: false, ending: None }));
     }
 
-    /// Whether the head is seen now.
+    /// Whether the chain sees the head now.
     pub(super) fn is_in_review(&self) -> bool {
         self.gate.as_ref().is_some_and(|held| held.in_review)
     }
 
-    /// Polls the handler, or while it waits the middleware that sees the head.
+    /// Polls the handler, or the chain while it sees the head.
     pub(super) fn poll_gate(&mut self) {
         loop {
             if let Some(held) = self.gate.as_mut().filter(|held| held.in_review) {
@@ -58,7 +58,7 @@ where
         }
     }
 
-    /// The handler has ended so. If there is a head to be sent, middleware sees it first.
+    /// Ends the response as `ending` says. If the head is not sent yet, the chain sees it first.
     pub(super) fn review_or_finish(&mut self, ending: HandlerEnd) {
         let ending = match ending {
             ending if !self.exchange.is_head_held() => return self.finish_with(ending),
@@ -71,7 +71,7 @@ where
         self.run_on_response(Some(ending));
     }
 
-    /// The time of the middleware is up while it waits.
+    /// Ends the middleware, whose deadline has passed while it waits.
     pub(super) fn abort_middleware(&mut self, error: &CallError) {
         self.tell(error);
         let details = explain(self.io.error_detail, self.name(), &self.exchange, error);
@@ -87,8 +87,8 @@ where
         }
     }
 
-    /// Middleware has seen the head. If that has failed, nothing of what the handler still writes would be sent: it is
-    /// dropped.
+    /// Releases the head, which the chain has seen. If a middleware has failed, the handler is dropped, because none of
+    /// its output would be sent.
     fn release_head(&mut self, failed: Option<Bytes>) {
         self.exchange.release_head();
         let ending = self.gate.take().and_then(|held| held.ending);

@@ -1,4 +1,4 @@
-//! A handler leaves its response open: whether it may, and what of the exchange is kept.
+//! Parks the response of a handler that leaves it open, if that is allowed.
 
 use super::ExchangeLoop;
 use crate::connection::finished::Finished;
@@ -12,7 +12,7 @@ impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// The handler leaves its response to be parked, if it is not over and there is a permit.
+    /// Takes a permit for the response that the handler leaves open, if the response is not over and there is a permit.
     pub(super) fn leave_open(&mut self) {
         let (name, request) = (self.name(), self.id());
         let is_over = self.exchange.response(|response| {
@@ -66,7 +66,7 @@ where
         }
     }
 
-    /// What the connection goes on with, for which it has a permit.
+    /// What the connection does next: it serves a parked response or a WebSocket, with this permit.
     pub(super) fn keep(&mut self, permit: ParkedPermit) -> Finished<Next> {
         match self.caller.as_mut().and_then(|caller| caller.upgrade.take()) {
             Some(upgrade) => {
@@ -80,7 +80,7 @@ where
         }
     }
 
-    /// The response as the handler has left it. A body that is still to come leaves no next request to be found.
+    /// The parked response. If the request's body is not read to its end, the connection can carry no further request.
     fn park(&mut self, place: ParkedPermit) -> Parked {
         let is_read = self.body_reader.abandon(self.io.input) && self.body_reader.is_done();
         let (mut response, subscriber) = self.exchange.leave_open();

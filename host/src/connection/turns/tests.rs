@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::*;
 use crate::guest::scheduler::NO_ROUTE;
 
-/// Does what it is told, a turn at a time, and then waits. It notes what it was asked to do.
+/// A policy that takes scripted turns and then waits. It records its calls.
 #[derive(Default)]
 struct Script {
     turns: VecDeque<Turn<&'static str>>,
     deadlines: Deadlines,
-    /// The deadline with which it ends.
+    /// The deadline that ends it.
     ends_at: Option<Deadline>,
     done: Vec<String>,
     timer: Timer,
@@ -62,7 +62,7 @@ impl Wake for Wakes {
     }
 }
 
-/// Polls a script once. How it has ended, what it has done, and how often its task was woken meanwhile.
+/// Polls a script once. Returns the result, the recorded calls, and how often its task was woken.
 fn poll_once(script: &mut Script, slice: &mut Option<Box<NextSlice>>) -> (Poll<&'static str>, String, usize) {
     let wakes = Arc::new(Wakes::default());
     let end = poll(script, slice, &mut Context::from_waker(&Waker::from(wakes.clone())));
@@ -93,7 +93,7 @@ fn a_turn_that_yields_lets_others_run_and_goes_on() {
 fn what_moves_on_and_on_waits_for_its_next_time_slice() {
     let mut script = script((0..7).map(|_| Turn::Again));
     let mut slice = None;
-    // No scheduler runs on this thread, so that the next slice is there at once.
+    // No scheduler runs on this thread, so the next slice is ready at once.
     assert_eq!(poll_once(&mut script, &mut slice), (Poll::Pending, "begin turn turn turn turn".to_owned(), 1));
     assert!(slice.is_some());
     assert_eq!(poll_once(&mut script, &mut slice), (Poll::Pending, "begin turn turn turn turn wait".to_owned(), 0));
@@ -118,7 +118,7 @@ async fn a_deadline_that_has_passed_is_dealt_with_and_then_it_is_the_next_turn()
 async fn a_deadline_wakes_what_waits() {
     let mut script = Script { ends_at: Some(Deadline::Handler), ..Script::default() };
     script.deadlines.handler = Some(Instant::now() + Duration::from_millis(3));
-    // Once the timer has run out the deadlines are asked for again.
+    // When the timer has fired, the deadlines are computed again.
     let end = poll_fn(|cx| {
         script.deadlines.handler.get_or_insert_with(Instant::now);
         poll(&mut script, &mut None, cx)

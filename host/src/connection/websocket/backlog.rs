@@ -1,18 +1,18 @@
-//! Messages that have come while another is answered: they are read so that the control frames behind them are seen.
+//! Messages that arrive while another is handled. They are read so that the control frames after them are seen in time.
 //!
-//! Owns how many there may be.
+//! Owns the bound of the backlog.
 
 use std::collections::VecDeque;
 
 use crate::websocket::message::Message;
 
-/// How many bytes of messages end the reading. The last of them may be larger, as large as any message.
+/// Reading pauses when the backlog has this many bytes. The last message may exceed it.
 const ENOUGH: usize = 16 * 1024;
 
-/// What a message counts for at least: small ones take memory too.
+/// The fewest bytes that a message counts for, because small messages use memory too.
 const MIN_MESSAGE_COST: usize = 128;
 
-/// Messages in order, without memory while there are none.
+/// Messages in order. It uses no memory while it is empty.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     messages: VecDeque<Message>,
@@ -36,22 +36,22 @@ impl Backlog {
         Some(message)
     }
 
-    /// The bytes of all of them, each counting for at least [`MIN_MESSAGE_COST`].
+    /// The number of bytes of all messages. Each counts for at least [`MIN_MESSAGE_COST`].
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether there is none.
+    /// Whether there is no message.
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// Whether nothing more is to be read.
+    /// Whether reading has to pause.
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= ENOUGH
     }
 
-    /// Drops all.
+    /// Drops all messages.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

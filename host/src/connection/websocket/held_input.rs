@@ -1,21 +1,21 @@
-//! The memory of what a WebSocket's client has sent and nobody has answered yet.
+//! The memory for messages of a WebSocket that are not handled yet.
 //!
-//! Small amounts are not counted: how many WebSockets there may be bounds them.
+//! Small amounts are not counted, because the number of WebSockets bounds them.
 
 use crate::memory_budget::{MIN_COUNTED, MemoryOwner, MemoryShortage, Reservation};
 
-/// How much is reserved at once.
+/// How many bytes are reserved at once.
 const STEP: usize = 64 * 1024;
 
-/// What is reserved for it.
+/// The reservation of one WebSocket.
 #[derive(Debug, Default)]
 pub(super) struct HeldInput(Option<Reservation>);
 
 impl HeldInput {
-    /// Reserves as much as is there now.
+    /// Makes the reservation large enough for `bytes` bytes, or drops it if that is a small amount.
     ///
     /// # Errors
-    /// Why there is not as much: then nothing has changed.
+    /// Why there is not enough memory. The reservation is then unchanged.
     pub(super) fn update(&mut self, bytes: usize, owner: MemoryOwner<'_>) -> Result<(), MemoryShortage> {
         let reserved = self.0.as_ref().map_or(0, Reservation::bytes);
         if bytes <= MIN_COUNTED {

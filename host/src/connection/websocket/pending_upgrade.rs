@@ -1,4 +1,4 @@
-//! A WebSocket before it is one: its handshake was valid, and its handler may still answer otherwise.
+//! A pending upgrade: the handshake is valid, but the handler may still send another response.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::websocket::handshake::AcceptKey;
 use crate::websocket::protocol::Protocol;
 use crate::worker::{ParkedPermit, Worker};
 
-/// All that a WebSocket needs but its connection.
+/// Everything that a WebSocket needs, except its connection.
 pub(in crate::connection) struct PendingUpgrade {
     accept: AcceptKey,
     template: InvocationTemplate,
@@ -23,7 +23,7 @@ pub(in crate::connection) struct PendingUpgrade {
 }
 
 impl PendingUpgrade {
-    /// The WebSocket that the request `id` asks `route` for, with messages at the rate of `upload`.
+    /// A pending upgrade of the request `id` to `route`. The pacer `upload` limits the rate of messages.
     pub(in crate::connection) fn new(
         accept: AcceptKey,
         exchange: &Arc<Exchange>,
@@ -37,15 +37,15 @@ impl PendingUpgrade {
         Self { accept, template, upload }
     }
 
-    /// Answers the handshake.
+    /// Accepts the handshake.
     ///
     /// # Errors
-    /// The handler has begun another answer.
+    /// The handler has begun another response.
     pub(in crate::connection) fn answer(&self) -> Result<(), ResponseError> {
         self.template.exchange.response(|response| response.switch_to_websocket(self.accept.as_str(), clock::date()))
     }
 
-    /// The WebSocket, after the answer was sent.
+    /// The WebSocket, once the response is sent.
     pub(in crate::connection) fn open(self, pump: Pump, place: ParkedPermit) -> WebSocket {
         let Self { accept: _, template, upload } = self;
         template.exchange.upgrade();

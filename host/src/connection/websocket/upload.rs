@@ -1,32 +1,33 @@
-//! The rate of what a WebSocket's client sends: what has come too fast is looked at later, and nothing is read meanwhile.
+//! The rate limit for the messages of a WebSocket's client. Input that arrives too fast is parsed later, and nothing
+//! more is read until then.
 
 use std::task::Poll;
 use std::time::Instant;
 
 use crate::rate::Pacer;
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const READ: usize = 16 * 1024;
 
-/// The rate of what comes, if the route has one.
+/// The rate limit of the input, if the route has one.
 pub(super) struct Upload {
     pacer: Option<Pacer>,
-    /// Bytes that have come and were not charged yet.
+    /// Bytes that have arrived and are not charged yet.
     uncharged: usize,
 }
 
 impl Upload {
-    /// No faster than the pacer, if there is one.
+    /// A limit by `pacer`. If it is `None`, there is no limit.
     pub(super) fn new(pacer: Option<Pacer>) -> Self {
         Self { pacer, uncharged: 0 }
     }
 
-    /// So many bytes were read.
+    /// Records that `bytes` bytes were read.
     pub(super) fn has_come(&mut self, bytes: usize) {
         self.uncharged = bytes;
     }
 
-    /// Charges what has come to the rate, and says whether its time has come.
+    /// Charges the bytes that have arrived, and returns whether the rate limit allows to parse them now.
     pub(super) fn may_go_on(&mut self) -> bool {
         let Some(pacer) = &mut self.pacer else { return true };
         while self.uncharged > 0 {
@@ -41,17 +42,17 @@ impl Upload {
         true
     }
 
-    /// How much to read at once.
+    /// The most bytes to read at once.
     pub(super) fn piece(&self) -> usize {
         self.pacer.as_ref().map_or(READ, |pacer| pacer.piece().min(READ))
     }
 
-    /// When the rate allows more.
+    /// When the rate limit allows more, if it does not yet.
     pub(super) fn paced_until(&self) -> Option<Instant> {
         self.pacer.as_ref()?.waiting_until()
     }
 
-    /// Nothing has come: time that passes now is not made up for.
+    /// Records that nothing has arrived. The pacer does not make up for time that passes now.
     pub(super) fn rest(&mut self) {
         if let Some(pacer) = &mut self.pacer {
             pacer.rest();
