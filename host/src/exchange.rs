@@ -26,6 +26,7 @@ mod handler_output;
 mod handler_task;
 mod middleware;
 mod push;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -60,8 +61,21 @@ pub struct Request<P: ?Sized = dyn RequestPeer> {
     pub head: RequestHead,
     /// The parameters that the route's pattern captured, percent-decoded.
     pub params: Vec<(String, String)>,
+    /// The address that it was sent to, if its head does not name a host.
+    pub local_address: Option<Box<str>>,
     /// The sender.
     pub peer: P,
+}
+
+impl Request {
+    /// The host and the port that it is for: those of its target or `Host`, or else the address that it was sent to.
+    #[must_use]
+    pub fn authority(&self) -> Option<String> {
+        match self.head.values("host").next().filter(|host| !host.is_empty()) {
+            Some(host) => Some(String::from_utf8_lossy(host).into_owned()),
+            None => self.local_address.as_deref().map(str::to_owned),
+        }
+    }
 }
 
 /// A request and its response while the request is served.
@@ -152,8 +166,32 @@ impl Inner {
             WaitReason::Writable => writable,
             WaitReason::Body => body,
             WaitReason::Head => head,
-            WaitReason::Elsewhere => false,
+            WaitReason::Itself | WaitReason::Elsewhere => false,
         })
+    }
+
+    /// The next piece of the body, or its end. If it has not come yet, asks for at most `max` bytes.
+    fn take_piece(&mut self, max: usize) -> Option<Result<Option<Bytes>, BodyError>> {
+        match &mut self.body {
+            Body::Over(Ok(())) => Some(Ok(None)),
+            Body::Over(Err(error)) => Some(Err(*error)),
+            Body::Piece(piece) => {
+                let taken = piece.split_to(piece.len().min(max));
+                if piece.is_empty() {
+                    self.body = Body::Idle;
+                }
+                Some(Ok(Some(taken)))
+            }
+            Body::Idle | Body::Wanted(_) => {
+                self.want(max);
+                None
+            }
+        }
+    }
+
+    /// Asks for at most `max` bytes of the body.
+    fn want(&mut self, max: usize) {
+        self.body = Body::Wanted(max);
     }
 
     /// Whether a read of the handler can proceed.
@@ -300,22 +338,7 @@ impl Exchange {
     /// # Errors
     /// Why the rest of the body cannot be read. Each later call returns the same error.
     pub async fn read(&self, max: usize) -> Result<Option<Bytes>, BodyError> {
-        self.wait(WaitReason::Body, |inner| match &mut inner.body {
-            Body::Over(Ok(())) => Some(Ok(None)),
-            Body::Over(Err(error)) => Some(Err(*error)),
-            Body::Piece(piece) => {
-                let taken = piece.split_to(piece.len().min(max));
-                if piece.is_empty() {
-                    inner.body = Body::Idle;
-                }
-                Some(Ok(Some(taken)))
-            }
-            Body::Idle | Body::Wanted(_) => {
-                inner.body = Body::Wanted(max);
-                None
-            }
-        })
-        .await
+        self.wait(WaitReason::Body, |inner| inner.take_piece(max)).await
     }
 }
 

@@ -35,6 +35,8 @@ mod snapshot;
 mod state;
 mod thread_hooks;
 mod types;
+mod wasi_http;
+mod world;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,6 +59,8 @@ pub use middleware::{Middleware, Step};
 pub(crate) use preemption::was_preempted;
 pub use prepare::NotLoaded;
 pub(crate) use thread_hooks::{drop_unused, on_idle};
+pub use wasi_http::NoResponse;
+pub use world::World;
 
 use instance::Instance;
 use state::GuestState;
@@ -123,6 +127,9 @@ pub enum CallError {
         /// The trap and its backtrace.
         report: String,
     },
+    /// A handler of wasi:http made no whole response.
+    #[error(transparent)]
+    NoResponse(#[from] NoResponse),
     /// The handler called `fail`, with this reason.
     #[error("failed: {0}")]
     Failed(String),
@@ -135,6 +142,7 @@ impl CallError {
         match self {
             Self::Busy(_) | Self::NoMemory(_) => 503,
             Self::Deadline { .. } | Self::ProcessorTime { .. } => 504,
+            Self::NoResponse(reason) => reason.status(),
             Self::Trap { .. } | Self::Failed(_) => 500,
         }
     }

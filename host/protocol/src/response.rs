@@ -146,6 +146,17 @@ impl Response {
         Ok(self.head.fields_mut())
     }
 
+    /// Sends no content type unless the fields have one.
+    pub fn no_default_content_type(&mut self) {
+        self.head.set_content_type(b"");
+    }
+
+    /// Whether a body follows the head: not after HEAD, and not with 204, 205 and 304.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        self.body_info(None).is_sent
+    }
+
     /// The fields so far, with the default `content-type`. `date` and the fields that the encoder adds for the framing
     /// and the connection are not among them.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {

@@ -15,6 +15,7 @@ use crate::config::ErrorDetail;
 use crate::exchange::{Request, RequestPeer};
 use crate::http::head::RequestHead;
 use crate::http::loopback;
+use crate::http::version::Version;
 use crate::http1::server::RefusedRequest;
 use crate::net::Peer;
 use crate::routes::{Lookup, Params};
@@ -41,7 +42,7 @@ pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_>
     if table.is_complete()
         && let Lookup::Found { route, params } = table.lookup(head.method(), head.path())
     {
-        let request = Box::new(Request { head, params, peer: client.peer });
+        let request = request(client, head, params);
         return Box::pin(invoke(client, terms, route.clone(), request, None));
     }
     drop(table);
@@ -55,21 +56,30 @@ async fn serve_otherwise(client: &mut Client, mut terms: RequestTerms, head: Req
         table = wait_for_routes(client, &head).await?;
         terms.framing.keep_alive &= !client.worker.stopping().is_set();
     }
-    let request = |head, params, peer| -> Box<Request> { Box::new(Request { head, params, peer }) };
     match find(&table, &head, client.worker.audience()) {
         Ok((route, params)) => {
             // The request keeps its own route alive, but not the other routes of the table.
             drop(table);
-            let request = request(head, params, client.peer);
+            let request = request(client, head, params);
             invoke(client, terms, route, request, None).await
         }
         // If there are routes for the path but none for the method, the chain of the first route sees the request.
         Err(NoRoute { refusal, first: Some(first) }) if first.is_guarded_at(head.path()) => {
-            let request = request(head, Params::new(), client.peer);
+            let request = request(client, head, Params::new());
             invoke(client, terms, first.clone(), request, Some(Box::new(refusal))).await
         }
         Err(NoRoute { refusal, first: _ }) => reply(client, &terms, Some(&head), refusal).await,
     }
+}
+
+/// A request of a client that a route answers.
+fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
+    let local_address = match head.version() {
+        // It has a Host, which says whom it is for.
+        Version::Http11 => None,
+        Version::Http10 => client.socket.local_address().map(|address| address.to_string().into()),
+    };
+    Box::new(Request { head, params, local_address, peer: client.peer })
 }
 
 /// In development mode, refuses a request whose host is neither this machine nor a `--dev-host`. Responses then show

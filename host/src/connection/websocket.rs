@@ -375,6 +375,7 @@ impl WebSocket {
             CallError::Deadline { .. }
             | CallError::ProcessorTime { .. }
             | CallError::Trap { .. }
+            | CallError::NoResponse(_)
             | CallError::Failed(_) => (CloseFrame::FAILED, "the handler failed", CloseReason::Failed),
         };
         self.close(Some(CloseFrame::from_host(code, reason)), ended);

@@ -42,7 +42,8 @@ impl RequestPeer for NoPeer {
 fn request() -> Box<Request> {
     let mut input = BytesMut::from(&b"POST / HTTP/1.1\r\nHost: a\r\n\r\n"[..]);
     let head = HeadParser::default().parse(&mut input, &HeadLimits::default());
-    Box::new(Request { head: head.expect("a good head").expect("a whole head"), params: vec![], peer: NoPeer })
+    let head = head.expect("a good head").expect("a whole head");
+    Box::new(Request { head, params: vec![], local_address: None, peer: NoPeer })
 }
 
 fn exchange(options: ResponseOptions) -> Arc<Exchange> {

@@ -3,6 +3,7 @@
 //! A wait is registered from its first poll until its future ends or is dropped. There may be several at once.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use smallvec::SmallVec;
@@ -18,6 +19,8 @@ pub(super) enum WaitReason {
     Body,
     /// Middleware, which has to see the head.
     Head,
+    /// Something that only the handler can do, so the wait does not end by itself.
+    Itself,
     /// Anything other than the client and the chain, such as a timer or an upstream.
     Elsewhere,
 }
@@ -45,6 +48,10 @@ pub(super) type Wakers = SmallVec<[Waker; 1]>;
 impl Waits {
     pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty()
+    }
+
+    fn count(&self, reason: WaitReason) -> usize {
+        self.pending.iter().filter(|wait| wait.reason == reason).count()
     }
 
     fn any(&self, reason: WaitReason) -> bool {
@@ -147,4 +154,42 @@ impl Exchange {
         self.task.note_wait();
         other.await
     }
+
+    /// Waits for the handler itself, which has to change something first. This never ends: it is for one of several waits.
+    pub async fn wait_for_itself(&self) {
+        self.wait(WaitReason::Itself, |_| None::<()>).await;
+    }
+
+    /// Waits for `any`, which waits for `count` things at once and ends with the first. If one of them is not the client,
+    /// the handler's clock runs.
+    ///
+    /// # Errors
+    /// All of them are waits for the handler itself.
+    pub async fn wait_for_any<F: Future>(&self, count: usize, any: F) -> Result<F::Output, NeverReady> {
+        let mut any = pin!(any);
+        let mut elsewhere = Wait { exchange: self, reason: WaitReason::Elsewhere, key: None };
+        poll_fn(|cx| match any.as_mut().poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending => {
+                let mut inner = self.lock();
+                let of_itself = inner.waits.count(WaitReason::Itself);
+                let of_client = inner.waits.count(WaitReason::Writable) + inner.waits.count(WaitReason::Body);
+                let of_chain = inner.waits.count(WaitReason::Head);
+                if of_itself == count {
+                    return Poll::Ready(Err(NeverReady));
+                }
+                if of_itself + of_client + of_chain < count && elsewhere.key.is_none() {
+                    let _ = inner.waits.register(&mut elsewhere.key, elsewhere.reason, None);
+                    drop(inner);
+                    self.task.note_wait();
+                }
+                Poll::Pending
+            }
+        })
+        .await
+    }
 }
+
+/// What is waited for happens only once the handler goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeverReady;

@@ -18,6 +18,7 @@ use super::message::{GuestMessage, GuestReply};
 use super::prepare::{LoadRequest, NotLoaded};
 use super::state::{Expired, GuestState};
 use super::types::{GuestDeclaration, Returned};
+use super::world::{self, HandlerExport, World};
 use super::{compile_threads, error_text, instance, limits, missing_imports, prepare, proposals, snapshot};
 use crate::options::Value;
 
@@ -25,6 +26,7 @@ use crate::options::Value;
 pub struct Handler {
     engine: Engine,
     pre: InstancePre<GuestState>,
+    world: World,
     handle: ComponentExportIndex,
     on_message: Option<ComponentExportIndex>,
     declaration: Option<Declaration>,
@@ -63,8 +65,9 @@ impl Handler {
         effort: &Effort,
     ) -> Result<Self, NotLoaded> {
         let request = LoadRequest { name, is_handler: true, memory, timeout };
+        let export = world_of(bytes)?;
         let loaded = prepare::prepare(engine, bytes, request, effort, |component| {
-            let exports = HandlerExports::of(engine, component)?;
+            let exports = HandlerExports::of(engine, component, &export)?;
             let pre = link(engine, component)?;
             let describe = exports.describe;
             Ok(((pre.clone(), exports), pre, describe))
@@ -74,7 +77,17 @@ impl Handler {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let has_frozen_random = snapshot::has_frozen_random(bytes);
         let engine = engine.clone();
-        Ok(Self { engine, pre, handle, on_message, declaration, has_frozen_random, start_memory: memory, number })
+        Ok(Self {
+            engine,
+            pre,
+            world: export.world,
+            handle,
+            on_message,
+            declaration,
+            has_frozen_random,
+            start_memory: memory,
+            number,
+        })
     }
 
     /// Whether its random numbers were fixed when it was built, so that every instance has the same.
@@ -93,6 +106,12 @@ impl Handler {
     #[must_use]
     pub fn declaration(&self) -> Option<&Declaration> {
         self.declaration.as_ref()
+    }
+
+    /// The world that it is built for.
+    #[must_use]
+    pub fn world(&self) -> World {
+        self.world
     }
 
     pub(super) fn engine(&self) -> &wasmtime::Engine {
@@ -204,8 +223,14 @@ pub(super) fn start(
 pub(super) fn describe_index(
     engine: &Engine,
     component: &Component,
+    export: &HandlerExport,
 ) -> Result<Option<ComponentExportIndex>, Vec<LoadError>> {
-    HandlerExports::of(engine, component).map(|exports| exports.describe)
+    HandlerExports::of(engine, component, export).map(|exports| exports.describe)
+}
+
+/// Finds the world of a component.
+pub(super) fn world_of(bytes: &[u8]) -> Result<HandlerExport, NotLoaded> {
+    check_preamble(bytes).and_then(|()| world::detect(bytes)).map_err(|error| NotLoaded::Refused(vec![error]))
 }
 
 /// The exports that the host calls.
@@ -217,7 +242,26 @@ struct HandlerExports {
 
 impl HandlerExports {
     /// Finds the exports. The errors name each missing or mistyped export, and each missing import.
-    fn of(engine: &Engine, component: &Component) -> Result<Self, Vec<LoadError>> {
+    fn of(engine: &Engine, component: &Component, export: &HandlerExport) -> Result<Self, Vec<LoadError>> {
+        match export.world {
+            World::Vibrato => Self::of_vibrato(engine, component),
+            World::WasiHttp02 => Self::of_wasi_http(component, &export.name),
+        }
+    }
+
+    /// Finds the function of an interface of wasi:http. Its type is checked when it is linked and started.
+    fn of_wasi_http(component: &Component, interface: &str) -> Result<Self, Vec<LoadError>> {
+        let handle = component
+            .get_export(None, interface)
+            .and_then(|(_, index)| component.get_export(Some(&index), "handle"))
+            .filter(|(item, _)| matches!(item, ComponentItem::ComponentFunc(_)));
+        match handle {
+            Some((_, handle)) => Ok(Self { handle, describe: None, on_message: None }),
+            None => Err(vec![LoadError::NoWasiHttpHandle { interface: error_text::quoted(interface) }]),
+        }
+    }
+
+    fn of_vibrato(engine: &Engine, component: &Component) -> Result<Self, Vec<LoadError>> {
         let mut errors = Vec::new();
         let mut found = |export| match export {
             Ok(index) => index,
@@ -284,7 +328,7 @@ pub(super) fn exports(engine: &Engine, component: &Component) -> String {
     names.sort_unstable();
     let is = |wanted: fn(&str) -> bool| names.iter().any(|name| wanted(name));
     let kind = if is(|name| name.starts_with("wasi:http/")) {
-        ": a handler for `wasmtime serve`, not for this host"
+        ": a handler of wasi:http, whose file's name does not begin with `_`"
     } else if is(|name| ["on-request", "on-response"].contains(&name)) {
         ": a middleware, whose file's name begins with `_`"
     } else {

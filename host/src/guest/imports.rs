@@ -13,10 +13,10 @@ use bytes::Bytes;
 use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
-use super::error_text;
 use super::scheduler::NextSlice;
 use super::state::GuestState;
 use super::types::{GuestBodyError, GuestError, GuestValue, HttpVersion};
+use super::{error_text, wasi_http};
 use crate::exchange::{Exchange, MAX_RUN, Request};
 use crate::http::fields::{FieldError, Fields};
 
@@ -29,9 +29,10 @@ pub(super) const INTERFACES: [&str; 8] =
 
 type GuestResult = std::result::Result<(), GuestError>;
 
-/// Links all of WASI 0.2 and the interfaces of this package.
+/// Links all of WASI 0.2, `wasi:http` 0.2 and the interfaces of this package.
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasi_http::add_to_linker(linker)?;
     let mut root = linker.root();
     let mut interface = |name: &str, add: fn(&mut LinkerInstance<'_, GuestState>) -> Result<()>| {
         add(&mut root.instance(&format!("vibrato:handler/{name}@{VERSION}"))?)

@@ -8,7 +8,9 @@ use wasmtime::{Store, UpdateDeadline};
 use super::message::{GuestMessage, GuestReply};
 use super::state::{Expired, GuestState, ProcessorTimeUsed};
 use super::types::Returned;
-use super::{CallError, Handler, Invocation, Outcome, error_text, preemption, scheduler};
+use super::wasi_http::IncomingHandler;
+use super::world::World;
+use super::{CallError, Handler, Invocation, Outcome, error_text, preemption, scheduler, wasi_http};
 
 /// Maximum bytes that a guest passes or returns in one call: the default limit of a body. They are copied in one go,
 /// which blocks the thread.
@@ -21,8 +23,16 @@ const CALL_BYTES_ERROR: &str = "too much data is being copied between the host a
 pub(super) struct Instance {
     store: Store<GuestState>,
     instance: component::Instance,
-    handle: TypedFunc<(), (Returned,)>,
+    handle: Handle,
     served: u32,
+}
+
+/// The function that answers a request, in the world of the component.
+enum Handle {
+    /// `handle` of `vibrato:handler`.
+    Vibrato(TypedFunc<(), (Returned,)>),
+    /// `handle` of `wasi:http/incoming-handler`.
+    WasiHttp(IncomingHandler),
 }
 
 impl Instance {
@@ -31,7 +41,12 @@ impl Instance {
         let mut store = store(handler.engine(), state);
         let made = async {
             let instance = handler.pre().instantiate_async(&mut store).await?;
-            Ok((instance, instance.get_typed_func(&mut store, handler.handle_index())?))
+            let index = handler.handle_index();
+            let handle = match handler.world() {
+                World::Vibrato => Handle::Vibrato(instance.get_typed_func(&mut store, index)?),
+                World::WasiHttp02 => Handle::WasiHttp(instance.get_typed_func(&mut store, index)?),
+            };
+            Ok((instance, handle))
         };
         match made.await {
             Ok((instance, handle)) => {
@@ -55,12 +70,18 @@ impl Instance {
     /// Calls the handler. After an error, drop the instance.
     pub(super) async fn call(&mut self) -> Result<Outcome, CallError> {
         self.served = self.served.saturating_add(1);
-        match self.handle.call_async(&mut self.store, ()).await {
-            Ok((returned,)) => {
-                let state = self.store.data_mut();
-                let outcome = state.count_body(returned.into());
-                state.end_invocation();
-                Ok(outcome)
+        let called = match &self.handle {
+            Handle::Vibrato(handle) => {
+                let called = handle.call_async(&mut self.store, ()).await;
+                called.map(|(returned,)| Ok(self.store.data().count_body(returned.into())))
+            }
+            // Boxed, so that the state of one world does not enlarge the future of the other.
+            Handle::WasiHttp(handle) => Box::pin(wasi_http::call(&mut self.store, handle)).await,
+        };
+        match called {
+            Ok(outcome) => {
+                self.store.data_mut().end_invocation();
+                Ok(outcome?)
             }
             Err(error) => Err(call_error(&error, &mut self.store)),
         }

@@ -62,6 +62,39 @@ pub enum LoadError {
         /// What it exports, as text.
         found: String,
     },
+    /// It exports handlers of several worlds.
+    #[error("it exports handlers of several worlds: {exports}")]
+    SeveralWorlds {
+        /// The exports, as text.
+        exports: String,
+    },
+    /// Its handler is of a version of wasi:http that was never released.
+    #[error("its handler `{export}` is of a release candidate of wasi:http, which differs from every release")]
+    PreRelease {
+        /// The export.
+        export: String,
+    },
+    /// Its handler is of a version of wasi:http that this host does not serve.
+    #[error("its handler `{export}` is of a version of wasi:http that this host does not serve: it has 0.2")]
+    UnsupportedWorld {
+        /// The export.
+        export: String,
+    },
+    /// Its interface of wasi:http has no `handle`.
+    #[error("its export `{interface}` has no function `handle`")]
+    NoWasiHttpHandle {
+        /// The export.
+        interface: String,
+    },
+    /// It is a command.
+    #[error("it is a command, which runs once and ends: it exports `{export}` and no handler")]
+    Command {
+        /// The export.
+        export: String,
+    },
+    /// It has types and no code.
+    #[error("it is a package of WIT: it has types and no code")]
+    WitPackage,
     /// It does not export `handle`.
     #[error("it does not export the function `handle` of the world `vibrato:handler/handler@{VERSION}`; {found}")]
     NoHandle {
@@ -131,7 +164,7 @@ impl LoadError {
             Self::Limit { .. } => "make the component smaller, or of fewer parts: this limit is fixed",
             Self::Import { .. } | Self::ImportType(_) => {
                 "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's \
-                 cli, clocks, filesystem, io, random and sockets"
+                 cli, clocks, filesystem, http, io, random and sockets"
             }
             Self::Function { .. } => {
                 "use a newer host, or build it against the `wit/world.wit` of this one: Python and JavaScript import \
@@ -140,6 +173,18 @@ impl LoadError {
             Self::NoHandle { .. } | Self::ExportType { .. } => {
                 "build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function"
             }
+            Self::SeveralWorlds { .. } => "build it for one world: `vibrato:handler` or `wasi:http`",
+            Self::PreRelease { .. } | Self::UnsupportedWorld { .. } => {
+                "build it again with a newer toolchain, against `wasi:http/incoming-handler@0.2.0` or a later 0.2"
+            }
+            Self::NoWasiHttpHandle { .. } => {
+                "build it for the world `wasi:http/proxy@0.2`, whose `incoming-handler` has the function `handle`"
+            }
+            Self::Command { .. } => {
+                "build it as a handler: export `handle` of `wit/world.wit`, or `wasi:http/incoming-handler`; in Rust as a \
+                 library of the crate type `cdylib`, not as a program"
+            }
+            Self::WitPackage => "put components into the routes directory, and WIT beside the source",
             Self::NoMiddleware { .. } => {
                 "build it against the `wit/world.wit` of this host; in Rust, put `#[on_request]` or `#[on_response]` of \
                  guest-sdk on a function; a handler's file has a name without `_`"

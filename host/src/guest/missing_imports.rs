@@ -40,6 +40,9 @@ fn not_provided(import: &str) -> Option<String> {
             false => Some(format!(": `vibrato:handler@{VERSION}` has {}", INTERFACES.join(", "))),
         };
     }
+    if ["wasi:http/types", "wasi:http/outgoing-handler"].contains(&interface) {
+        return (compatible_range(version) != Some("0.2")).then(|| format!(": it has version 0.2 of `{interface}`"));
+    }
     let package = interface.split('/').next().unwrap_or(interface);
     match package {
         "wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:io" | "wasi:random" | "wasi:sockets" => {

@@ -12,6 +12,7 @@ use super::clocks::{Monotonic, Wall};
 use super::log::GuestLog;
 use super::scheduler::NO_ROUTE;
 use super::thread_hooks::drop_unused;
+use super::wasi_http::HttpState;
 use super::{Grants, Invocation, Outcome};
 use crate::exchange::Exchange;
 use crate::memory_budget::{self, MemoryOwner, MemoryShortage};
@@ -50,6 +51,13 @@ pub(super) struct GuestState {
     cpu_used: Duration,
     pub(super) memory: MemoryLimit,
     wasi: Option<Box<Wasi>>,
+    resources: Option<Box<Resources>>,
+}
+
+/// The resources of a guest, created with the first.
+struct Resources {
+    table: ResourceTable,
+    http: HttpState,
 }
 
 enum RunPurpose {
@@ -61,7 +69,6 @@ enum RunPurpose {
 
 struct Wasi {
     ctx: WasiCtx,
-    table: ResourceTable,
     log: GuestLog,
     /// When the instance was created: the origin of its monotonic clock.
     created: Instant,
@@ -75,13 +82,14 @@ impl GuestState {
             cpu_used: Duration::ZERO,
             memory: MemoryLimit::new(memory),
             wasi: None,
+            resources: None,
         }
     }
 
     /// For a start or description that ends within `timeout`.
     pub(super) fn without_request(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
         let purpose = RunPurpose::WithoutRequest { route, deadline: Some(Instant::now() + timeout), cpu: None };
-        Self { purpose, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
+        Self { purpose, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None, resources: None }
     }
 
     /// For a start or description in a child process: `timeout` limits processor time, `wall` the elapsed time.
@@ -96,7 +104,7 @@ impl GuestState {
             deadline: Some(Instant::now() + wall),
             cpu: Some(cpu_time() + timeout),
         };
-        Self { purpose, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None }
+        Self { purpose, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None, resources: None }
     }
 
     /// Starts an invocation in a reused instance. Its memories may take `memory` bytes together.
@@ -119,6 +127,9 @@ impl GuestState {
             let route = invocation.route.clone();
             self.finish_log();
             self.uncount();
+            if let Some(resources) = &mut self.resources {
+                resources.http.end_invocation();
+            }
             self.purpose = RunPurpose::WithoutRequest { route, deadline: None, cpu: None };
         }
     }
@@ -184,10 +195,30 @@ impl GuestState {
             // Starting and describing a component requires no grants.
             RunPurpose::WithoutRequest { route, .. } => (Grants::default(), GuestLog::new(route.clone(), None, None)),
         };
+        let created = Instant::now();
+        Box::new(Wasi { ctx: context(grants, &log, created), log, created })
+    }
+
+    fn resources(&mut self) -> &mut Resources {
+        self.resources.get_or_insert_with(Resources::new)
+    }
+
+    /// The table of the guest's resources.
+    pub(super) fn table_mut(&mut self) -> &mut ResourceTable {
+        &mut self.resources().table
+    }
+
+    /// What the guest has of wasi:http.
+    pub(super) fn http_mut(&mut self) -> &mut HttpState {
+        &mut self.resources().http
+    }
+}
+
+impl Resources {
+    fn new() -> Box<Self> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        let created = Instant::now();
-        Box::new(Wasi { ctx: context(grants, &log, created), table, log, created })
+        Box::new(Self { table, http: HttpState::default() })
     }
 }
 
@@ -218,7 +249,8 @@ impl WasiView for GuestState {
             self.wasi = Some(self.make_wasi());
         }
         let wasi = self.wasi.as_mut().expect("was created above");
-        WasiCtxView { ctx: &mut wasi.ctx, table: &mut wasi.table }
+        let resources = self.resources.get_or_insert_with(Resources::new);
+        WasiCtxView { ctx: &mut wasi.ctx, table: &mut resources.table }
     }
 }
 

@@ -11,7 +11,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::buffers;
+use super::{ListenAddress, buffers};
 
 /// The most bytes that are read ahead of what is asked for.
 pub const MAX_READ_AHEAD: usize = 16 * 1024;
@@ -42,6 +42,14 @@ pub enum PeerState {
 }
 
 impl Stream {
+    /// The address that its client has connected to. `None` if the system does not say.
+    #[must_use]
+    pub fn local_address(&self) -> Option<ListenAddress> {
+        match self {
+            Self::Tcp(socket) => socket.local_addr().ok().map(ListenAddress::Tcp),
+        }
+    }
+
     /// Reads the bytes that are available and appends them to `input`, which takes no more memory than they need. Ready
     /// with 0 at the end of the stream.
     ///

@@ -17,7 +17,7 @@ pub const MAX_FIELD_BYTES: usize = 32 * 1024;
 pub const MAX_NAME_BYTES: usize = 256;
 
 /// Fields that describe the connection (RFC 9110 section 7.6.1), which the host manages.
-const CONNECTION_FIELDS: [&str; 7] =
+pub const CONNECTION_FIELDS: [&str; 7] =
     ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// Fields that may have only one line in a message.
@@ -38,7 +38,7 @@ pub enum FieldError {
 }
 
 /// An ordered list of fields. Names keep their case, but are compared without regard to case.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Fields {
     lines: Vec<(String, Vec<u8>)>,
     bytes: usize,
@@ -120,6 +120,12 @@ impl Fields {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.named(name).next().map(|(_, value)| value.as_slice())
+    }
+
+    /// The bytes of all names and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The length of the body that `content-length` declares.

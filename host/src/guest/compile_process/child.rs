@@ -22,6 +22,7 @@ use crate::guest::engine::Engine;
 use crate::guest::load_error::LoadError;
 use crate::guest::middleware;
 use crate::guest::state::GuestState;
+use crate::guest::world;
 
 /// The nice value of the process. With it, the process gets a quarter of a core that a worker thread also uses.
 const NICE: i32 = 5;
@@ -73,6 +74,7 @@ impl Frames {
 }
 
 fn compile(request: &CompileRequest, bytes: &[u8], frames: &Frames) -> Result<ComponentFacts, Vec<LoadError>> {
+    let export = request.is_handler.then(|| world::detect(bytes)).transpose().map_err(|error| vec![error])?;
     let engine = Engine::for_compiling(request.reservation);
     let engine = engine.map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let compiled = component::compile(&engine, bytes)?;
@@ -81,9 +83,9 @@ fn compile(request: &CompileRequest, bytes: &[u8], frames: &Frames) -> Result<Co
     let sent = frames.send(&ChildFrame::Code(code));
     sent.map_err(|error| vec![LoadError::Broken(format!("its code cannot be sent: {error}"))])?;
     raise_limits().map_err(|error| vec![LoadError::Start(error.to_string())])?;
-    let describe = match request.is_handler {
-        true => component::describe_index(&engine, &compiled)?,
-        false => middleware::check(&engine, &compiled).map(|_| None)?,
+    let describe = match &export {
+        Some(export) => component::describe_index(&engine, &compiled, export)?,
+        None => middleware::check(&engine, &compiled).map(|_| None)?,
     };
     let pre = component::link(&engine, &compiled)?;
     let (timeout, wall) = (request.timeout, request.wall_timeout());

@@ -1,0 +1,594 @@
+//! The resources of the response: `outgoing-response`, `outgoing-body`, its stream, and `response-outparam`; and how the end
+//! of a handler ends the response.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, StreamResult};
+
+use super::super::Outcome;
+use super::super::state::GuestState;
+use super::bindings::wasi::http::types::{self, ErrorCode};
+use super::error_code::{self, StreamFailure};
+use super::fields::GuestFields;
+use super::{NoResponse, RequestScope};
+use crate::exchange::Exchange;
+use crate::http::fields::Fields;
+use crate::response::ResponseError;
+
+/// The most bytes of a body that a guest can write before it has set its response.
+const MAX_UNSET_BYTES: usize = 64 * 1024;
+
+/// `response-outparam`
+#[derive(Debug)]
+pub struct ResponseOutparam(Arc<RequestScope>);
+
+impl ResponseOutparam {
+    pub(super) fn new(scope: Arc<RequestScope>) -> Self {
+        Self(scope)
+    }
+}
+
+/// `outgoing-response`
+#[derive(Debug)]
+pub struct OutgoingResponse {
+    /// The status, if the guest has set one.
+    status: Option<u16>,
+    fields: Fields,
+    /// The body, once the guest has asked for it.
+    body: Option<Arc<ResponseBody>>,
+}
+
+/// `outgoing-body`
+#[derive(Debug)]
+pub enum OutgoingBody {
+    /// That of a response.
+    Response {
+        /// The body, which its stream writes too.
+        body: Arc<ResponseBody>,
+        /// Whether the guest has taken the stream.
+        has_stream: bool,
+    },
+    /// That of a request to another server, which is never sent.
+    Request {
+        /// Whether the guest has taken the stream.
+        has_stream: bool,
+    },
+}
+
+/// What a guest has given to `response-outparam.set`.
+#[derive(Debug)]
+pub(super) enum SetResponse {
+    /// A response, with a body if the guest has asked for one.
+    Response(Option<Arc<ResponseBody>>),
+    /// An error.
+    Failed(ErrorCode),
+    /// A response whose head cannot be sent.
+    Refused(ResponseError),
+}
+
+/// The body of a response, from the guest's first write to its end.
+#[derive(Debug)]
+pub struct ResponseBody {
+    state: Mutex<BodyState>,
+}
+
+#[derive(Debug)]
+struct BodyState {
+    /// The request that it is for.
+    scope: Option<Arc<RequestScope>>,
+    /// Whether the response is set, so that the body is written to the exchange.
+    is_set: bool,
+    /// What was written before the response was set, and is not written to the exchange yet.
+    buffered: Vec<u8>,
+    /// Whether the guest has its stream.
+    has_stream: bool,
+    end: BodyEnd,
+}
+
+/// How far a guest has come with a body.
+#[derive(Debug)]
+enum BodyEnd {
+    /// It can write more.
+    Open,
+    /// It has finished the body before it has set the response.
+    FinishedEarly(Option<Fields>),
+    /// It has finished the body.
+    Finished,
+    /// It has finished the body with fewer bytes than the response's `content-length`.
+    TooShort,
+    /// It has dropped the body without finishing it.
+    Dropped,
+}
+
+/// Why a guest cannot write.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// The client takes nothing more, or the body is finished.
+    Closed,
+    /// More bytes than the response's `content-length`.
+    TooLong,
+    /// No write can go on before the guest sets its response.
+    Unset,
+}
+
+impl From<WriteError> for StreamError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Closed => Self::Closed,
+            WriteError::TooLong => {
+                Self::LastOperationFailed(StreamFailure(ErrorCode::HttpResponseBodySize(None)).into())
+            }
+            WriteError::Unset => Self::Trap(never_set()),
+        }
+    }
+}
+
+/// The trap of a guest that waits for a write that its own next step would allow.
+pub(super) fn never_set() -> wasmtime::Error {
+    wasmtime::Error::msg(format!(
+        "it waits to write more than {MAX_UNSET_BYTES} bytes of a body before `response-outparam.set`, which would wait for \
+         ever: set the response first, then write its body"
+    ))
+}
+
+impl ResponseBody {
+    fn new(scope: Option<Arc<RequestScope>>) -> Arc<Self> {
+        let state = BodyState { scope, is_set: false, buffered: Vec::new(), has_stream: false, end: BodyEnd::Open };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BodyState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes the next write takes; 0 if the guest has to wait.
+    pub(super) fn room(&self) -> Result<usize, WriteError> {
+        let mut state = self.lock();
+        if !matches!(state.end, BodyEnd::Open) {
+            return Err(WriteError::Closed);
+        }
+        if !state.is_set {
+            return Ok(MAX_UNSET_BYTES - state.buffered.len());
+        }
+        let exchange = state.exchange().ok_or(WriteError::Closed)?;
+        if exchange.drops_body() {
+            return Ok(MAX_UNSET_BYTES);
+        }
+        if !state.flush(&exchange)? {
+            return Ok(0);
+        }
+        exchange.writable_bytes().map_err(|_| WriteError::Closed)
+    }
+
+    /// Writes as much of `chunk` from `offset` on as there is room for, and moves `offset`. True once all is written;
+    /// otherwise [`Self::writable`] waits for more.
+    pub(super) fn write(&self, chunk: &[u8], offset: &mut usize) -> Result<bool, WriteError> {
+        let mut state = self.lock();
+        if !matches!(state.end, BodyEnd::Open) {
+            return Err(WriteError::Closed);
+        }
+        if !state.is_set {
+            let rest = &chunk[*offset..];
+            let taken = rest.len().min(MAX_UNSET_BYTES - state.buffered.len());
+            state.buffered.extend_from_slice(&rest[..taken]);
+            *offset += taken;
+            return Ok(*offset == chunk.len());
+        }
+        let exchange = state.exchange().ok_or(WriteError::Closed)?;
+        if chunk.is_empty() {
+            return Ok(true);
+        }
+        if exchange.drops_body() {
+            *offset = chunk.len();
+            return Ok(true);
+        }
+        if !state.flush(&exchange)? {
+            return Ok(false);
+        }
+        exchange.write(chunk, offset).map_err(|error| write_error(&error))
+    }
+
+    /// Waits until more can be written, or nothing more at all.
+    ///
+    /// # Errors
+    /// [`WriteError::Unset`] if that depends on the guest.
+    pub(super) async fn writable(&self) -> Result<(), WriteError> {
+        if self.is_waiting_for_guest() {
+            return Err(WriteError::Unset);
+        }
+        if let Some(exchange) = self.exchange() {
+            exchange.writable().await;
+        }
+        Ok(())
+    }
+
+    /// Whether the guest has its stream.
+    pub(super) fn has_stream(&self) -> bool {
+        self.lock().has_stream
+    }
+
+    /// Whether no more can be written before the guest sets the response.
+    fn is_waiting_for_guest(&self) -> bool {
+        let state = self.lock();
+        !state.is_set && state.buffered.len() == MAX_UNSET_BYTES
+    }
+
+    /// The exchange that it is written to. `None` before the response is set, and after the invocation.
+    pub(super) fn exchange(&self) -> Option<Arc<Exchange>> {
+        let state = self.lock();
+        state.exchange().filter(|_| state.is_set)
+    }
+
+    /// The response is set: what was written of the body is written to the exchange.
+    fn attach(&self, scope: &Arc<RequestScope>) {
+        let mut state = self.lock();
+        (state.scope, state.is_set) = (Some(scope.clone()), true);
+        if let Some(exchange) = state.exchange() {
+            // What there is no room for is written before what comes next. An error is found by that.
+            let _ = state.flush(&exchange);
+        }
+    }
+
+    /// Finishes the body. True once that is done; otherwise [`Self::writable`] waits for it.
+    fn finish(&self, trailers: &mut Option<Fields>) -> Result<bool, ErrorCode> {
+        let mut state = self.lock();
+        if !state.is_set {
+            state.end = BodyEnd::FinishedEarly(trailers.take());
+            return Ok(true);
+        }
+        let Some(exchange) = state.exchange() else { return Err(ErrorCode::ConnectionTerminated) };
+        state.finish(&exchange, trailers.as_ref())
+    }
+
+    /// The guest has dropped the body.
+    fn drop_unfinished(&self) {
+        let mut state = self.lock();
+        if matches!(state.end, BodyEnd::Open) {
+            state.end = BodyEnd::Dropped;
+        }
+    }
+}
+
+impl BodyState {
+    fn exchange(&self) -> Option<Arc<Exchange>> {
+        self.scope.as_ref()?.exchange()
+    }
+
+    /// Writes what was written before the response was set. False while some is left.
+    fn flush(&mut self, exchange: &Exchange) -> Result<bool, WriteError> {
+        if self.buffered.is_empty() {
+            return Ok(true);
+        }
+        let mut written = 0;
+        let is_whole = exchange.write(&self.buffered, &mut written);
+        self.buffered.drain(..written);
+        is_whole.map_err(|error| write_error(&error))
+    }
+
+    fn finish(&mut self, exchange: &Exchange, trailers: Option<&Fields>) -> Result<bool, ErrorCode> {
+        if exchange.drops_body() {
+            self.end = BodyEnd::Finished;
+            return Ok(true);
+        }
+        match self.flush(exchange) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) => return Err(self.cannot_finish(&error)),
+        }
+        let finished = match trailers {
+            Some(trailers) => exchange.finish_with_trailers(trailers),
+            None => exchange.write(b"", &mut 0),
+        };
+        match finished {
+            Ok(true) if exchange.is_truncated() => {
+                self.end = BodyEnd::TooShort;
+                Err(ErrorCode::HttpResponseBodySize(None))
+            }
+            Ok(true) => {
+                self.end = BodyEnd::Finished;
+                Ok(true)
+            }
+            Ok(false) => Ok(false),
+            Err(error) => Err(self.cannot_finish(&write_error(&error))),
+        }
+    }
+
+    fn cannot_finish(&mut self, error: &WriteError) -> ErrorCode {
+        match error {
+            WriteError::Closed | WriteError::Unset => {
+                // The client has gone, which is no failure of the guest.
+                self.end = BodyEnd::Finished;
+                ErrorCode::ConnectionTerminated
+            }
+            WriteError::TooLong => {
+                self.end = BodyEnd::Dropped;
+                ErrorCode::HttpResponseBodySize(None)
+            }
+        }
+    }
+}
+
+fn write_error(error: &ResponseError) -> WriteError {
+    match error {
+        ResponseError::Invalid => WriteError::TooLong,
+        ResponseError::Closed | ResponseError::HeadSent | ResponseError::Field(_) => WriteError::Closed,
+    }
+}
+
+/// How a handler that has returned ends its response.
+pub(super) fn outcome(set: Option<SetResponse>) -> Result<Outcome, NoResponse> {
+    let body = match set {
+        None => return Err(NoResponse::NeverSet),
+        Some(SetResponse::Failed(code)) => {
+            return Err(NoResponse::ErrorCode { status: error_code::status(&code), code: error_code::text(&code) });
+        }
+        Some(SetResponse::Refused(error)) => return Err(NoResponse::Refused(error)),
+        Some(SetResponse::Response(None)) => return Ok(Outcome::Body(Bytes::new())),
+        Some(SetResponse::Response(Some(body))) => body,
+    };
+    let state = &mut *body.lock();
+    match &state.end {
+        // What the chain has not let through yet is the last piece.
+        BodyEnd::Finished | BodyEnd::FinishedEarly(_) => Ok(Outcome::Body(std::mem::take(&mut state.buffered).into())),
+        BodyEnd::TooShort => Err(NoResponse::Unfinished("it has finished its body before its `content-length`")),
+        BodyEnd::Dropped => Err(NoResponse::Unfinished("it has dropped its body without `outgoing-body.finish`")),
+        BodyEnd::Open => Err(NoResponse::Unfinished("it has returned without `outgoing-body.finish`")),
+    }
+}
+
+impl types::HostOutgoingResponse for GuestState {
+    fn new(&mut self, fields: Resource<GuestFields>) -> wasmtime::Result<Resource<OutgoingResponse>> {
+        let mut fields = self.take_lines(fields)?;
+        // A response has none (RFC 9110 section 7.2), but guests give a proxied request's fields back.
+        fields.remove("host");
+        Ok(self.table_mut().push(OutgoingResponse { status: None, fields, body: None })?)
+    }
+
+    fn status_code(&mut self, response: Resource<OutgoingResponse>) -> wasmtime::Result<u16> {
+        let status = self.table_mut().get(&response)?.status;
+        Ok(status.or_else(|| self.options().map(|options| options.settings.status)).unwrap_or(200))
+    }
+
+    fn set_status_code(
+        &mut self,
+        response: Resource<OutgoingResponse>,
+        status: u16,
+    ) -> wasmtime::Result<Result<(), ()>> {
+        if !(200..=599).contains(&status) {
+            return Ok(Err(()));
+        }
+        self.table_mut().get_mut(&response)?.status = Some(status);
+        Ok(Ok(()))
+    }
+
+    fn headers(&mut self, response: Resource<OutgoingResponse>) -> wasmtime::Result<Resource<GuestFields>> {
+        let fields = self.table_mut().get(&response)?.fields.clone();
+        Ok(self.table_mut().push(GuestFields::fixed(fields))?)
+    }
+
+    fn body(&mut self, response: Resource<OutgoingResponse>) -> wasmtime::Result<Result<Resource<OutgoingBody>, ()>> {
+        let scope = self.http_mut().scope.clone();
+        let response = self.table_mut().get_mut(&response)?;
+        if response.body.is_some() {
+            return Ok(Err(()));
+        }
+        let body = ResponseBody::new(scope);
+        response.body = Some(body.clone());
+        Ok(Ok(self.table_mut().push(OutgoingBody::Response { body, has_stream: false })?))
+    }
+
+    fn drop(&mut self, response: Resource<OutgoingResponse>) -> wasmtime::Result<()> {
+        let response = self.table_mut().delete(response)?;
+        if let Some(body) = response.body {
+            // Nobody can set it any more.
+            body.drop_unfinished();
+        }
+        Ok(())
+    }
+}
+
+impl types::HostResponseOutparam for GuestState {
+    fn send_informational(
+        &mut self,
+        _: Resource<ResponseOutparam>,
+        _: u16,
+        fields: Resource<GuestFields>,
+    ) -> wasmtime::Result<Result<(), ErrorCode>> {
+        self.take_fields(fields)?;
+        Ok(Err(ErrorCode::InternalError(Some("this host sends no informational responses".to_owned()))))
+    }
+
+    fn set(
+        &mut self,
+        out: Resource<ResponseOutparam>,
+        response: Result<Resource<OutgoingResponse>, ErrorCode>,
+    ) -> wasmtime::Result<()> {
+        let ResponseOutparam(scope) = self.table_mut().delete(out)?;
+        let response = match response {
+            Ok(response) => self.table_mut().delete(response)?,
+            Err(code) => {
+                self.set_response(&scope, SetResponse::Failed(code));
+                return Ok(());
+            }
+        };
+        let Some(exchange) = scope.exchange() else { return Ok(()) };
+        let set = match exchange.set_head(response.status, &response.fields) {
+            Ok(()) => {
+                send(&scope, &exchange, response.body.as_ref());
+                SetResponse::Response(response.body)
+            }
+            // The client has gone, or a middleware has answered.
+            Err(ResponseError::Closed | ResponseError::HeadSent) => SetResponse::Response(None),
+            Err(error) => SetResponse::Refused(error),
+        };
+        self.set_response(&scope, set);
+        Ok(())
+    }
+
+    fn drop(&mut self, out: Resource<ResponseOutparam>) -> wasmtime::Result<()> {
+        self.table_mut().delete(out)?;
+        Ok(())
+    }
+}
+
+/// Sends a response that was set, as far as its body is written.
+fn send(scope: &Arc<RequestScope>, exchange: &Exchange, body: Option<&Arc<ResponseBody>>) {
+    let Some(body) = body else {
+        // If the chain has to see the head first, the response is finished when the handler has returned.
+        let _ = exchange.write(b"", &mut 0);
+        return;
+    };
+    body.attach(scope);
+    let state = &mut *body.lock();
+    if let BodyEnd::FinishedEarly(trailers) = &mut state.end {
+        let trailers = trailers.take();
+        // As above. That the body is too short is kept as its end.
+        if !matches!(state.finish(exchange, trailers.as_ref()), Ok(false)) {
+            return;
+        }
+        state.end = BodyEnd::FinishedEarly(trailers);
+    }
+}
+
+impl GuestState {
+    /// Keeps what a guest has set for the invocation that it belongs to.
+    fn set_response(&mut self, scope: &Arc<RequestScope>, set: SetResponse) {
+        let http = self.http_mut();
+        if http.scope.as_ref().is_some_and(|current| Arc::ptr_eq(current, scope)) {
+            http.response = Some(set);
+        }
+    }
+}
+
+impl types::HostOutgoingBody for GuestState {
+    fn write(&mut self, body: Resource<OutgoingBody>) -> wasmtime::Result<Result<Resource<DynOutputStream>, ()>> {
+        let response = match self.table_mut().get_mut(&body)? {
+            OutgoingBody::Response { has_stream: true, .. } | OutgoingBody::Request { has_stream: true } => {
+                return Ok(Err(()));
+            }
+            OutgoingBody::Response { body, has_stream } => {
+                *has_stream = true;
+                Some(body.clone())
+            }
+            OutgoingBody::Request { has_stream } => {
+                *has_stream = true;
+                None
+            }
+        };
+        let stream: DynOutputStream = match response.clone() {
+            Some(body) => Box::new(ResponseStream::new(body)),
+            None => Box::new(DeniedStream),
+        };
+        let stream = self.table_mut().push_child(stream, &body)?;
+        if let Some(body) = response {
+            self.http_mut().add_stream(stream.rep(), body);
+        }
+        Ok(Ok(stream))
+    }
+
+    async fn finish(
+        &mut self,
+        body: Resource<OutgoingBody>,
+        trailers: Option<Resource<GuestFields>>,
+    ) -> wasmtime::Result<Result<(), ErrorCode>> {
+        let mut trailers = trailers.map(|trailers| self.take_lines(trailers)).transpose()?;
+        let OutgoingBody::Response { body, .. } = self.table_mut().delete(body)? else { return Ok(Ok(())) };
+        loop {
+            match body.finish(&mut trailers) {
+                Ok(true) => return Ok(Ok(())),
+                Ok(false) => body.writable().await.map_err(|_| never_set())?,
+                Err(code) => return Ok(Err(code)),
+            }
+        }
+    }
+
+    fn drop(&mut self, body: Resource<OutgoingBody>) -> wasmtime::Result<()> {
+        match self.table_mut().delete(body)? {
+            OutgoingBody::Response { body, .. } => body.drop_unfinished(),
+            OutgoingBody::Request { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+/// The stream of a response's body.
+struct ResponseStream(Arc<ResponseBody>);
+
+impl ResponseStream {
+    fn new(body: Arc<ResponseBody>) -> Self {
+        body.lock().has_stream = true;
+        Self(body)
+    }
+}
+
+impl Drop for ResponseStream {
+    fn drop(&mut self) {
+        self.0.lock().has_stream = false;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for ResponseStream {
+    async fn ready(&mut self) {
+        if self.0.writable().await.is_ok() {
+            return;
+        }
+        let exchange = self.0.lock().exchange();
+        if let Some(exchange) = exchange {
+            // Another of the things that the guest waits for may let it set its response.
+            exchange.wait_for_itself().await;
+        }
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl OutputStream for ResponseStream {
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(self.0.room()?)
+    }
+
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        match self.0.write(&bytes, &mut 0)? {
+            true => Ok(()),
+            false => Err(StreamError::trap("it has written more than `check-write` allows")),
+        }
+    }
+
+    async fn write_ready(&mut self) -> StreamResult<usize> {
+        loop {
+            match self.0.room()? {
+                0 => self.0.writable().await?,
+                bytes => return Ok(bytes),
+            }
+        }
+    }
+
+    /// What is written goes out as soon as the guest waits.
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+}
+
+/// The stream of a request to another server: it takes all and sends nothing, since the request itself is denied.
+struct DeniedStream;
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for DeniedStream {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for DeniedStream {
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(MAX_UNSET_BYTES)
+    }
+
+    fn write(&mut self, _: Bytes) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+}
