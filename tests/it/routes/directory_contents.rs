@@ -34,7 +34,7 @@ fn error(file: &str, reason: &str, remedy: &str) -> String {
 }
 
 const BUILD_AGAINST: &str = "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's \
-    cli, clocks, filesystem, io, random and sockets";
+    cli, clocks, filesystem, http, io, random and sockets";
 const PUT_HANDLER: &str =
     "build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function";
 const NO_HANDLE: &str =
@@ -135,28 +135,18 @@ fn directory_cycles_and_too_deep_directories_are_reported_and_the_others_served(
 
 #[test]
 fn a_component_without_the_export_is_reported_with_its_exports() {
-    let of_wasi_http =
-        "(component (instance $handler) (export \"wasi:http/incoming-handler@0.2.0\" (instance $handler)))";
     let no_function = "(component (instance $handler) (export \"handle\" (instance $handler)))";
     let other_type = "(component (core module $code (func (export \"handle\") (result i32) (i32.const 1)))
         (core instance $instance (instantiate $code))
         (func (export \"handle\") (result u32) (canon lift (core func $instance \"handle\"))))";
     let routes = RoutesDir::new()
         .with_bytes("empty.wasm", &assemble("(component)"))
-        .with_bytes("http.wasm", &assemble(of_wasi_http))
         .with_bytes("no-function.wasm", &assemble(no_function))
         .with_bytes("other-type.wasm", &assemble(other_type))
         .with_bytes("stranger.wasm", &assemble(guest::STRANGER_WAT));
     let differs = "its export `handle` is not the function of the world `vibrato:handler/handler@0.1.0`:";
     let expected = [
         error("empty.wasm", &format!("{NO_HANDLE} nothing"), PUT_HANDLER),
-        error(
-            "http.wasm",
-            &format!(
-                "{NO_HANDLE} `wasi:http/incoming-handler@0.2.0`: a handler for `wasmtime serve`, not for this host"
-            ),
-            PUT_HANDLER,
-        ),
         error("no-function.wasm", &format!("{differs} it is not a function"), PUT_HANDLER),
         error("other-type.wasm", &format!("{differs} expected `variant` found `u32`"), PUT_HANDLER),
         error("stranger.wasm", &format!("{NO_HANDLE} `run`"), PUT_HANDLER),
@@ -165,6 +155,72 @@ fn a_component_without_the_export_is_reported_with_its_exports() {
             "it imports `vibrato:handler/request@9.0.0`, which this host does not provide: it has version 0.1.0 of \
              that interface",
             BUILD_AGAINST,
+        ),
+    ];
+    assert_reports(routes, &[], &expected);
+}
+
+#[test]
+fn a_component_that_is_no_handler_of_one_released_world_is_reported() {
+    let exporting = |names: &[&str]| {
+        let exports: Vec<String> = names.iter().map(|name| format!("(export \"{name}\" (instance $empty))")).collect();
+        assemble(&format!("(component (instance $empty) {})", exports.join(" ")))
+    };
+    let both = format!(
+        "(component (import \"run\" (func $run)) (instance $empty) {} (export \"handle\" (func $run)))",
+        "(export \"wasi:http/incoming-handler@0.2.0\" (instance $empty))"
+    );
+    let package = "(component (type (component (type (component))
+        (export \"acme:store/store@1.0.0\" (component (type 0))))) (export \"store\" (type 0)))";
+    let routes = RoutesDir::new()
+        .with_bytes("both.wasm", &assemble(&both))
+        .with_bytes("candidate.wasm", &exporting(&["wasi:http/incoming-handler@0.2.0-rc-2023-11-10"]))
+        .with_bytes("command.wasm", &exporting(&["wasi:cli/run@0.2.0"]))
+        .with_bytes("later.wasm", &exporting(&["wasi:http/incoming-handler@1.0.0"]))
+        .with_bytes("no-function.wasm", &exporting(&["wasi:http/incoming-handler@0.2.0"]))
+        .with_bytes("package.wasm", &assemble(package))
+        .with_bytes("two.wasm", &exporting(&["wasi:http/incoming-handler@0.2.0", "wasi:http/incoming-handler@0.2.3"]));
+    let one_world = "build it for one world: `vibrato:handler` or `wasi:http`";
+    let newer = "build it again with a newer toolchain, against `wasi:http/incoming-handler@0.2.0` or a later 0.2";
+    let expected = [
+        error(
+            "both.wasm",
+            "it exports handlers of several worlds: `wasi:http/incoming-handler@0.2.0` and `handle`",
+            one_world,
+        ),
+        error(
+            "candidate.wasm",
+            "its handler `wasi:http/incoming-handler@0.2.0-rc-2023-11-10` is of a release candidate of wasi:http, which \
+             differs from every release",
+            newer,
+        ),
+        error(
+            "command.wasm",
+            "it is a command, which runs once and ends: it exports `wasi:cli/run@0.2.0` and no handler",
+            "build it as a handler: export `handle` of `wit/world.wit`, or `wasi:http/incoming-handler`; in Rust as a \
+             library of the crate type `cdylib`, not as a program",
+        ),
+        error(
+            "later.wasm",
+            "its handler `wasi:http/incoming-handler@1.0.0` is of a version of wasi:http that this host does not serve: it \
+             has 0.2",
+            newer,
+        ),
+        error(
+            "no-function.wasm",
+            "its export `wasi:http/incoming-handler@0.2.0` has no function `handle`",
+            "build it for the world `wasi:http/proxy@0.2`, whose `incoming-handler` has the function `handle`",
+        ),
+        error(
+            "package.wasm",
+            "it is a package of WIT: it has types and no code",
+            "put components into the routes directory, and WIT beside the source",
+        ),
+        error(
+            "two.wasm",
+            "it exports handlers of several worlds: `wasi:http/incoming-handler@0.2.0` and \
+             `wasi:http/incoming-handler@0.2.3`",
+            one_world,
         ),
     ];
     assert_reports(routes, &[], &expected);
