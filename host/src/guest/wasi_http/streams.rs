@@ -130,7 +130,7 @@ async fn write_all(store: &mut Store<'_>, body: &ResponseBody, chunk: &WasmList<
 /// Lets what a guest has written go out, if it has been writing for a while.
 async fn rest(store: &mut Store<'_>, body: &ResponseBody) {
     if let Some(exchange) = body.exchange()
-        && exchange.is_to_rest(Instant::now)
+        && exchange.should_yield(Instant::now)
     {
         let slice = NextSlice::after(store.data().handler(), MAX_RUN, Some(exchange.clone()));
         exchange.wait_elsewhere(slice).await;
