@@ -23,7 +23,7 @@ const UNSEEN: [&str; 21] = [
     "not possible in this response",
     "the field belongs to the host",
     "the head is sent",
-    "the note is sealed",
+    "the context entry is sealed",
     "the percent-decoded path holds a NUL",
     "the percent-decoded path is not UTF-8",
     "the response is complete",
@@ -33,7 +33,7 @@ const UNSEEN: [&str; 21] = [
     "the timeout has passed",
     "the processor time is used up",
     "too many or too large fields",
-    "too many or too large notes",
+    "too many or too large context entries",
 ];
 
 /// The sources of the host, without its tests.
