@@ -30,7 +30,7 @@ const MAX_REFUSALS: usize = 128;
 /// The most evicted connections that are still open. Past them accepting pauses.
 const MAX_EVICTING: usize = 64;
 
-/// Enough that the threads of one machine seldom wait for each other.
+/// Enough shards that the threads of one machine seldom wait for each other.
 const SHARDS: usize = 16;
 
 /// The connections of all workers.
@@ -230,7 +230,7 @@ impl ConnectionTable {
             shard.remove(&socket.client());
         }
         self.admitted.fetch_sub(1, Ordering::Relaxed);
-        // Without the lock: this may free the task.
+        // The lock is released first, because dropping the waker may free the task.
         drop(shard);
         drop(removed);
     }

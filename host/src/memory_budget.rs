@@ -43,7 +43,7 @@ pub enum MemoryShortage {
     /// The whole budget is in use.
     #[error("as much memory as --max-memory allows is in use")]
     Total,
-    /// The route has its share.
+    /// The route uses its whole share.
     #[error("its route has as much memory as its `share` of --max-memory allows")]
     Share,
 }
@@ -57,8 +57,8 @@ pub struct Reservation {
 }
 
 impl MemoryOwner<'_> {
-    /// Whether the route may have `more` beside what it has. It may have up to `first` bytes in any case, so that a route that
-    /// uses nothing gets what is left.
+    /// Whether the route may have `more` bytes in addition to what it has. It may have up to `first` bytes in any case,
+    /// so that a route that uses nothing gets what is left.
     fn check(self, first: usize, more: usize) -> Result<(), MemoryShortage> {
         let (taken, free) = with_account((0, usize::MAX), |account| account.level());
         let own = || self.usage.sum(Resource::Memory) + more;
@@ -84,7 +84,8 @@ pub fn reserve(bytes: usize, started_with: usize, owner: Option<MemoryOwner<'_>>
     })
 }
 
-/// Checks that a route can reserve `bytes` now. If so, this thread gets them, unless it releases something before.
+/// Checks that a route can reserve `bytes` now. If so, this thread keeps them available until it reserves them or
+/// releases something.
 ///
 /// # Errors
 /// Why it cannot.
@@ -100,14 +101,14 @@ pub fn check(bytes: usize, owner: MemoryOwner<'_>) -> Result<(), MemoryShortage>
 /// # Errors
 /// Why it may not.
 pub fn check_reserved(bytes: usize, owner: MemoryOwner<'_>) -> Result<(), MemoryShortage> {
-    // More than the budget may be in use: then there is nothing left.
+    // The bytes in use may exceed the budget. Then nothing is left.
     if !with_account(true, |account| account.can_reserve(1)) {
         return Err(MemoryShortage::Total);
     }
     owner.check(bytes, bytes)
 }
 
-/// Releases what was reserved on this thread.
+/// Releases `bytes` that were reserved on this thread.
 pub fn release(bytes: usize) {
     with_account((), |account| account.release(bytes));
 }
@@ -186,7 +187,7 @@ impl Reservation {
     /// Adds `more` bytes. Call it on the thread that made the reservation.
     ///
     /// # Errors
-    /// Why they cannot be reserved. Nothing has changed then.
+    /// Why they cannot be reserved. The reservation is then unchanged.
     pub fn grow(&mut self, more: usize, owner: MemoryOwner<'_>) -> Result<(), MemoryShortage> {
         reserve(more, 0, Some(owner))?;
         self.bytes += more;

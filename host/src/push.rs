@@ -133,7 +133,7 @@ impl Hub {
         }
         tenant.charge(chunk.len(), Instant::now)?;
         let Some(topic) = self.topics.find(tenant.scope(), topic) else { return Ok(0) };
-        // It may be there in two codings.
+        // The chunk may be kept in two encodings.
         let (bytes, owner) = (2 * chunk.len().max(MIN_CHUNK_COST), tenant.memory_owner());
         let is_short = memory_budget::check(bytes, owner).is_err();
         let hold = |coded| memory_budget::hold(coded, Reservation::forced(bytes, owner));
@@ -167,7 +167,7 @@ impl Hub {
         Ok(finished)
     }
 
-    /// What became of the chunks that this worker's invocations published.
+    /// How many chunks that this worker's invocations published were queued and dropped.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {

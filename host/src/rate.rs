@@ -1,6 +1,7 @@
-//! Rates in bytes a second: token buckets, who shares them, and how a transfer is paced by one.
+//! Rates in bytes a second: token buckets, which clients and connections share one, and how it paces a transfer.
 //!
-//! Nothing here waits, and the time is an argument, so that tests are exact; [`RouteRates::pacers`] alone reads the clock.
+//! Nothing here waits, and the time is an argument, so that tests are exact. Only [`RouteRates::pacers`] reads the
+//! clock.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};

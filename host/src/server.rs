@@ -1,4 +1,4 @@
-//! A server: loads its routes, accepts from its listeners, runs its workers and stops them.
+//! A server: loads its routes, accepts connections, runs its workers and stops them.
 
 mod idle_poll;
 #[cfg(test)]
@@ -26,14 +26,14 @@ use crate::worker::ServerState;
 
 use workers::Workers;
 
-/// A server that does not serve yet: [`Server::start`] makes it.
+/// A server that is not started yet. [`Server::start`] starts it.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<ServerState>,
     directory: Directory,
 }
 
-/// A server that serves. Dropped, it stops at once.
+/// A server that runs. If it is dropped, it stops at once.
 #[derive(Debug)]
 pub struct RunningServer {
     addresses: Vec<ListenAddress>,
@@ -42,27 +42,28 @@ pub struct RunningServer {
     directory: Directory,
 }
 
-/// Why a server cannot be made or started.
+/// Why a server cannot be created or started.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// The engine.
+    /// The engine cannot be created.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The routes directory.
+    /// The routes directory cannot be read.
     #[error("cannot read the routes in {}: {error}", .directory.display())]
     Routes {
         /// The directory.
         directory: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
-    /// A socket or a thread.
+    /// A socket or a thread cannot be set up.
     #[error("cannot start to serve")]
     Start(#[from] io::Error),
 }
 
 impl Server {
-    /// Makes a server and loads its routes. What is wrong with single files is in the diagnostics; the others serve.
+    /// Creates a server and loads its routes. The diagnostics list what is wrong with single files. The other files are
+    /// served.
     ///
     /// # Errors
     /// See [`ServerError`].
@@ -72,7 +73,8 @@ impl Server {
         Ok((server, diagnostics))
     }
 
-    /// Makes a server and begins to load its routes: see [`Server::wait`]. What is wrong with single files is logged.
+    /// Creates a server and begins to load its routes. [`Server::wait`] waits for them. What is wrong with single files
+    /// is logged.
     ///
     /// # Errors
     /// See [`ServerError`].
@@ -104,38 +106,39 @@ impl Server {
         Self { shared: Arc::new(ServerState::new(config, observers, engine, routes)), directory }
     }
 
-    /// Waits until all routes are loaded, at most for so long: those that are not go on loading, and requests that
-    /// they may answer wait for them.
+    /// Waits until all routes are loaded, at most for `patience`. The rest continue to load, and requests for them
+    /// wait.
     pub fn wait(&self, patience: Duration) {
         if self.directory.wait(patience).is_none() {
             tracing::info!(target: "server", routes = self.routes().routes().len(), "some routes are still being loaded");
         }
     }
 
-    /// Loads routes from now on as soon as their files change.
+    /// Watches the routes directory, and reloads routes when their files change.
     ///
     /// # Errors
-    /// Where the system does not tell of changes: then what has changed is looked for each second.
+    /// If the system does not report changes. Then the directory is checked each second.
     pub fn watch(&self) -> Result<(), WatchError> {
         self.directory.watch()
     }
 
-    /// Measures what invocations cost from now on, for who makes one request: that of several adds up.
+    /// Measures the cost of invocations from now on. It is meant for a single request: the costs of several are added
+    /// up.
     #[must_use]
     pub fn measure(&self) -> Meter {
         self.shared.meter.get_or_init(Meter::default).clone()
     }
 
-    /// The routes that are loaded.
+    /// The loaded routes.
     #[must_use]
     pub fn routes(&self) -> Arc<RouteTable> {
         self.shared.routes.table()
     }
 
-    /// Serves what comes in on `listeners`, from threads of its own, until it is stopped.
+    /// Starts the workers, which serve the connections of `listeners` until the server is stopped.
     ///
     /// # Errors
-    /// What the system says of the sockets and the threads.
+    /// The error of the system for a socket or a thread.
     pub fn start(self, listeners: Vec<Listener>) -> Result<RunningServer, ServerError> {
         let addresses = listeners.iter().map(Listener::address).collect::<io::Result<Vec<_>>>()?;
         let (workers, worker_threads) = Workers::new(&self.shared, listeners)?;
@@ -149,58 +152,58 @@ impl Server {
 }
 
 impl RunningServer {
-    /// The addresses that are listened on, in the order of the listeners.
+    /// The addresses of the listeners, in their order.
     #[must_use]
     pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
     }
 
-    /// Loads what has changed in the routes directory, and again what could not be loaded.
+    /// Loads the files that have changed in the routes directory, and retries those that could not be loaded.
     pub fn reload(&self) {
         self.directory.reload();
     }
 
-    /// Stops accepting, serves what was accepted, lets requests in flight end within the time to drain, and closes the
-    /// rest.
+    /// Stops the server: stops accepting, serves accepted connections, lets requests in flight end within the drain
+    /// timeout, and then closes the remaining connections.
     pub fn stop(&self) {
         self.workers.stop();
     }
 
-    /// Closes everything.
+    /// Closes all connections at once.
     pub fn stop_at_once(&self) {
         self.workers.stop_at_once();
     }
 
-    /// How many connections have ended for this reason since the server was started.
+    /// How many connections were closed for this reason since the server was started.
     #[must_use]
     pub fn closed(&self, reason: CloseReason) -> u64 {
         self.workers.closed(reason)
     }
 
-    /// What has become of the chunks that handlers published.
+    /// How many published chunks were queued and dropped.
     #[must_use]
     pub fn pushed(&self) -> push::Counts {
         self.workers.pushed()
     }
 
-    /// How many responses are parked now.
+    /// The number of parked responses now.
     #[must_use]
     pub fn parked(&self) -> usize {
         self.workers.parked()
     }
 
-    /// How many bytes of `max_memory` are in use now.
+    /// The number of bytes of `max_memory` in use now.
     #[must_use]
     pub fn memory_in_use(&self) -> usize {
         self.workers.memory_in_use()
     }
 
-    /// Waits, in any runtime, until the server has stopped.
+    /// Waits until the server has stopped. It works in any runtime.
     pub async fn stopped(&self) {
         self.workers.stopped().await;
     }
 
-    /// Waits until the server has stopped, and logs why its connections have ended.
+    /// Waits until the server has stopped, and logs why its connections were closed.
     pub fn join(mut self) {
         self.join_threads();
         for reason in CloseReason::ALL {

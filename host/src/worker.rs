@@ -50,7 +50,7 @@ pub(crate) struct ServerState {
     pub(crate) topics: Arc<Topics>,
     /// Counts the parked responses of all workers.
     pub(crate) parking: Arc<ParkingLot>,
-    /// The memory that all may take together.
+    /// The memory that all routes may use together.
     pub(crate) memory: Arc<MemoryBudget>,
 }
 
@@ -98,7 +98,7 @@ impl Worker {
         }
     }
 
-    /// Makes this thread, which is the worker's, count the memory that it takes.
+    /// Makes this thread, which is the worker's, count the memory that it uses.
     pub(crate) fn count_memory(&self) {
         self.shared.memory.serve(usize::try_from(self.number).unwrap_or(usize::MAX));
     }
@@ -173,7 +173,7 @@ impl Worker {
         &self.hub
     }
 
-    /// A permit to run a request of a route that takes `permits` invocation permits.
+    /// A permit to run a request of a route that needs `permits` invocation permits.
     ///
     /// # Errors
     /// If too few are free, or if the route would exceed its share.

@@ -35,14 +35,15 @@ pub(crate) struct ClientSocket {
     /// [`BUSY`], [`EVICTED`], or since when it is idle, with [`NEW`] if it was never busy.
     state: AtomicU64,
     client: Option<ClientKey>,
-    /// Its index in the table, changed under the lock of its shard. `usize::MAX` if it is not there.
+    /// Its index in the table. It is changed under the lock of its shard. It is `usize::MAX` if the socket is not in
+    /// the table.
     index: AtomicUsize,
 }
 
 impl IdleSince {
     /// A time of [`crate::clock::ticked`], with a number that grows within a tick.
     pub(crate) fn new(ticked: Duration, sequence: u64) -> Self {
-        // The clock has not ticked before 1.
+        // A time must not be [`BUSY`] and must leave the bit of [`NEW`] free.
         let ticked = u64::try_from(ticked.as_nanos()).unwrap_or(u64::MAX).clamp(SEQUENCE + 1, NEW - 1);
         Self(ticked & !SEQUENCE | sequence & SEQUENCE)
     }
@@ -62,7 +63,7 @@ impl ClientSocket {
     /// Marks the connection as idle, unless it is idle already. False if it was evicted and has to be closed.
     pub(crate) fn note_idle(&self, since: impl FnOnce() -> IdleSince) -> bool {
         match self.state.load(Ordering::Relaxed) {
-            // Only this task changes it from busy.
+            // Only this task changes the state from busy.
             BUSY => self.state.store(since().0, Ordering::Relaxed),
             EVICTED => return false,
             _ => {}

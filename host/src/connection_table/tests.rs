@@ -1,4 +1,4 @@
-//! Which connection gives way to which. Times are the tests' own.
+//! Which connection is evicted for which. The tests set the time.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::task::Wake;
@@ -10,7 +10,7 @@ use crate::net::Stream;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A moment at which every connection has been there for long.
+/// A moment at which every connection has been open for long.
 const NOW: Duration = Duration::from_secs(1000);
 
 const ONE: &str = "192.0.2.1";
@@ -33,7 +33,7 @@ impl Wake for Woken {
 }
 
 impl Served {
-    /// Idle since as many seconds after the start.
+    /// Marks it as idle since `second` seconds after the start.
     fn rest(self, second: u64) -> Self {
         self.socket.note_busy();
         assert!(self.socket.note_idle(|| IdleSince::new(Duration::from_secs(second), 0)));
@@ -45,7 +45,7 @@ impl Served {
         self
     }
 
-    /// Whether it was told to give way, and its task to look at it.
+    /// Whether it was evicted and its task was woken.
     fn gives_way(&self) -> bool {
         let evicted = !self.socket.note_idle(|| panic!("it is idle"));
         assert_eq!(self.woken.0.load(Ordering::Relaxed), usize::from(evicted));
@@ -73,7 +73,7 @@ fn unconnected() -> TcpStream {
     TcpStream::from_std(socket.into()).expect("the runtime takes a socket")
 }
 
-/// A connection that a worker has just been given, accepted at `now`.
+/// A connection that was accepted at `now` and that a worker serves.
 fn open_of(table: &Arc<ConnectionTable>, peer: Peer, now: Duration, socket: TcpStream) -> Result<Served, CloseReason> {
     let mut permit = table.open_at(&peer, now).expect("few are refused");
     if let Some(reason) = permit.refused() {
@@ -235,7 +235,7 @@ async fn a_request_that_came_to_a_connection_that_gave_way_takes_the_place_of_an
 async fn many_that_are_idle_give_way_in_the_order_of_their_time() {
     let table = table(300, 0);
     let mut crowd: Vec<Option<Served>> = (0..300).map(|_| None).collect();
-    // 7 and 300 have no divisor in common: each comes once.
+    // 7 and 300 have no common divisor, so each number occurs once.
     for number in (0..300).map(|number| number * 7 % 300) {
         crowd[number] = Some(admit(&table, ONE).rest(1 + number as u64));
     }
@@ -284,7 +284,7 @@ async fn connections_that_come_and_go_at_the_bounds_leave_nothing_behind() {
             }
             _ if !open_ones.is_empty() => {
                 let served = open_ones.swap_remove(choice / 16 % open_ones.len());
-                // Half of those that gave way have a request, and go on if there is a place.
+                // Half of the evicted connections have a request, and are served if they can be admitted again.
                 if choice & 4 == 0
                     && !served.socket.note_busy()
                     && table.readmit(&served.peer, &served.socket, Waker::noop()).is_ok()

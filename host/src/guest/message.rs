@@ -1,4 +1,4 @@
-//! WebSocket messages as they cross between guest and host, and the invocation that answers one.
+//! WebSocket messages between guest and host, and the invocation of a handler for one.
 
 use bytes::Bytes;
 use wasmtime::component::{ComponentType, Lift, Lower};
@@ -89,7 +89,7 @@ impl Handler {
     }
 
     /// Calls the handler for a message of the WebSocket that the invocation's request has opened. The instance is
-    /// chosen as by [`Handler::call`]. A handler without `on-message` answers nothing.
+    /// chosen as by [`Handler::call`]. A handler without `on-message` sends no reply.
     ///
     /// # Errors
     /// See [`CallError`] and [`Handler::call`].

@@ -61,7 +61,7 @@ struct Resources {
 }
 
 enum RunPurpose {
-    /// Answers a request.
+    /// The guest handles a request.
     Invocation(Invocation),
     /// Has no request. It starts or describes its route until `deadline`, or it is idle and `deadline` is `None`.
     WithoutRequest { route: Arc<str>, deadline: Option<Instant>, cpu: Option<Duration> },
@@ -134,7 +134,7 @@ impl GuestState {
         }
     }
 
-    /// The exchange. `None` without a request.
+    /// The exchange. It is `None` without a request.
     pub(super) fn exchange(&self) -> Option<&Arc<Exchange>> {
         match &self.purpose {
             RunPurpose::Invocation(invocation) => Some(&invocation.exchange),
@@ -142,7 +142,7 @@ impl GuestState {
         }
     }
 
-    /// The route's options. `None` without a request.
+    /// The route's options. It is `None` without a request.
     pub(super) fn options(&self) -> Option<&Options> {
         match &self.purpose {
             RunPurpose::Invocation(invocation) => Some(&invocation.options),
@@ -261,23 +261,23 @@ impl Drop for GuestState {
     }
 }
 
-/// One bound over all memories of an instance, within that over the memory of all.
+/// Limits all memories of an instance together. They also count for the memory budget of the server.
 pub(super) struct MemoryLimit {
     limit: usize,
     used: usize,
-    /// The bytes of its tables, which count among the memory of all.
+    /// The bytes of its tables, which count for the memory budget.
     tables: usize,
-    /// Whether its instance is made.
+    /// Whether its instance is created and runs.
     has_started: bool,
     refused: Option<Refused>,
 }
 
-/// What has kept a memory from growing.
+/// Why a memory could not grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
-    /// The option `memory`.
+    /// The option `memory` does not allow it.
     ByLimit,
-    /// What all may take together, or the route of that.
+    /// The memory budget is used up, or the route's share of it.
     ForShortage(MemoryShortage),
 }
 
@@ -296,17 +296,17 @@ impl MemoryLimit {
         self.used
     }
 
-    /// The bytes that are reserved for it among the memory of all.
+    /// The bytes that are reserved for it in the memory budget.
     fn reserved(&self) -> usize {
         self.used + self.tables
     }
 
-    /// The instance is made, and begins to run.
+    /// Records that the instance is created and begins to run.
     pub(super) fn has_started(&mut self) {
         self.has_started = true;
     }
 
-    /// Why there was no more memory for it, beside its own limit.
+    /// The memory shortage that kept it from growing, if that was the reason and not its own limit.
     pub(super) fn shortage(&self) -> Option<MemoryShortage> {
         match self.refused? {
             Refused::ByLimit => None,
@@ -314,7 +314,7 @@ impl MemoryLimit {
         }
     }
 
-    /// Says that a limit was hit, where one was.
+    /// A text that says which limit was reached, if one was.
     pub(super) fn explain(&self) -> Option<String> {
         self.refused.map(|bound| match bound {
             Refused::ByLimit => format!("reached its memory limit of {} bytes; ", self.limit),
@@ -324,7 +324,7 @@ impl MemoryLimit {
 }
 
 impl GuestState {
-    /// Counts its memory for the route, as long as it has an invocation.
+    /// Counts its memory for the route while it has an invocation.
     fn count(&self) {
         if let Some(options) = self.options() {
             options.usage.add(Resource::Memory, self.memory.reserved());
@@ -337,7 +337,7 @@ impl GuestState {
         }
     }
 
-    /// Has a body that is returned count among the memory of all until it is sent.
+    /// Counts a returned body for the memory budget until it is sent.
     pub(super) fn count_body(&self, outcome: Outcome) -> Outcome {
         match (outcome, self.options()) {
             (Outcome::Body(body), Some(options)) => Outcome::Body(memory_budget::counted(body, options.memory_owner())),
@@ -345,13 +345,13 @@ impl GuestState {
         }
     }
 
-    /// Reserves more among the memory of all; false where there is none.
+    /// Reserves bytes in the memory budget. Returns false if there are none left.
     fn reserve(&mut self, bytes: usize) -> bool {
         let owner: Option<MemoryOwner<'_>> = self.options().map(Options::memory_owner);
         let started_with = if self.memory.has_started { 0 } else { self.memory.reserved() };
         let mut reserved = memory_budget::reserve(bytes, started_with, owner);
         if reserved == Err(MemoryShortage::Total) {
-            // Instances that wait for requests are worth less than one that runs.
+            // Idle instances of other workers are dropped, because they are worth less than one that runs.
             memory_budget::ask_others();
             drop_unused();
             reserved = memory_budget::reserve(bytes, started_with, owner);

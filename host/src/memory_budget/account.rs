@@ -1,4 +1,4 @@
-//! The counters: what all workers have reserved, and what each of them has ahead.
+//! The counters: the bytes that all workers have reserved, and the bytes that each worker has reserved ahead.
 
 use std::cell::OnceCell;
 use std::num::NonZeroUsize;
@@ -60,7 +60,7 @@ impl MemoryBudget {
         }
     }
 
-    /// Makes this thread, the one of `worker`, count for the budget from now on.
+    /// Makes this thread, which is that of `worker`, count for the budget from now on.
     pub fn serve(self: &Arc<Self>, worker: usize) {
         ACCOUNT.with(|account| {
             let _ = account.set(Arc::new(WorkerAccount { budget: self.clone(), worker }));

@@ -1,4 +1,4 @@
-//! What is counted, and what the machine is found to have.
+//! Tests what is counted, and how the memory of the machine is found.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -12,7 +12,7 @@ use super::*;
 
 const MIB: usize = 1024 * 1024;
 
-/// A route, whose share of the budget is `percent`.
+/// A route whose share of the budget is `percent`.
 struct TestRoute(Arc<RouteUsage>, Share);
 
 impl TestRoute {
@@ -101,7 +101,7 @@ fn bytes_are_counted_until_the_last_clone_is_dropped_on_any_thread() {
         clone
     });
     assert_eq!((budget.in_use(), route.taken(), &part[..]), (60 * MIB, 60 * MIB, &b"xx"[..]));
-    // On a thread that serves nobody.
+    // On a thread that serves no requests.
     drop(part);
     assert_eq!((budget.in_use(), route.taken()), (0, 0));
     assert!(serving(&budget, 1, || is_there(50 * MIB)));
@@ -156,7 +156,7 @@ fn a_thread_that_serves_nobody_counts_nothing() {
 #[test]
 fn who_waits_is_given_what_others_have_ahead_and_do_not_use() {
     let (budget, route) = (budget(64 * MIB, 2), TestRoute::with_share(100));
-    // The other worker keeps something for later.
+    // The other worker keeps some bytes reserved ahead.
     let idle = |budget: &Arc<MemoryBudget>| {
         budget.serve(1);
         assert!(is_there(MIB));
@@ -176,7 +176,7 @@ fn who_waits_is_given_what_others_have_ahead_and_do_not_use() {
                     dropped.fetch_add(1, Ordering::Relaxed);
                 });
                 let mut relieve = std::pin::pin!(relieve);
-                // It listens from its first poll on.
+                // It is notified from its first poll on.
                 let mut told = Some(ready);
                 let listening = std::future::poll_fn(|cx| {
                     let polled = relieve.as_mut().poll(cx);
@@ -202,8 +202,8 @@ fn who_waits_is_given_what_others_have_ahead_and_do_not_use() {
 }
 
 proptest! {
-    /// Whatever is reserved, forced, counted, grown, refused and dropped, on whichever worker: the budget and the route
-    /// count what is held, and in the end nothing.
+    /// After any sequence of reservations and releases on any worker, the budget and the route count exactly what is
+    /// held. In the end they count nothing.
     #[test]
     fn what_is_held_is_counted_and_all_comes_back(
         steps in prop::collection::vec((0_usize..3, 0_usize..6, 0_usize..20 * MIB), 1..60),
@@ -216,7 +216,7 @@ proptest! {
                 1 => held.push(Reservation::forced(bytes, route.owner())),
                 2 => drop((!held.is_empty()).then(|| held.swap_remove(bytes % held.len()))),
                 3 => drop(check(bytes, route.owner())),
-                // Only where they were made.
+                // They are only released on the thread that made them.
                 4 if thread == 0 => raw += reserve(bytes, 0, None).map_or(0, |()| bytes),
                 _ if thread == 0 => release(std::mem::take(&mut raw)),
                 _ => {}
@@ -230,7 +230,7 @@ proptest! {
         }
         drop(held);
         serving(&budget, 0, || release(raw));
-        // What it has found and not reserved it keeps until it next releases something.
+        // It keeps the bytes that it has checked and not reserved until it next releases something.
         serving(&budget, 1, || release(0));
         prop_assert_eq!((budget.in_use(), route.taken()), (0, 0));
         prop_assert!(budget.reserved() <= 8 * MIB);

@@ -17,18 +17,18 @@ const ATTEMPTS: usize = 16;
 /// Why an address cannot be listened on.
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// The text is no address and no name of one.
+    /// The text is neither an address nor a host name with a port.
     #[error("`--listen {name}` is no address; write host:port, as in 127.0.0.1:8000")]
     NoAddress {
-        /// What was given.
+        /// The name that the operator gave.
         name: String,
     },
-    /// The system does not allow it.
+    /// The system does not allow to listen on it.
     #[error("cannot listen on {name}")]
     Refused {
-        /// What was given.
+        /// The name that the operator gave.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         error: io::Error,
     },
@@ -85,7 +85,8 @@ fn bind_to_one_port(addresses: &[SocketAddr], all: &[SocketAddr]) -> io::Result<
             Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
                 return Err(error);
             }
-            // `localhost` is both ::1 and 127.0.0.1 where there is no IPv6, too.
+            // `localhost` resolves to ::1 and 127.0.0.1 even on a machine without IPv6, so an unavailable address is
+            // skipped.
             Err(error) => unavailable = unavailable.or(Some(error)),
         }
     }
@@ -97,7 +98,7 @@ fn bind_to_one_port(addresses: &[SocketAddr], all: &[SocketAddr]) -> io::Result<
 
 fn listen(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the connections of the server before it.
+    // A restarted server must not have to wait until the connections of the previous one are gone.
     socket.set_reuse_address(true)?;
     if takes_ipv4(address) && all.iter().any(|other| other.is_ipv4() && is_same_port(*other, address)) {
         socket.set_only_v6(true)?;
@@ -107,12 +108,12 @@ fn listen(address: SocketAddr, all: &[SocketAddr]) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Whether the system may give it the connections over IPv4 too.
+/// Whether the system may also give IPv4 connections to a listener on this address.
 fn takes_ipv4(address: SocketAddr) -> bool {
     address.is_ipv6() && address.ip().is_unspecified()
 }
 
-/// A free port may turn out to be any.
+/// Whether two addresses have the same port. Port 0 is a free port, which may turn out to be any.
 fn is_same_port(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() || one.port() == 0
 }
@@ -125,7 +126,7 @@ mod tests {
         texts.iter().map(|text| text.parse().expect("it is an address")).collect()
     }
 
-    /// None where this machine has no IPv6.
+    /// `None` if this machine has no IPv6.
     fn bound(texts: &[&str]) -> Option<Vec<SocketAddr>> {
         TcpListener::bind("[::1]:0").ok()?;
         let addresses = addresses(texts);
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_address_that_this_machine_does_not_have_is_left_out_where_there_is_another() {
-        // Of a network for documentation (RFC 5737).
+        // This address is in a network for documentation (RFC 5737).
         let all = addresses(&["192.0.2.1:0", "127.0.0.1:0"]);
         let listeners = bind_each(&all, &all).expect("one of them can be listened on");
         assert_eq!(listeners.len(), 1);

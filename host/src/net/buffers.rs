@@ -27,7 +27,7 @@ pub fn take_output() -> BytesMut {
     OUTPUT.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-/// Returns a buffer, to be used again.
+/// Returns a buffer for reuse.
 pub fn return_output(mut buffer: BytesMut) {
     buffer.clear();
     OUTPUT.with_borrow_mut(|spare| {

@@ -16,7 +16,7 @@ impl ClientStream {
     /// Connects to a listener.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub fn connect(address: &ListenAddress) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => TcpStream::connect(address).map(Self::Tcp),
@@ -26,7 +26,7 @@ impl ClientStream {
     /// Shuts down the write direction. The server may still send.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.shutdown(Shutdown::Write),

@@ -8,10 +8,10 @@ use tokio::net::TcpStream;
 
 use super::{Peer, Stream};
 
-/// What the connections of a listener are served.
+/// What a listener's connections are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The routes.
+    /// Requests to the routes.
     Public,
 }
 
@@ -33,7 +33,7 @@ enum ListenerSocket {
 /// The address of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// Over TCP.
+    /// A TCP address.
     Tcp(SocketAddr),
 }
 
@@ -53,9 +53,9 @@ enum RegisteredSocket {
 /// runtime.
 #[derive(Debug)]
 pub enum AcceptedSocket {
-    /// With the runtime that accepted it.
+    /// It is registered with the runtime that accepted it.
     Registered(Stream),
-    /// With no runtime.
+    /// It is registered with no runtime.
     Unregistered(UnregisteredStream),
 }
 
@@ -70,7 +70,7 @@ impl Listener {
     /// The address that it is bound to.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub fn address(&self) -> io::Result<ListenAddress> {
         match &self.socket {
             ListenerSocket::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
@@ -89,7 +89,7 @@ impl Listener {
     }
 }
 
-/// A public one.
+/// A TCP listener is public.
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         Self { socket: ListenerSocket::Tcp(listener), role: Role::Public }
@@ -122,7 +122,7 @@ impl ListenAddress {
     }
 }
 
-/// As it stands in a URL: host and port.
+/// The host and the port, as in a URL.
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,7 +132,7 @@ impl fmt::Display for ListenAddress {
 }
 
 impl RegisteredListener {
-    /// Its role.
+    /// The role of the listener.
     pub(crate) fn role(&self) -> Role {
         self.role
     }
@@ -150,12 +150,13 @@ impl RegisteredListener {
         }
     }
 
-    /// Stops listening, and accepts the connections that the system has completed already, which it would reset otherwise.
+    /// Stops listening, and accepts the connections that the system has already completed. The system would otherwise
+    /// reset them.
     pub(crate) fn into_completed(self) -> io::Result<impl Iterator<Item = (AcceptedSocket, Peer)>> {
         let listener = match self.socket {
             RegisteredSocket::Tcp(listener) => listener.into_std()?,
         };
-        // It does not block.
+        // The listener is non-blocking, so this ends when no completed connection is left.
         let accepted = std::iter::from_fn(move || listener.accept().ok());
         Ok(accepted.filter_map(|(socket, address)| {
             socket.set_nonblocking(true).ok()?;
@@ -168,7 +169,7 @@ impl AcceptedSocket {
     /// Removes it from its runtime.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub(crate) fn unregister(self) -> io::Result<Self> {
         match self {
             Self::Registered(Stream::Tcp(socket)) => {
@@ -181,7 +182,7 @@ impl AcceptedSocket {
     /// The stream, registered with the current runtime if it was with none. It sends small writes at once.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub(crate) fn into_stream(self) -> io::Result<Stream> {
         let stream = match self {
             Self::Registered(stream) => stream,

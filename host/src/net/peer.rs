@@ -1,12 +1,12 @@
-//! Who is at the other end of a connection.
+//! The peer of a connection.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The other end of a connection, as far as it is known.
+/// The other end of a connection.
 ///
-/// It is what the rates, the access log and handlers go by: if a trusted proxy says one day who its client is, then that is
-/// the peer.
+/// Rates, the access log and handlers use it. If a trusted proxy can name its client one day, that client will be the
+/// peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// It connects from this address and port.
@@ -15,11 +15,12 @@ pub enum Peer {
     Local,
 }
 
-/// The address of a [`Peer`] without its port, to be shown.
+/// The address of a [`Peer`] without its port, for display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddress(Option<IpAddr>);
 
-/// What counts as one client. An IPv6 customer gets at least a /64 and can use any address in it.
+/// The key of one client. For IPv6 it is a /64 network, because a customer gets at least a /64 and can use any address
+/// in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClientKey {
     /// An IPv4 address, also if it is mapped into IPv6.
@@ -29,8 +30,8 @@ pub enum ClientKey {
 }
 
 impl Peer {
-    /// By which key its use is counted together with that of other connections. None if it has no address: its connections
-    /// have nothing in common.
+    /// The key of its client, which its connections share. It is `None` if the peer has no address, because such
+    /// connections cannot be attributed to one client.
     #[must_use]
     pub fn client_key(&self) -> Option<ClientKey> {
         match self {
@@ -70,7 +71,7 @@ impl PeerAddress {
 }
 
 impl ClientKey {
-    /// Which of as many shards it belongs to.
+    /// The index of its shard.
     #[must_use]
     pub fn shard(self, shards: usize) -> usize {
         let bits = match self {
@@ -89,7 +90,7 @@ impl From<SocketAddr> for Peer {
     }
 }
 
-/// With the port, if there is one.
+/// The address, with the port if there is one.
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -99,7 +100,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// Never with a space in it, so that it is one word of a line.
+/// The text never has a space, so that it is one word of a log line.
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

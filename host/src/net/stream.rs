@@ -35,7 +35,7 @@ pub enum Stream {
 /// What [`Stream::poll_ahead`] has found out about the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
-    /// The client has sent its last byte; it may still read.
+    /// The client has closed its sending side. It may still read.
     HalfClosed,
     /// The client is gone.
     Gone,
@@ -219,8 +219,8 @@ impl Stream {
         SockRef::from(socket).shutdown(Shutdown::Write)
     }
 
-    /// Makes the client see a reset when this is dropped; bytes that the system has not sent yet are dropped. If the system
-    /// refuses, the stream is closed normally.
+    /// Makes the client see a reset when this is dropped. Bytes that the system has not sent yet are dropped. If the
+    /// system refuses, the stream is closed normally.
     ///
     /// TLS: resets the socket, without a `close_notify`. A Unix socket cannot be reset, so it is closed.
     pub fn reset_on_close(&self) {
@@ -241,15 +241,15 @@ impl Stream {
     /// A Unix socket needs no probe: the system knows when its peer is gone.
     ///
     /// # Errors
-    /// The system refuses. That the client is gone is then noticed by the next write alone.
+    /// The system refuses. A lost client is then only detected by the next write.
     pub fn set_keepalive(&self, interval: Duration) -> io::Result<()> {
         let Self::Tcp(socket) = self;
         let probes = TcpKeepalive::new().with_time(interval).with_interval(interval).with_retries(PROBES);
         SockRef::from(socket).set_tcp_keepalive(&probes)
     }
 
-    /// Waits until the client resets the connection, which is known without a read. If it cannot be known so, this never
-    /// ends, and a read or write reports it.
+    /// Waits until the client resets the connection. The system reports this without a read. If the transport cannot do
+    /// this, the future never ends, and the next read or write reports the reset.
     pub async fn wait_for_reset(&self) {
         let Self::Tcp(socket) = self;
         if socket.ready(Interest::ERROR).await.is_err() {
@@ -257,8 +257,8 @@ impl Stream {
         }
     }
 
-    /// Whether the client has ended its side of the socket, even if bytes before the end are unread. A `close_notify` of TLS
-    /// among them is not known.
+    /// Whether the client has closed its sending side of the socket, even if bytes before the end are unread. A
+    /// `close_notify` of TLS in those bytes is not detected.
     pub fn is_read_closed(&self, cx: &mut Context<'_>) -> bool {
         let Self::Tcp(socket) = self;
         let ready = std::pin::pin!(socket.ready(Interest::READABLE));
@@ -266,7 +266,7 @@ impl Stream {
     }
 }
 
-/// Whether no more may be read ahead, so that the end of the stream cannot be seen.
+/// Whether no more may be read ahead, so that the end of the stream cannot be detected.
 #[must_use]
 pub fn is_read_ahead_full(input: &BytesMut) -> bool {
     input.len() >= MAX_READ_AHEAD

@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 #[derive(Debug, Default)]
 pub struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// When it will wake the task. None if it will not.
+    /// When it will wake the task. It is `None` if it will not.
     wakes_at: Option<tokio::time::Instant>,
 }
 
@@ -20,7 +20,7 @@ impl Timer {
     /// Ready at `at`.
     pub fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         let at = at.into();
-        // The clock is nearer than the memory of a timer that was set long ago.
+        // Reading the clock is cheaper than accessing a timer that was set long ago, whose memory is not cached.
         if self.wakes_at.is_some_and(|wakes_at| wakes_at <= at && tokio::time::Instant::now() < wakes_at) {
             return Poll::Pending;
         }
@@ -30,13 +30,14 @@ impl Timer {
             sleep.as_mut().reset(at);
         }
         loop {
-            // A task whose turn is over is woken to take its next one, and the timer was not asked.
+            // If the budget of the task is used up, the timer only wakes the task and does not check the deadline.
             let asked = coop::has_budget_remaining();
             if sleep.as_mut().poll(cx).is_pending() {
                 self.wakes_at = asked.then(|| sleep.deadline());
                 return Poll::Pending;
             }
-            // A deadline that was dropped has run out: an earlier request's. Wait on for this one.
+            // The timer fired for an earlier deadline, such as that of an earlier request. Continue to wait for this
+            // one.
             if sleep.deadline() >= at || tokio::time::Instant::now() >= at {
                 return Poll::Ready(());
             }

@@ -16,7 +16,7 @@ pub struct WriteQueue {
     pieces: VecDeque<Bytes>,
     /// Whether a part of the first piece was written.
     begun: bool,
-    /// A piece that goes before all pieces of which nothing was written.
+    /// A piece that is written before all pieces that are not begun.
     urgent: Option<Bytes>,
 }
 
@@ -28,15 +28,14 @@ impl WriteQueue {
         }
     }
 
-    /// Adds a piece before all pieces of which nothing was written. It replaces another urgent one of which nothing was
-    /// written.
+    /// Adds a piece before all pieces that are not begun. It replaces an earlier urgent piece that is not begun.
     pub fn push_urgent(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.urgent = Some(piece);
         }
     }
 
-    /// Drops all pieces of which nothing was written.
+    /// Drops all pieces that are not begun.
     pub fn drop_unbegun(&mut self) {
         self.pieces.truncate(self.begun.into());
         self.urgent = None;
@@ -57,7 +56,8 @@ impl WriteQueue {
         self.in_order().map(Bytes::len).sum()
     }
 
-    /// Frees its memory once all is written. True if it had some, that is, if there was something to write.
+    /// Frees its memory if all pieces are written. Returns true if it had memory, which means that there was something
+    /// to write.
     pub fn release(&mut self) -> bool {
         std::mem::take(&mut self.pieces).capacity() > 0
     }

@@ -49,10 +49,10 @@ pub enum InboxEnd {
     Lagging,
 }
 
-/// What became of a chunk at one subscriber.
+/// What happened to a chunk at one subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// It was queued; this many others were dropped for it.
+    /// It was queued, and this many others were dropped for it.
     Queued { dropped: u64 },
     /// It did not fit.
     Dropped,
@@ -71,7 +71,7 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct InboxState {
-    /// Without an allocation while it is empty.
+    /// It has no allocation while it is empty.
     queue: VecDeque<QueuedChunk>,
     bytes: usize,
     /// The bytes of chunks from other directories.

@@ -62,12 +62,12 @@ pub struct TopicUser {
     directory_scope: Scope,
     quotas: Quotas,
     usage: Taken,
-    /// For the memory of the chunks that it publishes.
+    /// The memory usage that its published chunks count for.
     memory: Arc<RouteUsage>,
     share: Share,
 }
 
-/// What a route has taken of its quotas, shared by all its versions.
+/// How much of its quotas a route uses. All versions of the route share this.
 #[derive(Debug, Clone)]
 struct Taken {
     topics: Arc<AtomicUsize>,
@@ -81,8 +81,8 @@ struct Taken {
 pub(super) struct Counted(Arc<AtomicUsize>);
 
 impl TopicUser {
-    /// A route in `directory`, which is relative to the routes directory. It uses the scope called `named` if that is
-    /// given, else the scope of its directory.
+    /// A route in `directory`, which is relative to the routes directory. It uses the scope called `named` if there is
+    /// one, and the scope of its directory otherwise.
     #[must_use]
     pub fn new(directory: &Path, named: Option<&str>, quotas: Quotas) -> Self {
         let directory_scope = Scope::of_directory(directory);
@@ -102,7 +102,7 @@ impl TopicUser {
         Self { memory: owner.usage.clone(), share: owner.share, ..self }
     }
 
-    /// Whose memory the chunks are that it publishes.
+    /// The owner of the memory of the chunks that it publishes.
     pub(super) fn memory_owner(&self) -> MemoryOwner<'_> {
         MemoryOwner { usage: &self.memory, share: self.share }
     }

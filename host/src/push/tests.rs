@@ -253,7 +253,7 @@ fn chunks_of_another_directory_disconnect_nobody_and_are_dropped_first() {
         let mut subscriber = subscribed(&home, bounds, &["a"]);
         let flooded = [(); 100].map(|()| flood.publish("a", b"flood").expect("it may"));
         assert_eq!(flooded.iter().sum::<u32>(), 2, "half of the queue");
-        // Chunks of the same directory have all of the queue, as if the flood were not there.
+        // Chunks from the same directory can use the whole queue, in spite of the flood.
         let published = ["1", "2", "3", "4"].map(|text| home.publish("a", text.as_bytes()));
         assert_eq!(published, [Ok(1); 4]);
         assert_eq!(flood.publish("a", b"flood"), Ok(0));
@@ -297,7 +297,7 @@ fn a_new_version_of_a_route_continues_its_publish_rate() {
     let same = tenant(100_000).succeeding(&before);
     assert_eq!(charge(&same, 1_000, 2), Err(PushError::PublishRate));
     assert_eq!(charge(&tenant(200_000).succeeding(&before), 1_000, 2), Ok(()));
-    // The largest chunk can be published at any rate, if rarely.
+    // The largest chunk can be published at any rate, even if only rarely.
     let slow = tenant(1);
     assert_eq!(charge(&slow, MAX_CHUNK_BYTES, 0), Ok(()));
     assert_eq!(charge(&slow, 1, 0), Err(PushError::PublishRate));

@@ -45,7 +45,7 @@ impl Budget {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether nobody else has it and it is as full as a new one.
+    /// Whether this is the only clone and the bucket is as full as a new one.
     pub(super) fn is_unused(&self, now: Instant) -> bool {
         Arc::strong_count(&self.0) == 1 && self.lock().is_full(now)
     }

@@ -42,7 +42,7 @@ impl MinRateTimeout {
         };
     }
 
-    /// Whether the client is waited for.
+    /// Whether a wait for the client has begun.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.since.is_some()

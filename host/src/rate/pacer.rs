@@ -30,7 +30,7 @@ impl Pacer {
         Self { budget, piece, reserved: 0, from: None, due: None }
     }
 
-    /// What it draws on.
+    /// The budget that it uses.
     #[cfg(test)]
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget

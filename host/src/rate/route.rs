@@ -1,4 +1,4 @@
-//! The rates of one route, and whose budget a request draws on.
+//! The rates of one route, and which budget a request uses.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Budget, Clients, Pacer};
 use crate::net::ClientKey;
 
-/// Who shares a rate.
+/// Which connections share a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateScope {
     /// All connections of one client.
@@ -71,8 +71,8 @@ pub struct Pacers {
 }
 
 impl RateLimit {
-    /// How many bytes to reserve at a time, at least 1: half the burst, so that a piece can wait while another is on its
-    /// way, but no more than 10 ms of the rate if that is above one TCP segment.
+    /// How many bytes to reserve at a time, at least 1. It is half the burst, so that one piece can wait while another
+    /// is sent. It is at most the bytes of 10 ms, if those are more than one TCP segment.
     #[must_use]
     pub fn piece(self) -> usize {
         /// What fits into one TCP segment on Ethernet.
@@ -113,8 +113,8 @@ impl RouteRates {
         Self { download: succeeding(self.download, &before.download), upload: succeeding(self.upload, &before.upload) }
     }
 
-    /// The pacers of a request of the route called `route`, which comes from `client` over the connection that has
-    /// `budgets`. If it is not known which connections are of one client, then each is of another.
+    /// The pacers of a request to the route called `route`. `client` sends the request, and `budgets` are those of its
+    /// connection. If `client` is `None`, each connection counts as another client.
     #[must_use]
     pub fn pacers(&self, route: &Arc<str>, client: Option<ClientKey>, budgets: &mut ConnectionBudgets) -> Pacers {
         let mut pacer = |rate: &DirectionRate, direction| {
@@ -164,21 +164,21 @@ mod tests {
         Some(ClientKey::V6Prefix(1))
     }
 
-    /// Whether the burst of a new download is there: its budget is one that nobody has used.
+    /// Whether a new download gets a full burst, which means that its budget is unused.
     fn has_burst(rates: &RouteRates, budgets: &mut ConnectionBudgets) -> bool {
         has_burst_of(client(), rates, budgets)
     }
 
     fn has_burst_of(client: Option<ClientKey>, rates: &RouteRates, budgets: &mut ConnectionBudgets) -> bool {
         let mut pacer = rates.pacers(&"route".into(), client, budgets).download.expect("there is a rate");
-        // What is reserved is given back when the pacer is dropped, unless it is spent.
+        // A pacer that is dropped refunds what is reserved and not spent.
         let allowed = pacer.poll(50, Instant::now());
         let is_allowed = allowed.is_ready();
         pacer.spend(if is_allowed { 50 } else { 0 });
         is_allowed
     }
 
-    /// Uses up the burst.
+    /// Uses the whole burst.
     fn use_up(rates: &RouteRates, budgets: &mut ConnectionBudgets) {
         while has_burst(rates, budgets) {}
     }

@@ -147,7 +147,7 @@ fn a_client_that_reconnects_finds_its_budget_as_it_left_it() {
     let start = Instant::now();
     let client = client("192.0.2.1");
     reserve(&clients, client, 30, start);
-    // Others come, sweeps run, and its bucket is not full before 3 s have passed.
+    // Other clients come and sweeps run, but its bucket is not full before 3 s have passed.
     for other in 0..10_000_u32 {
         let _ = clients.budget(ClientKey::V4(other.into()), start + Duration::from_millis(2999));
     }
@@ -161,7 +161,7 @@ fn full_budgets_that_nobody_uses_are_removed() {
     let start = Instant::now();
     let held = clients.budget(client("2001:db8::1"), start);
     for client in 0..100_000_u32 {
-        // Each is full again after a second, in which a thousand clients come.
+        // Each bucket is full again after a second, in which a thousand clients come.
         reserve(&clients, ClientKey::V4(client.into()), 10, start + Duration::from_millis(client.into()));
     }
     assert!(clients.kept() <= 2 * 1000 + 16 * 32 + 1, "{} are kept", clients.kept());

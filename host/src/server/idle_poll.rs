@@ -8,25 +8,25 @@ use std::time::{Duration, Instant};
 
 use crate::worker::Worker;
 
-/// The most sockets that a worker is to hear of at once, once it has nothing to do. Few: what was read to tell of a socket,
-/// and what its connection has in memory, is still in the caches of the core when its turn comes.
+/// Maximum I/O events per tick while no task is runnable. It is low, so that the state of each connection is still
+/// cached when its task runs.
 pub(super) const EVENTS_PER_TICK: usize = 16;
 
-/// Where [`IdlePoll::misses`] ends: then one chance to poll in two to this power is taken.
+/// The maximum of [`IdlePoll::misses`]. At the maximum, one of `2^MAX_MISSES` chances to poll is taken.
 const MAX_MISSES: u32 = 7;
 
 thread_local! {
     static AWAKE: RefCell<Option<Awake>> = const { RefCell::new(None) };
 }
 
-/// What keeps the runtime of a thread awake.
+/// The state that keeps the runtime of a thread awake.
 struct Awake {
     worker: Arc<Worker>,
     poll: IdlePoll,
     waker: Waker,
 }
 
-/// Lets the worker of this thread poll before it sleeps.
+/// Runs on a worker's thread, and lets it poll before it sleeps. It never ends.
 pub(super) async fn keep(worker: Arc<Worker>) -> Infallible {
     std::future::poll_fn(|cx| {
         AWAKE.with_borrow_mut(|awake| {
@@ -40,7 +40,7 @@ pub(super) async fn keep(worker: Arc<Worker>) -> Infallible {
     .await
 }
 
-/// For a runtime that is about to sleep: keeps it awake where that pays.
+/// Called when the runtime is about to sleep. Keeps it awake if polling is worth it.
 pub(super) fn before_sleep() {
     AWAKE.with_borrow_mut(|awake| {
         if let Some(Awake { worker, poll, waker }) = awake
@@ -51,18 +51,18 @@ pub(super) fn before_sleep() {
     });
 }
 
-/// When to poll: once something was asked, until the next thing is, or for as long as the window is. Where that is in
-/// vain more often than not, ever fewer chances are taken, so that a worker with little to do sleeps.
+/// Decides when to poll. Polling begins after a request, and ends with the next request or after the window. If it is
+/// in vain more often than not, fewer and fewer chances are taken, so that a worker with few requests sleeps.
 #[derive(Debug)]
 struct IdlePoll {
     window: Duration,
-    /// What had been asked when it was looked last.
+    /// The number of requests at the last check.
     asked: u64,
-    /// Since when it polls.
+    /// When polling began, if it polls.
     since: Option<Instant>,
-    /// Polls in vain less those that were not.
+    /// The number of polls in vain, minus the number of successful ones.
     misses: u32,
-    /// The chances to let go before the next one is taken.
+    /// How many chances to skip before the next one is taken.
     let_go: u32,
 }
 
@@ -71,7 +71,7 @@ impl IdlePoll {
         Self { window, asked: 0, since: None, misses: 0, let_go: 0 }
     }
 
-    /// Whether to look once more rather than to sleep, where so much was asked until `now`.
+    /// Whether to poll once more instead of sleeping. `asked` is the number of requests until `now`.
     fn goes_on(&mut self, asked: u64, now: impl FnOnce() -> Instant) -> bool {
         if self.window.is_zero() {
             return false;
@@ -79,7 +79,8 @@ impl IdlePoll {
         if asked != self.asked {
             let since_last = asked - self.asked;
             self.asked = asked;
-            // As many as it is told of at once: others wait to be told of, and to look for them is to be told of all.
+            // A tick had the maximum of events, so more sockets may be ready. The next tick reports them without
+            // polling.
             if since_last >= EVENTS_PER_TICK as u64 {
                 self.since = None;
                 return false;
@@ -111,8 +112,8 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_micros(50);
 
-    /// A worker that is asked every `gap`, so often; and looks every microsecond. In how many gaps it slept, and for how
-    /// long it polled in all.
+    /// Simulates a worker that gets a request every `gap`, this many `times`, and checks every microsecond. Returns in
+    /// how many gaps it slept, and how long it polled in all.
     fn asked_every(gap: Duration, times: u64, poll: &mut IdlePoll) -> (u64, Duration) {
         let start = Instant::now();
         let (mut slept, mut polled) = (0, Duration::ZERO);

@@ -1,4 +1,4 @@
-//! Requests that come before their routes are loaded. Loading stands still at a gate that the test opens.
+//! Requests that arrive before their routes are loaded. Loading waits at a gate that the test opens.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Longer than any test waits.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Loads what is late only once the gate is open, and panics over what is named `panics`.
+/// A loader that waits at the gate before it loads the late component, and that panics for a component called `panics`.
 struct Gated {
     loader: Loader,
     late: PathBuf,
@@ -54,7 +54,7 @@ impl Load for Gated {
     }
 }
 
-/// A server of `plain`, and of one component that is late, behind a gate.
+/// A server with the route `plain`, and one component that waits at the gate.
 struct Gateway {
     running: RunningServer,
     gate: Arc<Gate>,
@@ -112,7 +112,7 @@ impl Gateway {
         self.running.addresses()[0].socket_addr().expect("it listens on a port")
     }
 
-    /// Sends a request, which is the last of its connection.
+    /// Sends a request with `Connection: close`.
     fn ask(&self, path: &str) -> TcpStream {
         let mut socket = TcpStream::connect(self.address()).expect("the server accepts");
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
@@ -132,7 +132,7 @@ fn plain() -> Vec<u8> {
     wat::parse_str(include_str!("../../../tests/guests/plain.wat")).expect("the text is a component")
 }
 
-/// Reads until the server closes, and gives the answer.
+/// Reads until the server closes the connection, and returns the response.
 #[track_caller]
 fn expect_answer(mut socket: TcpStream, status: &str) -> String {
     let mut answer = String::new();

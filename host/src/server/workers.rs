@@ -21,7 +21,7 @@ use crate::worker::{ServerState, Shutdown, Worker};
 
 use super::idle_poll;
 
-/// The most connections that are accepted while the server stops: clients could go on connecting forever.
+/// The most connections that are accepted while the server stops, because clients could keep connecting forever.
 const MAX_ACCEPTS_ON_SHUTDOWN: usize = 4096;
 
 /// How long accepting pauses after an error that lasts, such as a lack of file descriptors.
@@ -54,7 +54,7 @@ struct AcceptedConnection {
 /// Counts one connection of the server and of a worker, until it is dropped.
 struct ConnectionSlot {
     worker: Arc<Worker>,
-    /// In a box to keep the future of the connection's task small.
+    /// Boxed to keep the future of the connection's task small.
     permit: Box<ConnectionPermit>,
 }
 
@@ -68,7 +68,7 @@ impl Drop for ConnectionSlot {
 #[derive(Debug)]
 pub(super) struct Workers(Vec<Arc<Worker>>);
 
-/// Gives accepted connections to workers. When the last clone is dropped, the workers get no more.
+/// Gives accepted connections to workers. When the last clone is dropped, no more connections follow.
 #[derive(Clone)]
 struct Dispatcher(Vec<WorkerHandle>);
 
@@ -250,7 +250,8 @@ async fn serve_all(worker: &Worker, mut connections: UnboundedReceiver<AcceptedC
     }
 }
 
-/// The connection of an accepted socket. Not part of [`serve`], whose future would keep the parts.
+/// The connection of an accepted socket. It is a function of its own, because the future of [`serve`] would otherwise
+/// keep the parts.
 fn open(accepted: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)> {
     let AcceptedConnection { socket, peer, role, slot } = accepted;
     match socket.into_stream() {

@@ -13,14 +13,14 @@ pub(crate) struct Admission<'w> {
     _route: routes::RoutePermit<'w>,
     _permit: guest::InvocationPermit<'w>,
     _counted: RouteUsageGuard<'w>,
-    /// For the buffers of its body and its response, if these are large. In a box, as few are.
+    /// The memory for the buffers of its body and its response, if these are large. It is boxed, because few are.
     _buffers: Option<Box<Reservation>>,
 }
 
-/// Why a request is not run.
+/// Why a request is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum NotAdmitted {
-    /// As many requests run as may, of all or of the route.
+    /// The maximum number of requests is running, of all routes or of this one.
     #[error("too many requests are running")]
     Places,
     /// There is no memory for its buffers.
@@ -28,8 +28,8 @@ pub(crate) enum NotAdmitted {
     Memory(#[from] MemoryShortage),
 }
 
-/// A `buffer_size` past which buffers are counted. A response has as much of a buffer whatever its `buffer_size` is, and
-/// how many there are is bounded.
+/// The `buffer_size` above which buffers are counted. A response may use this much for any `buffer_size`, and the
+/// number of responses is bounded.
 const LARGE_BUFFER: usize = 64 * 1024;
 
 /// Counts the invocations of a request against its route's share.
@@ -47,13 +47,13 @@ impl<'w> Admission<'w> {
         let (in_use, free) = (permit.in_use() as usize, (engine.max_invocations() - permit.in_use()) as usize);
         let counted = RouteUsageGuard::take(&route.options.usage, permits as usize);
         let sum = || route.options.usage.sum(Resource::Invocations);
-        // A route that runs nothing may always run one request.
+        // A route with no running request may always run one.
         let settings = &route.options.settings;
         if !(settings.share.allows(sum, in_use, free) || sum() <= counted.permits) {
             return Err(NotAdmitted::Places);
         }
         let _buffers = if settings.buffer_size > LARGE_BUFFER {
-            // A piece of the request's body; a piece of the response that is encoded, and one on top.
+            // One piece of the request's body, and two of the response: the output may exceed its bound by one piece.
             Some(Box::new(Reservation::new(3 * settings.buffer_size, route.options.memory_owner())?))
         } else {
             None

@@ -23,14 +23,14 @@ pub(crate) struct ParkedPermit {
 /// Why a response cannot be parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ParkingRefused {
-    /// `--max-parked` responses are parked already.
+    /// The maximum number of responses, `--max-parked`, is already parked.
     Full,
     /// The route would exceed its share.
     Share,
 }
 
 impl ParkingLot {
-    /// At most `max` responses.
+    /// Allows at most `max` parked responses.
     pub(crate) fn new(max: usize) -> Self {
         Self { parked: AtomicUsize::new(0), max }
     }

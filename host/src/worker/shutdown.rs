@@ -1,4 +1,4 @@
-//! The shutdown of a worker: the stages it goes through, and waiting for them.
+//! The shutdown of a worker: its stages, and waiting for them.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -137,7 +137,7 @@ mod tests {
             if waits_before {
                 assert!(!wait.poll(&mut cx));
             }
-            // The same as `close`, with a poll in between.
+            // This does the same as `close`, with a poll in between.
             shutdown.stage.fetch_max(CLOSING, Ordering::Release);
             assert!(!wait.poll(&mut cx), "no more connections are accepted, and the accepted ones continue");
             shutdown.stage_changed.notify_waiters();

@@ -143,7 +143,7 @@ impl<S: Subscriber> Layer<S> for PrintForwarder {
         if event.metadata().target() == "guest" {
             let mut line = PrintedLine::default();
             event.record(&mut line);
-            // If it cannot be sent, the parent has gone.
+            // If it cannot be sent, the parent has ended.
             let _ = self.0.send(&ChildFrame::Printed(json!({ "stream": line.stream, "text": line.text })));
         }
     }

@@ -1,4 +1,4 @@
-//! A pacer is given the time, so its moments are exact.
+//! A pacer gets the time as an argument, so its moments are exact.
 
 use std::num::NonZeroU64;
 
@@ -15,7 +15,7 @@ fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// What passes of `waiting` bytes at one moment, all of it spent.
+/// The number of bytes, of `waiting` ones, that pass at one moment. All of them are spent.
 fn pass(pacer: &mut Pacer, waiting: usize, now: Instant) -> usize {
     let mut passed = 0;
     while passed < waiting
@@ -57,7 +57,7 @@ fn waking_late_costs_nothing_while_bytes_wait() {
     let start = Instant::now();
     let mut pacer = Pacer::new(budget(1000, 10, start), 10);
     assert_eq!(pass(&mut pacer, 1000, start), 10);
-    // Due at 10 ms, and at 20, 30, 40: all of what should have passed by now does.
+    // Pieces are due at 10, 20, 30 and 40 ms. All that is due by now passes.
     assert_eq!(pass(&mut pacer, 1000, start + millis(45)), 40);
     assert_eq!(pacer.waiting_until(), Some(start + millis(50)));
 }
@@ -134,7 +134,7 @@ proptest! {
             left -= pass(&mut pacer, left, wake + lateness.next().unwrap_or_default());
             wake = pacer.waiting_until().unwrap_or(wake);
         }
-        // The burst, and a second's worth.
+        // The burst, and the bytes of one second.
         prop_assert_eq!(pacer.due, Some(start + Duration::from_secs(1)));
     }
 }
