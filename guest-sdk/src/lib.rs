@@ -70,7 +70,7 @@ pub use options::Options;
 pub use outcome::{Close, IntoOutcome, Manual};
 pub use request::Request;
 pub use response::{Error, Response};
-pub use step::{IntoSeen, IntoStep};
+pub use step::{HookResult, IntoStep};
 
 /// The example of the README compiles.
 #[cfg(doctest)]
@@ -85,7 +85,7 @@ pub mod __private {
     pub use crate::bindings_of_middleware::{on_request, on_response};
     pub use crate::declaration::{Declaration, Entry, List, Text, Value};
     pub use crate::outcome::outcome;
-    pub use crate::step::{seen, step};
+    pub use crate::step::{report_result, step};
     pub use crate::websocket::bindings as messages;
     pub use crate::websocket::{into_reply, message};
 }

@@ -1,4 +1,4 @@
-//! What a middleware's return type means: [`IntoStep`] and [`IntoSeen`].
+//! What a middleware's return type means: [`IntoStep`] and [`HookResult`].
 
 use std::fmt;
 
@@ -29,9 +29,9 @@ pub trait IntoStep {
     label = "a response is already made",
     note = "it returns `()`, or a `Result` of it"
 )]
-pub trait IntoSeen {
-    /// Fails the response if this is an error.
-    fn into_seen(self);
+pub trait HookResult {
+    /// Reports an error to the host, which then fails the response.
+    fn report(self);
 }
 
 /// The step of a middleware's return value.
@@ -40,10 +40,10 @@ pub fn step(returned: impl IntoStep) -> Step {
     returned.into_step()
 }
 
-/// Handles the return value of `#[on_response]`.
+/// Reports an error that `#[on_response]` has returned.
 #[doc(hidden)]
-pub fn seen(returned: impl IntoSeen) {
-    returned.into_seen();
+pub fn report_result(returned: impl HookResult) {
+    returned.report();
 }
 
 impl IntoStep for () {
@@ -89,12 +89,12 @@ impl From<Outcome> for Step {
     }
 }
 
-impl IntoSeen for () {
-    fn into_seen(self) {}
+impl HookResult for () {
+    fn report(self) {}
 }
 
-impl<E: fmt::Display + 'static> IntoSeen for Result<(), E> {
-    fn into_seen(self) {
+impl<E: fmt::Display + 'static> HookResult for Result<(), E> {
+    fn report(self) {
         if let Err(error) = self {
             // The outcome is ignored: the host ends the response.
             let _ = fail(&error, Response::of_invocation());

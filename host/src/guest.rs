@@ -90,7 +90,7 @@ pub struct Invocation {
     pub grants: Grants,
     /// The name of that route or middleware, for the log.
     pub route: Arc<str>,
-    /// The id of the request's handler ([`Handler::number`]), which is charged for the processor time.
+    /// The id of the request's handler ([`Handler::id`]), which is charged for the processor time.
     pub handler: u64,
     /// The request id, for the log.
     pub id: u64,
@@ -192,7 +192,7 @@ impl Handler {
                 let owner = invocation.options.memory_owner();
                 instance.served() < reuse && used <= memory && memory_budget::check_reserved(used, owner).is_ok()
             };
-            let idle = if reuse > 1 { instance_pool::take(self.number()).filter(fits) } else { None };
+            let idle = if reuse > 1 { instance_pool::take(self.id()).filter(fits) } else { None };
             match idle {
                 Some(mut instance) => {
                     instance.begin_invocation(invocation, memory);
@@ -211,7 +211,7 @@ impl Handler {
     fn keep(&self, instance: Instance, reuse: u32) {
         match instance.served() < reuse {
             true if memory_budget::is_short() => drop(instance),
-            true => instance_pool::put(self.number(), instance),
+            true => instance_pool::put(self.id(), instance),
             false => instance_pool::retire(instance),
         }
     }

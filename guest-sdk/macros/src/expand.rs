@@ -44,7 +44,7 @@ pub(crate) const ON_REQUEST: Hook =
 
 /// `#[on_response]`
 pub(crate) const ON_RESPONSE: Hook =
-    Hook { attribute: "`#[on_response]`", noun: "a middleware", call: "on_response", returns: "seen" };
+    Hook { attribute: "`#[on_response]`", noun: "a middleware", call: "on_response", returns: "report_result" };
 
 /// `#[on_message]`
 pub(crate) const ON_MESSAGE: Hook =

@@ -43,7 +43,7 @@ pub fn on_request(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes a function the `on-response` of a middleware. It is called before the head of a response is sent, and can
 /// change the status and the fields.
 ///
-/// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `IntoSeen` lists.
+/// The function takes any of `Request`, `Response` and `Options`, in any order, and returns what `HookResult` lists.
 /// Otherwise it is like `#[on_request]`.
 #[proc_macro_attribute]
 pub fn on_response(attribute: TokenStream, item: TokenStream) -> TokenStream {

@@ -47,7 +47,7 @@ pub(super) async fn on_response(
     let mut failed = None;
     for layer in layers(&route, &exchange).rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
-        let invocation = layer.invocation(exchange.clone(), route.target.number(), id);
+        let invocation = layer.invocation(exchange.clone(), route.target.id(), id);
         if let Err(error) = layer.component.on_response(invocation).await {
             tell(&route.mount.name, &route.options.log, error_detail, id, &exchange, &error);
             let details = explain(error_detail, &route.mount.name, &exchange, &error);

@@ -330,8 +330,8 @@ where
     }
 
     fn next_slice(&self) -> NextSlice {
-        let number = self.caller.as_ref().map_or(NO_ROUTE, |caller| caller.route.target.number());
-        NextSlice::after(number, TIME_SLICE, Some(self.exchange.clone()))
+        let handler = self.caller.as_ref().map_or(NO_ROUTE, |caller| caller.route.target.id());
+        NextSlice::after(handler, TIME_SLICE, Some(self.exchange.clone()))
     }
 
     fn timer(&mut self) -> &mut Timer {

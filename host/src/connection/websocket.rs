@@ -475,7 +475,7 @@ impl<S: Future<Output = ()>> Policy for WebSocketLoop<'_, S> {
     }
 
     fn next_slice(&self) -> NextSlice {
-        NextSlice::after(self.websocket.template.route.target.number(), TIME_SLICE, None)
+        NextSlice::after(self.websocket.template.route.target.id(), TIME_SLICE, None)
     }
 
     fn timer(&mut self) -> &mut Timer {

@@ -132,7 +132,7 @@ impl Handler {
 
     /// Its id, unique in this process.
     #[must_use]
-    pub fn number(&self) -> u64 {
+    pub fn id(&self) -> u64 {
         self.number
     }
 }

@@ -89,7 +89,7 @@ impl Route {
             options: self.options.clone(),
             grants: self.grants,
             route: self.mount.name.clone(),
-            handler: self.target.number(),
+            handler: self.target.id(),
             id,
         }
     }

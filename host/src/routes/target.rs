@@ -34,10 +34,10 @@ impl RouteTarget {
         self.handler().deliver(invocation, message)
     }
 
-    /// The number that the scheduler counts its processor time under. No other target of the process has it.
+    /// The id of its handler, which is charged for the processor time. It is unique in this process.
     #[must_use]
-    pub fn number(&self) -> u64 {
-        self.handler().number()
+    pub fn id(&self) -> u64 {
+        self.handler().id()
     }
 
     fn handler(&self) -> &Handler {
