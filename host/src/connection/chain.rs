@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::failure::{explain, substitute, tell};
+use super::failure::{explain, log_failure, substitute};
 use super::host_response::HostResponse;
 use crate::config::ErrorDetail;
 use crate::exchange::Exchange;
@@ -49,7 +49,7 @@ pub(super) async fn on_response(
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
         let invocation = layer.invocation(exchange.clone(), route.target.id(), id);
         if let Err(error) = layer.component.on_response(invocation).await {
-            tell(&route.mount.name, &route.options.log, error_detail, id, &exchange, &error);
+            log_failure(&route.mount.name, &route.options.log, error_detail, id, &exchange, &error);
             let details = explain(error_detail, &route.mount.name, &exchange, &error);
             failed = Some(substitute(&exchange, id, error.status(), &details));
         }

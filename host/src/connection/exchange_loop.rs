@@ -4,123 +4,36 @@
 
 mod body_deadline;
 mod client_watch;
+mod error_response;
 mod handler_end;
 mod metering;
 mod middleware_gate;
 mod parking;
+mod state;
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
-
-use bytes::Bytes;
 
 use super::deadlines::{Deadline, Deadlines, earlier};
 use super::finished::Finished;
-use super::io::ConnectionIo;
 use super::next::Next;
 use super::turns::{self, Policy, Turn};
-use super::websocket::PendingUpgrade;
-use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
-use crate::exchange::{ClientLoss, Exchange, ExchangeEnd};
+use crate::exchange::{ClientLoss, ExchangeEnd};
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{self, CallError, Outcome};
-use crate::net::{PeerState, Timer};
-use crate::pump::Pump;
+use crate::net::{PeerState, Timer, is_read_ahead_full};
 use crate::response::Response;
-use crate::routes::Route;
-use crate::worker::{ParkedPermit, Worker};
+
+pub(super) use state::{Caller, ExchangeLoop};
 
 use body_deadline::BodyDeadline;
 use client_watch::ClientWatch;
-use middleware_gate::MiddlewareGate;
 
-/// The route and the request of a handler's exchange.
-pub(super) struct Caller<'c> {
-    pub(super) route: &'c Route,
-    /// The request's number.
-    pub(super) id: u64,
-    /// The worker, which has the permits for parked responses.
-    pub(super) worker: &'c Worker,
-    /// The WebSocket that the request wants to open, if any.
-    pub(super) upgrade: Option<Box<PendingUpgrade>>,
-}
-
-impl<'c> Caller<'c> {
-    fn name(&self) -> &'c str {
-        &self.route.mount.name
-    }
-}
-
-/// A running exchange. `G` is the handler's invocation.
-pub(super) struct ExchangeLoop<'c, G> {
-    io: ConnectionIo<'c>,
-    exchange: Arc<Exchange>,
-    /// The invocation. It is `None` once it has ended.
-    handler: Pin<&'c mut Option<G>>,
-    /// The waker that the handler and middleware are polled with.
-    waker: Waker,
-    /// The handler's route. It is `None` if the host has made the response.
-    caller: Option<Caller<'c>>,
-    body_reader: BodyReader,
-    pump: Pump,
-    /// The part of the body that the handler has returned and that is not encoded yet.
-    last_piece: Bytes,
-    /// The permit for a parked response. It is set once the handler has left its response open.
-    parked: Option<ParkedPermit>,
-    /// Whether the task yields once before the response is sent, so that other ready handlers run first.
-    yields_first: bool,
-    peer_gone: Option<CloseReason>,
-    /// Set while a lost client cannot be detected by reading.
-    watch: Option<Box<ClientWatch<'c>>>,
-    /// Set once the exchange has waited for the body.
-    body_deadline: Option<Box<BodyDeadline<'c>>>,
-    /// Set while middleware has to see the head before it is sent.
-    gate: Option<Box<MiddlewareGate<'c>>>,
-}
-
-impl<'c, G> ExchangeLoop<'c, G>
+impl<G> ExchangeLoop<'_, G>
 where
     G: Future<Output = Result<Outcome, CallError>>,
 {
-    /// An exchange whose response is made by `handler`. If there is no `caller`, the host has already made the
-    /// response.
-    pub(super) fn new(
-        io: ConnectionIo<'c>,
-        exchange: Arc<Exchange>,
-        handler: Pin<&'c mut Option<G>>,
-        caller: Option<Caller<'c>>,
-        body_reader: BodyReader,
-        pump: Pump,
-    ) -> Self {
-        let waker = if handler.is_some() { exchange.handler_waker() } else { Waker::noop().clone() };
-        Self {
-            io,
-            exchange,
-            handler,
-            waker,
-            caller,
-            body_reader,
-            pump,
-            last_piece: Bytes::new(),
-            parked: None,
-            yields_first: false,
-            peer_gone: None,
-            watch: None,
-            body_deadline: None,
-            gate: None,
-        }
-    }
-
-    /// Lets other ready handlers run before the response is sent. A core sends several responses in a row faster than
-    /// each after its handler, and wakes clients less often. This costs one poll, so it is worth it only for handlers
-    /// that cost more than that.
-    pub(super) fn yield_first(&mut self) {
-        self.yields_first = true;
-    }
-
     /// Runs the exchange to its end.
     pub(super) async fn run(&mut self) -> Finished<Next> {
         turns::run(self).await;
@@ -155,36 +68,6 @@ where
         }
     }
 
-    /// The handler's name and the request's number, for the log.
-    fn name(&self) -> &'c str {
-        self.caller.as_ref().map_or("", Caller::name)
-    }
-
-    fn id(&self) -> u64 {
-        self.caller.as_ref().map_or(0, |caller| caller.id)
-    }
-
-    /// Whether the handler or middleware runs.
-    fn is_running(&self) -> bool {
-        self.handler.is_some() || self.is_in_review()
-    }
-
-    fn poll_guests(&mut self) {
-        match self.gate {
-            Some(_) => self.poll_gate(),
-            None => self.poll_handler(),
-        }
-    }
-
-    fn poll_handler(&mut self) {
-        if let Some(handler) = self.handler.as_mut().as_pin_mut()
-            && let Poll::Ready(end) = self.exchange.poll_handler(&self.waker, handler)
-        {
-            self.handler.set(None);
-            self.on_handler_done(end);
-        }
-    }
-
     /// Returns true if the handler was given a piece of the body, or its end.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> bool {
         match self.body_reader.poll(cx, self.io.socket, self.io.input, &self.exchange) {
@@ -211,11 +94,39 @@ where
 
     /// Detects a client that disconnects while nothing is read from it. Returns whether it is gone.
     fn watch_peer(&mut self, cx: &mut Context<'_>) -> bool {
-        let is_gone = self.io.watch_peer(cx) == Some(PeerState::Gone) || self.watch_client(cx);
+        let is_gone = self.io.watch_peer(cx) == Some(PeerState::Gone) || self.is_reset(cx);
         if is_gone {
             self.lose_client(CloseReason::ClientGone);
         }
         is_gone
+    }
+
+    /// Whether the client has reset the connection while nothing is read from it and its handler runs.
+    fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        let may_be_gone = *self.io.half_closed || is_read_ahead_full(self.io.input);
+        if !may_be_gone || !self.is_running() {
+            return false;
+        }
+        let (socket, exchange) = (self.io.socket, &self.exchange);
+        let watch = self.watch.get_or_insert_with(|| {
+            Box::new(ClientWatch::new(socket, exchange.response(|response| response.sent_bytes())))
+        });
+        watch.is_reset(cx)
+    }
+
+    /// Called when the deadline of the watch has passed. If the client has closed its sending side, and nothing was
+    /// sent to it since the last check, the handler is ended.
+    fn give_up_client(&mut self, cx: &mut Context<'_>) {
+        let Some(watch) = &mut self.watch else { return };
+        let (sent, waits) = self.exchange.response(|response| (response.sent_bytes(), !response.output().is_empty()));
+        let was_silent = watch.was_silent(sent) && !waits;
+        if !*self.io.half_closed {
+            // The client has sent more than is read ahead. The end of its side may follow after that.
+            *self.io.half_closed = self.io.socket.is_read_closed(cx);
+        } else if was_silent {
+            self.exchange.shorten_deadline(watch.since(), ClientLoss::HalfClosed);
+            self.expire_handler();
+        }
     }
 
     fn lose_client(&mut self, reason: CloseReason) {
@@ -225,6 +136,19 @@ where
         self.exchange.shorten_deadline(now + grace, loss);
         self.last_piece.clear();
         self.peer_gone = Some(reason);
+    }
+
+    /// The deadline of the body: `until`, or an earlier moment once the server stops.
+    fn body_until(&mut self, cx: &mut Context<'_>, until: Instant) -> Instant {
+        let stopping = self.io.stopping;
+        let body_deadline = self.body_deadline.get_or_insert_with(|| Box::new(BodyDeadline::new(stopping)));
+        body_deadline.earliest(cx, until, self.io.timeouts.drain_request)
+    }
+
+    /// Whether nothing can proceed until the client does something or its rate limit allows it.
+    fn waits_for_client(&self) -> bool {
+        let handler_waits = !self.is_running() || self.exchange.deadline().is_none();
+        self.peer_gone.is_none() && handler_waits && metering::is_delayed_by_client(&self.pump, &self.body_reader)
     }
 
     /// Ends the handler, whose deadline has passed. If it runs, it traps at its next epoch, with a backtrace. If it
@@ -251,7 +175,7 @@ where
     const MAX_TURNS: usize = 32;
 
     fn begin(&mut self, _: &mut Context<'_>) {
-        self.measure_turn();
+        metering::measure_turn(&self.exchange);
         note_poll();
         self.exchange.begin_turn();
         // The head may be encoded long after the request has begun. If the server stops in between, the head has to say
@@ -323,7 +247,9 @@ where
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) {
-        self.measure_wait();
+        if self.exchange.meter().is_some() && self.waits_for_client() {
+            metering::measure_wait(&self.exchange);
+        }
         if self.is_running() {
             self.exchange.end_turn(cx);
         }

@@ -16,7 +16,7 @@ pub(super) const LINE: usize = 128;
 
 /// Logs why a guest has failed, with its backtrace. Repeated failures are counted and logged later as one line, except
 /// in development mode.
-pub(super) fn tell(
+pub(super) fn log_failure(
     route: &str,
     quota: &Arc<LogQuota>,
     error_detail: ErrorDetail,

@@ -5,11 +5,11 @@
 
 mod backlog;
 mod held_input;
+mod invocation_template;
 mod pending_upgrade;
 mod upload;
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,10 @@ use bytes::BytesMut;
 
 use super::client::Client;
 use super::deadlines::{Deadline, Deadlines, earlier};
-use super::failure::tell;
+use super::failure::log_failure;
 use super::io::ConnectionIo;
 use super::turns::{self, Policy, Turn};
 use crate::close_reason::CloseReason;
-use crate::exchange::Exchange;
 use crate::guest::scheduler::{NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{CallError, MessageReply};
 use crate::memory_budget;
@@ -29,15 +28,15 @@ use crate::net::{PeerState, Timer, WriteQueue};
 use crate::options::Settings;
 use crate::pump::Pump;
 use crate::push::{InboxEnd, InboxItem};
-use crate::routes::Route;
 use crate::websocket::message::{CloseFrame, Message, ping};
 use crate::websocket::protocol::{Protocol, WebSocketEvent};
-use crate::worker::{NotAdmitted, ParkedPermit, Worker};
+use crate::worker::ParkedPermit;
 
 pub(super) use pending_upgrade::PendingUpgrade;
 
 use backlog::Backlog;
 use held_input::HeldInput;
+use invocation_template::{InvocationTemplate, MessageCall};
 use upload::Upload;
 
 /// The most published chunks that are taken from the queue at once.
@@ -78,15 +77,6 @@ pub(super) struct WebSocket {
     _place: ParkedPermit,
 }
 
-/// The parts of each invocation that stay the same.
-struct InvocationTemplate {
-    exchange: Arc<Exchange>,
-    route: Arc<Route>,
-    worker: Arc<Worker>,
-    /// The number of the request that opened the WebSocket, for the log.
-    id: u64,
-}
-
 /// A WebSocket, and the parts of its connection that it uses.
 struct WebSocketLoop<'c, S> {
     websocket: &'c mut WebSocket,
@@ -95,9 +85,34 @@ struct WebSocketLoop<'c, S> {
     stopping: Pin<&'c mut S>,
 }
 
-type MessageCall = Pin<Box<dyn Future<Output = Result<MessageReply, CallError>> + Send>>;
-
 impl WebSocket {
+    /// The WebSocket of a handshake whose response is sent.
+    pub(super) fn open(upgrade: PendingUpgrade, pump: Pump, place: ParkedPermit) -> Self {
+        let (template, upload) = upgrade.into_parts();
+        template.exchange.upgrade();
+        let now = Instant::now();
+        Self {
+            protocol: Protocol::new(template.route.options.settings.max_message),
+            template,
+            queue: WriteQueue::default(),
+            pump,
+            upload: Upload::new(upload),
+            call: None,
+            answering: 0,
+            backlog: Backlog::default(),
+            held_input: HeldInput::default(),
+            last_read: now,
+            ping_sent_at: None,
+            last_message: now,
+            stopping: false,
+            reason: None,
+            close_by: None,
+            peer_gone: false,
+            grace: None,
+            _place: place,
+        }
+    }
+
     /// Serves the WebSocket until it ends, and returns the reason.
     pub(super) async fn serve(mut self: Box<Self>, client: &mut Client) -> CloseReason {
         let worker = client.worker.clone();
@@ -307,22 +322,9 @@ impl WebSocket {
 
     /// Begins the invocation for a message.
     fn begin(&mut self, message: Message) {
-        let InvocationTemplate { exchange, route, worker, id } = &self.template;
         self.answering = message.len();
         self.last_message = Instant::now();
-        let deadline = self.last_message + route.options.settings.timeout;
-        exchange.begin_message(self.grace.map_or(deadline, |grace| grace.min(deadline)));
-        let invocation = route.invocation(exchange.clone(), *id);
-        let (route, worker) = (route.clone(), worker.clone());
-        self.call = Some(Box::pin(async move {
-            let _admission = worker.admit(&route, 1).map_err(|reason| match reason {
-                NotAdmitted::Places => CallError::Busy(reason.to_string()),
-                NotAdmitted::Memory(shortage) => shortage.into(),
-            })?;
-            let _in_flight = worker.in_flight();
-            worker.count_message();
-            route.target.deliver(invocation, message).await
-        }));
+        self.call = Some(self.template.begin(message, self.last_message, self.grace));
     }
 
     /// Polls the invocation. Returns true once it has ended.
@@ -367,7 +369,7 @@ impl WebSocket {
     /// Logs why an invocation has failed, and closes the WebSocket.
     fn fail(&mut self, error: &CallError) {
         let InvocationTemplate { exchange, route, worker, id } = &self.template;
-        tell(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, error);
+        log_failure(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, error);
         let (code, reason, ended) = match error {
             CallError::Busy(_) | CallError::NoMemory(_) => {
                 (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded)

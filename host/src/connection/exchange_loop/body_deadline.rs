@@ -2,10 +2,8 @@
 
 use std::pin::Pin;
 use std::task::Context;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::ExchangeLoop;
-use crate::guest::{CallError, Outcome};
 use crate::worker::Shutdown;
 
 /// What shortens the wait for a body when the server stops.
@@ -17,22 +15,17 @@ pub(super) struct BodyDeadline<'c> {
 }
 
 impl<'c> BodyDeadline<'c> {
-    fn new(stopping: &'c Shutdown) -> Self {
+    /// No deadline before `stopping` says that connections have to end.
+    pub(super) fn new(stopping: &'c Shutdown) -> Self {
         Self { stopping: Box::pin(stopping.wait()), by: None }
     }
-}
 
-impl<G> ExchangeLoop<'_, G>
-where
-    G: Future<Output = Result<Outcome, CallError>>,
-{
-    /// The deadline of the body: `until`, or an earlier moment once the server stops.
-    pub(super) fn body_until(&mut self, cx: &mut Context<'_>, until: Instant) -> Instant {
-        let (stopping, timeouts) = (self.io.stopping, self.io.timeouts);
-        let body_deadline = self.body_deadline.get_or_insert_with(|| Box::new(BodyDeadline::new(stopping)));
-        if body_deadline.by.is_none() && body_deadline.stopping.as_mut().poll(cx).is_ready() {
-            body_deadline.by = Some(Instant::now() + timeouts.drain_request);
+    /// The deadline of the body: `until`, or an earlier moment once the server stops. From then on the body has
+    /// `drain_timeout`.
+    pub(super) fn earliest(&mut self, cx: &mut Context<'_>, until: Instant, drain_timeout: Duration) -> Instant {
+        if self.by.is_none() && self.stopping.as_mut().poll(cx).is_ready() {
+            self.by = Some(Instant::now() + drain_timeout);
         }
-        body_deadline.by.map_or(until, |by| by.min(until))
+        self.by.map_or(until, |by| by.min(until))
     }
 }

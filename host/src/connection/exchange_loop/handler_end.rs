@@ -1,52 +1,16 @@
 //! What happens when a handler ends: how its response ends, and the last piece of the body.
 
 use bytes::{Buf, Bytes};
-use smallvec::SmallVec;
 
-use super::ExchangeLoop;
+use super::state::{ExchangeLoop, HandlerEnd};
 use crate::clock;
 use crate::config::ErrorDetail;
-use crate::connection::error_page::{ErrorPage, RETRY};
-use crate::connection::failure::{LINE, explain, tell};
+use crate::connection::failure::explain;
 use crate::guest::{CallError, Outcome};
-use crate::http::status;
 
-/// How a response ends after its handler.
-#[derive(Debug)]
-pub(super) enum HandlerEnd {
-    /// With the outcome that the handler has returned.
-    Returned(Outcome),
-    /// With an error response with this status, if the head is not sent. The details are shown in development mode.
-    Failed(u16, String),
-}
-
-impl<G> ExchangeLoop<'_, G>
-where
-    G: Future<Output = Result<Outcome, CallError>>,
-{
-    /// Handles the end of the handler.
-    pub(super) fn on_handler_done(&mut self, end: Result<Outcome, CallError>) {
-        let ending = self.classify(end);
-        match self.gate {
-            Some(_) => self.review_or_finish(ending),
-            None => self.finish_with(ending),
-        }
-    }
-
-    /// Whether the log quota allows another line about the route.
-    pub(super) fn may_tell(&self) -> bool {
-        self.caller.as_ref().is_none_or(|caller| caller.route.options.log.admit(caller.name(), LINE))
-    }
-
-    /// Logs why a guest has failed.
-    pub(super) fn tell(&self, error: &CallError) {
-        if let Some(caller) = &self.caller {
-            tell(caller.name(), &caller.route.options.log, self.io.error_detail, caller.id, &self.exchange, error);
-        }
-    }
-
+impl<G> ExchangeLoop<'_, G> {
     /// Decides how the response ends. Logs a failure.
-    fn classify(&self, end: Result<Outcome, CallError>) -> HandlerEnd {
+    pub(super) fn classify(&self, end: Result<Outcome, CallError>) -> HandlerEnd {
         let building = self.exchange.response(|response| response.is_building());
         let failed = self.exchange.body_error();
         let end = match (end, self.exchange.take_failure()) {
@@ -58,13 +22,13 @@ where
                 // The client has caused this, so the handler's failure is not logged.
                 Some(failed) => {
                     let (route, request) = (self.name(), self.id());
-                    if self.may_tell() {
+                    if self.may_log() {
                         tracing::info!(target: "handler", route, request, "handler {route} did not get its whole request: {failed}");
                     }
                     HandlerEnd::Failed(failed.status(), String::new())
                 }
                 None => {
-                    self.tell(&error);
+                    self.log_failure(&error);
                     let details = explain(self.io.error_detail, self.name(), &self.exchange, &error);
                     HandlerEnd::Failed(error.status(), details)
                 }
@@ -97,7 +61,7 @@ where
         let length = body.len() as u64;
         if self.exchange.response(|response| response.contradicts(length)) {
             let (route, request) = (self.name(), self.id());
-            if self.may_tell() {
+            if self.may_log() {
                 tracing::error!(target: "handler", route, request, "handler {route} returned {length} bytes against its content-length");
             }
             let details = match self.io.error_detail {
@@ -147,27 +111,5 @@ where
             }
         });
         !self.last_piece.is_empty()
-    }
-
-    /// Ends the response of a handler that has failed: with an error response if the head is not sent, and truncated
-    /// otherwise.
-    pub(super) fn fail(&mut self, code: u16, details: &str) {
-        let timing = self.exchange.server_timing();
-        let drains = self.body_reader.abandon(self.io.input);
-        self.exchange.clear_unsealed();
-        self.exchange.response(|response| {
-            if !response.is_building() {
-                return response.truncate();
-            }
-            if !drains {
-                response.forbid_keep_alive();
-            }
-            let retry = (code == 503).then_some(RETRY);
-            let timing = timing.as_deref().map(|value| ("Server-Timing", value));
-            let fields: SmallVec<[(&str, &str); 2]> = retry.into_iter().chain(timing).collect();
-            let asked = self.exchange.request().map(|request| request.head.values("accept"));
-            let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(self.id()) };
-            page.write(asked, &fields).answer(response);
-        });
     }
 }

@@ -1,28 +1,14 @@
-//! Holds the head of a response until the middleware chain has seen it.
+//! Polls the handler, and holds the head of its response until the middleware chain has seen it.
 //!
 //! Owns when the chain runs: at the first write, or when the handler has ended.
 
-use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
 
-use super::ExchangeLoop;
-use super::handler_end::HandlerEnd;
+use super::state::{ExchangeLoop, HandlerEnd, HeadReview, MiddlewareGate};
 use crate::connection::failure::{explain, substitute};
 use crate::guest::{CallError, Outcome};
-
-/// The run of the chain's `on-response`. If a middleware fails, the result is the body of the error response.
-pub(in crate::connection) type HeadReview<'c> = Pin<Box<dyn Future<Output = Option<Bytes>> + Send + 'c>>;
-
-/// A held head.
-pub(super) struct MiddlewareGate<'c> {
-    review: HeadReview<'c>,
-    /// Whether the chain sees the head now.
-    in_review: bool,
-    /// How the response ends after the review. It is `None` while the handler waits in its write.
-    ending: Option<HandlerEnd>,
-}
 
 impl<'c, G> ExchangeLoop<'c, G>
 where
@@ -34,13 +20,34 @@ where
         self.gate = Some(Box::new(MiddlewareGate { review, in_review: false, ending: None }));
     }
 
-    /// Whether the chain sees the head now.
-    pub(super) fn is_in_review(&self) -> bool {
-        self.gate.as_ref().is_some_and(|held| held.in_review)
+    /// Polls the handler, or the middleware in its place.
+    pub(super) fn poll_guests(&mut self) {
+        match self.gate {
+            Some(_) => self.poll_gate(),
+            None => self.poll_handler(),
+        }
+    }
+
+    fn poll_handler(&mut self) {
+        if let Some(handler) = self.handler.as_mut().as_pin_mut()
+            && let Poll::Ready(end) = self.exchange.poll_handler(&self.waker, handler)
+        {
+            self.handler.set(None);
+            self.on_handler_done(end);
+        }
+    }
+
+    /// Handles the end of the handler.
+    pub(super) fn on_handler_done(&mut self, end: Result<Outcome, CallError>) {
+        let ending = self.classify(end);
+        match self.gate {
+            Some(_) => self.review_or_finish(ending),
+            None => self.finish_with(ending),
+        }
     }
 
     /// Polls the handler, or the chain while it sees the head.
-    pub(super) fn poll_gate(&mut self) {
+    fn poll_gate(&mut self) {
         loop {
             if let Some(held) = self.gate.as_mut().filter(|held| held.in_review) {
                 match self.exchange.poll_handler(&self.waker, held.review.as_mut()) {
@@ -59,7 +66,7 @@ where
     }
 
     /// Ends the response as `ending` says. If the head is not sent yet, the chain sees it first.
-    pub(super) fn review_or_finish(&mut self, ending: HandlerEnd) {
+    fn review_or_finish(&mut self, ending: HandlerEnd) {
         let ending = match ending {
             ending if !self.exchange.is_head_held() => return self.finish_with(ending),
             closed @ HandlerEnd::Returned(Outcome::Close) => return self.finish_with(closed),
@@ -73,7 +80,7 @@ where
 
     /// Ends the middleware, whose deadline has passed while it waits.
     pub(super) fn abort_middleware(&mut self, error: &CallError) {
-        self.tell(error);
+        self.log_failure(error);
         let details = explain(self.io.error_detail, self.name(), &self.exchange, error);
         let body = substitute(&self.exchange, self.id(), error.status(), &details);
         self.release_head(Some(body));

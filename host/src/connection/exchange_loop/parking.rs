@@ -1,17 +1,14 @@
 //! Parks the response of a handler that leaves it open, if that is allowed.
 
-use super::ExchangeLoop;
+use super::state::ExchangeLoop;
 use crate::connection::finished::Finished;
 use crate::connection::next::Next;
 use crate::connection::parked::Parked;
+use crate::connection::websocket::WebSocket;
 use crate::exchange::ExchangeEnd;
-use crate::guest::{CallError, Outcome};
 use crate::worker::{ParkedPermit, ParkingRefused};
 
-impl<G> ExchangeLoop<'_, G>
-where
-    G: Future<Output = Result<Outcome, CallError>>,
-{
+impl<G> ExchangeLoop<'_, G> {
     /// Takes a permit for the response that the handler leaves open, if the response is not over and there is a permit.
     pub(super) fn leave_open(&mut self) {
         let (name, request) = (self.name(), self.id());
@@ -27,7 +24,7 @@ where
         match upgrade.map(|upgrade| upgrade.answer()) {
             Some(Ok(())) => {}
             Some(Err(_)) => {
-                if self.may_tell() {
+                if self.may_log() {
                     tracing::error!(
                         target: "handler",
                         route = name,
@@ -39,7 +36,7 @@ where
                 self.fail(500, "");
             }
             None if is_over || self.parked.is_some() => {
-                if self.may_tell() {
+                if self.may_log() {
                     tracing::info!(
                         target: "handler",
                         route = name,
@@ -49,7 +46,7 @@ where
                 }
             }
             None => {
-                if self.may_tell() {
+                if self.may_log() {
                     let bound = match refused {
                         Some(ParkingRefused::Share) => "its route's `share` of --max-parked",
                         Some(ParkingRefused::Full) | None => "--max-parked",
@@ -70,7 +67,7 @@ where
     pub(super) fn keep(&mut self, permit: ParkedPermit) -> Finished<Next> {
         match self.caller.as_mut().and_then(|caller| caller.upgrade.take()) {
             Some(upgrade) => {
-                let websocket = Box::new(upgrade.open(self.pump.take(), permit));
+                let websocket = Box::new(WebSocket::open(*upgrade, self.pump.take(), permit));
                 Finished { end: ExchangeEnd::Upgraded, next: Ok(Next::WebSocket(websocket)) }
             }
             None => {

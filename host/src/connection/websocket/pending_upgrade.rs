@@ -1,19 +1,15 @@
 //! A pending upgrade: the handshake is valid, but the handler may still send another response.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::{Backlog, HeldInput, InvocationTemplate, Upload, WebSocket};
+use super::invocation_template::InvocationTemplate;
 use crate::clock;
 use crate::exchange::Exchange;
-use crate::net::WriteQueue;
-use crate::pump::Pump;
 use crate::rate::Pacer;
 use crate::response::ResponseError;
 use crate::routes::Route;
 use crate::websocket::handshake::AcceptKey;
-use crate::websocket::protocol::Protocol;
-use crate::worker::{ParkedPermit, Worker};
+use crate::worker::Worker;
 
 /// Everything that a WebSocket needs, except its connection.
 pub(in crate::connection) struct PendingUpgrade {
@@ -45,30 +41,8 @@ impl PendingUpgrade {
         self.template.exchange.response(|response| response.switch_to_websocket(self.accept.as_str(), clock::date()))
     }
 
-    /// The WebSocket, once the response is sent.
-    pub(in crate::connection) fn open(self, pump: Pump, place: ParkedPermit) -> WebSocket {
-        let Self { accept: _, template, upload } = self;
-        template.exchange.upgrade();
-        let now = Instant::now();
-        WebSocket {
-            protocol: Protocol::new(template.route.options.settings.max_message),
-            template,
-            queue: WriteQueue::default(),
-            pump,
-            upload: Upload::new(upload),
-            call: None,
-            answering: 0,
-            backlog: Backlog::default(),
-            held_input: HeldInput::default(),
-            last_read: now,
-            ping_sent_at: None,
-            last_message: now,
-            stopping: false,
-            reason: None,
-            close_by: None,
-            peer_gone: false,
-            grace: None,
-            _place: place,
-        }
+    /// The template of the WebSocket's invocations, and the pacer of its messages.
+    pub(super) fn into_parts(self) -> (InvocationTemplate, Option<Pacer>) {
+        (self.template, self.upload)
     }
 }

@@ -1,0 +1,52 @@
+//! Failures of an exchange: the log line about a guest, and the error response.
+
+use smallvec::SmallVec;
+
+use super::state::ExchangeLoop;
+use crate::connection::error_page::{ErrorPage, RETRY};
+use crate::connection::failure::{LINE, log_failure};
+use crate::guest::CallError;
+use crate::http::status;
+
+impl<G> ExchangeLoop<'_, G> {
+    /// Whether the log quota allows another line about the route.
+    pub(super) fn may_log(&self) -> bool {
+        self.caller.as_ref().is_none_or(|caller| caller.route.options.log.admit(caller.name(), LINE))
+    }
+
+    /// Logs why a guest has failed.
+    pub(super) fn log_failure(&self, error: &CallError) {
+        if let Some(caller) = &self.caller {
+            log_failure(
+                caller.name(),
+                &caller.route.options.log,
+                self.io.error_detail,
+                caller.id,
+                &self.exchange,
+                error,
+            );
+        }
+    }
+
+    /// Ends the response of a handler that has failed: with an error response if the head is not sent, and truncated
+    /// otherwise.
+    pub(super) fn fail(&mut self, code: u16, details: &str) {
+        let timing = self.exchange.server_timing();
+        let drains = self.body_reader.abandon(self.io.input);
+        self.exchange.clear_unsealed();
+        self.exchange.response(|response| {
+            if !response.is_building() {
+                return response.truncate();
+            }
+            if !drains {
+                response.forbid_keep_alive();
+            }
+            let retry = (code == 503).then_some(RETRY);
+            let timing = timing.as_deref().map(|value| ("Server-Timing", value));
+            let fields: SmallVec<[(&str, &str); 2]> = retry.into_iter().chain(timing).collect();
+            let asked = self.exchange.request().map(|request| request.head.values("accept"));
+            let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(self.id()) };
+            page.write(asked, &fields).answer(response);
+        });
+    }
+}
