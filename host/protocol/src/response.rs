@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::http::date::Date;
 use crate::http::fields::{FieldError, Fields};
-use crate::http::response_head::{BodyInfo, BodyLength, ResponseHead};
+use crate::http::response_head::{BodyInfo, BodyLength, CloseCause, ResponseHead};
 
 mod direct;
 mod encoder;
@@ -82,8 +82,8 @@ enum Remaining {
 pub enum AfterResponse {
     /// It can carry another request.
     KeepAlive,
-    /// It closes.
-    Close,
+    /// It closes, for this cause.
+    Close(CloseCause),
     /// It is reset. Only a reset tells the client that the response is truncated.
     Reset,
 }
@@ -202,7 +202,7 @@ impl Response {
             ResponseState::Building
             | ResponseState::Sending(_)
             | ResponseState::Complete
-            | ResponseState::Truncated => AfterResponse::Close,
+            | ResponseState::Truncated => AfterResponse::Close(self.encoder.close_cause()),
         }
     }
 

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::http::date::Date;
-use crate::http::response_head::{BodyInfo, ResponseHead};
+use crate::http::response_head::{BodyInfo, CloseCause, ResponseHead};
 use crate::http1::chunk::Chunk;
 use crate::http1::encode::Frame;
 use crate::http1::encoder::Http1Encoder;
@@ -110,6 +110,14 @@ impl Encoder {
     pub(super) fn keeps_alive(&self) -> bool {
         match self {
             Self::Http1(encoder) => encoder.keeps_alive(),
+        }
+    }
+
+    /// Why the connection closes after the response, if it does.
+    #[inline]
+    pub(super) fn close_cause(&self) -> CloseCause {
+        match self {
+            Self::Http1(encoder) => encoder.close_cause(),
         }
     }
 
