@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::chunk::Chunk;
 use super::encode::{self, Frame, Framing, Upgrade};
 use crate::http::date::Date;
+use crate::http::fields::Fields;
 use crate::http::response_head::{BodyInfo, BodyLength, CloseCause, ResponseHead};
 use crate::http::version::Version;
 
@@ -137,6 +138,13 @@ impl Http1Encoder {
     pub(crate) fn finish(&mut self) {
         if self.framing == Framing::Chunked {
             self.output.extend_from_slice(encode::LAST_CHUNK);
+        }
+    }
+
+    /// Encodes the end of the body, with those trailers that are allowed. Only the chunked coding has a place for trailers.
+    pub(crate) fn finish_with_trailers(&mut self, trailers: &Fields) {
+        if self.framing == Framing::Chunked {
+            encode::last_chunk(trailers, &mut self.output);
         }
     }
 

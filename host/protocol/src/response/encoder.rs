@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::http::date::Date;
+use crate::http::fields::Fields;
 use crate::http::response_head::{BodyInfo, CloseCause, ResponseHead};
 use crate::http1::chunk::Chunk;
 use crate::http1::encode::Frame;
@@ -73,6 +74,13 @@ impl Encoder {
     pub(super) fn finish(&mut self) {
         match self {
             Self::Http1(encoder) => encoder.finish(),
+        }
+    }
+
+    /// Encodes the end of the body, with those trailers that are allowed, if the framing has a place for trailers.
+    pub(super) fn finish_with_trailers(&mut self, trailers: &Fields) {
+        match self {
+            Self::Http1(encoder) => encoder.finish_with_trailers(trailers),
         }
     }
 

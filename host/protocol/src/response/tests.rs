@@ -9,6 +9,7 @@ use crate::http1::encoder::{Http1Encoder, Http1Options};
 
 mod framing;
 mod property;
+mod trailers;
 mod upgrade;
 
 const DATE: Date = *b"Sun, 06 Nov 1994 08:49:37 GMT";
