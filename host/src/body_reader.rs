@@ -16,9 +16,6 @@ use crate::net::{MAX_READ_AHEAD, Stream};
 use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 
-#[cfg(test)]
-mod tests;
-
 /// The way of one request's body to its handler.
 #[derive(Debug)]
 pub struct BodyReader {
@@ -74,12 +71,7 @@ impl BodyReader {
                     self.held = Some(piece);
                     continue;
                 }
-                Ok(Decoded::End) => {
-                    if let Some(trailers) = self.body.take_trailers() {
-                        exchange.set_request_trailers(trailers);
-                    }
-                    Ok(())
-                }
+                Ok(Decoded::End) => Ok(()),
                 Err(DecodeError::Malformed(_)) => Err(BodyError::Malformed),
                 Err(DecodeError::TooLarge) => Err(BodyError::TooLarge),
                 Ok(Decoded::NeedMore) => match ready!(self.read(cx, socket, input, exchange))? {

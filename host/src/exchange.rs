@@ -30,7 +30,6 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod timing;
-mod trailers;
 mod wait;
 mod websocket;
 
@@ -95,8 +94,6 @@ pub struct Exchange {
 struct Inner {
     response: Response,
     body: Body,
-    /// The trailers of the request, until the handler takes them. Boxed, since few requests have any.
-    request_trailers: Option<Box<Fields>>,
     clock: HandlerClock,
     waits: Waits,
     pace: YieldBudget,
@@ -144,7 +141,6 @@ impl Inner {
         Self {
             response,
             body,
-            request_trailers: None,
             clock,
             waits: Waits::default(),
             pace: YieldBudget::default(),

@@ -21,9 +21,7 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
         // The client cannot miss any bytes, and the connection has to free its resources at once.
         CloseReason::ClientGone | CloseReason::Evicted => return,
         CloseReason::ClientClosed
-        | CloseReason::NotKeptByClient
-        | CloseReason::NotKeptByServer
-        | CloseReason::CloseDelimited
+        | CloseReason::NotPersistent
         | CloseReason::Handler
         | CloseReason::Idle
         | CloseReason::HeadTimeout
@@ -53,9 +51,7 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
 fn answers_early(reason: CloseReason) -> bool {
     matches!(
         reason,
-        CloseReason::NotKeptByClient
-            | CloseReason::NotKeptByServer
-            | CloseReason::CloseDelimited
+        CloseReason::NotPersistent
             | CloseReason::BodyUnread
             | CloseReason::Refused
             | CloseReason::Truncated

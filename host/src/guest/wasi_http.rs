@@ -15,6 +15,7 @@ mod request;
 mod response;
 mod streams;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
@@ -72,11 +73,15 @@ impl NoResponse {
 
 /// The request that resources belong to, as long as its invocation runs.
 #[derive(Debug)]
-pub struct RequestScope(Mutex<Option<Arc<Exchange>>>);
+pub struct RequestScope {
+    exchange: Mutex<Option<Arc<Exchange>>>,
+    /// The bytes of all bodies that the guest has written and not set as a response.
+    unset_bytes: AtomicUsize,
+}
 
 impl RequestScope {
     fn new(exchange: Arc<Exchange>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(exchange))))
+        Arc::new(Self { exchange: Mutex::new(Some(exchange)), unset_bytes: AtomicUsize::new(0) })
     }
 
     /// The exchange. `None` once the invocation has ended.
@@ -89,7 +94,7 @@ impl RequestScope {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Exchange>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The resources of the response: `outgoing-response`, `outgoing-body`, its stream, and `response-outparam`; and how the end
 //! of a handler ends the response.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::exchange::Exchange;
 use crate::http::fields::Fields;
 use crate::response::ResponseError;
 
-/// The most bytes of a body that a guest can write before it has set its response.
+/// The most bytes of bodies that a guest can write before it has set its response, all bodies of a request together.
 const MAX_UNSET_BYTES: usize = 64 * 1024;
 
 /// `response-outparam`
@@ -66,6 +67,8 @@ pub(super) enum SetResponse {
     Failed(ErrorCode),
     /// A response whose head cannot be sent.
     Refused(ResponseError),
+    /// A response whose body was made for another request.
+    OfAnotherRequest,
 }
 
 /// The body of a response, from the guest's first write to its end.
@@ -149,10 +152,10 @@ impl ResponseBody {
         if !matches!(state.end, BodyEnd::Open) {
             return Err(WriteError::Closed);
         }
-        if !state.is_set {
-            return Ok(MAX_UNSET_BYTES - state.buffered.len());
-        }
         let exchange = state.exchange().ok_or(WriteError::Closed)?;
+        if !state.is_set {
+            return Ok(state.unset_room());
+        }
         if exchange.drops_body() {
             return Ok(MAX_UNSET_BYTES);
         }
@@ -169,14 +172,11 @@ impl ResponseBody {
         if !matches!(state.end, BodyEnd::Open) {
             return Err(WriteError::Closed);
         }
+        let exchange = state.exchange().ok_or(WriteError::Closed)?;
         if !state.is_set {
-            let rest = &chunk[*offset..];
-            let taken = rest.len().min(MAX_UNSET_BYTES - state.buffered.len());
-            state.buffered.extend_from_slice(&rest[..taken]);
-            *offset += taken;
+            *offset += state.buffer(&chunk[*offset..]);
             return Ok(*offset == chunk.len());
         }
-        let exchange = state.exchange().ok_or(WriteError::Closed)?;
         if chunk.is_empty() {
             return Ok(true);
         }
@@ -212,7 +212,7 @@ impl ResponseBody {
     /// Whether no more can be written before the guest sets the response.
     fn is_waiting_for_guest(&self) -> bool {
         let state = self.lock();
-        !state.is_set && state.buffered.len() == MAX_UNSET_BYTES
+        !state.is_set && state.unset_room() == 0
     }
 
     /// The exchange that it is written to. `None` before the response is set, and after the invocation.
@@ -222,9 +222,9 @@ impl ResponseBody {
     }
 
     /// The response is set: what was written of the body is written to the exchange.
-    fn attach(&self, scope: &Arc<RequestScope>) {
+    fn attach(&self) {
         let mut state = self.lock();
-        (state.scope, state.is_set) = (Some(scope.clone()), true);
+        state.is_set = true;
         if let Some(exchange) = state.exchange() {
             // What there is no room for is written before what comes next. An error is found by that.
             let _ = state.flush(&exchange);
@@ -234,12 +234,17 @@ impl ResponseBody {
     /// Finishes the body. True once that is done; otherwise [`Self::writable`] waits for it.
     fn finish(&self, trailers: &mut Option<Fields>) -> Result<bool, ErrorCode> {
         let mut state = self.lock();
+        let Some(exchange) = state.exchange() else { return Err(ErrorCode::ConnectionTerminated) };
         if !state.is_set {
             state.end = BodyEnd::FinishedEarly(trailers.take());
             return Ok(true);
         }
-        let Some(exchange) = state.exchange() else { return Err(ErrorCode::ConnectionTerminated) };
         state.finish(&exchange, trailers.as_ref())
+    }
+
+    /// Whether it was made for this request.
+    fn is_of(&self, scope: &Arc<RequestScope>) -> bool {
+        self.lock().scope.as_ref().is_some_and(|own| Arc::ptr_eq(own, scope))
     }
 
     /// The guest has dropped the body.
@@ -256,6 +261,29 @@ impl BodyState {
         self.scope.as_ref()?.exchange()
     }
 
+    /// How much more can be written before the response is set.
+    fn unset_room(&self) -> usize {
+        let unset = self.scope.as_ref().map_or(MAX_UNSET_BYTES, |scope| scope.unset_bytes.load(Relaxed));
+        MAX_UNSET_BYTES.saturating_sub(unset)
+    }
+
+    /// Keeps as much as there is room for before the response is set, and returns how much that is.
+    fn buffer(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.unset_room());
+        self.buffered.extend_from_slice(&bytes[..taken]);
+        if let Some(scope) = &self.scope {
+            scope.unset_bytes.fetch_add(taken, Relaxed);
+        }
+        taken
+    }
+
+    /// Bytes that were kept are kept no longer.
+    fn release(&self, bytes: usize) {
+        if let Some(scope) = &self.scope {
+            scope.unset_bytes.fetch_sub(bytes, Relaxed);
+        }
+    }
+
     /// Writes what was written before the response was set. False while some is left.
     fn flush(&mut self, exchange: &Exchange) -> Result<bool, WriteError> {
         if self.buffered.is_empty() {
@@ -264,6 +292,7 @@ impl BodyState {
         let mut written = 0;
         let is_whole = exchange.write(&self.buffered, &mut written);
         self.buffered.drain(..written);
+        self.release(written);
         is_whole.map_err(|error| write_error(&error))
     }
 
@@ -276,6 +305,11 @@ impl BodyState {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(error) => return Err(self.cannot_finish(&error)),
+        }
+        if exchange.response(|response| response.contradicts(0)) {
+            // The head is not sent, so the client gets a whole response that says so.
+            self.end = BodyEnd::TooShort;
+            return Err(ErrorCode::HttpResponseBodySize(None));
         }
         let finished = match trailers {
             Some(trailers) => exchange.finish_with_trailers(trailers),
@@ -310,6 +344,12 @@ impl BodyState {
     }
 }
 
+impl Drop for BodyState {
+    fn drop(&mut self) {
+        self.release(self.buffered.len());
+    }
+}
+
 fn write_error(error: &ResponseError) -> WriteError {
     match error {
         ResponseError::Invalid => WriteError::TooLong,
@@ -325,6 +365,9 @@ pub(super) fn outcome(set: Option<SetResponse>) -> Result<Outcome, NoResponse> {
             return Err(NoResponse::ErrorCode { status: error_code::status(&code), code: error_code::text(&code) });
         }
         Some(SetResponse::Refused(error)) => return Err(NoResponse::Refused(error)),
+        Some(SetResponse::OfAnotherRequest) => {
+            return Err(NoResponse::Unfinished("it has made the body for another request"));
+        }
         Some(SetResponse::Response(None)) => return Ok(Outcome::Body(Bytes::new())),
         Some(SetResponse::Response(Some(body))) => body,
     };
@@ -406,7 +449,7 @@ impl types::HostResponseOutparam for GuestState {
         response: Result<Resource<OutgoingResponse>, ErrorCode>,
     ) -> wasmtime::Result<()> {
         let ResponseOutparam(scope) = self.table_mut().delete(out)?;
-        let response = match response {
+        let mut response = match response {
             Ok(response) => self.table_mut().delete(response)?,
             Err(code) => {
                 self.set_response(&scope, SetResponse::Failed(code));
@@ -414,9 +457,17 @@ impl types::HostResponseOutparam for GuestState {
             }
         };
         let Some(exchange) = scope.exchange() else { return Ok(()) };
+        if response.body.as_ref().is_some_and(|body| !body.is_of(&scope)) {
+            self.set_response(&scope, SetResponse::OfAnotherRequest);
+            return Ok(());
+        }
+        if response.body.is_none() && !response.fields.contains("content-length") {
+            // If the fields are at their bounds, the body is an empty one in the chunked coding.
+            let _ = response.fields.set("content-length", b"0");
+        }
         let set = match exchange.set_head(response.status, &response.fields) {
             Ok(()) => {
-                send(&scope, &exchange, response.body.as_ref());
+                send(&exchange, response.body.as_ref());
                 SetResponse::Response(response.body)
             }
             // The client has gone, or a middleware has answered.
@@ -434,13 +485,16 @@ impl types::HostResponseOutparam for GuestState {
 }
 
 /// Sends a response that was set, as far as its body is written.
-fn send(scope: &Arc<RequestScope>, exchange: &Exchange, body: Option<&Arc<ResponseBody>>) {
+fn send(exchange: &Exchange, body: Option<&Arc<ResponseBody>>) {
     let Some(body) = body else {
-        // If the chain has to see the head first, the response is finished when the handler has returned.
-        let _ = exchange.write(b"", &mut 0);
+        // If the chain has to see the head first, or if the head promises a body, the response is finished when the
+        // handler has returned.
+        if !exchange.response(|response| response.contradicts(0)) {
+            let _ = exchange.write(b"", &mut 0);
+        }
         return;
     };
-    body.attach(scope);
+    body.attach();
     let state = &mut *body.lock();
     if let BodyEnd::FinishedEarly(trailers) = &mut state.end {
         let trailers = trailers.take();

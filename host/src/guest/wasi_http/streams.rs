@@ -7,6 +7,7 @@ use bytes::Bytes;
 use wasmtime::component::{ComponentType, Linker, Lower, Resource, WasmList};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::p2::bindings::io::poll::{Host as _, HostPollable as _};
+use wasmtime_wasi::p2::bindings::io::streams::HostOutputStream as _;
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, DynPollable, IoError, StreamError as HostStreamError, StreamResult,
 };
@@ -25,6 +26,9 @@ enum GuestStreamError {
     #[component(name = "closed")]
     Closed,
 }
+
+/// Zeros for a body.
+const ZEROES: [u8; 4096] = [0; 4096];
 
 type GuestResult<T> = std::result::Result<T, GuestStreamError>;
 type Store<'s> = StoreContextMut<'s, GuestState>;
@@ -58,6 +62,18 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
                         let chunk = Bytes::copy_from_slice(chunk.as_le_slice(&store));
                         store.data_mut().table_mut().get_mut(&stream)?.blocking_write_and_flush(chunk).await
                     }
+                };
+                Ok((to_guest(&mut store, written)?,))
+            })
+        },
+    )?;
+    streams.func_wrap_async(
+        "[method]output-stream.blocking-write-zeroes-and-flush",
+        |mut store: Store<'_>, (stream, bytes): (Resource<DynOutputStream>, u64)| {
+            Box::new(async move {
+                let written = match store.data_mut().http_mut().response_body(stream.rep()) {
+                    Some(body) => write_zeroes(&mut store, &body, bytes).await,
+                    None => store.data_mut().table_mut().blocking_write_zeroes_and_flush(stream, bytes).await,
                 };
                 Ok((to_guest(&mut store, written)?,))
             })
@@ -125,6 +141,21 @@ async fn write_all(store: &mut Store<'_>, body: &ResponseBody, chunk: &WasmList<
         }
         body.writable().await?;
     }
+}
+
+/// Writes as many zeros as its client takes them.
+async fn write_zeroes(store: &mut Store<'_>, body: &ResponseBody, mut bytes: u64) -> StreamResult<()> {
+    while bytes > 0 {
+        let piece = &ZEROES[..length(bytes).min(ZEROES.len())];
+        let mut written = 0;
+        let is_whole = body.write(piece, &mut written)?;
+        bytes -= written as u64;
+        rest(store, body).await;
+        if !is_whole {
+            body.writable().await?;
+        }
+    }
+    Ok(())
 }
 
 /// Lets what a guest has written go out, if it has been writing for a while.
