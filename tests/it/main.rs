@@ -38,6 +38,18 @@ mod handler {
     mod total_memory;
 }
 
+/// Components of wasi:http.
+mod wasi_http {
+    mod clock;
+    mod fields;
+    mod options;
+    mod outcomes;
+    mod requests;
+    mod reuse;
+    mod third_party;
+    mod worlds;
+}
+
 /// Components before they serve: what is refused, what compiling may take, and the compile cache.
 mod component {
     #[cfg(target_os = "linux")]

@@ -23,19 +23,25 @@ const NEXT_RESPONSE: &str = ok_chunked_close!("4\r\nnext\r\n0\r\n\r\n");
 /// has the guest `script` at `/script` with the usual options.
 #[track_caller]
 pub fn check(server: &TestServer, request: &str, cases: &[Case]) {
+    check_before(server, request, cases, (NEXT, NEXT_RESPONSE));
+}
+
+/// The same on a server that has something else: a request that ends its connection, and what it answers.
+#[track_caller]
+pub fn check_before(server: &TestServer, request: &str, cases: &[Case], (next, next_response): (&str, &str)) {
     for (commands, response, then) in cases {
         let mut client = server.connect();
         client.send(request.replace("{}", commands));
         let (sent, end) = match then {
             Connection::KeepAlive => {
                 client.expect(response);
-                client.send(NEXT);
+                client.send(next);
                 client.read_until_end()
             }
             Connection::Close | Connection::Reset => client.read_until_end(),
         };
         let expected = match then {
-            Connection::KeepAlive => (NEXT_RESPONSE, End::Closed),
+            Connection::KeepAlive => (next_response, End::Closed),
             Connection::Close => (*response, End::Closed),
             Connection::Reset => (*response, End::Reset),
         };

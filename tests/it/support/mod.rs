@@ -25,7 +25,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 pub use browser::{Browser, Page};
-pub use cases::{Case, Connection, check};
+pub use cases::{Case, Connection, check, check_before};
 pub use client::{Client, End};
 pub use component::{assemble, plain, plain_importing};
 pub use log::{Lines, log};

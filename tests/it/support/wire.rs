@@ -46,6 +46,28 @@ macro_rules! typed {
     };
 }
 
+/// The response of a component of wasi:http, which has no usual type: the status 200, the other fields, and its body as it
+/// is framed.
+macro_rules! untyped {
+    ($fields:literal, $body:literal) => {
+        concat!("HTTP/1.1 200 OK\r\nDate: <date>\r\n", $fields, "\r\n", $body)
+    };
+}
+
+/// The same in the chunked coding: the body in its chunks.
+macro_rules! untyped_chunked {
+    ($body:literal) => {
+        untyped!("Transfer-Encoding: chunked\r\n", $body)
+    };
+}
+
+/// The same on a connection that the server closes then.
+macro_rules! untyped_chunked_close {
+    ($body:literal) => {
+        untyped!("Transfer-Encoding: chunked\r\nConnection: close\r\n", $body)
+    };
+}
+
 /// A response of the host's own, in text: its status, the fields before `Content-Length`, those after it, its text.
 macro_rules! host_response {
     ($status:literal, $before:literal, $length:literal, $after:literal, $text:literal) => {{
