@@ -16,6 +16,9 @@ use crate::net::{MAX_READ_AHEAD, Stream};
 use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 
+#[cfg(test)]
+mod tests;
+
 /// The way of one request's body to its handler.
 #[derive(Debug)]
 pub struct BodyReader {
@@ -71,7 +74,12 @@ impl BodyReader {
                     self.held = Some(piece);
                     continue;
                 }
-                Ok(Decoded::End) => Ok(()),
+                Ok(Decoded::End) => {
+                    if let Some(trailers) = self.body.take_trailers() {
+                        exchange.set_request_trailers(trailers);
+                    }
+                    Ok(())
+                }
                 Err(DecodeError::Malformed(_)) => Err(BodyError::Malformed),
                 Err(DecodeError::TooLarge) => Err(BodyError::TooLarge),
                 Ok(Decoded::NeedMore) => match ready!(self.read(cx, socket, input, exchange))? {

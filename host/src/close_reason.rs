@@ -9,8 +9,12 @@ pub enum CloseReason {
     ClientClosed,
     /// The client reset it, or stopped reading for good.
     ClientGone,
-    /// The connection is not persistent: by the client's wish or version, or because the response is close-delimited.
-    NotPersistent,
+    /// The request did not allow it to persist: `Connection: close`, or HTTP/1.0 without `keep-alive`.
+    NotKeptByClient,
+    /// The server did not let it persist, such as when it stops or the rest of a request's body is unknown.
+    NotKeptByServer,
+    /// A complete response ended with the connection.
+    CloseDelimited,
     /// The handler closed it.
     Handler,
     /// No request arrived within `idle`.
@@ -45,10 +49,12 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::ClientClosed,
         Self::ClientGone,
-        Self::NotPersistent,
+        Self::NotKeptByClient,
+        Self::NotKeptByServer,
+        Self::CloseDelimited,
         Self::Handler,
         Self::Idle,
         Self::Evicted,
@@ -66,13 +72,21 @@ impl CloseReason {
         Self::Stopping,
     ];
 
+    /// Whether it was closed only because it did not persist after a complete response.
+    #[must_use]
+    pub fn is_not_persistent(self) -> bool {
+        matches!(self, Self::NotKeptByClient | Self::NotKeptByServer | Self::CloseDelimited)
+    }
+
     /// The reason, as text.
     #[must_use]
     pub fn explain(self) -> &'static str {
         match self {
             Self::ClientClosed => "the client closed it",
             Self::ClientGone => "the client is gone",
-            Self::NotPersistent => "the connection is not persistent",
+            Self::NotKeptByClient => "the client did not keep it alive",
+            Self::NotKeptByServer => "the server did not keep it alive",
+            Self::CloseDelimited => "the response ended with the connection",
             Self::Handler => "the handler closed it",
             Self::Idle => "no request came in time",
             Self::Evicted => "it was idle and another one needed its place",

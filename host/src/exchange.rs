@@ -30,6 +30,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod trailers;
 mod wait;
 mod websocket;
 
@@ -94,6 +95,8 @@ pub struct Exchange {
 struct Inner {
     response: Response,
     body: Body,
+    /// The trailers of the request, until the handler takes them. Boxed, since few requests have any.
+    request_trailers: Option<Box<Fields>>,
     clock: HandlerClock,
     waits: Waits,
     pace: YieldBudget,
@@ -141,6 +144,7 @@ impl Inner {
         Self {
             response,
             body,
+            request_trailers: None,
             clock,
             waits: Waits::default(),
             pace: YieldBudget::default(),

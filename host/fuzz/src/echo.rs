@@ -1,4 +1,4 @@
-//! A server of one connection without a socket, whose handler sends the body back.
+//! A server of one connection without a socket, whose handler sends the body and its trailers back.
 //!
 //! [`ServerConnection`] and [`Response`] decide all that the host's do, since they are the host's.
 
@@ -111,7 +111,8 @@ impl EchoServer {
     }
 
     fn answer(&mut self, running: Running) {
-        let Running { framing, mut response, received, body: _ } = running;
+        let Running { framing, mut response, received, mut body } = running;
+        let trailers = body.take_trailers().unwrap_or_default();
         assert_eq!(response.begin(Some(received.len() as u64), DATE), Ok(()));
         for piece in received.chunks(BUFFER_SIZE) {
             if !response.is_over() {
@@ -119,7 +120,7 @@ impl EchoServer {
             }
         }
         if !response.is_over() {
-            assert_eq!(response.finish(DATE), Ok(()));
+            assert_eq!(response.finish_with_trailers(&trailers, DATE), Ok(()));
         }
         self.send(&response, framing);
     }

@@ -10,4 +10,5 @@ pub mod response_head;
 pub(crate) mod span;
 pub mod status;
 pub mod target;
+pub mod trailers;
 pub mod version;

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::http::date::Date;
 use crate::http::fields::{FieldError, Fields};
-use crate::http::response_head::{BodyInfo, BodyLength, ResponseHead};
+use crate::http::response_head::{BodyInfo, BodyLength, CloseCause, ResponseHead};
 
 mod direct;
 mod encoder;
@@ -82,8 +82,8 @@ enum Remaining {
 pub enum AfterResponse {
     /// It can carry another request.
     KeepAlive,
-    /// It closes.
-    Close,
+    /// It closes, for this cause.
+    Close(CloseCause),
     /// It is reset. Only a reset tells the client that the response is truncated.
     Reset,
 }
@@ -202,7 +202,7 @@ impl Response {
             ResponseState::Building
             | ResponseState::Sending(_)
             | ResponseState::Complete
-            | ResponseState::Truncated => AfterResponse::Close,
+            | ResponseState::Truncated => AfterResponse::Close(self.encoder.close_cause()),
         }
     }
 
@@ -406,13 +406,29 @@ impl Response {
     /// # Errors
     /// [`ResponseError::Closed`] if the response is over.
     pub fn finish(&mut self, date: Date) -> Result<(), ResponseError> {
+        self.finish_by(Encoder::finish, date)
+    }
+
+    /// Ends the response as [`Self::finish`] does. Sends the trailers if the framing is chunked, and drops them otherwise.
+    /// Fields that [are not allowed](crate::http::trailers::is_allowed_in_trailers) in trailers are always dropped.
+    ///
+    /// The caller has to know that the client accepts trailers. They may exceed the bound of [`Self::output`].
+    ///
+    /// # Errors
+    /// [`ResponseError::Closed`] at the end.
+    pub fn finish_with_trailers(&mut self, trailers: &Fields, date: Date) -> Result<(), ResponseError> {
+        self.finish_by(|encoder| encoder.finish_with_trailers(trailers), date)
+    }
+
+    #[inline]
+    fn finish_by(&mut self, encode_end: impl FnOnce(&mut Encoder), date: Date) -> Result<(), ResponseError> {
         self.begin(Some(0), date)?;
         self.flush_coalesced();
         self.state = match self.state {
             ResponseState::Sending(Remaining::Bytes(1..)) => ResponseState::Truncated,
             ResponseState::Sending(remaining) => {
                 if remaining != Remaining::Nothing {
-                    self.encoder.finish();
+                    encode_end(&mut self.encoder);
                 }
                 ResponseState::Complete
             }

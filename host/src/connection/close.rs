@@ -21,7 +21,9 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
         // The client cannot miss any bytes, and the connection has to free its resources at once.
         CloseReason::ClientGone | CloseReason::Evicted => return,
         CloseReason::ClientClosed
-        | CloseReason::NotPersistent
+        | CloseReason::NotKeptByClient
+        | CloseReason::NotKeptByServer
+        | CloseReason::CloseDelimited
         | CloseReason::Handler
         | CloseReason::Idle
         | CloseReason::HeadTimeout
@@ -51,7 +53,9 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
 fn answers_early(reason: CloseReason) -> bool {
     matches!(
         reason,
-        CloseReason::NotPersistent
+        CloseReason::NotKeptByClient
+            | CloseReason::NotKeptByServer
+            | CloseReason::CloseDelimited
             | CloseReason::BodyUnread
             | CloseReason::Refused
             | CloseReason::Truncated

@@ -29,11 +29,10 @@ pub(super) type RequestFuture<'c> = Pin<Box<dyn Future<Output = Result<Next, Clo
 /// Serves one request. The future is boxed, so that a connection that waits for a request is small.
 pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_> {
     let arrival = client.worker.measures().then(Instant::now);
-    let (mut framing, refusal) = match client.http.framing(&head) {
+    let (framing, refusal) = match client.http.framing(&head) {
         Ok(framing) => (framing, check_name(client, &head)),
         Err(RefusedRequest { framing, error }) => (framing, Some(HostResponse::of_wrong(error.status(), &error))),
     };
-    framing.keep_alive &= !client.worker.stopping().is_set();
     let terms = RequestTerms { framing, arrival };
     if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
@@ -50,11 +49,10 @@ pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_>
 }
 
 /// Serves a request that has to wait for its route, or that has no route.
-async fn serve_otherwise(client: &mut Client, mut terms: RequestTerms, head: RequestHead) -> Result<Next, CloseReason> {
+async fn serve_otherwise(client: &mut Client, terms: RequestTerms, head: RequestHead) -> Result<Next, CloseReason> {
     let mut table = client.worker.routes();
     if !table.is_complete() {
         table = wait_for_routes(client, &head).await?;
-        terms.framing.keep_alive &= !client.worker.stopping().is_set();
     }
     match find(&table, &head, client.worker.audience()) {
         Ok((route, params)) => {

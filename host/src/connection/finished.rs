@@ -2,6 +2,7 @@
 
 use crate::close_reason::CloseReason;
 use crate::exchange::ExchangeEnd;
+use crate::http::response_head::CloseCause;
 use crate::response::{AfterResponse, Response};
 
 /// An exchange that has ended.
@@ -27,13 +28,20 @@ impl<N> Finished<N> {
     pub(super) fn after(response: &Response, next: N) -> Self {
         match (response.is_truncated(), response.connection()) {
             (true, AfterResponse::Reset) => Self::closing(ExchangeEnd::Truncated, CloseReason::TruncatedCloseDelimited),
-            (true, AfterResponse::Close | AfterResponse::KeepAlive) => {
+            (true, AfterResponse::Close(_) | AfterResponse::KeepAlive) => {
                 Self::closing(ExchangeEnd::Truncated, CloseReason::Truncated)
             }
             (false, AfterResponse::KeepAlive) => Self { end: ExchangeEnd::Complete, next: Ok(next) },
-            (false, AfterResponse::Close | AfterResponse::Reset) => {
-                Self::closing(ExchangeEnd::Complete, CloseReason::NotPersistent)
-            }
+            (false, AfterResponse::Close(cause)) => Self::closing(ExchangeEnd::Complete, reason(cause)),
+            (false, AfterResponse::Reset) => Self::closing(ExchangeEnd::Complete, CloseReason::CloseDelimited),
         }
+    }
+}
+
+fn reason(cause: CloseCause) -> CloseReason {
+    match cause {
+        CloseCause::Client => CloseReason::NotKeptByClient,
+        CloseCause::Server => CloseReason::NotKeptByServer,
+        CloseCause::CloseDelimited => CloseReason::CloseDelimited,
     }
 }

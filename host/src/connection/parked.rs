@@ -235,7 +235,7 @@ impl Parked {
     fn ended(&self) -> Finished<()> {
         let finished = Finished::after(&self.response, ());
         match (finished.next, self.ending) {
-            (Err(CloseReason::NotPersistent), Some(ParkedEnd::Stopping)) => {
+            (Err(reason), Some(ParkedEnd::Stopping)) if reason.is_not_persistent() => {
                 Finished::closing(ExchangeEnd::Stopped, CloseReason::Stopping)
             }
             (Ok(()) | Err(_), _) => finished,

@@ -55,14 +55,18 @@ pub(super) async fn reply(
     head: Option<&RequestHead>,
     refusal: HostResponse<'_>,
 ) -> Result<Next, CloseReason> {
-    let mut framing = terms.framing;
+    let framing = terms.framing;
     let worker = client.worker.clone();
     let timeouts = &worker.config().timeouts;
     let mut body_reader = BodyReader::new(framing.body(u64::MAX), PIECE, None, timeouts);
-    framing.keep_alive &= body_reader.abandon(client.http.input_mut()) && refusal.last.is_none();
+    let keeps_alive =
+        body_reader.abandon(client.http.input_mut()) && refusal.last.is_none() && !worker.stopping().is_set();
     let options =
         ResponseOptions { head_only: framing.head_only, status: refusal.status, coalesce: 0, buffer_size: PIECE };
     let mut response = Response::new(options, b"", framing.encoder(false, PIECE, buffers::take_output()));
+    if !keeps_alive {
+        response.forbid_keep_alive();
+    }
     let id = worker.next_id();
     refusal.write(head, id).replace(&mut response);
     let exchange = Arc::new(Exchange::answered(response));
@@ -75,7 +79,7 @@ pub(super) async fn reply(
         request_log.close(end);
     }
     match (next, refusal.last) {
-        (Err(CloseReason::NotPersistent | CloseReason::BodyUnread), Some(reason)) => Err(reason),
+        (Err(ended), Some(reason)) if ended.is_not_persistent() || ended == CloseReason::BodyUnread => Err(reason),
         (next, _) => next,
     }
 }

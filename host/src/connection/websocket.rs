@@ -215,7 +215,7 @@ impl WebSocket {
                 }
                 Some(Poll::Ready(InboxItem::End(InboxEnd::Lagging))) => return Err(CloseReason::Lagging),
                 Some(Poll::Ready(InboxItem::End(InboxEnd::Finished))) => {
-                    self.close(Some(CloseFrame::from_host(CloseFrame::NORMAL, "")), CloseReason::NotPersistent);
+                    self.close(Some(CloseFrame::from_host(CloseFrame::NORMAL, "")), CloseReason::NotKeptByServer);
                     return Ok(true);
                 }
                 Some(Poll::Pending) | None => break,

@@ -73,19 +73,26 @@ impl Exchange {
         if *offset == 0 && !response.fits_content_length(chunk.len() as u64) {
             return Err(ResponseError::Invalid);
         }
-        if !inner.may_send_head()? {
+        if !self.begin_write(inner)? {
             return Ok(false);
         }
         let response = &mut inner.response;
-        if self.measured.is_some() {
-            self.tell_timing(response);
-        }
         if chunk.is_empty() {
             response.finish(clock::date())?;
             return Ok(true);
         }
         *offset += self.write_available(response, &chunk[*offset..])?;
         Ok(*offset == chunk.len())
+    }
+
+    /// Whether the head may be sent. If so, adds `Server-Timing` to it, if the client is to be told.
+    #[inline]
+    pub(super) fn begin_write(&self, inner: &mut Inner) -> Result<bool, ResponseError> {
+        let may_send = inner.may_send_head()?;
+        if may_send && self.measured.is_some() {
+            self.tell_timing(&mut inner.response);
+        }
+        Ok(may_send)
     }
 
     /// Writes as much of `bytes` as there is room for, and returns how many bytes that is. It writes directly first,

@@ -83,11 +83,4 @@ impl Exchange {
     pub fn is_truncated(&self) -> bool {
         self.response(|response| Response::is_truncated(response))
     }
-
-    pub fn take_request_trailers(&self) -> Option<Fields> {
-        None
-    }
-    pub fn finish_with_trailers(&self, _: &Fields) -> Result<bool, ResponseError> {
-        self.write(b"", &mut 0)
-    }
 }

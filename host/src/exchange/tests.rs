@@ -14,6 +14,7 @@ use crate::http1::framing::BodyFraming;
 use crate::http1::head::{HeadLimits, HeadParser};
 use crate::response::{AfterResponse, ResponseOptions};
 
+mod trailers;
 mod waits;
 
 /// Longer than any of these tests.
@@ -40,7 +41,12 @@ impl RequestPeer for NoPeer {
 }
 
 fn request() -> Box<Request> {
-    let mut input = BytesMut::from(&b"POST / HTTP/1.1\r\nHost: a\r\n\r\n"[..]);
+    request_with("")
+}
+
+/// A request with more fields.
+fn request_with(fields: &str) -> Box<Request> {
+    let mut input = BytesMut::from(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
     let head = HeadParser::default().parse(&mut input, &HeadLimits::default());
     let head = head.expect("a good head").expect("a whole head");
     Box::new(Request { head, params: vec![], local_address: None, peer: NoPeer })

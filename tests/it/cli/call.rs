@@ -54,7 +54,7 @@ fn head(status: &str, fields: &str) -> String {
 #[test]
 fn a_handler_is_called_at_its_own_path() {
     let response = head("200 OK", "") + "HelloWorld!";
-    assert_called(&mut call(guest::HELLO, &[]), &response, "COST\nconnection   the connection is not persistent\n", 0);
+    assert_called(&mut call(guest::HELLO, &[]), &response, "COST\nconnection   the client did not keep it alive\n", 0);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn the_framing_is_shown_on_request() {
     assert_called(
         &mut call(guest::HELLO, &["--raw"]),
         &response,
-        "COST\nconnection   the connection is not persistent\n",
+        "COST\nconnection   the client did not keep it alive\n",
         0,
     );
 }
@@ -76,13 +76,13 @@ fn method_fields_and_body_reach_the_handler_and_its_lines_are_shown() {
     assert_called(
         &mut call(guest::SCRIPT, &arguments),
         &response,
-        "COST\nconnection   the connection is not persistent\n",
+        "COST\nconnection   the client did not keep it alive\n",
         0,
     );
     let arguments = ["--path", "/script?read&stderr=one&stdout=two", "--body", "Hello"];
     let log = " INFO guest route=\"script\" request=1 stream=\"stderr\": one\n \
                INFO guest route=\"script\" request=1 stream=\"stdout\": two\n";
-    let beside = format!("{log}COST\nconnection   the connection is not persistent\n");
+    let beside = format!("{log}COST\nconnection   the client did not keep it alive\n");
     assert_called(&mut call(guest::SCRIPT, &arguments), &(head("200 OK", "") + "Hello"), &beside, 0);
 }
 
@@ -92,7 +92,7 @@ fn a_body_comes_from_a_file_too() {
     let file = folder.path().join("body").display().to_string();
     let mut command = call(guest::SCRIPT, &["--path", "/script?read", "--body-file", &file]);
     let response = head("200 OK", "") + "from a file";
-    assert_called(&mut command, &response, "COST\nconnection   the connection is not persistent\n", 0);
+    assert_called(&mut command, &response, "COST\nconnection   the client did not keep it alive\n", 0);
 }
 
 #[test]

@@ -319,7 +319,26 @@ fn a_server_counts_why_its_connections_have_ended() {
     server.connect().read_to_end();
     let closed = CloseReason::ALL.map(|reason| (reason, server.closed(reason)));
     let closed: Vec<_> = closed.into_iter().filter(|(_, connections)| *connections > 0).collect();
-    let expected =
-        [(CloseReason::NotPersistent, 1), (CloseReason::Handler, 1), (CloseReason::Idle, 1), (CloseReason::Refused, 2)];
+    let expected = [
+        (CloseReason::NotKeptByClient, 1),
+        (CloseReason::Handler, 1),
+        (CloseReason::Idle, 1),
+        (CloseReason::Refused, 2),
+    ];
     assert_eq!(closed, expected);
+}
+
+#[test]
+fn a_server_counts_who_did_not_keep_a_connection_alive() {
+    let server = TestServer::serving(guest::SCRIPT);
+    let mut parked = server.connect();
+    parked.send("POST /script?subscribe=a&write=one&manual HTTP/1.1\r\nHost: it\r\nContent-Length: 9\r\n\r\n");
+    parked.expect("HTTP/1.1 200 OK\r\n");
+    server.exchange("GET /script?finish=a HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
+    parked.read_to_end();
+    server.exchange("GET /script?body=Hello HTTP/1.0\r\n\r\n");
+    server.exchange("GET /script?write=Hello HTTP/1.0\r\n\r\n");
+    server.exchange("GET /script?write=Hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    let closed = [CloseReason::NotKeptByClient, CloseReason::NotKeptByServer, CloseReason::CloseDelimited];
+    assert_eq!(closed.map(|reason| server.closed(reason)), [3, 1, 1]);
 }

@@ -2,6 +2,8 @@
 //!
 //! The limits of the request's head bound the size of `Accept`. It is read once.
 
+use super::grammar::split_unquoted;
+
 #[cfg(test)]
 mod tests;
 
@@ -93,19 +95,4 @@ fn quality(value: &[u8]) -> Option<u16> {
     let digit = |at: usize| u16::from(fraction.get(at).map_or(0, |digit| digit - b'0'));
     let thousandths = u16::from(whole - b'0') * BEST + digit(0) * 100 + digit(1) * 10 + digit(2);
     (thousandths <= BEST).then_some(thousandths)
-}
-
-/// Splits `text` at separators outside of quoted strings (RFC 9110 section 5.6.4).
-fn split_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |&byte| {
-        let ends = byte == separator && !quoted;
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ => {}
-        }
-        ends
-    })
 }

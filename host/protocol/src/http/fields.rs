@@ -1,4 +1,4 @@
-//! The fields of a response that a handler sets: checked, bounded and in order.
+//! The fields of a response that a handler sets, and trailers: checked, bounded and in order.
 //!
 //! Owns which fields are valid (RFC 9110 section 5) and which only the host may set.
 

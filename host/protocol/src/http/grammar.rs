@@ -1,5 +1,7 @@
 //! Character classes and small productions that several modules use (RFC 9110 section 5.6, RFC 3986 section 2).
 
+use memchr::memchr;
+
 #[cfg(test)]
 mod tests;
 
@@ -102,11 +104,30 @@ pub fn list<'a>(values: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = 
     values.flat_map(|value| value.split(|byte| *byte == b',')).map(trim_ows).filter(|element| !element.is_empty())
 }
 
-/// Whether `line`, which ends in CRLF, is one well-formed field line (RFC 9112 section 5). A continuation line
-/// (obs-fold) is not well-formed.
-pub(crate) fn is_field_line(line: &[u8]) -> bool {
+/// Splits `text` at separators outside of quoted strings (RFC 9110 section 5.6.4).
+pub(crate) fn split_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |&byte| {
+        let ends = byte == separator && !quoted;
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        ends
+    })
+}
+
+/// The name and the value of `line`, which ends in CRLF. `None` if it is not one well-formed field line (RFC 9112 section
+/// 5). A continuation line (obs-fold) is not well-formed.
+pub(crate) fn parse_field_line(line: &[u8]) -> Option<(&str, &[u8])> {
     // `Partial` means that httparse only misses the empty line after the last field.
-    matches!(httparse::parse_headers(line, &mut [httparse::EMPTY_HEADER]), Ok(httparse::Status::Partial))
+    let Ok(httparse::Status::Partial) = httparse::parse_headers(line, &mut [httparse::EMPTY_HEADER]) else {
+        return None;
+    };
+    let (name, value) = line.split_at(memchr(b':', line)?);
+    Some((str::from_utf8(name).ok()?, trim_ows(value[1..].strip_suffix(b"\r\n")?)))
 }
 
 /// Whether `bytes` are a valid field value (RFC 9110 section 5.5): no control character other than HTAB, and no white

@@ -22,6 +22,17 @@ pub struct BodyInfo {
     pub length: BodyLength,
 }
 
+/// Why a connection closes after a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseCause {
+    /// The request does not allow the connection to persist.
+    Client,
+    /// The server does not let the connection persist.
+    Server,
+    /// The end of the connection is the end of the body.
+    CloseDelimited,
+}
+
 /// The length of a body, as far as it is known when the head is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {

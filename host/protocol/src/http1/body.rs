@@ -5,6 +5,7 @@ use bytes::BytesMut;
 
 use super::decode::{BodyDecoder, DecodeError, Decoded};
 use super::framing::BodyFraming;
+use crate::http::fields::Fields;
 
 /// The most bytes of an unread body that are read and dropped to keep a connection.
 pub const MAX_DRAIN: u64 = 256 * 1024;
@@ -32,6 +33,13 @@ impl RequestBody {
     #[inline]
     pub fn decode(&mut self, input: &mut BytesMut, max: usize) -> Result<Decoded, DecodeError> {
         self.decoder.decode(input, max)
+    }
+
+    /// Takes the trailers, as [`BodyDecoder::take_trailers`].
+    #[must_use]
+    #[inline]
+    pub fn take_trailers(&mut self) -> Option<Box<Fields>> {
+        self.decoder.take_trailers()
     }
 
     /// Whether the client waits for `100 Continue`. If so, the caller has to send it now, unless a part of the body has

@@ -8,7 +8,9 @@ use thiserror::Error;
 
 use super::framing::BodyFraming;
 use super::line::{LineError, LineScan};
-use crate::http::grammar::{is_field_line, skip_ows, skip_quoted_string, split_token};
+use crate::http::fields::{FieldError, Fields};
+use crate::http::grammar::{parse_field_line, skip_ows, skip_quoted_string, split_token};
+use crate::http::trailers::is_allowed_in_trailers;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +27,7 @@ const MAX_TRAILERS: usize = 16 * 1024;
 const MAX_SIZE_DIGITS: usize = 16;
 
 /// Takes one body from an input buffer, piece by piece. The body does not depend on how the bytes are split. The
-/// decoder itself has a fixed size.
+/// decoder itself has a fixed size, apart from the trailers that it keeps.
 #[derive(Debug)]
 pub struct BodyDecoder {
     state: DecoderState,
@@ -33,7 +35,9 @@ pub struct BodyDecoder {
     /// How many bytes further chunks may have within `max_body`.
     allowance: u64,
     extensions: usize,
-    trailers: usize,
+    trailer_bytes: usize,
+    /// Boxed, since few bodies have any.
+    trailers: Option<Box<Fields>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +103,8 @@ pub enum Malformation {
     /// A trailer is no field line.
     #[error("invalid trailer")]
     Trailer,
-    /// The trailers are too large.
+    /// The trailers have more than 16 KiB, one has more than [`MAX_LINE`] bytes, or those that are kept exceed a bound of
+    /// [`Fields`].
     #[error("trailers too large")]
     TrailersTooLarge,
     /// A line ends in LF without CR.
@@ -141,13 +146,20 @@ impl BodyDecoder {
             BodyFraming::Length(length) => DecoderState::Length(length),
             BodyFraming::Chunked => DecoderState::ChunkHeader,
         };
-        BodyDecoder { state, lines: LineScan::default(), allowance: max_body, extensions: 0, trailers: 0 }
+        BodyDecoder {
+            state,
+            lines: LineScan::default(),
+            allowance: max_body,
+            extensions: 0,
+            trailer_bytes: 0,
+            trailers: None,
+        }
     }
 
     /// Takes the next piece of the body from the start of `input`, without a copy. The piece has at most `max` bytes; 0
     /// counts as 1. Between calls, `input` may only grow at its end. After the end, each call returns [`Decoded::End`].
     ///
-    /// Chunk framing and trailers are dropped: trailers never become fields (RFC 9110 section 6.5.1).
+    /// Chunk framing is dropped. Trailers are kept for [`Self::take_trailers`].
     ///
     /// # Errors
     /// See [`DecodeError`]. Each later call returns the same error. A chunked body that exceeds `max_body` fails at the
@@ -156,6 +168,7 @@ impl BodyDecoder {
         let decoded = self.step(input, max.max(1));
         if let Err(error) = decoded {
             self.state = DecoderState::Failed(error);
+            self.trailers = None;
         }
         decoded
     }
@@ -164,6 +177,16 @@ impl BodyDecoder {
     #[inline]
     pub fn is_done(&self) -> bool {
         self.state == DecoderState::Done
+    }
+
+    /// Takes the trailers. `None` until the body [is done](Self::is_done), and if it has no trailer that [is
+    /// allowed](is_allowed_in_trailers). Trailers never become fields of the head (RFC 9110 section 6.5.1).
+    ///
+    /// A body has at most 16 KiB of trailers, dropped ones included, and those that are kept are within the bounds of
+    /// [`Fields`]. A body with more is malformed.
+    #[inline]
+    pub fn take_trailers(&mut self) -> Option<Box<Fields>> {
+        if self.is_done() { self.trailers.take() } else { None }
     }
 
     /// The error that decoding has ended with, if any.
@@ -237,18 +260,24 @@ impl BodyDecoder {
     }
 
     fn trailer(&mut self, input: &mut BytesMut) -> Result<Option<DecoderState>, DecodeError> {
-        let line = match self.take_line(input, MAX_LINE.min(MAX_TRAILERS - self.trailers)) {
+        let line = match self.take_line(input, MAX_LINE.min(MAX_TRAILERS - self.trailer_bytes)) {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(None),
             Err(LineError::BareLf) => return Err(Malformation::BareLf.into()),
             Err(LineError::TooLong) => return Err(Malformation::TrailersTooLarge.into()),
         };
-        self.trailers += line.len();
-        match &line[..] {
-            b"\r\n" => Ok(Some(DecoderState::Done)),
-            field if is_field_line(field) => Ok(Some(DecoderState::Trailers)),
-            _ => Err(Malformation::Trailer.into()),
+        self.trailer_bytes += line.len();
+        if line == b"\r\n"[..] {
+            return Ok(Some(DecoderState::Done));
         }
+        let (name, value) = parse_field_line(&line).ok_or(Malformation::Trailer)?;
+        if is_allowed_in_trailers(name) {
+            self.trailers.get_or_insert_default().append(name, value).map_err(|error| match error {
+                FieldError::TooLarge => Malformation::TrailersTooLarge,
+                FieldError::Invalid | FieldError::Forbidden => Malformation::Trailer,
+            })?;
+        }
+        Ok(Some(DecoderState::Trailers))
     }
 
     /// Takes a line with its CRLF from the start of `input`.

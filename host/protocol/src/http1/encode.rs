@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use crate::http::date::Date;
 use crate::http::fields::Fields;
 use crate::http::status;
+use crate::http::trailers::is_allowed_in_trailers;
 
 /// The last chunk, without trailers (RFC 9112 section 7.1).
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -102,6 +103,15 @@ pub(crate) fn piece(chunked: bool, bytes: &[u8], output: &mut BytesMut) {
     output.extend_from_slice(&before);
     output.extend_from_slice(bytes);
     output.extend_from_slice(after);
+}
+
+/// Writes the last chunk, and those trailers that are allowed (RFC 9112 section 7.1.2).
+pub(crate) fn last_chunk(trailers: &Fields, output: &mut BytesMut) {
+    output.extend_from_slice(b"0\r\n");
+    for (name, value) in trailers.all().filter(|(name, _)| is_allowed_in_trailers(name)) {
+        push_field(name.as_bytes(), value, output);
+    }
+    output.extend_from_slice(b"\r\n");
 }
 
 fn push_field(name: &[u8], value: &[u8], output: &mut BytesMut) {

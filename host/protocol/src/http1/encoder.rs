@@ -8,7 +8,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::chunk::Chunk;
 use super::encode::{self, Frame, Framing, Upgrade};
 use crate::http::date::Date;
-use crate::http::response_head::{BodyInfo, BodyLength, ResponseHead};
+use crate::http::fields::Fields;
+use crate::http::response_head::{BodyInfo, BodyLength, CloseCause, ResponseHead};
 use crate::http::version::Version;
 
 /// What the request and the route fix about the framing of the response.
@@ -34,6 +35,8 @@ pub struct Http1Encoder {
     options: Http1Options,
     /// Whether the connection persists after the response, as far as is known.
     keep_alive: bool,
+    /// Whether the server does not let the connection persist.
+    is_keep_alive_forbidden: bool,
     /// How the body is framed, once the head is encoded.
     framing: Framing,
     /// Encoded and not yet sent.
@@ -45,7 +48,7 @@ impl Http1Encoder {
     #[must_use]
     pub fn new(options: Http1Options, output: BytesMut) -> Self {
         let keep_alive = options.keep_alive && !options.awaits_continue;
-        Self { options, keep_alive, framing: Framing::NoBody, output }
+        Self { options, keep_alive, is_keep_alive_forbidden: false, framing: Framing::NoBody, output }
     }
 
     /// Encodes the head, and returns the length of the body that the head declares, if it declares one.
@@ -138,6 +141,13 @@ impl Http1Encoder {
         }
     }
 
+    /// Encodes the end of the body, with those trailers that are allowed. Only the chunked coding has a place for trailers.
+    pub(crate) fn finish_with_trailers(&mut self, trailers: &Fields) {
+        if self.framing == Framing::Chunked {
+            encode::last_chunk(trailers, &mut self.output);
+        }
+    }
+
     /// Encodes a 101 with `accept` as its `Sec-WebSocket-Accept`. The connection carries no other response.
     pub(crate) fn switch_protocols(&mut self, head: &ResponseHead, accept: &str, date: Date) {
         self.keep_alive = false;
@@ -156,7 +166,7 @@ impl Http1Encoder {
     /// Records that the body follows: the client has begun to send it, or `100 Continue` is encoded.
     #[inline]
     pub(crate) fn body_comes(&mut self) {
-        self.keep_alive = self.options.keep_alive;
+        self.keep_alive = self.options.keep_alive && !self.is_keep_alive_forbidden;
     }
 
     /// Encodes `100 Continue`.
@@ -169,13 +179,23 @@ impl Http1Encoder {
     #[inline]
     pub(crate) fn forbid_keep_alive(&mut self) {
         self.keep_alive = false;
-        self.options.keep_alive = false;
+        self.is_keep_alive_forbidden = true;
     }
 
     /// Whether the connection can carry another response after this one, if this one is complete.
     #[inline]
     pub(crate) fn keeps_alive(&self) -> bool {
         self.keep_alive
+    }
+
+    /// Why the connection closes after this response, if it does.
+    #[inline]
+    pub(crate) fn close_cause(&self) -> CloseCause {
+        match self.framing {
+            _ if !self.options.keep_alive => CloseCause::Client,
+            Framing::CloseDelimited => CloseCause::CloseDelimited,
+            Framing::Chunked | Framing::Length(_) | Framing::NoBody => CloseCause::Server,
+        }
     }
 
     /// Whether the body ends with the connection. A client would take a truncated one for a complete one, unless the

@@ -3,7 +3,8 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::http::date::Date;
-use crate::http::response_head::{BodyInfo, ResponseHead};
+use crate::http::fields::Fields;
+use crate::http::response_head::{BodyInfo, CloseCause, ResponseHead};
 use crate::http1::chunk::Chunk;
 use crate::http1::encode::Frame;
 use crate::http1::encoder::Http1Encoder;
@@ -76,6 +77,13 @@ impl Encoder {
         }
     }
 
+    /// Encodes the end of the body, with those trailers that are allowed, if the framing has a place for trailers.
+    pub(super) fn finish_with_trailers(&mut self, trailers: &Fields) {
+        match self {
+            Self::Http1(encoder) => encoder.finish_with_trailers(trailers),
+        }
+    }
+
     /// Encodes the head of a response that turns its connection into a WebSocket.
     pub(super) fn switch_to_websocket(&mut self, head: &ResponseHead, accept: &str, date: Date) {
         match self {
@@ -110,6 +118,14 @@ impl Encoder {
     pub(super) fn keeps_alive(&self) -> bool {
         match self {
             Self::Http1(encoder) => encoder.keeps_alive(),
+        }
+    }
+
+    /// Why the connection closes after the response, if it does.
+    #[inline]
+    pub(super) fn close_cause(&self) -> CloseCause {
+        match self {
+            Self::Http1(encoder) => encoder.close_cause(),
         }
     }
 

@@ -6,6 +6,7 @@ use proptest::sample::Index;
 
 use super::{RefusedRequest, RequestError, RequestFraming, ServerConnection};
 use crate::http::date::Date;
+use crate::http::response_head::CloseCause;
 use crate::http::version::Version;
 use crate::http1::body::MAX_DRAIN;
 use crate::http1::decode::{DecodeError, Decoded, Malformation};
@@ -107,12 +108,15 @@ fn a_response_is_framed_as_its_request_asks() {
     };
     let http11 = RequestFraming { keep_alive: true, ..RequestFraming::CLOSING };
     assert_eq!(answer(http11), (true, true, AfterResponse::KeepAlive));
-    assert_eq!(answer(RequestFraming::CLOSING), (true, true, AfterResponse::Close));
+    assert_eq!(answer(RequestFraming::CLOSING), (true, true, AfterResponse::Close(CloseCause::Client)));
     assert_eq!(answer(RequestFraming { head_only: true, ..http11 }), (true, false, AfterResponse::KeepAlive));
-    assert_eq!(answer(RequestFraming { version: Version::Http10, ..http11 }), (false, false, AfterResponse::Close));
+    assert_eq!(
+        answer(RequestFraming { version: Version::Http10, ..http11 }),
+        (false, false, AfterResponse::Close(CloseCause::CloseDelimited))
+    );
     // The body may follow or not.
     let awaiting = RequestFraming { body: BodyFraming::Length(1), awaits_continue: true, ..http11 };
-    assert_eq!(answer(awaiting), (true, true, AfterResponse::Close));
+    assert_eq!(answer(awaiting), (true, true, AfterResponse::Close(CloseCause::Server)));
 }
 
 #[test]
