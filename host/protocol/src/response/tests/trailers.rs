@@ -6,8 +6,6 @@ use super::{BytesMut, Call, DATE, End, Http10, Http11, ResponseError, START, Tes
 use crate::http::fields::{Fields, MAX_FIELD_BYTES, MAX_FIELDS};
 use crate::http::trailers::is_allowed_in_trailers;
 use crate::http1::client::{ResponseParser, ResponsePart};
-use crate::http1::decode::{BodyDecoder, Decoded};
-use crate::http1::framing::BodyFraming;
 
 fn fields(lines: &[(&str, &str)]) -> Fields {
     let mut fields = Fields::default();
@@ -113,19 +111,26 @@ fn the_output_grows_by_what_fields_may_have() {
 
 type Lines = Vec<(String, Vec<u8>)>;
 
-/// The body, the trailers and what follows them, as a client reads them.
-fn read(sent: &[u8]) -> (Vec<u8>, Lines, Vec<u8>) {
-    let (mut decoder, mut input) = (BodyDecoder::new(BodyFraming::Chunked, u64::MAX), BytesMut::from(sent));
+/// The body, the trailers and what follows them, as a client reads them that drops nothing.
+fn read(mut sent: &[u8]) -> (Vec<u8>, Lines, Vec<u8>) {
     let mut body = Vec::new();
     loop {
-        match decoder.decode(&mut input, usize::MAX).expect("a well-formed body") {
-            Decoded::Piece(piece) => body.extend_from_slice(&piece),
-            Decoded::NeedMore => panic!("the body breaks off: {}", sent.escape_ascii()),
-            Decoded::End => break,
+        let line = sent.windows(2).position(|end| end == b"\r\n").expect("the line of a chunk");
+        let size = str::from_utf8(&sent[..line]).expect("a size of ASCII");
+        let size = usize::from_str_radix(size, 16).expect("a size in hexadecimal");
+        sent = &sent[line + 2..];
+        if size == 0 {
+            break;
         }
+        body.extend_from_slice(&sent[..size]);
+        sent = sent[size..].strip_prefix(b"\r\n").expect("the end of a chunk");
     }
-    let trailers = decoder.take_trailers().unwrap_or_default();
-    (body, trailers.all().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(), input.to_vec())
+    let mut lines = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let Ok(httparse::Status::Complete((length, lines))) = httparse::parse_headers(sent, &mut lines) else {
+        panic!("the trailers are malformed or have no end: {}", sent.escape_ascii());
+    };
+    let lines = lines.iter().map(|line| (line.name.to_owned(), line.value.to_vec())).collect();
+    (body, lines, sent[length..].to_vec())
 }
 
 /// Names and values of which about half are refused.
