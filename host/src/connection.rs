@@ -2,6 +2,7 @@
 //!
 //! Owns the keep-alive loop and every reason to end it ([`CloseReason`]).
 
+mod background;
 mod chain;
 mod client;
 mod close;

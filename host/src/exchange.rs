@@ -28,7 +28,7 @@ mod middleware;
 mod push;
 mod streams;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timing;
 mod trailers;
 mod wait;
@@ -40,6 +40,8 @@ pub use direct_write::DirectWriter;
 pub(crate) use direct_write::MAX_RUN;
 pub use exchange_end::ExchangeEnd;
 pub use timing::{Measured, Timing};
+#[cfg(test)]
+pub(crate) use wait::NeverReady;
 
 use direct_write::YieldBudget;
 use handler_clock::HandlerClock;

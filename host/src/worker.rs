@@ -19,7 +19,7 @@ use crate::observe::Observers;
 use crate::push::{Hub, Topics};
 use crate::routes::{Current, Route, RouteTable};
 
-pub(crate) use admission::{Admission, NotAdmitted};
+pub(crate) use admission::{Admission, DetachedAdmission, NotAdmitted};
 pub(crate) use parking::{ParkedPermit, ParkingLot, ParkingRefused};
 pub(crate) use shutdown::{Shutdown, ShutdownWaiter};
 

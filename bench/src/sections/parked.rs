@@ -36,6 +36,6 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
 
 fn routes(setup: &Setup) -> anyhow::Result<Routes<'_>> {
     let routes = Routes::new(setup)?.flags(&ROOM);
-    routes.add("script", "examples/script", "")?;
+    routes.add("script", "examples/script", "share = 100\n")?;
     Ok(routes)
 }

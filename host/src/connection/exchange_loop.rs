@@ -204,7 +204,7 @@ where
         if self.peer_gone.is_some() {
             return Turn::Again;
         }
-        if over && !more && flushed {
+        if !more && flushed && (over || self.can_leave_handler()) {
             return Turn::End(());
         }
         let room = more && self.exchange.response(|response| response.has_room());

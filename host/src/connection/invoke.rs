@@ -1,8 +1,10 @@
 //! Invokes a route's target for a request: admits the request, makes its exchange, and runs it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::background::{Background, OwnedHandler};
 use super::chain;
 use super::client::Client;
 use super::error_page::RETRY;
@@ -18,6 +20,7 @@ use crate::body_reader::BodyReader;
 use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
 use crate::exchange::{Exchange, Measured, Request, Timing};
+use crate::guest::Invocation;
 use crate::http::head::RequestHead;
 use crate::http1::body::RequestBody;
 use crate::http1::framing::BodyFraming;
@@ -38,7 +41,7 @@ struct Admitted<'p> {
     body: RequestBody,
     /// Whether middleware applies to the request's path.
     guarded: bool,
-    _admission: Admission<'p>,
+    admission: Admission<'p>,
 }
 
 /// Everything that an exchange needs, except its handler.
@@ -71,7 +74,7 @@ fn admit<'p>(
     // permits.
     let guarded = route.is_guarded_at(head.path());
     match worker.admit(route, if guarded { 2 } else { 1 }) {
-        Ok(admission) => Ok(Admitted { accept, body, guarded, _admission: admission }),
+        Ok(admission) => Ok(Admitted { accept, body, guarded, admission }),
         Err(reason) => Err(HostResponse::new(503, reason.to_string()).with(RETRY)),
     }
 }
@@ -88,7 +91,7 @@ pub(super) fn invoke<'c>(
 ) -> impl Future<Output = Result<Next, CloseReason>> + Send + 'c {
     async move {
         let worker = client.worker.clone();
-        let Admitted { accept, body, guarded, _admission } =
+        let Admitted { accept, body, guarded, admission } =
             match admit(&terms, &route, &request.head, host_response.is_none(), &worker) {
                 Ok(admitted) => admitted,
                 Err(refusal) => return Box::pin(reply(client, &terms, Some(&request.head), refusal)).await,
@@ -101,7 +104,7 @@ pub(super) fn invoke<'c>(
         let io = client.io();
         let caller = Caller { route: &route, id, worker: &worker, upgrade };
         let Finished { end, mut next } = match host_response {
-            None if !guarded => {
+            None if !guarded && !route.target.may_outlive_exchange() => {
                 let handler = std::pin::pin!(Some(route.target.call(invocation)));
                 let mut exchange_loop =
                     ExchangeLoop::new(io, exchange.clone(), handler, Some(caller), body_reader, pump);
@@ -109,6 +112,29 @@ pub(super) fn invoke<'c>(
                     exchange_loop.yield_first();
                 }
                 exchange_loop.run().await
+            }
+            None if route.target.may_outlive_exchange() => {
+                let mut handler = Some(owned_handler(route.clone(), invocation, guarded));
+                let finished = {
+                    let handler = Pin::new(&mut handler);
+                    let mut exchange_loop =
+                        ExchangeLoop::new(io, exchange.clone(), handler, Some(caller), body_reader, pump);
+                    if guarded {
+                        let review = chain::on_response(route.clone(), exchange.clone(), id, worker.audience());
+                        exchange_loop.hold_head(Box::pin(review));
+                    } else if settings.reuse == 1 && worker.should_batch_responses() {
+                        exchange_loop.yield_first();
+                    }
+                    exchange_loop.let_handler_go_on();
+                    // Boxed, so that this rarer kind of route does not enlarge the future of every request.
+                    Box::pin(exchange_loop.run()).await
+                };
+                if let Some(handler) = handler {
+                    let (exchange, route, worker) = (exchange.clone(), route.clone(), worker.clone());
+                    let admission = admission.detach(worker.clone(), route.clone());
+                    Background { handler, exchange, route, id, worker, admission }.spawn();
+                }
+                finished
             }
             host_response => {
                 let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
@@ -127,6 +153,15 @@ pub(super) fn invoke<'c>(
         }
         buffers::return_output(exchange.response(Response::take_buffer));
         next
+    }
+}
+
+/// The chain and the target of a route as a future that borrows nothing.
+fn owned_handler(route: Arc<Route>, invocation: Invocation, guarded: bool) -> OwnedHandler {
+    if guarded {
+        Box::pin(async move { chain::on_request(&route, invocation, None).await })
+    } else {
+        Box::pin(async move { route.target.call(invocation).await })
     }
 }
 

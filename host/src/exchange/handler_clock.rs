@@ -61,6 +61,12 @@ impl Inner {
 }
 
 impl Exchange {
+    /// How much of its time the handler has left, if its clock ran from now on.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        self.lock().deadline().saturating_duration_since(Instant::now())
+    }
+
     /// Whether the handler's deadline has passed.
     #[must_use]
     pub fn is_expired(&self, now: Instant) -> bool {

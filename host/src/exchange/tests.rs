@@ -20,7 +20,7 @@ mod waits;
 /// Longer than any of these tests.
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn options() -> ResponseOptions {
+pub(crate) fn options() -> ResponseOptions {
     ResponseOptions { head_only: false, status: 200, coalesce: 0, buffer_size: 64 }
 }
 
@@ -52,7 +52,7 @@ fn request_with(fields: &str) -> Box<Request> {
     Box::new(Request { head, params: vec![], local_address: None, peer: NoPeer })
 }
 
-fn exchange(options: ResponseOptions) -> Arc<Exchange> {
+pub(crate) fn exchange(options: ResponseOptions) -> Arc<Exchange> {
     Arc::new(unshared(options))
 }
 

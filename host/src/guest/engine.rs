@@ -147,6 +147,11 @@ impl Engine {
         (in_use <= self.shared.max_invocations).then_some(permit)
     }
 
+    /// Releases permits that an [`InvocationPermit`] was made to keep.
+    pub(crate) fn release(&self, count: u32) {
+        self.shared.running.fetch_sub(count, Ordering::Relaxed);
+    }
+
     /// Maximum number of concurrent invocations.
     #[must_use]
     pub fn max_invocations(&self) -> u32 {
@@ -203,6 +208,13 @@ impl InvocationPermit<'_> {
     #[must_use]
     pub fn in_use(&self) -> u32 {
         self.in_use
+    }
+
+    /// Keeps the permits, and returns how many there are. The caller has to [release](Engine::release) them.
+    pub(crate) fn keep(self) -> u32 {
+        let count = self.count;
+        std::mem::forget(self);
+        count
     }
 }
 

@@ -14,6 +14,8 @@ mod outgoing;
 mod request;
 mod response;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -138,6 +138,20 @@ impl Route {
         self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(RoutePermit(Some(&self.running)))
     }
+
+    /// Releases a permit that was kept.
+    pub(crate) fn release(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl RoutePermit<'_> {
+    /// Keeps the permit, and returns whether it is counted. Then the caller has to [release](Route::release) it.
+    pub(crate) fn keep(self) -> bool {
+        let is_counted = self.0.is_some();
+        std::mem::forget(self);
+        is_counted
+    }
 }
 
 impl Drop for RoutePermit<'_> {

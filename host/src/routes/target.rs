@@ -1,6 +1,6 @@
 //! What answers the requests of a route.
 
-use crate::guest::{CallError, Handler, Invocation, MessageReply, Outcome};
+use crate::guest::{CallError, Handler, Invocation, MessageReply, Outcome, World};
 use crate::websocket::message::Message;
 
 /// What answers the requests of a route.
@@ -38,6 +38,12 @@ impl RouteTarget {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.handler().id()
+    }
+
+    /// Whether it may go on after its response is complete. Otherwise the next request of the connection waits for it.
+    #[must_use]
+    pub fn may_outlive_exchange(&self) -> bool {
+        self.handler().world() != World::Vibrato
     }
 
     fn handler(&self) -> &Handler {

@@ -1,7 +1,11 @@
 //! Admits requests: limits concurrent invocations of all routes, of a route, and by its share.
 
+use std::mem;
+use std::sync::Arc;
+
 use thiserror::Error;
 
+use super::Worker;
 use crate::guest::{self, Engine};
 use crate::memory_budget::{MemoryShortage, Reservation};
 use crate::routes::{self, Route};
@@ -14,6 +18,16 @@ pub(crate) struct Admission<'w> {
     _permit: guest::InvocationPermit<'w>,
     _counted: RouteUsageGuard<'w>,
     /// The memory for the buffers of its body and its response, if these are large. It is boxed, because few are.
+    _buffers: Option<Box<Reservation>>,
+}
+
+/// The same permit for a handler that goes on after its exchange, without borrows.
+pub(crate) struct DetachedAdmission {
+    worker: Arc<Worker>,
+    route: Arc<Route>,
+    is_counted_by_route: bool,
+    permits: u32,
+    counted: usize,
     _buffers: Option<Box<Reservation>>,
 }
 
@@ -60,12 +74,36 @@ impl<'w> Admission<'w> {
         };
         Ok(Self { _route, _permit: permit, _counted: counted, _buffers })
     }
+
+    /// The permit without borrows. `worker` and `route` are those that it was acquired of.
+    pub(crate) fn detach(self, worker: Arc<Worker>, route: Arc<Route>) -> DetachedAdmission {
+        let Self { _route, _permit, _counted, _buffers } = self;
+        let (is_counted_by_route, permits, counted) = (_route.keep(), _permit.keep(), _counted.keep());
+        DetachedAdmission { worker, route, is_counted_by_route, permits, counted, _buffers }
+    }
+}
+
+impl Drop for DetachedAdmission {
+    fn drop(&mut self) {
+        self.route.options.usage.subtract(Resource::Invocations, self.counted);
+        self.worker.engine().release(self.permits);
+        if self.is_counted_by_route {
+            self.route.release();
+        }
+    }
 }
 
 impl<'w> RouteUsageGuard<'w> {
     fn take(usage: &'w RouteUsage, permits: usize) -> Self {
         usage.add(Resource::Invocations, permits);
         Self { usage, permits }
+    }
+
+    /// Goes on counting them, and returns how many there are.
+    fn keep(self) -> usize {
+        let permits = self.permits;
+        mem::forget(self);
+        permits
     }
 }
 

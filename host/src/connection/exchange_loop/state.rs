@@ -15,6 +15,7 @@ use crate::connection::websocket::PendingUpgrade;
 use crate::exchange::Exchange;
 use crate::guest::Outcome;
 use crate::pump::Pump;
+use crate::response::Response;
 use crate::routes::Route;
 use crate::worker::{ParkedPermit, Worker};
 
@@ -53,6 +54,8 @@ pub(in crate::connection) struct ExchangeLoop<'c, G> {
     pub(super) parked: Option<ParkedPermit>,
     /// Whether the task yields once before the response is sent, so that other ready handlers run first.
     pub(super) yields_first: bool,
+    /// Whether the exchange ends without its handler, once the response is complete and sent.
+    pub(super) lets_handler_go_on: bool,
     pub(super) peer_gone: Option<CloseReason>,
     /// Set while a lost client cannot be detected by reading.
     pub(super) watch: Option<Box<ClientWatch<'c>>>,
@@ -106,6 +109,7 @@ impl<'c, G> ExchangeLoop<'c, G> {
             last_piece: Bytes::new(),
             parked: None,
             yields_first: false,
+            lets_handler_go_on: false,
             peer_gone: None,
             watch: None,
             body_deadline: None,
@@ -118,6 +122,21 @@ impl<'c, G> ExchangeLoop<'c, G> {
     /// that cost more than that.
     pub(in crate::connection) fn yield_first(&mut self) {
         self.yields_first = true;
+    }
+
+    /// Ends the exchange once the response is complete and sent, also if the handler is not done. Then the handler is left
+    /// where the caller has put it, to go on.
+    pub(in crate::connection) fn let_handler_go_on(&mut self) {
+        self.lets_handler_go_on = true;
+    }
+
+    /// Whether the handler has nothing more to do with the connection, and the exchange is to end without it.
+    pub(super) fn can_leave_handler(&self) -> bool {
+        let is_complete = |response: &mut Response| response.is_over() && !response.is_truncated();
+        self.lets_handler_go_on
+            && !self.is_in_review()
+            && self.exchange.requested().is_none()
+            && self.exchange.response(is_complete)
     }
 
     /// The handler's name and the request's number, for the log.

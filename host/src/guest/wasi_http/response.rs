@@ -137,7 +137,7 @@ pub(super) fn never_set() -> wasmtime::Error {
 }
 
 impl ResponseBody {
-    fn new(scope: Option<Arc<RequestScope>>) -> Arc<Self> {
+    pub(super) fn new(scope: Option<Arc<RequestScope>>) -> Arc<Self> {
         let state = BodyState { scope, is_set: false, buffered: Vec::new(), has_stream: false, end: BodyEnd::Open };
         Arc::new(Self { state: Mutex::new(state) })
     }
@@ -221,18 +221,24 @@ impl ResponseBody {
         state.exchange().filter(|_| state.is_set)
     }
 
-    /// The response is set: what was written of the body is written to the exchange.
-    fn attach(&self) {
-        let mut state = self.lock();
+    /// The response is set: sends what was written of its body, and ends it if the guest has finished it.
+    pub(super) fn send(&self, exchange: &Exchange) {
+        let state = &mut *self.lock();
         state.is_set = true;
-        if let Some(exchange) = state.exchange() {
-            // What there is no room for is written before what comes next. An error is found by that.
-            let _ = state.flush(&exchange);
+        if let BodyEnd::FinishedEarly(trailers) = &mut state.end {
+            let trailers = trailers.take();
+            // If the chain has to see the head first, the body is the last piece when the handler has returned.
+            if matches!(state.finish(exchange, trailers.as_ref()), Ok(false)) {
+                state.end = BodyEnd::FinishedEarly(trailers);
+            }
+            return;
         }
+        // If there is no room for all of it, the rest is written before what comes next. That finds an error, too.
+        let _ = state.flush(exchange);
     }
 
     /// Finishes the body. True once that is done; otherwise [`Self::writable`] waits for it.
-    fn finish(&self, trailers: &mut Option<Fields>) -> Result<bool, ErrorCode> {
+    pub(super) fn finish(&self, trailers: &mut Option<Fields>) -> Result<bool, ErrorCode> {
         let mut state = self.lock();
         let Some(exchange) = state.exchange() else { return Err(ErrorCode::ConnectionTerminated) };
         if !state.is_set {
@@ -248,7 +254,7 @@ impl ResponseBody {
     }
 
     /// The guest has dropped the body.
-    fn drop_unfinished(&self) {
+    pub(super) fn drop_unfinished(&self) {
         let mut state = self.lock();
         if matches!(state.end, BodyEnd::Open) {
             state.end = BodyEnd::Dropped;
@@ -467,7 +473,13 @@ impl types::HostResponseOutparam for GuestState {
         }
         let set = match exchange.set_head(response.status, &response.fields) {
             Ok(()) => {
-                send(&exchange, response.body.as_ref());
+                match &response.body {
+                    Some(body) => body.send(&exchange),
+                    // If the chain has to see the head first, or if the head promises a body, the response is finished when
+                    // the handler has returned.
+                    None if exchange.response(|response| response.contradicts(0)) => {}
+                    None => drop(exchange.write(b"", &mut 0)),
+                }
                 SetResponse::Response(response.body)
             }
             // The client has gone, or a middleware has answered.
@@ -481,28 +493,6 @@ impl types::HostResponseOutparam for GuestState {
     fn drop(&mut self, out: Resource<ResponseOutparam>) -> wasmtime::Result<()> {
         self.table_mut().delete(out)?;
         Ok(())
-    }
-}
-
-/// Sends a response that was set, as far as its body is written.
-fn send(exchange: &Exchange, body: Option<&Arc<ResponseBody>>) {
-    let Some(body) = body else {
-        // If the chain has to see the head first, or if the head promises a body, the response is finished when the
-        // handler has returned.
-        if !exchange.response(|response| response.contradicts(0)) {
-            let _ = exchange.write(b"", &mut 0);
-        }
-        return;
-    };
-    body.attach();
-    let state = &mut *body.lock();
-    if let BodyEnd::FinishedEarly(trailers) = &mut state.end {
-        let trailers = trailers.take();
-        // As above. That the body is too short is kept as its end.
-        if !matches!(state.finish(exchange, trailers.as_ref()), Ok(false)) {
-            return;
-        }
-        state.end = BodyEnd::FinishedEarly(trailers);
     }
 }
 
