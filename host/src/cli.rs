@@ -18,7 +18,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use logging::print_error;
 
-/// An HTTP/1.x server whose route handlers are WebAssembly components.
+/// An HTTP/1.x server whose route handlers are WebAssembly components: of its own world, or of wasi:http.
 #[derive(Debug, Parser)]
 #[command(name = "host", version, max_term_width = 100)]
 struct Cli {
@@ -28,9 +28,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve a directory of handlers.
+    /// Serve a directory of handlers: components of `vibrato:handler` or `wasi:http`.
     Run(Box<run::Run>),
-    /// Print the routes of a directory: methods, paths, files, options and where each value came from.
+    /// Print the routes of a directory: methods, paths, files, worlds, options and where each value came from.
     Routes(Box<routes::Routes>),
     /// Report every mistake in a directory or a component, with its remedy. Exits with 1 if there is an error.
     Check(Box<check::Check>),

@@ -1,8 +1,9 @@
 //! `host new`: creates a small project for a handler.
 //!
-//! Owns the languages and styles. The files are in `host/templates`.
+//! Owns the worlds, languages and styles. The files are in `host/templates`.
 
 mod script;
+mod wasi_http;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -19,7 +20,7 @@ use self::script::{COMPONENTIZE, Script};
 const MAX_NAME_BYTES: usize = 64;
 
 /// Names that a crate cannot have, or that a dependency has.
-const RESERVED_NAMES: [&str; 7] = ["alloc", "core", "guest-sdk", "guest_sdk", "proc_macro", "std", "test"];
+const RESERVED_NAMES: [&str; 8] = ["alloc", "core", "guest-sdk", "guest_sdk", "proc_macro", "std", "test", "wstd"];
 
 /// The directory of guest-sdk when this host was built.
 const DEFAULT_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
@@ -27,6 +28,9 @@ const DEFAULT_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
 /// What the README says about generated files.
 const BINDINGS: &str =
     " What the handler is built with was generated from `wit/world.wit`, and is in `bindings/`: leave it as it is.";
+
+/// What a project in Rust needs.
+const NEEDS_TARGET: &str = "with `rustup target add wasm32-wasip2` once before";
 
 /// The arguments of `host new`.
 #[derive(Debug, Args)]
@@ -39,9 +43,13 @@ pub(super) struct New {
     #[arg(long, value_name = "LANG", default_value = "rust")]
     lang: Language,
 
-    /// How the handler produces its body.
-    #[arg(long, value_name = "STYLE", default_value = "yield")]
-    style: Style,
+    /// World that the handler is built for.
+    #[arg(long, value_name = "WORLD", default_value = "vibrato")]
+    world: ProjectWorld,
+
+    /// How the handler produces its body, in the world `vibrato` [default: yield].
+    #[arg(long, value_name = "STYLE")]
+    style: Option<Style>,
 
     /// Directory of guest-sdk, for Rust: it is not published yet [default: where it was when this host was built].
     #[arg(long, value_name = "DIR")]
@@ -51,11 +59,11 @@ pub(super) struct New {
 /// The supported languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Language {
-    /// Built by cargo, with guest-sdk.
+    /// Built by cargo, with guest-sdk; for wasi-http with wstd.
     Rust,
     /// Built by componentize-py.
     Python,
-    /// Built by componentize-qjs.
+    /// Built by componentize-qjs; for wasi-http by componentize-js.
     #[value(name = "js")]
     JavaScript,
     /// Built by Zig's C compiler.
@@ -64,10 +72,20 @@ enum Language {
     Go,
 }
 
-/// How a handler produces its body.
+/// The world that a project is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProjectWorld {
+    /// This host's own: all that it can do.
+    Vibrato,
+    /// `wasi:http` 0.2, which other servers run too; in Rust, Python or JavaScript.
+    WasiHttp,
+}
+
+/// How a handler produces its body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Style {
     /// An iterator yields chunks.
+    #[default]
     Yield,
     /// Chunks are written.
     Write,
@@ -81,7 +99,7 @@ struct Project {
     /// What must be installed first, as text.
     needs: &'static str,
     /// The build command.
-    build: &'static str,
+    build: String,
     /// The path of the component that the command builds.
     component: String,
 }
@@ -95,12 +113,9 @@ struct File {
 impl New {
     /// Creates the project and prints the next steps.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Project { files, needs, build, component } = match self.lang {
-            Language::Rust => self.rust()?,
-            Language::Python => self.script(&script::python(self.style)),
-            Language::JavaScript => self.script(&script::javascript(self.style)),
-            Language::C => self.script(&script::c(self.style)),
-            Language::Go => self.script(&script::go(self.style)),
+        let Project { files, needs, build, component } = match self.world {
+            ProjectWorld::Vibrato => self.vibrato()?,
+            ProjectWorld::WasiHttp => self.wasi_http()?,
         };
         let name = &self.name;
         let root = Path::new(name);
@@ -114,9 +129,50 @@ impl New {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn rust(&self) -> anyhow::Result<Project> {
+    fn vibrato(&self) -> anyhow::Result<Project> {
+        let style = self.style.unwrap_or_default();
+        Ok(match self.lang {
+            Language::Rust => self.rust(style)?,
+            Language::Python => self.script(&script::python(style)),
+            Language::JavaScript => self.script(&script::javascript(style)),
+            Language::C => self.script(&script::c(style)),
+            Language::Go => self.script(&script::go(style)),
+        })
+    }
+
+    fn wasi_http(&self) -> anyhow::Result<Project> {
+        let hint = "leave it out, or choose --world vibrato";
+        anyhow::ensure!(self.style.is_none(), "`--style` is not for wasi:http, whose projects have one style; {hint}");
+        Ok(match self.lang {
+            Language::Rust => self.wasi_http_rust(),
+            Language::Python => self.script(&wasi_http::PYTHON),
+            Language::JavaScript => self.script(&wasi_http::JAVASCRIPT),
+            Language::C | Language::Go => anyhow::bail!(
+                "there is no project for wasi:http in this language; choose --lang rust, python or js, or --world vibrato"
+            ),
+        })
+    }
+
+    fn wasi_http_rust(&self) -> Project {
+        let file = |path: &str, template: &str| File::new(path, self.fill(template));
+        Project {
+            files: vec![
+                file("Cargo.toml", include_str!("../../templates/wasi-http/rust/manifest.toml")),
+                file(".cargo/config.toml", include_str!("../../templates/rust/config.toml")),
+                file(".gitignore", include_str!("../../templates/wasi-http/rust/ignore")),
+                file("README.md", include_str!("../../templates/wasi-http/rust/README.md")),
+                file(&format!("{}.toml", self.name), wasi_http::ROUTE),
+                file("src/lib.rs", include_str!("../../templates/wasi-http/rust/handler.rs")),
+            ],
+            needs: NEEDS_TARGET,
+            build: self.fill("cargo build --release && cp target/wasm32-wasip2/release/FILE.wasm NAME.wasm"),
+            component: format!("{}.wasm", self.name),
+        }
+    }
+
+    fn rust(&self, style: Style) -> anyhow::Result<Project> {
         let sdk = self.sdk()?;
-        let source = match self.style {
+        let source = match style {
             Style::Yield => include_str!("../../templates/rust/src/yield.rs"),
             Style::Write => include_str!("../../templates/rust/src/write.rs"),
             Style::Return => include_str!("../../templates/rust/src/return.rs"),
@@ -132,30 +188,33 @@ impl New {
                 File::new("README.md", self.fill(include_str!("../../templates/rust/README.md"))),
                 File::new("src/lib.rs", self.fill(source)),
             ],
-            needs: "with `rustup target add wasm32-wasip2` once before",
-            build: "cargo build --release",
+            needs: NEEDS_TARGET,
+            build: "cargo build --release".to_owned(),
             component: format!("target/wasm32-wasip2/release/{}.wasm", file(&self.name)),
         })
     }
 
     fn script(&self, script: &Script) -> Project {
-        let readme = include_str!("../../templates/script/README.md").replace("SOURCE", script.path);
+        let readme = script.readme.replace("SOURCE", script.path);
         let readme = readme.replace("BINDINGS", if script.bindings.is_empty() { "" } else { BINDINGS });
-        let route = self.fill(include_str!("../../templates/script/route.toml"));
         let mut files = vec![
             File::new(script.path, self.fill(script.text)),
             File::program("build", self.fill(script.build)),
-            File::new(&format!("{}.toml", self.name), route),
-            File::new("wit/world.wit", include_str!("../../../wit/world.wit")),
+            File::new(&format!("{}.toml", self.name), self.fill(script.route)),
+            File::new("wit/world.wit", script.world.replace("VERSION", script.wasi.unwrap_or_default())),
             File::new(".gitignore", script.ignore),
             File::new("README.md", self.fill(&readme)),
         ];
+        if let Some(version) = script.wasi {
+            let of_version = |text: &str| text.replace(wasi_http::WIT_VERSION, version);
+            files.extend(wasi_http::WIT.map(|(path, text)| File::new(path, of_version(text))));
+        }
         files.extend(script.others.iter().map(|(path, text)| File::new(path, *text)));
         if !script.bindings.is_empty() {
             files.push(File::program("componentize", COMPONENTIZE));
             files.extend(script.bindings.iter().map(|(path, bytes)| File::new(path, *bytes)));
         }
-        Project { files, needs: script.needs, build: "./build", component: format!("{}.wasm", self.name) }
+        Project { files, needs: script.needs, build: "./build".to_owned(), component: format!("{}.wasm", self.name) }
     }
 
     fn fill(&self, template: &str) -> String {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use host::config::Config;
 use host::diagnostic::Severity;
+use host::guest::World;
 use host::options::{BUILTINS, OptionSource, Value};
 use host::routes::{ChainLink, MountedRoute, Route, RouteTable};
 use host::server::Server;
@@ -62,7 +63,7 @@ fn topics(route: &Route) -> Option<String> {
     }
 }
 
-/// One line per path, followed by the options that differ from their defaults. The defaults are printed at the end.
+/// One line per path, followed by the world if it is not the host's own, and the options that differ from their defaults. The defaults are printed at the end.
 fn text(table: &RouteTable) -> String {
     let width = |lengths: &mut dyn Iterator<Item = usize>, header: &str| lengths.fold(header.len(), usize::max);
     let methods_width = width(&mut table.routes().iter().map(|it| methods(&it.route).len()), "METHODS");
@@ -73,6 +74,9 @@ fn text(table: &RouteTable) -> String {
         let file = printable(route.mount.key.location());
         for pattern in patterns {
             text += &format!("{:methods_width$}  {pattern:pattern_width$}  {file}\n", methods(route));
+        }
+        if route.target.world() != World::Vibrato {
+            text += &format!("{:methods_width$}    world {}\n", "", route.target.world().name());
         }
         if !route.chain.is_empty() {
             let chain: Vec<String> = route.chain.iter().map(name).collect();
@@ -110,6 +114,7 @@ fn json(table: &RouteTable) -> String {
             "methods": route.mount.methods,
             "paths": patterns,
             "file": route.mount.key.location(),
+            "world": route.target.world().name(),
             "middleware": route.chain.iter().map(|link| link.middleware.key.location()).collect::<Vec<_>>(),
             "topics": match &route.mount.topics {
                 Some(name) => json!({ "name": name }),

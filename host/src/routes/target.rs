@@ -43,7 +43,13 @@ impl RouteTarget {
     /// Whether it may go on after its response is complete. Otherwise the next request of the connection waits for it.
     #[must_use]
     pub fn may_outlive_exchange(&self) -> bool {
-        self.handler().world() != World::Vibrato
+        self.world() != World::Vibrato
+    }
+
+    /// The world that its handler is built for.
+    #[must_use]
+    pub fn world(&self) -> World {
+        self.handler().world()
     }
 
     fn handler(&self) -> &Handler {

@@ -8,6 +8,8 @@ use std::process::Command;
 use crate::support::wire::get;
 use crate::support::{RoutesDir, TestServer, compile_cache, host, run, skip, text};
 
+/// Where projects in Rust are built; kept, so that dependencies are built once.
+const BUILT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/projects");
 const STYLES: [&str; 3] = ["yield", "write", "return"];
 
 /// Makes a project, and its component with the one command that its README names.
@@ -54,20 +56,80 @@ fn assert_good(routes: RoutesDir, name: &str, style: &str) {
 #[test]
 fn each_style_in_rust_builds_is_good_and_answers() {
     let folder = RoutesDir::new();
-    // Kept, so that dependencies are built once.
-    let built = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/projects"));
     for style in STYLES {
         let name = format!("my-{style}_1");
-        let mut cargo = Command::new(env!("CARGO"));
-        // What the tests need was fetched for them already.
-        cargo.args(["build", "--release"]).env("CARGO_TARGET_DIR", built).env("CARGO_NET_OFFLINE", "true");
-        for set in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_BUILD_TARGET"] {
-            cargo.env_remove(set);
-        }
-        let component = built.join("wasm32-wasip2/release").join(name.replace('-', "_")).with_extension("wasm");
-        let bytes = build(&folder, &name, &["--style", style], &mut cargo, &component);
+        let component = component_of(&name);
+        let bytes = build(&folder, &name, &["--style", style], &mut cargo(), &component);
         assert_good(RoutesDir::new().with_bytes("any.wasm", &bytes), &name, style);
     }
+}
+
+/// Builds a project in Rust.
+fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    // What the tests need was fetched for them already.
+    cargo.args(["build", "--release"]).env("CARGO_TARGET_DIR", BUILT).env("CARGO_NET_OFFLINE", "true");
+    for set in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        cargo.env_remove(set);
+    }
+    cargo
+}
+
+/// Where [`cargo`] puts the component of a project.
+fn component_of(name: &str) -> PathBuf {
+    Path::new(BUILT).join("wasm32-wasip2/release").join(name.replace('-', "_")).with_extension("wasm")
+}
+
+#[test]
+fn a_project_for_wasi_http_in_rust_builds_is_good_and_answers() {
+    let (folder, name) = (RoutesDir::new(), "my-wasi_1");
+    let bytes = build(&folder, name, &["--world", "wasi-http"], &mut cargo(), &component_of(name));
+    assert_good_for_wasi_http(&folder, name, &bytes);
+}
+
+#[test]
+fn a_project_for_wasi_http_in_python_builds_is_good_and_answers() {
+    build_for_wasi_http("python", "python", "bin/componentize-py");
+}
+
+#[test]
+fn a_project_for_wasi_http_in_javascript_builds_is_good_and_answers() {
+    build_for_wasi_http("js", "starlingmonkey", "node_modules/.bin/componentize-js");
+}
+
+/// As [`build_with_tools`], for the world that has one style. What `make guests-LANG` does not install is kept beside it.
+fn build_for_wasi_http(language: &str, tools_folder: &str, tool: &str) {
+    let Some(mut command) = with_tools_in(tools_folder, language, tool) else { return };
+    let (folder, name) = (RoutesDir::new(), "my-wasi_1");
+    let component = Path::new(name).with_extension("wasm");
+    let bytes = build(&folder, name, &["--lang", language, "--world", "wasi-http"], &mut command, &component);
+    assert_good_for_wasi_http(&folder, name, &bytes);
+}
+
+/// What all projects for wasi:http do, with their file.
+#[track_caller]
+fn assert_good_for_wasi_http(folder: &RoutesDir, name: &str, bytes: &[u8]) {
+    let file = fs::read_to_string(folder.path().join(name).join(format!("{name}.toml"))).expect("it has one");
+    let routes = RoutesDir::new().with_bytes("any.wasm", bytes).with_file("any.toml", &file);
+    let over = |command: &[&str]| run(host(command).arg("--cache-dir").arg(compile_cache()));
+    let place = routes.path().to_str().expect("it is UTF-8");
+    assert_eq!(text(&over(&["check", place]).stdout), "1 route; 0 errors, 0 warnings\n");
+    let table = over(&["routes", "--routes", place]);
+    assert!(text(&table.stdout).contains("/any.wasm\n           world wasi:http@0.2\n"), "{table:?}");
+    let table = over(&["routes", "--json", "--routes", place]);
+    let table: serde_json::Value = serde_json::from_slice(&table.stdout).expect("it prints JSON");
+    assert_eq!(table["routes"][0]["world"], "wasi:http@0.2");
+    let server = TestServer::start(routes);
+    for _ in 0..2 {
+        let answer = server.get(&format!("/{name}/Ada"));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.to_ascii_lowercase().contains("\r\ncontent-type: text/plain; charset=utf-8\r\n"), "{answer}");
+        assert!(answer.contains("\r\n\r\n") && answer.contains("Hello, Ada!\n"), "{answer}");
+    }
+    let mut client = server.connect();
+    client.send(format!("HEAD /{name}/Ada HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n"));
+    let head = client.read_to_end();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
 }
 
 #[test]
@@ -164,9 +226,14 @@ fn build_with_tools(language: &str, tool: &str) {
 
 /// The command that builds a project, with the tools of `make guests-LANG`, or none where it would have to install them.
 fn with_tools(language: &str, tool: &str) -> Option<Command> {
-    let tools = tools().join(if language == "js" { "javascript" } else { language });
+    with_tools_in(if language == "js" { "javascript" } else { language }, language, tool)
+}
+
+fn with_tools_in(folder: &str, language: &str, tool: &str) -> Option<Command> {
+    let tools = tools().join(folder);
     let mut command = Command::new("./build");
-    if tools.join(tool).is_file() {
+    // No make target installs these: the project itself does, once.
+    if tools.join(tool).is_file() || (folder == "starlingmonkey" && all_languages()) {
         command.env("TOOLS", &tools);
     } else if !all_languages() {
         skip(&format!("`host new --lang {language}`, for there is no {}", tools.join(tool).display()));
@@ -217,16 +284,36 @@ my-page/README.md says how to serve it.
         assert!(text(&made.stdout).contains("with Python 3.10 or newer, its venv, and Rust:\n"), "{made:?}");
         assert!(made.stderr.is_empty(), "{made:?}");
     }
+    let made = run(host(&["new", "my-proxy", "--world", "wasi-http"]).current_dir(folder.path()));
+    let expected = "\
+my-proxy/ is ready. To build it, with `rustup target add wasm32-wasip2` once before:
+
+  cd my-proxy
+  cargo build --release && cp target/wasm32-wasip2/release/my_proxy.wasm my-proxy.wasm
+  host call my-proxy.wasm --path /my-proxy/Ada
+
+my-proxy/README.md says how to serve it.
+";
+    assert_eq!((text(&made.stdout), text(&made.stderr)), (expected, ""));
+    for language in ["python", "js"] {
+        make(&folder, &format!("proxy-{language}"), &["--world", "wasi-http", "--lang", language]);
+    }
     for (project, files) in [
-        ("my-route", &["Cargo.toml", ".cargo/config.toml", ".gitignore", "README.md", "src/lib.rs"][..]),
+        (
+            "my-proxy",
+            &["Cargo.toml", ".cargo/config.toml", ".gitignore", "README.md", "my-proxy.toml", "src/lib.rs"][..],
+        ),
+        ("proxy-python", &["app.py", "build", "proxy-python.toml", ".gitignore", "README.md", "wit/world.wit"]),
+        ("proxy-js", &["app.js", "build", "proxy-js.toml", "README.md", "wit/world.wit", "wit/deps/http.wit"]),
+        ("my-route", &["Cargo.toml", ".cargo/config.toml", ".gitignore", "README.md", "src/lib.rs"]),
         ("my-page", &["app.py", "build", "my-page.toml", ".gitignore", "README.md", "wit/world.wit"]),
         ("my-c", &["app.c", "build", "my-c.toml", ".gitignore", "README.md", "wit/world.wit"]),
         ("my-go", &["app.go", "build", "my-go.toml", ".gitignore", "README.md", "go.mod", "go.work"]),
     ] {
         for file in files {
             let text = fs::read_to_string(folder.path().join(project).join(file)).expect("the file is written");
-            let left = ["NAME", "FILE", "SDK", "SOURCE", "BINDINGS"].map(|word| text.contains(word));
-            assert_eq!(left, [false; 5], "{file}: {text}");
+            let left = ["NAME", "FILE", "SDK", "SOURCE", "BINDINGS", "VERSION"].map(|word| text.contains(word));
+            assert_eq!(left, [false; 6], "{file}: {text}");
         }
     }
 }
@@ -247,6 +334,23 @@ fn a_project_that_cannot_be_made_is_an_error_and_writes_nothing() {
             "error: invalid value 'cobol' for '--lang <LANG>'\n  [possible values: rust, python, js, c, go]",
         ),
         (&["a", "--style", "sing"], "error: invalid value 'sing' for '--style <STYLE>'\n  [possible values: yield, "),
+        (
+            &["a", "--world", "moon"],
+            "error: invalid value 'moon' for '--world <WORLD>'\n  [possible values: vibrato, wasi-http]",
+        ),
+        (
+            &["a", "--world", "wasi-http", "--lang", "c"],
+            "error: there is no project for wasi:http in this language; choose --lang rust, python or js, or --world v",
+        ),
+        (
+            &["a", "--world", "wasi-http", "--lang", "go"],
+            "error: there is no project for wasi:http in this language; choose --lang rust, python or js, or --world v",
+        ),
+        (
+            &["a", "--world", "wasi-http", "--style", "yield"],
+            "error: `--style` is not for wasi:http, whose projects have one style; leave it out, or choose --world vibra",
+        ),
+        (&["wstd", "--world", "wasi-http"], "error: invalid value 'wstd' for '<NAME>': that name is taken"),
         (&["a", "--sdk", "nowhere"], "error: there is no guest-sdk in nowhere; name the folder `guest-sdk` of "),
     ] {
         let output = run(host(&["new"]).args(arguments).current_dir(folder.path()));

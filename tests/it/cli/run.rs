@@ -329,6 +329,7 @@ fn routes_prints_json() {
         "methods": ["GET"],
         "paths": ["/page/{id}"],
         "file": routes.path().join("page.wasm").display().to_string(),
+        "world": "vibrato:handler",
         "middleware": [],
         "topics": { "directory": "" },
         "options": null,

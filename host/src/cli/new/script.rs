@@ -1,4 +1,4 @@
-//! The files of projects that are built by a script: all languages but Rust.
+//! The files of projects that are built by a script: all languages but Rust, in this host's own world.
 
 use super::Style;
 
@@ -10,6 +10,11 @@ pub(super) struct Script {
     pub(super) path: &'static str,
     pub(super) text: &'static str,
     pub(super) build: &'static str,
+    pub(super) readme: &'static str,
+    pub(super) route: &'static str,
+    pub(super) world: &'static str,
+    /// The version of WASI to write beside the world, if the world needs any.
+    pub(super) wasi: Option<&'static str>,
     pub(super) ignore: &'static str,
     /// More files and their paths.
     pub(super) others: &'static [(&'static str, &'static str)],
@@ -23,7 +28,14 @@ pub(super) struct Script {
 pub(super) const COMPONENTIZE: &str = include_str!("../../../../examples/componentize");
 
 /// Ignores what the tools of interpreted languages leave behind.
-const IGNORE: &str = include_str!("../../../templates/script/ignore");
+pub(super) const IGNORE: &str = include_str!("../../../templates/script/ignore");
+
+const README: &str = include_str!("../../../templates/script/README.md");
+const ROUTE: &str = include_str!("../../../templates/script/route.toml");
+const WORLD: &str = include_str!("../../../../wit/world.wit");
+
+/// What a project in Python needs.
+pub(super) const NEEDS_PYTHON: &str = "with Python 3.10 or newer and its venv";
 
 /// `componentize` is installed with Python and built with Rust.
 const NEEDS_PYTHON_AND_RUST: &str = "with Python 3.10 or newer, its venv, and Rust";
@@ -37,13 +49,17 @@ pub(super) fn python(style: Style) -> Script {
             Style::Return => include_str!("../../../templates/python/return.py"),
         },
         build: include_str!("../../../templates/python/build"),
+        readme: README,
+        route: ROUTE,
+        world: WORLD,
+        wasi: None,
         ignore: IGNORE,
         others: &[
             ("main.py", include_str!("../../../templates/python/main.py")),
             ("late.py", include_str!("../../../../examples/python/late.py")),
         ],
         bindings: &[],
-        needs: "with Python 3.10 or newer and its venv",
+        needs: NEEDS_PYTHON,
     }
 }
 
@@ -56,6 +72,10 @@ pub(super) fn javascript(style: Style) -> Script {
             Style::Return => include_str!("../../../templates/javascript/return.js"),
         },
         build: include_str!("../../../templates/javascript/build"),
+        readme: README,
+        route: ROUTE,
+        world: WORLD,
+        wasi: None,
         ignore: IGNORE,
         others: &[
             ("main.js", include_str!("../../../templates/javascript/main.js")),
@@ -77,6 +97,10 @@ pub(super) fn c(style: Style) -> Script {
             Style::Return => include_str!("../../../templates/c/return.c"),
         },
         build: include_str!("../../../templates/c/build"),
+        readme: README,
+        route: ROUTE,
+        world: WORLD,
+        wasi: None,
         ignore: include_str!("../../../templates/c/ignore"),
         others: &[],
         bindings: C,
@@ -95,6 +119,10 @@ pub(super) fn go(style: Style) -> Script {
             Style::Return => include_str!("../../../templates/go/return.go"),
         },
         build: include_str!("../../../templates/go/build"),
+        readme: README,
+        route: ROUTE,
+        world: WORLD,
+        wasi: None,
         ignore: include_str!("../../../templates/go/ignore"),
         others: &[
             ("go.mod", include_str!("../../../templates/go/go.mod")),
