@@ -109,7 +109,7 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) clippy --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
 		--package bench --package bare-hello --package hyper-hello --all-targets -- -D warnings
 	$(CARGO) clippy --locked --profile handler --target $(WASM) --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
-		--package wasi-http-hello --package wasi-http-p3-hello -- -D warnings
+		--package wasi-http-hello --package wasi-http-p3-hello --package wasi-http-p3-bodies -- -D warnings
 	@sha256sum --check --quiet examples/bindings.sha256 || { echo "examples/bindings makes those of this world" >&2; exit 1; }
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host --package host-protocol
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros \
@@ -164,7 +164,7 @@ peers: target ## Build and install what the bench measures beside: wasmtime-cli,
 	$(CARGO) build --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
 		--package bare-hello --package hyper-hello
 	$(CARGO) build --locked --profile handler --target $(WASM) --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
-		--package wasi-http-hello --package wasi-http-p3-hello
+		--package wasi-http-hello --package wasi-http-p3-hello --package wasi-http-p3-bodies
 	bench/peers/install
 
 counts: target ## Count the instructions of one request with valgrind (RECORD=1 records them)

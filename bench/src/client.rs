@@ -74,6 +74,49 @@ pub fn stream(server: SocketAddr, target: &str, body_bytes: u64, reads: Reads) -
     }
 }
 
+/// How long it takes to send a body of `body_bytes` and to receive as many, at the same time.
+pub fn echo(server: SocketAddr, target: &str, body_bytes: u64) -> io::Result<Duration> {
+    let mut socket = connect(server)?;
+    let mut upload = socket.try_clone()?;
+    let head =
+        format!("POST {target} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nContent-Length: {body_bytes}\r\n\r\n");
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let upload = scope.spawn(move || {
+            upload.write_all(head.as_bytes())?;
+            io::copy(&mut io::repeat(b'~').take(body_bytes), &mut upload)
+        });
+        let received = count(&mut socket, b'~');
+        upload.join().map_err(|_| io::Error::other("the upload panicked"))??;
+        match received? {
+            received if received == body_bytes => Ok(start.elapsed()),
+            received => Err(io::Error::other(format!("{received} of {body_bytes} bytes came back"))),
+        }
+    })
+}
+
+/// Reads a response with status 200 to its end. Returns how many bytes of it are `byte`, which its head does not contain.
+fn count(socket: &mut TcpStream, byte: u8) -> io::Result<u64> {
+    let mut status = [0; 13];
+    socket.read_exact(&mut status)?;
+    if !is_ok(&status) {
+        return Err(not_ok());
+    }
+    let (mut buffer, mut counted) = (vec![0; BUFFER_BYTES], 0);
+    loop {
+        match socket.read(&mut buffer)? {
+            0 => return Ok(counted),
+            // A sum of bytes in groups that cannot overflow is fast enough to be no part of what is measured.
+            read => counted += buffer[..read].chunks(255).map(|part| u64::from(of(part, byte))).sum::<u64>(),
+        }
+    }
+}
+
+/// How many of at most 255 bytes are `byte`.
+fn of(bytes: &[u8], byte: u8) -> u8 {
+    bytes.iter().map(|&one| u8::from(one == byte)).sum()
+}
+
 /// Sends requests at a steady rate on a number of connections, whether or not responses arrive. Returns the latencies
 /// since each request was due, sorted.
 pub fn steadily(
@@ -212,6 +255,8 @@ fn unchunked(mut rest: &[u8]) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -221,6 +266,33 @@ mod tests {
             Some(b"HelloWorld!".as_slice())
         );
         assert_eq!(unchunked(b"b\r\nHelloWorld!\r\n0\r\n\r\n").ok().as_deref(), Some(b"HelloWorld!".as_slice()));
+    }
+
+    #[test]
+    fn an_echo_is_whole_only_if_as_many_bytes_come_back() {
+        let server = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let address = server.local_addr().expect("it has an address");
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for returned in [1000, 999] {
+                    let (mut socket, _) = server.accept().expect("the client connects");
+                    let mut received = Vec::new();
+                    while !received.ends_with(&[b'~'; 1000]) {
+                        let mut part = [0; 4096];
+                        let read = socket.read(&mut part).expect("the client sends");
+                        assert!(read > 0, "the client sends all of it");
+                        received.extend_from_slice(&part[..read]);
+                    }
+                    let answer = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &vec![b'~'; returned]].concat();
+                    socket.write_all(&answer).expect("the client reads");
+                }
+            });
+            assert!(echo(address, "/echo", 1000).is_ok());
+            assert_eq!(
+                echo(address, "/echo", 1000).map_err(|error| error.to_string()),
+                Err("999 of 1000 bytes came back".to_owned())
+            );
+        });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The peers: how each is started on one core, and its version.
 //!
-//! Every peer answers `/hello`; some also serve a stream of [`STREAM_BYTES`].
+//! Every peer but [`Peer::WasmtimeP3Bodies`] answers `/hello`; some also serve a stream of [`STREAM_BYTES`].
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,13 @@ use crate::setup::{self, Setup};
 pub const STREAM_BYTES: u64 = 256 * 1024 * 1024;
 /// The target of nginx's long response.
 pub const NGINX_STREAM: &str = "/stream.bin";
+
+/// The component for wasi:http 0.2: hello, a stream and an echo.
+pub const WASI_HTTP: &str = "wasi_http_hello";
+/// The component for wasi:http 0.3: hello.
+pub const WASI_HTTP_P3: &str = "wasi_http_p3_hello";
+/// The component for wasi:http 0.3: a stream and an echo.
+pub const WASI_HTTP_P3_BODIES: &str = "wasi_http_p3_bodies";
 
 const LOCK: &str = include_str!("../Cargo.lock");
 const MAKE: &str = "`make peers` installs it";
@@ -39,6 +46,10 @@ pub enum Peer {
     WasmtimeReused,
     /// `wasmtime serve` with a component for wasi:http 0.3 and its default reuse.
     WasmtimeP3,
+    /// The same, with an instance for each request.
+    WasmtimeP3Fresh,
+    /// `wasmtime serve` with long bodies over wasi:http 0.3 and its default reuse.
+    WasmtimeP3Bodies,
 }
 
 impl Peer {
@@ -52,7 +63,8 @@ impl Peer {
             Self::Tremolo => "Tremolo on uvloop",
             Self::Wasmtime => "`wasmtime serve`",
             Self::WasmtimeReused => "`wasmtime serve --max-instance-reuse-count 1000`",
-            Self::WasmtimeP3 => "`wasmtime serve`, p3 with its default reuse",
+            Self::WasmtimeP3 | Self::WasmtimeP3Bodies => "`wasmtime serve`, p3 with its default reuse",
+            Self::WasmtimeP3Fresh => "`wasmtime serve --max-instance-reuse-count 1`, p3",
         }
     }
 
@@ -63,9 +75,11 @@ impl Peer {
             Self::Hyper => built(setup, "hyper-hello"),
             Self::Nginx | Self::NginxSendfile => nginx(setup),
             Self::Tremolo => tremolo(setup),
-            Self::Wasmtime => wasmtime(setup, &[], "wasi_http_hello"),
-            Self::WasmtimeReused => wasmtime(setup, &["--max-instance-reuse-count", "1000"], "wasi_http_hello"),
-            Self::WasmtimeP3 => wasmtime(setup, &[], "wasi_http_p3_hello"),
+            Self::Wasmtime => wasmtime(setup, &[], WASI_HTTP),
+            Self::WasmtimeReused => wasmtime(setup, &["--max-instance-reuse-count", "1000"], WASI_HTTP),
+            Self::WasmtimeP3 => wasmtime(setup, &[], WASI_HTTP_P3),
+            Self::WasmtimeP3Fresh => wasmtime(setup, &["--max-instance-reuse-count", "1"], WASI_HTTP_P3),
+            Self::WasmtimeP3Bodies => wasmtime(setup, &[], WASI_HTTP_P3_BODIES),
         }
     }
 }
@@ -113,11 +127,17 @@ fn built(setup: &Setup, name: &str) -> anyhow::Result<Server> {
 fn wasmtime(setup: &Setup, arguments: &[&str], component: &str) -> anyhow::Result<Server> {
     let program = wasmtime_program(setup);
     installed(&program, MAKE)?;
-    let component = setup.built.join("wasm32-wasip2/handler").join(format!("{component}.wasm"));
-    installed(&component, "`make bench` builds it")?;
+    let component = component_for_wasi_http(setup, component)?;
     let mut command = Command::new(program);
     command.args(["serve", "-Scli", "--addr", "127.0.0.1:0"]).args(arguments).arg(component);
     start(setup, command, Listening::Printed)
+}
+
+/// The file of a component for wasi:http, which Vibrato serves too.
+pub fn component_for_wasi_http(setup: &Setup, name: &str) -> anyhow::Result<PathBuf> {
+    let component = setup.built.join("wasm32-wasip2/handler").join(format!("{name}.wasm"));
+    installed(&component, "`make bench` builds it")?;
+    Ok(component)
 }
 
 fn tremolo(setup: &Setup) -> anyhow::Result<Server> {

@@ -8,6 +8,7 @@ mod reuse;
 mod scale;
 mod start;
 mod stream;
+mod wasi;
 
 use clap::ValueEnum;
 
@@ -23,6 +24,8 @@ pub enum Section {
     Reuse,
     /// Long responses
     Stream,
+    /// The components of `wasmtime serve` in both servers
+    Wasi,
     /// Routes, connections and options in large numbers, and a handler that spins
     Scale,
     /// Latency of a client while others overload the server
@@ -37,8 +40,17 @@ pub enum Section {
 
 impl Section {
     /// All sections, in the order of the table.
-    pub const ALL: &[Self] =
-        &[Self::Hello, Self::Reuse, Self::Stream, Self::Scale, Self::Fair, Self::Memory, Self::Parked, Self::Start];
+    pub const ALL: &[Self] = &[
+        Self::Hello,
+        Self::Reuse,
+        Self::Stream,
+        Self::Wasi,
+        Self::Scale,
+        Self::Fair,
+        Self::Memory,
+        Self::Parked,
+        Self::Start,
+    ];
 
     /// Measures the section and adds its rows to the report.
     pub fn measure(self, setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
@@ -46,6 +58,7 @@ impl Section {
             Self::Hello => hello::measure(setup, report),
             Self::Reuse => reuse::measure(setup, report),
             Self::Stream => stream::measure(setup, report),
+            Self::Wasi => wasi::measure(setup, report),
             Self::Scale => scale::measure(setup, report),
             Self::Fair => fair::measure(setup, report),
             Self::Memory => memory::measure(setup, report),

@@ -17,10 +17,12 @@ use crate::vibrato::Routes;
 const MIB: f64 = 1024.0 * 1024.0;
 const KIB: f64 = 1024.0;
 
-const TEN: [&str; 10] =
+/// The handlers of the row for an idle host.
+pub(super) const TEN: [&str; 10] =
     ["hello", "hello_write", "text", "nothing", "manual", "options", "download", "stream", "echo", "page"];
 const IDLE: u32 = 4096;
-const UNREAD: u32 = 128;
+/// Connections of the row for suspended invocations.
+pub(super) const UNREAD: u32 = 128;
 /// Makes the host's allocator return memory at once. Otherwise garbage of loading would be counted.
 pub(super) const GIVE_BACK_AT_ONCE: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 /// Chunks far smaller than the buffers, so that little of the memory is the guest's.
@@ -48,7 +50,6 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     report.amount("memory: an idle connection", Unit::Bytes, each, Demand::AtMost(4.0 * KIB));
 
     let server = Routes::of(setup, &TEN)?.with(name, value).serve()?;
-    let besides_guests = |server: &Server| Ok(resident(server)? - linear_memories(&server.proc("smaps")?) as f64);
     let open = |count| client::unread(server.address, UNREAD_TARGET, count);
     let each = held_by(&server, UNREAD, besides_guests, open)?;
     let what = "memory: a suspended invocation, besides what its guest has touched";
@@ -84,7 +85,7 @@ pub(super) fn held_by(
 }
 
 /// The resident memory of a server in bytes, once it is constant.
-fn settled(server: &Server) -> anyhow::Result<f64> {
+pub(super) fn settled(server: &Server) -> anyhow::Result<f64> {
     let (start, mut since, mut last) = (Instant::now(), Instant::now(), server.resident()?);
     while since.elapsed() < SETTLED {
         if start.elapsed() > SETTLE_TIMEOUT {
@@ -101,6 +102,11 @@ fn settled(server: &Server) -> anyhow::Result<f64> {
 
 pub(super) fn resident(server: &Server) -> anyhow::Result<f64> {
     Ok(server.resident()? as f64)
+}
+
+/// The resident memory of a server in bytes, without what its guests have touched.
+pub(super) fn besides_guests(server: &Server) -> anyhow::Result<f64> {
+    Ok(resident(server)? - linear_memories(&server.proc("smaps")?) as f64)
 }
 
 /// Resident bytes of the linear memories in a `/proc/PID/smaps`. Each begins with its component's initial data, which

@@ -1,5 +1,5 @@
-//! Hello and a stream over wasi:http 0.2, for `wasmtime serve`: `/hello` as Vibrato's example of that name answers it,
-//! and `/stream`, 256 MiB in writes of 64 KiB.
+//! Handlers over wasi:http 0.2, for `wasmtime serve` and for Vibrato: `/hello` as Vibrato's example of that name answers it,
+//! `/stream`, 256 MiB in writes of 64 KiB, and `/echo`, which sends the request's body back.
 
 use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::{OutputStream, StreamError};
@@ -11,8 +11,9 @@ struct Hello;
 
 impl wasip2::exports::http::incoming_handler::Guest for Hello {
     fn handle(request: IncomingRequest, response_out: ResponseOutparam) {
-        let is_stream = request.path_with_query().is_some_and(|target| target.starts_with("/stream"));
-        let content_type = if is_stream { "application/octet-stream" } else { "text/html; charset=utf-8" };
+        let target = request.path_with_query().unwrap_or_default();
+        let is_hello = target.starts_with("/hello");
+        let content_type = if is_hello { "text/html; charset=utf-8" } else { "application/octet-stream" };
         let fields = Fields::from_list(&[("content-type".to_owned(), content_type.as_bytes().to_vec())])
             .expect("the field is well-formed");
         let response = OutgoingResponse::new(fields);
@@ -20,7 +21,11 @@ impl wasip2::exports::http::incoming_handler::Guest for Hello {
         ResponseOutparam::set(response_out, Ok(response));
         let stream = body.write().expect("the first call gives the stream");
         // A client that goes away ends the stream; there is nobody left to tell.
-        let _ = if is_stream { long(&stream) } else { hello(&stream) };
+        let _ = match () {
+            () if is_hello => hello(&stream),
+            () if target.starts_with("/stream") => long(&stream),
+            () => echo(&request, &stream),
+        };
         drop(stream);
         let _ = OutgoingBody::finish(body, None);
     }
@@ -36,6 +41,18 @@ fn long(stream: &OutputStream) -> Result<(), StreamError> {
         write_all(stream, &piece)?;
     }
     stream.blocking_flush()
+}
+
+fn echo(request: &IncomingRequest, stream: &OutputStream) -> Result<(), StreamError> {
+    let body = request.consume().expect("the first call gives the body");
+    let input = body.stream().expect("the first call gives the stream");
+    loop {
+        match input.blocking_read(WRITE_BYTES as u64) {
+            Ok(piece) => write_all(stream, &piece)?,
+            Err(StreamError::Closed) => return stream.blocking_flush(),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Writes as much at once as the host permits.
