@@ -47,6 +47,7 @@ mod wasi_http {
     mod requests;
     mod reuse;
     mod third_party;
+    mod trailers;
     mod worlds;
 }
 

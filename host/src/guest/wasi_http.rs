@@ -8,6 +8,7 @@
 //! (`reuse`), it is closed.
 
 mod bindings;
+mod counted_fields;
 mod error_code;
 mod fields;
 mod outgoing;
@@ -31,15 +32,13 @@ use crate::exchange::Exchange;
 use crate::response::ResponseError;
 
 use bindings::wasi::http::{outgoing_handler, types};
+use counted_fields::FieldBytes;
 pub(super) use request::IncomingRequest;
 pub(super) use response::ResponseOutparam;
 use response::{ResponseBody, SetResponse};
 
 /// The function `handle` of `wasi:http/incoming-handler`.
 pub(super) type IncomingHandler = TypedFunc<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>;
-
-/// The bytes that all `fields` of an instance may take together, beside the request's own.
-const MAX_FIELD_BYTES: usize = 256 * 1024;
 
 /// Why a handler that has returned made no whole response. The messages are for the log.
 #[derive(Debug, Error)]
@@ -106,8 +105,8 @@ pub(super) struct HttpState {
     scope: Option<Arc<RequestScope>>,
     /// What the guest has given to `response-outparam.set`.
     response: Option<SetResponse>,
-    /// The bytes of all `fields` that the guest has made.
-    field_bytes: usize,
+    /// The bytes of the fields that the guest has.
+    field_bytes: FieldBytes,
     /// The streams of response bodies, by their indices in the table of resources.
     streams: SmallVec<[(u32, Arc<ResponseBody>); 1]>,
 }

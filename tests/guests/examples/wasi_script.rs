@@ -14,6 +14,7 @@
 //! | `fill` | writes until no room comes for 50 ms |
 //! | `overrun=N` | writes N bytes more than `check-write` allows |
 //! | `hoard=N` | makes N more responses, writes what `check-write` allows to each, and reports how much that was |
+//! | `hoard-fields=N`, `hoard-headers=N` | makes N more responses of 30,000 bytes of fields, and reports how many of them had room; or asks for the fields of one N times |
 //! | `check` | reports what `check-write` allows |
 //! | `write-zeroes=N` | `blocking-write-zeroes-and-flush` |
 //! | `trailer=NAME:VALUE` | a trailer that `finish` is to send |
@@ -269,6 +270,15 @@ impl Script {
                 let hoard: Vec<_> = (0..number(argument)).map(|_| hoarded()).collect();
                 self.say(step, hoard.iter().map(|(written, ..)| written).sum::<u64>());
             }
+            "hoard-fields" => {
+                let hoard: Vec<_> = (0..number(argument)).map_while(|_| with_large_fields()).collect();
+                self.say(step, hoard.len());
+            }
+            "hoard-headers" => {
+                let response = with_large_fields().expect("there is room for one");
+                let hoard: Vec<_> = (0..number(argument)).map(|_| response.headers()).collect();
+                self.say(step, hoard.len());
+            }
             "check" => {
                 let room = self.output().check_write();
                 self.say(step, room.map_or_else(said, |room| room.to_string()));
@@ -469,6 +479,13 @@ impl Script {
     fn report_lines(&self) -> String {
         self.report.iter().map(|line| format!("{line}\n")).collect()
     }
+}
+
+/// A response with large fields, if there is room for them.
+fn with_large_fields() -> Option<OutgoingResponse> {
+    let fields = Fields::new();
+    fields.append("x-large", &[b'x'; 30_000]).ok()?;
+    Some(OutgoingResponse::new(fields))
 }
 
 /// A response that is never set, with as much of a body as it takes, and how much that is. What has to be dropped first

@@ -1,5 +1,8 @@
 //! The fields that a component of wasi:http makes.
 
+use crate::support::log;
+use crate::support::wire::INTERNAL_SERVER_ERROR_CLOSE;
+
 use super::worlds::{WASI_02, WORLDS, reported};
 
 /// Fields of the connection, which only the host sets.
@@ -41,6 +44,18 @@ fn too_many_or_too_large_fields_are_an_error_and_no_trap() {
             assert!(response.contains(&format!("\r\n{name}: HeaderError::{error}\n\r\n0\r\n\r\n")), "{response}");
         }
     }
+}
+
+#[test]
+fn fields_that_a_component_keeps_in_the_host_are_bounded_together() {
+    let server = WASI_02.serve("hoards_fields", "reuse = 10");
+    // What is dropped counts no longer.
+    for _ in 0..2 {
+        assert_eq!(reported(&server, "hoard-fields=100&hoard-fields=100"), ["hoard-fields: 8", "hoard-fields: 8"]);
+        assert_eq!(reported(&server, "hoard-headers=7"), ["hoard-headers: 7"]);
+    }
+    assert_eq!(server.get("/script?hoard-headers=100&report"), INTERNAL_SERVER_ERROR_CLOSE);
+    log().wait_for(&["ERROR", &WASI_02.route("hoards_fields"), "its fields take more than 262144 bytes together"]);
 }
 
 #[test]

@@ -332,6 +332,20 @@ fn a_component_that_goes_on_after_its_response_is_ended_and_its_connection_lives
 }
 
 #[test]
+fn a_component_that_goes_on_after_its_response_does_not_hold_its_connection() {
+    for world in WORLDS {
+        let server = world.serve("holds_nothing", "timeout = 3600");
+        let mut client = server.connect();
+        client.send(GET.replace("{}", "set&write=Hello&finish&sleep=3600000"));
+        client.expect(HELLO);
+        client.send(GET.replace("{}", "set-without-body&sleep=3600000"));
+        client.expect(untyped!("Content-Length: 0\r\n", ""));
+        client.send(GET.replace("{}", "set&finish"));
+        client.expect(untyped_chunked!("0\r\n\r\n"));
+    }
+}
+
+#[test]
 fn what_a_component_does_after_its_response_is_done() {
     for world in WORLDS {
         let server = world.serve("works_on", "");

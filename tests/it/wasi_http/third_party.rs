@@ -60,13 +60,17 @@ fn wstd_streams_a_body_piece_by_piece() {
 }
 
 #[test]
-fn wstd_echoes_a_body() {
+fn wstd_echoes_a_body_and_its_trailers() {
     let server = serve("wstd_echo", guest::WSTD_HTTP_SERVER);
     let post = |body: &str| {
         server.exchange(format!("POST /echo HTTP/1.1\r\nHost: it\r\nConnection: close, te\r\nTE: trailers\r\n{body}"))
     };
     assert_eq!(post("Content-Length: 5\r\n\r\nHello"), untyped_chunked_close!("5\r\nHello\r\n0\r\n\r\n"));
     assert_eq!(server.get("/echo"), untyped_chunked_close!("0\r\n\r\n"));
+    assert_eq!(
+        post("Transfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n0\r\nx-check: 1\r\n\r\n"),
+        untyped_chunked_close!("5\r\nHello\r\n0\r\nx-check: 1\r\n\r\n")
+    );
     let large = "x".repeat(3_000_000);
     let response = post(&format!("Content-Length: {}\r\n\r\n{large}", large.len()));
     assert_eq!(chunks(&response).concat(), large);
@@ -84,6 +88,19 @@ fn wstd_echoes_fields_but_those_of_the_connection() {
         "0\r\n\r\n"
     );
     assert_eq!(response, expected);
+}
+
+#[test]
+fn wstd_echoes_trailers_as_trailers() {
+    let server = serve("wstd_trailers", guest::WSTD_HTTP_SERVER);
+    let post = |end: &str| {
+        server.exchange(format!(
+            "POST /echo-trailers HTTP/1.1\r\nHost: it\r\nConnection: close, te\r\nTE: trailers\r\n\
+             Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n{end}\r\n"
+        ))
+    };
+    assert_eq!(post("x-sum: 1\r\n"), untyped_chunked_close!("0\r\nx-sum: 1\r\n\r\n"));
+    assert_eq!(post(""), untyped_chunked_close!("0\r\nx-no-trailers: 1\r\n\r\n"));
 }
 
 #[test]

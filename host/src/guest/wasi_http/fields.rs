@@ -7,8 +7,9 @@ use std::sync::Arc;
 use wasmtime::component::Resource;
 
 use super::super::state::GuestState;
+use super::RequestScope;
 use super::bindings::wasi::http::types::{self, HeaderError};
-use super::{MAX_FIELD_BYTES, RequestScope};
+use super::counted_fields::{CountedFields, MAX_FIELD_BYTES};
 use crate::exchange::Request;
 use crate::http::fields::{CONNECTION_FIELDS, FieldError, Fields};
 
@@ -24,22 +25,20 @@ pub enum GuestFields {
     /// Those that the guest has made, or was given.
     Own {
         /// The lines.
-        fields: Fields,
+        fields: CountedFields,
         /// Whether the guest can change them.
         is_mutable: bool,
-        /// Whether they count among [`MAX_FIELD_BYTES`].
-        is_counted: bool,
     },
 }
 
 impl GuestFields {
     /// Fields that the guest cannot change.
-    pub(super) fn fixed(fields: Fields) -> Self {
-        Self::Own { fields, is_mutable: false, is_counted: false }
+    pub(super) fn fixed(fields: CountedFields) -> Self {
+        Self::Own { fields, is_mutable: false }
     }
 
-    fn made(fields: Fields) -> Self {
-        Self::Own { fields, is_mutable: true, is_counted: true }
+    fn made(fields: CountedFields) -> Self {
+        Self::Own { fields, is_mutable: true }
     }
 
     /// Calls `each` with each line, until it returns false.
@@ -67,13 +66,6 @@ impl GuestFields {
         });
         values
     }
-
-    fn counted_bytes(&self) -> usize {
-        match self {
-            Self::Own { fields, is_counted: true, .. } => fields.bytes(),
-            Self::Own { is_counted: false, .. } | Self::Request(_) => 0,
-        }
-    }
 }
 
 /// Whether a guest sees a field of the request.
@@ -100,31 +92,12 @@ impl From<FieldError> for HeaderError {
 }
 
 impl GuestState {
-    /// Adds fields that the guest has made.
-    fn push_fields(&mut self, fields: Fields) -> wasmtime::Result<Result<Resource<GuestFields>, HeaderError>> {
-        let bytes = fields.bytes();
-        if self.http_mut().field_bytes + bytes > MAX_FIELD_BYTES {
-            return Ok(Err(HeaderError::Forbidden));
-        }
-        let pushed = self.table_mut().push(GuestFields::made(fields))?;
-        self.http_mut().field_bytes += bytes;
-        Ok(Ok(pushed))
-    }
-
-    /// Removes fields, which count no longer.
-    pub(super) fn take_fields(&mut self, fields: Resource<GuestFields>) -> wasmtime::Result<GuestFields> {
-        let taken = self.table_mut().delete(fields)?;
-        let http = self.http_mut();
-        http.field_bytes = http.field_bytes.saturating_sub(taken.counted_bytes());
-        Ok(taken)
-    }
-
     /// The lines of fields that are given away.
-    pub(super) fn take_lines(&mut self, fields: Resource<GuestFields>) -> wasmtime::Result<Fields> {
-        Ok(match self.take_fields(fields)? {
-            GuestFields::Own { fields, .. } => fields,
-            request @ GuestFields::Request(_) => copy(&request),
-        })
+    pub(super) fn take_lines(&mut self, fields: Resource<GuestFields>) -> wasmtime::Result<CountedFields> {
+        match self.table_mut().delete(fields)? {
+            GuestFields::Own { fields, .. } => Ok(fields),
+            request @ GuestFields::Request(_) => self.http_mut().field_bytes.count(copy(&request)).map_err(too_many),
+        }
     }
 
     /// Changes fields that the guest has made, all or nothing.
@@ -133,21 +106,26 @@ impl GuestState {
         fields: &Resource<GuestFields>,
         change: impl FnOnce(&mut Fields) -> Result<(), FieldError>,
     ) -> wasmtime::Result<Result<(), HeaderError>> {
-        let others = self.http_mut().field_bytes;
-        let GuestFields::Own { fields, is_mutable: true, .. } = self.table_mut().get_mut(fields)? else {
+        let GuestFields::Own { fields, is_mutable: true } = self.table_mut().get_mut(fields)? else {
             return Ok(Err(HeaderError::Immutable));
         };
-        let before = fields.clone();
-        let changed = change(fields);
-        let total = others - before.bytes() + fields.bytes();
-        let changed = if total > MAX_FIELD_BYTES { changed.and(Err(FieldError::TooLarge)) } else { changed };
-        if changed.is_err() {
-            *fields = before;
-        } else {
-            self.http_mut().field_bytes = total;
-        }
-        Ok(changed.map_err(HeaderError::from))
+        Ok(fields.change(change).map_err(HeaderError::from))
     }
+}
+
+/// The trap of a guest that has more fields than it may, where the world has no error for it.
+pub(super) fn too_many(_: FieldError) -> wasmtime::Error {
+    wasmtime::Error::msg(format!("its fields take more than {MAX_FIELD_BYTES} bytes together"))
+}
+
+/// Trailers of the request, with their names in lower case as those of its head have.
+pub(super) fn lower_case(trailers: &Fields) -> Fields {
+    let mut fields = Fields::default();
+    for (name, value) in trailers.all() {
+        // What was a field is one in lower case too.
+        let _ = fields.append(&name.to_ascii_lowercase(), value);
+    }
+    fields
 }
 
 /// A copy of fields that the guest may change. Lines that cannot be set are left out.
@@ -161,7 +139,8 @@ fn copy(fields: &GuestFields) -> Fields {
 
 impl types::HostFields for GuestState {
     fn new(&mut self) -> wasmtime::Result<Resource<GuestFields>> {
-        Ok(self.table_mut().push(GuestFields::made(Fields::default()))?)
+        let fields = self.http_mut().field_bytes.count(Fields::default()).map_err(too_many)?;
+        Ok(self.table_mut().push(GuestFields::made(fields))?)
     }
 
     fn from_list(
@@ -174,7 +153,10 @@ impl types::HostFields for GuestState {
                 return Ok(Err(error.into()));
             }
         }
-        self.push_fields(fields)
+        match self.http_mut().field_bytes.count(fields) {
+            Ok(fields) => Ok(Ok(self.table_mut().push(GuestFields::made(fields))?)),
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 
     fn get(&mut self, fields: Resource<GuestFields>, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
@@ -223,11 +205,12 @@ impl types::HostFields for GuestState {
 
     fn clone(&mut self, fields: Resource<GuestFields>) -> wasmtime::Result<Resource<GuestFields>> {
         let copy = copy(self.table_mut().get(&fields)?);
-        let cloned = self.push_fields(copy)?;
-        cloned.map_err(|_| wasmtime::Error::msg(format!("its fields take more than {MAX_FIELD_BYTES} bytes together")))
+        let copy = self.http_mut().field_bytes.count(copy).map_err(too_many)?;
+        Ok(self.table_mut().push(GuestFields::made(copy))?)
     }
 
     fn drop(&mut self, fields: Resource<GuestFields>) -> wasmtime::Result<()> {
-        self.take_fields(fields).map(drop)
+        self.table_mut().delete(fields)?;
+        Ok(())
     }
 }

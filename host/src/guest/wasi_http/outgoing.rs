@@ -6,10 +6,10 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use super::super::state::GuestState;
 use super::bindings::wasi::http::outgoing_handler;
 use super::bindings::wasi::http::types::{self, ErrorCode, Method, Scheme};
-use super::fields::GuestFields;
+use super::counted_fields::CountedFields;
+use super::fields::{GuestFields, too_many};
 use super::request::IncomingBody;
 use super::response::OutgoingBody;
-use crate::http::fields::Fields;
 use crate::http::grammar::is_token;
 
 /// `outgoing-request`
@@ -19,7 +19,7 @@ pub struct OutgoingRequest {
     path_with_query: Option<String>,
     scheme: Option<Scheme>,
     authority: Option<String>,
-    fields: Fields,
+    fields: CountedFields,
     has_body: bool,
 }
 
@@ -136,7 +136,7 @@ impl types::HostOutgoingRequest for GuestState {
     }
 
     fn headers(&mut self, request: Resource<OutgoingRequest>) -> wasmtime::Result<Resource<GuestFields>> {
-        let fields = self.table_mut().get(&request)?.fields.clone();
+        let fields = self.table_mut().get(&request)?.fields.try_clone().map_err(too_many)?;
         Ok(self.table_mut().push(GuestFields::fixed(fields))?)
     }
 

@@ -10,7 +10,7 @@ use super::super::state::GuestState;
 use super::RequestScope;
 use super::bindings::wasi::http::types::{self, ErrorCode, Method, Scheme};
 use super::error_code::StreamFailure;
-use super::fields::GuestFields;
+use super::fields::{GuestFields, lower_case};
 use crate::exchange::Request;
 
 /// `incoming-request`
@@ -195,7 +195,10 @@ impl types::HostFutureTrailers for GuestState {
         future.is_taken = true;
         Ok(Some(Ok(match end {
             Ok(()) => match exchange.take_request_trailers() {
-                Some(fields) => Ok(Some(self.table_mut().push(GuestFields::fixed(fields))?)),
+                Some(trailers) => match self.http_mut().field_bytes.count(lower_case(&trailers)) {
+                    Ok(fields) => Ok(Some(self.table_mut().push(GuestFields::fixed(fields))?)),
+                    Err(_) => Err(ErrorCode::HttpRequestTrailerSectionSize(None)),
+                },
                 None => Ok(None),
             },
             Err(error) => Err(error.into()),

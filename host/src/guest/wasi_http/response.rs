@@ -11,8 +11,9 @@ use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, St
 use super::super::Outcome;
 use super::super::state::GuestState;
 use super::bindings::wasi::http::types::{self, ErrorCode};
+use super::counted_fields::CountedFields;
 use super::error_code::{self, StreamFailure};
-use super::fields::GuestFields;
+use super::fields::{GuestFields, too_many};
 use super::{NoResponse, RequestScope};
 use crate::exchange::Exchange;
 use crate::http::fields::Fields;
@@ -36,7 +37,7 @@ impl ResponseOutparam {
 pub struct OutgoingResponse {
     /// The status, if the guest has set one.
     status: Option<u16>,
-    fields: Fields,
+    fields: CountedFields,
     /// The body, once the guest has asked for it.
     body: Option<Arc<ResponseBody>>,
 }
@@ -96,7 +97,7 @@ enum BodyEnd {
     /// It can write more.
     Open,
     /// It has finished the body before it has set the response.
-    FinishedEarly(Option<Fields>),
+    FinishedEarly(Option<CountedFields>),
     /// It has finished the body.
     Finished,
     /// It has finished the body with fewer bytes than the response's `content-length`.
@@ -228,7 +229,7 @@ impl ResponseBody {
         if let BodyEnd::FinishedEarly(trailers) = &mut state.end {
             let trailers = trailers.take();
             // If the chain has to see the head first, the body is the last piece when the handler has returned.
-            if matches!(state.finish(exchange, trailers.as_ref()), Ok(false)) {
+            if matches!(state.finish(exchange, trailers.as_deref()), Ok(false)) {
                 state.end = BodyEnd::FinishedEarly(trailers);
             }
             return;
@@ -238,14 +239,14 @@ impl ResponseBody {
     }
 
     /// Finishes the body. True once that is done; otherwise [`Self::writable`] waits for it.
-    pub(super) fn finish(&self, trailers: &mut Option<Fields>) -> Result<bool, ErrorCode> {
+    pub(super) fn finish(&self, trailers: &mut Option<CountedFields>) -> Result<bool, ErrorCode> {
         let mut state = self.lock();
         let Some(exchange) = state.exchange() else { return Err(ErrorCode::ConnectionTerminated) };
         if !state.is_set {
             state.end = BodyEnd::FinishedEarly(trailers.take());
             return Ok(true);
         }
-        state.finish(&exchange, trailers.as_ref())
+        state.finish(&exchange, trailers.as_deref())
     }
 
     /// Whether it was made for this request.
@@ -391,7 +392,12 @@ impl types::HostOutgoingResponse for GuestState {
     fn new(&mut self, fields: Resource<GuestFields>) -> wasmtime::Result<Resource<OutgoingResponse>> {
         let mut fields = self.take_lines(fields)?;
         // A response has none (RFC 9110 section 7.2), but guests give a proxied request's fields back.
-        fields.remove("host");
+        if fields.contains("host") {
+            let _ = fields.change(|fields| {
+                fields.remove("host");
+                Ok(())
+            });
+        }
         Ok(self.table_mut().push(OutgoingResponse { status: None, fields, body: None })?)
     }
 
@@ -413,7 +419,7 @@ impl types::HostOutgoingResponse for GuestState {
     }
 
     fn headers(&mut self, response: Resource<OutgoingResponse>) -> wasmtime::Result<Resource<GuestFields>> {
-        let fields = self.table_mut().get(&response)?.fields.clone();
+        let fields = self.table_mut().get(&response)?.fields.try_clone().map_err(too_many)?;
         Ok(self.table_mut().push(GuestFields::fixed(fields))?)
     }
 
@@ -445,7 +451,7 @@ impl types::HostResponseOutparam for GuestState {
         _: u16,
         fields: Resource<GuestFields>,
     ) -> wasmtime::Result<Result<(), ErrorCode>> {
-        self.take_fields(fields)?;
+        self.table_mut().delete(fields)?;
         Ok(Err(ErrorCode::InternalError(Some("this host sends no informational responses".to_owned()))))
     }
 
@@ -469,7 +475,7 @@ impl types::HostResponseOutparam for GuestState {
         }
         if response.body.is_none() && !response.fields.contains("content-length") {
             // If the fields are at their bounds, the body is an empty one in the chunked coding.
-            let _ = response.fields.set("content-length", b"0");
+            let _ = response.fields.change(|fields| fields.set("content-length", b"0"));
         }
         let set = match exchange.set_head(response.status, &response.fields) {
             Ok(()) => {
