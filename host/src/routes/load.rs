@@ -19,7 +19,7 @@ use super::source::{ReadError, Source};
 use super::target::RouteTarget;
 use super::{Mount, Route, method, pattern};
 use crate::diagnostic::Diagnostic;
-use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded};
+use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded, World};
 use crate::options::{OptionError, OptionSource, Options, Settings, Value};
 use crate::text::printable;
 
@@ -370,7 +370,11 @@ impl Loader {
         let options = options.map_err(|errors| wrong.extend(option_errors(key, route_file, &errors)));
         if options.as_ref().is_ok_and(|options| options.settings.websocket) && !handler.takes_messages() {
             let reason = "it has the option `websocket`, and does not export `on-message` of the world `websocket`";
-            let remedy = "export it (in Rust, put `#[on_message]` of guest-sdk on a function), or leave the option out";
+            let remedy = if handler.world() == World::Vibrato {
+                "export it (in Rust, put `#[on_message]` of guest-sdk on a function), or leave the option out"
+            } else {
+                "leave the option out: wasi:http has no WebSockets"
+            };
             wrong.push(Diagnostic::error(key, reason, remedy));
         }
         if let Ok(options) = &options {

@@ -137,3 +137,23 @@ fn an_upload_passes_at_the_upload_rate() {
         });
     }
 }
+
+#[test]
+fn a_component_of_wasi_http_takes_no_websockets_and_its_error_says_so() {
+    for world in WORLDS {
+        let server = TestServer::start(world.routes("websocket", "websocket = true"));
+        let said = server.diagnostics();
+        let [error] = said else { panic!("{said:?}") };
+        assert_eq!(error.remedy, "leave the option out: wasi:http has no WebSockets", "{world:?}");
+    }
+}
+
+#[test]
+fn options_of_other_worlds_are_without_effect() {
+    let options = "content_type = 'text/x'\nheartbeat = 1\npush_queue = 1\nmax_topics = 1\nown = 'value'";
+    for world in WORLDS {
+        let server = world.serve("without_effect", options);
+        let response = server.get("/script?set&write=Hello&finish");
+        assert_eq!(response, untyped_chunked_close!("5\r\nHello\r\n0\r\n\r\n"), "{world:?}");
+    }
+}
