@@ -154,7 +154,11 @@ pub(super) async fn call(
 ) -> wasmtime::Result<Result<Outcome, NoResponse>> {
     let (request, out) = begin(store.data_mut())?;
     handle.call_async(&mut *store, (request, out)).await?;
-    Ok(response::outcome(store.data_mut().http_mut().response.take()))
+    let set = store.data_mut().http_mut().response.take();
+    if let Some(SetResponse::Response(Some(body))) = &set {
+        body.finish_early().await;
+    }
+    Ok(response::outcome(set))
 }
 
 /// The resources that `handle` is called with.

@@ -228,7 +228,7 @@ impl ResponseBody {
         state.is_set = true;
         if let BodyEnd::FinishedEarly(trailers) = &mut state.end {
             let trailers = trailers.take();
-            // If the chain has to see the head first, the body is the last piece when the handler has returned.
+            // If the chain has to see the head first, that comes when the handler has returned.
             if matches!(state.finish(exchange, trailers.as_deref()), Ok(false)) {
                 state.end = BodyEnd::FinishedEarly(trailers);
             }
@@ -247,6 +247,28 @@ impl ResponseBody {
             return Ok(true);
         }
         state.finish(&exchange, trailers.as_deref())
+    }
+
+    /// Sends a body that was finished before its response was set, if the chain had to see the head first.
+    pub(super) async fn finish_early(&self) {
+        loop {
+            let is_done = {
+                let state = &mut *self.lock();
+                let BodyEnd::FinishedEarly(trailers) = &mut state.end else { return };
+                let trailers = trailers.take();
+                let Some(exchange) = state.exchange() else { return };
+                let finished = state.finish(&exchange, trailers.as_deref());
+                let is_done = !matches!(finished, Ok(false));
+                if !is_done {
+                    state.end = BodyEnd::FinishedEarly(trailers);
+                }
+                is_done
+            };
+            // It is set, so this does not wait for the guest.
+            if is_done || self.writable().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Whether it was made for this request.
