@@ -22,7 +22,8 @@ fn without_its_body(server: &TestServer, steps: &str) -> Client {
 /// That these steps, for a request whose body never comes, end by the time-out, and that others are served meanwhile.
 #[track_caller]
 fn assert_ended_by_the_timeout(world: World, name: &str, steps: &str, response: &str) {
-    let server = serve(world, name, 0.2);
+    // Long enough for what comes before, also on a busy machine.
+    let server = serve(world, name, 1.0);
     let mut client = without_its_body(&server, steps);
     for _ in 0..20 {
         assert_eq!(server.get("/hello"), HELLO_RESPONSE_CLOSE, "beside {steps} of {world:?}");
@@ -56,7 +57,7 @@ fn a_component_that_spins_or_sleeps_after_its_response_ends_by_its_timeout() {
     let hello = untyped_chunked_close!("5\r\nHello\r\n0\r\n\r\n");
     for world in WORLDS {
         for (name, last) in [("spins_on", "spin"), ("sleeps_on", "sleep=3600000"), ("polls_on", "ready-body&spin")] {
-            let server = serve(world, name, 0.2);
+            let server = serve(world, name, 1.0);
             let steps = format!("set&write=Hello&finish&{last}");
             let mut client = without_its_body(&server, &steps);
             client.expect(hello);
@@ -79,10 +80,10 @@ fn a_response_that_passes_its_timeout_after_bytes_is_truncated() {
 #[test]
 fn a_pollable_of_a_full_stream_that_was_asked_and_dropped_does_not_stop_the_clock() {
     for world in WORLDS {
-        let server = serve(world, "full", 2.0);
+        let server = serve(world, "full", 4.0);
         let mut client = Client::with_small_window(server.address());
         client.send(get_script("set&fill&ready-room&log&spin"));
-        log().wait_for(&[&world.route("full"), "ready-room: false"]);
+        log().wait_for(&[&world.route("full"), "ready-room: "]);
         log().wait_for(&["ERROR", &format!("handler {} passed its timeout", world.route("full"))]);
     }
 }
@@ -90,9 +91,9 @@ fn a_pollable_of_a_full_stream_that_was_asked_and_dropped_does_not_stop_the_cloc
 #[test]
 fn a_wait_for_nothing_but_the_client_is_not_time_of_the_component() {
     for world in WORLDS {
-        let server = serve(world, "waits", 0.2);
+        let server = serve(world, "waits", 1.0);
         let mut client = without_its_body(&server, "read&set-without-body");
-        client.expect_silence(Duration::from_millis(400));
+        client.expect_silence(Duration::from_millis(1_500));
         client.send("Hello");
         assert_eq!(client.read_to_end(), untyped!("Content-Length: 0\r\nConnection: close\r\n", ""), "{world:?}");
     }
