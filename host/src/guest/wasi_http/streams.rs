@@ -4,10 +4,11 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use wasmtime::component::{ComponentType, Linker, Lower, Resource, WasmList};
+use wasmtime::component::{ComponentType, HasData, Linker, Lower, Resource, ResourceTable, WasmList};
 use wasmtime::{Result, StoreContextMut};
-use wasmtime_wasi::p2::bindings::io::poll::{Host as _, HostPollable as _};
+use wasmtime_wasi::p2::bindings::io::poll::{self, Host as _, HostPollable as _};
 use wasmtime_wasi::p2::bindings::io::streams::HostOutputStream as _;
+use wasmtime_wasi::p2::bindings::io::{error, streams};
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, DynPollable, IoError, StreamError as HostStreamError, StreamResult,
 };
@@ -33,9 +34,20 @@ const ZEROES: [u8; 4096] = [0; 4096];
 type GuestResult<T> = std::result::Result<T, GuestStreamError>;
 type Store<'s> = StoreContextMut<'s, GuestState>;
 
+/// The resources of a guest.
+struct Resources;
+
+impl HasData for Resources {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
 /// Redefines functions that wasmtime's own `wasi:io` has.
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     linker.allow_shadowing(true);
+    // Over the table alone, so that a guest that only reads and writes bodies makes no context of WASI.
+    error::add_to_linker::<GuestState, Resources>(linker, GuestState::table_mut)?;
+    poll::add_to_linker::<GuestState, Resources>(linker, GuestState::table_mut)?;
+    streams::add_to_linker::<GuestState, Resources>(linker, GuestState::table_mut)?;
     let mut streams = linker.instance("wasi:io/streams@0.2.12")?;
     streams.func_wrap_async(
         "[method]output-stream.write",
