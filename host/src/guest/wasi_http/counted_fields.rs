@@ -47,6 +47,21 @@ impl FieldBytes {
 }
 
 impl CountedFields {
+    /// Adds a line, as [`Fields::append`].
+    ///
+    /// # Errors
+    /// As [`Fields::append`]; [`FieldError::TooLarge`] past [`MAX_FIELD_BYTES`].
+    pub(super) fn append(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        let line = name.len() + value.len() + LINE_BYTES;
+        self.total.replace(0, line)?;
+        let appended = self.fields.append(name, value);
+        if appended.is_err() {
+            // Less is never too much.
+            let _ = self.total.replace(line, 0);
+        }
+        appended
+    }
+
     /// Changes the fields, all or nothing.
     ///
     /// # Errors

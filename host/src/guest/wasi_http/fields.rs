@@ -11,7 +11,7 @@ use super::RequestScope;
 use super::bindings::wasi::http::types::{self, HeaderError};
 use super::counted_fields::{CountedFields, MAX_FIELD_BYTES};
 use crate::exchange::Request;
-use crate::http::fields::{CONNECTION_FIELDS, FieldError, Fields};
+use crate::http::fields::{CONNECTION_FIELDS, FieldError, Fields, check_name};
 
 /// Fields of a request that describe its connection and that no guest sees, beside those that `connection` names (RFC 9110
 /// section 7.6.1). `te` is seen if it is `trailers`. `host` is what `authority` says.
@@ -100,16 +100,16 @@ impl GuestState {
         }
     }
 
-    /// Changes fields that the guest has made, all or nothing.
+    /// Changes fields that the guest has made.
     fn change_fields(
         &mut self,
         fields: &Resource<GuestFields>,
-        change: impl FnOnce(&mut Fields) -> Result<(), FieldError>,
+        change: impl FnOnce(&mut CountedFields) -> Result<(), FieldError>,
     ) -> wasmtime::Result<Result<(), HeaderError>> {
         let GuestFields::Own { fields, is_mutable: true } = self.table_mut().get_mut(fields)? else {
             return Ok(Err(HeaderError::Immutable));
         };
-        Ok(fields.change(change).map_err(HeaderError::from))
+        Ok(change(fields).map_err(HeaderError::from))
     }
 }
 
@@ -174,17 +174,21 @@ impl types::HostFields for GuestState {
         values: Vec<Vec<u8>>,
     ) -> wasmtime::Result<Result<(), HeaderError>> {
         self.change_fields(&fields, |fields| {
-            crate::http::fields::check_name(&name)?;
-            fields.remove(&name);
-            values.iter().try_for_each(|value| fields.append(&name, value))
+            fields.change(|fields| {
+                check_name(&name)?;
+                fields.remove(&name);
+                values.iter().try_for_each(|value| fields.append(&name, value))
+            })
         })
     }
 
     fn delete(&mut self, fields: Resource<GuestFields>, name: String) -> wasmtime::Result<Result<(), HeaderError>> {
         self.change_fields(&fields, |fields| {
-            crate::http::fields::check_name(&name)?;
-            fields.remove(&name);
-            Ok(())
+            fields.change(|fields| {
+                check_name(&name)?;
+                fields.remove(&name);
+                Ok(())
+            })
         })
     }
 
