@@ -30,6 +30,7 @@ mod native;
 mod preemption;
 mod prepare;
 mod proposals;
+pub mod request_fields;
 pub(crate) mod scheduler;
 mod snapshot;
 mod state;
@@ -58,6 +59,7 @@ pub use message::MessageReply;
 pub use middleware::{Middleware, Step};
 pub(crate) use preemption::was_preempted;
 pub use prepare::NotLoaded;
+pub use request_fields::{FieldSource, RequestField, RequestFields};
 pub(crate) use thread_hooks::{drop_unused, on_idle};
 pub use wasi_http::NoResponse;
 pub use world::World;
@@ -88,6 +90,8 @@ pub struct Invocation {
     pub options: Arc<Options>,
     /// What it may reach.
     pub grants: Grants,
+    /// The fields that the host sets in the request, for a handler of wasi:http.
+    pub request_fields: Option<Arc<RequestFields>>,
     /// The name of that route or middleware, for the log.
     pub route: Arc<str>,
     /// The id of the request's handler ([`Handler::id`]), which is charged for the processor time.

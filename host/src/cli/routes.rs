@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use host::config::Config;
 use host::diagnostic::Severity;
-use host::guest::World;
+use host::guest::{RequestField, World};
 use host::options::{BUILTINS, OptionSource, Value};
 use host::routes::{ChainLink, MountedRoute, Route, RouteTable};
 use host::server::Server;
@@ -63,6 +63,11 @@ fn topics(route: &Route) -> Option<String> {
     }
 }
 
+/// The fields that the host sets in requests of a route, sorted by name.
+fn request_fields(route: &Route) -> impl Iterator<Item = &RequestField> {
+    route.request_fields.iter().flat_map(|fields| fields.iter())
+}
+
 /// One line per path, followed by the world if it is not the host's own, and the options that differ from their defaults. The defaults are printed at the end.
 fn text(table: &RouteTable) -> String {
     let width = |lengths: &mut dyn Iterator<Item = usize>, header: &str| lengths.fold(header.len(), usize::max);
@@ -84,6 +89,9 @@ fn text(table: &RouteTable) -> String {
         }
         if let Some(topics) = topics(route) {
             text += &format!("{:methods_width$}    {topics}\n", "");
+        }
+        for field in request_fields(route) {
+            text += &format!("{:methods_width$}    request field {} = {} (file)\n", "", field.name, field.source);
         }
         for entry in route.options.all().iter().filter(|entry| entry.source != OptionSource::Default) {
             text += &format!("{:methods_width$}    {} = {} ({})\n", "", entry.name, entry.value, entry.source);
@@ -120,6 +128,9 @@ fn json(table: &RouteTable) -> String {
                 Some(name) => json!({ "name": name }),
                 None => json!({ "directory": route.mount.key.directory().display().to_string() }),
             },
+            "request-fields": request_fields(route)
+                .map(|field| (field.name.clone(), json!(field.source.to_string())))
+                .collect::<serde_json::Map<_, _>>(),
             "options": options.collect::<serde_json::Map<_, _>>(),
         })
     };

@@ -10,6 +10,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 
 use super::clocks::{Monotonic, Wall};
 use super::log::GuestLog;
+use super::request_fields::VisibleFields;
 use super::scheduler::NO_ROUTE;
 use super::thread_hooks::drop_unused;
 use super::wasi_http::HttpState;
@@ -147,6 +148,14 @@ impl GuestState {
         match &self.purpose {
             RunPurpose::Invocation(invocation) => Some(&invocation.options),
             RunPurpose::WithoutRequest { .. } => None,
+        }
+    }
+
+    /// Which fields of its request a component of wasi:http sees. Those of no request if there is none.
+    pub(super) fn visible_fields(&self) -> VisibleFields {
+        match &self.purpose {
+            RunPurpose::Invocation(invocation) => VisibleFields::of(invocation),
+            RunPurpose::WithoutRequest { .. } => VisibleFields::default(),
         }
     }
 

@@ -27,6 +27,7 @@ use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker, Resource, TypedFunc};
 
 use super::Outcome;
+use super::request_fields::VisibleFields;
 use super::state::GuestState;
 use crate::exchange::Exchange;
 use crate::response::ResponseError;
@@ -75,27 +76,38 @@ impl NoResponse {
 /// The request that resources belong to, as long as its invocation runs.
 #[derive(Debug)]
 pub struct RequestScope {
-    exchange: Mutex<Option<Arc<Exchange>>>,
+    open: Mutex<Option<OpenRequest>>,
     /// The bytes of all bodies that the guest has written and not set as a response.
     unset_bytes: AtomicUsize,
 }
 
+#[derive(Debug, Clone)]
+struct OpenRequest {
+    exchange: Arc<Exchange>,
+    fields: VisibleFields,
+}
+
 impl RequestScope {
-    fn new(exchange: Arc<Exchange>) -> Arc<Self> {
-        Arc::new(Self { exchange: Mutex::new(Some(exchange)), unset_bytes: AtomicUsize::new(0) })
+    fn new(exchange: Arc<Exchange>, fields: VisibleFields) -> Arc<Self> {
+        Arc::new(Self { open: Mutex::new(Some(OpenRequest { exchange, fields })), unset_bytes: AtomicUsize::new(0) })
     }
 
     /// The exchange. `None` once the invocation has ended.
     fn exchange(&self) -> Option<Arc<Exchange>> {
-        self.lock().clone()
+        self.lock().as_ref().map(|open| open.exchange.clone())
+    }
+
+    /// The exchange, and which fields of its request the guest sees. `None` once the invocation has ended.
+    fn request_fields(&self) -> Option<(Arc<Exchange>, VisibleFields)> {
+        self.lock().as_ref().map(|open| (open.exchange.clone(), open.fields.clone()))
     }
 
     fn close(&self) {
         *self.lock() = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Exchange>>> {
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<OpenRequest>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,7 +176,7 @@ pub(super) async fn call(
 /// The resources that `handle` is called with.
 fn begin(state: &mut GuestState) -> wasmtime::Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
     let exchange = state.exchange().ok_or_else(|| wasmtime::Error::msg("there is no request"))?;
-    let scope = RequestScope::new(exchange.clone());
+    let scope = RequestScope::new(exchange.clone(), state.visible_fields());
     let http = state.http_mut();
     http.scope = Some(scope.clone());
     http.response = None;

@@ -26,7 +26,7 @@ mod guards;
 mod tests;
 mod update;
 
-use chains::{ChainedRoute, lost};
+use chains::{ChainedRoute, lost, lost_request_fields};
 use guards::Guards;
 
 /// All components of a source.
@@ -210,15 +210,20 @@ impl Catalog {
             Retry::AtNextScan => entry.load_started = None,
         }
         match loaded.component {
-            Some(LoadedComponent::Route(route)) => {
-                entry.route = Some(Arc::new(match &entry.route {
-                    Some(before) => route.succeeding(before),
-                    None => *route,
-                }));
-            }
+            Some(LoadedComponent::Route(route)) => match &entry.route {
+                None => entry.route = Some(Arc::new(*route)),
+                Some(before) => match lost_request_fields(before, &route) {
+                    lost if lost.is_empty() || entry.confirmed => {
+                        entry.route = Some(Arc::new(route.succeeding(before)));
+                    }
+                    lost => withheld = Some(format!("it has lost {lost}")),
+                },
+            },
             Some(LoadedComponent::Middleware(middleware)) => {
                 match entry.middleware.as_ref().map(|before| lost(before, &middleware)) {
-                    Some(lost) if !lost.is_empty() && !entry.confirmed => withheld = Some(lost),
+                    Some(lost) if !lost.is_empty() && !entry.confirmed => {
+                        withheld = Some(format!("as middleware it has lost {lost}"));
+                    }
                     Some(_) | None => entry.middleware = Some(middleware),
                 }
             }
@@ -228,8 +233,8 @@ impl Catalog {
             entry.loaded = Some(fingerprint);
         }
         entry.diagnostics = loaded.diagnostics;
-        if let Some(lost) = withheld {
-            let reason = format!("as middleware it has lost {lost}; the version before it still serves");
+        if let Some(loss) = withheld {
+            let reason = format!("{loss}; the version before it still serves");
             let remedy = "give it that again; if that is meant to go, reload with SIGHUP";
             entry.diagnostics.push(Diagnostic::error(key, reason, remedy));
         }

@@ -17,8 +17,11 @@ use crate::options::{Value, ValueError, is_name};
 use crate::push;
 use crate::text::printable;
 
+mod request_fields;
 #[cfg(test)]
 mod tests;
+
+pub use request_fields::{RequestFieldEntry, RequestFieldError};
 
 /// What a route file says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,6 +38,9 @@ pub struct RouteFile {
     pub declare: Option<Declare>,
     /// `grants`: what the component may reach.
     pub grants: Grants,
+    /// `request-fields`: fields of requests that the host sets, checked, sorted by name. Whether the route's patterns have
+    /// the captures that they name is not checked yet.
+    pub request_fields: Vec<RequestFieldEntry>,
     /// Every other key, sorted by name. Names and ranges are not checked yet.
     pub options: Vec<(String, Value)>,
     lines: BTreeMap<String, usize>,
@@ -106,6 +112,16 @@ pub enum RouteFileError {
         /// The key.
         name: String,
     },
+    /// A field of `request-fields` that is not valid.
+    #[error("line {line}: the request field `{}` {error}", printable(.name))]
+    RequestField {
+        /// Where the field is.
+        line: usize,
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        error: RequestFieldError,
+    },
     /// An option whose value is not valid.
     #[error("line {line}: option `{}` {error}", printable(.name))]
     Option {
@@ -132,6 +148,7 @@ impl RouteFileError {
                 "remove it from `[grants]`: a component has its request, its options, clocks, random numbers and its log"
             }
             Self::Path { error, .. } => error.remedy(),
+            Self::RequestField { error, .. } => error.remedy(),
         }
     }
 }
@@ -167,8 +184,11 @@ pub(super) const TOPICS: &str = "topics";
 const DECLARE: &str = "declare";
 const GRANTS: &str = "grants";
 
+/// Fields of requests that the host sets.
+pub(super) const REQUEST_FIELDS: &str = "request-fields";
+
 /// The keys that a component might take for options, and that only the operator sets.
-pub(super) const OPERATOR_KEYS: [&str; 2] = [GRANTS, TOPICS];
+pub(super) const OPERATOR_KEYS: [&str; 3] = [GRANTS, REQUEST_FIELDS, TOPICS];
 
 /// The keys of a file, and their values with their positions.
 type Table = BTreeMap<String, Spanned<toml::Value>>;
@@ -188,9 +208,20 @@ impl RouteFile {
         let topics = reading.topics(&mut table);
         let declare = reading.declare(&mut table);
         let grants = reading.grants(text, &mut table);
+        let request_fields = reading.request_fields(text, &mut table);
         let options = reading.options(&table);
         match reading.errors.is_empty() {
-            true => Ok(Self { paths, methods, middleware, topics, declare, grants, options, lines: reading.lines }),
+            true => Ok(Self {
+                paths,
+                methods,
+                middleware,
+                topics,
+                declare,
+                grants,
+                request_fields,
+                options,
+                lines: reading.lines,
+            }),
             false => Err(reading.errors),
         }
     }
@@ -198,7 +229,7 @@ impl RouteFile {
     /// The first key that only a handler can have, and not a middleware, with its line.
     #[must_use]
     pub fn of_handler(&self) -> Option<(&'static str, usize)> {
-        let keys = [METHODS.one, METHODS.many, MIDDLEWARE, TOPICS, DECLARE];
+        let keys = [METHODS.one, METHODS.many, MIDDLEWARE, TOPICS, DECLARE, REQUEST_FIELDS];
         keys.into_iter().filter_map(|key| Some((key, self.line(key)?))).min_by_key(|(_, line)| *line)
     }
 
@@ -282,11 +313,27 @@ impl RouteFileReader {
             self.errors.push(RouteFileError::Type { line: self.lines[GRANTS], key: GRANTS, expected });
             return Grants::default();
         };
+        let lines = lines_in(text, GRANTS);
         for name in named.into_iter().map(|(name, _)| name) {
-            let line = line_in(text, GRANTS, &name).unwrap_or(self.lines[GRANTS]);
+            let line = lines.get(&name).copied().unwrap_or(self.lines[GRANTS]);
             self.errors.push(RouteFileError::Grant { line, name });
         }
         Grants::default()
+    }
+
+    /// Takes the fields that the host sets out of the table. `text` is the whole file, for the lines of wrong ones.
+    fn request_fields(&mut self, text: &str, table: &mut Table) -> Vec<RequestFieldEntry> {
+        let Some(value) = table.remove(REQUEST_FIELDS) else { return Vec::new() };
+        let line = self.lines[REQUEST_FIELDS];
+        let toml::Value::Table(named) = value.into_inner() else {
+            let expected = "a table, as in `[request-fields]`";
+            self.errors.push(RouteFileError::Type { line, key: REQUEST_FIELDS, expected });
+            return Vec::new();
+        };
+        request_fields::read(named, &lines_in(text, REQUEST_FIELDS), line).unwrap_or_else(|errors| {
+            self.errors.extend(errors);
+            Vec::new()
+        })
     }
 
     fn options(&mut self, table: &Table) -> Vec<(String, Value)> {
@@ -341,12 +388,12 @@ fn syntax(text: &str, error: &toml::de::Error) -> RouteFileError {
     RouteFileError::Syntax { line, reason: error.message().to_owned() }
 }
 
-/// The line of a key in a table of a file that is TOML.
-fn line_in(text: &str, table: &str, key: &str) -> Option<usize> {
-    let file = DeTable::parse(text).ok()?;
-    let named = file.get_ref().get(table)?.get_ref().as_table()?;
-    let (key, _) = named.get_key_value(key)?;
-    Some(line(text, &key.span()))
+/// The lines of the keys in a table of a file that is TOML.
+fn lines_in(text: &str, table: &str) -> BTreeMap<String, usize> {
+    let Ok(file) = DeTable::parse(text) else { return BTreeMap::new() };
+    let named = file.get_ref().get(table).and_then(|value| value.get_ref().as_table());
+    let keys = named.into_iter().flat_map(|named| named.keys());
+    keys.map(|key| (key.get_ref().to_string(), line(text, &key.span()))).collect()
 }
 
 fn line(text: &str, span: &Range<usize>) -> usize {

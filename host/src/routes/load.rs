@@ -10,16 +10,19 @@ use bytes::Bytes;
 
 use super::component::ComponentKey;
 use super::declared_paths::Declare;
-use super::file::{OPERATOR_KEYS, RouteFile, RouteFileError, TOPICS};
+use super::file::{OPERATOR_KEYS, REQUEST_FIELDS, RouteFile, RouteFileError, TOPICS};
 use super::fingerprint::Fingerprint;
 use super::holders::Authority;
 use super::middleware::{LoadedMiddleware, covers};
+use super::pattern::PatternError;
 use super::pending::PendingRoute;
 use super::source::{ReadError, Source};
 use super::target::RouteTarget;
 use super::{Mount, Route, method, pattern};
 use crate::diagnostic::Diagnostic;
-use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded, World};
+use crate::guest::{
+    Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded, RequestFields, World,
+};
 use crate::options::{OptionError, OptionSource, Options, Settings, Value};
 use crate::text::printable;
 
@@ -381,15 +384,11 @@ impl Loader {
             wrong.extend(self.too_small(key, handler.start_memory(), options.settings.memory));
         }
         let (admitted, outside) = self.admit(key, route_file, &declared.paths);
-        let (patterns, authority) = match (route_file.paths.is_empty(), admitted.is_empty()) {
-            (false, _) => (Ok(route_file.paths.clone()), Authority::RouteFile),
-            (true, false) => (Ok(admitted), Authority::Declared),
-            (true, true) => {
-                let pattern = pattern::from_tree_path(key.path());
-                (pattern.map(|pattern| vec![pattern]), Authority::FilePath)
-            }
-        };
+        let (patterns, authority) = patterns(key, route_file, admitted);
         let patterns = patterns.map_err(|fault| wrong.push(Diagnostic::error(key, fault, fault.remedy())));
+        if let Ok(patterns) = &patterns {
+            wrong.extend(route_file.check_request_fields(key, handler.world(), patterns));
+        }
         let (Ok(options), Ok(patterns), true) = (options, patterns, wrong.is_empty()) else {
             return Failure::lasting(wrong).into();
         };
@@ -404,8 +403,23 @@ impl Loader {
         let middleware = if key.is_alone() { Vec::new() } else { route_file.middleware.clone() };
         let topics = route_file.topics.clone();
         let mount = Mount { name, patterns, methods, key: key.clone(), middleware, topics, authority };
-        let route = Box::new(Route::new(mount, options, Arc::new(RouteTarget::Component(handler)), route_file.grants));
+        let request_fields = route_file.request_fields.iter().map(|entry| entry.field.clone()).collect();
+        let route = Route::new(mount, options, Arc::new(RouteTarget::Component(handler)), route_file.grants);
+        let route = Box::new(route.setting(RequestFields::new(request_fields)));
         Loaded { component: Some(LoadedComponent::Route(route)), diagnostics, retry: Retry::OnChange }
+    }
+}
+
+/// The patterns of a route whose component may declare those of `admitted`, and who says that it has them.
+fn patterns(
+    key: &ComponentKey,
+    route_file: &RouteFile,
+    admitted: Vec<String>,
+) -> (Result<Vec<String>, PatternError>, Authority) {
+    match (route_file.paths.is_empty(), admitted.is_empty()) {
+        (false, _) => (Ok(route_file.paths.clone()), Authority::RouteFile),
+        (true, false) => (Ok(admitted), Authority::Declared),
+        (true, true) => (pattern::from_tree_path(key.path()).map(|pattern| vec![pattern]), Authority::FilePath),
     }
 }
 
@@ -442,7 +456,11 @@ fn option_errors(key: &ComponentKey, route_file: &RouteFile, errors: &[OptionErr
 
 /// Why a key of [`OPERATOR_KEYS`] in a component's declaration is left out.
 fn reserved_key(key: &str) -> String {
-    let says = if key == TOPICS { "whose topics it shares" } else { "what it is granted" };
+    let says = match key {
+        TOPICS => "whose topics it shares",
+        REQUEST_FIELDS => "which fields of requests the host sets",
+        _ => "what it is granted",
+    };
     format!("its declaration says {says}, which is not its to say")
 }
 

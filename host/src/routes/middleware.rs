@@ -54,6 +54,7 @@ impl LoadedMiddleware {
             exchange,
             options: self.options.clone(),
             grants: self.grants,
+            request_fields: None,
             route: self.name.clone(),
             handler: target,
             id,

@@ -8,7 +8,7 @@ use super::holders::Authority;
 use super::middleware::ChainLink;
 use super::target::RouteTarget;
 use crate::exchange::Exchange;
-use crate::guest::{Grants, Invocation};
+use crate::guest::{Grants, Invocation, RequestFields};
 use crate::options::Options;
 use crate::push::TopicUser;
 use crate::rate::{RateLimit, RouteRates};
@@ -27,6 +27,8 @@ pub struct Route {
     pub target: Arc<RouteTarget>,
     /// What its target may reach.
     pub grants: Grants,
+    /// The fields that the host sets in its requests, if there are any.
+    pub request_fields: Option<Arc<RequestFields>>,
     /// The middleware around its target, the outermost first.
     pub chain: Vec<ChainLink>,
     /// Its `rate` and `upload_rate`.
@@ -77,8 +79,15 @@ impl Route {
             options: Arc::new(options),
             target,
             grants,
+            request_fields: None,
             chain: Vec::new(),
         }
+    }
+
+    /// The same route, in whose requests the host sets these fields.
+    #[must_use]
+    pub fn setting(self, request_fields: Option<Arc<RequestFields>>) -> Self {
+        Self { request_fields, ..self }
     }
 
     /// An invocation of its target for the request with number `id`.
@@ -88,6 +97,7 @@ impl Route {
             exchange,
             options: self.options.clone(),
             grants: self.grants,
+            request_fields: self.request_fields.clone(),
             route: self.mount.name.clone(),
             handler: self.target.id(),
             id,
@@ -102,6 +112,7 @@ impl Route {
             options: self.options.clone(),
             target: self.target.clone(),
             grants: self.grants,
+            request_fields: self.request_fields.clone(),
             chain,
             rates: self.rates.clone(),
             topic_user: self.topic_user.clone(),

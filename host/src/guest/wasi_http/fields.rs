@@ -1,6 +1,6 @@
 //! The resource `fields`: of a request, or made by the guest.
 //!
-//! Owns which fields of a request a guest sees, and the bounds of those that it makes.
+//! Owns the bounds of those that the guest makes. Which fields of a request it sees is `request_fields`' to say.
 
 use std::sync::Arc;
 
@@ -10,12 +10,7 @@ use super::super::state::GuestState;
 use super::RequestScope;
 use super::bindings::wasi::http::types::{self, HeaderError};
 use super::counted_fields::{CountedFields, MAX_FIELD_BYTES};
-use crate::exchange::Request;
-use crate::http::fields::{CONNECTION_FIELDS, FieldError, Fields, check_name};
-
-/// Fields of a request that describe its connection and that no guest sees, beside those that `connection` names (RFC 9110
-/// section 7.6.1). `te` is seen if it is `trailers`. `host` is what `authority` says.
-const HIDDEN: [&str; 2] = ["host", "http2-settings"];
+use crate::http::fields::{FieldError, Fields, check_name};
 
 /// `fields`
 #[derive(Debug)]
@@ -41,17 +36,14 @@ impl GuestFields {
         Self::Own { fields, is_mutable: true }
     }
 
-    /// Calls `each` with each line, until it returns false.
+    /// Calls `each` with each line.
     fn for_each(&self, mut each: impl FnMut(&str, &[u8])) {
         match self {
             Self::Own { fields, .. } => fields.all().for_each(|(name, value)| each(name, value)),
             Self::Request(scope) => {
-                let Some(exchange) = scope.exchange() else { return };
-                let Some(request) = exchange.request() else { return };
-                for (name, value) in request.head.fields() {
-                    if is_visible(request, name, value) {
-                        each(&name.to_ascii_lowercase(), value);
-                    }
+                let Some((exchange, fields)) = scope.request_fields() else { return };
+                if let Some(request) = exchange.request() {
+                    fields.for_each(request, each);
                 }
             }
         }
@@ -66,19 +58,6 @@ impl GuestFields {
         });
         values
     }
-}
-
-/// Whether a guest sees a field of the request.
-fn is_visible(request: &Request, name: &str, value: &[u8]) -> bool {
-    if name.eq_ignore_ascii_case("te") {
-        return value.eq_ignore_ascii_case(b"trailers");
-    }
-    let is = |hidden: &&str| name.eq_ignore_ascii_case(hidden);
-    if CONNECTION_FIELDS.iter().any(is) || HIDDEN.iter().any(is) {
-        return false;
-    }
-    let mut options = request.head.values("connection").flat_map(|value| value.split(|&byte| byte == b','));
-    !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
 }
 
 impl From<FieldError> for HeaderError {

@@ -180,7 +180,7 @@ impl types::HostFutureTrailers for GuestState {
         if future.is_taken {
             return Ok(Some(Err(())));
         }
-        let Some(exchange) = future.scope.exchange() else {
+        let Some((exchange, visible)) = future.scope.request_fields() else {
             return Ok(Some(Ok(Err(ErrorCode::ConnectionTerminated))));
         };
         // Takes what is left of the body, as far as it has come.
@@ -195,10 +195,14 @@ impl types::HostFutureTrailers for GuestState {
         future.is_taken = true;
         Ok(Some(Ok(match end {
             Ok(()) => match exchange.take_request_trailers() {
-                Some(trailers) => match self.http_mut().field_bytes.count(lower_case(&trailers)) {
-                    Ok(fields) => Ok(Some(self.table_mut().push(GuestFields::fixed(fields))?)),
-                    Err(_) => Err(ErrorCode::HttpRequestTrailerSectionSize(None)),
-                },
+                Some(trailers) => {
+                    let mut trailers = lower_case(&trailers);
+                    visible.remove_from(&mut trailers);
+                    match self.http_mut().field_bytes.count(trailers) {
+                        Ok(fields) => Ok(Some(self.table_mut().push(GuestFields::fixed(fields))?)),
+                        Err(_) => Err(ErrorCode::HttpRequestTrailerSectionSize(None)),
+                    }
+                }
                 None => Ok(None),
             },
             Err(error) => Err(error.into()),

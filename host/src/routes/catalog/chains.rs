@@ -226,6 +226,18 @@ pub(super) fn lost(before: &LoadedMiddleware, after: &LoadedMiddleware) -> Strin
     lost.chain(blind.then(|| "its export `on-request`".to_owned())).collect::<Vec<_>>().join(", ")
 }
 
+/// The request fields that the next version of a route does not set, as a list in words: it would see what clients send under
+/// these names. Empty if it sets all.
+pub(super) fn lost_request_fields(before: &Route, after: &Route) -> String {
+    let names = |route: &Route| -> Vec<String> {
+        let fields = route.request_fields.iter().flat_map(|fields| fields.iter());
+        fields.map(|field| field.name.clone()).collect()
+    };
+    let kept = names(after);
+    let lost = names(before).into_iter().filter(|name| !kept.contains(name));
+    lost.map(|name| format!("its request field `{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 /// How much of what these patterns match is covered.
 fn extent(covers: &[Cover], patterns: &[String]) -> Extent {
     let of = |pattern: &String| covers.iter().map(|cover| cover.of(pattern)).max().unwrap_or(Extent::None);

@@ -1,6 +1,7 @@
 //! Route files, good and bad.
 
 use super::*;
+use crate::guest::FieldSource;
 
 fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
@@ -85,6 +86,81 @@ fn an_empty_table_of_grants_grants_nothing_and_is_no_option() {
         let file = RouteFile::parse(text).expect("the file is good");
         assert_eq!(file.grants, Grants::default());
         assert!(file.options.iter().all(|(name, _)| name != "grants"), "{text}");
+    }
+}
+
+#[test]
+fn request_fields_are_read_with_their_lines() {
+    let file = RouteFile::parse(
+        "[request-fields]\nX-Addr = 'peer'\nx-id = 'id'\n\n\"x-user\" = 'context:user name'\nx-page = 'param:page'",
+    )
+    .expect("the file is good");
+    let fields = file.request_fields.iter().map(|entry| (entry.line, &*entry.field.name, entry.field.source.clone()));
+    let expected = [
+        (2, "x-addr", FieldSource::Peer),
+        (3, "x-id", FieldSource::Id),
+        (6, "x-page", FieldSource::Param("page".to_owned())),
+        (5, "x-user", FieldSource::Context("user name".to_owned())),
+    ];
+    assert_eq!(fields.collect::<Vec<_>>(), expected);
+    assert_eq!(file.options, []);
+    for text in ["", "[request-fields]", "request-fields = {}"] {
+        assert_eq!(RouteFile::parse(text).expect("the file is good").request_fields, [], "{text}");
+    }
+    let most: String = (1..=16).map(|number| format!("x-{number} = 'peer'\n")).collect();
+    assert_eq!(RouteFile::parse(&format!("[request-fields]\n{most}")).expect("16 are good").request_fields.len(), 16);
+}
+
+#[test]
+fn every_mistake_in_request_fields_names_its_line_and_what_is_expected() {
+    let no_name = "is no name of a field; expected letters, digits and `-`, 256 at most, as in `x-user`";
+    let fixed = "is of the connection or of the body, and cannot be set";
+    let source = "expected \"peer\", \"id\", \"context:NAME\" or \"param:NAME\", as in \"context:user\"";
+    let twice =
+        |other: &str| format!("has the same name as `{other}`: case does not matter, nor whether it is `-` or `_`");
+    let from = |found: &str| format!("is from {found}; {source}");
+    let long = format!("x{}", "-".repeat(256));
+    let cases = [
+        ("'x user' = 'peer'", "x user", no_name.to_owned()),
+        ("'' = 'peer'", "", no_name.to_owned()),
+        ("\"x\\r\\ny\" = 'peer'", "x\\r\\ny", no_name.to_owned()),
+        ("'ä' = 'peer'", "ä", no_name.to_owned()),
+        (&*format!("{long} = 'peer'"), &*long, no_name.to_owned()),
+        ("X-User = 'peer'\nx-user = 'peer'", "x-user", twice("x-user")),
+        ("X-User = 'peer'\nx_user = 'peer'", "x_user", twice("x-user")),
+        ("x = 'Peer'", "x", from("\"Peer\"")),
+        ("x = 'context:'", "x", from("\"context:\"")),
+        ("x = 'param:'", "x", from("\"param:\"")),
+        ("x = 'param:*rest'", "x", from("\"param:*rest\"")),
+        ("x = 'peer:1'", "x", from("\"peer:1\"")),
+        ("x = \"a\\nb\"", "x", from("\"a\\nb\"")),
+        ("x = ''", "x", from("\"\"")),
+        ("x = 1", "x", from("1")),
+        ("x = true", "x", from("true")),
+        ("x = ['peer']", "x", from("a list")),
+        ("x = { from = 'peer' }", "x", from("a table")),
+        ("x.y = 'peer'", "x", from("a table")),
+    ];
+    let names = ["Connection", "keep-alive", "proxy-connection", "TE", "trailer", "Transfer-Encoding", "upgrade"];
+    let names = names.into_iter().chain(["Host", "http2-settings", "content-length"]);
+    let hidden = names.map(|name| (format!("{name} = 'peer'"), name.to_owned(), fixed.to_owned()));
+    let cases = cases.map(|(text, name, reason)| (text.to_owned(), name.to_owned(), reason)).into_iter().chain(hidden);
+    for (text, name, reason) in cases {
+        let errors = RouteFile::parse(&format!("rate = 1\n[request-fields]\n{text}")).expect_err("it has a mistake");
+        let found: Vec<String> = errors.iter().map(RouteFileError::to_string).collect();
+        let line = 2 + text.lines().count();
+        assert_eq!(found, [format!("line {line}: the request field `{name}` {reason}")], "{text}");
+        assert_ne!(errors[0].remedy(), "");
+    }
+    let many: String = (1..=17).map(|number| format!("x-{number:02} = 'peer'\n")).collect();
+    let errors = RouteFile::parse(&format!("[request-fields]\n{many}")).expect_err("17 are too many");
+    assert_eq!(errors[0].to_string(), "line 18: the request field `x-17` is one too many; expected 16 fields at most");
+    for text in ["request-fields = 'peer'", "[[request-fields]]\nx = 'peer'"] {
+        let errors = RouteFile::parse(text).expect_err("it is no table");
+        assert_eq!(
+            errors[0].to_string(),
+            "line 1: `request-fields` is something else; expected a table, as in `[request-fields]`"
+        );
     }
 }
 
