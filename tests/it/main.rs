@@ -44,6 +44,7 @@ mod wasi_http {
     mod fields;
     mod options;
     mod outcomes;
+    mod request_fields;
     mod requests;
     mod reuse;
     mod third_party;

@@ -68,7 +68,8 @@ fn request_fields(route: &Route) -> impl Iterator<Item = &RequestField> {
     route.request_fields.iter().flat_map(|fields| fields.iter())
 }
 
-/// One line per path, followed by the world if it is not the host's own, and the options that differ from their defaults. The defaults are printed at the end.
+/// One line per path, followed by the world if it is not the host's own, and the options that differ from their defaults.
+/// The defaults are printed at the end.
 fn text(table: &RouteTable) -> String {
     let width = |lengths: &mut dyn Iterator<Item = usize>, header: &str| lengths.fold(header.len(), usize::max);
     let methods_width = width(&mut table.routes().iter().map(|it| methods(&it.route).len()), "METHODS");

@@ -20,9 +20,7 @@ use super::source::{ReadError, Source};
 use super::target::RouteTarget;
 use super::{Mount, Route, method, pattern};
 use crate::diagnostic::Diagnostic;
-use crate::guest::{
-    Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded, RequestFields, World,
-};
+use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded, RequestFields, World};
 use crate::options::{OptionError, OptionSource, Options, Settings, Value};
 use crate::text::printable;
 

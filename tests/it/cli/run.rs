@@ -332,6 +332,7 @@ fn routes_prints_json() {
         "world": "vibrato:handler",
         "middleware": [],
         "topics": { "directory": "" },
+        "request-fields": {},
         "options": null,
     }] });
     assert_eq!(table, expected);

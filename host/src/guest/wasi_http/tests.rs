@@ -10,6 +10,7 @@ use super::{NoResponse, RequestScope};
 use crate::exchange::tests::{exchange, options};
 use crate::exchange::{Exchange, NeverReady};
 use crate::guest::Outcome;
+use crate::guest::request_fields::VisibleFields;
 use crate::http1::decode::{BodyDecoder, Decoded};
 use crate::http1::framing::BodyFraming;
 use crate::response::ResponseOptions;
@@ -54,7 +55,7 @@ struct Made {
 impl Made {
     fn new() -> Self {
         let exchange = exchange(ResponseOptions { buffer_size: 16 * 1024, ..options() });
-        let scope = RequestScope::new(exchange.clone());
+        let scope = RequestScope::new(exchange.clone(), VisibleFields::default());
         let body = ResponseBody::new(Some(scope.clone()));
         let (written, taken) = (Vec::new(), Vec::new());
         Self { exchange, scope, body, is_set: false, is_finished: false, written, taken }

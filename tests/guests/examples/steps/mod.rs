@@ -3,12 +3,16 @@
 
 use std::fmt::Debug;
 
-/// The steps in a query, each `NAME` or `NAME=ARGUMENT`, with `%20` for a space.
+/// What a query has for the guest `layer`.
+const OF_LAYER: [&str; 6] = ["a", "b", "c", "a-response", "b-response", "c-response"];
+
+/// The steps in a query, each `NAME` or `NAME=ARGUMENT`, with `%20` for a space. What is for the guest `layer` is none.
 pub fn steps(path_with_query: &str) -> Vec<(String, String)> {
     let query = path_with_query.split_once('?').map_or("", |(_, query)| query);
     let steps = query.split('&').filter(|step| !step.is_empty());
     steps
         .map(|step| step.split_once('=').unwrap_or((step, "")))
+        .filter(|(name, _)| !OF_LAYER.contains(name))
         .map(|(name, argument)| (name.to_owned(), decoded(argument)))
         .collect()
 }
