@@ -70,7 +70,7 @@ test: target curl proxies $(INSTALLED:%=guests-%) ## Run every test; those of a 
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
 
 test-languages: target guests ## Run the tests of handlers in other languages than Rust, installing their tools
-	VIBRATO_LANGUAGES=all $(CARGO) test --locked --release --package host --test it -- languages
+	VIBRATO_LANGUAGES=all $(CARGO) test --locked --release --package host --test it -- languages cli::new
 
 test-browser: target chromium ## Test pages in Debian's Chromium, installing it; SCREENSHOT=1 takes the book's picture of them
 	VIBRATO_BROWSER=chromium $(if $(SCREENSHOT),VIBRATO_SCREENSHOT=$(CURDIR)/docs/src/chat.png) \

@@ -93,8 +93,65 @@ fn a_project_for_wasi_http_in_python_builds_is_good_and_answers() {
 }
 
 #[test]
-fn a_project_for_wasi_http_in_javascript_builds_is_good_and_answers() {
-    build_for_wasi_http("js", "starlingmonkey", "node_modules/.bin/componentize-js");
+fn a_project_for_wasi_http_in_javascript_builds_is_good_and_answers_also_with_hono() {
+    build_for_wasi_http("js", STARLINGMONKEY, "node_modules/.bin/componentize-js");
+    // After that one: both would install into one folder.
+    answer_with_hono();
+}
+
+/// The folder of the tools for JavaScript in wasi:http.
+const STARLINGMONKEY: &str = "starlingmonkey";
+
+/// A framework that knows nothing of this host, as its manual shows it.
+const HONO: &str = "
+import { Hono } from 'hono';
+
+const app = new Hono();
+app.get('/own/:name', (context) => context.text(`Hello, ${context.req.param('name')}!`));
+app.post('/own/:name', async (context) => context.json({ got: await context.req.json() }, 201));
+app.notFound((context) => context.text('nothing there', 404));
+addEventListener('fetch', (event) => event.respondWith(app.fetch(event.request)));
+";
+
+fn answer_with_hono() {
+    let tools = tools().join(STARLINGMONKEY);
+    // Apart from the tools, whose packages npm would move.
+    let hono = tools.join("hono");
+    if !hono.join("node_modules/.bin/rolldown").is_file() {
+        if !all_languages() {
+            return skip(&format!("hono, for it is not in {}", hono.display()));
+        }
+        fs::create_dir_all(&hono).expect("a folder can be made");
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-package-lock", "--no-audit", "--no-fund", "hono@4.13.19", "rolldown@1.3.3"]);
+        let installed = run(npm.arg("--prefix").arg(&hono));
+        assert!(installed.status.success(), "{installed:?}");
+    }
+    let folder = RoutesDir::new();
+    make(&folder, "own", &["--lang", "js", "--world", "wasi-http"]);
+    let project = folder.path().join("own");
+    std::os::unix::fs::symlink(hono.join("node_modules"), project.join("node_modules")).expect("a link can be made");
+    folder.write("own/bundled.js", HONO);
+    let mut bundler = Command::new(hono.join("node_modules/.bin/rolldown"));
+    bundler.args(["bundled.js", "--format", "esm", "--file", "app.js"]).current_dir(&project);
+    let bundled = run(&mut bundler);
+    assert!(bundled.status.success(), "{bundled:?}");
+    let mut command = Command::new("./build");
+    let bytes = built(&folder, "own", command.env("TOOLS", &tools), Path::new("own.wasm"));
+    let routes = RoutesDir::new().with_bytes("own.wasm", &bytes).with_file("own.toml", "path = '/own/{*rest}'");
+    let server = TestServer::start(routes);
+    assert_eq!(server.diagnostics(), []);
+    let ends = |request: &str, status: &str, end: &str| {
+        let answer = server.exchange(request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains(end), "{request}: {answer}");
+    };
+    ends("GET /own/Ada HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n", "200", "Hello, Ada!");
+    ends("GET /own/a/b HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n", "404", "nothing there");
+    ends(
+        "POST /own/Ada HTTP/1.1\r\nHost: it\r\nConnection: close\r\nContent-Length: 7\r\n\r\n[1,{}] ",
+        "201",
+        "{\"got\":[1,{}]}",
+    );
 }
 
 /// As [`build_with_tools`], for the world that has one style. What `make guests-LANG` does not install is kept beside it.
@@ -233,7 +290,7 @@ fn with_tools_in(folder: &str, language: &str, tool: &str) -> Option<Command> {
     let tools = tools().join(folder);
     let mut command = Command::new("./build");
     // No make target installs these: the project itself does, once.
-    if tools.join(tool).is_file() || (folder == "starlingmonkey" && all_languages()) {
+    if tools.join(tool).is_file() || (folder == STARLINGMONKEY && all_languages()) {
         command.env("TOOLS", &tools);
     } else if !all_languages() {
         skip(&format!("`host new --lang {language}`, for there is no {}", tools.join(tool).display()));
