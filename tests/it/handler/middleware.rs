@@ -1,15 +1,17 @@
 //! What a client gets through middleware: the order of the chain, how it ends, what it sees of each response.
 //!
-//! The guest `layer` does what the query says under its name.
+//! The guest `layer` does what the query says under its name. Behind it is a handler of each world, as far as a test is about
+//! what handlers of all worlds can do.
 
 use std::net::TcpStream;
 use std::time::Duration;
 
+use artifacts::Guest;
 use socket2::SockRef;
 
 use crate::support::Connection::{Close, KeepAlive};
 use crate::support::wire::INTERNAL_SERVER_ERROR;
-use crate::support::{Client, RoutesDir, TestServer, check, guest, log};
+use crate::support::{Case, Client, RoutesDir, TestServer, check, guest, log};
 
 const GET: &str = get!("/in?{}");
 
@@ -27,26 +29,101 @@ macro_rules! traced {
 
 const HI: &str = traced!("", "2\r\nHi\r\n0\r\n\r\n");
 
-/// The guest `script` at `/script` without middleware, and at `/in` behind `a`, `b` and `c`: the outermost is `a`, and
-/// `c` is in a file of the test's name.
-fn routes(name: &str, options: &str) -> RoutesDir {
-    RoutesDir::new()
-        .with(guest::SCRIPT)
-        .with_as("in/_middleware.wasm", guest::LAYER)
-        .with_file("in/_middleware.toml", "name = 'a'")
-        .with_as("in/deep/_middleware.wasm", guest::LAYER)
-        .with_file("in/deep/_middleware.toml", "name = 'b'")
-        .with_as(&format!("in/_{name}.wasm"), guest::LAYER)
-        .with_file(&format!("in/_{name}.toml"), "name = 'c'\ntimeout = 0.1")
-        .with_as(&format!("in/deep/{name}.wasm"), guest::SCRIPT)
-        .with_file(&format!("in/deep/{name}.toml"), &format!("path = '/in'\nmiddleware = ['{name}']\n{options}"))
+/// The handler behind the chain.
+#[derive(Debug, Clone, Copy)]
+struct Handler {
+    /// Its world, as it is in the names of routes.
+    world: &'static str,
+    script: Guest,
 }
 
-#[track_caller]
-fn serve_as(name: &str, options: &str) -> TestServer {
-    let server = TestServer::start(routes(name, options));
-    assert_eq!(server.diagnostics(), []);
-    server
+/// Of the host's own world.
+const OWN: Handler = Handler { world: "own", script: guest::SCRIPT };
+
+/// One of each world.
+const HANDLERS: [Handler; 2] = [OWN, Handler { world: "wasi02", script: guest::WASI_SCRIPT }];
+
+impl Handler {
+    fn is_own(self) -> bool {
+        self.world == OWN.world
+    }
+
+    /// The guest `script` at `/script` without middleware, and the handler at `/in` behind `a`, `b` and `c`: the outermost is
+    /// `a`, and `c` is in a file of the route's name.
+    fn routes(self, name: &str, options: &str) -> RoutesDir {
+        let name = self.route(name);
+        RoutesDir::new()
+            .with(guest::SCRIPT)
+            .with_as("in/_middleware.wasm", guest::LAYER)
+            .with_file("in/_middleware.toml", "name = 'a'")
+            .with_as("in/deep/_middleware.wasm", guest::LAYER)
+            .with_file("in/deep/_middleware.toml", "name = 'b'")
+            .with_as(&format!("in/_{name}.wasm"), guest::LAYER)
+            .with_file(&format!("in/_{name}.toml"), "name = 'c'\ntimeout = 0.1")
+            .with_as(&format!("in/deep/{name}.wasm"), self.script)
+            .with_file(&format!("in/deep/{name}.toml"), &format!("path = '/in'\nmiddleware = ['{name}']\n{options}"))
+    }
+
+    #[track_caller]
+    fn serve(self, name: &str, options: &str) -> TestServer {
+        let server = TestServer::start(self.routes(name, options));
+        assert_eq!(server.diagnostics(), [], "{self:?}");
+        server
+    }
+
+    /// What the files of the route `name` are called.
+    fn route(self, name: &str) -> String {
+        format!("{name}_{}", self.world)
+    }
+
+    /// Commands of the guest `script` as steps of this one.
+    fn steps(self, commands: &str) -> String {
+        if self.is_own() {
+            return commands.to_owned();
+        }
+        let (mut steps, mut fields, mut is_set, mut is_finished) = (Vec::new(), 0, false, false);
+        for command in commands.split('&') {
+            let (name, argument) = command.split_once('=').unwrap_or((command, ""));
+            if matches!(name, "body" | "write" | "end" | "read") && !std::mem::replace(&mut is_set, true) {
+                steps.push("set".to_owned());
+            }
+            match name {
+                "body" | "write" => steps.push(format!("write={argument}")),
+                "read" => steps.push("echo".to_owned()),
+                // The fields of a response come before its status.
+                "set" => {
+                    steps.insert(fields, format!("append={argument}"));
+                    fields += 1;
+                }
+                "fail" => steps.push("set-error=internal-error".to_owned()),
+                "end" => {}
+                _ => steps.push(command.to_owned()),
+            }
+            if matches!(name, "body" | "end") && !std::mem::replace(&mut is_finished, true) {
+                steps.push("finish".to_owned());
+            }
+        }
+        // A handler of the own world that returns has ended its response.
+        if is_set && !is_finished {
+            steps.push("finish".to_owned());
+        }
+        steps.join("&")
+    }
+
+    /// A response of the guest `script` as this one makes it: only the own world has a usual type.
+    fn response(self, response: &str) -> String {
+        let usual = if self.is_own() { "" } else { "Content-Type: text/html; charset=utf-8\r\n" };
+        response.replace(usual, "")
+    }
+
+    /// Sends the commands of each case as steps of this handler: see [`check`].
+    #[track_caller]
+    fn check(self, server: &TestServer, request: &str, cases: &[Case]) {
+        println!("{self:?}");
+        for (commands, response, then) in cases {
+            check(server, request, &[(&*self.steps(commands), &*self.response(response), *then)]);
+        }
+    }
 }
 
 /// The answer to a failure, with a trace.
@@ -56,11 +133,11 @@ fn failed(trace: &str) -> String {
 
 #[test]
 fn requests_pass_from_the_root_inwards_and_responses_back() {
-    let cases = [
-        ("body=Hi", HI, KeepAlive),
-        ("ask=context:trace&report", traced!("", "13\r\ncontext:trace: abc\n\r\n0\r\n\r\n"), KeepAlive),
-    ];
-    check(&serve_as("order", ""), GET, &cases);
+    for handler in HANDLERS {
+        handler.check(&handler.serve("order", ""), GET, &[("body=Hi", HI, KeepAlive)]);
+    }
+    let seen = traced!("", "13\r\ncontext:trace: abc\n\r\n0\r\n\r\n");
+    check(&OWN.serve("order", ""), GET, &[("ask=context:trace&report", seen, KeepAlive)]);
 }
 
 #[test]
@@ -73,7 +150,9 @@ fn what_a_middleware_sets_stands_until_another_sets_it() {
         ("b=status:202&status=201&body=Hi", &created, KeepAlive),
         ("a-response=status:201&status=202&body=Hi", &created, KeepAlive),
     ];
-    check(&serve_as("sets", ""), GET, &cases);
+    for handler in HANDLERS {
+        handler.check(&handler.serve("sets", ""), GET, &cases);
+    }
 }
 
 #[test]
@@ -84,19 +163,32 @@ fn a_middleware_ends_a_request_as_a_handler_does() {
         ("b=close&trap", "", Close),
         ("b=close-now&trap", "", Close),
         ("b=end&trap", traced!("", "0\r\n\r\n"), KeepAlive),
-        ("b=write:early&body=late", traced!("", "5\r\nearly\r\n4\r\nlate\r\n0\r\n\r\n"), KeepAlive),
     ];
-    check(&serve_as("ends", ""), GET, &cases);
+    let both = traced!("", "5\r\nearly\r\n4\r\nlate\r\n0\r\n\r\n");
+    let long = format!("b=write:early&{}", ["write=late"; 3].join("&"));
+    let more = traced!("", "5\r\nearly\r\n4\r\nlate\r\n4\r\nlate\r\n4\r\nlate\r\n0\r\n\r\n");
+    let headless = "b=write:early&status=201&set=x-h:1&body=late";
+    for handler in HANDLERS {
+        // Where a middleware has answered, the type is that of its own response.
+        let server = handler.serve("ends", "");
+        check(&server, GET, &cases);
+        for (commands, response) in [("b=write:early&body=late", both), (&long, more), (headless, both)] {
+            check(&server, GET, &[(&handler.steps(commands), response, KeepAlive)]);
+        }
+    }
 }
 
 #[test]
 fn a_middleware_can_park_the_response() {
-    let server = serve_as("leaves_open", "");
-    let mut client = server.connect();
-    client.send(GET.replace("{}", "b=manual&trap"));
-    log().wait_for(&["handler in/deep/leaves_open has exited with the connection possibly left open"]);
-    client.half_close();
-    assert_eq!(client.read_to_end(), "");
+    for handler in HANDLERS {
+        let server = handler.serve("leaves_open", "");
+        let mut client = server.connect();
+        client.send(GET.replace("{}", "b=manual&trap"));
+        let route = format!("in/deep/{}", handler.route("leaves_open"));
+        log().wait_for(&[&format!("handler {route} has exited with the connection possibly left open")]);
+        client.half_close();
+        assert_eq!(client.read_to_end(), "", "{handler:?}");
+    }
 }
 
 #[test]
@@ -106,27 +198,37 @@ fn every_response_that_has_a_head_is_seen_once() {
         ("write=Hi", HI, KeepAlive),
         ("write=H&write=i", traced!("", "1\r\nH\r\n1\r\ni\r\n0\r\n\r\n"), KeepAlive),
         ("end", traced!("", "0\r\n\r\n"), KeepAlive),
-        ("write=Hi&close", HI, Close),
-        ("write=Hi&end&close", HI, KeepAlive),
-        ("close", "", Close),
         ("trap", &failed, KeepAlive),
         ("fail=why", &failed, KeepAlive),
-        ("set=content-length:1&body=Hi", INTERNAL_SERVER_ERROR, KeepAlive),
         ("write=Hello&trap", traced!("", "5\r\nHello\r\n"), Close),
         ("status=204&body=Hi", "HTTP/1.1 204 No Content\r\nDate: <date>\r\nx-trace: cba\r\n\r\n", KeepAlive),
     ];
-    let server = serve_as("sees", "");
-    check(&server, GET, &cases);
     let head = HI.trim_end_matches("2\r\nHi\r\n0\r\n\r\n");
-    check(&server, &GET.replace("GET", "HEAD"), &[("body=Hi", head, KeepAlive), ("write=Hi", head, KeepAlive)]);
+    let of_head = [("body=Hi", head, KeepAlive), ("write=Hi", head, KeepAlive)];
     let length = |end: &str| HI.replace("Transfer-Encoding: chunked", end).replace("2\r\nHi\r\n0\r\n\r\n", "Hi");
     let (told, untold) = (length("Content-Length: 2\r\nConnection: close"), length("Connection: close"));
-    check(&server, &GET.replace("1.1", "1.0"), &[("body=Hi", &told, Close), ("write=Hi", &untold, Close)]);
+    for handler in HANDLERS {
+        let server = handler.serve("sees", "");
+        handler.check(&server, GET, &cases);
+        handler.check(&server, &GET.replace("GET", "HEAD"), &of_head);
+        handler.check(&server, &GET.replace("1.1", "1.0"), &[("write=Hi", &untold, Close)]);
+    }
+    // A write past the length fails before the chain sees a head; a body that is returned contradicts it after that.
+    for handler in HANDLERS {
+        let response = if handler.is_own() { INTERNAL_SERVER_ERROR } else { &failed };
+        let cases = [("set=content-length:1&body=Hi", response, KeepAlive)];
+        handler.check(&handler.serve("sees_length", ""), GET, &cases);
+    }
+    // A handler of wasi:http returns no body, and cannot close a connection.
+    let server = OWN.serve("sees", "");
+    check(&server, &GET.replace("1.1", "1.0"), &[("body=Hi", &told, Close)]);
+    let cases = [("write=Hi&close", HI, Close), ("write=Hi&end&close", HI, KeepAlive), ("close", "", Close)];
+    check(&server, GET, &cases);
 }
 
 #[test]
 fn middleware_has_seen_a_parked_response() {
-    let server = serve_as("seen_open", "");
+    let server = OWN.serve("seen_open", "");
     let mut client = server.connect();
     client.send(GET.replace("{}", "write=Hi&manual"));
     client.expect(HI.trim_end_matches("0\r\n\r\n"));
@@ -143,25 +245,36 @@ fn a_middleware_sees_and_changes_what_will_go_out() {
         ("a-response=see&status=201&set=x-h:1&body=Hi", &*seen, KeepAlive),
         ("a-response=length:2&body=Hi", &length, KeepAlive),
         // It contradicts what the handler makes.
-        ("a-response=length:3&body=Hi", INTERNAL_SERVER_ERROR, KeepAlive),
         ("a-response=length:1&write=Hi", INTERNAL_SERVER_ERROR, KeepAlive),
         ("b-response=close-now&body=Hi", "", Close),
         ("b-response=close-now&write=Hi", "", Close),
     ];
-    check(&serve_as("changes", ""), GET, &cases);
+    for handler in HANDLERS {
+        let server = handler.serve("changes", "");
+        handler.check(&server, GET, &cases[1..]);
+        let (commands, response, then) = cases[0];
+        let usual = if handler.is_own() { "" } else { " content-type=text/html; charset=utf-8" };
+        handler.check(&server, GET, &[(commands, &response.replace(usual, ""), then)]);
+    }
+    let cases = [("a-response=length:3&body=Hi", INTERNAL_SERVER_ERROR, KeepAlive)];
+    check(&OWN.serve("changes", ""), GET, &cases);
 }
 
 #[test]
 fn a_middleware_that_sees_a_response_cannot_write() {
     let refused = HI.replace("x-trace: cba", "x-trace: cba\r\nx-wrote: closed");
-    check(&serve_as("refused", ""), GET, &[("a-response=write:no&body=Hi", &refused, KeepAlive)]);
+    for handler in HANDLERS {
+        handler.check(&handler.serve("refused", ""), GET, &[("a-response=write:no&body=Hi", &refused, KeepAlive)]);
+    }
 }
 
 #[test]
 fn a_middleware_that_fails_over_a_request_is_answered_500_and_the_handler_is_not_called() {
     let failed = failed("cba");
     let cases = [("b=trap&close", &*failed, KeepAlive), ("b=fail:why&close", &failed, KeepAlive)];
-    check(&serve_as("fails_before", ""), GET, &cases);
+    for handler in HANDLERS {
+        handler.check(&handler.serve("fails_before", ""), GET, &cases);
+    }
 }
 
 #[test]
@@ -174,24 +287,28 @@ fn a_middleware_that_fails_over_a_response_is_answered_500_which_the_outer_ones_
         ("a-response=fail:why&trap", INTERNAL_SERVER_ERROR, KeepAlive),
         ("c-response=trap&b-response=trap&a-response=trap&trap", INTERNAL_SERVER_ERROR, KeepAlive),
     ];
-    check(&serve_as("fails_after", ""), GET, &cases);
+    for handler in HANDLERS {
+        handler.check(&handler.serve("fails_after", ""), GET, &cases);
+    }
 }
 
 #[test]
 fn a_failure_is_logged_with_route_middleware_request_and_backtrace() {
-    let server = serve_as("tells", "");
-    check(&server, GET, &[("c=print:over+here&body=Hi", HI, KeepAlive)]);
-    log().wait_for(&["guest", "over here", "in/_tells", "request=1"]);
-    check(
-        &server,
-        GET,
-        &[("c=trap", &failed("cba"), KeepAlive), ("c-response=fail:why&body=Hi", &failed("ba"), KeepAlive)],
-    );
-    let line = log().wait_for(&["ERROR", "middleware in/_tells of in/deep/tells", "request=3"]);
-    for part in ["route=\"in/deep/tells\"", "middleware=in/_tells", "unreachable", "wasm backtrace"] {
-        assert!(line.contains(part), "{part:?} is in {line}");
+    for handler in HANDLERS {
+        let server = handler.serve("tells", "");
+        let tells = handler.route("tells");
+        handler.check(&server, GET, &[("c=print:over+here&body=Hi", HI, KeepAlive)]);
+        log().wait_for(&["guest", "over here", &format!("in/_{tells}"), "request=1"]);
+        let cases = [("c=trap", &*failed("cba"), KeepAlive), ("c-response=fail:why&body=Hi", &failed("ba"), KeepAlive)];
+        handler.check(&server, GET, &cases);
+        let middleware = format!("middleware in/_{tells} of in/deep/{tells}");
+        let line = log().wait_for(&["ERROR", &middleware, "request=3"]);
+        let (route, name) = (format!("route=\"in/deep/{tells}\""), format!("middleware=in/_{tells}"));
+        for part in [&*route, &name, "unreachable", "wasm backtrace"] {
+            assert!(line.contains(part), "{part:?} is in {line}");
+        }
+        log().wait_for(&["ERROR", &format!("{middleware} failed: why"), "request=5"]);
     }
-    log().wait_for(&["ERROR", "middleware in/_tells of in/deep/tells failed: why", "request=5"]);
 }
 
 #[test]
@@ -210,26 +327,30 @@ fn the_time_of_the_route_is_that_of_all_the_chain() {
         // The first chunk goes out only after the chain.
         ("b-response=sleep&write=Hi&spin", &late_of(""), KeepAlive),
     ];
-    check(&serve_as("in_time", "timeout = 0.1"), GET, &cases);
     // Its own is 0.1 s.
-    check(
-        &serve_as("in_own_time", "timeout = 3600"),
-        GET,
-        &[("c=spin", &*late, KeepAlive), ("c=sleep", &late, KeepAlive)],
-    );
+    let own_cases = [("c=spin", &*late, KeepAlive), ("c=sleep", &late, KeepAlive)];
+    for handler in HANDLERS {
+        handler.check(&handler.serve("in_time", "timeout = 0.1"), GET, &cases);
+        handler.check(&handler.serve("in_own_time", "timeout = 3600"), GET, &own_cases);
+    }
 }
 
 #[test]
 fn a_chain_whose_client_has_disconnected_ends() {
-    let server = TestServer::builder(routes("gone", "timeout = 3600\nconcurrency = 1"));
-    let server = server.timeouts(|timeouts| timeouts.grace = Duration::from_millis(10)).start();
-    for commands in
-        ["a=sleep", "a-response=sleep&body=Hi", "a-response=sleep&write=Hi&sleep=3600000", "a-response=spin"]
-    {
-        let socket = TcpStream::connect(server.address()).expect("the server accepts");
-        SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
-        Client::over(socket).send(GET.replace("{}", commands));
-        server.wait_for("/in?body=Hi", "200");
+    for handler in HANDLERS {
+        let server = TestServer::builder(handler.routes("gone", "timeout = 3600\nconcurrency = 1"));
+        let server = server.timeouts(|timeouts| timeouts.grace = Duration::from_millis(10)).start();
+        for commands in [
+            "a=sleep",
+            "a-response=sleep&body=Hi",
+            "a-response=sleep&write=Hi&sleep=3600000",
+            "a-response=spin&body=Hi",
+        ] {
+            let socket = TcpStream::connect(server.address()).expect("the server accepts");
+            SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
+            Client::over(socket).send(GET.replace("{}", &handler.steps(commands)));
+            server.wait_for(&format!("/in?{}", handler.steps("body=Hi")), "200");
+        }
     }
 }
 
@@ -239,43 +360,50 @@ fn the_handler_does_not_see_the_body_that_middleware_has_read() {
     let cases = [
         ("read", traced!("", "5\r\nHello\r\n0\r\n\r\n"), KeepAlive),
         ("b=read&read", traced!("", "0\r\n\r\n"), KeepAlive),
-        ("b=body:early", traced!("", "5\r\nearly\r\n0\r\n\r\n"), KeepAlive),
     ];
-    check(&serve_as("reads", ""), post, &cases);
+    let early = [("b=body:early", traced!("", "5\r\nearly\r\n0\r\n\r\n"), KeepAlive)];
+    for handler in HANDLERS {
+        let server = handler.serve("reads", "");
+        handler.check(&server, post, &cases);
+        check(&server, post, &early);
+    }
 }
 
 #[test]
 fn what_is_left_in_the_context_is_bounded() {
     // The trace has 8 bytes with its name, and this name 4.
     let left = |said: &str| HI.replace("x-trace", &format!("x-left: {said}\r\nx-trace"));
-    let cases = [
-        ("c=leave:65524&body=Hi", &*left("ok"), KeepAlive),
-        ("c=leave:65525&body=Hi", &left("too-large"), KeepAlive),
-        ("ask=context:absent&report", traced!("", "15\r\ncontext:absent: none\n\r\n0\r\n\r\n"), KeepAlive),
-    ];
-    check(&serve_as("notes", ""), GET, &cases);
+    let cases =
+        [("c=leave:65524&body=Hi", &*left("ok"), KeepAlive), ("c=leave:65525&body=Hi", &left("too-large"), KeepAlive)];
+    for handler in HANDLERS {
+        handler.check(&handler.serve("notes", ""), GET, &cases);
+    }
+    let none = traced!("", "15\r\ncontext:absent: none\n\r\n0\r\n\r\n");
+    check(&OWN.serve("notes", ""), GET, &[("ask=context:absent&report", none, KeepAlive)]);
 }
 
 #[test]
 fn the_host_answers_through_the_chain_of_a_route() {
-    let server = serve_as("host_answers", "methods = ['GET']");
     let allow = "Allow: GET, HEAD, OPTIONS\r\nx-trace: cba\r\n";
     let options = format!("HTTP/1.1 204 No Content\r\nDate: <date>\r\n{allow}\r\n");
-    check(&server, &GET.replace("GET", "OPTIONS"), &[("", &options, KeepAlive)]);
     let early = traced!("", "5\r\nearly\r\n0\r\n\r\n");
-    check(&server, &GET.replace("GET", "OPTIONS"), &[("b=body:early", early, KeepAlive)]);
     let text = "POST is not allowed for /in (allowed: GET, HEAD, OPTIONS)\n";
     let refused = format!(
         "HTTP/1.1 405 Method Not Allowed\r\nDate: <date>\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Allow: GET, HEAD, OPTIONS\r\nVary: Accept\r\nx-trace: cba\r\nContent-Length: {}\r\n\r\n{text}",
         text.len()
     );
-    check(&server, &GET.replace("GET", "POST"), &[("", &refused, KeepAlive)]);
+    for handler in HANDLERS {
+        let server = handler.serve("host_answers", "methods = ['GET']");
+        let cases = [("", &*options, KeepAlive), ("b=body:early", early, KeepAlive)];
+        check(&server, &GET.replace("GET", "OPTIONS"), &cases);
+        check(&server, &GET.replace("GET", "POST"), &[("", &refused, KeepAlive)]);
+    }
 }
 
 #[test]
 fn without_a_route_there_is_no_chain() {
-    let server = serve_as("no_route", "max_body = 1");
+    let server = OWN.serve("no_route", "max_body = 1");
     let absent = server.get("/in/deep/absent");
     assert!(absent.starts_with("HTTP/1.1 404 ") && !absent.contains("x-trace"), "{absent}");
     let post = "POST /in HTTP/1.1\r\nHost: it\r\nConnection: close\r\nContent-Length: 2\r\n\r\nHi";
@@ -287,7 +415,7 @@ fn without_a_route_there_is_no_chain() {
 
 #[test]
 fn a_sealed_context_value_cannot_be_changed() {
-    let server = serve_as("seals", "");
+    let server = OWN.serve("seals", "");
     let sealed = |report: &str| {
         let body = format!("{:x}\r\n{report}\r\n0\r\n\r\n", report.len());
         traced!("x-a: 1\r\n", "").to_owned() + &body
@@ -330,7 +458,7 @@ fn a_sealed_context_value_cannot_be_changed() {
 
 #[test]
 fn only_the_value_that_middleware_sealed_is_reported_as_sealed() {
-    let server = serve_as("vouches", "");
+    let server = OWN.serve("vouches", "");
     let says = |query: &str, sealed: &str, report: &str| {
         let answer = server.get(&format!("/in?{query}&c-response=sealed:user&report"));
         assert!(answer.contains(&format!("\r\nx-sealed: {sealed}\r\n")), "{query}: {answer}");
@@ -345,11 +473,76 @@ fn only_the_value_that_middleware_sealed_is_reported_as_sealed() {
 
 #[test]
 fn only_a_middleware_that_sees_a_request_seals() {
-    let server = serve_as("sealers", "");
+    let server = OWN.serve("sealers", "");
     for path in ["/in", "/script"] {
         let answer = server.get(&format!("{path}?seal=x-a&set=x-a:1&report"));
         assert!(answer.contains("\r\nx-a: 1\r\n") && answer.contains("seal: forbidden\nset: ok\n"), "{answer}");
     }
     let answer = server.get("/in?a-response=try-seal&body=Hi");
     assert!(answer.contains("\r\nx-tried: forbidden forbidden\r\n"), "{answer}");
+}
+
+#[test]
+fn a_sealed_field_stands_against_a_response_that_is_set_as_a_whole() {
+    for handler in HANDLERS.into_iter().filter(|handler| !handler.is_own()) {
+        let server = handler.serve("seals_whole", "");
+        let sealed = traced!("x-a: 1\r\n", "2\r\nHi\r\n0\r\n\r\n");
+        let cases = [
+            ("a=seal:x-a=1&set=x-a:2&body=Hi", sealed, KeepAlive),
+            ("a=seal:x-a=1&set=X-A:2&set=x-A:3&body=Hi", sealed, KeepAlive),
+            ("a=seal:x-a&set=x-a:2&body=Hi", HI, KeepAlive),
+            ("a=seal:x-a=1&body=Hi", sealed, KeepAlive),
+            ("a=seal:x-a=1&set=x-ab:2&body=Hi", traced!("x-a: 1\r\nx-ab: 2\r\n", "2\r\nHi\r\n0\r\n\r\n"), KeepAlive),
+            // What is not sealed is the handler's.
+            (
+                "a=set:x-a=1&set=x-a:2&set=x-a:3&body=Hi",
+                traced!("x-a: 2\r\nx-a: 3\r\n", "2\r\nHi\r\n0\r\n\r\n"),
+                KeepAlive,
+            ),
+            ("a=seal:x-a=1&b-response=set:x-a=3&body=Hi", traced!("x-a: 3\r\n", "2\r\nHi\r\n0\r\n\r\n"), KeepAlive),
+        ];
+        handler.check(&server, GET, &cases);
+        for lost in ["trap", "fail=why", "set=x-a:2&fail=why", "set=x-b:1&set=content-length:1&body=Hi"] {
+            let response = server.get(&format!("/in?a=seal:x-a=1&{}", handler.steps(lost)));
+            assert!(response.starts_with("HTTP/1.1 500 ") && response.contains("\r\nx-a: 1\r\n"), "{lost}: {response}");
+            assert!(!response.contains("x-b"), "{lost}: {response}");
+        }
+        let says = |sealed: &str, commands: &str| {
+            let response = server.get(&format!("/in?{commands}&c-response=sealed:user&{}", handler.steps("body=Hi")));
+            assert!(response.contains(&format!("\r\nx-sealed: {sealed}\r\n")), "{response}");
+        };
+        says("Ada", "a=vouch:user=Ada");
+        says("nothing", "a=vouch:user");
+    }
+}
+
+#[test]
+fn a_response_that_is_set_is_seen_before_a_byte_of_it_goes_out() {
+    let empty = traced!("", "").replace("Transfer-Encoding: chunked", "Content-Length: 0");
+    let empty = empty.replace("Content-Type: text/html; charset=utf-8\r\n", "");
+    let failed = failed("cba");
+    let short = failed.replace("x-trace: cba\r\n", "");
+    let truncated = traced!("", "").replace("Transfer-Encoding: chunked", "Content-Length: 3") + "Hi";
+    let truncated = truncated.replace("Content-Type: text/html; charset=utf-8\r\n", "");
+    for handler in HANDLERS.into_iter().filter(|handler| !handler.is_own()) {
+        let server = handler.serve("seen_first", "");
+        let cases = [
+            ("set-without-body", &*empty, KeepAlive),
+            ("set-without-body&trap", &failed, KeepAlive),
+            ("", &failed, KeepAlive),
+            ("set&trap", &failed, KeepAlive),
+            ("set&drop-body", &failed, KeepAlive),
+            ("set&pour=2&finish", &handler.response(&HI.replace("Hi", "xx")), KeepAlive),
+            ("c-response=trap&set&pour=2&finish", &self::failed("ba"), KeepAlive),
+            ("a-response=status:204&set&write=Hi&finish", &no_content(), KeepAlive),
+            // The length that a middleware declares is known once a part of the body is sent.
+            ("a-response=length:3&set&write=Hi&finish", &truncated, Close),
+            ("a-response=length:1&set&write=Hi&finish", &short, KeepAlive),
+        ];
+        check(&server, GET, &cases);
+    }
+}
+
+fn no_content() -> String {
+    "HTTP/1.1 204 No Content\r\nDate: <date>\r\nx-trace: cba\r\n\r\n".to_owned()
 }

@@ -500,7 +500,8 @@ impl types::HostResponseOutparam for GuestState {
             let _ = response.fields.change(|fields| fields.set("content-length", b"0"));
         }
         let set = match exchange.set_head(response.status, &response.fields) {
-            Ok(()) => {
+            // If a middleware has sent the head, what the handler writes follows what that has written.
+            Ok(()) | Err(ResponseError::HeadSent) => {
                 match &response.body {
                     Some(body) => body.send(&exchange),
                     // If the chain has to see the head first, or if the head promises a body, the response is finished when
@@ -510,8 +511,13 @@ impl types::HostResponseOutparam for GuestState {
                 }
                 SetResponse::Response(response.body)
             }
-            // The client has gone, or a middleware has answered.
-            Err(ResponseError::Closed | ResponseError::HeadSent) => SetResponse::Response(None),
+            // The client has gone: what is written says so.
+            Err(ResponseError::Closed) => {
+                if let Some(body) = &response.body {
+                    body.send(&exchange);
+                }
+                SetResponse::Response(None)
+            }
             Err(error) => SetResponse::Refused(error),
         };
         self.set_response(&scope, set);
