@@ -44,7 +44,7 @@ pub enum RequestFieldError {
     /// Another field has the same name.
     #[error("has the same name as `{0}`: case does not matter, nor whether it is `-` or `_`")]
     Twice(String),
-    /// There are more than [`MAX_FIELDS`].
+    /// There are more of them than a table may have.
     #[error("is one too many; expected {MAX_FIELDS} fields at most")]
     TooMany,
     /// The source is none.
