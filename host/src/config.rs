@@ -33,6 +33,8 @@ pub struct Config {
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
     pub compiling: Compiling,
+    /// Whether components of `wasi:http` 0.3 are served.
+    pub wasi_http_03: bool,
     /// How much error pages reveal.
     pub audience: ErrorDetail,
     /// Host names, without ports, that are served in development mode in addition to loopback names. Under any other
@@ -167,6 +169,7 @@ impl Default for Config {
             idle_poll: Duration::from_micros(50),
             cache_directory: None,
             compiling: Compiling::default(),
+            wasi_http_03: true,
             audience: ErrorDetail::Public,
             dev_hosts: Vec::new(),
         }

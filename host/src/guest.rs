@@ -37,6 +37,8 @@ mod state;
 mod thread_hooks;
 mod types;
 mod wasi_http;
+mod wasi_http_03;
+mod wasm_engine;
 mod world;
 
 use std::sync::Arc;

@@ -84,6 +84,7 @@ impl Server {
             workers: u32::try_from(config.workers.get()).unwrap_or(u32::MAX),
             cache_directory: config.cache_directory.clone(),
             compiling: config.compiling.clone(),
+            wasi_http_03: config.wasi_http_03,
         })?;
         let memory = config.cache_directory.as_ref();
         let memory = memory.map(|cache| HolderStoreSetup {

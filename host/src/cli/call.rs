@@ -60,6 +60,7 @@ impl CallCommand {
             declare: self.loading.declare,
             cache_directory: self.loading.cache_directory()?,
             compiling: self.loading.compiling(),
+            wasi_http_03: self.loading.wasi_http_03,
             workers: NonZeroUsize::MIN,
             ..Config::default()
         };

@@ -31,6 +31,7 @@ impl Check {
             declare: self.loading.declare,
             cache_directory: self.loading.cache_directory()?,
             compiling: self.loading.compiling(),
+            wasi_http_03: self.loading.wasi_http_03,
             ..Config::default()
         };
         let (server, diagnostics) = Server::new(config)?;

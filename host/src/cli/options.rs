@@ -50,6 +50,11 @@ pub(super) struct Loading {
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     compile_timeout: u64,
 
+    /// Whether to serve components of wasi:http 0.3: on or off. The library that runs them is young: what is found in it may be mended
+    /// only in a later version of this host.
+    #[arg(long, value_name = "WHICH", default_value = "on", value_parser = on_or_off, action = clap::ArgAction::Set)]
+    pub(super) wasi_http_03: bool,
+
     /// Compile in this process, without limits: for a debugger or a profiler that cannot follow child processes.
     #[arg(long, hide = true)]
     compile_in_process: bool,
@@ -93,6 +98,14 @@ impl Loading {
             .context("no directory for the compile cache: HOME is not set; set --cache-dir, or use --no-cache")?;
         let absolute = std::path::absolute(&directory);
         Ok(Some(absolute.with_context(|| format!("cannot use {} as the compile cache", directory.display()))?))
+    }
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off".to_owned()),
     }
 }
 

@@ -36,6 +36,7 @@ impl Routes {
             declare: self.source.loading.declare,
             cache_directory: self.source.loading.cache_directory()?,
             compiling: self.source.loading.compiling(),
+            wasi_http_03: self.source.loading.wasi_http_03,
             ..Config::default()
         };
         let (server, diagnostics) = Server::new(config)?;

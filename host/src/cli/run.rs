@@ -245,6 +245,7 @@ impl Run {
             idle_poll: self.idle_poll,
             cache_directory: self.source.loading.cache_directory()?,
             compiling: self.source.loading.compiling(),
+            wasi_http_03: self.source.loading.wasi_http_03,
             audience: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
             dev_hosts: self.dev_host.clone(),
         })

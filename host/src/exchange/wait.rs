@@ -59,9 +59,14 @@ impl Waits {
     }
 
     /// Whether there are waits for the client and none [`Elsewhere`](WaitReason::Elsewhere). Waits for the chain do not
-    /// count: the chain may itself wait for the client.
+    /// count: the chain may itself wait for the client. Nor does one that was woken: it has ended, even if the handler does
+    /// not look at it, as with a read that it has cancelled.
     pub(super) fn are_for_client(&self) -> bool {
-        (self.any(WaitReason::Writable) || self.any(WaitReason::Body)) && !self.any(WaitReason::Elsewhere)
+        let is_of_client = |wait: &PendingWait| match wait.reason {
+            WaitReason::Writable | WaitReason::Body => wait.waker.is_some(),
+            WaitReason::Head | WaitReason::Itself | WaitReason::Elsewhere => false,
+        };
+        self.pending.iter().any(is_of_client) && !self.any(WaitReason::Elsewhere)
     }
 
     /// Registers a wait, or replaces its waker. Returns the old waker, which the caller drops without holding the lock.
@@ -158,6 +163,12 @@ impl Exchange {
     /// Waits for the handler itself, which has to change something first. This never ends: it is for one of several waits.
     pub async fn wait_for_itself(&self) {
         self.wait(WaitReason::Itself, |_| None::<()>).await;
+    }
+
+    /// Whether the handler waits for something that this exchange knows of.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.lock().waits.is_empty()
     }
 
     /// Waits for `any`, which waits for `count` things at once and ends with the first. If one of them is not the client,

@@ -9,7 +9,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
 use super::component_facts::ComponentFacts;
-use super::engine::Engine;
+use super::engine::{Engine, EngineError};
 use super::imports::NoRequest;
 use super::limits::Excess;
 use super::load_attempt::Effort;
@@ -18,13 +18,15 @@ use super::message::{GuestMessage, GuestReply};
 use super::prepare::{LoadRequest, NotLoaded};
 use super::state::{Expired, GuestState};
 use super::types::{GuestDeclaration, Returned};
+use super::wasm_engine::{EngineKind, WasmEngine};
 use super::world::{self, HandlerExport, World};
 use super::{compile_threads, error_text, instance, limits, missing_imports, prepare, proposals, snapshot};
 use crate::options::Value;
 
 /// A loaded component, ready to be called.
 pub struct Handler {
-    engine: Engine,
+    /// Keeps the epochs advancing.
+    _engine: Engine,
     pre: InstancePre<GuestState>,
     world: World,
     handle: ComponentExportIndex,
@@ -66,9 +68,10 @@ impl Handler {
     ) -> Result<Self, NotLoaded> {
         let request = LoadRequest { name, is_handler: true, memory, timeout };
         let export = world_of(bytes)?;
-        let loaded = prepare::prepare(engine, bytes, request, effort, |component| {
-            let exports = HandlerExports::of(engine, component, &export)?;
-            let pre = link(engine, component)?;
+        let wasm = engine.of(EngineKind::of(export.world)).map_err(|error| no_engine(&export, &error))?;
+        let loaded = prepare::prepare(engine, wasm, bytes, request, effort, |component| {
+            let exports = HandlerExports::of(wasm, component, &export)?;
+            let pre = link(wasm, component)?;
             let describe = exports.describe;
             Ok(((pre.clone(), exports), pre, describe))
         })?;
@@ -76,9 +79,8 @@ impl Handler {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let has_frozen_random = snapshot::has_frozen_random(bytes);
-        let engine = engine.clone();
         Ok(Self {
-            engine,
+            _engine: engine.clone(),
             pre,
             world: export.world,
             handle,
@@ -112,10 +114,6 @@ impl Handler {
     #[must_use]
     pub fn world(&self) -> World {
         self.world
-    }
-
-    pub(super) fn engine(&self) -> &wasmtime::Engine {
-        self.engine.wasmtime()
     }
 
     pub(super) fn pre(&self) -> &InstancePre<GuestState> {
@@ -154,30 +152,29 @@ impl From<GuestDeclaration> for Declaration {
 }
 
 /// Compiles a component.
-pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Vec<LoadError>> {
+pub(super) fn compile(engine: &WasmEngine, bytes: &[u8]) -> Result<Component, Vec<LoadError>> {
     compile_threads::prepare().map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let component = Component::from_binary(engine.wasmtime(), bytes);
-    component.map_err(|error| vec![compile_error(bytes, &error)])
+    component.map_err(|error| vec![compile_error(bytes, engine.kind(), &error)])
 }
 
 /// The error for a component that cannot be compiled or does not fit into the engine's pool.
-pub(super) fn compile_error(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
+pub(super) fn compile_error(bytes: &[u8], kind: EngineKind, error: &wasmtime::Error) -> LoadError {
     let message = error_text::chain(error);
     if let Some(Excess { what, has, max: most }) = limits::excess(&message) {
         return LoadError::Limit { what, has, most };
     }
-    proposals::refused(bytes).map_or(LoadError::Broken(message), LoadError::Proposal)
+    proposals::refused(bytes, kind).map_or(LoadError::Broken(message), LoadError::Proposal)
 }
 
 /// Links a component to the host functions.
-pub(super) fn link(engine: &Engine, component: &Component) -> Result<InstancePre<GuestState>, Vec<LoadError>> {
+pub(super) fn link(engine: &WasmEngine, component: &Component) -> Result<InstancePre<GuestState>, Vec<LoadError>> {
     engine.linker().instantiate_pre(component).map_err(|error| missing_imports::explain(engine, component, &error))
 }
 
 /// Starts an instance of a component and calls `describe` if it is given. Gives up after `wall`; `timeout` is the limit
 /// in `state`, for the error message.
 pub(super) fn start(
-    engine: &Engine,
     pre: &InstancePre<GuestState>,
     describe: Option<&ComponentExportIndex>,
     state: GuestState,
@@ -186,7 +183,7 @@ pub(super) fn start(
 ) -> Result<ComponentFacts, LoadError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| LoadError::Start(error.to_string()))?;
-    let mut store = instance::store(engine.wasmtime(), state);
+    let mut store = instance::store(pre.engine(), state);
     let mut memory = None;
     let called = runtime.block_on(async {
         let call = async {
@@ -221,7 +218,7 @@ pub(super) fn start(
 
 /// The index of the export `describe`, if there is one.
 pub(super) fn describe_index(
-    engine: &Engine,
+    engine: &WasmEngine,
     component: &Component,
     export: &HandlerExport,
 ) -> Result<Option<ComponentExportIndex>, Vec<LoadError>> {
@@ -233,6 +230,14 @@ pub(super) fn world_of(bytes: &[u8]) -> Result<HandlerExport, NotLoaded> {
     check_preamble(bytes).and_then(|()| world::detect(bytes)).map_err(|error| NotLoaded::Refused(vec![error]))
 }
 
+/// Why there is no engine for a component.
+fn no_engine(export: &HandlerExport, error: &EngineError) -> NotLoaded {
+    NotLoaded::Refused(vec![match error {
+        EngineError::SwitchedOff => LoadError::SwitchedOff { export: error_text::quoted(&export.name) },
+        EngineError::Engine(_) | EngineError::Thread(_) => LoadError::NoEngine(error.to_string()),
+    }])
+}
+
 /// The exports that the host calls.
 struct HandlerExports {
     handle: ComponentExportIndex,
@@ -242,10 +247,10 @@ struct HandlerExports {
 
 impl HandlerExports {
     /// Finds the exports. The errors name each missing or mistyped export, and each missing import.
-    fn of(engine: &Engine, component: &Component, export: &HandlerExport) -> Result<Self, Vec<LoadError>> {
+    fn of(engine: &WasmEngine, component: &Component, export: &HandlerExport) -> Result<Self, Vec<LoadError>> {
         match export.world {
             World::Vibrato => Self::of_vibrato(engine, component),
-            World::WasiHttp02 => Self::of_wasi_http(component, &export.name),
+            World::WasiHttp02 | World::WasiHttp03 => Self::of_wasi_http(component, &export.name),
         }
     }
 
@@ -261,7 +266,7 @@ impl HandlerExports {
         }
     }
 
-    fn of_vibrato(engine: &Engine, component: &Component) -> Result<Self, Vec<LoadError>> {
+    fn of_vibrato(engine: &WasmEngine, component: &Component) -> Result<Self, Vec<LoadError>> {
         let mut errors = Vec::new();
         let mut found = |export| match export {
             Ok(index) => index,
@@ -321,7 +326,7 @@ where
 const MAX_NAMED_EXPORTS: usize = 16;
 
 /// What a component exports, as text.
-pub(super) fn exports(engine: &Engine, component: &Component) -> String {
+pub(super) fn exports(engine: &WasmEngine, component: &Component) -> String {
     let component = component.component_type();
     let mut names: Vec<&str> = component.exports(engine.wasmtime()).map(|(name, _)| name).collect();
     // Sort, because the order in the file is chosen by the linker.

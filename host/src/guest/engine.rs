@@ -1,35 +1,24 @@
-//! The engine, one per process: configures wasmtime, owns the compiler and the compile cache, and counts invocations.
+//! The engine, one per process: owns the engines of wasmtime and the compile cache, and counts invocations.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
-use wasmtime::component::Linker;
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::address_space::{self, MEMORIES_PER_INSTANCE, Plan, SCARCE_GUARD_BYTES};
 use super::compile_cache::CompileCache;
 use super::compile_process::CompileProcess;
 use super::epoch::EpochTicker;
 use super::instance_pool::MAX_IDLE;
-use super::limits::{MAX_CORE_INSTANCES, MAX_INSTANCE_BYTES, MAX_MEMORIES, MAX_MEMORY_BYTES, MAX_TABLES};
-use super::state::{GuestState, MAX_TABLE_ELEMENTS};
-use super::{imports, proposals};
+use super::wasm_engine::{EngineKind, WasmEngine};
 use crate::config::Compiling;
-
-/// Bytes of a memory that stay resident in a slot, so that the next instance takes no page faults: the default stack of
-/// a Rust guest (1 MiB) and its data.
-const MEMORY_KEEP_RESIDENT: usize = 1280 * 1024;
-const TABLE_KEEP_RESIDENT: usize = 64 * 1024;
-const STACK_KEEP_RESIDENT: usize = 64 * 1024;
-
-/// Bytes of stack that Wasm may use, and of the whole fiber.
-const WASM_STACK: usize = 512 * 1024;
-const FIBER_STACK: usize = 1024 * 1024;
 
 /// Maximum number of components that describe themselves at the same time: one per core.
 const MAX_DESCRIBING: u32 = 256;
+
+/// Maximum number of concurrent invocations of components of `wasi:http` 0.3. Their pool reserves address space beside
+/// that of all others.
+const MAX_CONCURRENT_KIND: u32 = 512;
 
 /// Options of an engine.
 #[derive(Debug, Clone)]
@@ -42,14 +31,20 @@ pub struct EngineOptions {
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
     pub compiling: Compiling,
+    /// Whether components of `wasi:http` 0.3 are served.
+    pub wasi_http_03: bool,
 }
 
 impl EngineOptions {
     /// Slots in the pool: for running invocations, for idle and retired instances of each thread, and for components
     /// that describe themselves if that happens in this process.
-    fn pool_size(&self) -> u32 {
+    fn pool_size(&self, kind: EngineKind) -> u32 {
         let describing = if self.compiling.program.is_some() { 0 } else { MAX_DESCRIBING };
-        self.workers.saturating_mul(MAX_IDLE + 1).saturating_add(self.max_invocations).saturating_add(describing)
+        let running = match kind {
+            EngineKind::Serial => self.max_invocations,
+            EngineKind::Concurrent => self.max_invocations.min(MAX_CONCURRENT_KIND),
+        };
+        self.workers.saturating_mul(MAX_IDLE + 1).saturating_add(running).saturating_add(describing)
     }
 }
 
@@ -62,6 +57,9 @@ pub enum EngineError {
     /// The epoch thread did not start.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
+    /// Components of `wasi:http` 0.3 are not served.
+    #[error("components of wasi:http 0.3 are switched off")]
+    SwitchedOff,
 }
 
 /// The engine. Clones share one engine; the epoch thread stops when the last clone is dropped.
@@ -71,16 +69,20 @@ pub struct Engine {
 }
 
 struct EngineShared {
-    engine: wasmtime::Engine,
-    reservation: u64,
-    linker: Linker<GuestState>,
+    serial: WasmEngine,
+    /// Made when the first component needs it.
+    concurrent: OnceLock<WasmEngine>,
+    /// Held while the concurrent engine is made.
+    making: Mutex<()>,
+    /// The size of the concurrent engine's pool. `None` if there must be no such engine.
+    concurrent_pool: Option<u32>,
     cache: Option<CompileCache>,
     compile_process: Option<CompileProcess>,
     cache_hits: AtomicUsize,
     cache_misses: AtomicUsize,
     running: AtomicU32,
     max_invocations: u32,
-    _ticker: EpochTicker,
+    ticker: EpochTicker,
 }
 
 impl std::fmt::Debug for Engine {
@@ -95,46 +97,23 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`].
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
-        let (engine, plan) = with_largest_pool(options.pool_size())?;
-        let cache = options.cache_directory.as_deref().and_then(open_cache);
+        let (serial, instances) =
+            WasmEngine::with_largest_pool(EngineKind::Serial, options.pool_size(EngineKind::Serial))?;
+        let ticker = EpochTicker::start(serial.wasmtime().clone())?;
         let process = options.compiling.program.is_some().then(|| CompileProcess::new(options.compiling.clone()));
-        Self::from_parts(engine, plan.memory, cache, process, options.max_invocations.min(plan.instances))
-    }
-
-    /// Creates the engine of a child process that compiles, for a parent that reserves `reservation` bytes for each
-    /// memory.
-    pub(super) fn for_compiling(reservation: u64) -> Result<Self, EngineError> {
-        Self::from_parts(
-            wasmtime::Engine::new(&Config::base(reservation)).map_err(engine_error)?,
-            reservation,
-            None,
-            None,
-            1,
-        )
-    }
-
-    fn from_parts(
-        engine: wasmtime::Engine,
-        reservation: u64,
-        cache: Option<CompileCache>,
-        compile_process: Option<CompileProcess>,
-        max_invocations: u32,
-    ) -> Result<Self, EngineError> {
-        let mut linker = Linker::new(&engine);
-        imports::add_to_linker(&mut linker).map_err(engine_error)?;
-        let ticker = EpochTicker::start(engine.clone())?;
         Ok(Self {
             shared: Arc::new(EngineShared {
-                engine,
-                reservation,
-                linker,
-                cache,
-                compile_process,
+                serial,
+                concurrent: OnceLock::new(),
+                making: Mutex::new(()),
+                concurrent_pool: options.wasi_http_03.then(|| options.pool_size(EngineKind::Concurrent)),
+                cache: options.cache_directory.as_deref().and_then(open_cache),
+                compile_process: process,
                 cache_hits: AtomicUsize::new(0),
                 cache_misses: AtomicUsize::new(0),
                 running: AtomicU32::new(0),
-                max_invocations,
-                _ticker: ticker,
+                max_invocations: options.max_invocations.min(instances),
+                ticker,
             }),
         })
     }
@@ -181,17 +160,31 @@ impl Engine {
         self.shared.compile_process.as_ref()
     }
 
-    /// Bytes of address space reserved for each memory.
-    pub(super) fn reservation(&self) -> u64 {
-        self.shared.reservation
+    /// The engine of wasmtime that runs one call after the other.
+    pub(super) fn serial(&self) -> &WasmEngine {
+        &self.shared.serial
     }
 
-    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.shared.engine
-    }
-
-    pub(super) fn linker(&self) -> &Linker<GuestState> {
-        &self.shared.linker
+    /// The engine of wasmtime of a kind. The concurrent one is made if there is none yet.
+    ///
+    /// # Errors
+    /// [`EngineError::SwitchedOff`] if there must be no such engine, and what keeps it from being made.
+    pub(super) fn of(&self, kind: EngineKind) -> Result<&WasmEngine, EngineError> {
+        let shared = &self.shared;
+        if kind == EngineKind::Serial {
+            return Ok(&shared.serial);
+        }
+        if let Some(made) = shared.concurrent.get() {
+            return Ok(made);
+        }
+        let instances = shared.concurrent_pool.ok_or(EngineError::SwitchedOff)?;
+        let _making = shared.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = shared.concurrent.get() {
+            return Ok(made);
+        }
+        let (engine, _) = WasmEngine::with_largest_pool(kind, instances)?;
+        shared.ticker.add(engine.wasmtime().clone());
+        Ok(shared.concurrent.get_or_init(|| engine))
     }
 }
 
@@ -224,39 +217,6 @@ impl Drop for InvocationPermit<'_> {
     }
 }
 
-/// Creates an engine with a pool, as large as the address space allows.
-fn with_largest_pool(instances: u32) -> Result<(wasmtime::Engine, Plan), EngineError> {
-    let full = Plan::full(instances);
-    let limit = address_space::limit();
-    let reason = match limit {
-        Some(limit) if !full.fits(limit) => format!("it has {limit} bytes of address space (`ulimit -v`)"),
-        _ => match wasmtime::Engine::new(&Config::with_pool(full)) {
-            Ok(engine) => return Ok((engine, full)),
-            Err(error) => format!("{error:#}"),
-        },
-    };
-    // Without a limit on address space, try smaller and smaller pools.
-    let spaces = limit.into_iter().chain([1 << 40, 1 << 36, 1 << 33]);
-    for plan in spaces.map(|space| Plan::scarce(instances, space)) {
-        if let Ok(engine) = wasmtime::Engine::new(&Config::with_pool(plan)) {
-            let Plan { instances, memory } = plan;
-            tracing::warn!(
-                target: "engine",
-                "little address space: at most {instances} concurrent instances, past that requests get \
-                 503; a memory of a handler is limited to {memory} bytes; handlers run slower: {reason}"
-            );
-            return Ok((engine, plan));
-        }
-    }
-    tracing::warn!(target: "engine", "cannot pool instances, so requests are slower: {reason}");
-    let plan = Plan::scarce(instances, limit.unwrap_or(u64::MAX));
-    Ok((wasmtime::Engine::new(&Config::base(plan.memory)).map_err(engine_error)?, plan))
-}
-
-fn engine_error(error: wasmtime::Error) -> EngineError {
-    EngineError::Engine(format!("{error:#}"))
-}
-
 /// Opens the compile cache. If that fails, logs a warning and goes on without one.
 fn open_cache(directory: &Path) -> Option<CompileCache> {
     let opened = CompileCache::open(directory);
@@ -268,55 +228,4 @@ fn open_cache(directory: &Path) -> Option<CompileCache> {
         );
     };
     opened.inspect_err(warn).ok()
-}
-
-/// The two configurations of wasmtime.
-trait HostConfig {
-    fn base(memory: u64) -> Self;
-    fn with_pool(plan: Plan) -> Self;
-}
-
-impl HostConfig for Config {
-    /// With `memory` bytes of address space for each memory.
-    fn base(memory: u64) -> Self {
-        let mut config = Self::new();
-        proposals::restrict(&mut config);
-        if memory < MAX_MEMORY_BYTES {
-            config.memory_reservation(memory);
-            config.memory_guard_size(SCARCE_GUARD_BYTES);
-            config.memory_reservation_for_growth(0);
-        }
-        config.epoch_interruption(true);
-        config.max_wasm_stack(WASM_STACK);
-        config.async_stack_size(FIBER_STACK);
-        config.concurrency_support(false);
-        config
-    }
-
-    fn with_pool(plan: Plan) -> Self {
-        let instances = plan.instances;
-        let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(instances);
-        pool.total_core_instances(instances.saturating_mul(MAX_CORE_INSTANCES));
-        pool.total_memories(instances.saturating_mul(MEMORIES_PER_INSTANCE));
-        pool.total_tables(instances.saturating_mul(MAX_TABLES));
-        pool.total_stacks(instances);
-        pool.max_core_instances_per_component(MAX_CORE_INSTANCES);
-        pool.max_memories_per_component(MAX_MEMORIES);
-        pool.max_tables_per_component(MAX_TABLES);
-        pool.max_memories_per_module(MAX_MEMORIES);
-        pool.max_tables_per_module(MAX_TABLES);
-        pool.max_component_instance_size(MAX_INSTANCE_BYTES);
-        pool.max_core_instance_size(MAX_INSTANCE_BYTES);
-        pool.table_elements(MAX_TABLE_ELEMENTS);
-        // The limit of an instance is its route's option `memory`, which a limiter counts over all its memories.
-        pool.max_memory_size(usize::try_from(plan.memory).unwrap_or(usize::MAX));
-        pool.linear_memory_keep_resident(MEMORY_KEEP_RESIDENT);
-        pool.table_keep_resident(TABLE_KEEP_RESIDENT);
-        pool.async_stack_keep_resident(STACK_KEEP_RESIDENT);
-        pool.pagemap_scan(Enabled::Auto);
-        let mut config = Self::base(plan.memory);
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        config
-    }
 }

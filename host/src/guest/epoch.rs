@@ -1,6 +1,7 @@
-//! The thread that advances the engine's epoch, which interrupts running guests, and the coarse clock.
+//! The thread that advances the epochs of all engines, which interrupts running guests, and the coarse clock.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,10 @@ use crate::clock;
 /// How often a running guest is interrupted, so that its output is sent and its deadline is checked.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Advances the epoch and the clock until it is dropped.
+/// Advances the epochs and the clock until it is dropped.
 pub(super) struct EpochTicker {
+    /// One, or two if there are components of `wasi:http` 0.3.
+    engines: Arc<Mutex<Vec<wasmtime::Engine>>>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -24,14 +27,22 @@ impl EpochTicker {
         clock::tick();
         let (stop, stopped) = channel::<()>();
         let start = Instant::now();
+        let engines = Arc::new(Mutex::new(vec![engine]));
+        let ticked = engines.clone();
         let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
             while stopped.recv_timeout(until_next(start.elapsed())) == Err(RecvTimeoutError::Timeout) {
                 // Advance the clock first: an interrupted guest reads from it that a tick has passed.
                 clock::tick();
-                engine.increment_epoch();
+                let engines = ticked.lock().unwrap_or_else(PoisonError::into_inner);
+                engines.iter().for_each(wasmtime::Engine::increment_epoch);
             }
         })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self { engines, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Advances the epoch of another engine too.
+    pub(super) fn add(&self, engine: wasmtime::Engine) {
+        self.engines.lock().unwrap_or_else(PoisonError::into_inner).push(engine);
     }
 }
 

@@ -9,8 +9,9 @@ use super::message::{GuestMessage, GuestReply};
 use super::state::{Expired, GuestState, ProcessorTimeUsed};
 use super::types::Returned;
 use super::wasi_http::IncomingHandler;
+use super::wasi_http_03::AsyncHandler;
 use super::world::World;
-use super::{CallError, Handler, Invocation, Outcome, error_text, preemption, scheduler, wasi_http};
+use super::{CallError, Handler, Invocation, Outcome, error_text, preemption, scheduler, wasi_http, wasi_http_03};
 
 /// Maximum bytes that a guest passes or returns in one call: the default limit of a body. They are copied in one go,
 /// which blocks the thread.
@@ -32,19 +33,22 @@ enum Handle {
     /// `handle` of `vibrato:handler`.
     Vibrato(TypedFunc<(), (Returned,)>),
     /// `handle` of `wasi:http/incoming-handler`.
-    WasiHttp(IncomingHandler),
+    WasiHttp02(IncomingHandler),
+    /// `handle` of `wasi:http/handler`.
+    WasiHttp03(AsyncHandler),
 }
 
 impl Instance {
     /// Instantiates a handler. Its start functions run with `state`.
     pub(super) async fn new(handler: &Handler, state: GuestState) -> Result<Self, CallError> {
-        let mut store = store(handler.engine(), state);
+        let mut store = store(handler.pre().engine(), state);
         let made = async {
             let instance = handler.pre().instantiate_async(&mut store).await?;
             let index = handler.handle_index();
             let handle = match handler.world() {
                 World::Vibrato => Handle::Vibrato(instance.get_typed_func(&mut store, index)?),
-                World::WasiHttp02 => Handle::WasiHttp(instance.get_typed_func(&mut store, index)?),
+                World::WasiHttp02 => Handle::WasiHttp02(instance.get_typed_func(&mut store, index)?),
+                World::WasiHttp03 => Handle::WasiHttp03(instance.get_typed_func(&mut store, index)?),
             };
             Ok((instance, handle))
         };
@@ -76,7 +80,8 @@ impl Instance {
                 called.map(|(returned,)| Ok(self.store.data().count_body(returned.into())))
             }
             // Boxed, so that the state of one world does not enlarge the future of the other.
-            Handle::WasiHttp(handle) => Box::pin(wasi_http::call(&mut self.store, handle)).await,
+            Handle::WasiHttp02(handle) => Box::pin(wasi_http::call(&mut self.store, handle)).await,
+            Handle::WasiHttp03(handle) => Box::pin(wasi_http_03::call(&mut self.store, handle)).await,
         };
         match called {
             Ok(outcome) => {
@@ -123,7 +128,11 @@ pub(super) fn store(engine: &wasmtime::Engine, state: GuestState) -> Store<Guest
     let mut store = Store::new(engine, state);
     store.limiter(|state| state);
     reset_limits(&mut store);
-    store.epoch_deadline_callback(|mut store| {
+    let is_concurrent = engine.get_concurrency_support();
+    store.epoch_deadline_callback(move |mut store| {
+        if is_concurrent {
+            wasi_http_03::check_tasks(&mut store)?;
+        }
         let state = store.data_mut();
         if state.is_expired(Instant::now()) {
             return Err(Expired.into());

@@ -75,11 +75,20 @@ pub enum LoadError {
         export: String,
     },
     /// Its handler is of a version of wasi:http that this host does not serve.
-    #[error("its handler `{export}` is of a version of wasi:http that this host does not serve: it has 0.2")]
+    #[error("its handler `{export}` is of a version of wasi:http that this host does not serve: it has 0.2 and 0.3")]
     UnsupportedWorld {
         /// The export.
         export: String,
     },
+    /// Its handler is of wasi:http 0.3, and the operator serves none.
+    #[error("its handler `{export}` is of wasi:http 0.3, which `--wasi-http-03 off` does not serve")]
+    SwitchedOff {
+        /// The export.
+        export: String,
+    },
+    /// There is no engine that could run it.
+    #[error("there is no engine for components of wasi:http 0.3: {0}")]
+    NoEngine(String),
     /// Its interface of wasi:http has no `handle`.
     #[error("its export `{interface}` has no function `handle`")]
     NoWasiHttpHandle {
@@ -140,7 +149,7 @@ impl LoadError {
     /// Whether loading may succeed later without a change of the file.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Threads(_) | Self::NoProcess(_))
+        matches!(self, Self::Threads(_) | Self::NoProcess(_) | Self::NoEngine(_))
     }
 
     /// What the author or the operator can do about it.
@@ -175,13 +184,19 @@ impl LoadError {
             }
             Self::SeveralWorlds { .. } => "build it for one world: `vibrato:handler` or `wasi:http`",
             Self::PreRelease { .. } | Self::UnsupportedWorld { .. } => {
-                "build it again with a newer toolchain, against `wasi:http/incoming-handler@0.2.0` or a later 0.2"
+                "build it again with a newer toolchain, against `wasi:http/incoming-handler@0.2.0`, \
+                 `wasi:http/handler@0.3.0` or a later patch of them"
+            }
+            Self::SwitchedOff { .. } => "start the host with `--wasi-http-03 on`, or build it for `wasi:http` 0.2",
+            Self::NoEngine(_) => {
+                "let the host use more address space (`ulimit -v`), or build it for `wasi:http` 0.2; it is tried again"
             }
             Self::NoWasiHttpHandle { .. } => {
-                "build it for the world `wasi:http/proxy@0.2`, whose `incoming-handler` has the function `handle`"
+                "build it for the world `wasi:http/proxy@0.2` or `wasi:http/service@0.3`, whose handler has the function \
+                 `handle`"
             }
             Self::Command { .. } => {
-                "build it as a handler: export `handle` of `wit/world.wit`, or `wasi:http/incoming-handler`; in Rust as a \
+                "build it as a handler: export `handle` of `wit/world.wit`, or a handler of `wasi:http`; in Rust as a \
                  library of the crate type `cdylib`, not as a program"
             }
             Self::WitPackage => "put components into the routes directory, and WIT beside the source",

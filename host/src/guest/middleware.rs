@@ -16,6 +16,7 @@ use super::meter::timed;
 use super::prepare::{LoadRequest, NotLoaded};
 use super::state::GuestState;
 use super::types::GuestStep;
+use super::wasm_engine::WasmEngine;
 use super::{
     CallError, Invocation, LoadError, Outcome, memory_wait, missing_imports, prepare, scheduler, wait_to_start,
 };
@@ -23,7 +24,8 @@ use crate::meter::Stage;
 
 /// A loaded middleware, ready to be called.
 pub struct Middleware {
-    engine: Engine,
+    /// Keeps the epochs advancing.
+    _engine: Engine,
     pre: InstancePre<GuestState>,
     exports: MiddlewareExports,
     start_memory: usize,
@@ -55,13 +57,14 @@ impl Middleware {
         effort: &Effort,
     ) -> Result<Self, NotLoaded> {
         let request = LoadRequest { name, is_handler: false, memory, timeout };
-        let loaded = prepare::prepare(engine, bytes, request, effort, |component| {
-            let exports = MiddlewareExports::of(engine, component)?;
-            let pre = link(engine, component)?;
+        let wasm = engine.serial();
+        let loaded = prepare::prepare(engine, wasm, bytes, request, effort, |component| {
+            let exports = MiddlewareExports::of(wasm, component)?;
+            let pre = link(wasm, component)?;
             Ok(((pre.clone(), exports), pre, None))
         })?;
         let ((pre, exports), facts) = loaded;
-        Ok(Self { engine: engine.clone(), pre, exports, start_memory: facts.memory })
+        Ok(Self { _engine: engine.clone(), pre, exports, start_memory: facts.memory })
     }
 
     /// Bytes of its memories after its start. With a smaller option `memory` it cannot serve.
@@ -114,7 +117,7 @@ impl Middleware {
             wait_to_start(slice, &exchange).await?;
         }
         memory_wait::wait_for(self.start_memory, &invocation.options).await?;
-        let mut store = store(self.engine.wasmtime(), GuestState::new(invocation, memory));
+        let mut store = store(self.pre.engine(), GuestState::new(invocation, memory));
         let made = timed(exchange.meter(), Stage::Instantiate, self.pre.instantiate_async(&mut store)).await;
         if let (Err(_), Some(shortage)) = (&made, store.data().memory.shortage()) {
             return Err(shortage.into());
@@ -141,7 +144,7 @@ impl std::fmt::Debug for Middleware {
 }
 
 /// Checks that a component is a middleware.
-pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Vec<LoadError>> {
+pub(super) fn check(engine: &WasmEngine, component: &Component) -> Result<(), Vec<LoadError>> {
     MiddlewareExports::of(engine, component).map(|_| ())
 }
 
@@ -153,7 +156,7 @@ struct MiddlewareExports {
 
 impl MiddlewareExports {
     /// Finds the exports. The errors say that both are missing or which one is mistyped, and name each missing import.
-    fn of(engine: &Engine, component: &Component) -> Result<Self, Vec<LoadError>> {
+    fn of(engine: &WasmEngine, component: &Component) -> Result<Self, Vec<LoadError>> {
         let mut errors = Vec::new();
         let mut found = |export: Result<Option<ComponentExportIndex>, LoadError>| {
             export.map_err(|error| errors.push(error)).ok().flatten()

@@ -4,34 +4,35 @@
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
-use super::engine::Engine;
 use super::error_text;
 use super::imports::{INTERFACES, VERSION};
 use super::load_error::LoadError;
+use super::wasm_engine::{EngineKind, WasmEngine};
 
 /// Maximum number of imports that are reported for one component.
 const MAX_REPORTED: usize = 32;
 
 /// Why a component cannot be linked: each missing import, or, if there is none, the type that differs.
-pub(super) fn explain(engine: &Engine, component: &Component, error: &wasmtime::Error) -> Vec<LoadError> {
+pub(super) fn explain(engine: &WasmEngine, component: &Component, error: &wasmtime::Error) -> Vec<LoadError> {
     let missing = imports(engine, component);
     if missing.is_empty() { vec![LoadError::ImportType(error_text::chain(error))] } else { missing }
 }
 
 /// Each import that this host does not provide.
-pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<LoadError> {
+pub(super) fn imports(engine: &WasmEngine, component: &Component) -> Vec<LoadError> {
     let component = component.component_type();
-    let missing =
-        component.imports(engine.wasmtime()).flat_map(|(import, item)| match (not_provided(import), item.ty) {
+    let missing = component.imports(engine.wasmtime()).flat_map(|(import, item)| {
+        match (not_provided(engine.kind(), import), item.ty) {
             (Some(provided), _) => vec![LoadError::Import { import: error_text::quoted(import), provided }],
             (None, ComponentItem::ComponentInstance(instance)) => functions(engine, import, &instance),
             (None, _) => Vec::new(),
-        });
+        }
+    });
     missing.take(MAX_REPORTED).collect()
 }
 
 /// `None` if the host provides the import, else a text that says what it provides instead.
-fn not_provided(import: &str) -> Option<String> {
+fn not_provided(kind: EngineKind, import: &str) -> Option<String> {
     let (interface, version) = import.split_once('@').unwrap_or((import, ""));
     if let Some(name) = interface.strip_prefix("vibrato:handler/") {
         return match INTERFACES.contains(&name) {
@@ -40,15 +41,26 @@ fn not_provided(import: &str) -> Option<String> {
             false => Some(format!(": `vibrato:handler@{VERSION}` has {}", INTERFACES.join(", "))),
         };
     }
-    if ["wasi:http/types", "wasi:http/outgoing-handler"].contains(&interface) {
-        return (compatible_range(version) != Some("0.2")).then(|| format!(": it has version 0.2 of `{interface}`"));
-    }
     let package = interface.split('/').next().unwrap_or(interface);
-    match package {
-        "wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:io" | "wasi:random" | "wasi:sockets" => {
-            (compatible_range(version) != Some("0.2")).then(|| format!(": it has version 0.2 of `{package}`"))
+    let (versions, what): (&[&str], _) = match (interface, package) {
+        ("wasi:http/types", _) => (of_wasi(kind), interface),
+        ("wasi:http/outgoing-handler", _) => (&["0.2"], interface),
+        ("wasi:http/client", _) if kind == EngineKind::Concurrent => (&["0.3"], interface),
+        (_, "wasi:io") => (&["0.2"], package),
+        (_, "wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:random" | "wasi:sockets") => {
+            (of_wasi(kind), package)
         }
-        _ => Some(String::new()),
+        _ => return Some(String::new()),
+    };
+    let is_provided = compatible_range(version).is_some_and(|range| versions.contains(&range));
+    (!is_provided).then(|| format!(": it has version {} of `{what}`", versions.join(" and ")))
+}
+
+/// The versions of WASI that an engine of a kind has.
+fn of_wasi(kind: EngineKind) -> &'static [&'static str] {
+    match kind {
+        EngineKind::Serial => &["0.2"],
+        EngineKind::Concurrent => &["0.2", "0.3"],
     }
 }
 
@@ -59,7 +71,7 @@ fn compatible_range(version: &str) -> Option<&str> {
 }
 
 /// The functions that a component imports from an interface of this package and that the host's version does not have.
-fn functions(engine: &Engine, interface: &str, wanted: &ComponentInstance) -> Vec<LoadError> {
+fn functions(engine: &WasmEngine, interface: &str, wanted: &ComponentInstance) -> Vec<LoadError> {
     let Some(name) = interface.strip_prefix("vibrato:handler/") else { return Vec::new() };
     let name = name.split('@').next().unwrap_or(name);
     // A linker cannot list its functions, but it rejects a name that is already defined.

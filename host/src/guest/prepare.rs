@@ -17,6 +17,7 @@ use super::load_attempt::Effort;
 use super::load_error::LoadError;
 use super::native::NativeCode;
 use super::state::GuestState;
+use super::wasm_engine::WasmEngine;
 
 /// What to load and with which limits.
 #[derive(Clone, Copy)]
@@ -41,17 +42,18 @@ pub enum NotLoaded {
 /// The result of `accept`: what is made of the component, and how it is started and described.
 type AcceptedComponent<T> = (T, InstancePre<GuestState>, Option<ComponentExportIndex>);
 
-/// Loads a component and passes it to `accept`. Returns the result with the component's facts.
+/// Loads a component into the engine `wasm` and passes it to `accept`. Returns the result with the component's facts.
 pub(super) fn prepare<T>(
     engine: &Engine,
+    wasm: &WasmEngine,
     bytes: &Bytes,
     load_request: LoadRequest<'_>,
     effort: &Effort,
     accept: impl Fn(&Component) -> Result<AcceptedComponent<T>, Vec<LoadError>>,
 ) -> Result<(T, ComponentFacts), NotLoaded> {
     component::check_preamble(bytes).map_err(|error| NotLoaded::Refused(vec![error]))?;
-    let name = engine.cache().map(|cache| cache.name(engine.wasmtime(), bytes));
-    if let Some((component, facts)) = name.and_then(|name| cached(engine, name)) {
+    let name = engine.cache().map(|cache| cache.name(wasm.wasmtime(), bytes));
+    if let Some((component, facts)) = name.and_then(|name| cached(engine, wasm, name)) {
         engine.count_cache_hit();
         let (accepted, ..) = accept(&component).map_err(NotLoaded::Refused)?;
         return Ok((accepted, facts));
@@ -68,11 +70,11 @@ pub(super) fn prepare<T>(
                 is_handler: load_request.is_handler,
                 memory: load_request.memory,
                 timeout: load_request.timeout,
-                reservation: engine.reservation(),
+                reservation: wasm.reservation(),
             };
             let accept = |code: &NativeCode| {
-                let loaded = code.load(engine.wasmtime());
-                let component = loaded.map_err(|error| vec![component::compile_error(bytes, &error)])?;
+                let loaded = code.load(wasm.wasmtime());
+                let component = loaded.map_err(|error| vec![component::compile_error(bytes, wasm.kind(), &error)])?;
                 accept(&component).map(|(accepted, ..)| accepted)
             };
             process.run(&request, bytes, attempt, accept).map_err(|ending| match ending {
@@ -80,7 +82,7 @@ pub(super) fn prepare<T>(
                 ChildFailure::Refused(errors) => NotLoaded::Refused(errors),
             })?
         }
-        None => compile_here(engine, bytes, load_request, accept).map_err(NotLoaded::Refused)?,
+        None => compile_here(engine, wasm, bytes, load_request, accept).map_err(NotLoaded::Refused)?,
     };
     if let (Some(cache), Some(name)) = (engine.cache(), name) {
         cache.put(name, &facts, &code);
@@ -89,22 +91,23 @@ pub(super) fn prepare<T>(
 }
 
 /// Looks a component up in the compile cache. `None` if the engine rejects the code.
-fn cached(engine: &Engine, name: EntryName) -> Option<(Component, ComponentFacts)> {
+fn cached(engine: &Engine, wasm: &WasmEngine, name: EntryName) -> Option<(Component, ComponentFacts)> {
     let (facts, code) = engine.cache()?.get(name)?;
-    Some((code.load(engine.wasmtime()).ok()?, facts))
+    Some((code.load(wasm.wasmtime()).ok()?, facts))
 }
 
 /// Compiles in this process.
 fn compile_here<T>(
     engine: &Engine,
+    wasm: &WasmEngine,
     bytes: &[u8],
     load_request: LoadRequest<'_>,
     accept: impl Fn(&Component) -> Result<AcceptedComponent<T>, Vec<LoadError>>,
 ) -> Result<(T, NativeCode, ComponentFacts), Vec<LoadError>> {
-    let component = component::compile(engine, bytes)?;
+    let component = component::compile(wasm, bytes)?;
     let (accepted, pre, describe) = accept(&component)?;
     let state = GuestState::without_request(load_request.name.clone(), load_request.memory, load_request.timeout);
-    let facts = component::start(engine, &pre, describe.as_ref(), state, load_request.timeout, load_request.timeout);
+    let facts = component::start(&pre, describe.as_ref(), state, load_request.timeout, load_request.timeout);
     let facts = facts.map_err(|error| vec![error])?;
     let code = match engine.cache() {
         Some(_) => component.serialize().map_err(|error| vec![LoadError::Broken(format!("{error:#}"))])?,

@@ -1,10 +1,13 @@
 //! Which WebAssembly proposals a component may use. wasmtime's defaults do not apply: every proposal is listed here.
 //!
-//! wasmtime is built without its features `gc`, `threads` and `component-model-async`. A proposal that needs one of
-//! them would compile and then crash the process at run time, so it is refused when the component is loaded.
+//! wasmtime is built without its features `gc` and `threads`. A proposal that needs one of them would compile and then
+//! crash the process at run time, so it is refused when the component is loaded. `component-model-async` is only for
+//! components of `wasi:http` 0.3: what it costs is not paid by others.
 
 use wasmparser::Validator;
 use wasmtime::{Config, WasmFeatures};
+
+use super::wasm_engine::EngineKind;
 
 /// What toolchains for `wasm32-wasip2` emit, and what costs the host nothing.
 const ALLOWED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
@@ -56,17 +59,27 @@ const REFUSED: [(&str, WasmFeatures); 20] = [
     ),
 ];
 
+/// What an engine of a kind allows.
+fn allowed(kind: EngineKind) -> WasmFeatures {
+    match kind {
+        EngineKind::Serial => ALLOWED,
+        // The part of `component-model-async` that was released with WASI 0.3.
+        EngineKind::Concurrent => ALLOWED.union(WasmFeatures::CM_ASYNC),
+    }
+}
+
 /// Disables everything except the allowed proposals.
-pub(super) fn restrict(config: &mut Config) {
+pub(super) fn restrict(config: &mut Config, kind: EngineKind) {
     config.wasm_features(WasmFeatures::all(), false);
-    config.wasm_features(ALLOWED, true);
+    config.wasm_features(allowed(kind), true);
 }
 
 /// Names the refused proposals that a component uses, as text. `None` if it is invalid for another reason.
-pub(super) fn refused(component: &[u8]) -> Option<String> {
+pub(super) fn refused(component: &[u8], kind: EngineKind) -> Option<String> {
+    let allowed = allowed(kind);
     let is_valid = |without: WasmFeatures| {
-        let all = REFUSED.iter().fold(ALLOWED, |all, (_, features)| all.union(*features));
-        Validator::new_with_features(all.difference(without).union(ALLOWED)).validate_all(component).is_ok()
+        let all = REFUSED.iter().fold(allowed, |all, (_, features)| all.union(*features));
+        Validator::new_with_features(all.difference(without).union(allowed)).validate_all(component).is_ok()
     };
     if !is_valid(WasmFeatures::empty()) {
         return None;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::clocks::{Monotonic, Wall};
 use super::log::GuestLog;
@@ -14,6 +15,7 @@ use super::request_fields::VisibleFields;
 use super::scheduler::NO_ROUTE;
 use super::thread_hooks::drop_unused;
 use super::wasi_http::HttpState;
+use super::wasi_http_03::{self, HttpHooks};
 use super::{Grants, Invocation, Outcome};
 use crate::exchange::Exchange;
 use crate::memory_budget::{self, MemoryOwner, MemoryShortage};
@@ -59,6 +61,8 @@ pub(super) struct GuestState {
 struct Resources {
     table: ResourceTable,
     http: HttpState,
+    http_hooks: HttpHooks,
+    http_context: WasiHttpCtx,
 }
 
 enum RunPurpose {
@@ -130,6 +134,9 @@ impl GuestState {
             self.uncount();
             if let Some(resources) = &mut self.resources {
                 resources.http.end_invocation();
+                if resources.http_hooks.is_used() {
+                    wasi_http_03::close_resources(&mut resources.table, &mut resources.http_hooks);
+                }
             }
             self.purpose = RunPurpose::WithoutRequest { route, deadline: None, cpu: None };
         }
@@ -217,6 +224,12 @@ impl GuestState {
         &mut self.resources().table
     }
 
+    /// The table, and what the guest has of `wasi:http` 0.3.
+    pub(super) fn table_and_hooks(&mut self) -> (&mut ResourceTable, &mut HttpHooks) {
+        let resources = self.resources();
+        (&mut resources.table, &mut resources.http_hooks)
+    }
+
     /// What the guest has of wasi:http.
     pub(super) fn http_mut(&mut self) -> &mut HttpState {
         &mut self.resources().http
@@ -227,7 +240,8 @@ impl Resources {
     fn new() -> Box<Self> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Box::new(Self { table, http: HttpState::default() })
+        let (http_hooks, http_context) = (HttpHooks::default(), wasi_http_03::context());
+        Box::new(Self { table, http: HttpState::default(), http_hooks, http_context })
     }
 }
 
@@ -260,6 +274,17 @@ impl WasiView for GuestState {
         let wasi = self.wasi.as_mut().expect("was created above");
         let resources = self.resources.get_or_insert_with(Resources::new);
         WasiCtxView { ctx: &mut wasi.ctx, table: &mut resources.table }
+    }
+}
+
+impl WasiHttpView for GuestState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let resources = self.resources();
+        WasiHttpCtxView {
+            hooks: &mut resources.http_hooks,
+            table: &mut resources.table,
+            ctx: &mut resources.http_context,
+        }
     }
 }
 

@@ -32,7 +32,8 @@ use super::state::GuestState;
 use crate::exchange::Exchange;
 use crate::response::ResponseError;
 
-use bindings::wasi::http::{outgoing_handler, types};
+use bindings::wasi::http::outgoing_handler;
+pub(super) use bindings::wasi::http::types;
 use counted_fields::FieldBytes;
 pub(super) use request::IncomingRequest;
 pub(super) use response::ResponseOutparam;
@@ -61,13 +62,22 @@ pub enum NoResponse {
     /// The body has no end.
     #[error("left its response unfinished: {0}")]
     Unfinished(&'static str),
+    /// Its world has no word for the request.
+    #[error("was not called: {0}")]
+    NotCalled(&'static str),
 }
 
 impl NoResponse {
+    /// For a handler that gives an error in place of a response.
+    pub(super) fn of_code(code: &types::ErrorCode) -> Self {
+        Self::ErrorCode { status: error_code::status(code), code: error_code::text(code) }
+    }
+
     /// The status that answers it, if the head is not sent (RFC 9110 section 15).
     pub(super) fn status(&self) -> u16 {
         match self {
             Self::ErrorCode { status, .. } => *status,
+            Self::NotCalled(_) => 400,
             Self::NeverSet | Self::Refused(_) | Self::Unfinished(_) => 500,
         }
     }
@@ -93,12 +103,12 @@ impl RequestScope {
     }
 
     /// The exchange. `None` once the invocation has ended.
-    fn exchange(&self) -> Option<Arc<Exchange>> {
+    pub(super) fn exchange(&self) -> Option<Arc<Exchange>> {
         self.lock().as_ref().map(|open| open.exchange.clone())
     }
 
     /// The exchange, and which fields of its request the guest sees. `None` once the invocation has ended.
-    fn request_fields(&self) -> Option<(Arc<Exchange>, VisibleFields)> {
+    pub(super) fn request_fields(&self) -> Option<(Arc<Exchange>, VisibleFields)> {
         self.lock().as_ref().map(|open| (open.exchange.clone(), open.fields.clone()))
     }
 
@@ -175,13 +185,19 @@ pub(super) async fn call(
 
 /// The resources that `handle` is called with.
 fn begin(state: &mut GuestState) -> wasmtime::Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
-    let exchange = state.exchange().ok_or_else(|| wasmtime::Error::msg("there is no request"))?;
-    let scope = RequestScope::new(exchange.clone(), state.visible_fields());
-    let http = state.http_mut();
-    http.scope = Some(scope.clone());
-    http.response = None;
+    let (_, scope) = begin_scope(state)?;
     let table = state.table_mut();
     let request = table.push(IncomingRequest::new(scope.clone()))?;
     let out = table.push(ResponseOutparam::new(scope))?;
     Ok((request, out))
+}
+
+/// The exchange of the store's invocation, and the scope of what the guest gets of it.
+pub(super) fn begin_scope(state: &mut GuestState) -> wasmtime::Result<(Arc<Exchange>, Arc<RequestScope>)> {
+    let exchange = state.exchange().ok_or_else(|| wasmtime::Error::msg("there is no request"))?.clone();
+    let scope = RequestScope::new(exchange.clone(), state.visible_fields());
+    let http = state.http_mut();
+    http.scope = Some(scope.clone());
+    http.response = None;
+    Ok((exchange, scope))
 }

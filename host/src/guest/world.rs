@@ -12,6 +12,8 @@ pub enum World {
     Vibrato,
     /// `wasi:http` 0.2: `wasmtime serve`, Spin and wasmCloud run it too.
     WasiHttp02,
+    /// `wasi:http` 0.3, whose handlers are asynchronous.
+    WasiHttp03,
 }
 
 impl World {
@@ -21,6 +23,7 @@ impl World {
         match self {
             Self::Vibrato => "vibrato:handler",
             Self::WasiHttp02 => "wasi:http@0.2",
+            Self::WasiHttp03 => "wasi:http@0.3",
         }
     }
 }
@@ -45,10 +48,8 @@ struct FoundExports {
 }
 
 /// The interfaces of wasi:http that answer requests, with the version range that is served.
-const WASI_HTTP: [(&str, &str, World); 1] = [("wasi:http/incoming-handler@", "0.2.", World::WasiHttp02)];
-
-/// The interface of wasi:http 0.3 that answers requests.
-const WASI_HTTP_03: &str = "wasi:http/handler@";
+const WASI_HTTP: [(&str, &str, World); 2] =
+    [("wasi:http/incoming-handler@", "0.2.", World::WasiHttp02), ("wasi:http/handler@", "0.3.", World::WasiHttp03)];
 
 /// Finds what answers requests. If nothing does, the world is this host's own, which then reports what is missing.
 ///
@@ -127,9 +128,6 @@ impl FoundExports {
                 Some(_) => self.pre_releases.push(error_text::quoted(name)),
                 None => self.unsupported.push(error_text::quoted(name)),
             }
-        }
-        if name.starts_with(WASI_HTTP_03) {
-            self.unsupported.push(error_text::quoted(name));
         }
         if name.starts_with("wasi:cli/run@") {
             self.command = Some(error_text::quoted(name));

@@ -90,6 +90,7 @@ impl Gateway {
             workers: 1,
             cache_directory: config.cache_directory.clone(),
             compiling: config.compiling.clone(),
+            wasi_http_03: config.wasi_http_03,
         });
         let engine = engine.expect("there is an engine");
         let disk = Arc::new(Disk::new(&config.routes));

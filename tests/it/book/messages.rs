@@ -12,11 +12,12 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 21] = [
+const UNSEEN: [&str; 22] = [
     "a `%` in the path is not followed by two hexadecimal digits",
     "a chunk of more than … bytes",
     "a line is too long",
     "an empty chunk",
+    "components of wasi:http 0.3 are switched off",
     "more than … topics",
     "not a topic: 1 to … bytes of text without control characters",
     "not a field: the name must be a token, the value visible text",

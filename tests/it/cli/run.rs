@@ -82,6 +82,7 @@ fn help_shows_every_default() {
         ("--compile-memory", "2147483648"),
         ("--compile-cpu", "120"),
         ("--compile-timeout", "120"),
+        ("--wasi-http-03", "on"),
         ("--listen", "127.0.0.1:8000"),
         ("--log-format", "text"),
         ("--access-log", "off; text with --dev"),

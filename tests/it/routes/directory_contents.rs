@@ -179,9 +179,11 @@ fn a_component_that_is_no_handler_of_one_released_world_is_reported() {
         .with_bytes("later.wasm", &exporting(&["wasi:http/incoming-handler@1.0.0"]))
         .with_bytes("no-function.wasm", &exporting(&["wasi:http/incoming-handler@0.2.0"]))
         .with_bytes("package.wasm", &assemble(package))
-        .with_bytes("two.wasm", &exporting(&["wasi:http/incoming-handler@0.2.0", "wasi:http/incoming-handler@0.2.3"]));
+        .with_bytes("two.wasm", &exporting(&["wasi:http/incoming-handler@0.2.0", "wasi:http/handler@0.3.1"]))
+        .with_bytes("young.wasm", &exporting(&["wasi:http/handler@0.3.0-rc-2026-03-15"]));
     let one_world = "build it for one world: `vibrato:handler` or `wasi:http`";
-    let newer = "build it again with a newer toolchain, against `wasi:http/incoming-handler@0.2.0` or a later 0.2";
+    let newer = "build it again with a newer toolchain, against `wasi:http/incoming-handler@0.2.0`, \
+                 `wasi:http/handler@0.3.0` or a later patch of them";
     let expected = [
         error(
             "both.wasm",
@@ -197,19 +199,20 @@ fn a_component_that_is_no_handler_of_one_released_world_is_reported() {
         error(
             "command.wasm",
             "it is a command, which runs once and ends: it exports `wasi:cli/run@0.2.0` and no handler",
-            "build it as a handler: export `handle` of `wit/world.wit`, or `wasi:http/incoming-handler`; in Rust as a \
+            "build it as a handler: export `handle` of `wit/world.wit`, or a handler of `wasi:http`; in Rust as a \
              library of the crate type `cdylib`, not as a program",
         ),
         error(
             "later.wasm",
             "its handler `wasi:http/incoming-handler@1.0.0` is of a version of wasi:http that this host does not serve: it \
-             has 0.2",
+             has 0.2 and 0.3",
             newer,
         ),
         error(
             "no-function.wasm",
             "its export `wasi:http/incoming-handler@0.2.0` has no function `handle`",
-            "build it for the world `wasi:http/proxy@0.2`, whose `incoming-handler` has the function `handle`",
+            "build it for the world `wasi:http/proxy@0.2` or `wasi:http/service@0.3`, whose handler has the function \
+             `handle`",
         ),
         error(
             "package.wasm",
@@ -218,9 +221,14 @@ fn a_component_that_is_no_handler_of_one_released_world_is_reported() {
         ),
         error(
             "two.wasm",
-            "it exports handlers of several worlds: `wasi:http/incoming-handler@0.2.0` and \
-             `wasi:http/incoming-handler@0.2.3`",
+            "it exports handlers of several worlds: `wasi:http/incoming-handler@0.2.0` and `wasi:http/handler@0.3.1`",
             one_world,
+        ),
+        error(
+            "young.wasm",
+            "its handler `wasi:http/handler@0.3.0-rc-2026-03-15` is of a release candidate of wasi:http, which differs \
+             from every release",
+            newer,
         ),
     ];
     assert_reports(routes, &[], &expected);

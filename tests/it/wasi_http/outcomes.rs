@@ -18,11 +18,19 @@ const NOT_MODIFIED: &str = "HTTP/1.1 304 Not Modified\r\nDate: <date>\r\netag: 1
 
 #[test]
 fn a_response_whose_body_was_not_taken_has_none() {
+    let with_status = (
+        "append=x-a:1&append=x-a:2&status=404&set-without-body",
+        "HTTP/1.1 404 Not Found\r\nDate: <date>\r\nx-a: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n",
+        KeepAlive,
+    );
+    // In 0.3 a response has a body, or none, before it has a status.
+    check_one(WASI_02, "no_body_with_status", "", GET, &[with_status]);
+    check_one(WASI_02, "no_body_with_status_to_head", "", HEAD, &[with_status]);
     let cases = [
         ("set-without-body", untyped!("Content-Length: 0\r\n", ""), KeepAlive),
         (
-            "append=x-a:1&append=x-a:2&status=404&set-without-body",
-            "HTTP/1.1 404 Not Found\r\nDate: <date>\r\nx-a: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n",
+            "append=x-a:1&append=x-a:2&set-without-body",
+            "HTTP/1.1 200 OK\r\nDate: <date>\r\nx-a: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n",
             KeepAlive,
         ),
         ("status=204&set-without-body", NO_CONTENT, KeepAlive),
@@ -157,7 +165,10 @@ fn a_failure_before_the_first_byte_is_a_500_and_the_log_says_why() {
     for world in WORLDS {
         let route = world.route("before_bytes");
         log().wait_for(&["ERROR", &route, "unreachable", "wasm backtrace"]);
-        log().wait_for(&["ERROR", &route, "dropped its body without `outgoing-body.finish`"]);
+        // In 0.3 the component says what its trailers are if it drops them.
+        let dropped =
+            if world.name == WASI_02.name { "dropped its body without `outgoing-body.finish`" } else { "unfinished" };
+        log().wait_for(&["ERROR", &route, dropped]);
     }
 }
 
@@ -321,14 +332,16 @@ fn a_write_of_more_than_is_allowed_is_a_trap() {
 #[test]
 fn a_component_that_goes_on_after_its_response_does_not_hold_its_connection() {
     let empty = untyped!("Content-Length: 0\r\n", "");
-    let cases = [
+    let sleeps = [
         ("set&write=Hello&finish&sleep=3600000", HELLO, KeepAlive),
-        ("set&write=Hello&finish&spin", HELLO, KeepAlive),
         ("set-without-body&sleep=3600000", empty, KeepAlive),
-        ("set-without-body&spin", empty, KeepAlive),
     ];
-    check("goes_on", "timeout = 3600", GET, &cases);
-    check("goes_on_with_reuse", "timeout = 3600\nreuse = 100", GET, &cases);
+    check("goes_on", "timeout = 3600", GET, &sleeps);
+    check("goes_on_with_reuse", "timeout = 3600\nreuse = 100", GET, &sleeps);
+    // In 0.3 the host is given a response when the component waits for something the next time.
+    let spins = [("set&write=Hello&finish&spin", HELLO, KeepAlive), ("set-without-body&spin", empty, KeepAlive)];
+    check_one(WASI_02, "spins_on", "timeout = 3600", GET, &spins);
+    check_one(WASI_02, "spins_on_with_reuse", "timeout = 3600\nreuse = 100", GET, &spins);
 }
 
 #[test]

@@ -153,10 +153,10 @@ fn a_client_cannot_send_such_a_field_as_a_trailer() {
     for world in WORLDS {
         let server = serve(world, "trailing", &format!("{PATHS}{TABLE}"));
         let response = server.exchange(
-            "POST /script?trailers&report HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+            "POST /script?read&trailers&report HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
              1\r\na\r\n0\r\nX-User: Eve\r\nx_user: Eve\r\nx-sum: 1\r\nx-addr: 10.0.0.1\r\n\r\n",
         );
-        assert_eq!(report_in(&response), ["trailers: x-sum=1;"], "{world:?}");
+        assert_eq!(report_in(&response), ["read: 1 and closed", "trailers: x-sum=1;"], "{world:?}");
     }
 }
 

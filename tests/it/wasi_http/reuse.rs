@@ -89,11 +89,18 @@ fn an_instance_whose_component_failed_serves_nothing_more() {
 fn a_body_kept_from_another_request_says_closed() {
     for world in WORLDS {
         let server = serve(world, "keeps_bodies");
+        let read_to_end = Some("keep&read&set-without-body");
+        // In 0.3 a read of a stream that was read to its end traps.
+        let read_to_end = read_to_end.filter(|_| world.name == WASI_02.name);
         // One is not read at all.
-        for steps in ["keep&read-one=1&set-without-body", "keep&read&set-without-body", "keep&set-without-body"] {
+        let others = ["keep&read-one=1&set-without-body", "keep&set-without-body"];
+        for steps in others.into_iter().chain(read_to_end) {
             assert_eq!(post(&server, steps, "abcde"), EMPTY, "{world:?}");
             let report = report_in(&post(&server, "kept=read-one:10&read&report", "xyz"));
-            assert_eq!(report, ["kept read-one: closed", "read: 3 and closed"], "after {steps} of {world:?}");
+            // In 0.3 what was read into a stream and not taken out of it is the component's.
+            let is_in_stream = steps.contains("read-one") && world.name != WASI_02.name;
+            let kept = if is_in_stream { "kept read-one: 4" } else { "kept read-one: closed" };
+            assert_eq!(report, [kept, "read: 3 and closed"], "after {steps} of {world:?}");
         }
     }
 }

@@ -16,9 +16,10 @@ fn trailers_of_a_request_reach_the_component_after_the_body() {
         };
         let trailers = "trailers: x-check=1;x-check=2;";
         assert_eq!(post("read&trailers"), ["read: 3 and closed", trailers], "{world:?}");
-        // The rest of the body is dropped.
-        assert_eq!(post("read-one=1&trailers"), ["read-one: 1", trailers], "{world:?}");
-        assert_eq!(post("trailers"), [trailers], "{world:?}");
+        // In 0.2 the rest of the body is dropped. In 0.3 nobody reads it.
+        let of_rest = if world.name == WASI_02.name { trailers } else { "trailers: none" };
+        assert_eq!(post("read-one=1&trailers"), ["read-one: 1", of_rest], "{world:?}");
+        assert_eq!(post("trailers"), [of_rest], "{world:?}");
         assert_eq!(reported(&server, "read&trailers"), ["read: 0 and closed", "trailers: none"], "{world:?}");
     }
 }

@@ -19,8 +19,11 @@ pub struct World {
 /// Version 0.2, for what no other has.
 pub const WASI_02: World = World { name: "wasi02", script: guest::WASI_SCRIPT };
 
+/// Version 0.3, for what it does otherwise.
+pub const WASI_03: World = World { name: "wasi03", script: guest::WASI_SCRIPT_P3 };
+
 /// All that tests run for.
-pub const WORLDS: [World; 1] = [WASI_02];
+pub const WORLDS: [World; 2] = [WASI_02, WASI_03];
 
 impl World {
     /// Its guest at `/script` with these options. The route is called `name`, with that of the version: [`Self::route`].

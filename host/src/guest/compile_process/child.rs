@@ -18,10 +18,11 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use super::wire::{ChildFrame, CompileRequest, ProcessBounds};
 use crate::guest::component;
 use crate::guest::component_facts::{ComponentFacts, MAX_FACTS_BYTES};
-use crate::guest::engine::Engine;
+use crate::guest::epoch::EpochTicker;
 use crate::guest::load_error::LoadError;
 use crate::guest::middleware;
 use crate::guest::state::GuestState;
+use crate::guest::wasm_engine::{EngineKind, WasmEngine};
 use crate::guest::world;
 
 /// The nice value of the process. With it, the process gets a quarter of a core that a worker thread also uses.
@@ -75,8 +76,11 @@ impl Frames {
 
 fn compile(request: &CompileRequest, bytes: &[u8], frames: &Frames) -> Result<ComponentFacts, Vec<LoadError>> {
     let export = request.is_handler.then(|| world::detect(bytes)).transpose().map_err(|error| vec![error])?;
-    let engine = Engine::for_compiling(request.reservation);
+    let kind = export.as_ref().map_or(EngineKind::Serial, |export| EngineKind::of(export.world));
+    let engine = WasmEngine::for_compiling(kind, request.reservation);
     let engine = engine.map_err(|error| vec![LoadError::Threads(error.to_string())])?;
+    let ticker = EpochTicker::start(engine.wasmtime().clone());
+    let _ticker = ticker.map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let compiled = component::compile(&engine, bytes)?;
     let code = compiled.serialize().map_err(|error| vec![LoadError::Broken(format!("{error:#}"))])?;
     // The code must leave this process before anything of the component runs.
@@ -91,7 +95,7 @@ fn compile(request: &CompileRequest, bytes: &[u8], frames: &Frames) -> Result<Co
     let (timeout, wall) = (request.timeout, request.wall_timeout());
     lower_priority_later();
     let state = GuestState::without_request_in_process(Arc::from(request.name.as_str()), request.memory, timeout, wall);
-    component::start(&engine, &pre, describe.as_ref(), state, timeout, wall).map_err(|error| vec![error])
+    component::start(&pre, describe.as_ref(), state, timeout, wall).map_err(|error| vec![error])
 }
 
 /// Limits this process: its memory, processor time, files and priority.

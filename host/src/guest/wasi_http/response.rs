@@ -12,7 +12,7 @@ use super::super::Outcome;
 use super::super::state::GuestState;
 use super::bindings::wasi::http::types::{self, ErrorCode};
 use super::counted_fields::CountedFields;
-use super::error_code::{self, StreamFailure};
+use super::error_code::StreamFailure;
 use super::fields::{GuestFields, too_many};
 use super::{NoResponse, RequestScope};
 use crate::exchange::Exchange;
@@ -391,7 +391,7 @@ pub(super) fn outcome(set: Option<SetResponse>) -> Result<Outcome, NoResponse> {
     let body = match set {
         None => return Err(NoResponse::NeverSet),
         Some(SetResponse::Failed(code)) => {
-            return Err(NoResponse::ErrorCode { status: error_code::status(&code), code: error_code::text(&code) });
+            return Err(NoResponse::of_code(&code));
         }
         Some(SetResponse::Refused(error)) => return Err(NoResponse::Refused(error)),
         Some(SetResponse::OfAnotherRequest) => {
