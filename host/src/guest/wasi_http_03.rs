@@ -23,6 +23,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_LENGTH;
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 use wasmtime::Store;
 use wasmtime::component::{Access, Accessor, Resource, TypedFunc};
 use wasmtime_wasi_http::Error;
@@ -35,11 +36,14 @@ use crate::exchange::Exchange;
 
 pub(super) use fields::{HttpHooks, close_resources, context};
 pub(super) use host_functions::add_to_linker;
-use response::HttpResponse;
+use response::{DefaultStatus, HttpResponse};
 pub(super) use task_bound::check as check_tasks;
 
 /// The function `handle` of `wasi:http/handler`.
 pub(super) type AsyncHandler = TypedFunc<(Resource<Request>,), (Result<Resource<Response>, ErrorCode>,)>;
+
+/// How often the guest and the sending of its response take turns before the connection has its turn.
+const MAX_ROUNDS: u32 = 8;
 
 const UNFINISHED: NoResponse = NoResponse::Unfinished("its tasks have ended, and its body has not");
 
@@ -97,7 +101,8 @@ pub(super) async fn call(
     let ran = {
         let mut tasks =
             pin!(store.run_concurrent(async |accessor| run(accessor, handle, request, sent, &progress).await));
-        poll_fn(|cx| poll(cx, tasks.as_mut(), send.as_mut(), &mut end, &progress, &exchange)).await
+        // The connection's task has its own turns. A budget of tokio would seem to be a wait for something.
+        unconstrained(poll_fn(|cx| poll(cx, tasks.as_mut(), send.as_mut(), &mut end, &progress, &exchange))).await
     };
     match (ran, end) {
         (Ok(()), end) => Ok(end.unwrap_or(Err(UNFINISHED)).map(|()| Outcome::Body(Bytes::new()))),
@@ -105,7 +110,7 @@ pub(super) async fn call(
             if end.is_none() {
                 // What the guest has written before its trap is sent as far as there is room. It is complete if the guest
                 // has finished that.
-                let _ = poll_fn(|cx| Poll::Ready(send.as_mut().poll(cx))).await;
+                let _ = unconstrained(poll_fn(|cx| Poll::Ready(send.as_mut().poll(cx)))).await;
             }
             Err(error)
         }
@@ -121,25 +126,27 @@ fn poll(
     progress: &Progress,
     exchange: &Exchange,
 ) -> Poll<wasmtime::Result<()>> {
+    let mut rounds = 0;
     loop {
         if let Poll::Ready(ran) = tasks.as_mut().poll(cx) {
             return Poll::Ready(ran.flatten());
         }
-        if end.is_some() {
-            return Poll::Pending;
+        if end.is_none()
+            && let Poll::Ready(ended) = send.as_mut().poll(cx)
+        {
+            *end = Some(ended);
+            // The tasks are polled again, as they may wait only for that.
+            progress.with(|state| state.is_sent = true);
+            continue;
         }
-        match send.as_mut().poll(cx) {
-            Poll::Ready(ended) => {
-                *end = Some(ended);
-                // The tasks are polled again, as they may wait only for that.
-                progress.with(|state| state.is_sent = true);
-            }
-            Poll::Pending => {
-                let has_no_tasks = progress.with(|state| state.has_no_tasks);
-                let is_dead = has_no_tasks && !exchange.is_waiting() && !exchange.is_runnable();
-                return if is_dead { Poll::Ready(Ok(())) } else { Poll::Pending };
-            }
+        // What each gives the other is taken before anything is sent, so that a short response goes out at once.
+        rounds += 1;
+        if rounds < MAX_ROUNDS && exchange.take_wake() {
+            continue;
         }
+        let has_no_tasks = progress.with(|state| state.has_no_tasks);
+        let is_dead = end.is_none() && has_no_tasks && !exchange.is_waiting() && !exchange.is_runnable();
+        return if is_dead { Poll::Ready(Ok(())) } else { Poll::Pending };
     }
 }
 
@@ -178,9 +185,12 @@ fn take_response(
     sent: impl Future<Output = Result<(), Error>> + Send + 'static,
 ) -> wasmtime::Result<HttpResponse> {
     let (table, hooks) = store.data_mut().table_and_hooks();
-    let is_bodiless = hooks.is_bodiless(response.rep());
+    let made = hooks.made(response.rep());
     let mut response = table.delete(response)?.into_http(&mut store, sent)?;
-    if is_bodiless {
+    if made.is_some_and(|made| !made.has_status) {
+        response.extensions_mut().insert(DefaultStatus);
+    }
+    if made.is_some_and(|made| !made.has_body) {
         response.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
     }
     Ok(response)

@@ -19,7 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::{hint, process};
+use std::{hint, mem, process};
 
 use wasip3::clocks::monotonic_clock;
 use wasip3::exports::http::handler::Guest;
@@ -123,6 +123,9 @@ impl Script {
             "log" => eprint!("{}", self.report_lines()),
             "spin" => loop {
                 hint::spin_loop();
+            },
+            "hoard" => loop {
+                mem::forget(wit_stream::new::<u8>());
             },
             "trap" => process::abort(),
             "panic" => panic!("{argument}"),

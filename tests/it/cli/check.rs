@@ -27,6 +27,19 @@ fn a_good_directory_or_file_has_no_diagnostics() {
 }
 
 #[test]
+fn components_of_wasi_http_03_can_be_switched_off() {
+    let routes = RoutesDir::new().with_as("later.wasm", guest::WASIP3_HTTP_PROXY);
+    assert_checked(&routes, "", &[], "1 route; 0 errors, 0 warnings\n", 0);
+    assert_checked(&routes, "", &["--wasi-http-03", "on"], "1 route; 0 errors, 0 warnings\n", 0);
+    let expected = "\
+error: ROUTES/later.wasm: its handler `wasi:http/handler@0.3.2` is of wasi:http 0.3, which `--wasi-http-03 off` does not serve
+  remedy: start the host with `--wasi-http-03 on`, or build it for `wasi:http` 0.2
+0 routes; 1 error, 0 warnings
+";
+    assert_checked(&routes, "", &["--wasi-http-03", "off"], expected, 1);
+}
+
+#[test]
 fn the_errors_of_all_files_are_reported_together() {
     let routes = RoutesDir::new()
         .with(guest::BAD_OPTION)

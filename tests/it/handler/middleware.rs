@@ -41,7 +41,11 @@ struct Handler {
 const OWN: Handler = Handler { world: "own", script: guest::SCRIPT };
 
 /// One of each world.
-const HANDLERS: [Handler; 2] = [OWN, Handler { world: "wasi02", script: guest::WASI_SCRIPT }];
+const HANDLERS: [Handler; 3] = [
+    OWN,
+    Handler { world: "wasi02", script: guest::WASI_SCRIPT },
+    Handler { world: "wasi03", script: guest::WASI_SCRIPT_P3 },
+];
 
 impl Handler {
     fn is_own(self) -> bool {
@@ -200,7 +204,6 @@ fn every_response_that_has_a_head_is_seen_once() {
         ("end", traced!("", "0\r\n\r\n"), KeepAlive),
         ("trap", &failed, KeepAlive),
         ("fail=why", &failed, KeepAlive),
-        ("write=Hello&trap", traced!("", "5\r\nHello\r\n"), Close),
         ("status=204&body=Hi", "HTTP/1.1 204 No Content\r\nDate: <date>\r\nx-trace: cba\r\n\r\n", KeepAlive),
     ];
     let head = HI.trim_end_matches("2\r\nHi\r\n0\r\n\r\n");
@@ -210,6 +213,10 @@ fn every_response_that_has_a_head_is_seen_once() {
     for handler in HANDLERS {
         let server = handler.serve("sees", "");
         handler.check(&server, GET, &cases);
+        // In 0.3 a guest may write before the chain has seen the head, so that nothing is sent before it traps.
+        let early = handler.world == "wasi03";
+        let cut = if early { (&*failed, KeepAlive) } else { (traced!("", "5\r\nHello\r\n"), Close) };
+        handler.check(&server, GET, &[("write=Hello&trap", cut.0, cut.1)]);
         handler.check(&server, &GET.replace("GET", "HEAD"), &of_head);
         handler.check(&server, &GET.replace("1.1", "1.0"), &[("write=Hi", &untold, Close)]);
     }

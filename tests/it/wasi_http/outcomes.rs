@@ -4,7 +4,7 @@ use crate::support::Connection::{Close, KeepAlive, Reset};
 use crate::support::wire::{INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR_CLOSE, get_script};
 use crate::support::{Client, RoutesDir, TestServer, log};
 
-use super::worlds::{WASI_02, WORLDS, check, check_one, reported};
+use super::worlds::{WASI_02, WASI_03, WORLDS, check, check_one, reported};
 
 const GET: &str = get!("/script?{}");
 const HEAD: &str = "HEAD /script?{} HTTP/1.1\r\nHost: it\r\n\r\n";
@@ -364,6 +364,12 @@ fn a_component_whose_client_has_gone_is_told_closed_and_ends() {
         log().wait_for(&[&world.route("client_gone"), "write-bytes: closed"]);
         log().wait_for(&[&world.route("client_gone"), "has ended"]);
     }
+}
+
+#[test]
+fn what_the_host_keeps_for_the_tasks_of_a_component_is_bounded() {
+    check_one(WASI_03, "hoards_streams", "", GET, &[("hoard", INTERNAL_SERVER_ERROR, KeepAlive)]);
+    log().wait_for(&["ERROR", &WASI_03.route("hoards_streams"), "more than 16384 tasks, streams and futures at once"]);
 }
 
 #[test]

@@ -32,13 +32,22 @@ pub(in super::super) struct HttpHooks {
     is_used: bool,
     /// The most bytes that its fields have, until they are counted.
     field_bytes: usize,
-    /// The responses that were made without a body, by their indices in the table of resources.
-    bodiless: Vec<u32>,
+    /// The responses that the guest has made.
+    made: Vec<MadeResponse>,
+}
+
+/// A response that a guest has made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MadeResponse {
+    /// Its index in the table of resources.
+    index: u32,
+    pub(super) has_body: bool,
+    pub(super) has_status: bool,
 }
 
 impl Default for HttpHooks {
     fn default() -> Self {
-        Self { piece: 1, is_used: false, field_bytes: 0, bodiless: Vec::new() }
+        Self { piece: 1, is_used: false, field_bytes: 0, made: Vec::new() }
     }
 }
 
@@ -51,15 +60,20 @@ impl HttpHooks {
     /// The guest has made a response.
     pub(super) fn note_response(&mut self, index: u32, has_body: bool) {
         // The index may be that of a response which was dropped.
-        self.bodiless.retain(|known| *known != index);
-        if !has_body {
-            self.bodiless.push(index);
+        self.made.retain(|known| known.index != index);
+        self.made.push(MadeResponse { index, has_body, has_status: false });
+    }
+
+    /// The guest has set the status of a response.
+    pub(super) fn note_status(&mut self, index: u32) {
+        if let Some(made) = self.made.iter_mut().find(|made| made.index == index) {
+            made.has_status = true;
         }
     }
 
-    /// Whether a response was made without a body.
-    pub(super) fn is_bodiless(&self, index: u32) -> bool {
-        self.bodiless.contains(&index)
+    /// What is known of a response that the guest has made. `None` if another server has.
+    pub(super) fn made(&self, index: u32) -> Option<MadeResponse> {
+        self.made.iter().find(|made| made.index == index).copied()
     }
 
     /// Whether the guest was called.
@@ -248,5 +262,5 @@ pub(in super::super) fn close_resources(table: &mut ResourceTable, hooks: &mut H
         }
     }
     hooks.field_bytes = 0;
-    hooks.bodiless.clear();
+    hooks.made.clear();
 }

@@ -92,11 +92,13 @@ fn add_response(types: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     types.func_wrap(
         "[method]response.set-status-code",
         |mut store: StoreContextMut<'_, GuestState>, (response, status): (Resource<Response>, u16)| {
-            let response = store.data_mut().table_mut().get_mut(&response)?;
+            let (table, hooks) = store.data_mut().table_and_hooks();
+            let known = table.get_mut(&response)?;
             let status = Some(status).filter(|status| (200..=599).contains(status));
             Ok((match status.map(http::StatusCode::from_u16) {
                 Some(Ok(status)) => {
-                    response.status = status;
+                    known.status = status;
+                    hooks.note_status(response.rep());
                     Ok(())
                 }
                 Some(Err(_)) | None => Err(()),

@@ -20,20 +20,26 @@ use crate::response::ResponseError;
 /// A response as the library gives it. Its body is read without the guest's store.
 pub(super) type HttpResponse = http::Response<WasiBody>;
 
+/// Says of a response that its guest has set no status, so that the status of the route or of a middleware stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DefaultStatus;
+
 const TOO_SHORT: NoResponse = NoResponse::Unfinished("its body is shorter than its `content-length`");
 const TOO_LONG: NoResponse = NoResponse::Unfinished("its body is longer than its `content-length`");
 
 /// Sends a response. `handler` is charged for a long run. True if all is sent, and false if the client takes nothing
-/// more, or a middleware has answered.
+/// more.
 ///
 /// # Errors
 /// The response has no good end.
 pub(super) async fn send(exchange: &Arc<Exchange>, response: HttpResponse, handler: u64) -> Result<bool, NoResponse> {
     let (head, mut body) = response.into_parts();
     let fields = fields(&head.headers).map_err(|error| NoResponse::Refused(error.into()))?;
-    match exchange.set_head(Some(head.status.as_u16()), &fields) {
-        Ok(()) => {}
-        Err(ResponseError::Closed | ResponseError::HeadSent) => return Ok(false),
+    let status = head.extensions.get::<DefaultStatus>().is_none().then(|| head.status.as_u16());
+    match exchange.set_head(status, &fields) {
+        // If a middleware has sent the head, the body follows what that has written.
+        Ok(()) | Err(ResponseError::HeadSent) => {}
+        Err(ResponseError::Closed) => return Ok(false),
         Err(error) => return Err(NoResponse::Refused(error)),
     }
     let (declared, mut sent) = (fields.content_length(), 0);
