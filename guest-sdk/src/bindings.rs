@@ -1833,6 +1833,138 @@ pub mod vibrato {
                 }
             }
         }
+        /// Settings that the operator gives to this route: `config` in `[grant]` of its file, which can hold secrets, and the
+        /// options that are none of the host's own, as text. A setting hides an option of its name.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod config {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            #[allow(unused_unsafe, clippy::all)]
+            /// One setting by its name. None if it is not set, and outside a request.
+            #[allow(async_fn_in_trait)]
+            pub fn get(name: &str) -> ::core::option::Option<_rt::String> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/config@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result7 = match l3 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                _rt::string_lift(bytes6)
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// All settings, sorted by name. Some may be secrets: do not log them.
+            #[allow(async_fn_in_trait)]
+            pub fn all() -> _rt::Vec<(_rt::String, _rt::String)> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/config@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "all"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base10 = l2;
+                    let len10 = l3;
+                    let mut result10 = _rt::Vec::with_capacity(len10);
+                    for i in 0..len10 {
+                        let base = base10
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        let e10 = {
+                            let l4 = *base.add(0).cast::<*mut u8>();
+                            let l5 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            let l7 = *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l8 = *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len9 = l8;
+                            let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+                            (_rt::string_lift(bytes6), _rt::string_lift(bytes9))
+                        };
+                        result10.push(e10);
+                    }
+                    _rt::cabi_dealloc(
+                        base10,
+                        len10 * (4 * ::core::mem::size_of::<*const u8>()),
+                        ::core::mem::size_of::<*const u8>(),
+                    );
+                    let result11 = result10;
+                    result11
+                }
+            }
+        }
         /// Responses that stay open, and what is sent to them later. A handler that returns `manual` leaves its response and
         /// connection open; other invocations, of this and other routes, publish to it by the topics it was subscribed to. No
         /// instance waits meanwhile.
@@ -2287,10 +2419,10 @@ macro_rules! __export_handler_described_impl {
         #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:vibrato:handler@0.1.0:handler-described:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1675] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1754] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x83\x0c\x01A\x02\x01\
-A\x18\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd2\x0c\x01A\x02\x01\
+A\x1a\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
 \x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
 orbidden\x09too-large\x04\0\x05error\x03\0\x05\x01m\x04\x0aincomplete\x09malform\
@@ -2318,18 +2450,20 @@ value\x04\0\x02\x04\0\x09set-field\x01\x05\x04\0\x0cappend-field\x01\x05\x01@\0\
 \x01\x0f\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05value\x01\
 B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\
 \x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\x06\x03\
-\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05\
-error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\
-\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\
-\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/p\
-ush@0.1.0\x05\x08\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\
-\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04nam\
-es\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.\
-0\x05\x09\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0a\x02\x03\0\0\x07\
-outcome\x03\0\x07outcome\x03\0\x0c\x01@\0\0\x0b\x04\0\x08describe\x01\x0e\x01@\0\
-\0\x0d\x04\0\x06handle\x01\x0f\x04\0'vibrato:handler/handler-described@0.1.0\x04\
-\0\x0b\x17\x01\0\x11handler-described\x03\0\0\0G\x09producers\x01\x0cprocessed-b\
-y\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x07\x01ks\x01@\x01\x04names\0\0\
+\x04\0\x03get\x01\x01\x01o\x02ss\x01p\x02\x01@\0\0\x03\x04\0\x03all\x01\x04\x03\0\
+\x1cvibrato:handler/config@0.1.0\x05\x08\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05e\
+rror\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x01\
+p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\x06\
+\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/push@\
+0.1.0\x05\x09\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\x02\
+\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04names\x05\
+value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.0\x05\x0a\
+\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0b\x02\x03\0\0\x07outcom\
+e\x03\0\x07outcome\x03\0\x0d\x01@\0\0\x0c\x04\0\x08describe\x01\x0f\x01@\0\0\x0e\
+\x04\0\x06handle\x01\x10\x04\0'vibrato:handler/handler-described@0.1.0\x04\0\x0b\
+\x17\x01\0\x11handler-described\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -2342,9 +2476,9 @@ pub use __export_handler_described_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1705] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x81\x0c\x01A\x02\x01\
-A\x14\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1784] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd0\x0c\x01A\x02\x01\
+A\x16\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
 \x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
 orbidden\x09too-large\x04\0\x05error\x03\0\x05\x01m\x04\x0aincomplete\x09malform\
@@ -2372,18 +2506,20 @@ value\x04\0\x02\x04\0\x09set-field\x01\x05\x04\0\x0cappend-field\x01\x05\x01@\0\
 \x01\x0f\x03\0\x1evibrato:handler/response@0.1.0\x05\x05\x02\x03\0\0\x05value\x01\
 B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\
 \x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\x06\x03\
-\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05\
-error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\
-\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\
-\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/p\
-ush@0.1.0\x05\x08\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\
-\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04nam\
-es\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.\
-0\x05\x09\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0a\x02\x03\0\0\x07\
-outcome\x03\0\x07outcome\x03\0\x0c\x04\0Gvibrato:handler/handler-described-with-\
-all-of-its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-described-with-all-of-\
-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compo\
-nent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x07\x01ks\x01@\x01\x04names\0\0\
+\x04\0\x03get\x01\x01\x01o\x02ss\x01p\x02\x01@\0\0\x03\x04\0\x03all\x01\x04\x03\0\
+\x1cvibrato:handler/config@0.1.0\x05\x08\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05e\
+rror\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x01\
+p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\x06\
+\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/push@\
+0.1.0\x05\x09\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\x02\
+\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04names\x05\
+value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.0\x05\x0a\
+\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0b\x02\x03\0\0\x07outcom\
+e\x03\0\x07outcome\x03\0\x0d\x04\0Gvibrato:handler/handler-described-with-all-of\
+-its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-described-with-all-of-its-ex\
+ports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -2,6 +2,7 @@
 //!
 //! A handler uses the attribute [`handler`] and can ask for three things: [`Request`], [`Response`] and [`Options`].
 //! [`IntoOutcome`] lists what each return type means. [`push`] reaches parked responses, and [`sse`] formats events.
+//! [`config`] has the settings and secrets that the operator grants.
 //! Middleware uses [`on_request`], [`on_response`] and [`context`]. The contract with the host is the WIT package
 //! `vibrato:handler`, in this crate's folder `wit`; [`bindings`] is generated from it.
 //!
@@ -49,6 +50,7 @@ mod argument;
 pub mod bindings;
 mod bindings_of_middleware;
 mod body;
+pub mod config;
 pub mod context;
 mod declaration;
 mod failure;

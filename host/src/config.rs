@@ -4,6 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::grants::GrantTable;
 use crate::http1::head::HeadLimits;
 use crate::memory_budget::half_of_the_machine;
 use crate::options::Value;
@@ -35,6 +36,12 @@ pub struct Config {
     pub compiling: Compiling,
     /// Whether components of `wasi:http` 0.3 are served.
     pub wasi_http_03: bool,
+    /// Whether route files may grant anything.
+    pub allow_grants: bool,
+    /// The directory of secrets, with a file for each.
+    pub secrets: Option<PathBuf>,
+    /// What every component is granted in place of what its route file says.
+    pub grant: Option<GrantTable>,
     /// How much error pages reveal.
     pub audience: ErrorDetail,
     /// Host names, without ports, that are served in development mode in addition to loopback names. Under any other
@@ -170,6 +177,9 @@ impl Default for Config {
             cache_directory: None,
             compiling: Compiling::default(),
             wasi_http_03: true,
+            allow_grants: true,
+            secrets: None,
+            grant: None,
             audience: ErrorDetail::Public,
             dev_hosts: Vec::new(),
         }

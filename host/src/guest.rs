@@ -10,10 +10,12 @@ mod compile_process;
 mod compile_threads;
 mod component;
 mod component_facts;
+mod config;
 mod engine;
 mod epoch;
 mod error_text;
-mod grants;
+mod files;
+mod grantable_imports;
 mod imports;
 mod instance;
 mod instance_pool;
@@ -48,13 +50,14 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::exchange::Exchange;
+use crate::grants::Grants;
 use crate::memory_budget::{self, MemoryShortage};
 use crate::options::Options;
 
 pub use compile_process::child::compile_for;
 pub use component::{Declaration, Handler};
 pub use engine::{Engine, EngineError, EngineOptions, InvocationPermit};
-pub use grants::Grants;
+pub use grantable_imports::GrantableImports;
 pub use load_attempt::{Effort, LoadAttempt};
 pub use load_error::LoadError;
 pub use message::MessageReply;
@@ -90,8 +93,8 @@ pub struct Invocation {
     pub exchange: Arc<Exchange>,
     /// The options of the route, or of the middleware.
     pub options: Arc<Options>,
-    /// What it may reach.
-    pub grants: Grants,
+    /// What it may reach. `None`: nothing beyond its request.
+    pub grants: Option<Arc<Grants>>,
     /// The fields that the host sets in the request, for a handler of wasi:http.
     pub request_fields: Option<Arc<RequestFields>>,
     /// The name of that route or middleware, for the log.

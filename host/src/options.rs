@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::grants::Denials;
 use crate::log_quota::LogQuota;
 use crate::memory_budget::MemoryOwner;
 use crate::share::{RouteUsage, Share};
@@ -33,6 +34,8 @@ pub struct Options {
     pub settings: Settings,
     /// The route's remaining log quota.
     pub log: Arc<LogQuota>,
+    /// When its components were last warned about what they were denied.
+    pub denials: Arc<Denials>,
     /// What all versions of the route take of what all routes share.
     pub usage: Arc<RouteUsage>,
     entries: Vec<ResolvedOption>,
@@ -96,6 +99,7 @@ impl Options {
         let settings = Settings::new(&entries, limit::burst_rule(&operator));
         Ok(Self {
             log: Arc::new(LogQuota::new(settings.log_rate, Instant::now())),
+            denials: Arc::default(),
             usage: Arc::default(),
             settings,
             entries: entries.into_values().collect(),

@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::close_reason::CloseReason;
 use crate::config::{Config, HolderStoreAccess};
 use crate::diagnostic::Diagnostic;
+use crate::grants::GrantSources;
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::meter::Meter;
 use crate::net::{ListenAddress, Listener};
@@ -31,6 +32,7 @@ use workers::Workers;
 pub struct Server {
     shared: Arc<ServerState>,
     directory: Directory,
+    grant_sources: Arc<GrantSources>,
 }
 
 /// A server that runs. If it is dropped, it stops at once.
@@ -40,6 +42,7 @@ pub struct RunningServer {
     workers: Workers,
     threads: Vec<JoinHandle<()>>,
     directory: Directory,
+    grant_sources: Arc<GrantSources>,
 }
 
 /// Why a server cannot be created or started.
@@ -91,20 +94,24 @@ impl Server {
             directory: cache.join("holders"),
             writes: config.remember == HolderStoreAccess::Write,
         });
+        let grant_sources = Arc::new(grant_sources(&config));
         let setup = Setup {
             flags: config.options.clone(),
             declare: config.declare,
             memory,
             max_memory: Some(config.limits.max_memory),
+            grant_sources: grant_sources.clone(),
+            grant: config.grant.clone(),
         };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
-        Ok(Self::of(config, observers, engine, directory))
+        Ok(Self { grant_sources, ..Self::of(config, observers, engine, directory) })
     }
 
     fn of(config: Config, observers: Observers, engine: Engine, directory: Directory) -> Self {
         let routes = directory.current().clone();
-        Self { shared: Arc::new(ServerState::new(config, observers, engine, routes)), directory }
+        let shared = Arc::new(ServerState::new(config, observers, engine, routes));
+        Self { shared, directory, grant_sources: Arc::default() }
     }
 
     /// Waits until all routes are loaded, at most for `patience`. The rest continue to load, and requests for them
@@ -143,13 +150,30 @@ impl Server {
     pub fn start(self, listeners: Vec<Listener>) -> Result<RunningServer, ServerError> {
         let addresses = listeners.iter().map(Listener::address).collect::<io::Result<Vec<_>>>()?;
         let (workers, worker_threads) = Workers::new(&self.shared, listeners)?;
-        let mut running = RunningServer { addresses, workers, threads: Vec::new(), directory: self.directory };
+        let Self { directory, grant_sources, .. } = self;
+        let mut running = RunningServer { addresses, workers, threads: Vec::new(), directory, grant_sources };
         for (index, worker) in worker_threads.into_iter().enumerate() {
             let name = format!("worker-{index}");
             running.threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
         }
         Ok(running)
     }
+}
+
+/// Where the grants of a server come from. Its own directories cannot be granted.
+fn grant_sources(config: &Config) -> GrantSources {
+    if !config.allow_grants {
+        return GrantSources::none();
+    }
+    let mut sources = GrantSources::default().with_secrets(config.secrets.clone());
+    // A component that is served alone may lie beside the data that it serves.
+    if config.routes.is_dir() {
+        sources.forbid("the routes directory", config.routes.clone());
+    }
+    if let Some(cache) = &config.cache_directory {
+        sources.forbid("the compile cache", cache.clone());
+    }
+    sources
 }
 
 impl RunningServer {
@@ -159,8 +183,10 @@ impl RunningServer {
         &self.addresses
     }
 
-    /// Loads the files that have changed in the routes directory, and retries those that could not be loaded.
+    /// Reads the secrets again, loads the files that have changed in the routes directory, and retries those that could not
+    /// be loaded.
     pub fn reload(&self) {
+        self.grant_sources.reload();
         self.directory.reload();
     }
 

@@ -6,7 +6,7 @@ mod request;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,10 @@ use anyhow::Context;
 use clap::Args;
 use host::close_reason::CloseReason;
 use host::config::Config;
+use host::grants::GrantTable;
 use host::meter::Cost;
 use host::net::{self, ClientStream};
-use host::routes::{Mount, RouteTable};
+use host::routes::{Mount, RouteFile, RouteTable};
 use host::server::Server;
 
 use super::logging;
@@ -38,6 +39,10 @@ pub(super) struct CallCommand {
     #[arg(long)]
     raw: bool,
 
+    /// Grant the component what the table `[grant]` of this file says, in place of that of its NAME.toml.
+    #[arg(long, value_name = "FILE")]
+    grant: Option<PathBuf>,
+
     #[command(flatten)]
     loading: Loading,
 }
@@ -55,14 +60,9 @@ impl CallCommand {
     /// is complete with a status below 400, or if the handler closed the connection.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = Config {
-            routes: self.file.clone(),
-            options: self.loading.options.0.clone(),
-            declare: self.loading.declare,
-            cache_directory: self.loading.cache_directory()?,
-            compiling: self.loading.compiling(),
-            wasi_http_03: self.loading.wasi_http_03,
             workers: NonZeroUsize::MIN,
-            ..Config::default()
+            grant: self.grant.as_deref().map(grant_table).transpose()?,
+            ..self.loading.config(self.file.clone())?
         };
         let (server, diagnostics) = Server::new(config)?;
         for diagnostic in &diagnostics {
@@ -104,6 +104,22 @@ impl CallCommand {
         running.join();
         Ok(Called { response, reason, cost: meter.read(Instant::now()), sent: request.len() })
     }
+}
+
+/// The table `[grant]` of a file that is written like a route file.
+fn grant_table(file: &Path) -> anyhow::Result<GrantTable> {
+    let shown = file.display();
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}; name a file with --grant"))?;
+    let route_file = RouteFile::parse(&text).map_err(|errors| {
+        let errors = errors.iter().map(|error| format!("{shown}: {error}\n  remedy: {}", error.remedy()));
+        anyhow::anyhow!(errors.collect::<Vec<_>>().join("\n"))
+    })?;
+    anyhow::ensure!(
+        !route_file.grant.is_empty(),
+        "{shown} has no table `[grant]`, or an empty one; write what to grant"
+    );
+    Ok(route_file.grant)
 }
 
 /// Where the route is mounted. `None` if it could not be loaded.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use host::config::Config;
 use host::diagnostic::{Diagnostic, Severity};
 use host::server::Server;
 
@@ -25,16 +24,7 @@ pub(super) struct Check {
 impl Check {
     /// Prints each mistake with its remedy, and how many there are. The exit code is 1 if there is an error.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let config = Config {
-            routes: self.path,
-            options: self.loading.options.0.clone(),
-            declare: self.loading.declare,
-            cache_directory: self.loading.cache_directory()?,
-            compiling: self.loading.compiling(),
-            wasi_http_03: self.loading.wasi_http_03,
-            ..Config::default()
-        };
-        let (server, diagnostics) = Server::new(config)?;
+        let (server, diagnostics) = Server::new(self.loading.config(self.path)?)?;
         let mut text = String::new();
         for diagnostic in &diagnostics {
             text += &format!("{diagnostic}\n");

@@ -1,11 +1,12 @@
 //! Flags that several commands share: the routes directory, the compile cache, and one flag for each built-in option.
 
+use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use host::config::Compiling;
+use host::config::{Compiling, Config};
 use host::options::{BUILTINS, Builtin, Value, parse};
 use host::routes::Declare;
 
@@ -33,7 +34,7 @@ pub(super) struct Loading {
 
     /// Which paths components may declare: nothing, below their directory, or any. NAME.toml overrides it.
     #[arg(long, value_name = "WHICH", default_value = "below")]
-    pub(super) declare: Declare,
+    declare: Declare,
 
     /// Bytes of memory for compiling one component; a component that needs more is refused.
     #[arg(long, value_name = "BYTES", default_value_t = Compiling::default().memory,
@@ -53,14 +54,31 @@ pub(super) struct Loading {
     /// Whether to serve components of wasi:http 0.3: on or off. The library that runs them is young: what is found in it may be mended
     /// only in a later version of this host.
     #[arg(long, value_name = "WHICH", default_value = "on", value_parser = on_or_off, action = clap::ArgAction::Set)]
-    pub(super) wasi_http_03: bool,
+    wasi_http_03: bool,
 
     /// Compile in this process, without limits: for a debugger or a profiler that cannot follow child processes.
     #[arg(long, hide = true)]
     compile_in_process: bool,
 
     #[command(flatten)]
-    pub(super) options: OptionFlags,
+    grants: GrantFlags,
+
+    #[command(flatten)]
+    options: OptionFlags,
+}
+
+/// What components may reach beyond their requests.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Grants")]
+struct GrantFlags {
+    /// Directory of secrets, with a text file for each, that `[grant]` in NAME.toml names [default:
+    /// $CREDENTIALS_DIRECTORY, which systemd sets].
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
+
+    /// Refuse every component whose NAME.toml grants something.
+    #[arg(long)]
+    no_grants: bool,
 }
 
 impl RoutesFlags {
@@ -76,18 +94,29 @@ impl RoutesFlags {
 }
 
 impl Loading {
-    /// How to compile components: with this program, in a child process.
-    pub(super) fn compiling(&self) -> Compiling {
-        Compiling {
+    /// A configuration with these flags, for a directory or component.
+    pub(super) fn config(&self, routes: PathBuf) -> anyhow::Result<Config> {
+        let compiling = Compiling {
             program: (!self.compile_in_process).then(program),
             memory: self.compile_memory,
             cpu: Duration::from_secs(self.compile_cpu),
             timeout: Duration::from_secs(self.compile_timeout),
-        }
+        };
+        Ok(Config {
+            routes,
+            options: self.options.0.clone(),
+            declare: self.declare,
+            cache_directory: self.cache_directory()?,
+            compiling,
+            wasi_http_03: self.wasi_http_03,
+            allow_grants: !self.grants.no_grants,
+            secrets: self.grants.secrets.clone().or_else(|| env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)),
+            ..Config::default()
+        })
     }
 
     /// The directory of the compile cache. `None` with `--no-cache`.
-    pub(super) fn cache_directory(&self) -> anyhow::Result<Option<PathBuf>> {
+    fn cache_directory(&self) -> anyhow::Result<Option<PathBuf>> {
         if self.no_cache {
             return Ok(None);
         }
@@ -113,12 +142,12 @@ fn on_or_off(text: &str) -> Result<bool, String> {
 fn program() -> PathBuf {
     let this = PathBuf::from("/proc/self/exe");
     // Without /proc, find it by its name.
-    if this.exists() { this } else { std::env::current_exe().unwrap_or_else(|_| PathBuf::from("host")) }
+    if this.exists() { this } else { env::current_exe().unwrap_or_else(|_| PathBuf::from("host")) }
 }
 
 /// `$XDG_CACHE_HOME/vibrato`, or `~/.cache/vibrato`.
 fn user_cache() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
     Some(caches.join("vibrato"))
 }

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use host::config::Config;
 use host::diagnostic::Severity;
 use host::guest::{RequestField, World};
 use host::options::{BUILTINS, OptionSource, Value};
@@ -30,15 +29,7 @@ impl Routes {
     /// Prints the routes on stdout and the diagnostics on stderr. The exit code is 1 if there is an error.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
-        let config = Config {
-            routes: self.source.routes.clone(),
-            options: self.source.loading.options.0.clone(),
-            declare: self.source.loading.declare,
-            cache_directory: self.source.loading.cache_directory()?,
-            compiling: self.source.loading.compiling(),
-            wasi_http_03: self.source.loading.wasi_http_03,
-            ..Config::default()
-        };
+        let config = self.source.loading.config(self.source.routes.clone())?;
         let (server, diagnostics) = Server::new(config)?;
         for diagnostic in &diagnostics {
             eprintln!("{diagnostic}");
@@ -62,6 +53,16 @@ fn topics(route: &Route) -> Option<String> {
         None if route.mount.key.directory().as_os_str().is_empty() => None,
         None => Some(format!("topics of {}/", printable(&route.mount.key.directory().display().to_string()))),
     }
+}
+
+/// What a route is granted, by kind and name.
+fn grants(route: &Route) -> serde_json::Value {
+    let mut kinds = serde_json::Map::new();
+    for (kind, name, grant) in route.grants.iter().flat_map(|grants| grants.iter()) {
+        let of_kind = kinds.entry(kind.key()).or_insert_with(|| json!({}));
+        of_kind[name] = grant.into();
+    }
+    kinds.into()
 }
 
 /// The fields that the host sets in requests of a route, sorted by name.
@@ -91,6 +92,9 @@ fn text(table: &RouteTable) -> String {
         }
         if let Some(topics) = topics(route) {
             text += &format!("{:methods_width$}    {topics}\n", "");
+        }
+        for (kind, name, grant) in route.grants.iter().flat_map(|grants| grants.iter()) {
+            text += &format!("{:methods_width$}    grant {} {} = {grant}\n", "", kind.key(), printable(name));
         }
         for field in request_fields(route) {
             text += &format!("{:methods_width$}    request field {} = {} (file)\n", "", field.name, field.source);
@@ -133,6 +137,7 @@ fn json(table: &RouteTable) -> String {
             "request-fields": request_fields(route)
                 .map(|field| (field.name.clone(), json!(field.source.to_string())))
                 .collect::<serde_json::Map<_, _>>(),
+            "grant": grants(route),
             "options": options.collect::<serde_json::Map<_, _>>(),
         })
     };

@@ -208,9 +208,6 @@ impl Run {
     fn config(&self) -> anyhow::Result<Config> {
         let bounds = &self.bounds;
         Ok(Config {
-            routes: self.source.routes.clone(),
-            options: self.source.loading.options.0.clone(),
-            declare: self.source.loading.declare,
             remember: HolderStoreAccess::Write,
             limits: Limits {
                 max_connections: bounds.max_connections,
@@ -243,11 +240,9 @@ impl Run {
             },
             workers: self.workers.unwrap_or(Config::default().workers),
             idle_poll: self.idle_poll,
-            cache_directory: self.source.loading.cache_directory()?,
-            compiling: self.source.loading.compiling(),
-            wasi_http_03: self.source.loading.wasi_http_03,
             audience: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
             dev_hosts: self.dev_host.clone(),
+            ..self.source.loading.config(self.source.routes.clone())?
         })
     }
 }

@@ -10,6 +10,7 @@ use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, I
 
 use super::component_facts::ComponentFacts;
 use super::engine::{Engine, EngineError};
+use super::grantable_imports::GrantableImports;
 use super::imports::NoRequest;
 use super::limits::Excess;
 use super::load_attempt::Effort;
@@ -34,6 +35,7 @@ pub struct Handler {
     declaration: Option<Declaration>,
     has_frozen_random: bool,
     start_memory: usize,
+    imports: GrantableImports,
     /// Unique in this process.
     number: u64,
 }
@@ -79,6 +81,7 @@ impl Handler {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let has_frozen_random = snapshot::has_frozen_random(bytes);
+        let imports = GrantableImports::of(&pre);
         Ok(Self {
             _engine: engine.clone(),
             pre,
@@ -88,6 +91,7 @@ impl Handler {
             declaration,
             has_frozen_random,
             start_memory: memory,
+            imports,
             number,
         })
     }
@@ -96,6 +100,12 @@ impl Handler {
     #[must_use]
     pub fn has_frozen_random(&self) -> bool {
         self.has_frozen_random
+    }
+
+    /// Its imports that need a grant.
+    #[must_use]
+    pub fn imports(&self) -> &GrantableImports {
+        &self.imports
     }
 
     /// Bytes of its memories after its start. A route with a smaller option `memory` cannot serve.

@@ -16,7 +16,7 @@ use wasmtime::{Result, StoreContextMut};
 use super::scheduler::NextSlice;
 use super::state::GuestState;
 use super::types::{GuestBodyError, GuestError, GuestValue, HttpVersion};
-use super::{error_text, wasi_http};
+use super::{config, error_text, files, wasi_http};
 use crate::exchange::{Exchange, MAX_RUN, Request};
 use crate::http::fields::{FieldError, Fields};
 
@@ -24,8 +24,8 @@ use crate::http::fields::{FieldError, Fields};
 pub(super) const VERSION: &str = "0.1.0";
 
 /// The interfaces of the package `vibrato:handler`.
-pub(super) const INTERFACES: [&str; 8] =
-    ["types", "request", "response", "options", "push", "context", "seal", "messages"];
+pub(super) const INTERFACES: [&str; 9] =
+    ["types", "request", "response", "options", "config", "push", "context", "seal", "messages"];
 
 type GuestResult = std::result::Result<(), GuestError>;
 
@@ -33,6 +33,8 @@ type GuestResult = std::result::Result<(), GuestError>;
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasi_http::add_to_linker(linker)?;
+    files::add_to_linker(linker)?;
+    config::add_to_linker(linker)?;
     let mut root = linker.root();
     let mut interface = |name: &str, add: fn(&mut LinkerInstance<'_, GuestState>) -> Result<()>| {
         add(&mut root.instance(&format!("vibrato:handler/{name}@{VERSION}"))?)
@@ -42,6 +44,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     interface("request", add_request)?;
     interface("response", add_response)?;
     interface("options", add_options)?;
+    interface("config", config::add)?;
     interface("push", push::add)?;
     interface("context", add_context)?;
     interface("seal", seal::add)

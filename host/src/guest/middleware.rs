@@ -10,6 +10,7 @@ use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, I
 
 use super::component::{check_export, exports, link};
 use super::engine::Engine;
+use super::grantable_imports::GrantableImports;
 use super::instance::{call_error, store};
 use super::load_attempt::Effort;
 use super::meter::timed;
@@ -29,6 +30,7 @@ pub struct Middleware {
     pre: InstancePre<GuestState>,
     exports: MiddlewareExports,
     start_memory: usize,
+    imports: GrantableImports,
 }
 
 /// What `on-request` returned (see `step` in `wit/world.wit`).
@@ -64,7 +66,14 @@ impl Middleware {
             Ok(((pre.clone(), exports), pre, None))
         })?;
         let ((pre, exports), facts) = loaded;
-        Ok(Self { _engine: engine.clone(), pre, exports, start_memory: facts.memory })
+        let imports = GrantableImports::of(&pre);
+        Ok(Self { _engine: engine.clone(), pre, exports, start_memory: facts.memory, imports })
+    }
+
+    /// Its imports that need a grant.
+    #[must_use]
+    pub fn imports(&self) -> &GrantableImports {
+        &self.imports
     }
 
     /// Bytes of its memories after its start. With a smaller option `memory` it cannot serve.

@@ -4,10 +4,10 @@
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
-use super::error_text;
 use super::imports::{INTERFACES, VERSION};
 use super::load_error::LoadError;
 use super::wasm_engine::{EngineKind, WasmEngine};
+use super::{config, error_text};
 
 /// Maximum number of imports that are reported for one component.
 const MAX_REPORTED: usize = 32;
@@ -40,6 +40,11 @@ fn not_provided(kind: EngineKind, import: &str) -> Option<String> {
             true => Some(format!(": it has version {VERSION} of that interface")),
             false => Some(format!(": `vibrato:handler@{VERSION}` has {}", INTERFACES.join(", "))),
         };
+    }
+    if interface == "wasi:config/store" {
+        let provided = config::WASI_CONFIG_VERSIONS;
+        return (!provided.contains(&version))
+            .then(|| format!(": it has version {} of `{interface}`", provided.join(" and ")));
     }
     let package = interface.split('/').next().unwrap_or(interface);
     let (versions, what): (&[&str], _) = match (interface, package) {

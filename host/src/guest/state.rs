@@ -1,25 +1,29 @@
 //! The data of a store: the exchange and options of its invocation, its memory limit, and the WASI context, created on
 //! first use.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use wasmtime::ResourceLimiter;
+use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::clocks::{Monotonic, Wall};
+use super::files::OpenFiles;
 use super::log::GuestLog;
 use super::request_fields::VisibleFields;
 use super::scheduler::NO_ROUTE;
 use super::thread_hooks::drop_unused;
 use super::wasi_http::HttpState;
 use super::wasi_http_03::{self, HttpHooks};
-use super::{Grants, Invocation, Outcome};
+use super::{Invocation, Outcome};
 use crate::exchange::Exchange;
+use crate::grants::Grants;
 use crate::memory_budget::{self, MemoryOwner, MemoryShortage};
-use crate::options::Options;
+use crate::options::{self, Options, Value};
 use crate::share::Resource;
 
 /// Maximum elements of one table. An interpreter compiled to Wasm has some thousands of functions; the .NET runtime and
@@ -63,6 +67,7 @@ struct Resources {
     http: HttpState,
     http_hooks: HttpHooks,
     http_context: WasiHttpCtx,
+    open_files: OpenFiles,
 }
 
 enum RunPurpose {
@@ -120,7 +125,7 @@ impl GuestState {
         if let Some(wasi) = &mut self.wasi {
             wasi.log.begin_invocation(&invocation);
             // A new context has a new random seed, so that two requests share no random numbers.
-            wasi.ctx = context(invocation.grants, &wasi.log, wasi.created);
+            wasi.ctx = context(invocation.grants.as_deref(), &wasi.log, wasi.created);
         }
         self.purpose = RunPurpose::Invocation(invocation);
         self.count();
@@ -156,6 +161,32 @@ impl GuestState {
             RunPurpose::Invocation(invocation) => Some(&invocation.options),
             RunPurpose::WithoutRequest { .. } => None,
         }
+    }
+
+    /// What the guest may reach. It is `None` without a request, or if nothing is granted.
+    pub(super) fn grants(&self) -> Option<&Arc<Grants>> {
+        match &self.purpose {
+            RunPurpose::Invocation(invocation) => invocation.grants.as_ref(),
+            RunPurpose::WithoutRequest { .. } => None,
+        }
+    }
+
+    /// A setting of its route: what was granted as `config`, or else an option that is none of the host's own.
+    pub(super) fn setting(&self, name: &str) -> Option<String> {
+        let granted = self.grants().and_then(|grants| grants.config.get(name));
+        let option = || self.options()?.get(name).filter(|_| options::find(name).is_none()).map(Value::to_text);
+        granted.map(|setting| setting.reveal().to_string()).or_else(option)
+    }
+
+    /// All settings of its route, sorted by name.
+    pub(super) fn settings(&self) -> Vec<(String, String)> {
+        let options = self.options().into_iter().flat_map(Options::all);
+        let options = options.filter(|entry| options::find(&entry.name).is_none());
+        let mut all: BTreeMap<String, String> =
+            options.map(|entry| (entry.name.clone(), entry.value.to_text())).collect();
+        let granted = self.grants().into_iter().flat_map(|grants| &grants.config);
+        all.extend(granted.map(|(name, setting)| (name.clone(), setting.reveal().to_string())));
+        all.into_iter().collect()
     }
 
     /// Which fields of its request a component of wasi:http sees. Those of no request if there is none.
@@ -207,9 +238,9 @@ impl GuestState {
 
     fn make_wasi(&self) -> Box<Wasi> {
         let (grants, log) = match &self.purpose {
-            RunPurpose::Invocation(invocation) => (invocation.grants, GuestLog::of(invocation)),
+            RunPurpose::Invocation(invocation) => (invocation.grants.as_deref(), GuestLog::of(invocation)),
             // Starting and describing a component requires no grants.
-            RunPurpose::WithoutRequest { route, .. } => (Grants::default(), GuestLog::new(route.clone(), None, None)),
+            RunPurpose::WithoutRequest { route, .. } => (None, GuestLog::new(route.clone(), None, None)),
         };
         let created = Instant::now();
         Box::new(Wasi { ctx: context(grants, &log, created), log, created })
@@ -230,6 +261,17 @@ impl GuestState {
         (&mut resources.table, &mut resources.http_hooks)
     }
 
+    /// What wasmtime has of the guest's files, and the directories that they belong to.
+    pub(super) fn filesystem_and_open_files(&mut self) -> (WasiFilesystemCtxView<'_>, &mut OpenFiles) {
+        if self.wasi.is_none() {
+            self.wasi = Some(self.make_wasi());
+        }
+        let wasi = self.wasi.as_mut().expect("was created above");
+        let resources = self.resources.get_or_insert_with(Resources::new);
+        let Resources { table, open_files, .. } = &mut **resources;
+        (WasiFilesystemCtxView { ctx: wasi.ctx.filesystem(), table }, open_files)
+    }
+
     /// What the guest has of wasi:http.
     pub(super) fn http_mut(&mut self) -> &mut HttpState {
         &mut self.resources().http
@@ -241,14 +283,16 @@ impl Resources {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let (http_hooks, http_context) = (HttpHooks::default(), wasi_http_03::context());
-        Box::new(Self { table, http: HttpState::default(), http_hooks, http_context })
+        let open_files = OpenFiles::default();
+        Box::new(Self { table, http: HttpState::default(), http_hooks, http_context, open_files })
     }
 }
 
-/// The WASI context of a guest: no files, environment, arguments, network or name lookup. Its random numbers, also
-/// those that seed hash tables, are its own.
-fn context(Grants {}: Grants, log: &GuestLog, created: Instant) -> WasiCtx {
-    WasiCtxBuilder::new()
+/// The WASI context of a guest: no arguments, network or name lookup, and the environment that it was granted. Its random
+/// numbers, also those that seed hash tables, are its own. Its directories are given out by the module `files`.
+fn context(grants: Option<&Grants>, log: &GuestLog, created: Instant) -> WasiCtx {
+    let mut builder = WasiCtxBuilder::new();
+    builder
         .stdout(log.stdout())
         .stderr(log.stderr())
         .allow_tcp(false)
@@ -256,8 +300,11 @@ fn context(Grants {}: Grants, log: &GuestLog, created: Instant) -> WasiCtx {
         .allow_ip_name_lookup(false)
         .max_random_size(MAX_RANDOM_BYTES)
         .monotonic_clock(Monotonic(created))
-        .wall_clock(Wall)
-        .build()
+        .wall_clock(Wall);
+    for (name, setting) in grants.into_iter().flat_map(|grants| &grants.environment) {
+        builder.env(name, &*setting.reveal());
+    }
+    builder.build()
 }
 
 /// The processor time that this process has used.

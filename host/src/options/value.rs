@@ -57,6 +57,15 @@ pub enum ValueError {
 const ACCEPTED: &str = "expected true or false, a number, text, or a list of one of these";
 
 impl Value {
+    /// The value as plain text: a text as it is, anything else as JSON.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            other => serde_json::Value::from(other).to_string(),
+        }
+    }
+
     /// Checks the bounds of text and lists, for a value that does not come from [`Value::try_from`].
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use super::load::{Load, Loader};
 use super::source::Source;
 use super::watch::WatchError;
 use crate::diagnostic::Diagnostic;
+use crate::grants::{GrantSources, GrantTable};
 use crate::guest::Engine;
 use crate::options::Value;
 
@@ -49,6 +50,10 @@ pub struct Setup {
     pub memory: Option<HolderStoreSetup>,
     /// The bytes that all may take together, if that is bounded.
     pub max_memory: Option<usize>,
+    /// Where what is granted comes from.
+    pub grant_sources: Arc<GrantSources>,
+    /// What every component is granted in place of what its route file says.
+    pub grant: Option<GrantTable>,
 }
 
 impl Directory {
@@ -57,9 +62,10 @@ impl Directory {
     /// # Errors
     /// If `root` itself cannot be read, or a thread cannot be started. Everything else becomes a diagnostic.
     pub fn open(root: &Path, setup: Setup, engine: &Engine) -> io::Result<Self> {
-        let Setup { flags, declare, memory, max_memory } = setup;
+        let Setup { flags, declare, memory, max_memory, grant_sources, grant } = setup;
         let source: Arc<dyn Source> = Arc::new(Disk::new(root));
-        let loader = Loader { source: source.clone(), flags, declare, max_memory, engine: engine.clone() };
+        let (source_of_loader, engine) = (source.clone(), engine.clone());
+        let loader = Loader { source: source_of_loader, flags, declare, max_memory, engine, grant_sources, grant };
         // A component that is served alone shares no path with another.
         let store = memory.filter(|_| root.is_dir()).map(|memory| HolderStore::new(&memory, root));
         Self::load_with(source, store, Arc::new(loader))

@@ -1,18 +1,17 @@
 //! A directory of components on disk, as a source. No file or link in it can keep the host from starting.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
-
 use super::component::{ComponentKey, is_reserved_name};
 use super::fingerprint::{Fingerprint, Stamp};
-use super::source::{ChangeWatcher, Listing, ReadError, Source, Unread};
+use super::source::{ChangeWatcher, Listing, Source, Unread};
 use super::watch::{WatchError, Watcher};
 use crate::diagnostic::Diagnostic;
+use crate::regular_file::{self, ReadError};
 
 #[cfg(test)]
 mod tests;
@@ -71,7 +70,7 @@ impl Source for Disk {
     }
 
     fn read(&self, key: &ComponentKey, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
-        read(&self.file(key), max_bytes)
+        regular_file::read(&self.file(key), max_bytes)
     }
 
     fn read_route_file(&self, key: &ComponentKey, max_bytes: u64) -> Result<Option<Vec<u8>>, ReadError> {
@@ -80,7 +79,7 @@ impl Source for Disk {
         if file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Ok(None);
         }
-        read(&file, max_bytes).map(Some)
+        regular_file::read(&file, max_bytes).map(Some)
     }
 
     fn watch(&self, changed: Box<dyn Fn() + Send>) -> Result<Box<dyn ChangeWatcher>, WatchError> {
@@ -220,24 +219,4 @@ fn stamp(metadata: &Metadata) -> Stamp {
 
 fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
-}
-
-/// The bytes of a regular file.
-pub(super) fn read(file: &Path, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
-    // Checked before it is opened, which a device may notice, and after, since it may be another file by then.
-    if !fs::metadata(file)?.is_file() {
-        return Err(ReadError::NotRegular);
-    }
-    let opened = open(file)?;
-    if !opened.metadata()?.is_file() {
-        return Err(ReadError::NotRegular);
-    }
-    let mut bytes = Vec::new();
-    opened.take(max_bytes + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max_bytes { Err(ReadError::TooLarge(max_bytes)) } else { Ok(bytes) }
-}
-
-/// Opens a file for reading, without waiting for the other end of a pipe.
-fn open(file: &Path) -> io::Result<File> {
-    File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(file)
 }

@@ -12,15 +12,17 @@ use super::declared_paths::Declare;
 use super::method::{self, MethodError};
 use super::middleware::MAX_NAMES;
 use super::pattern::{self, PatternError};
-use crate::guest::Grants;
+use crate::grants::GrantTable;
 use crate::options::{Value, ValueError, is_name};
 use crate::push;
 use crate::text::printable;
 
+mod grant;
 mod request_fields;
 #[cfg(test)]
 mod tests;
 
+pub use grant::GrantEntryError;
 pub use request_fields::{RequestFieldEntry, RequestFieldError};
 
 /// What a route file says.
@@ -36,8 +38,8 @@ pub struct RouteFile {
     pub topics: Option<String>,
     /// `declare`: which paths the component may declare. `None` if the file does not have it.
     pub declare: Option<Declare>,
-    /// `grants`: what the component may reach.
-    pub grants: Grants,
+    /// `grant`: what the component may reach, checked in form.
+    pub grant: GrantTable,
     /// `request-fields`: fields of requests that the host sets, checked, sorted by name. Whether the route's patterns have
     /// the captures that they name is not checked yet.
     pub request_fields: Vec<RequestFieldEntry>,
@@ -104,13 +106,15 @@ pub enum RouteFileError {
         /// The first such name.
         name: String,
     },
-    /// A key of `grants` that this host does not know.
-    #[error("line {line}: the grant `{}` is unknown: this host has nothing to grant", printable(.name))]
+    /// A grant that is not valid.
+    #[error("line {line}: the grant `{}` {error}", printable(.name))]
     Grant {
-        /// Where the key is.
+        /// Where it is.
         line: usize,
-        /// The key.
+        /// Its name, as in `config.theme`.
         name: String,
+        /// What is wrong with it.
+        error: GrantEntryError,
     },
     /// A field of `request-fields` that is not valid.
     #[error("line {line}: the request field `{}` {error}", printable(.name))]
@@ -144,9 +148,7 @@ impl RouteFileError {
                 "write what is expected in its place"
             }
             Self::Both { .. } => "keep one of them",
-            Self::Grant { .. } => {
-                "remove it from `[grants]`: a component has its request, its options, clocks, random numbers and its log"
-            }
+            Self::Grant { .. } => "write what is expected in its place, or remove it from `[grant]`",
             Self::Path { error, .. } => error.remedy(),
             Self::RequestField { error, .. } => error.remedy(),
         }
@@ -182,13 +184,15 @@ const MIDDLEWARE: &str = "middleware";
 /// Whose topics the route shares.
 pub(super) const TOPICS: &str = "topics";
 const DECLARE: &str = "declare";
-const GRANTS: &str = "grants";
+
+/// What the component may reach.
+pub(super) const GRANT: &str = "grant";
 
 /// Fields of requests that the host sets.
 pub(super) const REQUEST_FIELDS: &str = "request-fields";
 
 /// The keys that a component might take for options, and that only the operator sets.
-pub(super) const OPERATOR_KEYS: [&str; 3] = [GRANTS, REQUEST_FIELDS, TOPICS];
+pub(super) const OPERATOR_KEYS: [&str; 3] = [GRANT, REQUEST_FIELDS, TOPICS];
 
 /// The keys of a file, and their values with their positions.
 type Table = BTreeMap<String, Spanned<toml::Value>>;
@@ -207,7 +211,7 @@ impl RouteFile {
         let middleware = reading.middleware(&mut table);
         let topics = reading.topics(&mut table);
         let declare = reading.declare(&mut table);
-        let grants = reading.grants(text, &mut table);
+        let grant = reading.grant(text, &mut table);
         let request_fields = reading.request_fields(text, &mut table);
         let options = reading.options(&table);
         match reading.errors.is_empty() {
@@ -217,7 +221,7 @@ impl RouteFile {
                 middleware,
                 topics,
                 declare,
-                grants,
+                grant,
                 request_fields,
                 options,
                 lines: reading.lines,
@@ -305,20 +309,18 @@ impl RouteFileReader {
         declare
     }
 
-    /// Takes the grants out of the table. `text` is the whole file, for the lines of unknown ones.
-    fn grants(&mut self, text: &str, table: &mut Table) -> Grants {
-        let Some(value) = table.remove(GRANTS) else { return Grants::default() };
+    /// Takes the grants out of the table. `text` is the whole file, for the lines of wrong ones.
+    fn grant(&mut self, text: &str, table: &mut Table) -> GrantTable {
+        let Some(value) = table.remove(GRANT) else { return GrantTable::default() };
+        let line = self.lines[GRANT];
         let toml::Value::Table(named) = value.into_inner() else {
-            let expected = "a table, as in `[grants]`";
-            self.errors.push(RouteFileError::Type { line: self.lines[GRANTS], key: GRANTS, expected });
-            return Grants::default();
+            self.errors.push(RouteFileError::Type { line, key: GRANT, expected: "a table, as in `[grant]`" });
+            return GrantTable::default();
         };
-        let lines = lines_in(text, GRANTS);
-        for name in named.into_iter().map(|(name, _)| name) {
-            let line = lines.get(&name).copied().unwrap_or(self.lines[GRANTS]);
-            self.errors.push(RouteFileError::Grant { line, name });
-        }
-        Grants::default()
+        grant::read(text, named, line).unwrap_or_else(|errors| {
+            self.errors.extend(errors);
+            GrantTable::default()
+        })
     }
 
     /// Takes the fields that the host sets out of the table. `text` is the whole file, for the lines of wrong ones.
@@ -330,7 +332,7 @@ impl RouteFileReader {
             self.errors.push(RouteFileError::Type { line, key: REQUEST_FIELDS, expected });
             return Vec::new();
         };
-        request_fields::read(named, &lines_in(text, REQUEST_FIELDS), line).unwrap_or_else(|errors| {
+        request_fields::read(named, &lines_in(text, &[REQUEST_FIELDS]), line).unwrap_or_else(|errors| {
             self.errors.extend(errors);
             Vec::new()
         })
@@ -388,11 +390,14 @@ fn syntax(text: &str, error: &toml::de::Error) -> RouteFileError {
     RouteFileError::Syntax { line, reason: error.message().to_owned() }
 }
 
-/// The lines of the keys in a table of a file that is TOML.
-fn lines_in(text: &str, table: &str) -> BTreeMap<String, usize> {
+/// The lines of the keys in a table of a file that is TOML. `path` leads to the table.
+fn lines_in(text: &str, path: &[&str]) -> BTreeMap<String, usize> {
     let Ok(file) = DeTable::parse(text) else { return BTreeMap::new() };
-    let named = file.get_ref().get(table).and_then(|value| value.get_ref().as_table());
-    let keys = named.into_iter().flat_map(|named| named.keys());
+    let mut table = Some(file.get_ref());
+    for key in path {
+        table = table.and_then(|table| table.get(*key)).and_then(|value| value.get_ref().as_table());
+    }
+    let keys = table.into_iter().flat_map(|named| named.keys());
     keys.map(|key| (key.get_ref().to_string(), line(text, &key.span()))).collect()
 }
 

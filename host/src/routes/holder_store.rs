@@ -11,11 +11,10 @@ use sha1::{Digest, Sha1};
 use thiserror::Error;
 
 use super::component::ComponentKey;
-use super::disk;
 use super::holders::HolderRecord;
 use super::method;
 use super::pattern::MAX_PATTERN_BYTES;
-use super::source::ReadError;
+use crate::regular_file::{self, ReadError};
 
 #[cfg(test)]
 mod tests;
@@ -79,7 +78,7 @@ impl HolderStore {
     /// What was written last. Empty if there is no file.
     pub(super) fn read(&mut self) -> Result<Vec<HolderRecord>, HolderStoreError> {
         let failed = |reason: String| HolderStoreError::Read { file: self.file.clone(), reason };
-        let bytes = match disk::read(&self.file, MAX_BYTES) {
+        let bytes = match regular_file::read(&self.file, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(ReadError::System(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed(error.to_string())),

@@ -16,12 +16,16 @@ use super::holders::Authority;
 use super::middleware::{LoadedMiddleware, covers};
 use super::pattern::PatternError;
 use super::pending::PendingRoute;
-use super::source::{ReadError, Source};
+use super::source::Source;
 use super::target::RouteTarget;
 use super::{Mount, Route, method, pattern};
 use crate::diagnostic::Diagnostic;
-use crate::guest::{Declaration, Effort, Engine, Handler, LoadError, Middleware, NotLoaded, RequestFields, World};
+use crate::grants::{GrantError, GrantKind, GrantSources, GrantTable, Grants};
+use crate::guest::{
+    Declaration, Effort, Engine, GrantableImports, Handler, LoadError, Middleware, NotLoaded, RequestFields, World,
+};
 use crate::options::{OptionError, OptionSource, Options, Settings, Value};
+use crate::regular_file::ReadError;
 use crate::text::printable;
 
 /// The largest files that are read, in bytes.
@@ -117,6 +121,10 @@ pub(crate) struct Loader {
     /// The bytes that all may take together, if that is bounded.
     pub(crate) max_memory: Option<usize>,
     pub(crate) engine: Engine,
+    /// Where what is granted comes from.
+    pub(crate) grant_sources: Arc<GrantSources>,
+    /// What every component is granted in place of what its route file says.
+    pub(crate) grant: Option<GrantTable>,
 }
 
 impl Candidate {
@@ -284,14 +292,15 @@ impl Loader {
             }
             let options = Options::resolve_middleware(&self.flags, &beside.options);
             let options = options.map_err(|errors| Failure::lasting(option_errors(key, beside, &errors)))?;
-            Ok((options, beside.paths.clone(), beside.grants))
+            let grants = self.grants(key, beside).map_err(Failure::lasting)?;
+            Ok((options, beside, grants))
         });
         // If something is wrong with both, both are reported at once.
         let defaults = || Options::resolve_middleware(&self.flags, &[]).ok().map(|options| options.settings);
         let settings = options.as_ref().ok().map(|(options, ..)| options.settings.clone()).or_else(defaults);
         let (memory, timeout) = settings.map_or((0, MAX_DESCRIBE), |it| (it.memory, it.timeout.min(MAX_DESCRIBE)));
         let load = |bytes: &Bytes| Middleware::load(&self.engine, &name, bytes, memory, timeout, effort);
-        let ((options, paths, grants), component) = match (options, self.component(key, load)) {
+        let ((options, route_file, grants), component) = match (options, self.component(key, load)) {
             (_, Err(NotMounted::Unfinished(unfinished))) => return Err(NotMounted::Unfinished(unfinished)),
             (Ok(options), Ok(component)) => (options, component),
             (Err(one), Err(NotMounted::Failed(other))) => return Err(one.and(other).into()),
@@ -300,7 +309,9 @@ impl Loader {
         if let Some(wrong) = self.too_small(key, component.start_memory(), options.settings.memory) {
             return Err(Failure::lasting(vec![wrong]).into());
         }
+        let paths = route_file.paths.clone();
         let covers = covers(key, &paths).into();
+        let diagnostics = self.needless_grants(key, route_file, component.imports());
         let middleware = Arc::new(LoadedMiddleware {
             name,
             key: key.clone(),
@@ -310,11 +321,7 @@ impl Loader {
             covers,
             component,
         });
-        Ok(Loaded {
-            component: Some(LoadedComponent::Middleware(middleware)),
-            diagnostics: Vec::new(),
-            retry: Retry::OnChange,
-        })
+        Ok(Loaded { component: Some(LoadedComponent::Middleware(middleware)), diagnostics, retry: Retry::OnChange })
     }
 
     /// The declared paths that the component may declare, and a warning if there are others.
@@ -334,6 +341,35 @@ impl Loader {
         let reason = format!("it declares the path `{}`{more}, {rule}; {result}", printable(&refused[0]));
         let remedy = format!("to allow it, write its path or `declare = \"any\"` into {}", key.route_file());
         (admitted, Some(Diagnostic::warning(key, reason, remedy)))
+    }
+
+    /// What the table of a component says that it is granted.
+    fn grant_table<'t>(&'t self, route_file: &'t RouteFile) -> &'t GrantTable {
+        self.grant.as_ref().unwrap_or(&route_file.grant)
+    }
+
+    /// Opens what a component is granted.
+    fn grants(&self, key: &ComponentKey, route_file: &RouteFile) -> Result<Option<Arc<Grants>>, Vec<Diagnostic>> {
+        let report = |error: &GrantError| Diagnostic::error(key.route_file(), error, error.reason.remedy());
+        self.grant_sources.open(self.grant_table(route_file)).map_err(|errors| errors.iter().map(report).collect())
+    }
+
+    /// Warns of grants that a component has no interface for.
+    fn needless_grants(
+        &self,
+        key: &ComponentKey,
+        route_file: &RouteFile,
+        imports: &GrantableImports,
+    ) -> Vec<Diagnostic> {
+        let granted = self.grant_table(route_file).kinds();
+        let needless = granted.into_iter().filter(|(kind, _)| !imports.has(*kind));
+        let remedy = "remove the grant, or build the component with that interface";
+        let warn = |(kind, line): (GrantKind, usize)| {
+            let reason =
+                format!("line {line}: `{}` is granted, and the component imports no interface for it", kind.key());
+            Diagnostic::warning(key.route_file(), reason, remedy)
+        };
+        needless.map(warn).collect()
     }
 
     /// Reports a component that cannot start, for lack of memory.
@@ -387,7 +423,8 @@ impl Loader {
         if let Ok(patterns) = &patterns {
             wrong.extend(route_file.check_request_fields(key, handler.world(), patterns));
         }
-        let (Ok(options), Ok(patterns), true) = (options, patterns, wrong.is_empty()) else {
+        let grants = self.grants(key, route_file).map_err(|errors| wrong.extend(errors));
+        let (Ok(options), Ok(patterns), Ok(grants), true) = (options, patterns, grants, wrong.is_empty()) else {
             return Failure::lasting(wrong).into();
         };
         let methods = route_file.methods.clone().unwrap_or_else(|| declared.methods.clone());
@@ -396,14 +433,15 @@ impl Loader {
         let diagnostics = options.lowered().iter().map(ToString::to_string).chain(reserved);
         let diagnostics = diagnostics.map(|reason| Diagnostic::warning(key, reason, &remedy));
         let mut diagnostics: Vec<Diagnostic> = diagnostics.chain(outside).collect();
+        diagnostics.extend(self.needless_grants(key, route_file, handler.imports()));
         diagnostics.extend(handler.has_frozen_random().then(|| frozen_random(key)));
         // A component that is served alone has no middleware beside it.
         let middleware = if key.is_alone() { Vec::new() } else { route_file.middleware.clone() };
         let topics = route_file.topics.clone();
         let mount = Mount { name, patterns, methods, key: key.clone(), middleware, topics, authority };
         let request_fields = route_file.request_fields.iter().map(|entry| entry.field.clone()).collect();
-        let route = Route::new(mount, options, Arc::new(RouteTarget::Component(handler)), route_file.grants);
-        let route = Box::new(route.setting(RequestFields::new(request_fields)));
+        let route = Route::new(mount, options, Arc::new(RouteTarget::Component(handler)));
+        let route = Box::new(route.granted(grants).setting(RequestFields::new(request_fields)));
         Loaded { component: Some(LoadedComponent::Route(route)), diagnostics, retry: Retry::OnChange }
     }
 }

@@ -8,7 +8,8 @@ use thiserror::Error;
 use super::component::{ComponentKey, ComponentRole, directory_middleware, named_middleware};
 use super::pattern_cover::{self, Cover};
 use crate::exchange::Exchange;
-use crate::guest::{Grants, Invocation, Middleware};
+use crate::grants::Grants;
+use crate::guest::{Invocation, Middleware};
 use crate::options::Options;
 
 #[cfg(test)]
@@ -26,8 +27,8 @@ pub struct LoadedMiddleware {
     pub key: ComponentKey,
     /// Its own options.
     pub options: Arc<Options>,
-    /// What it may reach.
-    pub grants: Grants,
+    /// What it may reach. `None`: nothing beyond its request.
+    pub grants: Option<Arc<Grants>>,
     /// The path patterns that its route file says it guards, checked.
     pub paths: Vec<String>,
     /// All paths that it guards, those of its directory included.
@@ -53,7 +54,7 @@ impl LoadedMiddleware {
         Invocation {
             exchange,
             options: self.options.clone(),
-            grants: self.grants,
+            grants: self.grants.clone(),
             request_fields: None,
             route: self.name.clone(),
             handler: target,

@@ -8,7 +8,8 @@ use super::holders::Authority;
 use super::middleware::ChainLink;
 use super::target::RouteTarget;
 use crate::exchange::Exchange;
-use crate::guest::{Grants, Invocation, RequestFields};
+use crate::grants::Grants;
+use crate::guest::{Invocation, RequestFields};
 use crate::options::Options;
 use crate::push::TopicUser;
 use crate::rate::{RateLimit, RouteRates};
@@ -25,8 +26,8 @@ pub struct Route {
     pub options: Arc<Options>,
     /// What answers its requests.
     pub target: Arc<RouteTarget>,
-    /// What its target may reach.
-    pub grants: Grants,
+    /// What its target may reach. `None`: nothing beyond its request.
+    pub grants: Option<Arc<Grants>>,
     /// The fields that the host sets in its requests, if there are any.
     pub request_fields: Option<Arc<RequestFields>>,
     /// The middleware around its target, the outermost first.
@@ -64,7 +65,7 @@ pub struct RoutePermit<'r>(Option<&'r AtomicU32>);
 
 impl Route {
     /// A route without middleware and without requests.
-    pub fn new(mount: Mount, options: Options, target: Arc<RouteTarget>, grants: Grants) -> Self {
+    pub fn new(mount: Mount, options: Options, target: Arc<RouteTarget>) -> Self {
         let settings = &options.settings;
         let topic_user = TopicUser::new(mount.key.directory(), mount.topics.as_deref(), settings.push_quotas);
         Self {
@@ -78,10 +79,16 @@ impl Route {
             mount,
             options: Arc::new(options),
             target,
-            grants,
+            grants: None,
             request_fields: None,
             chain: Vec::new(),
         }
+    }
+
+    /// The same route, whose target may reach this.
+    #[must_use]
+    pub fn granted(self, grants: Option<Arc<Grants>>) -> Self {
+        Self { grants, ..self }
     }
 
     /// The same route, in whose requests the host sets these fields.
@@ -96,7 +103,7 @@ impl Route {
         Invocation {
             exchange,
             options: self.options.clone(),
-            grants: self.grants,
+            grants: self.grants.clone(),
             request_fields: self.request_fields.clone(),
             route: self.mount.name.clone(),
             handler: self.target.id(),
@@ -111,7 +118,7 @@ impl Route {
             mount: self.mount.clone(),
             options: self.options.clone(),
             target: self.target.clone(),
-            grants: self.grants,
+            grants: self.grants.clone(),
             request_fields: self.request_fields.clone(),
             chain,
             rates: self.rates.clone(),
@@ -130,6 +137,7 @@ impl Route {
     #[must_use]
     pub fn succeeding(mut self, before: &Self) -> Self {
         Arc::make_mut(&mut self.options).usage = before.options.usage.clone();
+        Arc::make_mut(&mut self.options).denials = before.options.denials.clone();
         if self.options.log.has_same_rate(&before.options.log) {
             Arc::make_mut(&mut self.options).log = before.options.log.clone();
         }

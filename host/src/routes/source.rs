@@ -4,12 +4,11 @@ use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
 use super::component::ComponentKey;
 use super::fingerprint::Fingerprint;
 use super::watch::{WatchError, WatchUpdate};
 use crate::diagnostic::Diagnostic;
+use crate::regular_file::ReadError;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -85,18 +84,6 @@ pub(super) struct Unread {
     pub(super) path: PathBuf,
     /// What reports call it.
     pub(super) location: String,
-}
-
-/// Why something cannot be read.
-#[derive(Debug, Error)]
-pub(crate) enum ReadError {
-    #[error("it cannot be read: {0}")]
-    System(#[from] io::Error),
-    /// A pipe, a device, a directory: reading it may never end.
-    #[error("it is not a regular file")]
-    NotRegular,
-    #[error("it is larger than {0} bytes")]
-    TooLarge(u64),
 }
 
 impl Unread {

@@ -100,6 +100,8 @@ impl Gateway {
             declare: Declare::Any,
             max_memory: None,
             engine: engine.clone(),
+            grant_sources: Arc::default(),
+            grant: None,
         };
         let gate = Arc::new(Gate::default());
         let gated = Gated { loader, late: place.into(), gate: gate.clone() };

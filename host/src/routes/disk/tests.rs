@@ -1,4 +1,4 @@
-//! What cannot be read, and what is too large. The rest needs a whole directory: `tests/it/routes/directory_contents.rs`.
+//! What cannot be read. The rest needs a whole directory: `tests/it/routes/directory_contents.rs`.
 
 use super::*;
 
@@ -36,36 +36,10 @@ fn a_directory_in_the_place_of_another_is_told_from_it() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_not_waited_for() {
-    let root = tempfile::tempdir().expect("a directory can be made");
-    let pipe = root.path().join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    assert!(made.expect("there is a mkfifo command").success());
-    assert!(matches!(read(&pipe, 10), Err(ReadError::NotRegular)));
-    let opened = open(&pipe).and_then(|opened| opened.metadata());
-    assert!(!opened.expect("opening does not wait").is_file());
-}
-
-#[test]
 fn a_root_that_cannot_be_read_is_an_error() {
     let root = tempfile::tempdir().expect("a directory can be made");
     let found = Disk::new(&root.path().join("gone")).list().map(|listing| listing.components);
     assert_eq!(found.map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
-}
-
-#[test]
-fn a_file_is_read_up_to_its_bound() {
-    let root = tempfile::tempdir().expect("a directory can be made");
-    let file = root.path().join("file");
-    fs::write(&file, b"abc").expect("a file can be written");
-    for (most, expected) in [(4, Ok(3)), (3, Ok(3)), (2, Err("it is larger than 2 bytes".to_owned()))] {
-        let length = read(&file, most).map(|bytes| bytes.len()).map_err(|error| error.to_string());
-        assert_eq!(length, expected, "{most}");
-    }
-    // Linux says of this one that it has no bytes.
-    if cfg!(target_os = "linux") {
-        assert!(matches!(read(Path::new("/proc/self/status"), 10), Err(ReadError::TooLarge(10))));
-    }
 }
 
 #[test]

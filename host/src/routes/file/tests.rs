@@ -1,6 +1,7 @@
 //! Route files, good and bad.
 
 use super::*;
+use crate::grants::{DirectoryAccess, DirectoryEntry, SettingEntry, SettingSource};
 use crate::guest::FieldSource;
 
 fn texts(texts: &[&str]) -> Vec<String> {
@@ -60,18 +61,6 @@ fn every_mistake_names_its_line_and_what_is_expected() {
                 "line 2: option `limits` is a table; expected true or false, a number, text, or a list of one of these",
             ],
         ),
-        (
-            "rate = 1\n[grants]\nfiles = []\n\nhttp = ['https://example.com']\n[grants.kv]\nmax = 1",
-            vec![
-                "line 3: the grant `files` is unknown: this host has nothing to grant",
-                "line 5: the grant `http` is unknown: this host has nothing to grant",
-                "line 6: the grant `kv` is unknown: this host has nothing to grant",
-            ],
-        ),
-        ("\ngrants.'a\\b' = 1", vec!["line 2: the grant `a\\b` is unknown: this host has nothing to grant"]),
-        ("grants = { \"a\\n\" = 1 }", vec!["line 1: the grant `a\\n` is unknown: this host has nothing to grant"]),
-        ("grants = 'all'", vec!["line 1: `grants` is something else; expected a table, as in `[grants]`"]),
-        ("[[grants]]\nhttp = 1", vec!["line 1: `grants` is something else; expected a table, as in `[grants]`"]),
         ("rate = 1\nrate = 2", vec!["line 2: duplicate key"]),
     ] {
         let errors = RouteFile::parse(text).expect_err("the file has mistakes");
@@ -82,11 +71,86 @@ fn every_mistake_names_its_line_and_what_is_expected() {
 
 #[test]
 fn an_empty_table_of_grants_grants_nothing_and_is_no_option() {
-    for text in ["[grants]", "grants = {}", "rate = 1\n[grants]\n# http = []"] {
+    for text in ["[grant]", "grant = {}", "rate = 1\n[grant]\n# files = {}", "[grant.config]\n[grant.files]"] {
         let file = RouteFile::parse(text).expect("the file is good");
-        assert_eq!(file.grants, Grants::default());
-        assert!(file.options.iter().all(|(name, _)| name != "grants"), "{text}");
+        assert!(file.grant.is_empty(), "{text}");
+        assert!(file.options.iter().all(|(name, _)| name != "grant"), "{text}");
     }
+}
+
+#[test]
+fn grants_are_read_with_their_lines() {
+    let text = "[grant]\nenv = { B = 'b', A = { from = 'HOME' } }\n\n[grant.config]\nkey = { secret = 'stripe' }\n\
+                retries = 3\nratio = 0.5\non = true\n[grant.files]\n'/data' = '/srv/data'\n\
+                '/tmp' = { path = '/var/tmp', write = true, max_bytes = 10 }\n'/t' = { path = '/t', write = true }";
+    let grant = RouteFile::parse(text).expect("the file is good").grant;
+    let setting = |line, name: &str, source| SettingEntry { line, name: name.to_owned(), source };
+    let text = |text: &str| SettingSource::Text(text.to_owned());
+    let environment =
+        [setting(2, "A", SettingSource::Variable("HOME".to_owned())), setting(2, "B", text("b"))].to_vec();
+    assert_eq!(grant.environment, environment);
+    let config = [
+        setting(5, "key", SettingSource::Secret("stripe".to_owned())),
+        setting(8, "on", text("true")),
+        setting(7, "ratio", text("0.5")),
+        setting(6, "retries", text("3")),
+    ];
+    assert_eq!(grant.config, config);
+    let directory = |line, guest_path: &str, path: &str, access| DirectoryEntry {
+        line,
+        guest_path: guest_path.to_owned(),
+        path: path.into(),
+        access,
+    };
+    let files = [
+        directory(10, "/data", "/srv/data", DirectoryAccess::Read),
+        directory(12, "/t", "/t", DirectoryAccess::Write { max_bytes: 64 << 20 }),
+        directory(11, "/tmp", "/var/tmp", DirectoryAccess::Write { max_bytes: 10 }),
+    ];
+    assert_eq!(grant.files, files);
+}
+
+#[test]
+fn a_wrong_grant_is_told_with_its_line() {
+    let setting =
+        "is something else; expected text, a number or a boolean, { secret = \"NAME\" } or { from = \"VARIABLE\" }";
+    let directory = "is something else; expected an absolute path, as in \"/srv/data\", or { path = \"/srv/data\", \
+                     write = true, max_bytes = 1000000 }";
+    let guest_path = "has no path for the component; expected an absolute path without `.` and `..`, as in \"/data\"";
+    let secret = "as its secret; expected letters, digits, `_`, `-` and `.`, as in \"stripe\"";
+    let name = "has no name for a setting; expected 1 to 256 bytes without control characters and `=`";
+    for (text, expected) in [
+        ("grant = 'all'", "line 1: `grant` is something else; expected a table, as in `[grant]`".to_owned()),
+        ("[[grant]]\nconfig = 1", "line 1: `grant` is something else; expected a table, as in `[grant]`".to_owned()),
+        ("\ngrant.'a\\b' = 1", "line 2: the grant `a\\b` is unknown; expected one of config, env, files".to_owned()),
+        ("[grant]\nconfig = 1", "line 2: the grant `config` is something else; expected a table, as in { theme = \"dark\" }".to_owned()),
+        ("[grant]\n\nfiles = ['/a']", "line 3: the grant `files` is something else; expected a table, as in { \"/data\" = \"/srv/data\" }".to_owned()),
+        ("[grant.config]\n\na = []", format!("line 3: the grant `config.a` {setting}")),
+        ("[grant.config]\na = { secret = 1 }", format!("line 2: the grant `config.a` {setting}")),
+        ("[grant.config]\na = { secret = 'a', from = 'b' }", format!("line 2: the grant `config.a` {setting}")),
+        ("[grant.config]\na = {}", format!("line 2: the grant `config.a` {setting}")),
+        ("[grant.env]\na = { from = 'A=B' }", format!("line 2: the grant `env.a` {setting}")),
+        ("[grant.config]\na = { secret = '../key' }", format!("line 2: the grant `config.a` names `../key` {secret}")),
+        ("[grant.env]\n'a=b' = 'c'", format!("line 2: the grant `env.a=b` {name}")),
+        ("[grant.env]\n'' = 'c'", format!("line 2: the grant `env.` {name}")),
+        ("[grant.env]\na = \"b\\u0000c\"", "line 2: the grant `env.a` has no text for a setting; expected at most 65536 bytes without the character NUL".to_owned()),
+        ("[grant.files]\ndata = '/a'", format!("line 2: the grant `files.data` {guest_path}")),
+        ("[grant.files]\n'/a/../b' = '/a'", format!("line 2: the grant `files./a/../b` {guest_path}")),
+        ("[grant.files]\n'/a/' = '/a'", format!("line 2: the grant `files./a/` {guest_path}")),
+        ("[grant.files]\n'/a' = 'b'", "line 2: the grant `files./a` has the path `b`; expected an absolute path, as in \"/srv/data\"".to_owned()),
+        ("[grant.files]\n'/a' = 1", format!("line 2: the grant `files./a` {directory}")),
+        ("[grant.files]\n'/a' = { write = true }", format!("line 2: the grant `files./a` {directory}")),
+        ("[grant.files]\n'/a' = { path = '/b', max_bytes = 1 }", format!("line 2: the grant `files./a` {directory}")),
+        ("[grant.files]\n'/a' = { path = '/b', write = true, max_bytes = -1 }", format!("line 2: the grant `files./a` {directory}")),
+        ("[grant.files]\n'/a' = { path = '/b', more = 1 }", format!("line 2: the grant `files./a` {directory}")),
+    ] {
+        let errors = RouteFile::parse(text).expect_err("the file has a mistake");
+        let found: Vec<String> = errors.iter().map(RouteFileError::to_string).collect();
+        assert_eq!(found, [expected], "{text}");
+    }
+    let many: String = (0..129).map(|number| format!("n{number} = 1\n")).collect();
+    let errors = RouteFile::parse(&format!("[grant.config]\n{many}")).expect_err("there are too many");
+    assert_eq!(errors[0].to_string(), "line 1: the grant `config` has too many entries; expected 128 at most");
 }
 
 #[test]

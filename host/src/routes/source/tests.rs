@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::guest::Effort;
+use crate::regular_file::ReadError;
 use crate::routes::component::tests::key;
 use crate::routes::directory::Directory;
 use crate::routes::fingerprint::Stamp;

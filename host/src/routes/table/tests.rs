@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::guest::Grants;
 use crate::options::{Options, Value};
 use crate::routes::component::tests::key;
 use crate::routes::holders::Authority;
@@ -36,7 +35,7 @@ fn mount(file: &str, patterns: Vec<String>, methods: Vec<String>, authority: Aut
 
 fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route> {
     let options = Options::resolve(options, &[], &[]).expect("the options of these tests are valid");
-    Arc::new(Route::new(mount, options, Arc::new(RouteTarget::Nothing), Grants::default()))
+    Arc::new(Route::new(mount, options, Arc::new(RouteTarget::Nothing)))
 }
 
 fn table(routes: Vec<Arc<Route>>) -> RouteTable {

@@ -1,0 +1,67 @@
+//! Warnings about what a component was denied: the first in a minute of each kind, with the line that would allow it.
+
+use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::text::printable;
+
+/// How long a route is silent about denials of a kind after a warning.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// The kinds of denials.
+const KINDS: usize = 2;
+
+/// What was denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// A request to another server.
+    Http,
+    /// A key-value store.
+    KeyValue,
+}
+
+/// When a route's components were last warned about.
+#[derive(Debug, Default)]
+pub struct Denials(Mutex<[Option<Instant>; KINDS]>);
+
+impl Denials {
+    /// Warns that a component was denied something, unless that was said within a minute. `what` says what it wanted, and
+    /// `line` is the line of `[grant]` that would allow it.
+    pub fn warn(&self, denied: Denied, route: &str, request: Option<u64>, what: impl Display, line: impl Display) {
+        if !self.is_first(denied, Instant::now()) {
+            return;
+        }
+        let (what, line) = (printable(&what.to_string()), printable(&line.to_string()));
+        tracing::warn!(
+            target: "handler",
+            route,
+            request,
+            "handler {route} was denied {what}; to allow it, write `{line}` into `[grant]` of {route}.toml"
+        );
+    }
+
+    fn is_first(&self, denied: Denied, now: Instant) -> bool {
+        let last = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner)[denied as usize];
+        let is_first = last.is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL);
+        if is_first {
+            *last = Some(now);
+        }
+        is_first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_denial_is_told_once_a_minute() {
+        let (denials, now) = (Denials::default(), Instant::now());
+        assert!(denials.is_first(Denied::Http, now));
+        assert!(!denials.is_first(Denied::Http, now + INTERVAL / 2));
+        assert!(denials.is_first(Denied::KeyValue, now));
+        assert!(denials.is_first(Denied::Http, now + INTERVAL));
+        assert!(!denials.is_first(Denied::Http, now + INTERVAL));
+    }
+}

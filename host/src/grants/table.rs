@@ -1,0 +1,98 @@
+//! What `[grant]` of a route file says, checked in form. Nothing is opened or read yet.
+
+use std::path::PathBuf;
+
+use super::directory::DirectoryAccess;
+
+/// The table `[grant]` of a route file. Lines count from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GrantTable {
+    /// `env`, sorted by name.
+    pub environment: Vec<SettingEntry>,
+    /// `config`, sorted by name.
+    pub config: Vec<SettingEntry>,
+    /// `files`, sorted by the path in the guest.
+    pub files: Vec<DirectoryEntry>,
+}
+
+/// A named text of `env` or `config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingEntry {
+    /// Where it is.
+    pub line: usize,
+    /// What the component calls it.
+    pub name: String,
+    /// Where its text comes from.
+    pub source: SettingSource,
+}
+
+/// Where the text of a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingSource {
+    /// The route file has it.
+    Text(String),
+    /// This environment variable of the host: `{ from = "NAME" }`.
+    Variable(String),
+    /// The secret of this name: `{ secret = "NAME" }`.
+    Secret(String),
+}
+
+/// A directory of `files`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// Where it is.
+    pub line: usize,
+    /// The absolute path that the component sees.
+    pub guest_path: String,
+    /// The absolute path on this machine.
+    pub path: PathBuf,
+    /// What the component may do there.
+    pub access: DirectoryAccess,
+}
+
+/// The kinds of what can be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantKind {
+    /// `config`
+    Config,
+    /// `env`
+    Environment,
+    /// `files`
+    Files,
+}
+
+impl GrantKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Config, Self::Environment, Self::Files];
+
+    /// Its key in `[grant]`.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Environment => "env",
+            Self::Files => "files",
+        }
+    }
+}
+
+impl GrantTable {
+    /// The kinds that are granted, each with its first line.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<(GrantKind, usize)> {
+        let Self { environment, config, files } = self;
+        let first_of = |entries: &[SettingEntry]| entries.iter().map(|entry| entry.line).min();
+        let lines = [
+            (GrantKind::Config, first_of(config)),
+            (GrantKind::Environment, first_of(environment)),
+            (GrantKind::Files, files.iter().map(|entry| entry.line).min()),
+        ];
+        lines.into_iter().filter_map(|(kind, line)| Some((kind, line?))).collect()
+    }
+
+    /// Whether it grants nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kinds().is_empty()
+    }
+}

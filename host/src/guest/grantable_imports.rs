@@ -1,0 +1,42 @@
+//! Which interfaces of a component need a grant.
+
+use wasmtime::component::InstancePre;
+
+use super::error_text;
+use super::state::GuestState;
+use crate::grants::GrantKind;
+
+/// The imports of a component that need a grant to be of use.
+#[derive(Debug, Clone, Default)]
+pub struct GrantableImports(Vec<(GrantKind, String)>);
+
+impl GrantableImports {
+    pub(super) fn of(pre: &InstancePre<GuestState>) -> Self {
+        let component = pre.component().component_type();
+        let imports =
+            component.imports(pre.engine()).filter_map(|(name, _)| Some((kind(name)?, error_text::quoted(name))));
+        Self(imports.collect())
+    }
+
+    /// Whether it imports an interface for a kind of grant.
+    #[must_use]
+    pub fn has(&self, kind: GrantKind) -> bool {
+        self.0.iter().any(|(known, _)| *known == kind)
+    }
+
+    /// All of them, by kind and name.
+    pub fn iter(&self) -> impl Iterator<Item = (GrantKind, &str)> {
+        self.0.iter().map(|(kind, name)| (*kind, name.as_str()))
+    }
+}
+
+/// The kind of grant that an interface needs.
+fn kind(import: &str) -> Option<GrantKind> {
+    let interface = import.split('@').next().unwrap_or(import);
+    match interface {
+        "wasi:config/store" | "vibrato:handler/config" => Some(GrantKind::Config),
+        "wasi:cli/environment" => Some(GrantKind::Environment),
+        "wasi:filesystem/preopens" | "wasi:filesystem/types" => Some(GrantKind::Files),
+        _ => None,
+    }
+}
