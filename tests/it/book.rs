@@ -45,7 +45,7 @@ pages! {
     middleware_does_what_it_shows: "docs/src/middleware.md",
     the_languages_do_what_they_show: "docs/src/languages.md",
     components_of_wasi_http_do_what_they_show: "docs/src/wasi-http.md",
-    security_does_what_it_shows: "docs/src/security.md",
+    grants_do_what_they_show: "docs/src/grants.md",
     operating_does_what_it_shows: "docs/src/operating.md",
     what_a_component_can_do_is_what_it_shows: "docs/src/security.md",
     diagnostics_are_what_they_show: "docs/src/diagnostics.md",

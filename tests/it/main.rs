@@ -52,6 +52,12 @@ mod wasi_http {
     mod worlds;
 }
 
+/// What the operator grants to a component.
+mod grants {
+    mod files;
+    mod settings;
+}
+
 /// Components before they serve: what is refused, what compiling may take, and the compile cache.
 mod component {
     #[cfg(target_os = "linux")]

@@ -6,7 +6,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use host::diagnostic::{Diagnostic, Severity};
+use host::grants::Grants;
+use host::guest::GrantableImports;
+use host::routes::{ChainLink, ComponentKey, MountedRoute, RouteTable};
 use host::server::Server;
+use host::text::printable;
 
 use super::options::Loading;
 
@@ -29,12 +33,41 @@ impl Check {
         for diagnostic in &diagnostics {
             text += &format!("{diagnostic}\n");
         }
+        for note in ungranted(&server.routes()) {
+            text += &format!("note: {note}\n");
+        }
         let [errors, warnings] = [Severity::Error, Severity::Warning].map(|severity| count(&diagnostics, severity));
         let routes = counted(server.routes().routes().len(), "route");
         text += &format!("{routes}; {}, {}\n", counted(errors, "error"), counted(warnings, "warning"));
         std::io::stdout().write_all(text.as_bytes())?;
         Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// The interfaces that components import to no use, because nothing is granted for them. Those that the standard library of
+/// a language imports by itself are left out.
+fn ungranted(table: &RouteTable) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut note = |key: &ComponentKey, imports: &GrantableImports, grants: Option<&Grants>| {
+        let granted = |kind| grants.is_some_and(|grants| grants.iter().any(|(known, ..)| known == kind));
+        for (kind, import) in imports.iter().filter(|(kind, _)| !kind.is_of_language() && !granted(*kind)) {
+            let (file, route_file) = (printable(key.location()), printable(key.route_file()));
+            notes.push(format!("{file}: it imports `{import}`, and `{}` is not granted in {route_file}", kind.key()));
+        }
+    };
+    let mut links: Vec<&ChainLink> = Vec::new();
+    for MountedRoute { route, .. } in table.routes() {
+        if let Some(imports) = route.target.imports() {
+            note(&route.mount.key, imports, route.grants.as_deref());
+        }
+        links.extend(&route.chain);
+    }
+    links.sort_by(|one, other| one.middleware.key.cmp(&other.middleware.key));
+    links.dedup_by(|one, other| one.middleware.key == other.middleware.key);
+    for ChainLink { middleware, .. } in links {
+        note(&middleware.key, middleware.component.imports(), middleware.grants.as_deref());
+    }
+    notes
 }
 
 fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {

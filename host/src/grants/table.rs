@@ -65,6 +65,15 @@ impl GrantKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Config, Self::Environment, Self::Files];
 
+    /// Whether the standard library of a language imports its interfaces, needed or not.
+    #[must_use]
+    pub fn is_of_language(self) -> bool {
+        match self {
+            Self::Environment | Self::Files => true,
+            Self::Config => false,
+        }
+    }
+
     /// Its key in `[grant]`.
     #[must_use]
     pub fn key(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! What answers the requests of a route.
 
-use crate::guest::{CallError, Handler, Invocation, MessageReply, Outcome, World};
+use crate::guest::{CallError, GrantableImports, Handler, Invocation, MessageReply, Outcome, World};
 use crate::websocket::message::Message;
 
 /// What answers the requests of a route.
@@ -50,6 +50,16 @@ impl RouteTarget {
     #[must_use]
     pub fn world(&self) -> World {
         self.handler().world()
+    }
+
+    /// Its imports that need a grant, if it is a component.
+    #[must_use]
+    pub fn imports(&self) -> Option<&GrantableImports> {
+        match self {
+            Self::Component(handler) => Some(handler.imports()),
+            #[cfg(test)]
+            Self::Nothing => None,
+        }
     }
 
     fn handler(&self) -> &Handler {

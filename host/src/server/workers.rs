@@ -40,6 +40,9 @@ const EVICTION_PAUSE: Duration = Duration::from_millis(1);
 /// other connections.
 const EVENTS_PER_BUSY_TICK: usize = 1024;
 
+/// The threads of a worker that wait for the disk on behalf of handlers. They are started when they are needed.
+const BLOCKING_THREADS: usize = 16;
+
 /// How long a stopping server waits for the first request of the newest connection.
 const FIRST_REQUEST: Duration = Duration::from_millis(50);
 
@@ -103,6 +106,7 @@ impl Workers {
             let (sender, connections) = unbounded_channel();
             let runtime = Builder::new_current_thread()
                 .enable_all()
+                .max_blocking_threads(BLOCKING_THREADS)
                 .max_io_events_per_tick(idle_poll::EVENTS_PER_TICK)
                 .max_io_events_per_busy_tick(EVENTS_PER_BUSY_TICK)
                 .on_thread_park(before_sleep)

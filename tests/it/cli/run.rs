@@ -77,6 +77,7 @@ fn help_shows_every_default() {
     assert!(help.status.success());
     let defaults = [
         ("--routes", "routes"),
+        ("--secrets", "$CREDENTIALS_DIRECTORY, which systemd sets"),
         ("--cache-dir", "the user's cache directory"),
         ("--declare", "below"),
         ("--compile-memory", "2147483648"),
@@ -333,6 +334,7 @@ fn routes_prints_json() {
         "world": "vibrato:handler",
         "middleware": [],
         "topics": { "directory": "" },
+        "grant": {},
         "request-fields": {},
         "options": null,
     }] });

@@ -177,6 +177,12 @@ impl Builder {
         self
     }
 
+    /// Anything else of its configuration.
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
     /// As many workers.
     pub fn workers(mut self, workers: NonZeroUsize) -> Self {
         self.config.workers = workers;

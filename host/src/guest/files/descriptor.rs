@@ -1,5 +1,6 @@
 //! The functions of `wasi:filesystem/types`: wasmtime's own, between what is checked before and counted after.
 
+use std::io;
 use std::sync::Arc;
 
 use wasmtime::component::Resource;
@@ -22,6 +23,10 @@ impl types::Host for Files<'_> {
     }
 
     fn filesystem_error_code(&mut self, error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
+        let system = self.table.get(&error)?.downcast_ref::<io::Error>();
+        if system.is_some_and(|system| system.kind() == io::ErrorKind::QuotaExceeded) {
+            return Ok(Some(ErrorCode::Quota));
+        }
         self.wasi().filesystem_error_code(error)
     }
 }
