@@ -67,6 +67,8 @@ test: target curl proxies $(INSTALLED:%=guests-%) ## Run every test; those of a 
 	$(CARGO) test --locked --release --package host --package host-protocol
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
 		--package wit-package
+	$(CARGO) test --locked --release --package guest-sdk --features json --lib
+	$(CARGO) test --locked --release --package guest-sdk --features json --doc json
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
 
 test-languages: target guests ## Run the tests of handlers in other languages than Rust, installing their tools
@@ -101,6 +103,7 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) clippy --locked --release --package host --package host-protocol --package artifacts --all-targets -- -D warnings
 	$(CARGO) clippy --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
 		--package wit-package --all-targets -- -D warnings
+	$(CARGO) clippy --locked --release --package guest-sdk --features json -- -D warnings
 	$(CARGO) clippy --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) \
 		$(addprefix --package ,$(EXAMPLES)) --package guests --lib --examples -- -D warnings
 	$(CARGO) fmt --manifest-path host/fuzz/Cargo.toml --check
@@ -113,7 +116,7 @@ lint: target ## Check formatting, lints and documentation; warnings are errors
 	@sha256sum --check --quiet examples/bindings.sha256 || { echo "examples/bindings makes those of this world" >&2; exit 1; }
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package host --package host-protocol
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --package guest-sdk --package guest-sdk-macros \
-		--package guest-sdk-options
+		--package guest-sdk-options --features guest-sdk/json
 
 book: ## Make pages of the book in target/book, installing mdBook; `make test` tests what it says
 	@docs/install

@@ -12,7 +12,8 @@ use crate::{BodyError, Error, Outcome, Response};
 pub(crate) fn fail<E: Display + 'static>(error: &E, response: Response) -> Outcome {
     match cause(error) {
         Cause::Response(error) => return refused(error),
-        Cause::Body(BodyError::TooLarge) => match answer_too_large(response) {
+        // The limit may be the handler's own, of `read_all`, which the host does not know.
+        Cause::Body(BodyError::TooLarge) => match answer(response, 413, b"Content Too Large\n") {
             Ok(outcome) => return outcome,
             Err(Error::Closed) => {}
             Err(Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge) => {
@@ -20,6 +21,12 @@ pub(crate) fn fail<E: Display + 'static>(error: &E, response: Response) -> Outco
             }
         },
         Cause::Body(error) => give_up(error.text()),
+        #[cfg(feature = "json")]
+        Cause::Json => match answer(response, 400, b"Bad Request\n") {
+            Ok(outcome) => return outcome,
+            Err(Error::Closed) => {}
+            Err(_) => give_up(&error.to_string()),
+        },
         Cause::Handler => give_up(&error.to_string()),
     }
     end()
@@ -43,16 +50,15 @@ fn give_up(reason: &str) {
     let _ = host::fail(reason);
 }
 
-/// Answers 413 here: the limit may be the handler's own, of [`read_all`](crate::Body::read_all), which the host does
-/// not know.
-fn answer_too_large(response: Response) -> Result<Outcome, Error> {
+/// Answers here, in place of what the handler has prepared.
+fn answer(response: Response, status: u16, text: &[u8]) -> Result<Outcome, Error> {
     response
-        .set_status(BodyError::TooLarge.status())?
+        .set_status(status)?
         // These fields described a body that is not sent.
         .remove_field("content-length")?
         .remove_field("content-encoding")?
         .set_field("content-type", "text/plain; charset=utf-8")?;
-    Ok(Outcome::Body(b"Content Too Large\n".to_vec()))
+    Ok(Outcome::Body(text.to_vec()))
 }
 
 /// The outcome after a response that is complete or that the host will answer. Not `close`: a second write to a `HEAD`
@@ -68,6 +74,9 @@ enum Cause {
     Response(Error),
     /// The client: its body could not be read.
     Body(BodyError),
+    /// The client: its body is not the JSON that was expected.
+    #[cfg(feature = "json")]
+    Json,
     /// The handler.
     Handler,
 }
@@ -79,6 +88,8 @@ fn cause<E: 'static>(error: &E) -> Cause {
         Cause::Response(*error)
     } else if let Some(error) = error.downcast_ref() {
         Cause::Body(*error)
+    } else if let Some(cause) = json_cause(error.downcast_ref()) {
+        cause
     } else if let Some(error) = error.downcast_ref::<io::Error>() {
         cause_inside(error)
     } else if let Some(error) = error.downcast_ref::<Box<dyn StdError>>() {
@@ -95,11 +106,28 @@ fn cause_inside(error: &(dyn StdError + 'static)) -> Cause {
         Cause::Response(*error)
     } else if let Some(error) = error.downcast_ref() {
         Cause::Body(*error)
+    } else if let Some(cause) = json_cause(error.downcast_ref()) {
+        cause
     } else if let Some(wrapped) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         cause_inside(wrapped)
     } else {
         Cause::Handler
     }
+}
+
+/// Who caused an error of the module `json`.
+#[cfg(feature = "json")]
+fn json_cause(error: Option<&crate::json::JsonError>) -> Option<Cause> {
+    Some(match error? {
+        crate::json::JsonError::Body(error) => Cause::Body(*error),
+        crate::json::JsonError::Content(_) => Cause::Json,
+    })
+}
+
+/// There is no such module.
+#[cfg(not(feature = "json"))]
+fn json_cause(_: Option<&std::convert::Infallible>) -> Option<Cause> {
+    None
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! A handler uses the attribute [`handler`] and can ask for three things: [`Request`], [`Response`] and [`Options`].
 //! [`IntoOutcome`] lists what each return type means. [`push`] reaches parked responses, and [`sse`] formats events.
-//! [`config`] has the settings and secrets that the operator grants.
+//! [`form`] reads forms, and with the feature `json` the module `json` reads and writes JSON. [`config`] has the settings
+//! and secrets that the operator grants.
 //! Middleware uses [`on_request`], [`on_response`] and [`context`]. The contract with the host is the WIT package
 //! `vibrato:handler`, in this crate's folder `wit`; [`bindings`] is generated from it.
 //!
@@ -54,6 +55,9 @@ pub mod config;
 pub mod context;
 mod declaration;
 mod failure;
+pub mod form;
+#[cfg(feature = "json")]
+pub mod json;
 mod options;
 mod outcome;
 pub mod push;

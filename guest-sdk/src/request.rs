@@ -89,6 +89,12 @@ impl Request {
         String::from_utf8(request::field(name)?).ok()
     }
 
+    /// The first value of a cookie (RFC 6265 section 4.2), without the quotation marks around it, if it has them.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        cookie(&self.field_text("cookie")?, name).map(str::to_owned)
+    }
+
     /// A path parameter, percent-decoded: `id` in `/page/{id}`.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<String> {
@@ -112,5 +118,34 @@ impl Request {
     #[must_use]
     pub fn body(&self) -> Body {
         Body::of_invocation()
+    }
+}
+
+/// The first value of a cookie in a `cookie` field.
+fn cookie<'f>(field: &'f str, name: &str) -> Option<&'f str> {
+    let pairs = field.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.map(|(known, value)| (known.trim(), value.trim())).find(|(known, _)| *known == name)?;
+    Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cookie;
+
+    #[test]
+    fn a_cookie_is_found_by_its_name_among_others() {
+        for (field, expected) in [
+            ("a=1", Some("1")),
+            ("b=2; a=1; a=3", Some("1")),
+            ("b=2;a = 1 ", Some("1")),
+            ("a=\"1\"", Some("1")),
+            ("a=1=2", Some("1=2")),
+            ("a=", Some("")),
+            ("ba=1; a", None),
+            ("A=1", None),
+            ("", None),
+        ] {
+            assert_eq!(cookie(field, "a"), expected, "{field}");
+        }
     }
 }
