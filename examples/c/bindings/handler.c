@@ -75,6 +75,14 @@ extern void __wasm_import_vibrato_handler_options_get(uint8_t *, size_t, uint8_t
 __attribute__((__import_module__("vibrato:handler/options@0.1.0"), __import_name__("all")))
 extern void __wasm_import_vibrato_handler_options_all(uint8_t *);
 
+// Imported Functions from `vibrato:handler/config@0.1.0`
+
+__attribute__((__import_module__("vibrato:handler/config@0.1.0"), __import_name__("get")))
+extern void __wasm_import_vibrato_handler_config_get(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/config@0.1.0"), __import_name__("all")))
+extern void __wasm_import_vibrato_handler_config_all(uint8_t *);
+
 // Imported Functions from `vibrato:handler/push@0.1.0`
 
 __attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("subscribe")))
@@ -801,6 +809,35 @@ void vibrato_handler_options_all(vibrato_handler_options_list_tuple2_string_valu
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_vibrato_handler_options_all(ptr);
   *ret = (vibrato_handler_options_list_tuple2_string_value_t) { (vibrato_handler_options_tuple2_string_value_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool vibrato_handler_config_get(handler_string_t *name, handler_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_config_get((uint8_t *) (*name).ptr, (*name).len, ptr);
+  handler_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+void vibrato_handler_config_all(handler_list_tuple2_string_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_config_all(ptr);
+  *ret = (handler_list_tuple2_string_string_t) { (handler_tuple2_string_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
 bool vibrato_handler_push_subscribe(handler_string_t *topic, vibrato_handler_push_error_t *err) {

@@ -349,6 +349,12 @@ extern bool vibrato_handler_options_get(handler_string_t *name, vibrato_handler_
 // All options that are set, sorted by name.
 extern void vibrato_handler_options_all(vibrato_handler_options_list_tuple2_string_value_t *ret);
 
+// Imported Functions from `vibrato:handler/config@0.1.0`
+// One setting by its name. None if it is not set, and outside a request.
+extern bool vibrato_handler_config_get(handler_string_t *name, handler_string_t *ret);
+// All settings, sorted by name. Some may be secrets: do not log them.
+extern void vibrato_handler_config_all(handler_list_tuple2_string_string_t *ret);
+
 // Imported Functions from `vibrato:handler/push@0.1.0`
 // From now on the chunks that are published to `topic` queue for this invocation's connection, in order. They are
 // sent once the handler has returned `manual`; with any other end the connection leaves its topics again, and what
