@@ -28,6 +28,8 @@ pub enum Cores {
 pub enum Place {
     /// On the server's core.
     ServerCore,
+    /// On the client's core: what a server is a client of.
+    ClientCore,
     /// On every core.
     AllCores,
 }
@@ -50,6 +52,7 @@ impl Cores {
         // This cannot fail: it was allowed before.
         let _ = match place {
             Place::ServerCore => sched_setaffinity(None, &only(*server)),
+            Place::ClientCore => Ok(()),
             Place::AllCores => sched_setaffinity(None, all),
         };
         let started = start();

@@ -17,7 +17,7 @@ pub const STREAM_BYTES: u64 = 256 * 1024 * 1024;
 /// The target of nginx's long response.
 pub const NGINX_STREAM: &str = "/stream.bin";
 
-/// The component for wasi:http 0.2: hello, a stream and an echo.
+/// The component for wasi:http 0.2: hello, a stream, an echo, and a fetch from an upstream.
 pub const WASI_HTTP: &str = "wasi_http_hello";
 /// The component for wasi:http 0.3: hello.
 pub const WASI_HTTP_P3: &str = "wasi_http_p3_hello";
@@ -73,7 +73,7 @@ impl Peer {
         match self {
             Self::Bare => built(setup, "bare-hello"),
             Self::Hyper => built(setup, "hyper-hello"),
-            Self::Nginx | Self::NginxSendfile => nginx(setup),
+            Self::Nginx | Self::NginxSendfile => nginx(setup, Place::ServerCore),
             Self::Tremolo => tremolo(setup),
             Self::Wasmtime => wasmtime(setup, &[], WASI_HTTP),
             Self::WasmtimeReused => wasmtime(setup, &["--max-instance-reuse-count", "1000"], WASI_HTTP),
@@ -149,7 +149,12 @@ fn tremolo(setup: &Setup) -> anyhow::Result<Server> {
     start(setup, command, Listening::At(address))
 }
 
-fn nginx(setup: &Setup) -> anyhow::Result<Server> {
+/// nginx as an upstream of the servers, on the client's core.
+pub fn upstream(setup: &Setup) -> anyhow::Result<Server> {
+    nginx(setup, Place::ClientCore)
+}
+
+fn nginx(setup: &Setup, place: Place) -> anyhow::Result<Server> {
     let program = nginx_program();
     first_line(Command::new(program).arg("-v"))
         .context("not installed: `make peers` installs it as root, `apt-get install nginx-light` does")?;
@@ -163,7 +168,7 @@ fn nginx(setup: &Setup) -> anyhow::Result<Server> {
     File::create(folder.join(NGINX_STREAM.trim_start_matches('/')))?.set_len(STREAM_BYTES)?;
     let mut command = Command::new(program);
     command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(folder);
-    Server::start(&setup.cores, Place::ServerCore, command, Listening::At(address), files)
+    Server::start(&setup.cores, place, command, Listening::At(address), files)
 }
 
 fn start(setup: &Setup, command: Command, listening: Listening) -> anyhow::Result<Server> {

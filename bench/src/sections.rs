@@ -3,6 +3,7 @@
 mod fair;
 mod hello;
 mod memory;
+mod outbound;
 mod parked;
 mod reuse;
 mod scale;
@@ -26,6 +27,8 @@ pub enum Section {
     Stream,
     /// The components of `wasmtime serve` in both servers
     Wasi,
+    /// Requests to an upstream
+    Outbound,
     /// Routes, connections and options in large numbers, and a handler that spins
     Scale,
     /// Latency of a client while others overload the server
@@ -45,6 +48,7 @@ impl Section {
         Self::Reuse,
         Self::Stream,
         Self::Wasi,
+        Self::Outbound,
         Self::Scale,
         Self::Fair,
         Self::Memory,
@@ -59,6 +63,7 @@ impl Section {
             Self::Reuse => reuse::measure(setup, report),
             Self::Stream => stream::measure(setup, report),
             Self::Wasi => wasi::measure(setup, report),
+            Self::Outbound => outbound::measure(setup, report),
             Self::Scale => scale::measure(setup, report),
             Self::Fair => fair::measure(setup, report),
             Self::Memory => memory::measure(setup, report),

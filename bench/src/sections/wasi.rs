@@ -127,7 +127,7 @@ fn held(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn requests(setup: &Setup, contenders: Vec<Contender>) -> Vec<Series> {
+pub(super) fn requests(setup: &Setup, contenders: Vec<Contender>) -> Vec<Series> {
     alternate(contenders, setup.runs, |server, contender| wrk::requests_a_second(server, contender, setup.run))
 }
 
@@ -143,7 +143,7 @@ fn vibrato(setup: &Setup, component: &str, options: &str) -> anyhow::Result<Serv
     Ok(server)
 }
 
-fn routes<'a>(setup: &'a Setup, component: &str, options: &str) -> anyhow::Result<Routes<'a>> {
+pub(super) fn routes<'a>(setup: &'a Setup, component: &str, options: &str) -> anyhow::Result<Routes<'a>> {
     let file = component_for_wasi_http(setup, component)?;
     let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let routes = Routes::new(setup)?;

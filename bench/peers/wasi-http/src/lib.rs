@@ -1,7 +1,11 @@
 //! Handlers over wasi:http 0.2, for `wasmtime serve` and for Vibrato: `/hello` as Vibrato's example of that name answers it,
-//! `/stream`, 256 MiB in writes of 64 KiB, and `/echo`, which sends the request's body back.
+//! `/stream`, 256 MiB in writes of 64 KiB, `/echo`, which sends the request's body back, and `/fetch?AUTHORITY`, which
+//! answers what it gets from `http://AUTHORITY/hello`.
 
-use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme,
+};
 use wasip2::io::streams::{OutputStream, StreamError};
 
 const STREAM_WRITES: usize = 4096;
@@ -24,6 +28,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Hello {
         let _ = match () {
             () if is_hello => hello(&stream),
             () if target.starts_with("/stream") => long(&stream),
+            () if target.starts_with("/fetch?") => fetch(&target["/fetch?".len()..], &stream),
             () => echo(&request, &stream),
         };
         drop(stream);
@@ -43,8 +48,24 @@ fn long(stream: &OutputStream) -> Result<(), StreamError> {
     stream.blocking_flush()
 }
 
+/// Sends what an upstream answers.
+fn fetch(authority: &str, stream: &OutputStream) -> Result<(), StreamError> {
+    let request = OutgoingRequest::new(Fields::new());
+    request.set_scheme(Some(&Scheme::Http)).expect("it is a scheme");
+    request.set_authority(Some(authority)).expect("the request has an authority");
+    request.set_path_with_query(Some("/hello")).expect("it is a path");
+    let future = outgoing_handler::handle(request, None).expect("it may be asked");
+    future.subscribe().block();
+    let response = future.get().expect("it was waited for").expect("it is taken once").expect("the upstream answers");
+    send_all(&response.consume().expect("the first call gives the body"), stream)
+}
+
 fn echo(request: &IncomingRequest, stream: &OutputStream) -> Result<(), StreamError> {
-    let body = request.consume().expect("the first call gives the body");
+    send_all(&request.consume().expect("the first call gives the body"), stream)
+}
+
+/// Sends a body that comes in.
+fn send_all(body: &IncomingBody, stream: &OutputStream) -> Result<(), StreamError> {
     let input = body.stream().expect("the first call gives the stream");
     loop {
         match input.blocking_read(WRITE_BYTES as u64) {
