@@ -1,12 +1,14 @@
 //! Directories that were granted: `wasi:filesystem` 0.2 over wasmtime's own, which keeps paths below their directory.
 //!
 //! This module gives out the directories, each opened once for all requests; keeps guests away from devices and pipes,
-//! which may hold a thread; bounds how many files one instance has open; and counts what is written ([`SpaceQuota`]).
+//! which may hold a thread; bounds how many files one instance has open; counts the memory of listings; and counts what is
+//! written ([`SpaceQuota`]).
 //! Every wait is the handler's own time.
 //!
 //! [`SpaceQuota`]: crate::grants::SpaceQuota
 
 mod descriptor;
+mod listing;
 mod output;
 
 use std::collections::HashMap;
@@ -19,12 +21,20 @@ use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
 use super::state::GuestState;
 use crate::exchange::Exchange;
 use crate::grants::{GrantedDirectory, Grants};
+use crate::memory_budget::Reservation;
+use crate::options::Options;
 
 /// How many files and directories an instance has open at once, beside those that it was granted.
 const MAX_OPEN: usize = 128;
 
-/// The directories that open descriptors belong to, by the number of the descriptor.
-pub(super) type OpenFiles = HashMap<u32, Arc<GrantedDirectory>>;
+/// What a guest has open.
+#[derive(Default)]
+pub(super) struct OpenFiles {
+    /// The directories that descriptors belong to, by the number of the descriptor.
+    descriptors: HashMap<u32, Arc<GrantedDirectory>>,
+    /// The memory of listings of directories, by the number of their stream.
+    listings: HashMap<u32, Reservation>,
+}
 
 /// What the functions of `wasi:filesystem` work on.
 pub(super) struct Files<'a> {
@@ -33,6 +43,7 @@ pub(super) struct Files<'a> {
     open: &'a mut OpenFiles,
     grants: Option<Arc<Grants>>,
     exchange: Option<Arc<Exchange>>,
+    options: Option<Arc<Options>>,
 }
 
 struct HasFiles;
@@ -51,9 +62,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result
 }
 
 fn of(state: &mut GuestState) -> Files<'_> {
-    let (grants, exchange) = (state.grants().cloned(), state.exchange().cloned());
+    let (grants, exchange, options) = (state.grants().cloned(), state.exchange().cloned(), state.shared_options());
     let (WasiFilesystemCtxView { ctx: context, table }, open) = state.filesystem_and_open_files();
-    Files { table, context, open, grants, exchange }
+    Files { table, context, open, grants, exchange, options }
 }
 
 impl Files<'_> {
@@ -64,7 +75,7 @@ impl Files<'_> {
 
     /// The granted directory that a descriptor belongs to.
     fn granted(&self, descriptor: &Resource<Descriptor>) -> Option<Arc<GrantedDirectory>> {
-        self.open.get(&descriptor.rep()).cloned()
+        self.open.descriptors.get(&descriptor.rep()).cloned()
     }
 }
 
@@ -87,7 +98,7 @@ impl preopens::Host for Files<'_> {
             };
             let directory = Dir::new(granted.directory.try_clone()?, perms, mode, false);
             let descriptor = self.table.push(Descriptor::Dir(directory))?;
-            self.open.insert(descriptor.rep(), granted.clone());
+            self.open.descriptors.insert(descriptor.rep(), granted.clone());
             directories.push((descriptor, granted.guest_path.clone()));
         }
         Ok(directories)

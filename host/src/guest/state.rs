@@ -163,6 +163,14 @@ impl GuestState {
         }
     }
 
+    /// The same, to keep. It is `None` without a request.
+    pub(super) fn shared_options(&self) -> Option<Arc<Options>> {
+        match &self.purpose {
+            RunPurpose::Invocation(invocation) => Some(invocation.options.clone()),
+            RunPurpose::WithoutRequest { .. } => None,
+        }
+    }
+
     /// What the guest may reach. It is `None` without a request, or if nothing is granted.
     pub(super) fn grants(&self) -> Option<&Arc<Grants>> {
         match &self.purpose {

@@ -93,7 +93,7 @@ impl Files<'_> {
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
         let granted = self.granted(fd);
-        if self.open.len() >= MAX_OPEN {
+        if self.open.descriptors.len() >= MAX_OPEN {
             return Err(ErrorCode::InsufficientMemory.into());
         }
         let found = self.find(fd, path_flags, &path).await;
@@ -108,7 +108,7 @@ impl Files<'_> {
             give_back(granted.as_ref(), found.map_or(0, |found| found.size));
         }
         if let Some(granted) = granted {
-            self.open.insert(opened.rep(), granted);
+            self.open.descriptors.insert(opened.rep(), granted);
         }
         Ok(opened)
     }
@@ -202,7 +202,7 @@ impl HostDescriptor for Files<'_> {
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         let exchange = self.exchange.clone();
-        elsewhere(exchange, self.wasi().read_directory(fd)).await
+        elsewhere(exchange, self.list(fd)).await
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
@@ -266,7 +266,7 @@ impl HostDescriptor for Files<'_> {
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
-        self.open.remove(&fd.rep());
+        self.open.descriptors.remove(&fd.rep());
         HostDescriptor::drop(&mut self.wasi(), fd)
     }
 
@@ -359,6 +359,7 @@ impl HostDirectoryEntryStream for Files<'_> {
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.open.listings.remove(&stream.rep());
         HostDirectoryEntryStream::drop(&mut self.wasi(), stream)
     }
 }
