@@ -50,6 +50,8 @@ pub mod meter;
 pub mod net;
 pub mod observe;
 pub mod options;
+#[allow(clippy::disallowed_types, reason = "it connects to the sockets of others")]
+pub mod outbound;
 mod pump;
 pub mod push;
 pub mod rate;
