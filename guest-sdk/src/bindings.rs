@@ -1965,6 +1965,1364 @@ pub mod vibrato {
                 }
             }
         }
+        /// Requests to other servers, if the operator grants them: `http` in `[grant]` of the route's file. Nothing is reached
+        /// without a grant, and outside a request.
+        ///
+        /// A redirect is a response like any other. The host keeps no cookies, decodes no content, and uses no proxy. While a
+        /// handler waits for another server its `timeout` runs, and when the invocation ends, its requests are given up.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod http_client {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// Why a request has no response, or not all of it.
+            #[derive(Clone, PartialEq)]
+            pub enum HttpError {
+                /// The operator has not granted it.
+                Denied,
+                /// The host of the URL has only addresses that are not of the public internet, and are not granted.
+                AddressProhibited,
+                /// The host cannot be looked up.
+                Dns(_rt::String),
+                /// The server takes no connection.
+                Refused,
+                /// There is no TLS with the server, or its certificate is not accepted.
+                Tls(_rt::String),
+                /// The server was too slow.
+                Timeout,
+                /// The response is too large, or the invocation has too many requests.
+                TooLarge,
+                /// What the server has sent is not HTTP, or ends too early.
+                Protocol(_rt::String),
+                /// The request cannot be sent: its method, URL, a field or the length of its body.
+                Invalid(_rt::String),
+                /// The server has closed the connection before its response, or the request was sent already.
+                Closed,
+                /// Anything else.
+                Other(_rt::String),
+            }
+            impl ::core::fmt::Debug for HttpError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        HttpError::Denied => f.debug_tuple("HttpError::Denied").finish(),
+                        HttpError::AddressProhibited => {
+                            f.debug_tuple("HttpError::AddressProhibited").finish()
+                        }
+                        HttpError::Dns(e) => {
+                            f.debug_tuple("HttpError::Dns").field(e).finish()
+                        }
+                        HttpError::Refused => {
+                            f.debug_tuple("HttpError::Refused").finish()
+                        }
+                        HttpError::Tls(e) => {
+                            f.debug_tuple("HttpError::Tls").field(e).finish()
+                        }
+                        HttpError::Timeout => {
+                            f.debug_tuple("HttpError::Timeout").finish()
+                        }
+                        HttpError::TooLarge => {
+                            f.debug_tuple("HttpError::TooLarge").finish()
+                        }
+                        HttpError::Protocol(e) => {
+                            f.debug_tuple("HttpError::Protocol").field(e).finish()
+                        }
+                        HttpError::Invalid(e) => {
+                            f.debug_tuple("HttpError::Invalid").field(e).finish()
+                        }
+                        HttpError::Closed => f.debug_tuple("HttpError::Closed").finish(),
+                        HttpError::Other(e) => {
+                            f.debug_tuple("HttpError::Other").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for HttpError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for HttpError {}
+            /// A request that is made, and then sent.
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct OutgoingRequest {
+                handle: _rt::Resource<OutgoingRequest>,
+            }
+            impl OutgoingRequest {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for OutgoingRequest {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]outgoing-request"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+            /// A response, whose body is read as it comes.
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct IncomingResponse {
+                handle: _rt::Resource<IncomingResponse>,
+            }
+            impl IncomingResponse {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for IncomingResponse {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]incoming-response"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+            impl OutgoingRequest {
+                #[allow(unused_unsafe, clippy::all)]
+                /// A request with a method, as in `GET`, and a URL, as in `https://api.example.com/v1?q=1`. If one of them is
+                /// invalid, `write` and `send` say so.
+                #[allow(async_fn_in_trait)]
+                pub fn new(method: &str, url: &str) -> Self {
+                    unsafe {
+                        let vec0 = method;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let vec1 = url;
+                        let ptr1 = vec1.as_ptr().cast::<u8>();
+                        let len1 = vec1.len();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[constructor]outgoing-request"]
+                            fn wit_import2(
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                            ) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                        ) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import2(
+                            ptr0.cast_mut(),
+                            len0,
+                            ptr1.cast_mut(),
+                            len1,
+                        );
+                        OutgoingRequest::from_handle(ret as u32)
+                    }
+                }
+            }
+            impl OutgoingRequest {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Sets a field, in place of all lines of that name. `host` and the fields of the connection are the host's
+                /// own: they are `invalid`. With `content-length` the body has to have that length.
+                #[allow(async_fn_in_trait)]
+                pub fn set_field(
+                    &self,
+                    name: &str,
+                    value: &[u8],
+                ) -> ::core::result::Result<(), HttpError> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 4
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = name;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let vec1 = value;
+                        let ptr1 = vec1.as_ptr().cast::<u8>();
+                        let len1 = vec1.len();
+                        let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]outgoing-request.set-field"]
+                            fn wit_import3(
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import3(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import3(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                            ptr1.cast_mut(),
+                            len1,
+                            ptr2,
+                        );
+                        let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                        let result22 = match l4 {
+                            0 => {
+                                let e = ();
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l5 = i32::from(
+                                        *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    let v21 = match l5 {
+                                        0 => HttpError::Denied,
+                                        1 => HttpError::AddressProhibited,
+                                        2 => {
+                                            let e21 = {
+                                                let l6 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l7 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len8 = l7;
+                                                let bytes8 = _rt::Vec::from_raw_parts(
+                                                    l6.cast(),
+                                                    len8,
+                                                    len8,
+                                                );
+                                                _rt::string_lift(bytes8)
+                                            };
+                                            HttpError::Dns(e21)
+                                        }
+                                        3 => HttpError::Refused,
+                                        4 => {
+                                            let e21 = {
+                                                let l9 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l10 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len11 = l10;
+                                                let bytes11 = _rt::Vec::from_raw_parts(
+                                                    l9.cast(),
+                                                    len11,
+                                                    len11,
+                                                );
+                                                _rt::string_lift(bytes11)
+                                            };
+                                            HttpError::Tls(e21)
+                                        }
+                                        5 => HttpError::Timeout,
+                                        6 => HttpError::TooLarge,
+                                        7 => {
+                                            let e21 = {
+                                                let l12 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l13 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len14 = l13;
+                                                let bytes14 = _rt::Vec::from_raw_parts(
+                                                    l12.cast(),
+                                                    len14,
+                                                    len14,
+                                                );
+                                                _rt::string_lift(bytes14)
+                                            };
+                                            HttpError::Protocol(e21)
+                                        }
+                                        8 => {
+                                            let e21 = {
+                                                let l15 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l16 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len17 = l16;
+                                                let bytes17 = _rt::Vec::from_raw_parts(
+                                                    l15.cast(),
+                                                    len17,
+                                                    len17,
+                                                );
+                                                _rt::string_lift(bytes17)
+                                            };
+                                            HttpError::Invalid(e21)
+                                        }
+                                        9 => HttpError::Closed,
+                                        n => {
+                                            debug_assert_eq!(n, 10, "invalid enum discriminant");
+                                            let e21 = {
+                                                let l18 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l19 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len20 = l19;
+                                                let bytes20 = _rt::Vec::from_raw_parts(
+                                                    l18.cast(),
+                                                    len20,
+                                                    len20,
+                                                );
+                                                _rt::string_lift(bytes20)
+                                            };
+                                            HttpError::Other(e21)
+                                        }
+                                    };
+                                    v21
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result22
+                    }
+                }
+            }
+            impl OutgoingRequest {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Adds a line of a field.
+                #[allow(async_fn_in_trait)]
+                pub fn append_field(
+                    &self,
+                    name: &str,
+                    value: &[u8],
+                ) -> ::core::result::Result<(), HttpError> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 4
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = name;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let vec1 = value;
+                        let ptr1 = vec1.as_ptr().cast::<u8>();
+                        let len1 = vec1.len();
+                        let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]outgoing-request.append-field"]
+                            fn wit_import3(
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                                _: usize,
+                                _: *mut u8,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import3(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import3(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                            ptr1.cast_mut(),
+                            len1,
+                            ptr2,
+                        );
+                        let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                        let result22 = match l4 {
+                            0 => {
+                                let e = ();
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l5 = i32::from(
+                                        *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    let v21 = match l5 {
+                                        0 => HttpError::Denied,
+                                        1 => HttpError::AddressProhibited,
+                                        2 => {
+                                            let e21 = {
+                                                let l6 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l7 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len8 = l7;
+                                                let bytes8 = _rt::Vec::from_raw_parts(
+                                                    l6.cast(),
+                                                    len8,
+                                                    len8,
+                                                );
+                                                _rt::string_lift(bytes8)
+                                            };
+                                            HttpError::Dns(e21)
+                                        }
+                                        3 => HttpError::Refused,
+                                        4 => {
+                                            let e21 = {
+                                                let l9 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l10 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len11 = l10;
+                                                let bytes11 = _rt::Vec::from_raw_parts(
+                                                    l9.cast(),
+                                                    len11,
+                                                    len11,
+                                                );
+                                                _rt::string_lift(bytes11)
+                                            };
+                                            HttpError::Tls(e21)
+                                        }
+                                        5 => HttpError::Timeout,
+                                        6 => HttpError::TooLarge,
+                                        7 => {
+                                            let e21 = {
+                                                let l12 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l13 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len14 = l13;
+                                                let bytes14 = _rt::Vec::from_raw_parts(
+                                                    l12.cast(),
+                                                    len14,
+                                                    len14,
+                                                );
+                                                _rt::string_lift(bytes14)
+                                            };
+                                            HttpError::Protocol(e21)
+                                        }
+                                        8 => {
+                                            let e21 = {
+                                                let l15 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l16 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len17 = l16;
+                                                let bytes17 = _rt::Vec::from_raw_parts(
+                                                    l15.cast(),
+                                                    len17,
+                                                    len17,
+                                                );
+                                                _rt::string_lift(bytes17)
+                                            };
+                                            HttpError::Invalid(e21)
+                                        }
+                                        9 => HttpError::Closed,
+                                        n => {
+                                            debug_assert_eq!(n, 10, "invalid enum discriminant");
+                                            let e21 = {
+                                                let l18 = *ptr2
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l19 = *ptr2
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len20 = l19;
+                                                let bytes20 = _rt::Vec::from_raw_parts(
+                                                    l18.cast(),
+                                                    len20,
+                                                    len20,
+                                                );
+                                                _rt::string_lift(bytes20)
+                                            };
+                                            HttpError::Other(e21)
+                                        }
+                                    };
+                                    v21
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result22
+                    }
+                }
+            }
+            impl OutgoingRequest {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Milliseconds for a connection, if that is less than the grant's.
+                #[allow(async_fn_in_trait)]
+                pub fn set_connect_timeout(&self, milliseconds: u64) -> () {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]outgoing-request.set-connect-timeout"]
+                            fn wit_import0(_: i32, _: i64);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32, _: i64) {
+                            unreachable!()
+                        }
+                        wit_import0((self).handle() as i32, _rt::as_i64(&milliseconds));
+                    }
+                }
+            }
+            impl OutgoingRequest {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Milliseconds from the end of the request to the head of the response, if that is less than the grant's.
+                #[allow(async_fn_in_trait)]
+                pub fn set_first_byte_timeout(&self, milliseconds: u64) -> () {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]outgoing-request.set-first-byte-timeout"]
+                            fn wit_import0(_: i32, _: i64);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32, _: i64) {
+                            unreachable!()
+                        }
+                        wit_import0((self).handle() as i32, _rt::as_i64(&milliseconds));
+                    }
+                }
+            }
+            impl OutgoingRequest {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Milliseconds for the next bytes of the response's body, if that is less than the grant's.
+                #[allow(async_fn_in_trait)]
+                pub fn set_between_bytes_timeout(&self, milliseconds: u64) -> () {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]outgoing-request.set-between-bytes-timeout"]
+                            fn wit_import0(_: i32, _: i64);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32, _: i64) {
+                            unreachable!()
+                        }
+                        wit_import0((self).handle() as i32, _rt::as_i64(&milliseconds));
+                    }
+                }
+            }
+            impl OutgoingRequest {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Writes some of the body. A short body is kept until `send`, and sent with its length. From 64 KiB on it
+                /// goes out as it is written, and a write waits until the server takes it.
+                #[allow(async_fn_in_trait)]
+                pub fn write(
+                    &self,
+                    chunk: &[u8],
+                ) -> ::core::result::Result<(), HttpError> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 4
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = chunk;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]outgoing-request.write"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result21 = match l3 {
+                            0 => {
+                                let e = ();
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l4 = i32::from(
+                                        *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    let v20 = match l4 {
+                                        0 => HttpError::Denied,
+                                        1 => HttpError::AddressProhibited,
+                                        2 => {
+                                            let e20 = {
+                                                let l5 = *ptr1
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l6 = *ptr1
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len7 = l6;
+                                                let bytes7 = _rt::Vec::from_raw_parts(
+                                                    l5.cast(),
+                                                    len7,
+                                                    len7,
+                                                );
+                                                _rt::string_lift(bytes7)
+                                            };
+                                            HttpError::Dns(e20)
+                                        }
+                                        3 => HttpError::Refused,
+                                        4 => {
+                                            let e20 = {
+                                                let l8 = *ptr1
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l9 = *ptr1
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len10 = l9;
+                                                let bytes10 = _rt::Vec::from_raw_parts(
+                                                    l8.cast(),
+                                                    len10,
+                                                    len10,
+                                                );
+                                                _rt::string_lift(bytes10)
+                                            };
+                                            HttpError::Tls(e20)
+                                        }
+                                        5 => HttpError::Timeout,
+                                        6 => HttpError::TooLarge,
+                                        7 => {
+                                            let e20 = {
+                                                let l11 = *ptr1
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l12 = *ptr1
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len13 = l12;
+                                                let bytes13 = _rt::Vec::from_raw_parts(
+                                                    l11.cast(),
+                                                    len13,
+                                                    len13,
+                                                );
+                                                _rt::string_lift(bytes13)
+                                            };
+                                            HttpError::Protocol(e20)
+                                        }
+                                        8 => {
+                                            let e20 = {
+                                                let l14 = *ptr1
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l15 = *ptr1
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len16 = l15;
+                                                let bytes16 = _rt::Vec::from_raw_parts(
+                                                    l14.cast(),
+                                                    len16,
+                                                    len16,
+                                                );
+                                                _rt::string_lift(bytes16)
+                                            };
+                                            HttpError::Invalid(e20)
+                                        }
+                                        9 => HttpError::Closed,
+                                        n => {
+                                            debug_assert_eq!(n, 10, "invalid enum discriminant");
+                                            let e20 = {
+                                                let l17 = *ptr1
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l18 = *ptr1
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len19 = l18;
+                                                let bytes19 = _rt::Vec::from_raw_parts(
+                                                    l17.cast(),
+                                                    len19,
+                                                    len19,
+                                                );
+                                                _rt::string_lift(bytes19)
+                                            };
+                                            HttpError::Other(e20)
+                                        }
+                                    };
+                                    v20
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result21
+                    }
+                }
+            }
+            impl OutgoingRequest {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Ends the request, and waits for the head of its response. A second call is `closed`.
+                #[allow(async_fn_in_trait)]
+                pub fn send(
+                    &self,
+                ) -> ::core::result::Result<IncomingResponse, HttpError> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 4
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]outgoing-request.send"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result21 = match l2 {
+                            0 => {
+                                let e = {
+                                    let l3 = *ptr0
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<i32>();
+                                    IncomingResponse::from_handle(l3 as u32)
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l4 = i32::from(
+                                        *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    let v20 = match l4 {
+                                        0 => HttpError::Denied,
+                                        1 => HttpError::AddressProhibited,
+                                        2 => {
+                                            let e20 = {
+                                                let l5 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l6 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len7 = l6;
+                                                let bytes7 = _rt::Vec::from_raw_parts(
+                                                    l5.cast(),
+                                                    len7,
+                                                    len7,
+                                                );
+                                                _rt::string_lift(bytes7)
+                                            };
+                                            HttpError::Dns(e20)
+                                        }
+                                        3 => HttpError::Refused,
+                                        4 => {
+                                            let e20 = {
+                                                let l8 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l9 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len10 = l9;
+                                                let bytes10 = _rt::Vec::from_raw_parts(
+                                                    l8.cast(),
+                                                    len10,
+                                                    len10,
+                                                );
+                                                _rt::string_lift(bytes10)
+                                            };
+                                            HttpError::Tls(e20)
+                                        }
+                                        5 => HttpError::Timeout,
+                                        6 => HttpError::TooLarge,
+                                        7 => {
+                                            let e20 = {
+                                                let l11 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l12 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len13 = l12;
+                                                let bytes13 = _rt::Vec::from_raw_parts(
+                                                    l11.cast(),
+                                                    len13,
+                                                    len13,
+                                                );
+                                                _rt::string_lift(bytes13)
+                                            };
+                                            HttpError::Protocol(e20)
+                                        }
+                                        8 => {
+                                            let e20 = {
+                                                let l14 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l15 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len16 = l15;
+                                                let bytes16 = _rt::Vec::from_raw_parts(
+                                                    l14.cast(),
+                                                    len16,
+                                                    len16,
+                                                );
+                                                _rt::string_lift(bytes16)
+                                            };
+                                            HttpError::Invalid(e20)
+                                        }
+                                        9 => HttpError::Closed,
+                                        n => {
+                                            debug_assert_eq!(n, 10, "invalid enum discriminant");
+                                            let e20 = {
+                                                let l17 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l18 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len19 = l18;
+                                                let bytes19 = _rt::Vec::from_raw_parts(
+                                                    l17.cast(),
+                                                    len19,
+                                                    len19,
+                                                );
+                                                _rt::string_lift(bytes19)
+                                            };
+                                            HttpError::Other(e20)
+                                        }
+                                    };
+                                    v20
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result21
+                    }
+                }
+            }
+            impl IncomingResponse {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The status, from 200 to 999.
+                #[allow(async_fn_in_trait)]
+                pub fn status(&self) -> u16 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]incoming-response.status"]
+                            fn wit_import0(_: i32) -> i32;
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32) -> i32 {
+                            unreachable!()
+                        }
+                        let ret = wit_import0((self).handle() as i32);
+                        ret as u16
+                    }
+                }
+            }
+            impl IncomingResponse {
+                #[allow(unused_unsafe, clippy::all)]
+                /// All fields in order, with names in lower case, without those of the connection.
+                #[allow(async_fn_in_trait)]
+                pub fn fields(&self) -> _rt::Vec<(_rt::String, _rt::Vec<u8>)> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]incoming-response.fields"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base10 = l2;
+                        let len10 = l3;
+                        let mut result10 = _rt::Vec::with_capacity(len10);
+                        for i in 0..len10 {
+                            let base = base10
+                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                            let e10 = {
+                                let l4 = *base.add(0).cast::<*mut u8>();
+                                let l5 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                let l7 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                (
+                                    _rt::string_lift(bytes6),
+                                    <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l7.cast(), len9, len9)),
+                                )
+                            };
+                            result10.push(e10);
+                        }
+                        _rt::cabi_dealloc(
+                            base10,
+                            len10 * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let result11 = result10;
+                        result11
+                    }
+                }
+            }
+            impl IncomingResponse {
+                #[allow(unused_unsafe, clippy::all)]
+                /// One of these fields by its name, in any case; of several lines the first.
+                #[allow(async_fn_in_trait)]
+                pub fn field(&self, name: &str) -> ::core::option::Option<_rt::Vec<u8>> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 3 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 3
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = name;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]incoming-response.field"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result7 = match l3 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l5 = *ptr1
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result7
+                    }
+                }
+            }
+            impl IncomingResponse {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Reads some of the body, of at most `max` bytes, as soon as there is some. None at its end.
+                #[allow(async_fn_in_trait)]
+                pub fn read(
+                    &self,
+                    max: u32,
+                ) -> ::core::result::Result<
+                    ::core::option::Option<_rt::Vec<u8>>,
+                    HttpError,
+                > {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 4
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]incoming-response.read"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&max), ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result24 = match l2 {
+                            0 => {
+                                let e = {
+                                    let l3 = i32::from(
+                                        *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    match l3 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l4 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l5 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len6 = l5;
+                                                <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    }
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l7 = i32::from(
+                                        *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    let v23 = match l7 {
+                                        0 => HttpError::Denied,
+                                        1 => HttpError::AddressProhibited,
+                                        2 => {
+                                            let e23 = {
+                                                let l8 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l9 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len10 = l9;
+                                                let bytes10 = _rt::Vec::from_raw_parts(
+                                                    l8.cast(),
+                                                    len10,
+                                                    len10,
+                                                );
+                                                _rt::string_lift(bytes10)
+                                            };
+                                            HttpError::Dns(e23)
+                                        }
+                                        3 => HttpError::Refused,
+                                        4 => {
+                                            let e23 = {
+                                                let l11 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l12 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len13 = l12;
+                                                let bytes13 = _rt::Vec::from_raw_parts(
+                                                    l11.cast(),
+                                                    len13,
+                                                    len13,
+                                                );
+                                                _rt::string_lift(bytes13)
+                                            };
+                                            HttpError::Tls(e23)
+                                        }
+                                        5 => HttpError::Timeout,
+                                        6 => HttpError::TooLarge,
+                                        7 => {
+                                            let e23 = {
+                                                let l14 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l15 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len16 = l15;
+                                                let bytes16 = _rt::Vec::from_raw_parts(
+                                                    l14.cast(),
+                                                    len16,
+                                                    len16,
+                                                );
+                                                _rt::string_lift(bytes16)
+                                            };
+                                            HttpError::Protocol(e23)
+                                        }
+                                        8 => {
+                                            let e23 = {
+                                                let l17 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l18 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len19 = l18;
+                                                let bytes19 = _rt::Vec::from_raw_parts(
+                                                    l17.cast(),
+                                                    len19,
+                                                    len19,
+                                                );
+                                                _rt::string_lift(bytes19)
+                                            };
+                                            HttpError::Invalid(e23)
+                                        }
+                                        9 => HttpError::Closed,
+                                        n => {
+                                            debug_assert_eq!(n, 10, "invalid enum discriminant");
+                                            let e23 = {
+                                                let l20 = *ptr0
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l21 = *ptr0
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len22 = l21;
+                                                let bytes22 = _rt::Vec::from_raw_parts(
+                                                    l20.cast(),
+                                                    len22,
+                                                    len22,
+                                                );
+                                                _rt::string_lift(bytes22)
+                                            };
+                                            HttpError::Other(e23)
+                                        }
+                                    };
+                                    v23
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result24
+                    }
+                }
+            }
+            impl IncomingResponse {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The trailers, once the body was read to its end. None before, and if there were none.
+                #[allow(async_fn_in_trait)]
+                pub fn trailers(&self) -> _rt::Vec<(_rt::String, _rt::Vec<u8>)> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 2
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "vibrato:handler/http-client@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]incoming-response.trailers"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base10 = l2;
+                        let len10 = l3;
+                        let mut result10 = _rt::Vec::with_capacity(len10);
+                        for i in 0..len10 {
+                            let base = base10
+                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                            let e10 = {
+                                let l4 = *base.add(0).cast::<*mut u8>();
+                                let l5 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                let l7 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                (
+                                    _rt::string_lift(bytes6),
+                                    <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l7.cast(), len9, len9)),
+                                )
+                            };
+                            result10.push(e10);
+                        }
+                        _rt::cabi_dealloc(
+                            base10,
+                            len10 * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let result11 = result10;
+                        result11
+                    }
+                }
+            }
+        }
         /// Responses that stay open, and what is sent to them later. A handler that returns `manual` leaves its response and
         /// connection open; other invocations, of this and other routes, publish to it by the topics it was subscribed to. No
         /// instance waits meanwhile.
@@ -2383,6 +3741,103 @@ mod _rt {
             val != 0
         }
     }
+    use core::fmt;
+    use core::marker;
+    use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// A type which represents a component model resource, either imported or
+    /// exported into this component.
+    ///
+    /// This is a low-level wrapper which handles the lifetime of the resource
+    /// (namely this has a destructor). The `T` provided defines the component model
+    /// intrinsics that this wrapper uses.
+    ///
+    /// One of the chief purposes of this type is to provide `Deref` implementations
+    /// to access the underlying data when it is owned.
+    ///
+    /// This type is primarily used in generated code for exported and imported
+    /// resources.
+    #[repr(transparent)]
+    pub struct Resource<T: WasmResource> {
+        handle: AtomicU32,
+        _marker: marker::PhantomData<T>,
+    }
+    /// A trait which all wasm resources implement, namely providing the ability to
+    /// drop a resource.
+    ///
+    /// This generally is implemented by generated code, not user-facing code.
+    #[allow(clippy::missing_safety_doc)]
+    pub unsafe trait WasmResource {
+        /// Invokes the `[resource-drop]...` intrinsic.
+        unsafe fn drop(handle: u32);
+    }
+    impl<T: WasmResource> Resource<T> {
+        #[doc(hidden)]
+        pub unsafe fn from_handle(handle: u32) -> Self {
+            debug_assert!(handle != 0 && handle != u32::MAX);
+            Self {
+                handle: AtomicU32::new(handle),
+                _marker: marker::PhantomData,
+            }
+        }
+        /// Takes ownership of the handle owned by `resource`.
+        ///
+        /// Note that this ideally would be `into_handle` taking `Resource<T>` by
+        /// ownership. The code generator does not enable that in all situations,
+        /// unfortunately, so this is provided instead.
+        ///
+        /// Also note that `take_handle` is in theory only ever called on values
+        /// owned by a generated function. For example a generated function might
+        /// take `Resource<T>` as an argument but then call `take_handle` on a
+        /// reference to that argument. In that sense the dynamic nature of
+        /// `take_handle` should only be exposed internally to generated code, not
+        /// to user code.
+        #[doc(hidden)]
+        pub fn take_handle(resource: &Resource<T>) -> u32 {
+            resource.handle.swap(u32::MAX, Relaxed)
+        }
+        #[doc(hidden)]
+        pub fn handle(resource: &Resource<T>) -> u32 {
+            resource.handle.load(Relaxed)
+        }
+    }
+    impl<T: WasmResource> fmt::Debug for Resource<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Resource").field("handle", &self.handle).finish()
+        }
+    }
+    impl<T: WasmResource> Drop for Resource<T> {
+        fn drop(&mut self) {
+            unsafe {
+                match self.handle.load(Relaxed) {
+                    u32::MAX => {}
+                    other => T::drop(other),
+                }
+            }
+        }
+    }
+    pub fn as_i64<T: AsI64>(t: T) -> i64 {
+        t.as_i64()
+    }
+    pub trait AsI64 {
+        fn as_i64(self) -> i64;
+    }
+    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
+        fn as_i64(self) -> i64 {
+            (*self).as_i64()
+        }
+    }
+    impl AsI64 for i64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    impl AsI64 for u64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
     #[cfg(target_arch = "wasm32")]
     pub fn run_ctors_once() {
         wit_bindgen::rt::run_ctors_once();
@@ -2419,10 +3874,10 @@ macro_rules! __export_handler_described_impl {
         #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:vibrato:handler@0.1.0:handler-described:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1754] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2692] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd2\x0c\x01A\x02\x01\
-A\x1a\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfc\x13\x01A\x02\x01\
+A\x1c\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
 \x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
 orbidden\x09too-large\x04\0\x05error\x03\0\x05\x01m\x04\x0aincomplete\x09malform\
@@ -2452,18 +3907,36 @@ B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x0
 \x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\x06\x03\
 \0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x07\x01ks\x01@\x01\x04names\0\0\
 \x04\0\x03get\x01\x01\x01o\x02ss\x01p\x02\x01@\0\0\x03\x04\0\x03all\x01\x04\x03\0\
-\x1cvibrato:handler/config@0.1.0\x05\x08\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05e\
-rror\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x01\
-p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\x06\
-\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/push@\
-0.1.0\x05\x09\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\x02\
-\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04names\x05\
-value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.0\x05\x0a\
-\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0b\x02\x03\0\0\x07outcom\
-e\x03\0\x07outcome\x03\0\x0d\x01@\0\0\x0c\x04\0\x08describe\x01\x0f\x01@\0\0\x0e\
-\x04\0\x06handle\x01\x10\x04\0'vibrato:handler/handler-described@0.1.0\x04\0\x0b\
-\x17\x01\0\x11handler-described\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x1cvibrato:handler/config@0.1.0\x05\x08\x01B%\x01q\x0b\x06denied\0\0\x12address\
+-prohibited\0\0\x03dns\x01s\0\x07refused\0\0\x03tls\x01s\0\x07timeout\0\0\x09too\
+-large\0\0\x08protocol\x01s\0\x07invalid\x01s\0\x06closed\0\0\x05other\x01s\0\x04\
+\0\x0ahttp-error\x03\0\0\x04\0\x10outgoing-request\x03\x01\x04\0\x11incoming-res\
+ponse\x03\x01\x01i\x02\x01@\x02\x06methods\x03urls\0\x04\x04\0\x1d[constructor]o\
+utgoing-request\x01\x05\x01h\x02\x01p}\x01j\0\x01\x01\x01@\x03\x04self\x06\x04na\
+mes\x05value\x07\0\x08\x04\0\"[method]outgoing-request.set-field\x01\x09\x04\0%[\
+method]outgoing-request.append-field\x01\x09\x01@\x02\x04self\x06\x0cmillisecond\
+sw\x01\0\x04\0,[method]outgoing-request.set-connect-timeout\x01\x0a\x04\0/[metho\
+d]outgoing-request.set-first-byte-timeout\x01\x0a\x04\02[method]outgoing-request\
+.set-between-bytes-timeout\x01\x0a\x01@\x02\x04self\x06\x05chunk\x07\0\x08\x04\0\
+\x1e[method]outgoing-request.write\x01\x0b\x01i\x03\x01j\x01\x0c\x01\x01\x01@\x01\
+\x04self\x06\0\x0d\x04\0\x1d[method]outgoing-request.send\x01\x0e\x01h\x03\x01@\x01\
+\x04self\x0f\0{\x04\0\x20[method]incoming-response.status\x01\x10\x01o\x02s\x07\x01\
+p\x11\x01@\x01\x04self\x0f\0\x12\x04\0\x20[method]incoming-response.fields\x01\x13\
+\x01k\x07\x01@\x02\x04self\x0f\x04names\0\x14\x04\0\x1f[method]incoming-response\
+.field\x01\x15\x01j\x01\x14\x01\x01\x01@\x02\x04self\x0f\x03maxy\0\x16\x04\0\x1e\
+[method]incoming-response.read\x01\x17\x04\0\"[method]incoming-response.trailers\
+\x01\x13\x03\0!vibrato:handler/http-client@0.1.0\x05\x09\x01B\x0b\x02\x03\x02\x01\
+\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09sub\
+scribe\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\
+\0\x07publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1a\
+vibrato:handler/push@0.1.0\x05\x0a\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\
+\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01\
+@\x02\x04names\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/\
+context@0.1.0\x05\x0b\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0c\x02\
+\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0e\x01@\0\0\x0d\x04\0\x08describe\x01\
+\x10\x01@\0\0\x0f\x04\0\x06handle\x01\x11\x04\0'vibrato:handler/handler-describe\
+d@0.1.0\x04\0\x0b\x17\x01\0\x11handler-described\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -2476,9 +3949,9 @@ pub use __export_handler_described_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1784] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd0\x0c\x01A\x02\x01\
-A\x16\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2722] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfa\x13\x01A\x02\x01\
+A\x18\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
 \x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
 orbidden\x09too-large\x04\0\x05error\x03\0\x05\x01m\x04\x0aincomplete\x09malform\
@@ -2508,18 +3981,36 @@ B\x09\x02\x03\x02\x01\x06\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x0
 \x04\0\x03get\x01\x03\x01o\x02s\x01\x01p\x04\x01@\0\0\x05\x04\0\x03all\x01\x06\x03\
 \0\x1dvibrato:handler/options@0.1.0\x05\x07\x01B\x07\x01ks\x01@\x01\x04names\0\0\
 \x04\0\x03get\x01\x01\x01o\x02ss\x01p\x02\x01@\0\0\x03\x04\0\x03all\x01\x04\x03\0\
-\x1cvibrato:handler/config@0.1.0\x05\x08\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05e\
-rror\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x01\
-p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\x06\
-\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/push@\
-0.1.0\x05\x09\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\x02\
-\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04names\x05\
-value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.0\x05\x0a\
-\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0b\x02\x03\0\0\x07outcom\
-e\x03\0\x07outcome\x03\0\x0d\x04\0Gvibrato:handler/handler-described-with-all-of\
--its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-described-with-all-of-its-ex\
-ports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+\x1cvibrato:handler/config@0.1.0\x05\x08\x01B%\x01q\x0b\x06denied\0\0\x12address\
+-prohibited\0\0\x03dns\x01s\0\x07refused\0\0\x03tls\x01s\0\x07timeout\0\0\x09too\
+-large\0\0\x08protocol\x01s\0\x07invalid\x01s\0\x06closed\0\0\x05other\x01s\0\x04\
+\0\x0ahttp-error\x03\0\0\x04\0\x10outgoing-request\x03\x01\x04\0\x11incoming-res\
+ponse\x03\x01\x01i\x02\x01@\x02\x06methods\x03urls\0\x04\x04\0\x1d[constructor]o\
+utgoing-request\x01\x05\x01h\x02\x01p}\x01j\0\x01\x01\x01@\x03\x04self\x06\x04na\
+mes\x05value\x07\0\x08\x04\0\"[method]outgoing-request.set-field\x01\x09\x04\0%[\
+method]outgoing-request.append-field\x01\x09\x01@\x02\x04self\x06\x0cmillisecond\
+sw\x01\0\x04\0,[method]outgoing-request.set-connect-timeout\x01\x0a\x04\0/[metho\
+d]outgoing-request.set-first-byte-timeout\x01\x0a\x04\02[method]outgoing-request\
+.set-between-bytes-timeout\x01\x0a\x01@\x02\x04self\x06\x05chunk\x07\0\x08\x04\0\
+\x1e[method]outgoing-request.write\x01\x0b\x01i\x03\x01j\x01\x0c\x01\x01\x01@\x01\
+\x04self\x06\0\x0d\x04\0\x1d[method]outgoing-request.send\x01\x0e\x01h\x03\x01@\x01\
+\x04self\x0f\0{\x04\0\x20[method]incoming-response.status\x01\x10\x01o\x02s\x07\x01\
+p\x11\x01@\x01\x04self\x0f\0\x12\x04\0\x20[method]incoming-response.fields\x01\x13\
+\x01k\x07\x01@\x02\x04self\x0f\x04names\0\x14\x04\0\x1f[method]incoming-response\
+.field\x01\x15\x01j\x01\x14\x01\x01\x01@\x02\x04self\x0f\x03maxy\0\x16\x04\0\x1e\
+[method]incoming-response.read\x01\x17\x04\0\"[method]incoming-response.trailers\
+\x01\x13\x03\0!vibrato:handler/http-client@0.1.0\x05\x09\x01B\x0b\x02\x03\x02\x01\
+\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09sub\
+scribe\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\
+\0\x07publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1a\
+vibrato:handler/push@0.1.0\x05\x0a\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\
+\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01\
+@\x02\x04names\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/\
+context@0.1.0\x05\x0b\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0c\x02\
+\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0e\x04\0Gvibrato:handler/handler-des\
+cribed-with-all-of-its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-described-\
+with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -11,7 +11,7 @@ use wit_bindgen_core::{Files, WorldGenerator};
 use wit_bindgen_rust::{Opts, WithOption};
 
 /// The interfaces that all worlds share: the first file has them.
-const SHARED: [&str; 7] = ["types", "request", "response", "options", "config", "push", "context"];
+const SHARED: [&str; 8] = ["types", "request", "response", "options", "config", "http-client", "push", "context"];
 
 /// Where the bindings of what middleware imports alone are.
 const SEAL: &str = "crate::bindings_of_middleware::seals::vibrato::handler::seal";
@@ -48,7 +48,7 @@ fn bindings_are_what_the_generator_makes_of_the_worlds() -> Result<(), Box<dyn E
     check("src/bindings.rs", &generate(resolve, package, "handler-described", handler)?)?;
     for module in ["on_request", "on_response"] {
         let shared = |name: &&str| {
-            let path = format!("crate::bindings::vibrato::handler::{name}");
+            let path = format!("crate::bindings::vibrato::handler::{}", name.replace('-', "_"));
             (format!("vibrato:handler/{name}@0.1.0"), WithOption::Path(path))
         };
         let seal = ("vibrato:handler/seal@0.1.0".to_owned(), WithOption::Path(SEAL.to_owned()));

@@ -8,6 +8,7 @@ use crate::grants::GrantTable;
 use crate::http1::head::HeadLimits;
 use crate::memory_budget::half_of_the_machine;
 use crate::options::Value;
+use crate::outbound::{CertificateDer, UpstreamClient};
 use crate::routes::Declare;
 
 /// The configuration of a server.
@@ -40,6 +41,10 @@ pub struct Config {
     pub allow_grants: bool,
     /// The directory of secrets, with a file for each.
     pub secrets: Option<PathBuf>,
+    /// Authorities whose certificates are trusted, beside those of the system, for requests to other servers.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// Maximum connections to other servers.
+    pub max_outbound: u32,
     /// What every component is granted in place of what its route file says.
     pub grant: Option<GrantTable>,
     /// How much error pages reveal.
@@ -179,6 +184,8 @@ impl Default for Config {
             wasi_http_03: true,
             allow_grants: true,
             secrets: None,
+            authorities: Vec::new(),
+            max_outbound: UpstreamClient::MAX_CONNECTIONS,
             grant: None,
             audience: ErrorDetail::Public,
             dev_hosts: Vec::new(),

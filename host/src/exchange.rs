@@ -172,7 +172,7 @@ impl Inner {
             WaitReason::Writable => writable,
             WaitReason::Body => body,
             WaitReason::Head => head,
-            WaitReason::Itself | WaitReason::Elsewhere => false,
+            WaitReason::Itself | WaitReason::Upstream | WaitReason::Elsewhere => false,
         })
     }
 

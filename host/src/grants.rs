@@ -18,13 +18,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::outbound::HttpGrant;
 use crate::text::printable;
 
 pub use denials::{Denials, Denied};
 pub use directory::{DirectoryAccess, DirectoryError, ENTRY_BYTES, GrantedDirectory, NoSpace, SpaceQuota};
 pub use secrets::{Secret, SecretError, is_secret_name};
 pub use sources::{GrantError, GrantReason, GrantSources};
-pub use table::{DirectoryEntry, GrantKind, GrantTable, SettingEntry, SettingSource};
+pub use table::{DirectoryEntry, GrantKind, GrantTable, HttpEntry, SettingEntry, SettingSource};
 
 /// What the components of one route, or one middleware, may reach.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub struct Grants {
     pub environment: Vec<(String, Setting)>,
     /// `config`: the settings of `wasi:config/store` and of the interface `config`.
     pub config: BTreeMap<String, Setting>,
+    /// `http`: the servers that it may call, and the connections to them.
+    pub http: Option<Arc<HttpGrant>>,
     /// `files`: the directories of `wasi:filesystem`.
     pub directories: Vec<Arc<GrantedDirectory>>,
 }
@@ -90,6 +93,8 @@ impl Grants {
         let environment =
             self.environment.iter().map(|(name, it)| (GrantKind::Environment, name.as_str(), it.to_string()));
         let files = self.directories.iter().map(|it| (GrantKind::Files, it.guest_path.as_str(), it.to_string()));
-        config.chain(environment).chain(files)
+        let http = self.http.iter().flat_map(|grant| grant.patterns());
+        let http = http.map(|pattern| (GrantKind::Http, "", pattern.to_string()));
+        config.chain(environment).chain(files).chain(http)
     }
 }

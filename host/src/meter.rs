@@ -10,6 +10,7 @@
 //!   client or a clock does not count.
 //! - `paced`: time in which nothing moved because of the client: it accepted nothing of what was written, it sent
 //!   nothing of a body that the handler waits for, or the rate allowed nothing.
+//! - `upstream`: time in which the handler waited for another server, and not its client.
 //!
 //! No two of them count the same moment. The remainder of the total is time that the handler waited for other things,
 //! that others used the same core, and the host's own work.
@@ -32,6 +33,8 @@ pub struct Cost {
     pub run: Duration,
     /// Time waiting for the client or its rate.
     pub paced: Duration,
+    /// Time waiting for other servers.
+    pub upstream: Duration,
     /// Bytes of all memories of the instance at its end. Memories never shrink.
     pub memory: usize,
 }
@@ -47,6 +50,8 @@ pub enum Stage {
     Run,
     /// See [`Cost::paced`].
     Paced,
+    /// See [`Cost::upstream`].
+    Upstream,
 }
 
 /// Measures one exchange. Clones share one measurement.
@@ -101,9 +106,12 @@ impl Meter {
     /// The cost until `now` as a value of `Server-Timing`, in milliseconds.
     #[must_use]
     pub fn server_timing(&self, now: Instant) -> String {
-        let Cost { queued, instantiate, run, .. } = self.read(now).unwrap_or_default();
+        let Cost { queued, instantiate, run, upstream, .. } = self.read(now).unwrap_or_default();
         let mut value = String::new();
-        for (name, took) in [("queue", queued), ("instantiate", instantiate), ("run", run)] {
+        // Most handlers call no other server.
+        let upstream = Some(("upstream", upstream)).filter(|(_, took)| !took.is_zero());
+        for (name, took) in [("queue", queued), ("instantiate", instantiate), ("run", run)].into_iter().chain(upstream)
+        {
             let separator = if value.is_empty() { "" } else { ", " };
             // Writing to a string cannot fail.
             let _ = write!(value, "{separator}{name};dur={:.3}", took.as_secs_f64() * 1e3);
@@ -123,6 +131,7 @@ impl Cost {
             Stage::Instantiate => &mut self.instantiate,
             Stage::Run => &mut self.run,
             Stage::Paced => &mut self.paced,
+            Stage::Upstream => &mut self.upstream,
         }
     }
 }

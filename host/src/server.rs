@@ -21,6 +21,7 @@ use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::meter::Meter;
 use crate::net::{ListenAddress, Listener};
 use crate::observe::Observers;
+use crate::outbound::UpstreamClient;
 use crate::push;
 use crate::routes::{Directory, HolderStoreSetup, RouteTable, Setup, WatchError};
 use crate::worker::ServerState;
@@ -165,7 +166,8 @@ fn grant_sources(config: &Config) -> GrantSources {
     if !config.allow_grants {
         return GrantSources::none();
     }
-    let mut sources = GrantSources::default().with_secrets(config.secrets.clone());
+    let client = UpstreamClient::new(config.max_outbound, config.authorities.clone());
+    let mut sources = GrantSources::default().with_secrets(config.secrets.clone()).with_upstream_client(client);
     // A component that is served alone may lie beside the data that it serves.
     if config.routes.is_dir() {
         sources.forbid("the routes directory", config.routes.clone());

@@ -83,6 +83,47 @@ extern void __wasm_import_vibrato_handler_config_get(uint8_t *, size_t, uint8_t 
 __attribute__((__import_module__("vibrato:handler/config@0.1.0"), __import_name__("all")))
 extern void __wasm_import_vibrato_handler_config_all(uint8_t *);
 
+// Imported Functions from `vibrato:handler/http-client@0.1.0`
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[constructor]outgoing-request")))
+extern int32_t __wasm_import_vibrato_handler_http_client_constructor_outgoing_request(uint8_t *, size_t, uint8_t *, size_t);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]outgoing-request.set-field")))
+extern void __wasm_import_vibrato_handler_http_client_method_outgoing_request_set_field(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]outgoing-request.append-field")))
+extern void __wasm_import_vibrato_handler_http_client_method_outgoing_request_append_field(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]outgoing-request.set-connect-timeout")))
+extern void __wasm_import_vibrato_handler_http_client_method_outgoing_request_set_connect_timeout(int32_t, int64_t);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]outgoing-request.set-first-byte-timeout")))
+extern void __wasm_import_vibrato_handler_http_client_method_outgoing_request_set_first_byte_timeout(int32_t, int64_t);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]outgoing-request.set-between-bytes-timeout")))
+extern void __wasm_import_vibrato_handler_http_client_method_outgoing_request_set_between_bytes_timeout(int32_t, int64_t);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]outgoing-request.write")))
+extern void __wasm_import_vibrato_handler_http_client_method_outgoing_request_write(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]outgoing-request.send")))
+extern void __wasm_import_vibrato_handler_http_client_method_outgoing_request_send(int32_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]incoming-response.status")))
+extern int32_t __wasm_import_vibrato_handler_http_client_method_incoming_response_status(int32_t);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]incoming-response.fields")))
+extern void __wasm_import_vibrato_handler_http_client_method_incoming_response_fields(int32_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]incoming-response.field")))
+extern void __wasm_import_vibrato_handler_http_client_method_incoming_response_field(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]incoming-response.read")))
+extern void __wasm_import_vibrato_handler_http_client_method_incoming_response_read(int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]incoming-response.trailers")))
+extern void __wasm_import_vibrato_handler_http_client_method_incoming_response_trailers(int32_t, uint8_t *);
+
 // Imported Functions from `vibrato:handler/push@0.1.0`
 
 __attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("subscribe")))
@@ -349,6 +390,83 @@ void vibrato_handler_options_list_tuple2_string_value_free(vibrato_handler_optio
       vibrato_handler_options_tuple2_string_value_free(&list_ptr[i]);
     }
     free(list_ptr);
+  }
+}
+
+void vibrato_handler_http_client_http_error_free(vibrato_handler_http_client_http_error_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 2: {
+      handler_string_free(&ptr->val.dns);
+      break;
+    }
+    case 4: {
+      handler_string_free(&ptr->val.tls);
+      break;
+    }
+    case 7: {
+      handler_string_free(&ptr->val.protocol);
+      break;
+    }
+    case 8: {
+      handler_string_free(&ptr->val.invalid);
+      break;
+    }
+    case 10: {
+      handler_string_free(&ptr->val.other);
+      break;
+    }
+  }
+}
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[resource-drop]outgoing-request")))
+extern void __wasm_import_vibrato_handler_http_client_outgoing_request_drop(int32_t handle);
+
+void vibrato_handler_http_client_outgoing_request_drop_own(vibrato_handler_http_client_own_outgoing_request_t handle) {
+  __wasm_import_vibrato_handler_http_client_outgoing_request_drop(handle.__handle);
+}
+
+void vibrato_handler_http_client_outgoing_request_drop_borrow(vibrato_handler_http_client_borrow_outgoing_request_t handle) {
+  __wasm_import_vibrato_handler_http_client_outgoing_request_drop(handle.__handle);
+}
+
+vibrato_handler_http_client_borrow_outgoing_request_t vibrato_handler_http_client_borrow_outgoing_request(vibrato_handler_http_client_own_outgoing_request_t arg) {
+  return (vibrato_handler_http_client_borrow_outgoing_request_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[resource-drop]incoming-response")))
+extern void __wasm_import_vibrato_handler_http_client_incoming_response_drop(int32_t handle);
+
+void vibrato_handler_http_client_incoming_response_drop_own(vibrato_handler_http_client_own_incoming_response_t handle) {
+  __wasm_import_vibrato_handler_http_client_incoming_response_drop(handle.__handle);
+}
+
+void vibrato_handler_http_client_incoming_response_drop_borrow(vibrato_handler_http_client_borrow_incoming_response_t handle) {
+  __wasm_import_vibrato_handler_http_client_incoming_response_drop(handle.__handle);
+}
+
+vibrato_handler_http_client_borrow_incoming_response_t vibrato_handler_http_client_borrow_incoming_response(vibrato_handler_http_client_own_incoming_response_t arg) {
+  return (vibrato_handler_http_client_borrow_incoming_response_t) { arg.__handle };
+}
+
+void vibrato_handler_http_client_result_void_http_error_free(vibrato_handler_http_client_result_void_http_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    vibrato_handler_http_client_http_error_free(&ptr->val.err);
+  }
+}
+
+void vibrato_handler_http_client_result_own_incoming_response_http_error_free(vibrato_handler_http_client_result_own_incoming_response_http_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    vibrato_handler_http_client_http_error_free(&ptr->val.err);
+  }
+}
+
+void vibrato_handler_http_client_result_option_list_u8_http_error_free(vibrato_handler_http_client_result_option_list_u8_http_error_t *ptr) {
+  if (!ptr->is_err) {
+    handler_option_list_u8_free(&ptr->val.ok);
+  } else {
+    vibrato_handler_http_client_http_error_free(&ptr->val.err);
   }
 }
 
@@ -838,6 +956,422 @@ void vibrato_handler_config_all(handler_list_tuple2_string_string_t *ret) {
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_vibrato_handler_config_all(ptr);
   *ret = (handler_list_tuple2_string_string_t) { (handler_tuple2_string_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+vibrato_handler_http_client_own_outgoing_request_t vibrato_handler_http_client_constructor_outgoing_request(handler_string_t *method, handler_string_t *url) {
+  int32_t ret = __wasm_import_vibrato_handler_http_client_constructor_outgoing_request((uint8_t *) (*method).ptr, (*method).len, (uint8_t *) (*url).ptr, (*url).len);
+  return (vibrato_handler_http_client_own_outgoing_request_t) { ret };
+}
+
+bool vibrato_handler_http_client_method_outgoing_request_set_field(vibrato_handler_http_client_borrow_outgoing_request_t self, handler_string_t *name, handler_list_u8_t *value, vibrato_handler_http_client_http_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_http_client_method_outgoing_request_set_field((self).__handle, (uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*value).ptr, (*value).len, ptr);
+  vibrato_handler_http_client_result_void_http_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_http_client_http_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          variant.val.dns = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          variant.val.tls = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          variant.val.protocol = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.invalid = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          break;
+        }
+        case 10: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_http_client_method_outgoing_request_append_field(vibrato_handler_http_client_borrow_outgoing_request_t self, handler_string_t *name, handler_list_u8_t *value, vibrato_handler_http_client_http_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_http_client_method_outgoing_request_append_field((self).__handle, (uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*value).ptr, (*value).len, ptr);
+  vibrato_handler_http_client_result_void_http_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_http_client_http_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          variant.val.dns = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          variant.val.tls = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          variant.val.protocol = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.invalid = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          break;
+        }
+        case 10: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void vibrato_handler_http_client_method_outgoing_request_set_connect_timeout(vibrato_handler_http_client_borrow_outgoing_request_t self, uint64_t milliseconds) {
+  __wasm_import_vibrato_handler_http_client_method_outgoing_request_set_connect_timeout((self).__handle, (int64_t) (milliseconds));
+}
+
+void vibrato_handler_http_client_method_outgoing_request_set_first_byte_timeout(vibrato_handler_http_client_borrow_outgoing_request_t self, uint64_t milliseconds) {
+  __wasm_import_vibrato_handler_http_client_method_outgoing_request_set_first_byte_timeout((self).__handle, (int64_t) (milliseconds));
+}
+
+void vibrato_handler_http_client_method_outgoing_request_set_between_bytes_timeout(vibrato_handler_http_client_borrow_outgoing_request_t self, uint64_t milliseconds) {
+  __wasm_import_vibrato_handler_http_client_method_outgoing_request_set_between_bytes_timeout((self).__handle, (int64_t) (milliseconds));
+}
+
+bool vibrato_handler_http_client_method_outgoing_request_write(vibrato_handler_http_client_borrow_outgoing_request_t self, handler_list_u8_t *chunk, vibrato_handler_http_client_http_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_http_client_method_outgoing_request_write((self).__handle, (uint8_t *) (*chunk).ptr, (*chunk).len, ptr);
+  vibrato_handler_http_client_result_void_http_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_http_client_http_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          variant.val.dns = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          variant.val.tls = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          variant.val.protocol = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.invalid = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          break;
+        }
+        case 10: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_http_client_method_outgoing_request_send(vibrato_handler_http_client_borrow_outgoing_request_t self, vibrato_handler_http_client_own_incoming_response_t *ret, vibrato_handler_http_client_http_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_http_client_method_outgoing_request_send((self).__handle, ptr);
+  vibrato_handler_http_client_result_own_incoming_response_http_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (vibrato_handler_http_client_own_incoming_response_t) { *((int32_t*) (ptr + sizeof(void*))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_http_client_http_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          variant.val.dns = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          variant.val.tls = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          variant.val.protocol = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.invalid = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          break;
+        }
+        case 10: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+uint16_t vibrato_handler_http_client_method_incoming_response_status(vibrato_handler_http_client_borrow_incoming_response_t self) {
+  int32_t ret = __wasm_import_vibrato_handler_http_client_method_incoming_response_status((self).__handle);
+  return (uint16_t) (ret);
+}
+
+void vibrato_handler_http_client_method_incoming_response_fields(vibrato_handler_http_client_borrow_incoming_response_t self, handler_list_tuple2_string_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_http_client_method_incoming_response_fields((self).__handle, ptr);
+  *ret = (handler_list_tuple2_string_list_u8_t) { (handler_tuple2_string_list_u8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool vibrato_handler_http_client_method_incoming_response_field(vibrato_handler_http_client_borrow_incoming_response_t self, handler_string_t *name, handler_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_http_client_method_incoming_response_field((self).__handle, (uint8_t *) (*name).ptr, (*name).len, ptr);
+  handler_option_list_u8_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (handler_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool vibrato_handler_http_client_method_incoming_response_read(vibrato_handler_http_client_borrow_incoming_response_t self, uint32_t max, handler_option_list_u8_t *ret, vibrato_handler_http_client_http_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_http_client_method_incoming_response_read((self).__handle, (int32_t) (max), ptr);
+  vibrato_handler_http_client_result_option_list_u8_http_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      handler_option_list_u8_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + sizeof(void*)))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (handler_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = option;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_http_client_http_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          variant.val.dns = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          variant.val.tls = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          break;
+        }
+        case 6: {
+          break;
+        }
+        case 7: {
+          variant.val.protocol = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.invalid = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 9: {
+          break;
+        }
+        case 10: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void vibrato_handler_http_client_method_incoming_response_trailers(vibrato_handler_http_client_borrow_incoming_response_t self, handler_list_tuple2_string_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_http_client_method_incoming_response_trailers((self).__handle, ptr);
+  *ret = (handler_list_tuple2_string_list_u8_t) { (handler_tuple2_string_list_u8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
 bool vibrato_handler_push_subscribe(handler_string_t *topic, vibrato_handler_push_error_t *err) {

@@ -245,6 +245,80 @@ typedef struct {
   size_t len;
 } vibrato_handler_options_list_tuple2_string_value_t;
 
+// Why a request has no response, or not all of it.
+typedef struct vibrato_handler_http_client_http_error_t {
+  uint8_t tag;
+  union {
+    handler_string_t     dns;
+    handler_string_t     tls;
+    handler_string_t     protocol;
+    handler_string_t     invalid;
+    handler_string_t     other;
+  } val;
+} vibrato_handler_http_client_http_error_t;
+
+// The operator has not granted it.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_DENIED 0
+// The host of the URL has only addresses that are not of the public internet, and are not granted.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_ADDRESS_PROHIBITED 1
+// The host cannot be looked up.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_DNS 2
+// The server takes no connection.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_REFUSED 3
+// There is no TLS with the server, or its certificate is not accepted.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_TLS 4
+// The server was too slow.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_TIMEOUT 5
+// The response is too large, or the invocation has too many requests.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_TOO_LARGE 6
+// What the server has sent is not HTTP, or ends too early.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_PROTOCOL 7
+// The request cannot be sent: its method, URL, a field or the length of its body.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_INVALID 8
+// The server has closed the connection before its response, or the request was sent already.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_CLOSED 9
+// Anything else.
+#define VIBRATO_HANDLER_HTTP_CLIENT_HTTP_ERROR_OTHER 10
+
+typedef struct vibrato_handler_http_client_own_outgoing_request_t {
+  int32_t __handle;
+} vibrato_handler_http_client_own_outgoing_request_t;
+
+typedef struct vibrato_handler_http_client_borrow_outgoing_request_t {
+  int32_t __handle;
+} vibrato_handler_http_client_borrow_outgoing_request_t;
+
+typedef struct vibrato_handler_http_client_own_incoming_response_t {
+  int32_t __handle;
+} vibrato_handler_http_client_own_incoming_response_t;
+
+typedef struct vibrato_handler_http_client_borrow_incoming_response_t {
+  int32_t __handle;
+} vibrato_handler_http_client_borrow_incoming_response_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    vibrato_handler_http_client_http_error_t err;
+  } val;
+} vibrato_handler_http_client_result_void_http_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    vibrato_handler_http_client_own_incoming_response_t ok;
+    vibrato_handler_http_client_http_error_t err;
+  } val;
+} vibrato_handler_http_client_result_own_incoming_response_http_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    handler_option_list_u8_t ok;
+    vibrato_handler_http_client_http_error_t err;
+  } val;
+} vibrato_handler_http_client_result_option_list_u8_http_error_t;
+
 typedef vibrato_handler_types_error_t vibrato_handler_push_error_t;
 
 typedef struct {
@@ -355,6 +429,37 @@ extern bool vibrato_handler_config_get(handler_string_t *name, handler_string_t 
 // All settings, sorted by name. Some may be secrets: do not log them.
 extern void vibrato_handler_config_all(handler_list_tuple2_string_string_t *ret);
 
+// Imported Functions from `vibrato:handler/http-client@0.1.0`
+// A request with a method, as in `GET`, and a URL, as in `https://api.example.com/v1?q=1`. If one of them is
+// invalid, `write` and `send` say so.
+extern vibrato_handler_http_client_own_outgoing_request_t vibrato_handler_http_client_constructor_outgoing_request(handler_string_t *method, handler_string_t *url);
+// Sets a field, in place of all lines of that name. `host` and the fields of the connection are the host's
+// own: they are `invalid`. With `content-length` the body has to have that length.
+extern bool vibrato_handler_http_client_method_outgoing_request_set_field(vibrato_handler_http_client_borrow_outgoing_request_t self, handler_string_t *name, handler_list_u8_t *value, vibrato_handler_http_client_http_error_t *err);
+// Adds a line of a field.
+extern bool vibrato_handler_http_client_method_outgoing_request_append_field(vibrato_handler_http_client_borrow_outgoing_request_t self, handler_string_t *name, handler_list_u8_t *value, vibrato_handler_http_client_http_error_t *err);
+// Milliseconds for a connection, if that is less than the grant's.
+extern void vibrato_handler_http_client_method_outgoing_request_set_connect_timeout(vibrato_handler_http_client_borrow_outgoing_request_t self, uint64_t milliseconds);
+// Milliseconds from the end of the request to the head of the response, if that is less than the grant's.
+extern void vibrato_handler_http_client_method_outgoing_request_set_first_byte_timeout(vibrato_handler_http_client_borrow_outgoing_request_t self, uint64_t milliseconds);
+// Milliseconds for the next bytes of the response's body, if that is less than the grant's.
+extern void vibrato_handler_http_client_method_outgoing_request_set_between_bytes_timeout(vibrato_handler_http_client_borrow_outgoing_request_t self, uint64_t milliseconds);
+// Writes some of the body. A short body is kept until `send`, and sent with its length. From 64 KiB on it
+// goes out as it is written, and a write waits until the server takes it.
+extern bool vibrato_handler_http_client_method_outgoing_request_write(vibrato_handler_http_client_borrow_outgoing_request_t self, handler_list_u8_t *chunk, vibrato_handler_http_client_http_error_t *err);
+// Ends the request, and waits for the head of its response. A second call is `closed`.
+extern bool vibrato_handler_http_client_method_outgoing_request_send(vibrato_handler_http_client_borrow_outgoing_request_t self, vibrato_handler_http_client_own_incoming_response_t *ret, vibrato_handler_http_client_http_error_t *err);
+// The status, from 200 to 999.
+extern uint16_t vibrato_handler_http_client_method_incoming_response_status(vibrato_handler_http_client_borrow_incoming_response_t self);
+// All fields in order, with names in lower case, without those of the connection.
+extern void vibrato_handler_http_client_method_incoming_response_fields(vibrato_handler_http_client_borrow_incoming_response_t self, handler_list_tuple2_string_list_u8_t *ret);
+// One of these fields by its name, in any case; of several lines the first.
+extern bool vibrato_handler_http_client_method_incoming_response_field(vibrato_handler_http_client_borrow_incoming_response_t self, handler_string_t *name, handler_list_u8_t *ret);
+// Reads some of the body, of at most `max` bytes, as soon as there is some. None at its end.
+extern bool vibrato_handler_http_client_method_incoming_response_read(vibrato_handler_http_client_borrow_incoming_response_t self, uint32_t max, handler_option_list_u8_t *ret, vibrato_handler_http_client_http_error_t *err);
+// The trailers, once the body was read to its end. None before, and if there were none.
+extern void vibrato_handler_http_client_method_incoming_response_trailers(vibrato_handler_http_client_borrow_incoming_response_t self, handler_list_tuple2_string_list_u8_t *ret);
+
 // Imported Functions from `vibrato:handler/push@0.1.0`
 // From now on the chunks that are published to `topic` queue for this invocation's connection, in order. They are
 // sent once the handler has returned `manual`; with any other end the connection leaves its topics again, and what
@@ -433,6 +538,26 @@ void vibrato_handler_options_option_value_free(vibrato_handler_options_option_va
 void vibrato_handler_options_tuple2_string_value_free(vibrato_handler_options_tuple2_string_value_t *ptr);
 
 void vibrato_handler_options_list_tuple2_string_value_free(vibrato_handler_options_list_tuple2_string_value_t *ptr);
+
+void vibrato_handler_http_client_http_error_free(vibrato_handler_http_client_http_error_t *ptr);
+
+extern void vibrato_handler_http_client_outgoing_request_drop_own(vibrato_handler_http_client_own_outgoing_request_t handle);
+
+extern void vibrato_handler_http_client_outgoing_request_drop_borrow(vibrato_handler_http_client_borrow_outgoing_request_t handle);
+
+extern vibrato_handler_http_client_borrow_outgoing_request_t vibrato_handler_http_client_borrow_outgoing_request(vibrato_handler_http_client_own_outgoing_request_t handle);
+
+extern void vibrato_handler_http_client_incoming_response_drop_own(vibrato_handler_http_client_own_incoming_response_t handle);
+
+extern void vibrato_handler_http_client_incoming_response_drop_borrow(vibrato_handler_http_client_borrow_incoming_response_t handle);
+
+extern vibrato_handler_http_client_borrow_incoming_response_t vibrato_handler_http_client_borrow_incoming_response(vibrato_handler_http_client_own_incoming_response_t handle);
+
+void vibrato_handler_http_client_result_void_http_error_free(vibrato_handler_http_client_result_void_http_error_t *ptr);
+
+void vibrato_handler_http_client_result_own_incoming_response_http_error_free(vibrato_handler_http_client_result_own_incoming_response_http_error_t *ptr);
+
+void vibrato_handler_http_client_result_option_list_u8_http_error_free(vibrato_handler_http_client_result_option_list_u8_http_error_t *ptr);
 
 void vibrato_handler_push_result_void_error_free(vibrato_handler_push_result_void_error_t *ptr);
 

@@ -36,13 +36,13 @@ fn text(entry: &EndedRequest, to: &mut String) {
     };
     let status = entry.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
     let route = entry.route.as_deref().map_or_else(|| "-".to_owned(), word);
-    let [took, queued, instantiate, run, paced] =
-        [*took, cost.queued, cost.instantiate, cost.run, cost.paced].map(microseconds);
+    let [took, queued, instantiate, run, paced, upstream] =
+        [*took, cost.queued, cost.instantiate, cost.run, cost.paced, cost.upstream].map(microseconds);
     // Writing to a string cannot fail.
     let _ = writeln!(
         to,
         "{} {client} {method} {target} {version} {status} body={body} wire={wire} route={route} request={request} \
-         end={} took={took} queued={queued} instantiate={instantiate} run={run} paced={paced}",
+         end={} took={took} queued={queued} instantiate={instantiate} run={run} paced={paced} upstream={upstream}",
         utc(entry.time),
         entry.end.name()
     );
@@ -67,6 +67,7 @@ fn json(entry: &EndedRequest, to: &mut String) {
         "instantiate": microseconds(entry.cost.instantiate),
         "run": microseconds(entry.cost.run),
         "paced": microseconds(entry.cost.paced),
+        "upstream": microseconds(entry.cost.upstream),
     });
     let _ = writeln!(to, "{line}");
 }

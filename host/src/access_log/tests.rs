@@ -27,6 +27,7 @@ fn entry() -> EndedRequest {
             instantiate: Duration::from_micros(9),
             run: Duration::from_nanos(2_999),
             paced: Duration::from_millis(300),
+            upstream: Duration::from_micros(5),
             memory: 65_536,
         },
     }
@@ -51,10 +52,10 @@ fn line(format: Format, entry: &EndedRequest) -> String {
 #[test]
 fn a_line_of_text_has_six_words_and_then_names() {
     let expected = "1994-11-06T08:49:37.042Z 127.0.0.1 GET /hello?a=b HTTP/1.1 200 body=11 wire=151 route=hello \
-                    request=17 end=complete took=412 queued=1 instantiate=9 run=2 paced=300000\n";
+                    request=17 end=complete took=412 queued=1 instantiate=9 run=2 paced=300000 upstream=5\n";
     assert_eq!(line(Format::Text, &entry()), expected);
     let expected = "1994-11-06T08:49:37.042Z 127.0.0.1 - - - 400 body=11 wire=151 route=- request=17 end=complete \
-                    took=0 queued=0 instantiate=0 run=0 paced=0\n";
+                    took=0 queued=0 instantiate=0 run=0 paced=0 upstream=0\n";
     assert_eq!(line(Format::Text, &unread()), expected);
 }
 
@@ -69,7 +70,7 @@ fn a_line_of_json_is_one_object() {
     let expected = "{\"body\":11,\"client\":\"127.0.0.1\",\"end\":\"complete\",\"instantiate\":9,\"method\":\"GET\",\
                     \"paced\":300000,\"queued\":1,\"request\":17,\"route\":\"hello\",\"run\":2,\"status\":200,\
                     \"target\":\"/hello?a=b\",\"time\":\"1994-11-06T08:49:37.042Z\",\"took\":412,\
-                    \"version\":\"HTTP/1.1\",\"wire\":151}\n";
+                    \"upstream\":5,\"version\":\"HTTP/1.1\",\"wire\":151}\n";
     assert_eq!(line(Format::Json, &entry()), expected);
     let unread: serde_json::Value = serde_json::from_str(&line(Format::Json, &unread())).expect("it is JSON");
     assert_eq!((&unread["method"], &unread["status"]), (&serde_json::Value::Null, &400.into()));

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use host::config::{Compiling, Config};
 use host::options::{BUILTINS, Builtin, Value, parse};
+use host::outbound::{CertificateDer, read_ca};
 use host::routes::Declare;
 
 /// What to serve, and how to load it.
@@ -76,9 +77,30 @@ struct GrantFlags {
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
 
+    /// File of certificates (PEM) of authorities that are trusted, beside the system's, if a component calls a server with
+    /// TLS; can be given several times.
+    #[arg(long, value_name = "FILE")]
+    ca: Vec<PathBuf>,
+
+    /// Maximum connections to other servers, of all routes together; more wait, within the time for a connection.
+    #[arg(long, value_name = "N", default_value_t = Config::default().max_outbound,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_outbound: u32,
+
     /// Refuse every component whose NAME.toml grants something.
     #[arg(long)]
     no_grants: bool,
+}
+
+impl GrantFlags {
+    /// The certificates of authorities that are trusted.
+    fn authorities(&self) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+        let read = self
+            .ca
+            .iter()
+            .map(|path| read_ca(path).context("--ca wants a file of certificates of authorities, in the PEM form"));
+        Ok(read.collect::<anyhow::Result<Vec<_>>>()?.concat())
+    }
 }
 
 impl RoutesFlags {
@@ -110,6 +132,8 @@ impl Loading {
             compiling,
             wasi_http_03: self.wasi_http_03,
             allow_grants: !self.grants.no_grants,
+            authorities: self.grants.authorities()?,
+            max_outbound: self.grants.max_outbound,
             secrets: self.grants.secrets.clone().or_else(|| env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)),
             ..Config::default()
         })

@@ -247,8 +247,11 @@ where
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) {
-        if self.exchange.meter().is_some() && self.waits_for_client() {
-            metering::measure_wait(&self.exchange);
+        if self.exchange.meter().is_some() {
+            match self.waits_for_client() {
+                true => metering::measure_wait(&self.exchange),
+                false => metering::measure_upstream(&self.exchange),
+            }
         }
         if self.is_running() {
             self.exchange.end_turn(cx);

@@ -21,7 +21,9 @@ pub(super) enum WaitReason {
     Head,
     /// Something that only the handler can do, so the wait does not end by itself.
     Itself,
-    /// Anything other than the client and the chain, such as a timer or an upstream.
+    /// Another server.
+    Upstream,
+    /// Anything other than these, such as a timer.
     Elsewhere,
 }
 
@@ -58,15 +60,15 @@ impl Waits {
         self.pending.iter().any(|wait| wait.reason == reason)
     }
 
-    /// Whether there are waits for the client and none [`Elsewhere`](WaitReason::Elsewhere). Waits for the chain do not
+    /// Whether there are waits for the client and none for another server or [`Elsewhere`](WaitReason::Elsewhere). Waits for the chain do not
     /// count: the chain may itself wait for the client. Nor does one that was woken: it has ended, even if the handler does
     /// not look at it, as with a read that it has cancelled.
     pub(super) fn are_for_client(&self) -> bool {
         let is_of_client = |wait: &PendingWait| match wait.reason {
             WaitReason::Writable | WaitReason::Body => wait.waker.is_some(),
-            WaitReason::Head | WaitReason::Itself | WaitReason::Elsewhere => false,
+            WaitReason::Head | WaitReason::Itself | WaitReason::Upstream | WaitReason::Elsewhere => false,
         };
-        self.pending.iter().any(is_of_client) && !self.any(WaitReason::Elsewhere)
+        self.pending.iter().any(is_of_client) && !self.any(WaitReason::Elsewhere) && !self.any(WaitReason::Upstream)
     }
 
     /// Registers a wait, or replaces its waker. Returns the old waker, which the caller drops without holding the lock.
@@ -154,7 +156,22 @@ impl Exchange {
     /// Waits for `other`, which is not the client. The handler's clock runs during the wait, even if the handler waits
     /// for its client too. Every wait of a handler that is not for its client has to go through this function.
     pub async fn wait_elsewhere<F: Future>(&self, other: F) -> F::Output {
-        let mut wait = Wait { exchange: self, reason: WaitReason::Elsewhere, key: None };
+        self.wait_for_other(WaitReason::Elsewhere, other).await
+    }
+
+    /// Waits for another server, as [`Self::wait_elsewhere`]. Until then [`Self::waits_for_upstream`].
+    pub async fn wait_for_upstream<F: Future>(&self, other: F) -> F::Output {
+        self.wait_for_other(WaitReason::Upstream, other).await
+    }
+
+    /// Whether the handler waits for another server.
+    #[must_use]
+    pub fn waits_for_upstream(&self) -> bool {
+        self.lock().waits.any(WaitReason::Upstream)
+    }
+
+    async fn wait_for_other<F: Future>(&self, reason: WaitReason, other: F) -> F::Output {
+        let mut wait = Wait { exchange: self, reason, key: None };
         let _ = self.lock().waits.register(&mut wait.key, wait.reason, None);
         self.task.note_wait();
         other.await

@@ -10,7 +10,7 @@ use crate::text::printable;
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// The kinds of denials.
-const KINDS: usize = 2;
+const KINDS: usize = 3;
 
 /// What was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Denied {
     Http,
     /// A key-value store.
     KeyValue,
+    /// A request to another server that was granted, and has failed.
+    Upstream,
 }
 
 /// When a route's components were last warned about.
@@ -39,6 +41,14 @@ impl Denials {
             request,
             "handler {route} was denied {what}; to allow it, write `{line}` into `[grant]` of {route}.toml"
         );
+    }
+
+    /// Warns that a request of a component to another server has failed, unless that was said within a minute.
+    pub fn warn_of_failure(&self, route: &str, request: u64, what: impl Display, reason: impl Display) {
+        if self.is_first(Denied::Upstream, Instant::now()) {
+            let (what, reason) = (printable(&what.to_string()), printable(&reason.to_string()));
+            tracing::warn!(target: "handler", route, request, "handler {route} could not call {what}: {reason}");
+        }
     }
 
     fn is_first(&self, denied: Denied, now: Instant) -> bool {

@@ -7,8 +7,9 @@ use thiserror::Error;
 
 use super::directory::{DirectoryError, ForbiddenDirectory, GrantedDirectory};
 use super::secrets::{SecretError, Secrets};
-use super::table::{DirectoryEntry, GrantTable, SettingEntry, SettingSource};
+use super::table::{DirectoryEntry, GrantTable, HttpEntry, SettingEntry, SettingSource};
 use super::{Grants, Setting};
+use crate::outbound::{HttpGrant, UpstreamClient};
 use crate::text::printable;
 
 /// Where grants come from. By default the host has no secrets, and grants what a route file says.
@@ -19,6 +20,8 @@ pub struct GrantSources {
     secrets: Secrets,
     /// The host's own directories.
     forbidden: Vec<ForbiddenDirectory>,
+    /// What the requests of all routes to other servers share.
+    upstream_client: Arc<UpstreamClient>,
 }
 
 /// A grant that cannot be given.
@@ -101,6 +104,12 @@ impl GrantSources {
         self
     }
 
+    /// Sources whose routes send their requests to other servers by this client.
+    #[must_use]
+    pub fn with_upstream_client(self, client: UpstreamClient) -> Self {
+        Self { upstream_client: Arc::new(client), ..self }
+    }
+
     /// Lets nobody grant a directory of the host. `what` says what it is, as in "the routes directory".
     pub fn forbid(&mut self, what: &'static str, path: PathBuf) {
         self.forbidden.push(ForbiddenDirectory { what, path });
@@ -119,7 +128,7 @@ impl GrantSources {
         if table.is_empty() {
             return Ok(None);
         }
-        let GrantTable { environment, config, files } = table;
+        let GrantTable { environment, config, files, http } = table;
         if self.forbids_all {
             let line = table.kinds().into_iter().map(|(_, line)| line).min().unwrap_or(1);
             return Err(vec![GrantError { line, reason: GrantReason::ForbidsAll }]);
@@ -131,7 +140,10 @@ impl GrantSources {
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Some(Arc::new(Grants { environment, config: config.into_iter().collect(), directories })))
+        let http = http.as_ref().map(|HttpEntry { patterns, limits, .. }| {
+            HttpGrant::new(self.upstream_client.clone(), patterns.clone(), limits.clone())
+        });
+        Ok(Some(Arc::new(Grants { environment, config: config.into_iter().collect(), directories, http })))
     }
 
     fn setting(&self, SettingEntry { line, name, source }: &SettingEntry) -> Result<(String, Setting), GrantError> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::directory::DirectoryAccess;
+use crate::outbound::{HttpLimits, OriginPattern};
 
 /// The table `[grant]` of a route file. Lines count from 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +14,19 @@ pub struct GrantTable {
     pub config: Vec<SettingEntry>,
     /// `files`, sorted by the path in the guest.
     pub files: Vec<DirectoryEntry>,
+    /// `http` and `http-limits`, if there is `http`.
+    pub http: Option<HttpEntry>,
+}
+
+/// The entries `http` and `http-limits`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpEntry {
+    /// Where `http` is.
+    pub line: usize,
+    /// Who may be reached.
+    pub patterns: Vec<OriginPattern>,
+    /// Within which limits.
+    pub limits: HttpLimits,
 }
 
 /// A named text of `env` or `config`.
@@ -59,18 +73,20 @@ pub enum GrantKind {
     Environment,
     /// `files`
     Files,
+    /// `http`
+    Http,
 }
 
 impl GrantKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Config, Self::Environment, Self::Files];
+    pub const ALL: [Self; 4] = [Self::Config, Self::Environment, Self::Files, Self::Http];
 
     /// Whether the standard library of a language imports its interfaces, needed or not.
     #[must_use]
     pub fn is_of_language(self) -> bool {
         match self {
             Self::Environment | Self::Files => true,
-            Self::Config => false,
+            Self::Config | Self::Http => false,
         }
     }
 
@@ -81,6 +97,7 @@ impl GrantKind {
             Self::Config => "config",
             Self::Environment => "env",
             Self::Files => "files",
+            Self::Http => "http",
         }
     }
 }
@@ -89,12 +106,13 @@ impl GrantTable {
     /// The kinds that are granted, each with its first line.
     #[must_use]
     pub fn kinds(&self) -> Vec<(GrantKind, usize)> {
-        let Self { environment, config, files } = self;
+        let Self { environment, config, files, http } = self;
         let first_of = |entries: &[SettingEntry]| entries.iter().map(|entry| entry.line).min();
         let lines = [
             (GrantKind::Config, first_of(config)),
             (GrantKind::Environment, first_of(environment)),
             (GrantKind::Files, files.iter().map(|entry| entry.line).min()),
+            (GrantKind::Http, http.as_ref().map(|entry| entry.line)),
         ];
         lines.into_iter().filter_map(|(kind, line)| Some((kind, line?))).collect()
     }

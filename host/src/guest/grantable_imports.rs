@@ -35,6 +35,7 @@ fn kind(import: &str) -> Option<GrantKind> {
     let interface = import.split('@').next().unwrap_or(import);
     match interface {
         "wasi:config/store" | "vibrato:handler/config" => Some(GrantKind::Config),
+        "vibrato:handler/http-client" | "wasi:http/outgoing-handler" | "wasi:http/client" => Some(GrantKind::Http),
         "wasi:cli/environment" => Some(GrantKind::Environment),
         "wasi:filesystem/preopens" | "wasi:filesystem/types" => Some(GrantKind::Files),
         _ => None,

@@ -17,6 +17,7 @@ use super::log::GuestLog;
 use super::request_fields::VisibleFields;
 use super::scheduler::NO_ROUTE;
 use super::thread_hooks::drop_unused;
+use super::upstream_call::UpstreamCalls;
 use super::wasi_http::HttpState;
 use super::wasi_http_03::{self, HttpHooks};
 use super::{Invocation, Outcome};
@@ -68,6 +69,7 @@ struct Resources {
     http_hooks: HttpHooks,
     http_context: WasiHttpCtx,
     open_files: OpenFiles,
+    upstream_calls: UpstreamCalls,
 }
 
 enum RunPurpose {
@@ -139,6 +141,7 @@ impl GuestState {
             self.uncount();
             if let Some(resources) = &mut self.resources {
                 resources.http.end_invocation();
+                resources.upstream_calls.end_invocation();
                 if resources.http_hooks.is_used() {
                     wasi_http_03::close_resources(&mut resources.table, &mut resources.http_hooks);
                 }
@@ -211,6 +214,19 @@ impl GuestState {
             RunPurpose::Invocation(invocation) => invocation.handler,
             RunPurpose::WithoutRequest { .. } => NO_ROUTE,
         }
+    }
+
+    /// The invocation. It is `None` without a request.
+    pub(super) fn invocation(&self) -> Option<&Invocation> {
+        match &self.purpose {
+            RunPurpose::Invocation(invocation) => Some(invocation),
+            RunPurpose::WithoutRequest { .. } => None,
+        }
+    }
+
+    /// Its requests to other servers.
+    pub(super) fn upstream_calls(&mut self) -> &mut UpstreamCalls {
+        &mut self.resources().upstream_calls
     }
 
     /// Charges processor time to the invocation.
@@ -292,7 +308,8 @@ impl Resources {
         table.set_max_capacity(MAX_RESOURCES);
         let (http_hooks, http_context) = (HttpHooks::default(), wasi_http_03::context());
         let open_files = OpenFiles::default();
-        Box::new(Self { table, http: HttpState::default(), http_hooks, http_context, open_files })
+        let upstream_calls = UpstreamCalls::default();
+        Box::new(Self { table, http: HttpState::default(), http_hooks, http_context, open_files, upstream_calls })
     }
 }
 

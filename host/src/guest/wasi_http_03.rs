@@ -7,6 +7,7 @@
 //! Each request belongs to its invocation ([`wasi_http::RequestScope`]). If a guest keeps one across requests (`reuse`), it is empty
 //! and closed.
 
+mod client;
 mod error_code;
 mod fields;
 mod host_functions;
@@ -31,6 +32,7 @@ use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode, Request, Response
 
 use super::Outcome;
 use super::state::GuestState;
+use super::upstream_call::CallContext;
 use super::wasi_http::{self, NoResponse};
 use crate::exchange::Exchange;
 
@@ -87,7 +89,9 @@ pub(super) async fn call(
         Err(reason) => return Ok(Err(reason)),
     };
     let piece = store.data().options().map_or(1, |options| options.settings.buffer_size);
-    store.data_mut().table_and_hooks().1.begin(piece);
+    if let Some(context) = store.data().invocation().map(CallContext::of) {
+        store.data_mut().table_and_hooks().1.begin(piece, context, exchange.clone());
+    }
     let handler = store.data().handler();
     let (progress, (was_sent, sent)) = (Progress::default(), oneshot::channel());
     let mut send = pin!(async {

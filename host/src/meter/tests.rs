@@ -30,4 +30,6 @@ fn server_timing_has_milliseconds() {
     meter.add(Stage::Run, 1500 * MS);
     let expected = "queue;dur=0.012, instantiate;dur=1.235, run;dur=1500.000";
     assert_eq!(meter.server_timing(Instant::now()), expected);
+    meter.add(Stage::Upstream, 2 * MS);
+    assert_eq!(meter.server_timing(Instant::now()), format!("{expected}, upstream;dur=2.000"));
 }

@@ -117,6 +117,7 @@ fn help_shows_every_default() {
         ("--log-rate", "131072"),
         ("--max-body", "67108864"),
         ("--max-message", "65536"),
+        ("--max-outbound", "1024"),
         ("--max-subscribers", "0"),
         ("--max-topics", "10000"),
         ("--memory", "134217728"),

@@ -21,6 +21,15 @@ pub(super) fn measure_wait(exchange: &Exchange) {
     }
 }
 
+/// Lets the time until the next turn count as waiting for another server, if the handler does.
+pub(super) fn measure_upstream(exchange: &Exchange) {
+    if let Some(meter) = exchange.meter()
+        && exchange.waits_for_upstream()
+    {
+        meter.enter(Stage::Upstream, Instant::now());
+    }
+}
+
 /// Whether the client or its rate limit delays the response or the request's body.
 pub(super) fn is_delayed_by_client(pump: &Pump, body_reader: &BodyReader) -> bool {
     let pump_waits = pump.is_stalled() || pump.paced_until().is_some();

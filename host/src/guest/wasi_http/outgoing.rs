@@ -1,16 +1,30 @@
-//! Requests to other servers. No route may send one, so each is denied; a component that only imports them runs.
+//! Requests to other servers: `outgoing-handler`, and the resources of a request and its response.
 
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
 use wasmtime::component::Resource;
-use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamError, StreamResult, subscribe};
 
 use super::super::state::GuestState;
+use super::super::upstream_call::{UpstreamCall, header_map};
+use super::RequestScope;
 use super::bindings::wasi::http::outgoing_handler;
 use super::bindings::wasi::http::types::{self, ErrorCode, Method, Scheme};
 use super::counted_fields::CountedFields;
+use super::error_code::StreamFailure;
 use super::fields::{GuestFields, too_many};
 use super::request::IncomingBody;
 use super::response::OutgoingBody;
+use crate::http::fields::Fields;
 use crate::http::grammar::is_token;
+use crate::outbound::{
+    BodyWriter, CallTimeouts, Scheme as OriginScheme, UpstreamBody, UpstreamFailure, UpstreamRequest,
+};
 
 /// `outgoing-request`
 #[derive(Debug)]
@@ -20,7 +34,10 @@ pub struct OutgoingRequest {
     scheme: Option<Scheme>,
     authority: Option<String>,
     fields: CountedFields,
-    has_body: bool,
+    /// The body, once the guest has asked for it.
+    body: Option<SharedBody>,
+    /// What is sent of it.
+    unsent: Option<UpstreamBody>,
 }
 
 /// `request-options`
@@ -31,13 +48,58 @@ pub struct RequestOptions {
     between_bytes_timeout: Option<u64>,
 }
 
-/// `incoming-response`. There is none.
+/// `incoming-response`
 #[derive(Debug)]
-pub enum IncomingResponse {}
+pub struct IncomingResponse {
+    received: UpstreamReply,
+    is_consumed: bool,
+}
 
-/// `future-incoming-response`. There is none.
+/// `future-incoming-response`
 #[derive(Debug)]
-pub enum FutureIncomingResponse {}
+pub struct FutureIncomingResponse {
+    received: UpstreamReply,
+    is_taken: bool,
+}
+
+/// What comes of another server: a request to it, and the request of its invocation.
+#[derive(Debug, Clone)]
+pub(super) struct UpstreamReply {
+    pub(super) call: Arc<UpstreamCall>,
+    pub(super) scope: Arc<RequestScope>,
+}
+
+/// The body of a request to another server, from the guest's first write to its end.
+#[derive(Debug)]
+pub struct SentBody {
+    /// `None` once it is finished.
+    writer: Option<Arc<BodyWriter>>,
+    /// Whether its request is sent.
+    is_sent: bool,
+    scope: Option<Arc<RequestScope>>,
+}
+
+/// A body that its request, its `outgoing-body` and its stream share.
+pub(super) type SharedBody = Arc<Mutex<SentBody>>;
+
+fn lock(body: &SharedBody) -> MutexGuard<'_, SentBody> {
+    body.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the body of a request to another server.
+pub(super) fn finish(body: &SharedBody, trailers: Option<&Fields>) -> Result<(), ErrorCode> {
+    let writer = lock(body).writer.take().and_then(Arc::into_inner);
+    match writer {
+        Some(writer) => writer.finish(trailers.map(header_map)).map_err(|failure| error_code(&failure)),
+        None => Err(ErrorCode::ConnectionTerminated),
+    }
+}
+
+/// The guest has dropped the body of a request. If it was not finished, the request fails.
+pub(super) fn drop_unfinished(body: &SharedBody) {
+    let writer = lock(body).writer.take();
+    drop(writer);
+}
 
 impl outgoing_handler::Host for GuestState {
     fn handle(
@@ -45,11 +107,62 @@ impl outgoing_handler::Host for GuestState {
         request: Resource<OutgoingRequest>,
         options: Option<Resource<RequestOptions>>,
     ) -> wasmtime::Result<Result<Resource<FutureIncomingResponse>, ErrorCode>> {
-        self.table_mut().delete(request)?;
-        if let Some(options) = options {
-            self.table_mut().delete(options)?;
+        let request = self.table_mut().delete(request)?;
+        let options = options.map(|options| self.table_mut().delete(options)).transpose()?.unwrap_or_default();
+        let Some(scope) = self.http_mut().scope.clone() else { return Ok(Err(ErrorCode::HttpRequestDenied)) };
+        let request = match upstream_request(request, &options) {
+            Ok(request) => request,
+            Err(code) => return Ok(Err(code)),
+        };
+        match self.start_upstream(request) {
+            Ok(call) => {
+                let received = UpstreamReply { call, scope };
+                Ok(Ok(self.table_mut().push(FutureIncomingResponse { received, is_taken: false })?))
+            }
+            Err(failure) => Ok(Err(error_code(&failure))),
         }
-        Ok(Err(ErrorCode::HttpRequestDenied))
+    }
+}
+
+/// A request as it is sent.
+fn upstream_request(request: OutgoingRequest, options: &RequestOptions) -> Result<UpstreamRequest, ErrorCode> {
+    let OutgoingRequest { method, path_with_query, scheme, authority, fields, body, unsent, .. } = request;
+    let method = http::Method::from_bytes(method_name(&method).as_bytes()).ok();
+    let method = method.filter(|method| *method != http::Method::CONNECT).ok_or(ErrorCode::HttpRequestMethodInvalid)?;
+    let scheme = match scheme {
+        None | Some(Scheme::Https) => OriginScheme::Https,
+        Some(Scheme::Http) => OriginScheme::Http,
+        Some(Scheme::Other(_)) => return Err(ErrorCode::HttpProtocolError),
+    };
+    let authority = authority.ok_or(ErrorCode::HttpRequestUriInvalid)?;
+    let path = path_with_query.filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
+    let url = format!("{}://{authority}{}{path}", scheme.name(), if path.starts_with('/') { "" } else { "/" });
+    let target = url.parse().map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
+    if let Some(body) = &body {
+        lock(body).is_sent = true;
+    }
+    let time = |time: Option<u64>| time.map(Duration::from_nanos);
+    let timeouts = CallTimeouts {
+        connect: time(options.connect_timeout),
+        first_byte: time(options.first_byte_timeout),
+        between_bytes: time(options.between_bytes_timeout),
+    };
+    let fields = header_map(&fields);
+    Ok(UpstreamRequest { method, target, fields, body: unsent.unwrap_or(UpstreamBody::Empty), timeouts })
+}
+
+fn method_name(method: &Method) -> &str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Connect => "CONNECT",
+        Method::Options => "OPTIONS",
+        Method::Trace => "TRACE",
+        Method::Patch => "PATCH",
+        Method::Other(name) => name,
     }
 }
 
@@ -62,17 +175,22 @@ impl types::HostOutgoingRequest for GuestState {
             scheme: None,
             authority: None,
             fields,
-            has_body: false,
+            body: None,
+            unsent: None,
         };
         Ok(self.table_mut().push(request)?)
     }
 
     fn body(&mut self, request: Resource<OutgoingRequest>) -> wasmtime::Result<Result<Resource<OutgoingBody>, ()>> {
+        let scope = self.http_mut().scope.clone();
         let request = self.table_mut().get_mut(&request)?;
-        if std::mem::replace(&mut request.has_body, true) {
+        if request.body.is_some() {
             return Ok(Err(()));
         }
-        Ok(Ok(self.table_mut().push(OutgoingBody::Request { has_stream: false })?))
+        let (writer, unsent) = UpstreamBody::written(request.fields.content_length());
+        let body = Arc::new(Mutex::new(SentBody { writer: Some(Arc::new(writer)), is_sent: false, scope }));
+        (request.body, request.unsent) = (Some(body.clone()), Some(unsent));
+        Ok(Ok(self.table_mut().push(OutgoingBody::Request { body, has_stream: false })?))
     }
 
     fn method(&mut self, request: Resource<OutgoingRequest>) -> wasmtime::Result<Method> {
@@ -209,45 +327,216 @@ impl types::HostRequestOptions for GuestState {
 
 impl types::HostIncomingResponse for GuestState {
     fn status(&mut self, response: Resource<IncomingResponse>) -> wasmtime::Result<u16> {
-        match *self.table_mut().get(&response)? {}
+        let call = self.table_mut().get(&response)?.received.call.clone();
+        // A response of an invocation that has ended has none.
+        Ok(call.response(|response| response.status()).and_then(Result::ok).unwrap_or_default())
     }
 
     fn headers(&mut self, response: Resource<IncomingResponse>) -> wasmtime::Result<Resource<GuestFields>> {
-        match *self.table_mut().get(&response)? {}
+        let call = self.table_mut().get(&response)?.received.call.clone();
+        let fields = call.response(|response| fields_of(response.fields())).and_then(Result::ok).unwrap_or_default();
+        let fields = self.http_mut().field_bytes.count(fields).map_err(too_many)?;
+        Ok(self.table_mut().push(GuestFields::fixed(fields))?)
     }
 
     fn consume(
         &mut self,
         response: Resource<IncomingResponse>,
     ) -> wasmtime::Result<Result<Resource<IncomingBody>, ()>> {
-        match *self.table_mut().get(&response)? {}
+        let response = self.table_mut().get_mut(&response)?;
+        if std::mem::replace(&mut response.is_consumed, true) {
+            return Ok(Err(()));
+        }
+        let body = IncomingBody::of_response(response.received.clone());
+        Ok(Ok(self.table_mut().push(body)?))
     }
 
     fn drop(&mut self, response: Resource<IncomingResponse>) -> wasmtime::Result<()> {
-        match self.table_mut().delete(response)? {}
+        self.table_mut().delete(response)?;
+        Ok(())
     }
 }
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for FutureIncomingResponse {
     async fn ready(&mut self) {
-        match *self {}
+        self.received.responded().await;
+    }
+}
+
+impl UpstreamReply {
+    /// Waits for the head of the response.
+    async fn responded(&self) {
+        if let Some(exchange) = self.scope.exchange() {
+            self.call.responded(&exchange).await;
+        }
+    }
+
+    /// Waits for a piece of the body, or its end.
+    pub(super) async fn readable(&self) {
+        if let Some(exchange) = self.scope.exchange() {
+            self.call.readable(&exchange).await;
+        }
+    }
+
+    /// Waits for the end of the body, and drops what is left of it.
+    pub(super) async fn ended(&self) {
+        loop {
+            self.readable().await;
+            if !matches!(self.call.try_read(usize::MAX), Some(Ok(Some(_)))) {
+                return;
+            }
+        }
+    }
+
+    /// A piece of the body, if it is there. `None` at its end.
+    pub(super) fn try_read(&self, max: usize) -> Option<Result<Option<Bytes>, ErrorCode>> {
+        // What has come is taken, though nobody has waited for it.
+        let _ = self.call.poll_received(&mut Context::from_waker(Waker::noop()));
+        let read = self.call.try_read(max)?;
+        Some(read.map_err(|failure| error_code(&failure)))
+    }
+
+    /// The trailers, after the end of the body.
+    pub(super) fn trailers(&self) -> Option<Fields> {
+        self.call
+            .response(|response| response.take_trailers())
+            .and_then(Result::ok)?
+            .map(|trailers| fields_of(&trailers))
     }
 }
 
 /// What `future-incoming-response.get` returns.
-type Received = Option<Result<Result<Resource<IncomingResponse>, ErrorCode>, ()>>;
+type GivenResponse = Option<Result<Result<Resource<IncomingResponse>, ErrorCode>, ()>>;
 
 impl types::HostFutureIncomingResponse for GuestState {
     fn subscribe(&mut self, response: Resource<FutureIncomingResponse>) -> wasmtime::Result<Resource<DynPollable>> {
         subscribe(self.table_mut(), response)
     }
 
-    fn get(&mut self, response: Resource<FutureIncomingResponse>) -> wasmtime::Result<Received> {
-        match *self.table_mut().get(&response)? {}
+    fn get(&mut self, response: Resource<FutureIncomingResponse>) -> wasmtime::Result<GivenResponse> {
+        let future = self.table_mut().get_mut(&response)?;
+        if future.is_taken {
+            return Ok(Some(Err(())));
+        }
+        // It may have come, though nobody has waited for it.
+        let _ = future.received.call.poll_response(&mut Context::from_waker(Waker::noop()));
+        let Some(responded) = future.received.call.response(|_| ()) else { return Ok(None) };
+        future.is_taken = true;
+        let received = future.received.clone();
+        Ok(Some(Ok(match responded {
+            Ok(()) => Ok(self.table_mut().push(IncomingResponse { received, is_consumed: false })?),
+            Err(failure) => Err(error_code(&failure)),
+        })))
     }
 
     fn drop(&mut self, response: Resource<FutureIncomingResponse>) -> wasmtime::Result<()> {
-        match self.table_mut().delete(response)? {}
+        self.table_mut().delete(response)?;
+        Ok(())
+    }
+}
+
+/// Fields of another server as a guest sees them. What could not be a field of this host is left out.
+fn fields_of(map: &HeaderMap) -> Fields {
+    let mut fields = Fields::default();
+    for (name, value) in map {
+        let _ = fields.append(name.as_str(), value.as_bytes());
+    }
+    fields
+}
+
+/// The stream of a request to another server.
+pub(super) struct RequestStream(pub(super) SharedBody);
+
+impl RequestStream {
+    /// The writer. `None` once the body is finished.
+    fn writer(&self) -> Option<Arc<BodyWriter>> {
+        lock(&self.0).writer.clone()
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for RequestStream {
+    async fn ready(&mut self) {
+        let (writer, is_sent, exchange) = {
+            let body = lock(&self.0);
+            let exchange = body.scope.as_ref().and_then(|scope| scope.exchange());
+            // A strong reference would keep the guest from finishing its body, if this wait is one of several.
+            (body.writer.as_ref().map(Arc::downgrade), body.is_sent, exchange)
+        };
+        let (Some(writer), Some(exchange)) = (writer, exchange) else { return };
+        let waits = |writer: &Weak<BodyWriter>| writer.upgrade().is_some_and(|writer| writer.room() == Ok(0));
+        if !waits(&writer) {
+            return;
+        }
+        if !is_sent {
+            // Another of the things that the guest waits for may let it send its request.
+            exchange.wait_for_itself().await;
+        }
+        let writable = poll_fn(|cx| writer.upgrade().map_or(Poll::Ready(()), |writer| writer.poll_writable(cx)));
+        exchange.wait_for_upstream(writable).await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl OutputStream for RequestStream {
+    fn check_write(&mut self) -> StreamResult<usize> {
+        let writer = self.writer().ok_or(StreamError::Closed)?;
+        writer.room().map_err(|_| StreamError::Closed)
+    }
+
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        let writer = self.writer().ok_or(StreamError::Closed)?;
+        match writer.write(&bytes) {
+            Ok(taken) if taken == bytes.len() => Ok(()),
+            Ok(_) => Err(StreamError::trap("it has written more than `check-write` allows")),
+            Err(UpstreamFailure::Closed) => Err(StreamError::Closed),
+            Err(failure) => Err(StreamError::LastOperationFailed(StreamFailure(error_code(&failure)).into())),
+        }
+    }
+
+    async fn blocking_write_and_flush(&mut self, mut bytes: Bytes) -> StreamResult<()> {
+        while !bytes.is_empty() {
+            let room = self.write_ready().await?;
+            self.write(bytes.split_to(bytes.len().min(room)))?;
+        }
+        Ok(())
+    }
+
+    /// What is written goes out by itself.
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+}
+
+/// A failure as the guest is told of it.
+pub(super) fn error_code(failure: &UpstreamFailure) -> ErrorCode {
+    match failure {
+        UpstreamFailure::Denied => ErrorCode::HttpRequestDenied,
+        UpstreamFailure::AddressProhibited(_) => ErrorCode::DestinationIpProhibited,
+        UpstreamFailure::Lookup(reason) => {
+            ErrorCode::DnsError(types::DnsErrorPayload { rcode: Some(reason.clone()), info_code: None })
+        }
+        UpstreamFailure::Refused => ErrorCode::ConnectionRefused,
+        UpstreamFailure::Unreachable(_) => ErrorCode::DestinationUnavailable,
+        UpstreamFailure::ConnectTimeout(_) => ErrorCode::ConnectionTimeout,
+        UpstreamFailure::Certificate(_) => ErrorCode::TlsCertificateError,
+        UpstreamFailure::TlsAlert { number, text } => ErrorCode::TlsAlertReceived(types::TlsAlertReceivedPayload {
+            alert_id: Some(*number),
+            alert_message: Some(text.clone()),
+        }),
+        UpstreamFailure::Tls(_) => ErrorCode::TlsProtocolError,
+        UpstreamFailure::FirstByteTimeout(_) => ErrorCode::HttpResponseTimeout,
+        UpstreamFailure::ReadTimeout(_) => ErrorCode::ConnectionReadTimeout,
+        UpstreamFailure::WriteTimeout(_) => ErrorCode::ConnectionWriteTimeout,
+        UpstreamFailure::HeadTooLarge => ErrorCode::HttpResponseHeaderSectionSize(None),
+        UpstreamFailure::BodyTooLarge(max) => ErrorCode::HttpResponseBodySize(Some(*max)),
+        UpstreamFailure::TooManyCalls(_) => ErrorCode::ConnectionLimitReached,
+        UpstreamFailure::Closed | UpstreamFailure::Ended => ErrorCode::ConnectionTerminated,
+        UpstreamFailure::Incomplete => ErrorCode::HttpResponseIncomplete,
+        UpstreamFailure::Protocol(_) => ErrorCode::HttpProtocolError,
+        UpstreamFailure::Invalid(_) => ErrorCode::HttpRequestUriInvalid,
+        UpstreamFailure::RequestLength => ErrorCode::HttpRequestBodySize(None),
+        UpstreamFailure::Internal(reason) => ErrorCode::InternalError(Some(reason.clone())),
     }
 }

@@ -11,7 +11,9 @@ use super::RequestScope;
 use super::bindings::wasi::http::types::{self, ErrorCode, Method, Scheme};
 use super::error_code::StreamFailure;
 use super::fields::{GuestFields, lower_case};
+use super::outgoing::UpstreamReply;
 use crate::exchange::Request;
+use crate::http::fields::Fields;
 
 /// `incoming-request`
 #[derive(Debug)]
@@ -29,19 +31,35 @@ impl IncomingRequest {
 /// `incoming-body`
 #[derive(Debug)]
 pub struct IncomingBody {
-    scope: Arc<RequestScope>,
+    source: BodySource,
     has_stream: bool,
+}
+
+/// Who sends a body.
+#[derive(Debug, Clone)]
+enum BodySource {
+    /// The client.
+    Client(Arc<RequestScope>),
+    /// Another server.
+    Upstream(UpstreamReply),
+}
+
+impl IncomingBody {
+    /// The body of a response of another server.
+    pub(super) fn of_response(received: UpstreamReply) -> Self {
+        Self { source: BodySource::Upstream(received), has_stream: false }
+    }
 }
 
 /// `future-trailers`
 #[derive(Debug)]
 pub struct FutureTrailers {
-    scope: Arc<RequestScope>,
+    source: BodySource,
     is_taken: bool,
 }
 
 /// The stream of an `incoming-body`.
-struct BodyStream(Arc<RequestScope>);
+struct BodyStream(BodySource);
 
 impl GuestState {
     /// Reads the head of the request. `None` if its invocation has ended.
@@ -86,7 +104,7 @@ impl types::HostIncomingRequest for GuestState {
         if std::mem::replace(&mut request.is_consumed, true) {
             return Ok(Err(()));
         }
-        let body = IncomingBody { scope: request.scope.clone(), has_stream: false };
+        let body = IncomingBody { source: BodySource::Client(request.scope.clone()), has_stream: false };
         Ok(Ok(self.table_mut().push(body)?))
     }
 
@@ -117,13 +135,13 @@ impl types::HostIncomingBody for GuestState {
         if std::mem::replace(&mut incoming.has_stream, true) {
             return Ok(Err(()));
         }
-        let stream: DynInputStream = Box::new(BodyStream(incoming.scope.clone()));
+        let stream: DynInputStream = Box::new(BodyStream(incoming.source.clone()));
         Ok(Ok(self.table_mut().push_child(stream, &body)?))
     }
 
     fn finish(&mut self, body: Resource<IncomingBody>) -> wasmtime::Result<Resource<FutureTrailers>> {
-        let IncomingBody { scope, .. } = self.table_mut().delete(body)?;
-        Ok(self.table_mut().push(FutureTrailers { scope, is_taken: false })?)
+        let IncomingBody { source, .. } = self.table_mut().delete(body)?;
+        Ok(self.table_mut().push(FutureTrailers { source, is_taken: false })?)
     }
 
     fn drop(&mut self, body: Resource<IncomingBody>) -> wasmtime::Result<()> {
@@ -135,8 +153,13 @@ impl types::HostIncomingBody for GuestState {
 #[wasmtime_wasi::async_trait]
 impl Pollable for BodyStream {
     async fn ready(&mut self) {
-        if let Some(exchange) = self.0.exchange() {
-            exchange.readable().await;
+        match &self.0 {
+            BodySource::Client(scope) => {
+                if let Some(exchange) = scope.exchange() {
+                    exchange.readable().await;
+                }
+            }
+            BodySource::Upstream(received) => received.readable().await,
         }
     }
 }
@@ -144,15 +167,21 @@ impl Pollable for BodyStream {
 #[wasmtime_wasi::async_trait]
 impl InputStream for BodyStream {
     fn read(&mut self, max: usize) -> StreamResult<Bytes> {
-        let Some(exchange) = self.0.exchange() else { return Err(StreamError::Closed) };
         if max == 0 {
             return Ok(Bytes::new());
         }
-        match exchange.try_read(max) {
+        let read = match &self.0 {
+            BodySource::Client(scope) => {
+                let Some(exchange) = scope.exchange() else { return Err(StreamError::Closed) };
+                exchange.try_read(max).map(|read| read.map_err(ErrorCode::from))
+            }
+            BodySource::Upstream(received) => received.try_read(max),
+        };
+        match read {
             None => Ok(Bytes::new()),
             Some(Ok(Some(piece))) => Ok(piece),
             Some(Ok(None)) => Err(StreamError::Closed),
-            Some(Err(error)) => Err(StreamError::LastOperationFailed(StreamFailure(error.into()).into())),
+            Some(Err(error)) => Err(StreamError::LastOperationFailed(StreamFailure(error).into())),
         }
     }
 }
@@ -161,8 +190,28 @@ impl InputStream for BodyStream {
 impl Pollable for FutureTrailers {
     /// Trailers come after the body: what the guest has left of that is dropped.
     async fn ready(&mut self) {
-        if let Some(exchange) = self.scope.exchange() {
-            while let Ok(Some(_)) = exchange.read(usize::MAX).await {}
+        match &self.source {
+            BodySource::Client(scope) => {
+                if let Some(exchange) = scope.exchange() {
+                    while let Ok(Some(_)) = exchange.read(usize::MAX).await {}
+                }
+            }
+            BodySource::Upstream(received) => received.ended().await,
+        }
+    }
+}
+
+impl GuestState {
+    /// Gives trailers to the guest. `too_large` if it has too many fields.
+    fn push_trailers(
+        &mut self,
+        trailers: Option<Fields>,
+        too_large: ErrorCode,
+    ) -> wasmtime::Result<Result<Option<Resource<GuestFields>>, ErrorCode>> {
+        let Some(trailers) = trailers else { return Ok(Ok(None)) };
+        match self.http_mut().field_bytes.count(trailers) {
+            Ok(fields) => Ok(Ok(Some(self.table_mut().push(GuestFields::fixed(fields))?))),
+            Err(_) => Ok(Err(too_large)),
         }
     }
 }
@@ -180,7 +229,25 @@ impl types::HostFutureTrailers for GuestState {
         if future.is_taken {
             return Ok(Some(Err(())));
         }
-        let Some((exchange, visible)) = future.scope.request_fields() else {
+        let scope = match &future.source {
+            BodySource::Client(scope) => scope,
+            BodySource::Upstream(received) => {
+                let end = loop {
+                    match received.try_read(usize::MAX) {
+                        None => return Ok(None),
+                        Some(Ok(Some(_))) => {}
+                        Some(Ok(None)) => break Ok(received.trailers()),
+                        Some(Err(code)) => break Err(code),
+                    }
+                };
+                future.is_taken = true;
+                return Ok(Some(Ok(match end {
+                    Ok(trailers) => self.push_trailers(trailers, ErrorCode::HttpResponseTrailerSectionSize(None))?,
+                    Err(code) => Err(code),
+                })));
+            }
+        };
+        let Some((exchange, visible)) = scope.request_fields() else {
             return Ok(Some(Ok(Err(ErrorCode::ConnectionTerminated))));
         };
         // Takes what is left of the body, as far as it has come.
@@ -194,17 +261,14 @@ impl types::HostFutureTrailers for GuestState {
         };
         future.is_taken = true;
         Ok(Some(Ok(match end {
-            Ok(()) => match exchange.take_request_trailers() {
-                Some(trailers) => {
+            Ok(()) => {
+                let trailers = exchange.take_request_trailers().map(|trailers| {
                     let mut trailers = lower_case(&trailers);
                     visible.remove_from(&mut trailers);
-                    match self.http_mut().field_bytes.count(trailers) {
-                        Ok(fields) => Ok(Some(self.table_mut().push(GuestFields::fixed(fields))?)),
-                        Err(_) => Err(ErrorCode::HttpRequestTrailerSectionSize(None)),
-                    }
-                }
-                None => Ok(None),
-            },
+                    trailers
+                });
+                self.push_trailers(trailers, ErrorCode::HttpRequestTrailerSectionSize(None))?
+            }
             Err(error) => Err(error.into()),
         })))
     }

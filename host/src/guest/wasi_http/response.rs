@@ -14,6 +14,7 @@ use super::bindings::wasi::http::types::{self, ErrorCode};
 use super::counted_fields::CountedFields;
 use super::error_code::StreamFailure;
 use super::fields::{GuestFields, too_many};
+use super::outgoing::{self, RequestStream, SharedBody};
 use super::{NoResponse, RequestScope};
 use crate::exchange::Exchange;
 use crate::http::fields::Fields;
@@ -52,8 +53,10 @@ pub enum OutgoingBody {
         /// Whether the guest has taken the stream.
         has_stream: bool,
     },
-    /// That of a request to another server, which is never sent.
+    /// That of a request to another server.
     Request {
+        /// The body, which its request and its stream have too.
+        body: SharedBody,
         /// Whether the guest has taken the stream.
         has_stream: bool,
     },
@@ -133,7 +136,7 @@ impl From<WriteError> for StreamError {
 pub(super) fn never_set() -> wasmtime::Error {
     wasmtime::Error::msg(format!(
         "it waits to write more than {MAX_UNSET_BYTES} bytes of a body before `response-outparam.set`, which would wait for \
-         ever: set the response first, then write its body"
+         ever: set the response first, then write its body; and send a request before the end of its body"
     ))
 }
 
@@ -543,26 +546,22 @@ impl GuestState {
 impl types::HostOutgoingBody for GuestState {
     fn write(&mut self, body: Resource<OutgoingBody>) -> wasmtime::Result<Result<Resource<DynOutputStream>, ()>> {
         let response = match self.table_mut().get_mut(&body)? {
-            OutgoingBody::Response { has_stream: true, .. } | OutgoingBody::Request { has_stream: true } => {
+            OutgoingBody::Response { has_stream: true, .. } | OutgoingBody::Request { has_stream: true, .. } => {
                 return Ok(Err(()));
             }
             OutgoingBody::Response { body, has_stream } => {
                 *has_stream = true;
-                Some(body.clone())
+                body.clone()
             }
-            OutgoingBody::Request { has_stream } => {
+            OutgoingBody::Request { body: sent, has_stream } => {
                 *has_stream = true;
-                None
+                let stream: DynOutputStream = Box::new(RequestStream(sent.clone()));
+                return Ok(Ok(self.table_mut().push_child(stream, &body)?));
             }
         };
-        let stream: DynOutputStream = match response.clone() {
-            Some(body) => Box::new(ResponseStream::new(body)),
-            None => Box::new(DeniedStream),
-        };
+        let stream: DynOutputStream = Box::new(ResponseStream::new(response.clone()));
         let stream = self.table_mut().push_child(stream, &body)?;
-        if let Some(body) = response {
-            self.http_mut().add_stream(stream.rep(), body);
-        }
+        self.http_mut().add_stream(stream.rep(), response);
         Ok(Ok(stream))
     }
 
@@ -572,7 +571,10 @@ impl types::HostOutgoingBody for GuestState {
         trailers: Option<Resource<GuestFields>>,
     ) -> wasmtime::Result<Result<(), ErrorCode>> {
         let mut trailers = trailers.map(|trailers| self.take_lines(trailers)).transpose()?;
-        let OutgoingBody::Response { body, .. } = self.table_mut().delete(body)? else { return Ok(Ok(())) };
+        let body = match self.table_mut().delete(body)? {
+            OutgoingBody::Response { body, .. } => body,
+            OutgoingBody::Request { body, .. } => return Ok(outgoing::finish(&body, trailers.as_deref())),
+        };
         loop {
             match body.finish(&mut trailers) {
                 Ok(true) => return Ok(Ok(())),
@@ -585,7 +587,7 @@ impl types::HostOutgoingBody for GuestState {
     fn drop(&mut self, body: Resource<OutgoingBody>) -> wasmtime::Result<()> {
         match self.table_mut().delete(body)? {
             OutgoingBody::Response { body, .. } => body.drop_unfinished(),
-            OutgoingBody::Request { .. } => {}
+            OutgoingBody::Request { body, .. } => outgoing::drop_unfinished(&body),
         }
         Ok(())
     }
@@ -644,28 +646,6 @@ impl OutputStream for ResponseStream {
     }
 
     /// What is written goes out as soon as the guest waits.
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-}
-
-/// The stream of a request to another server: it takes all and sends nothing, since the request itself is denied.
-struct DeniedStream;
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for DeniedStream {
-    async fn ready(&mut self) {}
-}
-
-impl OutputStream for DeniedStream {
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(MAX_UNSET_BYTES)
-    }
-
-    fn write(&mut self, _: Bytes) -> StreamResult<()> {
-        Ok(())
-    }
-
     fn flush(&mut self) -> StreamResult<()> {
         Ok(())
     }

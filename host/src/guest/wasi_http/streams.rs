@@ -72,7 +72,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
                     Some(body) => write_all(&mut store, &body, &chunk).await,
                     None => {
                         let chunk = Bytes::copy_from_slice(chunk.as_le_slice(&store));
-                        store.data_mut().table_mut().get_mut(&stream)?.blocking_write_and_flush(chunk).await
+                        let exchange = store.data().exchange().cloned();
+                        let write = store.data_mut().table_mut().get_mut(&stream)?.blocking_write_and_flush(chunk);
+                        match exchange {
+                            Some(exchange) => exchange.wait_for_any(1, write).await.map_err(|_| never_set())?,
+                            None => write.await,
+                        }
                     }
                 };
                 Ok((to_guest(&mut store, written)?,))

@@ -1,5 +1,7 @@
 //! The fields that a guest makes: checked as all of this host are, and bounded together.
 
+use std::sync::Arc;
+
 use http::Method;
 use wasmtime::component::{LinkerInstance, Resource, ResourceTable};
 use wasmtime::{Result, StoreContextMut};
@@ -9,6 +11,9 @@ use wasmtime_wasi_http::{
 };
 
 use super::super::state::GuestState;
+use super::super::upstream_call::CallContext;
+use super::client::{self, Client};
+use crate::exchange::Exchange;
 use crate::http::fields::{CONNECTION_FIELDS, FieldError, Fields, MAX_FIELD_BYTES, MAX_FIELDS};
 
 /// What the library adds to the bytes of a line when it counts them.
@@ -34,6 +39,7 @@ pub(in super::super) struct HttpHooks {
     field_bytes: usize,
     /// The responses that the guest has made.
     made: Vec<MadeResponse>,
+    client: Client,
 }
 
 /// A response that a guest has made.
@@ -47,14 +53,15 @@ pub(super) struct MadeResponse {
 
 impl Default for HttpHooks {
     fn default() -> Self {
-        Self { piece: 1, is_used: false, field_bytes: 0, made: Vec::new() }
+        Self { piece: 1, is_used: false, field_bytes: 0, made: Vec::new(), client: Client::default() }
     }
 }
 
 impl HttpHooks {
     /// The guest is called. It writes its response in pieces of at most `piece` bytes.
-    pub(super) fn begin(&mut self, piece: usize) {
+    pub(super) fn begin(&mut self, piece: usize, context: CallContext, exchange: Arc<Exchange>) {
         (self.piece, self.is_used) = (piece.min(MAX_PIECE), true);
+        self.client.begin(context, exchange);
     }
 
     /// The guest has made a response.
@@ -91,21 +98,26 @@ pub(in super::super) fn context() -> WasiHttpCtx {
 
 impl WasiHttpHooks for HttpHooks {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        std::sync::Arc::new(|name| CONNECTION_FIELDS.contains(&name.as_str()))
+        Arc::new(|name| CONNECTION_FIELDS.contains(&name.as_str()))
     }
 
     fn is_forbidden_header(&mut self, name: &http::HeaderName) -> bool {
         CONNECTION_FIELDS.contains(&name.as_str())
     }
 
-    /// No route may send a request to another server.
     fn send_request(
         &mut self,
-        _: http::Request<WasiBody>,
-        _: Option<RequestOptions>,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = std::result::Result<Answer, Error>> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
+        let started = self.client.start(request, options);
+        Box::new(async move {
+            let response = client::response(started?).await?;
+            // What is left of the transfer is in its body.
+            let rest: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });
+            Ok((response, rest))
+        })
     }
 
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
@@ -263,4 +275,5 @@ pub(in super::super) fn close_resources(table: &mut ResourceTable, hooks: &mut H
     }
     hooks.field_bytes = 0;
     hooks.made.clear();
+    hooks.client.end();
 }

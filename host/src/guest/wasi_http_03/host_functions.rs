@@ -6,9 +6,7 @@ use wasmtime::component::{Access, Accessor, FutureReader, Linker, LinkerInstance
 use wasmtime::{AsContextMut, Result, StoreContextMut};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::p3::bindings::clocks::monotonic_clock::HostWithStore as _;
-use wasmtime_wasi_http::p3::bindings::http::types::{
-    ErrorCode, HostRequestWithStore, HostResponseWithStore, Request, Response,
-};
+use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode, HostResponseWithStore, Response};
 use wasmtime_wasi_http::{FieldMap, WasiHttp, WasiHttpView};
 
 use super::super::state::GuestState;
@@ -22,7 +20,6 @@ pub(in super::super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result
     let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.3.0")?;
     clock.func_wrap_concurrent("wait-for", wait_for)?;
     clock.func_wrap_concurrent("wait-until", wait_until)?;
-    linker.instance("wasi:http/client@0.3.0")?.func_wrap_concurrent("send", deny)?;
     let mut types = linker.instance("wasi:http/types@0.3.0")?;
     add_response(&mut types)?;
     fields::add(&mut types)?;
@@ -46,20 +43,6 @@ fn wait_until(accessor: &Accessor<GuestState>, (when,): (u64,)) -> Waiting<'_> {
         elsewhere(accessor, WasiClocks::wait_until(&clocks, when)).await
     })
 }
-
-/// No route may send a request to another server, whatever it is like.
-fn deny(accessor: &Accessor<GuestState>, (request,): (Resource<Request>,)) -> Denying<'_> {
-    Box::pin(async move {
-        accessor.with(|mut store| {
-            let access = Access::<_, WasiHttp>::new(store.as_context_mut(), GuestState::http);
-            <WasiHttp as HostRequestWithStore<GuestState>>::drop(access, request)
-        })?;
-        Ok((Err(ErrorCode::HttpRequestDenied),))
-    })
-}
-
-type Denied = (std::result::Result<Resource<Response>, ErrorCode>,);
-type Denying<'a> = Pin<Box<dyn Future<Output = Result<Denied>> + Send + 'a>>;
 
 /// Waits for something other than the client.
 async fn elsewhere<F: Future>(accessor: &Accessor<GuestState>, other: F) -> F::Output {

@@ -1,5 +1,7 @@
 //! The table `[grant]` of a route file: what the operator lets the component reach.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -7,6 +9,7 @@ use thiserror::Error;
 
 use super::{GRANT, RouteFileError, lines_in};
 use crate::grants::{DirectoryAccess, DirectoryEntry, GrantTable, SettingEntry, SettingSource, is_secret_name};
+use crate::outbound::{NetworkError, OriginError};
 use crate::text::printable;
 
 /// The most entries of each of the tables in `[grant]`.
@@ -24,9 +27,11 @@ const DEFAULT_MAX_BYTES: u64 = 64 * 1024 * 1024;
 const CONFIG: &str = "config";
 const ENVIRONMENT: &str = "env";
 const FILES: &str = "files";
+const HTTP: &str = "http";
+const HTTP_LIMITS: &str = "http-limits";
 
 /// What may be granted.
-const KEYS: [&str; 3] = [CONFIG, ENVIRONMENT, FILES];
+const KEYS: [&str; 5] = [CONFIG, ENVIRONMENT, FILES, HTTP, HTTP_LIMITS];
 
 /// What a setting of `config` or `env` may be.
 const SETTING: &str = "text, a number or a boolean, { secret = \"NAME\" } or { from = \"VARIABLE\" }";
@@ -62,6 +67,15 @@ pub enum GrantEntryError {
     /// The path on this machine is not absolute.
     #[error("has the path `{}`; expected an absolute path, as in \"/srv/data\"", printable(.0))]
     Relative(String),
+    /// An entry of `http` is no origin.
+    #[error("has the origin `{}`, which {}", printable(.0), .1)]
+    Origin(String, OriginError),
+    /// An entry of `private` is no network.
+    #[error("has the network `{}`, which {}", printable(.0), .1)]
+    Network(String, NetworkError),
+    /// There are limits of nothing.
+    #[error("limits nothing, because there is no `http`")]
+    NothingLimited,
 }
 
 /// Reads the table of a file, which begins in `line`. `text` is the whole file, for the lines of its entries.
@@ -69,6 +83,7 @@ pub(super) fn read(text: &str, table: toml::Table, line: usize) -> Result<GrantT
     let mut reader = GrantReader { text, errors: Vec::new() };
     let lines = lines_in(text, &[GRANT]);
     let mut grant = GrantTable::default();
+    let (mut http, mut http_limits) = (None, None);
     for (key, value) in table {
         let line = lines.get(&key).copied().unwrap_or(line);
         match (key.as_str(), value) {
@@ -77,6 +92,8 @@ pub(super) fn read(text: &str, table: toml::Table, line: usize) -> Result<GrantT
                 grant.environment = reader.settings(ENVIRONMENT, entries, line)
             }
             (FILES, toml::Value::Table(entries)) => grant.files = reader.directories(entries, line),
+            (HTTP, value) => http = Some((line, value)),
+            (HTTP_LIMITS, value) => http_limits = Some((line, value)),
             (CONFIG | ENVIRONMENT, _) => {
                 reader.refuse(line, key, GrantEntryError::Type("a table, as in { theme = \"dark\" }"));
             }
@@ -86,6 +103,7 @@ pub(super) fn read(text: &str, table: toml::Table, line: usize) -> Result<GrantT
             _ => reader.refuse(line, key, GrantEntryError::Unknown),
         }
     }
+    grant.http = reader.http(http, http_limits);
     if reader.errors.is_empty() { Ok(grant) } else { Err(reader.errors) }
 }
 

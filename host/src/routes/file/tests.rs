@@ -3,6 +3,7 @@
 use super::*;
 use crate::grants::{DirectoryAccess, DirectoryEntry, SettingEntry, SettingSource};
 use crate::guest::FieldSource;
+use crate::outbound::HttpLimits;
 
 fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
@@ -122,7 +123,7 @@ fn a_wrong_grant_is_told_with_its_line() {
     for (text, expected) in [
         ("grant = 'all'", "line 1: `grant` is something else; expected a table, as in `[grant]`".to_owned()),
         ("[[grant]]\nconfig = 1", "line 1: `grant` is something else; expected a table, as in `[grant]`".to_owned()),
-        ("\ngrant.'a\\b' = 1", "line 2: the grant `a\\b` is unknown; expected one of config, env, files".to_owned()),
+        ("\ngrant.'a\\b' = 1", "line 2: the grant `a\\b` is unknown; expected one of config, env, files, http, http-limits".to_owned()),
         ("[grant]\nconfig = 1", "line 2: the grant `config` is something else; expected a table, as in { theme = \"dark\" }".to_owned()),
         ("[grant]\n\nfiles = ['/a']", "line 3: the grant `files` is something else; expected a table, as in { \"/data\" = \"/srv/data\" }".to_owned()),
         ("[grant.config]\n\na = []", format!("line 3: the grant `config.a` {setting}")),
@@ -151,6 +152,73 @@ fn a_wrong_grant_is_told_with_its_line() {
     let many: String = (0..129).map(|number| format!("n{number} = 1\n")).collect();
     let errors = RouteFile::parse(&format!("[grant.config]\n{many}")).expect_err("there are too many");
     assert_eq!(errors[0].to_string(), "line 1: the grant `config` has too many entries; expected 128 at most");
+}
+
+#[test]
+fn grants_of_http_are_read_with_their_limits() {
+    let text = "[grant]\nhttp = ['https://a.example', 'http://*.b.example:*']\n[grant.http-limits]\n\
+                private = ['10.0.0.0/8']\nconcurrency = 1\nconnections = 2\nconnect_timeout = 0.5\n\
+                first_byte_timeout = 3\nbetween_bytes_timeout = 4\nmax_response = 5\n";
+    let http = RouteFile::parse(text).expect("the file is good").grant.http.expect("it grants http");
+    assert_eq!(http.line, 2);
+    let patterns: Vec<String> = http.patterns.iter().map(ToString::to_string).collect();
+    assert_eq!(patterns, ["https://a.example", "http://*.b.example:*"]);
+    let seconds = std::time::Duration::from_secs;
+    let limits = HttpLimits {
+        private: vec!["10.0.0.0/8".parse().expect("a network")],
+        concurrency: 1,
+        connections: 2,
+        connect_timeout: seconds(1) / 2,
+        first_byte_timeout: seconds(3),
+        between_bytes_timeout: seconds(4),
+        max_response: 5,
+    };
+    assert_eq!(http.limits, limits);
+    assert!(RouteFile::parse("[grant]\nhttp = []").expect("the file is good").grant.is_empty());
+}
+
+#[test]
+fn every_mistake_in_a_grant_of_http_names_its_line_and_what_is_expected() {
+    let list = "is something else; expected a list of origins, as in [\"https://api.example.com\", \"https://*.example.org:8443\"]";
+    let seconds = "is something else; expected seconds from 0.001 to 3600";
+    let number = "is something else; expected a number from 1 to 10000";
+    for (text, expected) in [
+        ("[grant]\nhttp = 'https://a.example'", format!("line 2: the grant `http` {list}")),
+        ("[grant]\nhttp = [1]", format!("line 2: the grant `http` {list}")),
+        (
+            "[grant]\nhttp = ['a.example']",
+            "line 2: the grant `http` has the origin `a.example`, which has no scheme; write http:// or https:// before it".to_owned(),
+        ),
+        (
+            "[grant]\nhttp = ['https://a.example/b']",
+            "line 2: the grant `http` has the origin `https://a.example/b`, which has a path; a grant is for all paths of a host".to_owned(),
+        ),
+        (
+            "[grant.http-limits]\nconcurrency = 1",
+            "line 1: the grant `http-limits` limits nothing, because there is no `http`".to_owned(),
+        ),
+        ("[grant]\nhttp = []\n[grant.http-limits]\nconcurrency = 0", format!("line 4: the grant `http-limits.concurrency` {number}")),
+        ("[grant]\nhttp = []\n[grant.http-limits]\nconnections = 'a'", format!("line 4: the grant `http-limits.connections` {number}")),
+        ("[grant]\nhttp = []\n[grant.http-limits]\nconnect_timeout = 0", format!("line 4: the grant `http-limits.connect_timeout` {seconds}")),
+        ("[grant]\nhttp = []\n[grant.http-limits]\nfirst_byte_timeout = nan", format!("line 4: the grant `http-limits.first_byte_timeout` {seconds}")),
+        (
+            "[grant]\nhttp = []\n[grant.http-limits]\nprivate = ['10.1.0.0']",
+            "line 4: the grant `http-limits.private` has the network `10.1.0.0`, which is no network; write it as in 10.1.0.0/16 or fd00::/8".to_owned(),
+        ),
+        (
+            "[grant]\nhttp = []\n[grant.http-limits]\nmax_response = -1",
+            "line 4: the grant `http-limits.max_response` is something else; expected a number of bytes".to_owned(),
+        ),
+        (
+            "[grant]\nhttp = []\n[grant.http-limits]\nretries = 1",
+            "line 4: the grant `http-limits.retries` is something else; expected private, concurrency, connections, \
+             connect_timeout, first_byte_timeout, between_bytes_timeout or max_response".to_owned(),
+        ),
+    ] {
+        let errors = RouteFile::parse(text).expect_err("the file has a mistake");
+        let found: Vec<String> = errors.iter().map(RouteFileError::to_string).collect();
+        assert_eq!(found, [expected], "{text}");
+    }
 }
 
 #[test]

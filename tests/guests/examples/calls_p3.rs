@@ -1,0 +1,75 @@
+//! Calls other servers, as the steps of its query say, but is a component of wasi:http 0.3. It answers with a line for each:
+//! `get=URL` and `post=BYTES:URL` report the status and the body, or the error; `first-byte=MS` changes the calls that follow.
+
+use wasip3::exports::http::handler::Guest;
+use wasip3::http::client;
+use wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
+use wasip3::{spawn_local, wit_future, wit_stream};
+
+struct Component;
+
+wasip3::http::service::export!(Component);
+
+impl Guest for Component {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let target = request.get_path_with_query().unwrap_or_default();
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let (mut report, mut first_byte) = (String::new(), None);
+        for piece in query.split('&') {
+            let (step, argument) = piece.split_once('=').unwrap_or((piece, ""));
+            let called = match step {
+                "first-byte" => {
+                    first_byte = argument.parse::<u64>().ok().map(|milliseconds| milliseconds * 1_000_000);
+                    continue;
+                }
+                "post" => {
+                    let (bytes, url) = argument.split_once(':').unwrap_or_default();
+                    call(Method::Post, url, bytes.parse().ok(), first_byte).await
+                }
+                _ => call(Method::Get, argument, None, first_byte).await,
+            };
+            report += &format!("{step}: {}\n", called.unwrap_or_else(|code| name(&code)));
+        }
+        let (mut writer, reader) = wit_stream::new();
+        let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+        drop(trailers);
+        spawn_local(async move {
+            let rest = writer.write_all(report.into_bytes()).await;
+            assert!(rest.is_empty(), "the host reads");
+        });
+        Ok(Response::new(Fields::new(), Some(reader), no_trailers).0)
+    }
+}
+
+async fn call(method: Method, url: &str, bytes: Option<usize>, first_byte: Option<u64>) -> Result<String, ErrorCode> {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let options = RequestOptions::new();
+    options.set_first_byte_timeout(first_byte).expect("it is an option");
+    let (end, trailers) = wit_future::new(|| Ok(None));
+    drop(end);
+    let body = bytes.map(|bytes| {
+        let (mut writer, reader) = wit_stream::new();
+        spawn_local(async move { drop(writer.write_all(vec![b'x'; bytes]).await) });
+        reader
+    });
+    let (request, _sent) = Request::new(Fields::new(), body, trailers, Some(options));
+    request.set_method(&method).expect("it is a method");
+    request.set_scheme(Some(&Scheme::Http)).expect("it is a scheme");
+    request.set_authority(Some(authority)).expect("it is an authority");
+    request.set_path_with_query(Some(path)).expect("it is a path");
+    let response = client::send(request).await?;
+    let status = response.get_status_code();
+    let (handled, result) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Response::consume_body(response, result);
+    drop(handled);
+    let body = body.collect().await;
+    trailers.await?;
+    Ok(format!("{status} {}", String::from_utf8_lossy(&body)))
+}
+
+/// The name of a code, without what it holds.
+fn name(code: &ErrorCode) -> String {
+    let text = format!("{code:?}").replace("ErrorCode::", "");
+    text.split(['(', ' ']).next().unwrap_or_default().to_owned()
+}
