@@ -84,7 +84,7 @@ proptest! {
         prop_assert!(text.bytes().all(|byte| byte == b'\n' || byte.is_ascii_graphic() || byte == b' '));
         prop_assert_eq!(text.matches('\n').count(), 1);
         if !target.is_empty() {
-            prop_assert_eq!(text.split_whitespace().count(), 16);
+            prop_assert_eq!(text.split_whitespace().count(), 17);
         }
         let json = line(Format::Json, &entry);
         prop_assert_eq!(json.matches('\n').count(), 1);

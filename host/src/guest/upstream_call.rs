@@ -115,6 +115,11 @@ impl CallContext {
         }
     }
 
+    /// Whether any request is granted.
+    pub(super) fn grants_requests(&self) -> bool {
+        self.grants.as_ref().is_some_and(|grants| grants.http.is_some())
+    }
+
     /// Says how the operator would allow a request.
     fn warn_denied(&self, origin: &Origin) {
         let granted = self.grants.as_ref().and_then(|grants| grants.http.as_ref());

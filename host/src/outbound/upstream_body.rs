@@ -246,8 +246,16 @@ impl TrackedBody {
     }
 
     /// The body, of which nothing was sent.
-    pub(super) fn into_inner(self) -> UpstreamBody {
-        self.body
+    pub(super) fn into_inner(mut self) -> UpstreamBody {
+        std::mem::replace(&mut self.body, UpstreamBody::Empty)
+    }
+}
+
+impl Drop for TrackedBody {
+    /// hyper drops a body of a known length when that is sent, and does not ask for its end. It drops any other with its
+    /// connection.
+    fn drop(&mut self) {
+        self.progress.note(false, true);
     }
 }
 

@@ -112,6 +112,10 @@ impl outgoing_handler::Host for GuestState {
         let Some(scope) = self.http_mut().scope.clone() else { return Ok(Err(ErrorCode::HttpRequestDenied)) };
         let request = match upstream_request(request, &options) {
             Ok(request) => request,
+            // Without a grant it is denied, whatever it is like.
+            Err(_) if self.grants().is_none_or(|grants| grants.http.is_none()) => {
+                return Ok(Err(ErrorCode::HttpRequestDenied));
+            }
             Err(code) => return Ok(Err(code)),
         };
         match self.start_upstream(request) {

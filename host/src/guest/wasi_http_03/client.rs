@@ -43,7 +43,9 @@ impl Client {
         options: Option<RequestOptions>,
     ) -> Result<StartedCall, Error> {
         let (context, exchange) = self.invocation.as_ref().ok_or(Error::HttpRequestDenied)?;
-        let request = upstream_request(request, options)?;
+        // Without a grant it is denied, whatever it is like.
+        let denied = |invalid| if context.grants_requests() { invalid } else { Error::HttpRequestDenied };
+        let request = upstream_request(request, options).map_err(denied)?;
         let call = self.calls.call(context, request).map_err(|failure| error(&failure))?;
         Ok((call, exchange.clone()))
     }

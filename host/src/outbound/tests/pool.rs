@@ -155,3 +155,26 @@ fn a_response_that_is_dropped_unread_closes_its_connection() {
         }
     });
 }
+
+#[test]
+fn a_body_of_a_known_length_leaves_its_connection_for_the_next_request() {
+    on_a_worker(async {
+        let upstream = Upstream::new(|_, mut accepted| async move {
+            while accepted.request().await && accepted.read_until(b"four").await {
+                accepted.write(OK).await;
+            }
+        })
+        .await;
+        let grant = upstream.grant();
+        for _ in 0..3 {
+            let (writer, body) = UpstreamBody::written(Some(4));
+            let mut request = request("POST", &upstream.url("/"), body);
+            request.fields.insert("content-length", 4.into());
+            let pending = grant.start(&InvocationCalls::new(grant.limits()), request);
+            assert_eq!(writer.write(b"four"), Ok(4));
+            writer.finish(None).expect("it is whole");
+            assert_eq!(read_all(pending.await.expect("a response")).await, ok("ok"));
+        }
+        assert_eq!(upstream.connections(), 1);
+    });
+}
