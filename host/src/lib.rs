@@ -42,6 +42,7 @@ pub mod diagnostic;
 mod exchange;
 pub mod grants;
 pub mod guest;
+pub mod key_value;
 pub mod line_writer;
 pub mod log_quota;
 mod memory_budget;
