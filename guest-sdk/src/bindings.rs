@@ -3323,6 +3323,852 @@ pub mod vibrato {
                 }
             }
         }
+        /// Key-value stores that the operator gives to this route: `kv` in `[grant]` of its file. What is set there is there for later
+        /// requests, also after the host was stopped or has crashed: a call that changes a store returns once the change is on the
+        /// disk.
+        ///
+        /// A store is called what the grant calls it. A key is text of 1 to 1024 bytes, a value at most 1 MiB.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod key_value {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// Why a call failed. The store is as it was before the call, except perhaps after `other`.
+            #[derive(Clone, PartialEq)]
+            pub enum Error {
+                /// The route is granted no store, or there is no request.
+                Denied,
+                /// The route is granted stores, and none of that name.
+                NoSuchStore,
+                /// The store was granted without `write`.
+                ReadOnly,
+                /// The key is empty or too long, or the value is too long.
+                TooLarge,
+                /// The store would hold more than `max_bytes` of its grant.
+                Full,
+                /// Something else, for the log: the value is no integer, the sum is beyond 64 bits, the disk is full.
+                Other(_rt::String),
+            }
+            impl ::core::fmt::Debug for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Error::Denied => f.debug_tuple("Error::Denied").finish(),
+                        Error::NoSuchStore => {
+                            f.debug_tuple("Error::NoSuchStore").finish()
+                        }
+                        Error::ReadOnly => f.debug_tuple("Error::ReadOnly").finish(),
+                        Error::TooLarge => f.debug_tuple("Error::TooLarge").finish(),
+                        Error::Full => f.debug_tuple("Error::Full").finish(),
+                        Error::Other(e) => {
+                            f.debug_tuple("Error::Other").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for Error {}
+            /// Some keys of a store, in the order of their bytes.
+            #[derive(Clone, PartialEq)]
+            pub struct Page {
+                /// The keys.
+                pub keys: _rt::Vec<_rt::String>,
+                /// Where the next page begins. None if there are no more keys.
+                pub cursor: ::core::option::Option<_rt::String>,
+            }
+            impl ::core::fmt::Debug for Page {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Page")
+                        .field("keys", &self.keys)
+                        .field("cursor", &self.cursor)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The value of a key. None if it was not set, was deleted or has expired.
+            #[allow(async_fn_in_trait)]
+            pub fn get(
+                store: &str,
+                key: &str,
+            ) -> ::core::result::Result<::core::option::Option<_rt::Vec<u8>>, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = store;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = key;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/key-value@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result14 = match l4 {
+                        0 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                match l5 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l6 = *ptr2
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l7 = *ptr2
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len8 = l7;
+                                            <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l6.cast(), len8, len8))
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l9 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v13 = match l9 {
+                                    0 => Error::Denied,
+                                    1 => Error::NoSuchStore,
+                                    2 => Error::ReadOnly,
+                                    3 => Error::TooLarge,
+                                    4 => Error::Full,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e13 = {
+                                            let l10 = *ptr2
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l11 = *ptr2
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len12 = l11;
+                                            let bytes12 = _rt::Vec::from_raw_parts(
+                                                l10.cast(),
+                                                len12,
+                                                len12,
+                                            );
+                                            _rt::string_lift(bytes12)
+                                        };
+                                        Error::Other(e13)
+                                    }
+                                };
+                                v13
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result14
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sets the value of a key. After `time-to-live` milliseconds it expires; without that it stays until it is deleted, and
+            /// no longer expires if it was to.
+            #[allow(async_fn_in_trait)]
+            pub fn set(
+                store: &str,
+                key: &str,
+                value: &[u8],
+                time_to_live: ::core::option::Option<u64>,
+            ) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = store;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = key;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = value;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let (result3_0, result3_1) = match time_to_live {
+                        Some(e) => (1i32, _rt::as_i64(e)),
+                        None => (0i32, 0i64),
+                    };
+                    let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/key-value@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "set"]
+                        fn wit_import5(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import5(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i64,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import5(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        result3_0,
+                        result3_1,
+                        ptr4,
+                    );
+                    let l6 = i32::from(*ptr4.add(0).cast::<u8>());
+                    let result12 = match l6 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = i32::from(
+                                    *ptr4.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v11 = match l7 {
+                                    0 => Error::Denied,
+                                    1 => Error::NoSuchStore,
+                                    2 => Error::ReadOnly,
+                                    3 => Error::TooLarge,
+                                    4 => Error::Full,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e11 = {
+                                            let l8 = *ptr4
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l9 = *ptr4
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len10 = l9;
+                                            let bytes10 = _rt::Vec::from_raw_parts(
+                                                l8.cast(),
+                                                len10,
+                                                len10,
+                                            );
+                                            _rt::string_lift(bytes10)
+                                        };
+                                        Error::Other(e11)
+                                    }
+                                };
+                                v11
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result12
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Deletes a key, if it is there.
+            #[allow(async_fn_in_trait)]
+            pub fn delete(store: &str, key: &str) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = store;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = key;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/key-value@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "delete"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result10 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v9 = match l5 {
+                                    0 => Error::Denied,
+                                    1 => Error::NoSuchStore,
+                                    2 => Error::ReadOnly,
+                                    3 => Error::TooLarge,
+                                    4 => Error::Full,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e9 = {
+                                            let l6 = *ptr2
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l7 = *ptr2
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len8 = l7;
+                                            let bytes8 = _rt::Vec::from_raw_parts(
+                                                l6.cast(),
+                                                len8,
+                                                len8,
+                                            );
+                                            _rt::string_lift(bytes8)
+                                        };
+                                        Error::Other(e9)
+                                    }
+                                };
+                                v9
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result10
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The keys that begin with `prefix`: at most `limit`, and at most 1000. `cursor` is that of the page before.
+            #[allow(async_fn_in_trait)]
+            pub fn list(
+                store: &str,
+                prefix: &str,
+                cursor: ::core::option::Option<&str>,
+                limit: u32,
+            ) -> ::core::result::Result<Page, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 6 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 6
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = store;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = prefix;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let (result3_0, result3_1, result3_2) = match cursor {
+                        Some(e) => {
+                            let vec2 = e;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            (1i32, ptr2.cast_mut(), len2)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/key-value@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "list"]
+                        fn wit_import5(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import5(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import5(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        result3_0,
+                        result3_1,
+                        result3_2,
+                        _rt::as_i32(&limit),
+                        ptr4,
+                    );
+                    let l6 = i32::from(*ptr4.add(0).cast::<u8>());
+                    let result22 = match l6 {
+                        0 => {
+                            let e = {
+                                let l7 = *ptr4
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr4
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base12 = l7;
+                                let len12 = l8;
+                                let mut result12 = _rt::Vec::with_capacity(len12);
+                                for i in 0..len12 {
+                                    let base = base12
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    let e12 = {
+                                        let l9 = *base.add(0).cast::<*mut u8>();
+                                        let l10 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len11 = l10;
+                                        let bytes11 = _rt::Vec::from_raw_parts(
+                                            l9.cast(),
+                                            len11,
+                                            len11,
+                                        );
+                                        _rt::string_lift(bytes11)
+                                    };
+                                    result12.push(e12);
+                                }
+                                _rt::cabi_dealloc(
+                                    base12,
+                                    len12 * (2 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l13 = i32::from(
+                                    *ptr4
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                Page {
+                                    keys: result12,
+                                    cursor: match l13 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l14 = *ptr4
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l15 = *ptr4
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len16 = l15;
+                                                let bytes16 = _rt::Vec::from_raw_parts(
+                                                    l14.cast(),
+                                                    len16,
+                                                    len16,
+                                                );
+                                                _rt::string_lift(bytes16)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l17 = i32::from(
+                                    *ptr4.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v21 = match l17 {
+                                    0 => Error::Denied,
+                                    1 => Error::NoSuchStore,
+                                    2 => Error::ReadOnly,
+                                    3 => Error::TooLarge,
+                                    4 => Error::Full,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e21 = {
+                                            let l18 = *ptr4
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l19 = *ptr4
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len20 = l19;
+                                            let bytes20 = _rt::Vec::from_raw_parts(
+                                                l18.cast(),
+                                                len20,
+                                                len20,
+                                            );
+                                            _rt::string_lift(bytes20)
+                                        };
+                                        Error::Other(e21)
+                                    }
+                                };
+                                v21
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result22
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Adds `delta` to the integer in decimal digits that the value is, 0 if there is none, and returns the sum. No other
+            /// change comes between. When the value expires stays as it was.
+            #[allow(async_fn_in_trait)]
+            pub fn increment(
+                store: &str,
+                key: &str,
+                delta: i64,
+            ) -> ::core::result::Result<i64, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = store;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = key;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/key-value@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "increment"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i64,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i64,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        _rt::as_i64(&delta),
+                        ptr2,
+                    );
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result11 = match l4 {
+                        0 => {
+                            let e = {
+                                let l5 = *ptr2.add(8).cast::<i64>();
+                                l5
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(*ptr2.add(8).cast::<u8>());
+                                let v10 = match l6 {
+                                    0 => Error::Denied,
+                                    1 => Error::NoSuchStore,
+                                    2 => Error::ReadOnly,
+                                    3 => Error::TooLarge,
+                                    4 => Error::Full,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e10 = {
+                                            let l7 = *ptr2
+                                                .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l8 = *ptr2
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len9 = l8;
+                                            let bytes9 = _rt::Vec::from_raw_parts(
+                                                l7.cast(),
+                                                len9,
+                                                len9,
+                                            );
+                                            _rt::string_lift(bytes9)
+                                        };
+                                        Error::Other(e10)
+                                    }
+                                };
+                                v10
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result11
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sets the value to `new`, or deletes it if `new` is none, if it is `expected`, or there is none and `expected` is none.
+            /// Returns whether it was. No other change comes between.
+            #[allow(async_fn_in_trait)]
+            pub fn compare_and_swap(
+                store: &str,
+                key: &str,
+                expected: ::core::option::Option<&[u8]>,
+                new: ::core::option::Option<&[u8]>,
+            ) -> ::core::result::Result<bool, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = store;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = key;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let (result3_0, result3_1, result3_2) = match expected {
+                        Some(e) => {
+                            let vec2 = e;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            (1i32, ptr2.cast_mut(), len2)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let (result5_0, result5_1, result5_2) = match new {
+                        Some(e) => {
+                            let vec4 = e;
+                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                            let len4 = vec4.len();
+                            (1i32, ptr4.cast_mut(), len4)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr6 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/key-value@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "compare-and-swap"]
+                        fn wit_import7(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import7(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import7(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        result3_0,
+                        result3_1,
+                        result3_2,
+                        result5_0,
+                        result5_1,
+                        result5_2,
+                        ptr6,
+                    );
+                    let l8 = i32::from(*ptr6.add(0).cast::<u8>());
+                    let result15 = match l8 {
+                        0 => {
+                            let e = {
+                                let l9 = i32::from(
+                                    *ptr6.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                _rt::bool_lift(l9 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l10 = i32::from(
+                                    *ptr6.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v14 = match l10 {
+                                    0 => Error::Denied,
+                                    1 => Error::NoSuchStore,
+                                    2 => Error::ReadOnly,
+                                    3 => Error::TooLarge,
+                                    4 => Error::Full,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e14 = {
+                                            let l11 = *ptr6
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l12 = *ptr6
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len13 = l12;
+                                            let bytes13 = _rt::Vec::from_raw_parts(
+                                                l11.cast(),
+                                                len13,
+                                                len13,
+                                            );
+                                            _rt::string_lift(bytes13)
+                                        };
+                                        Error::Other(e14)
+                                    }
+                                };
+                                v14
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result15
+                }
+            }
+        }
         /// Responses that stay open, and what is sent to them later. A handler that returns `manual` leaves its response and
         /// connection open; other invocations, of this and other routes, publish to it by the topics it was subscribed to. No
         /// instance waits meanwhile.
@@ -3874,10 +4720,10 @@ macro_rules! __export_handler_described_impl {
         #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:vibrato:handler@0.1.0:handler-described:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2692] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3115] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfc\x13\x01A\x02\x01\
-A\x1c\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa3\x17\x01A\x02\x01\
+A\x1e\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
 \x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
 orbidden\x09too-large\x04\0\x05error\x03\0\x05\x01m\x04\x0aincomplete\x09malform\
@@ -3925,18 +4771,29 @@ p\x11\x01@\x01\x04self\x0f\0\x12\x04\0\x20[method]incoming-response.fields\x01\x
 \x01k\x07\x01@\x02\x04self\x0f\x04names\0\x14\x04\0\x1f[method]incoming-response\
 .field\x01\x15\x01j\x01\x14\x01\x01\x01@\x02\x04self\x0f\x03maxy\0\x16\x04\0\x1e\
 [method]incoming-response.read\x01\x17\x04\0\"[method]incoming-response.trailers\
-\x01\x13\x03\0!vibrato:handler/http-client@0.1.0\x05\x09\x01B\x0b\x02\x03\x02\x01\
-\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09sub\
-scribe\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\
-\0\x07publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1a\
-vibrato:handler/push@0.1.0\x05\x0a\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\
-\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01\
-@\x02\x04names\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/\
-context@0.1.0\x05\x0b\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0c\x02\
-\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0e\x01@\0\0\x0d\x04\0\x08describe\x01\
-\x10\x01@\0\0\x0f\x04\0\x06handle\x01\x11\x04\0'vibrato:handler/handler-describe\
-d@0.1.0\x04\0\x0b\x17\x01\0\x11handler-described\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01\x13\x03\0!vibrato:handler/http-client@0.1.0\x05\x09\x01B\x1a\x01q\x06\x06de\
+nied\0\0\x0dno-such-store\0\0\x09read-only\0\0\x09too-large\0\0\x04full\0\0\x05o\
+ther\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01ks\x01r\x02\x04keys\x02\x06cursor\x03\
+\x04\0\x04page\x03\0\x04\x01p}\x01k\x06\x01j\x01\x07\x01\x01\x01@\x02\x05stores\x03\
+keys\0\x08\x04\0\x03get\x01\x09\x01kw\x01j\0\x01\x01\x01@\x04\x05stores\x03keys\x05\
+value\x06\x0ctime-to-live\x0a\0\x0b\x04\0\x03set\x01\x0c\x01@\x02\x05stores\x03k\
+eys\0\x0b\x04\0\x06delete\x01\x0d\x01j\x01\x05\x01\x01\x01@\x04\x05stores\x06pre\
+fixs\x06cursor\x03\x05limity\0\x0e\x04\0\x04list\x01\x0f\x01j\x01x\x01\x01\x01@\x03\
+\x05stores\x03keys\x05deltax\0\x10\x04\0\x09increment\x01\x11\x01j\x01\x7f\x01\x01\
+\x01@\x04\x05stores\x03keys\x08expected\x07\x03new\x07\0\x12\x04\0\x10compare-an\
+d-swap\x01\x13\x03\0\x1fvibrato:handler/key-value@0.1.0\x05\x0a\x01B\x0b\x02\x03\
+\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\
+\x09subscribe\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\
+\x04\0\x07publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\
+\x1avibrato:handler/push@0.1.0\x05\x0b\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05err\
+or\x03\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\
+\x01\x01@\x02\x04names\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:\
+handler/context@0.1.0\x05\x0c\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\
+\0\x0d\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0f\x01@\0\0\x0e\x04\0\x08d\
+escribe\x01\x11\x01@\0\0\x10\x04\0\x06handle\x01\x12\x04\0'vibrato:handler/handl\
+er-described@0.1.0\x04\0\x0b\x17\x01\0\x11handler-described\x03\0\0\0G\x09produc\
+ers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060\
+.61.1";
         };
     };
 }
@@ -3949,9 +4806,9 @@ pub use __export_handler_described_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2722] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfa\x13\x01A\x02\x01\
-A\x18\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3145] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa1\x17\x01A\x02\x01\
+A\x1a\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
 \x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
 orbidden\x09too-large\x04\0\x05error\x03\0\x05\x01m\x04\x0aincomplete\x09malform\
@@ -3999,18 +4856,28 @@ p\x11\x01@\x01\x04self\x0f\0\x12\x04\0\x20[method]incoming-response.fields\x01\x
 \x01k\x07\x01@\x02\x04self\x0f\x04names\0\x14\x04\0\x1f[method]incoming-response\
 .field\x01\x15\x01j\x01\x14\x01\x01\x01@\x02\x04self\x0f\x03maxy\0\x16\x04\0\x1e\
 [method]incoming-response.read\x01\x17\x04\0\"[method]incoming-response.trailers\
-\x01\x13\x03\0!vibrato:handler/http-client@0.1.0\x05\x09\x01B\x0b\x02\x03\x02\x01\
-\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09sub\
-scribe\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\
-\0\x07publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1a\
-vibrato:handler/push@0.1.0\x05\x0a\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\
-\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01\
-@\x02\x04names\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/\
-context@0.1.0\x05\x0b\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0c\x02\
-\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0e\x04\0Gvibrato:handler/handler-des\
-cribed-with-all-of-its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-described-\
-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01\x13\x03\0!vibrato:handler/http-client@0.1.0\x05\x09\x01B\x1a\x01q\x06\x06de\
+nied\0\0\x0dno-such-store\0\0\x09read-only\0\0\x09too-large\0\0\x04full\0\0\x05o\
+ther\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01ks\x01r\x02\x04keys\x02\x06cursor\x03\
+\x04\0\x04page\x03\0\x04\x01p}\x01k\x06\x01j\x01\x07\x01\x01\x01@\x02\x05stores\x03\
+keys\0\x08\x04\0\x03get\x01\x09\x01kw\x01j\0\x01\x01\x01@\x04\x05stores\x03keys\x05\
+value\x06\x0ctime-to-live\x0a\0\x0b\x04\0\x03set\x01\x0c\x01@\x02\x05stores\x03k\
+eys\0\x0b\x04\0\x06delete\x01\x0d\x01j\x01\x05\x01\x01\x01@\x04\x05stores\x06pre\
+fixs\x06cursor\x03\x05limity\0\x0e\x04\0\x04list\x01\x0f\x01j\x01x\x01\x01\x01@\x03\
+\x05stores\x03keys\x05deltax\0\x10\x04\0\x09increment\x01\x11\x01j\x01\x7f\x01\x01\
+\x01@\x04\x05stores\x03keys\x08expected\x07\x03new\x07\0\x12\x04\0\x10compare-an\
+d-swap\x01\x13\x03\0\x1fvibrato:handler/key-value@0.1.0\x05\x0a\x01B\x0b\x02\x03\
+\x02\x01\x04\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\
+\x09subscribe\x01\x03\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\
+\x04\0\x07publish\x01\x06\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\
+\x1avibrato:handler/push@0.1.0\x05\x0b\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05err\
+or\x03\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\
+\x01\x01@\x02\x04names\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:\
+handler/context@0.1.0\x05\x0c\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\
+\0\x0d\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0f\x04\0Gvibrato:handler/h\
+andler-described-with-all-of-its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-\
+described-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
+ed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -2,7 +2,7 @@
 //!
 //! A handler uses the attribute [`handler`] and can ask for three things: [`Request`], [`Response`] and [`Options`].
 //! [`IntoOutcome`] lists what each return type means. [`push`] reaches parked responses, and [`sse`] formats events.
-//! [`http`] calls other servers, if the operator grants that.
+//! [`http`] calls other servers and [`kv`] keeps values across requests, if the operator grants that.
 //! [`form`] reads forms, and with the feature `json` the module `json` reads and writes JSON. [`config`] has the settings
 //! and secrets that the operator grants.
 //! Middleware uses [`on_request`], [`on_response`] and [`context`]. The contract with the host is the WIT package
@@ -60,6 +60,7 @@ pub mod form;
 pub mod http;
 #[cfg(feature = "json")]
 pub mod json;
+pub mod kv;
 mod options;
 mod outcome;
 pub mod push;

@@ -11,7 +11,8 @@ use wit_bindgen_core::{Files, WorldGenerator};
 use wit_bindgen_rust::{Opts, WithOption};
 
 /// The interfaces that all worlds share: the first file has them.
-const SHARED: [&str; 8] = ["types", "request", "response", "options", "config", "http-client", "push", "context"];
+const SHARED: [&str; 9] =
+    ["types", "request", "response", "options", "config", "http-client", "key-value", "push", "context"];
 
 /// Where the bindings of what middleware imports alone are.
 const SEAL: &str = "crate::bindings_of_middleware::seals::vibrato::handler::seal";

@@ -45,6 +45,10 @@ pub struct Config {
     pub authorities: Vec<CertificateDer<'static>>,
     /// Maximum connections to other servers.
     pub max_outbound: u32,
+    /// The directory of key-value stores. `None`: there are none.
+    pub state: Option<PathBuf>,
+    /// Whether the state directory is opened. Otherwise stores are only named, for commands that inspect.
+    pub open_state: bool,
     /// What every component is granted in place of what its route file says.
     pub grant: Option<GrantTable>,
     /// How much error pages reveal.
@@ -186,6 +190,8 @@ impl Default for Config {
             secrets: None,
             authorities: Vec::new(),
             max_outbound: UpstreamClient::MAX_CONNECTIONS,
+            state: None,
+            open_state: true,
             grant: None,
             audience: ErrorDetail::Public,
             dev_hosts: Vec::new(),

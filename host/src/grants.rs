@@ -18,14 +18,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::key_value::KeyValueStore;
 use crate::outbound::HttpGrant;
 use crate::text::printable;
 
 pub use denials::{Denials, Denied};
 pub use directory::{DirectoryAccess, DirectoryError, ENTRY_BYTES, GrantedDirectory, NoSpace, SpaceQuota};
 pub use secrets::{Secret, SecretError, is_secret_name};
-pub use sources::{GrantError, GrantReason, GrantSources};
-pub use table::{DirectoryEntry, GrantKind, GrantTable, HttpEntry, SettingEntry, SettingSource};
+pub use sources::{GrantError, GrantReason, GrantSources, StoreSource};
+pub use table::{DirectoryEntry, GrantKind, GrantTable, HttpEntry, SettingEntry, SettingSource, StoreEntry};
 
 /// What the components of one route, or one middleware, may reach.
 #[derive(Debug, Default)]
@@ -38,6 +39,8 @@ pub struct Grants {
     pub http: Option<Arc<HttpGrant>>,
     /// `files`: the directories of `wasi:filesystem`.
     pub directories: Vec<Arc<GrantedDirectory>>,
+    /// `kv`: the stores of `wasi:keyvalue` and of the interface `key-value`.
+    pub stores: BTreeMap<String, Arc<KeyValueStore>>,
 }
 
 /// A text that the operator gives to a component.
@@ -95,6 +98,7 @@ impl Grants {
         let files = self.directories.iter().map(|it| (GrantKind::Files, it.guest_path.as_str(), it.to_string()));
         let http = self.http.iter().flat_map(|grant| grant.patterns());
         let http = http.map(|pattern| (GrantKind::Http, "", pattern.to_string()));
-        config.chain(environment).chain(files).chain(http)
+        let stores = self.stores.iter().map(|(name, it)| (GrantKind::KeyValue, name.as_str(), it.to_string()));
+        config.chain(environment).chain(files).chain(http).chain(stores)
     }
 }

@@ -20,6 +20,7 @@ mod http_client;
 mod imports;
 mod instance;
 mod instance_pool;
+mod key_value;
 mod limits;
 mod load_attempt;
 mod load_error;

@@ -16,8 +16,9 @@ use thiserror::Error;
 use crate::close_reason::CloseReason;
 use crate::config::{Config, HolderStoreAccess};
 use crate::diagnostic::Diagnostic;
-use crate::grants::GrantSources;
+use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
+use crate::key_value::{EmbeddedBackend, StateError};
 use crate::meter::Meter;
 use crate::net::{ListenAddress, Listener};
 use crate::observe::Observers;
@@ -60,6 +61,9 @@ pub enum ServerError {
         /// The error of the system.
         error: io::Error,
     },
+    /// The state directory cannot be opened.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// A socket or a thread cannot be set up.
     #[error("cannot start to serve")]
     Start(#[from] io::Error),
@@ -95,7 +99,7 @@ impl Server {
             directory: cache.join("holders"),
             writes: config.remember == HolderStoreAccess::Write,
         });
-        let grant_sources = Arc::new(grant_sources(&config));
+        let grant_sources = Arc::new(grant_sources(&config)?);
         let setup = Setup {
             flags: config.options.clone(),
             declare: config.declare,
@@ -162,12 +166,19 @@ impl Server {
 }
 
 /// Where the grants of a server come from. Its own directories cannot be granted.
-fn grant_sources(config: &Config) -> GrantSources {
+fn grant_sources(config: &Config) -> Result<GrantSources, StateError> {
     if !config.allow_grants {
-        return GrantSources::none();
+        return Ok(GrantSources::none());
     }
     let client = UpstreamClient::new(config.max_outbound, config.authorities.clone());
     let mut sources = GrantSources::default().with_secrets(config.secrets.clone()).with_upstream_client(client);
+    if let Some(state) = &config.state {
+        sources.forbid("the state directory", state.clone());
+        sources = sources.with_stores(match config.open_state {
+            true => StoreSource::Open(Arc::new(EmbeddedBackend::open(state)?)),
+            false => StoreSource::NotOpen,
+        });
+    }
     // A component that is served alone may lie beside the data that it serves.
     if config.routes.is_dir() {
         sources.forbid("the routes directory", config.routes.clone());
@@ -175,7 +186,7 @@ fn grant_sources(config: &Config) -> GrantSources {
     if let Some(cache) = &config.cache_directory {
         sources.forbid("the compile cache", cache.clone());
     }
-    sources
+    Ok(sources)
 }
 
 impl RunningServer {

@@ -57,6 +57,7 @@ mod grants {
     mod files;
     mod http;
     mod settings;
+    mod stores;
 }
 
 /// Components before they serve: what is refused, what compiling may take, and the compile cache.

@@ -124,6 +124,26 @@ extern void __wasm_import_vibrato_handler_http_client_method_incoming_response_r
 __attribute__((__import_module__("vibrato:handler/http-client@0.1.0"), __import_name__("[method]incoming-response.trailers")))
 extern void __wasm_import_vibrato_handler_http_client_method_incoming_response_trailers(int32_t, uint8_t *);
 
+// Imported Functions from `vibrato:handler/key-value@0.1.0`
+
+__attribute__((__import_module__("vibrato:handler/key-value@0.1.0"), __import_name__("get")))
+extern void __wasm_import_vibrato_handler_key_value_get(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/key-value@0.1.0"), __import_name__("set")))
+extern void __wasm_import_vibrato_handler_key_value_set(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/key-value@0.1.0"), __import_name__("delete")))
+extern void __wasm_import_vibrato_handler_key_value_delete(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/key-value@0.1.0"), __import_name__("list")))
+extern void __wasm_import_vibrato_handler_key_value_list(uint8_t *, size_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/key-value@0.1.0"), __import_name__("increment")))
+extern void __wasm_import_vibrato_handler_key_value_increment(uint8_t *, size_t, uint8_t *, size_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/key-value@0.1.0"), __import_name__("compare-and-swap")))
+extern void __wasm_import_vibrato_handler_key_value_compare_and_swap(uint8_t *, size_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *);
+
 // Imported Functions from `vibrato:handler/push@0.1.0`
 
 __attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("subscribe")))
@@ -467,6 +487,62 @@ void vibrato_handler_http_client_result_option_list_u8_http_error_free(vibrato_h
     handler_option_list_u8_free(&ptr->val.ok);
   } else {
     vibrato_handler_http_client_http_error_free(&ptr->val.err);
+  }
+}
+
+void vibrato_handler_key_value_error_free(vibrato_handler_key_value_error_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 5: {
+      handler_string_free(&ptr->val.other);
+      break;
+    }
+  }
+}
+
+void vibrato_handler_key_value_page_free(vibrato_handler_key_value_page_t *ptr) {
+  handler_list_string_free(&ptr->keys);
+  handler_option_string_free(&ptr->cursor);
+}
+
+void vibrato_handler_key_value_result_option_list_u8_error_free(vibrato_handler_key_value_result_option_list_u8_error_t *ptr) {
+  if (!ptr->is_err) {
+    handler_option_list_u8_free(&ptr->val.ok);
+  } else {
+    vibrato_handler_key_value_error_free(&ptr->val.err);
+  }
+}
+
+void handler_option_u64_free(handler_option_u64_t *ptr) {
+  if (ptr->is_some) {
+  }
+}
+
+void vibrato_handler_key_value_result_void_error_free(vibrato_handler_key_value_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    vibrato_handler_key_value_error_free(&ptr->val.err);
+  }
+}
+
+void vibrato_handler_key_value_result_page_error_free(vibrato_handler_key_value_result_page_error_t *ptr) {
+  if (!ptr->is_err) {
+    vibrato_handler_key_value_page_free(&ptr->val.ok);
+  } else {
+    vibrato_handler_key_value_error_free(&ptr->val.err);
+  }
+}
+
+void vibrato_handler_key_value_result_s64_error_free(vibrato_handler_key_value_result_s64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    vibrato_handler_key_value_error_free(&ptr->val.err);
+  }
+}
+
+void vibrato_handler_key_value_result_bool_error_free(vibrato_handler_key_value_result_bool_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    vibrato_handler_key_value_error_free(&ptr->val.err);
   }
 }
 
@@ -1372,6 +1448,402 @@ void vibrato_handler_http_client_method_incoming_response_trailers(vibrato_handl
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_vibrato_handler_http_client_method_incoming_response_trailers((self).__handle, ptr);
   *ret = (handler_list_tuple2_string_list_u8_t) { (handler_tuple2_string_list_u8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool vibrato_handler_key_value_get(handler_string_t *store, handler_string_t *key, handler_option_list_u8_t *ret, vibrato_handler_key_value_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_key_value_get((uint8_t *) (*store).ptr, (*store).len, (uint8_t *) (*key).ptr, (*key).len, ptr);
+  vibrato_handler_key_value_result_option_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      handler_option_list_u8_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + sizeof(void*)))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (handler_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = option;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_key_value_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          break;
+        }
+        case 5: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_key_value_set(handler_string_t *store, handler_string_t *key, handler_list_u8_t *value, uint64_t *maybe_time_to_live, vibrato_handler_key_value_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  handler_option_u64_t time_to_live;
+  time_to_live.is_some = maybe_time_to_live != NULL;if (maybe_time_to_live) {
+    time_to_live.val = *maybe_time_to_live;
+  }
+  int32_t option;
+  int64_t option1;
+  if ((time_to_live).is_some) {
+    const uint64_t *payload0 = &(time_to_live).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_key_value_set((uint8_t *) (*store).ptr, (*store).len, (uint8_t *) (*key).ptr, (*key).len, (uint8_t *) (*value).ptr, (*value).len, option, option1, ptr);
+  vibrato_handler_key_value_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_key_value_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          break;
+        }
+        case 5: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_key_value_delete(handler_string_t *store, handler_string_t *key, vibrato_handler_key_value_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_key_value_delete((uint8_t *) (*store).ptr, (*store).len, (uint8_t *) (*key).ptr, (*key).len, ptr);
+  vibrato_handler_key_value_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_key_value_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          break;
+        }
+        case 5: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_key_value_list(handler_string_t *store, handler_string_t *prefix, handler_string_t *maybe_cursor, uint32_t limit, vibrato_handler_key_value_page_t *ret, vibrato_handler_key_value_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(6*sizeof(void*))];
+  handler_option_string_t cursor;
+  cursor.is_some = maybe_cursor != NULL;if (maybe_cursor) {
+    cursor.val = *maybe_cursor;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((cursor).is_some) {
+    const handler_string_t *payload0 = &(cursor).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_key_value_list((uint8_t *) (*store).ptr, (*store).len, (uint8_t *) (*prefix).ptr, (*prefix).len, option, option1, option2, (int32_t) (limit), ptr);
+  vibrato_handler_key_value_result_page_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      handler_option_string_t option3;
+      switch ((int32_t) *((uint8_t*) (ptr + (3*sizeof(void*))))) {
+        case 0: {
+          option3.is_some = false;
+          break;
+        }
+        case 1: {
+          option3.is_some = true;
+          option3.val = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (4*sizeof(void*))))), (*((size_t*) (ptr + (5*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = (vibrato_handler_key_value_page_t) {
+        (handler_list_string_t) (handler_list_string_t) { (handler_string_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (handler_option_string_t) option3,
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_key_value_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          break;
+        }
+        case 5: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_key_value_increment(handler_string_t *store, handler_string_t *key, int64_t delta, int64_t *ret, vibrato_handler_key_value_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(16+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_key_value_increment((uint8_t *) (*store).ptr, (*store).len, (uint8_t *) (*key).ptr, (*key).len, delta, ptr);
+  vibrato_handler_key_value_result_s64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((int64_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_key_value_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          break;
+        }
+        case 5: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_key_value_compare_and_swap(handler_string_t *store, handler_string_t *key, handler_list_u8_t *maybe_expected, handler_list_u8_t *maybe_new_, bool *ret, vibrato_handler_key_value_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  handler_option_list_u8_t expected;
+  expected.is_some = maybe_expected != NULL;if (maybe_expected) {
+    expected.val = *maybe_expected;
+  }
+  handler_option_list_u8_t new_;
+  new_.is_some = maybe_new_ != NULL;if (maybe_new_) {
+    new_.val = *maybe_new_;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((expected).is_some) {
+    const handler_list_u8_t *payload0 = &(expected).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  int32_t option5;
+  uint8_t * option6;
+  size_t option7;
+  if ((new_).is_some) {
+    const handler_list_u8_t *payload4 = &(new_).val;
+    option5 = 1;
+    option6 = (uint8_t *) (*payload4).ptr;
+    option7 = (*payload4).len;
+  } else {
+    option5 = 0;
+    option6 = 0;
+    option7 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_key_value_compare_and_swap((uint8_t *) (*store).ptr, (*store).len, (uint8_t *) (*key).ptr, (*key).len, option, option1, option2, option5, option6, option7, ptr);
+  vibrato_handler_key_value_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      vibrato_handler_key_value_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          break;
+        }
+        case 4: {
+          break;
+        }
+        case 5: {
+          variant.val.other = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
 }
 
 bool vibrato_handler_push_subscribe(handler_string_t *topic, vibrato_handler_push_error_t *err) {

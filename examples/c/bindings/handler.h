@@ -319,6 +319,79 @@ typedef struct {
   } val;
 } vibrato_handler_http_client_result_option_list_u8_http_error_t;
 
+// Why a call failed. The store is as it was before the call, except perhaps after `other`.
+typedef struct vibrato_handler_key_value_error_t {
+  uint8_t tag;
+  union {
+    handler_string_t     other;
+  } val;
+} vibrato_handler_key_value_error_t;
+
+// The route is granted no store, or there is no request.
+#define VIBRATO_HANDLER_KEY_VALUE_ERROR_DENIED 0
+// The route is granted stores, and none of that name.
+#define VIBRATO_HANDLER_KEY_VALUE_ERROR_NO_SUCH_STORE 1
+// The store was granted without `write`.
+#define VIBRATO_HANDLER_KEY_VALUE_ERROR_READ_ONLY 2
+// The key is empty or too long, or the value is too long.
+#define VIBRATO_HANDLER_KEY_VALUE_ERROR_TOO_LARGE 3
+// The store would hold more than `max_bytes` of its grant.
+#define VIBRATO_HANDLER_KEY_VALUE_ERROR_FULL 4
+// Something else, for the log: the value is no integer, the sum is beyond 64 bits, the disk is full.
+#define VIBRATO_HANDLER_KEY_VALUE_ERROR_OTHER 5
+
+// Some keys of a store, in the order of their bytes.
+typedef struct vibrato_handler_key_value_page_t {
+  // The keys.
+  handler_list_string_t   keys;
+  // Where the next page begins. None if there are no more keys.
+  handler_option_string_t   cursor;
+} vibrato_handler_key_value_page_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    handler_option_list_u8_t ok;
+    vibrato_handler_key_value_error_t err;
+  } val;
+} vibrato_handler_key_value_result_option_list_u8_error_t;
+
+typedef struct {
+  bool is_some;
+  uint64_t val;
+} handler_option_u64_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    vibrato_handler_key_value_error_t err;
+  } val;
+} vibrato_handler_key_value_result_void_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    vibrato_handler_key_value_page_t ok;
+    vibrato_handler_key_value_error_t err;
+  } val;
+} vibrato_handler_key_value_result_page_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    int64_t ok;
+    vibrato_handler_key_value_error_t err;
+  } val;
+} vibrato_handler_key_value_result_s64_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    bool ok;
+    vibrato_handler_key_value_error_t err;
+  } val;
+} vibrato_handler_key_value_result_bool_error_t;
+
 typedef vibrato_handler_types_error_t vibrato_handler_push_error_t;
 
 typedef struct {
@@ -460,6 +533,23 @@ extern bool vibrato_handler_http_client_method_incoming_response_read(vibrato_ha
 // The trailers, once the body was read to its end. None before, and if there were none.
 extern void vibrato_handler_http_client_method_incoming_response_trailers(vibrato_handler_http_client_borrow_incoming_response_t self, handler_list_tuple2_string_list_u8_t *ret);
 
+// Imported Functions from `vibrato:handler/key-value@0.1.0`
+// The value of a key. None if it was not set, was deleted or has expired.
+extern bool vibrato_handler_key_value_get(handler_string_t *store, handler_string_t *key, handler_option_list_u8_t *ret, vibrato_handler_key_value_error_t *err);
+// Sets the value of a key. After `time-to-live` milliseconds it expires; without that it stays until it is deleted, and
+// no longer expires if it was to.
+extern bool vibrato_handler_key_value_set(handler_string_t *store, handler_string_t *key, handler_list_u8_t *value, uint64_t *maybe_time_to_live, vibrato_handler_key_value_error_t *err);
+// Deletes a key, if it is there.
+extern bool vibrato_handler_key_value_delete(handler_string_t *store, handler_string_t *key, vibrato_handler_key_value_error_t *err);
+// The keys that begin with `prefix`: at most `limit`, and at most 1000. `cursor` is that of the page before.
+extern bool vibrato_handler_key_value_list(handler_string_t *store, handler_string_t *prefix, handler_string_t *maybe_cursor, uint32_t limit, vibrato_handler_key_value_page_t *ret, vibrato_handler_key_value_error_t *err);
+// Adds `delta` to the integer in decimal digits that the value is, 0 if there is none, and returns the sum. No other
+// change comes between. When the value expires stays as it was.
+extern bool vibrato_handler_key_value_increment(handler_string_t *store, handler_string_t *key, int64_t delta, int64_t *ret, vibrato_handler_key_value_error_t *err);
+// Sets the value to `new`, or deletes it if `new` is none, if it is `expected`, or there is none and `expected` is none.
+// Returns whether it was. No other change comes between.
+extern bool vibrato_handler_key_value_compare_and_swap(handler_string_t *store, handler_string_t *key, handler_list_u8_t *maybe_expected, handler_list_u8_t *maybe_new_, bool *ret, vibrato_handler_key_value_error_t *err);
+
 // Imported Functions from `vibrato:handler/push@0.1.0`
 // From now on the chunks that are published to `topic` queue for this invocation's connection, in order. They are
 // sent once the handler has returned `manual`; with any other end the connection leaves its topics again, and what
@@ -558,6 +648,22 @@ void vibrato_handler_http_client_result_void_http_error_free(vibrato_handler_htt
 void vibrato_handler_http_client_result_own_incoming_response_http_error_free(vibrato_handler_http_client_result_own_incoming_response_http_error_t *ptr);
 
 void vibrato_handler_http_client_result_option_list_u8_http_error_free(vibrato_handler_http_client_result_option_list_u8_http_error_t *ptr);
+
+void vibrato_handler_key_value_error_free(vibrato_handler_key_value_error_t *ptr);
+
+void vibrato_handler_key_value_page_free(vibrato_handler_key_value_page_t *ptr);
+
+void vibrato_handler_key_value_result_option_list_u8_error_free(vibrato_handler_key_value_result_option_list_u8_error_t *ptr);
+
+void handler_option_u64_free(handler_option_u64_t *ptr);
+
+void vibrato_handler_key_value_result_void_error_free(vibrato_handler_key_value_result_void_error_t *ptr);
+
+void vibrato_handler_key_value_result_page_error_free(vibrato_handler_key_value_result_page_error_t *ptr);
+
+void vibrato_handler_key_value_result_s64_error_free(vibrato_handler_key_value_result_s64_error_t *ptr);
+
+void vibrato_handler_key_value_result_bool_error_free(vibrato_handler_key_value_result_bool_error_t *ptr);
 
 void vibrato_handler_push_result_void_error_free(vibrato_handler_push_result_void_error_t *ptr);
 

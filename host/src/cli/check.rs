@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use host::config::Config;
 use host::diagnostic::{Diagnostic, Severity};
 use host::grants::Grants;
 use host::guest::GrantableImports;
@@ -28,7 +29,7 @@ pub(super) struct Check {
 impl Check {
     /// Prints each mistake with its remedy, and how many there are. The exit code is 1 if there is an error.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let (server, diagnostics) = Server::new(self.loading.config(self.path)?)?;
+        let (server, diagnostics) = Server::new(Config { open_state: false, ..self.loading.config(self.path)? })?;
         let mut text = String::new();
         for diagnostic in &diagnostics {
             text += &format!("{diagnostic}\n");

@@ -87,6 +87,11 @@ struct GrantFlags {
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_outbound: u32,
 
+    /// Directory of the key-value stores that `[grant]` in NAME.toml names; made if it does not exist. Two hosts cannot
+    /// have the same.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+
     /// Refuse every component whose NAME.toml grants something.
     #[arg(long)]
     no_grants: bool,
@@ -134,6 +139,7 @@ impl Loading {
             allow_grants: !self.grants.no_grants,
             authorities: self.grants.authorities()?,
             max_outbound: self.grants.max_outbound,
+            state: self.grants.state.clone(),
             secrets: self.grants.secrets.clone().or_else(|| env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)),
             ..Config::default()
         })

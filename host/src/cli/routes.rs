@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
+use host::config::Config;
 use host::diagnostic::Severity;
 use host::guest::{RequestField, World};
 use host::options::{BUILTINS, OptionSource, Value};
@@ -30,6 +31,8 @@ impl Routes {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         let config = self.source.loading.config(self.source.routes.clone())?;
+        // The host that serves them may have it.
+        let config = Config { open_state: false, ..config };
         let (server, diagnostics) = Server::new(config)?;
         for diagnostic in &diagnostics {
             eprintln!("{diagnostic}");

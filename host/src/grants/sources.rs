@@ -7,8 +7,9 @@ use thiserror::Error;
 
 use super::directory::{DirectoryError, ForbiddenDirectory, GrantedDirectory};
 use super::secrets::{SecretError, Secrets};
-use super::table::{DirectoryEntry, GrantTable, HttpEntry, SettingEntry, SettingSource};
+use super::table::{DirectoryEntry, GrantTable, HttpEntry, SettingEntry, SettingSource, StoreEntry};
 use super::{Grants, Setting};
+use crate::key_value::{KeyValueBackend, KeyValueStore, StoreName};
 use crate::outbound::{HttpGrant, UpstreamClient};
 use crate::text::printable;
 
@@ -22,6 +23,19 @@ pub struct GrantSources {
     forbidden: Vec<ForbiddenDirectory>,
     /// What the requests of all routes to other servers share.
     upstream_client: Arc<UpstreamClient>,
+    stores: StoreSource,
+}
+
+/// Where key-value stores are.
+#[derive(Debug, Clone, Default)]
+pub enum StoreSource {
+    /// Nowhere: the host has no state directory.
+    #[default]
+    Nowhere,
+    /// In a state directory that is not opened, as another process may have it: for commands that only inspect.
+    NotOpen,
+    /// There.
+    Open(Arc<dyn KeyValueBackend>),
 }
 
 /// A grant that cannot be given.
@@ -59,6 +73,9 @@ pub enum GrantReason {
         /// The name of the variable.
         variable: String,
     },
+    /// The host has no place for key-value stores.
+    #[error("the store `{}` needs a state directory, and the host has none", printable(.0))]
+    NoState(String),
     /// A directory cannot be opened or granted.
     #[error("the directory {} {error}", printable(&.path.display().to_string()))]
     Directory {
@@ -79,6 +96,7 @@ impl GrantReason {
             Self::Secret { error: SecretError::Unread { .. }, .. } => "put a readable file of that name there",
             Self::Secret { error: SecretError::NotText(_), .. } => "encode it, with base64 for example",
             Self::Variable { .. } => "set it when the host is started",
+            Self::NoState(_) => "name a directory that the host may write with --state",
             Self::Directory { error: DirectoryError::Forbidden(_), .. } => {
                 "grant a directory that is apart from those of the host and the system"
             }
@@ -110,6 +128,12 @@ impl GrantSources {
         Self { upstream_client: Arc::new(client), ..self }
     }
 
+    /// Says where key-value stores are.
+    #[must_use]
+    pub fn with_stores(self, stores: StoreSource) -> Self {
+        Self { stores, ..self }
+    }
+
     /// Lets nobody grant a directory of the host. `what` says what it is, as in "the routes directory".
     pub fn forbid(&mut self, what: &'static str, path: PathBuf) {
         self.forbidden.push(ForbiddenDirectory { what, path });
@@ -120,15 +144,15 @@ impl GrantSources {
         self.secrets.reload();
     }
 
-    /// Opens what a route file grants. `None` if it grants nothing.
+    /// Opens what the route file of `route` grants. `None` if it grants nothing.
     ///
     /// # Errors
     /// All grants that cannot be given.
-    pub fn open(&self, table: &GrantTable) -> Result<Option<Arc<Grants>>, Vec<GrantError>> {
+    pub fn open(&self, route: &str, table: &GrantTable) -> Result<Option<Arc<Grants>>, Vec<GrantError>> {
         if table.is_empty() {
             return Ok(None);
         }
-        let GrantTable { environment, config, files, http } = table;
+        let GrantTable { environment, config, files, http, stores } = table;
         if self.forbids_all {
             let line = table.kinds().into_iter().map(|(_, line)| line).min().unwrap_or(1);
             return Err(vec![GrantError { line, reason: GrantReason::ForbidsAll }]);
@@ -137,13 +161,15 @@ impl GrantSources {
         let environment = collect(environment.iter().map(|entry| self.setting(entry)), &mut errors);
         let config = collect(config.iter().map(|entry| self.setting(entry)), &mut errors);
         let directories = collect(files.iter().map(|entry| self.directory(entry)), &mut errors);
+        let stores = collect(stores.iter().map(|entry| self.store(route, entry)), &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
         let http = http.as_ref().map(|HttpEntry { patterns, limits, .. }| {
             HttpGrant::new(self.upstream_client.clone(), patterns.clone(), limits.clone())
         });
-        Ok(Some(Arc::new(Grants { environment, config: config.into_iter().collect(), directories, http })))
+        let (config, stores) = (config.into_iter().collect(), stores.into_iter().collect());
+        Ok(Some(Arc::new(Grants { environment, config, directories, http, stores })))
     }
 
     fn setting(&self, SettingEntry { line, name, source }: &SettingEntry) -> Result<(String, Setting), GrantError> {
@@ -159,6 +185,19 @@ impl GrantSources {
             },
         };
         setting.map(|setting| (name.clone(), setting)).map_err(|reason| GrantError { line: *line, reason })
+    }
+
+    fn store(&self, route: &str, entry: &StoreEntry) -> Result<(String, Arc<KeyValueStore>), GrantError> {
+        let StoreEntry { line, name, store, can_write, max_bytes, is_shared } = entry;
+        let backend = match &self.stores {
+            StoreSource::Nowhere => {
+                return Err(GrantError { line: *line, reason: GrantReason::NoState(store.clone()) });
+            }
+            StoreSource::NotOpen => None,
+            StoreSource::Open(backend) => Some(backend.clone()),
+        };
+        let of_host = if *is_shared { StoreName::shared(store) } else { StoreName::of_route(route, store) };
+        Ok((name.clone(), Arc::new(KeyValueStore::new(backend, of_host, *max_bytes, *can_write))))
     }
 
     fn directory(&self, entry: &DirectoryEntry) -> Result<Arc<GrantedDirectory>, GrantError> {

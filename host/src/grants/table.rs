@@ -16,6 +16,8 @@ pub struct GrantTable {
     pub files: Vec<DirectoryEntry>,
     /// `http` and `http-limits`, if there is `http`.
     pub http: Option<HttpEntry>,
+    /// `kv`, sorted by the name for the component.
+    pub stores: Vec<StoreEntry>,
 }
 
 /// The entries `http` and `http-limits`.
@@ -64,6 +66,23 @@ pub struct DirectoryEntry {
     pub access: DirectoryAccess,
 }
 
+/// A store of `kv`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreEntry {
+    /// Where it is.
+    pub line: usize,
+    /// What the component calls it.
+    pub name: String,
+    /// What the operator calls it.
+    pub store: String,
+    /// Whether the component may change it.
+    pub can_write: bool,
+    /// How much it may hold, in bytes.
+    pub max_bytes: u64,
+    /// Whether it is that of all routes that share it, and not of this route alone.
+    pub is_shared: bool,
+}
+
 /// The kinds of what can be granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrantKind {
@@ -75,18 +94,20 @@ pub enum GrantKind {
     Files,
     /// `http`
     Http,
+    /// `kv`
+    KeyValue,
 }
 
 impl GrantKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Config, Self::Environment, Self::Files, Self::Http];
+    pub const ALL: [Self; 5] = [Self::Config, Self::Environment, Self::Files, Self::Http, Self::KeyValue];
 
     /// Whether the standard library of a language imports its interfaces, needed or not.
     #[must_use]
     pub fn is_of_language(self) -> bool {
         match self {
             Self::Environment | Self::Files => true,
-            Self::Config | Self::Http => false,
+            Self::Config | Self::Http | Self::KeyValue => false,
         }
     }
 
@@ -98,6 +119,7 @@ impl GrantKind {
             Self::Environment => "env",
             Self::Files => "files",
             Self::Http => "http",
+            Self::KeyValue => "kv",
         }
     }
 }
@@ -106,13 +128,14 @@ impl GrantTable {
     /// The kinds that are granted, each with its first line.
     #[must_use]
     pub fn kinds(&self) -> Vec<(GrantKind, usize)> {
-        let Self { environment, config, files, http } = self;
+        let Self { environment, config, files, http, stores } = self;
         let first_of = |entries: &[SettingEntry]| entries.iter().map(|entry| entry.line).min();
         let lines = [
             (GrantKind::Config, first_of(config)),
             (GrantKind::Environment, first_of(environment)),
             (GrantKind::Files, files.iter().map(|entry| entry.line).min()),
             (GrantKind::Http, http.as_ref().map(|entry| entry.line)),
+            (GrantKind::KeyValue, stores.iter().map(|entry| entry.line).min()),
         ];
         lines.into_iter().filter_map(|(kind, line)| Some((kind, line?))).collect()
     }

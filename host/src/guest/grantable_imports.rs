@@ -37,6 +37,9 @@ fn kind(import: &str) -> Option<GrantKind> {
         "wasi:config/store" | "vibrato:handler/config" => Some(GrantKind::Config),
         "vibrato:handler/http-client" | "wasi:http/outgoing-handler" | "wasi:http/client" => Some(GrantKind::Http),
         "wasi:cli/environment" => Some(GrantKind::Environment),
+        "vibrato:handler/key-value" | "wasi:keyvalue/store" | "wasi:keyvalue/atomics" | "wasi:keyvalue/batch" => {
+            Some(GrantKind::KeyValue)
+        }
         "wasi:filesystem/preopens" | "wasi:filesystem/types" => Some(GrantKind::Files),
         _ => None,
     }

@@ -16,7 +16,7 @@ use wasmtime::{Result, StoreContextMut};
 use super::scheduler::NextSlice;
 use super::state::GuestState;
 use super::types::{GuestBodyError, GuestError, GuestValue, HttpVersion};
-use super::{config, error_text, files, http_client, wasi_http};
+use super::{config, error_text, files, http_client, key_value, wasi_http};
 use crate::exchange::{Exchange, MAX_RUN, Request};
 use crate::http::fields::{FieldError, Fields};
 
@@ -24,8 +24,19 @@ use crate::http::fields::{FieldError, Fields};
 pub(super) const VERSION: &str = "0.1.0";
 
 /// The interfaces of the package `vibrato:handler`.
-pub(super) const INTERFACES: [&str; 10] =
-    ["types", "request", "response", "options", "config", "http-client", "push", "context", "seal", "messages"];
+pub(super) const INTERFACES: [&str; 11] = [
+    "types",
+    "request",
+    "response",
+    "options",
+    "config",
+    "http-client",
+    "key-value",
+    "push",
+    "context",
+    "seal",
+    "messages",
+];
 
 type GuestResult = std::result::Result<(), GuestError>;
 
@@ -35,6 +46,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     wasi_http::add_to_linker(linker)?;
     files::add_to_linker(linker)?;
     config::add_to_linker(linker)?;
+    key_value::add_to_linker(linker)?;
     let mut root = linker.root();
     let mut interface = |name: &str, add: fn(&mut LinkerInstance<'_, GuestState>) -> Result<()>| {
         add(&mut root.instance(&format!("vibrato:handler/{name}@{VERSION}"))?)
@@ -46,6 +58,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     interface("options", add_options)?;
     interface("config", config::add)?;
     interface("http-client", http_client::add)?;
+    interface("key-value", key_value::add)?;
     interface("push", push::add)?;
     interface("context", add_context)?;
     interface("seal", seal::add)

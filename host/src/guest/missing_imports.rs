@@ -7,7 +7,7 @@ use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use super::imports::{INTERFACES, VERSION};
 use super::load_error::LoadError;
 use super::wasm_engine::{EngineKind, WasmEngine};
-use super::{config, error_text};
+use super::{config, error_text, key_value};
 
 /// Maximum number of imports that are reported for one component.
 const MAX_REPORTED: usize = 32;
@@ -41,8 +41,14 @@ fn not_provided(kind: EngineKind, import: &str) -> Option<String> {
             false => Some(format!(": `vibrato:handler@{VERSION}` has {}", INTERFACES.join(", "))),
         };
     }
-    if interface == "wasi:config/store" {
-        let provided = config::WASI_CONFIG_VERSIONS;
+    let of_drafts = match interface {
+        "wasi:config/store" => Some(config::WASI_CONFIG_VERSIONS),
+        "wasi:keyvalue/store" | "wasi:keyvalue/atomics" | "wasi:keyvalue/batch" => {
+            Some(key_value::WASI_KEYVALUE_VERSIONS)
+        }
+        _ => None,
+    };
+    if let Some(provided) = of_drafts {
         return (!provided.contains(&version))
             .then(|| format!(": it has version {} of `{interface}`", provided.join(" and ")));
     }

@@ -13,6 +13,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::clocks::{Monotonic, Wall};
 use super::files::OpenFiles;
+use super::key_value::StoreRefusal;
 use super::log::GuestLog;
 use super::request_fields::VisibleFields;
 use super::scheduler::NO_ROUTE;
@@ -22,7 +23,8 @@ use super::wasi_http::HttpState;
 use super::wasi_http_03::{self, HttpHooks};
 use super::{Invocation, Outcome};
 use crate::exchange::Exchange;
-use crate::grants::Grants;
+use crate::grants::{Denied, Grants};
+use crate::key_value::KeyValueStore;
 use crate::memory_budget::{self, MemoryOwner, MemoryShortage};
 use crate::options::{self, Options, Value};
 use crate::share::Resource;
@@ -180,6 +182,26 @@ impl GuestState {
             RunPurpose::Invocation(invocation) => invocation.grants.as_ref(),
             RunPurpose::WithoutRequest { .. } => None,
         }
+    }
+
+    /// A store that was granted by this name. `default` is another name of the one that has none.
+    pub(super) fn key_value_store(&self, name: &str) -> Result<(Arc<Exchange>, Arc<KeyValueStore>), StoreRefusal> {
+        let RunPurpose::Invocation(invocation) = &self.purpose else { return Err(StoreRefusal::Denied) };
+        let stores = invocation.grants.as_ref().map(|grants| &grants.stores).filter(|stores| !stores.is_empty());
+        let other = match name {
+            "" => "default",
+            "default" => "",
+            _ => name,
+        };
+        let found = stores.and_then(|stores| stores.get(name).or_else(|| stores.get(other)));
+        if let Some(store) = found {
+            return Ok((invocation.exchange.clone(), store.clone()));
+        }
+        let shown: String = name.chars().take(64).collect();
+        let line = format!("kv = {{ \"{shown}\" = \"{}\" }}", if shown.is_empty() { "default" } else { &shown });
+        let what = format!("the key-value store `{shown}`");
+        invocation.options.denials.warn(Denied::KeyValue, &invocation.route, Some(invocation.id), what, line);
+        Err(if stores.is_none() { StoreRefusal::Denied } else { StoreRefusal::NoSuchStore })
     }
 
     /// A setting of its route: what was granted as `config`, or else an option that is none of the host's own.

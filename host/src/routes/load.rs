@@ -351,7 +351,9 @@ impl Loader {
     /// Opens what a component is granted.
     fn grants(&self, key: &ComponentKey, route_file: &RouteFile) -> Result<Option<Arc<Grants>>, Vec<Diagnostic>> {
         let report = |error: &GrantError| Diagnostic::error(key.route_file(), error, error.reason.remedy());
-        self.grant_sources.open(self.grant_table(route_file)).map_err(|errors| errors.iter().map(report).collect())
+        let route = key.path().with_extension("");
+        let grants = self.grant_sources.open(&route.to_string_lossy(), self.grant_table(route_file));
+        grants.map_err(|errors| errors.iter().map(report).collect())
     }
 
     /// Warns of grants that a component has no interface for.

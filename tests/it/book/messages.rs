@@ -12,7 +12,18 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 22] = [
+const UNSEEN: [&str; 33] = [
+    "a call has and returns at most … bytes of keys and values",
+    "a call has at most … keys",
+    "a key has 1 to … bytes, and this one has …",
+    "a value has at most … bytes, and this one has …",
+    "the cursor is none of this list",
+    "the store is full: it may hold … bytes (`max_bytes` of its grant)",
+    "the store is read-only",
+    "the stores are not open here",
+    "the stores cannot be read or written at the moment",
+    "the sum is beyond an integer of 64 bits",
+    "the value is no integer of 64 bits in decimal digits",
     "a `%` in the path is not followed by two hexadecimal digits",
     "a chunk of more than … bytes",
     "a line is too long",

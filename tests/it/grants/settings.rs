@@ -17,7 +17,7 @@ const GRANT: &str = "mine = [1, 2]\ntheme = 'light'\n\
 const SECRET: &str = "tell-nobody-7131";
 
 /// The body of a response.
-fn body(response: &str) -> String {
+pub(super) fn body(response: &str) -> String {
     let (_, body) = response.split_once("\r\n\r\n").expect("a response has a head");
     let mut lines = String::new();
     let mut rest = body;

@@ -8,7 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
 use super::{GRANT, RouteFileError, lines_in};
-use crate::grants::{DirectoryAccess, DirectoryEntry, GrantTable, SettingEntry, SettingSource, is_secret_name};
+use crate::grants::{
+    DirectoryAccess, DirectoryEntry, GrantTable, SettingEntry, SettingSource, StoreEntry, is_secret_name,
+};
+use crate::key_value::DEFAULT_MAX_STORE_BYTES;
 use crate::outbound::{NetworkError, OriginError};
 use crate::text::printable;
 
@@ -17,6 +20,9 @@ const MAX_ENTRIES: usize = 128;
 
 /// The longest name of a setting, in bytes.
 const MAX_NAME_BYTES: usize = 256;
+
+/// The longest name of a store, in bytes.
+const MAX_STORE_NAME_BYTES: usize = 128;
 
 /// The longest text of a setting, in bytes.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
@@ -29,9 +35,10 @@ const ENVIRONMENT: &str = "env";
 const FILES: &str = "files";
 const HTTP: &str = "http";
 const HTTP_LIMITS: &str = "http-limits";
+const STORES: &str = "kv";
 
 /// What may be granted.
-const KEYS: [&str; 5] = [CONFIG, ENVIRONMENT, FILES, HTTP, HTTP_LIMITS];
+const KEYS: [&str; 6] = [CONFIG, ENVIRONMENT, FILES, HTTP, HTTP_LIMITS, STORES];
 
 /// What a setting of `config` or `env` may be.
 const SETTING: &str = "text, a number or a boolean, { secret = \"NAME\" } or { from = \"VARIABLE\" }";
@@ -39,6 +46,10 @@ const SETTING: &str = "text, a number or a boolean, { secret = \"NAME\" } or { f
 /// What a directory of `files` may be.
 const DIRECTORY: &str =
     "an absolute path, as in \"/srv/data\", or { path = \"/srv/data\", write = true, max_bytes = 1000000 }";
+
+/// What a store of `kv` may be.
+const STORE: &str =
+    "the name of a store, as in \"shop\", or { store = \"shop\", write = false, max_bytes = 1000000, shared = true }";
 
 /// What is wrong with a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -64,6 +75,9 @@ pub enum GrantEntryError {
     /// The path in the component is not absolute, or not in its shortest form.
     #[error("has no path for the component; expected an absolute path without `.` and `..`, as in \"/data\"")]
     GuestPath,
+    /// The name is none of a store.
+    #[error("names `{}` as its store; expected 1 to 128 bytes without control characters, as in \"shop\"", printable(.0))]
+    Store(String),
     /// The path on this machine is not absolute.
     #[error("has the path `{}`; expected an absolute path, as in \"/srv/data\"", printable(.0))]
     Relative(String),
@@ -94,6 +108,10 @@ pub(super) fn read(text: &str, table: toml::Table, line: usize) -> Result<GrantT
             (FILES, toml::Value::Table(entries)) => grant.files = reader.directories(entries, line),
             (HTTP, value) => http = Some((line, value)),
             (HTTP_LIMITS, value) => http_limits = Some((line, value)),
+            (STORES, toml::Value::Table(entries)) => grant.stores = reader.stores(entries, line),
+            (STORES, _) => {
+                reader.refuse(line, key, GrantEntryError::Type("a table, as in { \"\" = \"shop\" }"));
+            }
             (CONFIG | ENVIRONMENT, _) => {
                 reader.refuse(line, key, GrantEntryError::Type("a table, as in { theme = \"dark\" }"));
             }
@@ -155,6 +173,12 @@ impl GrantReader<'_> {
         entries
     }
 
+    fn stores(&mut self, entries: toml::Table, line: usize) -> Vec<StoreEntry> {
+        let mut entries = self.entries(STORES, entries, line, store);
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        entries
+    }
+
     fn directories(&mut self, entries: toml::Table, line: usize) -> Vec<DirectoryEntry> {
         let mut entries = self.entries(FILES, entries, line, |guest_path, value, line| {
             if !is_guest_path(guest_path) {
@@ -169,6 +193,38 @@ impl GrantReader<'_> {
         entries.sort_by(|one, other| one.guest_path.cmp(&other.guest_path));
         entries
     }
+}
+
+/// A store, by the name that the component gives it.
+fn store(name: &str, value: toml::Value, line: usize) -> Result<StoreEntry, GrantEntryError> {
+    let wrong = || GrantEntryError::Type(STORE);
+    if name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
+        return Err(GrantEntryError::Name);
+    }
+    let mut table = match value {
+        toml::Value::String(store) => toml::Table::from_iter([("store".to_owned(), toml::Value::String(store))]),
+        toml::Value::Table(table) => table,
+        _ => return Err(wrong()),
+    };
+    let Some(toml::Value::String(store)) = table.remove("store") else { return Err(wrong()) };
+    let mut boolean = |key: &str, default| match table.remove(key) {
+        None => Ok(default),
+        Some(toml::Value::Boolean(value)) => Ok(value),
+        Some(_) => Err(wrong()),
+    };
+    let (can_write, is_shared) = (boolean("write", true)?, boolean("shared", false)?);
+    let max_bytes = match table.remove("max_bytes") {
+        None => DEFAULT_MAX_STORE_BYTES,
+        Some(toml::Value::Integer(bytes)) if can_write => u64::try_from(bytes).map_err(|_| wrong())?,
+        Some(_) => return Err(wrong()),
+    };
+    if !table.is_empty() {
+        return Err(wrong());
+    }
+    if !(1..=MAX_STORE_NAME_BYTES).contains(&store.len()) || store.contains(char::is_control) {
+        return Err(GrantEntryError::Store(store));
+    }
+    Ok(StoreEntry { line, name: name.to_owned(), store, can_write, max_bytes, is_shared })
 }
 
 /// Where the text of a setting comes from.

@@ -123,7 +123,7 @@ fn a_wrong_grant_is_told_with_its_line() {
     for (text, expected) in [
         ("grant = 'all'", "line 1: `grant` is something else; expected a table, as in `[grant]`".to_owned()),
         ("[[grant]]\nconfig = 1", "line 1: `grant` is something else; expected a table, as in `[grant]`".to_owned()),
-        ("\ngrant.'a\\b' = 1", "line 2: the grant `a\\b` is unknown; expected one of config, env, files, http, http-limits".to_owned()),
+        ("\ngrant.'a\\b' = 1", "line 2: the grant `a\\b` is unknown; expected one of config, env, files, http, http-limits, kv".to_owned()),
         ("[grant]\nconfig = 1", "line 2: the grant `config` is something else; expected a table, as in { theme = \"dark\" }".to_owned()),
         ("[grant]\n\nfiles = ['/a']", "line 3: the grant `files` is something else; expected a table, as in { \"/data\" = \"/srv/data\" }".to_owned()),
         ("[grant.config]\n\na = []", format!("line 3: the grant `config.a` {setting}")),
