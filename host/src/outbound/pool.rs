@@ -110,18 +110,22 @@ async fn close_idle(grant: Weak<HttpGrant>) {
             }
         }
     }
-    let watch = Watch(grant);
+    let mut watch = Watch(grant);
     loop {
         tokio::time::sleep(MAX_IDLE / 6).await;
         let Some(grant) = watch.0.upgrade() else { return };
-        let closed: Vec<_> = {
+        let (closed, is_empty): (Vec<_>, bool) = {
             let mut state = grant.pool().lock();
             let is_over =
                 |idle: &mut PooledConnection| idle.since.elapsed() >= MAX_IDLE || idle.connection.sender.is_closed();
-            state.idle.extract_if(.., is_over).collect()
+            let closed = state.idle.extract_if(.., is_over).collect();
+            // Under the same lock: a connection that is kept from now on has to start another task.
+            state.is_watched = !state.idle.is_empty();
+            (closed, state.idle.is_empty())
         };
         drop(closed);
-        if grant.pool().lock().idle.is_empty() {
+        if is_empty {
+            watch.0 = Weak::new();
             return;
         }
     }
