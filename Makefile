@@ -29,10 +29,11 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: host routes ## Build everything and serve the examples on 127.0.0.1:8000 (LISTEN=ADDR for another address)
-	@$(HOST) routes --routes $(ROUTES)
+	@mkdir -p target/state
+	@$(HOST) routes --routes $(ROUTES) --state target/state
 	@echo
 	@echo "Try: curl http://$(LISTEN)/hello"
-	@exec $(HOST) run --routes $(ROUTES) --listen $(LISTEN)
+	@exec $(HOST) run --routes $(ROUTES) --listen $(LISTEN) --state target/state
 
 host: ## Build the server: release/host in the target directory
 	$(CARGO) build --locked --release --package host

@@ -127,6 +127,7 @@ mod examples {
     mod bench_guests;
     mod browser;
     mod chat;
+    mod guest_book;
     mod other_languages;
     mod rust;
 }

@@ -32,6 +32,9 @@ const BINDINGS: &str =
 /// What a project in Rust needs.
 const NEEDS_TARGET: &str = "with `rustup target add wasm32-wasip2` once before";
 
+/// How a first handler is called.
+const CALL: &str = "--path /NAME/Ada";
+
 /// The arguments of `host new`.
 #[derive(Debug, Args)]
 pub(super) struct New {
@@ -50,6 +53,10 @@ pub(super) struct New {
     /// How the handler produces its body, in the world `vibrato` [default: yield].
     #[arg(long, value_name = "STYLE")]
     style: Option<Style>,
+
+    /// A whole example in place of a first handler, in Rust and the world `vibrato`.
+    #[arg(long, value_name = "EXAMPLE", conflicts_with = "style")]
+    example: Option<Example>,
 
     /// Directory of guest-sdk, for Rust: it is not published yet [default: where it was when this host was built].
     #[arg(long, value_name = "DIR")]
@@ -93,6 +100,13 @@ enum Style {
     Return,
 }
 
+/// The examples that a project can begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Example {
+    /// A form, a cookie, a key-value store, settings, and a request to another server.
+    GuestBook,
+}
+
 /// The files of a project and how to build it.
 struct Project {
     files: Vec<File>,
@@ -102,6 +116,8 @@ struct Project {
     build: String,
     /// The path of the component that the command builds.
     component: String,
+    /// The arguments of a call of it.
+    call: String,
 }
 
 struct File {
@@ -113,7 +129,7 @@ struct File {
 impl New {
     /// Creates the project and prints the next steps.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Project { files, needs, build, component } = match self.world {
+        let Project { files, needs, build, component, call } = match self.world {
             ProjectWorld::Vibrato => self.vibrato()?,
             ProjectWorld::WasiHttp => self.wasi_http()?,
         };
@@ -124,12 +140,16 @@ impl New {
         })?;
         files.iter().try_for_each(|file| file.write(root))?;
         println!("{name}/ is ready. To build it, {needs}:\n");
-        println!("  cd {name}\n  {build}\n  host call {component} --path /{name}/Ada\n");
+        println!("  cd {name}\n  {build}\n  host call {component} {call}\n");
         println!("{name}/README.md says how to serve it.");
         Ok(ExitCode::SUCCESS)
     }
 
     fn vibrato(&self) -> anyhow::Result<Project> {
+        if let Some(Example::GuestBook) = self.example {
+            anyhow::ensure!(self.lang == Language::Rust, "that example is there in Rust only; leave out --lang");
+            return self.guest_book();
+        }
         let style = self.style.unwrap_or_default();
         Ok(match self.lang {
             Language::Rust => self.rust(style)?,
@@ -142,6 +162,7 @@ impl New {
 
     fn wasi_http(&self) -> anyhow::Result<Project> {
         let hint = "leave it out, or choose --world vibrato";
+        anyhow::ensure!(self.example.is_none(), "`--example` is not for wasi:http; {hint}");
         anyhow::ensure!(self.style.is_none(), "`--style` is not for wasi:http, whose projects have one style; {hint}");
         Ok(match self.lang {
             Language::Rust => self.wasi_http_rust(),
@@ -167,16 +188,32 @@ impl New {
             needs: NEEDS_TARGET,
             build: self.fill("cargo build --release && cp target/wasm32-wasip2/release/FILE.wasm NAME.wasm"),
             component: format!("{}.wasm", self.name),
+            call: self.fill(CALL),
         }
     }
 
     fn rust(&self, style: Style) -> anyhow::Result<Project> {
-        let sdk = self.sdk()?;
         let source = match style {
             Style::Yield => include_str!("../../templates/rust/src/yield.rs"),
             Style::Write => include_str!("../../templates/rust/src/write.rs"),
             Style::Return => include_str!("../../templates/rust/src/return.rs"),
         };
+        self.rust_with(self.fill(source), include_str!("../../templates/rust/README.md"), CALL)
+    }
+
+    fn guest_book(&self) -> anyhow::Result<Project> {
+        let source = include_str!("../../../examples/guest-book/src/lib.rs");
+        let source = source.replace("/guest-book", &format!("/{}", self.name));
+        let call = "--path /NAME --grant NAME.toml --state state";
+        let mut project = self.rust_with(source, include_str!("../../templates/rust/guest-book.md"), call)?;
+        let route = include_str!("../../../examples/guest-book/route.toml");
+        project.files.push(File::new(&format!("{}.toml", self.name), route));
+        Ok(project)
+    }
+
+    /// A project in Rust with this source.
+    fn rust_with(&self, source: String, readme: &str, call: &str) -> anyhow::Result<Project> {
+        let sdk = self.sdk()?;
         // Fill in the directory last: it may contain any of the placeholders.
         let manifest = self.fill(include_str!("../../templates/rust/manifest.toml"));
         let manifest = manifest.replace("SDK", &toml::Value::String(sdk).to_string());
@@ -185,12 +222,13 @@ impl New {
                 File::new("Cargo.toml", manifest),
                 File::new(".cargo/config.toml", include_str!("../../templates/rust/config.toml")),
                 File::new(".gitignore", include_str!("../../templates/rust/ignore")),
-                File::new("README.md", self.fill(include_str!("../../templates/rust/README.md"))),
-                File::new("src/lib.rs", self.fill(source)),
+                File::new("README.md", self.fill(readme)),
+                File::new("src/lib.rs", source),
             ],
             needs: NEEDS_TARGET,
             build: "cargo build --release".to_owned(),
             component: format!("target/wasm32-wasip2/release/{}.wasm", file(&self.name)),
+            call: self.fill(call),
         })
     }
 
@@ -214,7 +252,13 @@ impl New {
             files.push(File::program("componentize", COMPONENTIZE));
             files.extend(script.bindings.iter().map(|(path, bytes)| File::new(path, *bytes)));
         }
-        Project { files, needs: script.needs, build: "./build".to_owned(), component: format!("{}.wasm", self.name) }
+        Project {
+            files,
+            needs: script.needs,
+            build: "./build".to_owned(),
+            component: format!("{}.wasm", self.name),
+            call: self.fill(CALL),
+        }
     }
 
     fn fill(&self, template: &str) -> String {

@@ -2,7 +2,7 @@
 
 use guest_sdk::{Request, handler, push};
 
-#[handler(topics = "chat", grants = "all")]
+#[handler(topics = "chat", grant = "all")]
 fn claims_topics(request: Request) -> String {
     push::publish(&request.query().unwrap_or_default(), "claimed").unwrap_or_default().to_string()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::wire::get;
-use crate::support::{RoutesDir, TestServer, compile_cache, host, run, skip, text};
+use crate::support::{Process, RoutesDir, TestServer, compile_cache, host, run, skip, text};
 
 /// Where projects in Rust are built; kept, so that dependencies are built once.
 const BUILT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/projects");
@@ -62,6 +62,20 @@ fn each_style_in_rust_builds_is_good_and_answers() {
         let bytes = build(&folder, &name, &["--style", style], &mut cargo(), &component);
         assert_good(RoutesDir::new().with_bytes("any.wasm", &bytes), &name, style);
     }
+}
+
+#[test]
+fn the_guest_book_in_rust_builds_is_good_and_answers() {
+    let (folder, state) = (RoutesDir::new(), RoutesDir::new());
+    let bytes = build(&folder, "visitors", &["--example", "guest-book"], &mut cargo(), &component_of("visitors"));
+    let grant = fs::read_to_string(folder.path().join("visitors/visitors.toml")).expect("it is text");
+    let routes = RoutesDir::new().with_bytes("visitors.wasm", &bytes).with_file("visitors.toml", &grant);
+    let state_directory = state.path().display().to_string();
+    let mut check = host(&["check", "--state", &state_directory, "--cache-dir"]);
+    let checked = run(check.arg(compile_cache()).arg(routes.path()));
+    assert!(text(&checked.stdout).ends_with("1 route; 0 errors, 0 warnings\n"), "{}", text(&checked.stdout));
+    let server = Process::start(&routes, &["--state", &state_directory]);
+    assert!(server.get("/visitors").contains("<h1>Guest book</h1>"));
 }
 
 /// Builds a project in Rust.
