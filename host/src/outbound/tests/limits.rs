@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Whether a failure is the one that is expected.
+type IsExpected = fn(&UpstreamFailure) -> bool;
+
 fn short() -> HttpLimits {
     let time = Duration::from_millis(100);
     HttpLimits { first_byte_timeout: time, between_bytes_timeout: time, ..HttpLimits::default() }
@@ -10,7 +13,7 @@ fn short() -> HttpLimits {
 #[test]
 fn a_server_that_sends_no_http_is_told_from_one_that_stops() {
     on_a_worker(async {
-        let table: [(&'static [u8], fn(&UpstreamFailure) -> bool); 12] = [
+        let table: [(&'static [u8], IsExpected); 12] = [
             (b"", |failure| *failure == UpstreamFailure::Closed),
             (b"HTTP/1.1 200", |failure| *failure == UpstreamFailure::Incomplete),
             (b"HTTP/1.1 200 x\r\nContent-Length: 9\r\n\r\nshort", |failure| *failure == UpstreamFailure::Incomplete),
