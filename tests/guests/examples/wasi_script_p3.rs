@@ -338,6 +338,7 @@ impl Script {
         drop(end);
         request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
         request.set_authority(Some(authority)).expect("an authority");
+        request.set_path_with_query(Some("/")).expect("a path");
         let answer = client::send(request).await;
         let said = answer.map_or_else(|error| format!("{error:?}"), |answer| answer.get_status_code().to_string());
         self.say("outbound", said);

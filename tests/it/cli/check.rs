@@ -76,7 +76,7 @@ fn all_missing_exports_and_unknown_imports_are_reported_together() {
     let stranger = "(component
       (import \"vibrato:handler/request@9.0.0\" (instance))
       (import \"vibrato:handler/elsewhere@0.1.0\" (instance (export \"f\" (func))))
-      (import \"wasi:keyvalue/store@0.2.0-draft\" (instance (export \"f\" (func))))
+      (import \"wasi:blobstore/container@0.2.0-draft\" (instance (export \"f\" (func))))
       (import \"wasi:cli/stdout@0.3.0\" (instance (export \"f\" (func))))
       (instance $none)
       (export \"describe\" (instance $none)))";
@@ -98,9 +98,9 @@ error: ROUTES/stranger.wasm: it imports `vibrato:handler/request@9.0.0`, which t
 version 0.1.0 of that interface
   remedy: AGAINST
 error: ROUTES/stranger.wasm: it imports `vibrato:handler/elsewhere@0.1.0`, which this host does not provide: \
-`vibrato:handler@0.1.0` has types, request, response, options, config, http-client, push, context, seal, messages
+`vibrato:handler@0.1.0` has types, request, response, options, config, http-client, key-value, push, context, seal, messages
   remedy: AGAINST
-error: ROUTES/stranger.wasm: it imports `wasi:keyvalue/store@0.2.0-draft`, which this host does not provide
+error: ROUTES/stranger.wasm: it imports `wasi:blobstore/container@0.2.0-draft`, which this host does not provide
   remedy: AGAINST
 error: ROUTES/stranger.wasm: it imports `wasi:cli/stdout@0.3.0`, which this host does not provide: it has version 0.2 \
 of `wasi:cli`
