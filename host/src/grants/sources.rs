@@ -128,7 +128,7 @@ impl GrantSources {
         Self { upstream_client: Arc::new(client), ..self }
     }
 
-    /// Says where key-value stores are.
+    /// Sources whose key-value stores are in this backend.
     #[must_use]
     pub fn with_stores(self, stores: StoreSource) -> Self {
         Self { stores, ..self }

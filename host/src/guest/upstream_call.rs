@@ -96,7 +96,7 @@ struct CallLog {
     origin: Origin,
 }
 
-/// What an invocation is granted, and where it is told of.
+/// The grants of an invocation, and what log lines about its requests name.
 #[derive(Debug, Clone)]
 pub(super) struct CallContext {
     grants: Option<Arc<Grants>>,

@@ -51,10 +51,10 @@ const UNFINISHED: NoResponse = NoResponse::Unfinished("its tasks have ended, and
 
 /// What the tasks of a guest and the sending of its response know of each other.
 #[derive(Debug, Default)]
-struct Progress(Mutex<ProgressState>);
+struct ResponseProgress(Mutex<ResponseProgressState>);
 
 #[derive(Debug, Default)]
-struct ProgressState {
+struct ResponseProgressState {
     /// The response that the guest has returned, until it is sent.
     returned: Option<Result<HttpResponse, NoResponse>>,
     /// Whether the response is sent, as far as it can be.
@@ -63,8 +63,8 @@ struct ProgressState {
     has_no_tasks: bool,
 }
 
-impl Progress {
-    fn with<R>(&self, work: impl FnOnce(&mut ProgressState) -> R) -> R {
+impl ResponseProgress {
+    fn with<R>(&self, work: impl FnOnce(&mut ResponseProgressState) -> R) -> R {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -93,7 +93,7 @@ pub(super) async fn call(
         store.data_mut().table_and_hooks().1.begin(piece, context, exchange.clone());
     }
     let handler = store.data().handler();
-    let (progress, (was_sent, sent)) = (Progress::default(), oneshot::channel());
+    let (progress, (was_sent, sent)) = (ResponseProgress::default(), oneshot::channel());
     let mut send = pin!(async {
         let response = progress.returned().await?;
         let is_whole = response::send(&exchange, response, handler).await;
@@ -127,7 +127,7 @@ fn poll(
     mut tasks: Pin<&mut impl Future<Output = wasmtime::Result<wasmtime::Result<()>>>>,
     mut send: Pin<&mut impl Future<Output = Result<(), NoResponse>>>,
     end: &mut Option<Result<(), NoResponse>>,
-    progress: &Progress,
+    progress: &ResponseProgress,
     exchange: &Exchange,
 ) -> Poll<wasmtime::Result<()>> {
     let mut rounds = 0;
@@ -160,7 +160,7 @@ async fn run(
     handle: &AsyncHandler,
     request: Resource<Request>,
     sent: oneshot::Receiver<bool>,
-    progress: &Progress,
+    progress: &ResponseProgress,
 ) -> wasmtime::Result<()> {
     let (returned,) = handle.call_concurrent(accessor, (request,)).await?;
     let sent = async { if sent.await.unwrap_or(false) { Ok(()) } else { Err(Error::ConnectionTerminated) } };

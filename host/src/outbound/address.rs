@@ -136,8 +136,8 @@ fn inner_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         // ::/96, ::ffff:0:0/96, ::ffff:0:0:0/96 and 64:ff9b::/96
         [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(last),
-        // 64:ff9b:1::/48: the network's operator chooses what is where in it (RFC 8215, RFC 6052 section 2.2), so that it
-        // counts as private, whatever stands inside.
+        // 64:ff9b:1::/48: the operator of a network chooses where in it an IPv4 address stands (RFC 8215, RFC 6052
+        // section 2.2), so all of it counts as private.
         [0x64, 0xff9b, 1, ..] => Some(Ipv4Addr::LOCALHOST),
         // 2002::/16
         [0x2002, high, low, ..] => Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))),

@@ -288,7 +288,7 @@ async fn connect(grant: &Arc<HttpGrant>, origin: &Origin) -> Result<UpstreamConn
         // Its error is that of the request, or it was idle.
         let _ = connection.await;
     });
-    Ok(UpstreamConnection { sender, count, is_reused: false, task, _of_route: of_route, _of_host: of_host })
+    Ok(UpstreamConnection { sender, count, task, _of_route: of_route, _of_host: of_host })
 }
 
 /// A permit for a connection. If there is none, an idle connection of the route is closed for it.

@@ -21,8 +21,6 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 pub(super) struct UpstreamConnection {
     pub(super) sender: SendRequest<TrackedBody>,
     pub(super) count: Arc<ReadCount>,
-    /// Whether it has served a request before.
-    pub(super) is_reused: bool,
     pub(super) task: JoinHandle<()>,
     pub(super) _of_route: OwnedSemaphorePermit,
     pub(super) _of_host: OwnedSemaphorePermit,
@@ -65,9 +63,7 @@ impl Pool {
                 state.idle.remove(at)
             };
             if !idle.connection.sender.is_closed() && idle.since.elapsed() < MAX_IDLE {
-                let mut connection = idle.connection;
-                connection.is_reused = true;
-                return Some(connection);
+                return Some(idle.connection);
             }
         }
     }

@@ -28,7 +28,7 @@ pub struct UpstreamResponse {
     trailers: Option<HeaderMap>,
     body: Incoming,
     /// What was received and not read.
-    received: Unread,
+    received: ReceivedPiece,
     /// How many more bytes may come.
     left: u64,
     between_bytes: Duration,
@@ -47,7 +47,7 @@ pub(super) struct Transfer {
 }
 
 #[derive(Debug)]
-enum Unread {
+enum ReceivedPiece {
     Nothing,
     Piece(Bytes),
     End,
@@ -73,14 +73,14 @@ impl UpstreamResponse {
             status,
             fields: without_connection(head.headers),
             trailers: None,
-            received: if body.is_end_stream() { Unread::End } else { Unread::Nothing },
+            received: if body.is_end_stream() { ReceivedPiece::End } else { ReceivedPiece::Nothing },
             body,
             left: max,
             between_bytes,
             timer: None,
             transfer: Some(transfer),
         };
-        if matches!(response.received, Unread::End) {
+        if matches!(response.received, ReceivedPiece::End) {
             response.end();
         }
         Ok(response)
@@ -115,13 +115,13 @@ impl UpstreamResponse {
     /// Reads the next piece if it is there.
     pub fn try_read(&mut self, max: usize) -> Option<Result<Option<Bytes>, UpstreamFailure>> {
         match &mut self.received {
-            Unread::Nothing => None,
-            Unread::End => Some(Ok(None)),
-            Unread::Failed(failure) => Some(Err(failure.clone())),
-            Unread::Piece(piece) => {
+            ReceivedPiece::Nothing => None,
+            ReceivedPiece::End => Some(Ok(None)),
+            ReceivedPiece::Failed(failure) => Some(Err(failure.clone())),
+            ReceivedPiece::Piece(piece) => {
                 let read = piece.split_to(piece.len().min(max));
                 if piece.is_empty() {
-                    self.received = Unread::Nothing;
+                    self.received = ReceivedPiece::Nothing;
                 }
                 Some(Ok(Some(read)))
             }
@@ -130,7 +130,7 @@ impl UpstreamResponse {
 
     /// Waits until [`Self::try_read`] has something.
     pub fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while matches!(self.received, Unread::Nothing) {
+        while matches!(self.received, ReceivedPiece::Nothing) {
             let frame = match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => return self.poll_timer(cx),
@@ -154,7 +154,7 @@ impl UpstreamResponse {
 
     fn receive(&mut self, data: Bytes) {
         match self.left.checked_sub(data.len() as u64) {
-            Some(left) => (self.left, self.received) = (left, Unread::Piece(data)),
+            Some(left) => (self.left, self.received) = (left, ReceivedPiece::Piece(data)),
             None => {
                 let max = self.transfer.as_ref().map_or(0, |transfer| transfer.grant.limits().max_response);
                 self.fail(UpstreamFailure::BodyTooLarge(max));
@@ -174,12 +174,12 @@ impl UpstreamResponse {
 
     fn fail(&mut self, failure: UpstreamFailure) {
         self.transfer = None;
-        self.received = Unread::Failed(failure);
+        self.received = ReceivedPiece::Failed(failure);
     }
 
     /// Keeps the connection for the next request, if it can be used again.
     fn end(&mut self) {
-        self.received = Unread::End;
+        self.received = ReceivedPiece::End;
         let Some(Transfer { grant, origin, connection, progress, .. }) = self.transfer.take() else { return };
         // A server may answer before it has taken the whole request: then the connection has no place for another.
         if progress.is_finished() && !grant.is_crowded() {

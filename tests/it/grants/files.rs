@@ -102,7 +102,7 @@ fn what_is_granted_for_reading_cannot_be_changed() {
             let refused = [format!("{name}: PermissionDenied"), format!("{name}: 0")];
             assert!(refused.contains(&found), "{guest}, {step}: {found}");
         }
-        // Neither can what is there be brought where it could be.
+        // A link or a rename cannot bring it into a directory that can be written.
         assert_eq!(
             report(&server, "link=/data/a:/tmp/a&rename=/data/a:/tmp/a"),
             "link: CrossesDevices; rename: CrossesDevices"

@@ -35,9 +35,9 @@ type GuestResult<T> = std::result::Result<T, GuestStreamError>;
 type Store<'s> = StoreContextMut<'s, GuestState>;
 
 /// The resources of a guest.
-struct Resources;
+struct HasTable;
 
-impl HasData for Resources {
+impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
@@ -45,9 +45,9 @@ impl HasData for Resources {
 pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     linker.allow_shadowing(true);
     // Over the table alone, so that a guest that only reads and writes bodies makes no context of WASI.
-    error::add_to_linker::<GuestState, Resources>(linker, GuestState::table_mut)?;
-    poll::add_to_linker::<GuestState, Resources>(linker, GuestState::table_mut)?;
-    streams::add_to_linker::<GuestState, Resources>(linker, GuestState::table_mut)?;
+    error::add_to_linker::<GuestState, HasTable>(linker, GuestState::table_mut)?;
+    poll::add_to_linker::<GuestState, HasTable>(linker, GuestState::table_mut)?;
+    streams::add_to_linker::<GuestState, HasTable>(linker, GuestState::table_mut)?;
     let mut streams = linker.instance("wasi:io/streams@0.2.12")?;
     streams.func_wrap_async(
         "[method]output-stream.write",

@@ -16,7 +16,7 @@ use crate::outbound::{CallTimeouts, UpstreamBody, UpstreamFailure, UpstreamReque
 
 /// What the guest of an invocation needs to call other servers.
 #[derive(Debug, Default)]
-pub(super) struct Client {
+pub(super) struct ClientCalls {
     invocation: Option<(CallContext, Arc<Exchange>)>,
     calls: UpstreamCalls,
 }
@@ -24,7 +24,7 @@ pub(super) struct Client {
 /// A call that is on its way.
 type StartedCall = (Arc<UpstreamCall>, Arc<Exchange>);
 
-impl Client {
+impl ClientCalls {
     /// The guest is called.
     pub(super) fn begin(&mut self, context: CallContext, exchange: Arc<Exchange>) {
         self.invocation = Some((context, exchange));

@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{
 
 use super::super::state::GuestState;
 use super::super::upstream_call::CallContext;
-use super::client::{self, Client};
+use super::client::{self, ClientCalls};
 use crate::exchange::Exchange;
 use crate::http::fields::{CONNECTION_FIELDS, FieldError, Fields, MAX_FIELD_BYTES, MAX_FIELDS};
 
@@ -39,7 +39,7 @@ pub(in super::super) struct HttpHooks {
     field_bytes: usize,
     /// The responses that the guest has made.
     made: Vec<MadeResponse>,
-    client: Client,
+    client: ClientCalls,
 }
 
 /// A response that a guest has made.
@@ -53,7 +53,7 @@ pub(super) struct MadeResponse {
 
 impl Default for HttpHooks {
     fn default() -> Self {
-        Self { piece: 1, is_used: false, field_bytes: 0, made: Vec::new(), client: Client::default() }
+        Self { piece: 1, is_used: false, field_bytes: 0, made: Vec::new(), client: ClientCalls::default() }
     }
 }
 
