@@ -173,7 +173,7 @@ impl LoadError {
             Self::Limit { .. } => "make the component smaller, or of fewer parts: this limit is fixed",
             Self::Import { .. } | Self::ImportType(_) => {
                 "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's \
-                 cli, clocks, filesystem, http, io, random and sockets"
+                 cli, clocks, filesystem, http, io, random and sockets, wasi:config and wasi:keyvalue"
             }
             Self::Function { .. } => {
                 "use a newer host, or build it against the `wit/world.wit` of this one: Python and JavaScript import \

@@ -108,7 +108,7 @@ of `wasi:cli`
 0 routes; 8 errors, 0 warnings
 ";
     let against = "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's cli, \
-                   clocks, filesystem, http, io, random and sockets";
+                   clocks, filesystem, http, io, random and sockets, wasi:config and wasi:keyvalue";
     let expected = expected.replace("AGAINST", against);
     assert_checked(&routes, "stranger.wasm", &[], &expected, 1);
     assert_checked(&routes, "", &[], &expected, 1);

@@ -44,7 +44,7 @@ const NEWER: &str = "use a newer host, or build it against the `wit/world.wit` o
                      every function of that, called or not";
 
 const AGAINST: &str = "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's \
-                       cli, clocks, filesystem, http, io, random and sockets";
+                       cli, clocks, filesystem, http, io, random and sockets, wasi:config and wasi:keyvalue";
 
 #[test]
 fn a_component_of_a_world_with_fewer_functions_serves() {

@@ -34,7 +34,7 @@ fn error(file: &str, reason: &str, remedy: &str) -> String {
 }
 
 const BUILD_AGAINST: &str = "build it against the `wit/world.wit` of this host, and use no interface beyond it and WASI 0.2's \
-    cli, clocks, filesystem, http, io, random and sockets";
+    cli, clocks, filesystem, http, io, random and sockets, wasi:config and wasi:keyvalue";
 const PUT_HANDLER: &str =
     "build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function";
 const NO_HANDLE: &str =
