@@ -89,16 +89,16 @@ impl fmt::Debug for Setting {
 }
 
 impl Grants {
-    /// All grants, each as a kind, the name for the component, and what it stands for. What may be a secret shows its name
-    /// only.
-    pub fn iter(&self) -> impl Iterator<Item = (GrantKind, &str, String)> {
-        let config = self.config.iter().map(|(name, it)| (GrantKind::Config, name.as_str(), it.to_string()));
+    /// All grants, each as a kind, the name for the component if it has one, and what is granted. What may be a secret shows
+    /// its name only.
+    pub fn iter(&self) -> impl Iterator<Item = (GrantKind, Option<&str>, String)> {
+        let config = self.config.iter().map(|(name, it)| (GrantKind::Config, Some(name.as_str()), it.to_string()));
         let environment =
-            self.environment.iter().map(|(name, it)| (GrantKind::Environment, name.as_str(), it.to_string()));
-        let files = self.directories.iter().map(|it| (GrantKind::Files, it.guest_path.as_str(), it.to_string()));
+            self.environment.iter().map(|(name, it)| (GrantKind::Environment, Some(name.as_str()), it.to_string()));
+        let files = self.directories.iter().map(|it| (GrantKind::Files, Some(it.guest_path.as_str()), it.to_string()));
         let http = self.http.iter().flat_map(|grant| grant.patterns());
-        let http = http.map(|pattern| (GrantKind::Http, "", pattern.to_string()));
-        let stores = self.stores.iter().map(|(name, it)| (GrantKind::KeyValue, name.as_str(), it.to_string()));
+        let http = http.map(|pattern| (GrantKind::Http, None, pattern.to_string()));
+        let stores = self.stores.iter().map(|(name, it)| (GrantKind::KeyValue, Some(name.as_str()), it.to_string()));
         config.chain(environment).chain(files).chain(http).chain(stores)
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use host::config::Config;
 use host::diagnostic::Severity;
 use host::guest::{RequestField, World};
-use host::options::{BUILTINS, OptionSource, Value};
+use host::options::{BUILTINS, OptionSource, Value, is_name};
 use host::routes::{ChainLink, MountedRoute, Route, RouteTable};
 use host::server::Server;
 use host::text::printable;
@@ -58,14 +58,23 @@ fn topics(route: &Route) -> Option<String> {
     }
 }
 
-/// What a route is granted, by kind and name.
+/// A name as the key of a route file.
+fn key(name: &str) -> String {
+    if is_name(name) { name.to_owned() } else { format!("\"{}\"", printable(name)) }
+}
+
+/// What a route is granted, by kind: an object by name, or a list if what is granted has no names.
 fn grants(route: &Route) -> serde_json::Value {
-    let mut kinds = serde_json::Map::new();
+    let mut kinds = json!({});
     for (kind, name, grant) in route.grants.iter().flat_map(|grants| grants.iter()) {
-        let of_kind = kinds.entry(kind.key()).or_insert_with(|| json!({}));
-        of_kind[name] = grant.into();
+        let of_kind = &mut kinds[kind.key()];
+        match (name, of_kind) {
+            (Some(name), of_kind) => of_kind[name] = grant.into(),
+            (None, serde_json::Value::Array(list)) => list.push(grant.into()),
+            (None, of_kind) => *of_kind = json!([grant]),
+        }
     }
-    kinds.into()
+    kinds
 }
 
 /// The fields that the host sets in requests of a route, sorted by name.
@@ -97,7 +106,8 @@ fn text(table: &RouteTable) -> String {
             text += &format!("{:methods_width$}    {topics}\n", "");
         }
         for (kind, name, grant) in route.grants.iter().flat_map(|grants| grants.iter()) {
-            text += &format!("{:methods_width$}    grant {} {} = {grant}\n", "", kind.key(), printable(name));
+            let name = name.map_or_else(String::new, |name| format!(" {}", key(name)));
+            text += &format!("{:methods_width$}    grant {}{name} = {grant}\n", "", kind.key());
         }
         for field in request_fields(route) {
             text += &format!("{:methods_width$}    request field {} = {} (file)\n", "", field.name, field.source);

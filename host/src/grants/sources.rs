@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::directory::{DirectoryError, ForbiddenDirectory, GrantedDirectory};
 use super::secrets::{SecretError, Secrets};
-use super::table::{DirectoryEntry, GrantTable, HttpEntry, SettingEntry, SettingSource, StoreEntry};
+use super::table::{DirectoryEntry, GrantKind, GrantTable, HttpEntry, SettingEntry, SettingSource, StoreEntry};
 use super::{Grants, Setting};
 use crate::key_value::{KeyValueBackend, KeyValueStore, StoreName};
 use crate::outbound::{HttpGrant, UpstreamClient};
@@ -58,7 +58,7 @@ pub enum GrantReason {
     /// A secret cannot be read.
     #[error("the grant `{}` needs the secret `{secret}`: {error}", printable(.name))]
     Secret {
-        /// The name of the setting.
+        /// The setting, as in `config.key`.
         name: String,
         /// The name of the secret.
         secret: String,
@@ -68,7 +68,7 @@ pub enum GrantReason {
     /// An environment variable of the host is not set, or not text.
     #[error("the grant `{}` is from the environment variable `{}`, which the host does not have as text", printable(.name), printable(.variable))]
     Variable {
-        /// The name of the setting.
+        /// The setting, as in `config.key`.
         name: String,
         /// The name of the variable.
         variable: String,
@@ -158,11 +158,13 @@ impl GrantSources {
             return Err(vec![GrantError { line, reason: GrantReason::ForbidsAll }]);
         }
         let mut errors = Vec::new();
-        let environment = collect(environment.iter().map(|entry| self.setting(entry)), &mut errors);
-        let config = collect(config.iter().map(|entry| self.setting(entry)), &mut errors);
+        let environment =
+            collect(environment.iter().map(|entry| self.setting(GrantKind::Environment, entry)), &mut errors);
+        let config = collect(config.iter().map(|entry| self.setting(GrantKind::Config, entry)), &mut errors);
         let directories = collect(files.iter().map(|entry| self.directory(entry)), &mut errors);
         let stores = collect(stores.iter().map(|entry| self.store(route, entry)), &mut errors);
         if !errors.is_empty() {
+            errors.sort_by_key(|error| error.line);
             return Err(errors);
         }
         let http = http.as_ref().map(|HttpEntry { patterns, limits, .. }| {
@@ -172,16 +174,18 @@ impl GrantSources {
         Ok(Some(Arc::new(Grants { environment, config, directories, http, stores })))
     }
 
-    fn setting(&self, SettingEntry { line, name, source }: &SettingEntry) -> Result<(String, Setting), GrantError> {
+    fn setting(&self, kind: GrantKind, entry: &SettingEntry) -> Result<(String, Setting), GrantError> {
+        let SettingEntry { line, name, source } = entry;
+        let in_file = || format!("{}.{name}", kind.key());
         let setting = match source {
             SettingSource::Text(text) => Ok(Setting::Text(text.as_str().into())),
             SettingSource::Variable(variable) => match std::env::var(variable) {
                 Ok(text) => Ok(Setting::Variable { name: variable.as_str().into(), text: text.into() }),
-                Err(_) => Err(GrantReason::Variable { name: name.clone(), variable: variable.clone() }),
+                Err(_) => Err(GrantReason::Variable { name: in_file(), variable: variable.clone() }),
             },
             SettingSource::Secret(secret) => match self.secrets.get(secret) {
                 Ok(secret) => Ok(Setting::Secret(secret)),
-                Err(error) => Err(GrantReason::Secret { name: name.clone(), secret: secret.clone(), error }),
+                Err(error) => Err(GrantReason::Secret { name: in_file(), secret: secret.clone(), error }),
             },
         };
         setting.map(|setting| (name.clone(), setting)).map_err(|reason| GrantError { line: *line, reason })

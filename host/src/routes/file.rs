@@ -139,6 +139,21 @@ pub enum RouteFileError {
 }
 
 impl RouteFileError {
+    /// Where it is.
+    fn line(&self) -> usize {
+        match self {
+            Self::Syntax { line, .. }
+            | Self::Type { line, .. }
+            | Self::Both { line, .. }
+            | Self::Path { line, .. }
+            | Self::Method { line, .. }
+            | Self::Middleware { line, .. }
+            | Self::Grant { line, .. }
+            | Self::RequestField { line, .. }
+            | Self::Option { line, .. } => *line,
+        }
+    }
+
     /// What the operator can do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {

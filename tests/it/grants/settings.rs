@@ -106,10 +106,13 @@ fn a_secret_that_changes_is_read_again_on_reload_by_routes_that_serve() {
 #[test]
 fn a_grant_that_cannot_be_given_is_an_error_of_its_route_with_its_line() {
     for (grant, reason) in [
-        ("[grant.config]\na = 1\nkey = { secret = 'none' }", "line 4: the grant `key` needs the secret `none`: "),
+        (
+            "[grant.config]\na = 1\nkey = { secret = 'none' }",
+            "line 4: the grant `config.key` needs the secret `none`: ",
+        ),
         (
             "[grant.env]\nKEY = { from = 'VIBRATO_IS_NOT_SET' }",
-            "line 3: the grant `KEY` is from the environment variable `VIBRATO_IS_NOT_SET`, which the host does not have as text",
+            "line 3: the grant `env.KEY` is from the environment variable `VIBRATO_IS_NOT_SET`, which the host does not have as text",
         ),
         (
             "[grant.files]\n\n'/data' = '/there/is/none'",
@@ -133,7 +136,7 @@ fn a_wrong_grant_leaves_the_route_as_it_was() {
     let (server, _secrets) = serve(guest::REACH, GRANT);
     server.routes().write("reach.toml", "path = '/reach'\n[grant.config]\ntheme = { secret = 'none' }");
     server.reload();
-    crate::support::log().wait_for(&["the grant `theme` needs the secret `none`"]);
+    crate::support::log().wait_for(&["the grant `config.theme` needs the secret `none`"]);
     assert_eq!(body(&server.get("/reach?config=theme")), "config: dark\n");
 }
 
@@ -182,6 +185,30 @@ fn no_output_of_the_host_shows_a_secret() {
     server.stderr().wait_for(&["the secret `stripe` keeps its text"]);
     assert_eq!(server.stderr().with(&[SECRET]), Vec::<String>::new());
     assert!(!server.get("/reach/none").contains(SECRET));
+}
+
+#[test]
+fn routes_shows_each_grant_as_its_route_file_has_it() {
+    let grant = "[grant]\nhttp = ['https://a.example', 'https://*.b.example:8443']\nconfig = { 'two words' = 1 }";
+    let directory = routes(guest::REACH, grant);
+    let shown = |arguments: &[&str]| {
+        let mut command = host(&["routes", "--cache-dir"]);
+        run(command.arg(compile_cache()).arg("--routes").arg(directory.path()).args(arguments))
+    };
+    let text_output = shown(&[]);
+    for line in [
+        "    grant http = https://a.example\n",
+        "    grant http = https://*.b.example:8443\n",
+        "    grant config \"two words\" = \"1\"\n",
+    ] {
+        assert!(text(&text_output.stdout).contains(line), "{}", text(&text_output.stdout));
+    }
+    let table: serde_json::Value = serde_json::from_slice(&shown(&["--json"]).stdout).expect("it prints JSON");
+    let expected = serde_json::json!({
+        "config": { "two words": "\"1\"" },
+        "http": ["https://a.example", "https://*.b.example:8443"],
+    });
+    assert_eq!(table["routes"][0]["grant"], expected);
 }
 
 #[test]

@@ -122,6 +122,8 @@ pub(super) fn read(text: &str, table: toml::Table, line: usize) -> Result<GrantT
         }
     }
     grant.http = reader.http(http, http_limits);
+    // Tables are sorted by their keys: a person reads from the top.
+    reader.errors.sort_by_key(RouteFileError::line);
     if reader.errors.is_empty() { Ok(grant) } else { Err(reader.errors) }
 }
 
