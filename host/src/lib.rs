@@ -53,6 +53,7 @@ pub mod observe;
 pub mod options;
 #[allow(clippy::disallowed_types, reason = "it connects to the sockets of others")]
 pub mod outbound;
+mod page;
 mod pump;
 pub mod push;
 pub mod rate;

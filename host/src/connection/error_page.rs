@@ -1,21 +1,16 @@
 //! The text and the HTML of the host's own responses. Nothing from a client or a guest becomes markup.
 
-use std::borrow::Cow;
-
+use maud::html;
 use smallvec::SmallVec;
 
 use crate::clock;
 use crate::http::accept::BodyForm;
 use crate::http::status;
+use crate::page::page;
 use crate::response::{Response, ResponseError};
 
 #[cfg(test)]
 mod tests;
-
-/// The style of a page. A page loads nothing from elsewhere.
-const STYLE: &str = ":root{color-scheme:light dark}\
-    body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:12vh auto;padding:0 1.5rem}\
-    h1{font-size:1.5rem}pre{overflow-x:auto;padding:1rem;border:1px solid;border-radius:.4rem}small{opacity:.7}";
 
 /// The field that tells a cache that the response has two forms.
 const VARY: (&str, &str) = ("Vary", "Accept");
@@ -127,31 +122,24 @@ impl ErrorPage<'_> {
     }
 
     fn html(&self) -> String {
-        let title = format!("{} {}", self.status, status::reason(self.status));
-        let mut html = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-             <style>{STYLE}</style>\n<h1>{title}</h1>\n"
-        );
-        let kind = kind_words(self.status);
-        if !kind.is_empty() {
-            html += &format!("<p>{kind}</p>\n");
-        }
-        if self.text != status::reason(self.status) {
-            html += &format!("<p>{}.</p>\n", escaped(self.text));
-        }
-        if !self.details.is_empty() {
-            html += &format!("<pre>{}</pre>\n", escaped(self.details));
-        }
-        if let Some(request) = self.request {
-            html += &format!("<p><small>Request {request}</small></p>\n");
-        }
-        html
+        let reason = status::reason(self.status);
+        let title = format!("{} {reason}", self.status);
+        let explanation = explanation(self.status);
+        page(
+            &title,
+            html! {
+                h1 { (title) }
+                @if !explanation.is_empty() { p { (explanation) } }
+                @if self.text != reason { p { (self.text) "." } }
+                @if !self.details.is_empty() { pre { (self.details) } }
+                @if let Some(request) = self.request { p { small { "Request " (request) } } }
+            },
+        )
     }
 }
 
 /// An explanation of a status for a person who does not know HTTP.
-fn kind_words(status: u16) -> &'static str {
+fn explanation(status: u16) -> &'static str {
     match status {
         404 => "There is nothing at this address. It may have moved, or the link to it may be wrong.",
         405 | 501 => "What is at this address does not take a request of this kind.",
@@ -163,9 +151,4 @@ fn kind_words(status: u16) -> &'static str {
         400..=499 => "The request was not understood.",
         _ => "",
     }
-}
-
-/// Escapes `text` for use as the text of an element or the value of an attribute.
-fn escaped(text: &str) -> Cow<'_, str> {
-    html_escape::encode_quoted_attribute(text)
 }
