@@ -68,8 +68,13 @@ fn parse_head(bencher: Bencher, head: &Head) {
 #[divan::bench(args = [64, 16 * 1024], sample_size = CALLS)]
 fn encode_chunk(bencher: Bencher, size: usize) {
     let buffer_size = 16 * 1024;
-    let framing =
-        Http1Options { version: Version::Http11, keep_alive: true, awaits_continue: false, chunked: true, buffer_size };
+    let framing = Http1Options {
+        version: Version::Http11,
+        keep_alive: true,
+        awaits_continue: false,
+        chunked: true.into(),
+        buffer_size,
+    };
     let options = ResponseOptions { head_only: false, status: 200, coalesce: 0, buffer_size };
     let encoder = Http1Encoder::new(framing, BytesMut::new());
     let (mut response, piece) = (Response::new(options, b"text/plain", encoder), vec![b'x'; size]);

@@ -36,6 +36,7 @@ mod handler {
     mod refused_calls;
     mod route_shares;
     mod total_memory;
+    mod whole_bodies;
 }
 
 /// Components of wasi:http.

@@ -26,6 +26,8 @@ pub struct Builtin {
 pub enum OptionKind {
     /// `true` or `false`
     Boolean,
+    /// `true`, `false` or a word.
+    BooleanOr(&'static str),
     /// A whole number within an inclusive range.
     Integer {
         /// The minimum.
@@ -86,10 +88,10 @@ pub static BUILTINS: [Builtin; 26] = [
     },
     Builtin {
         name: "chunked",
-        kind: OptionKind::Boolean,
+        kind: OptionKind::BooleanOr("auto"),
         default: None,
         limit: Limit::No,
-        help: "whether a body may be sent in the chunked coding; absent: as the client's version allows",
+        help: "whether a body may be sent in the chunked coding; \"auto\": only if its length is not known before its head is sent; absent: as the client's version allows",
     },
     Builtin {
         name: "concurrency",
@@ -297,6 +299,11 @@ impl OptionKind {
     fn accepts(self, value: ValueRef<'_>) -> bool {
         match self {
             Self::Boolean => matches!(value, ValueRef::Boolean(_)),
+            Self::BooleanOr(word) => match value {
+                ValueRef::Boolean(_) => true,
+                ValueRef::Text(text) => text == word,
+                ValueRef::Integer(_) | ValueRef::Float(_) | ValueRef::List => false,
+            },
             Self::Integer { least, most } => {
                 matches!(value, ValueRef::Integer(integer) if (least..=most).contains(&integer))
             }
@@ -325,6 +332,7 @@ impl fmt::Display for OptionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Boolean => f.write_str("true or false"),
+            Self::BooleanOr(word) => write!(f, "true, false or \"{word}\""),
             Self::Integer { least, most: i64::MAX } => write!(f, "a whole number, {least} or more"),
             Self::Integer { least, most } => write!(f, "a whole number from {least} to {most}"),
             Self::Seconds { most } => write!(f, "a number of seconds above 0 and up to {most}"),

@@ -23,6 +23,11 @@ fn each_kind_accepts_its_range_and_nothing_else() {
     let either = OptionKind::Either("one", "other");
     for (kind, accepted, refused) in [
         (OptionKind::Boolean, &[Boolean(true), Boolean(false)][..], &[Integer(1), Text("true"), List][..]),
+        (
+            OptionKind::BooleanOr("auto"),
+            &[Boolean(true), Boolean(false), Text("auto")],
+            &[Integer(1), Text("true"), Text("Auto"), Text(""), Float(1.0), List],
+        ),
         (from_two_to_four, &[Integer(2), Integer(4)], &[Integer(1), Integer(5), Float(3.0), Text("3"), List]),
         (
             seconds,

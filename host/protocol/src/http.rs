@@ -6,6 +6,7 @@ pub mod fields;
 pub mod grammar;
 pub mod head;
 pub mod loopback;
+pub mod range;
 pub mod response_head;
 pub(crate) mod span;
 pub mod status;

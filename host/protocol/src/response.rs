@@ -14,6 +14,7 @@ mod direct;
 mod encoder;
 mod host_response;
 mod last_bytes;
+mod range;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ mod upgrade;
 
 pub use direct::DirectPieces;
 pub use encoder::Encoder;
+pub use range::SelectedRange;
 
 use last_bytes::LastBytes;
 
@@ -417,6 +419,10 @@ impl Response {
     /// # Errors
     /// [`ResponseError::Closed`] at the end.
     pub fn finish_with_trailers(&mut self, trailers: &Fields, date: Date) -> Result<(), ResponseError> {
+        if self.is_building() && trailers.all().next().is_some() && self.encoder.can_send_trailers() {
+            // An empty body would have a length, which leaves no place for trailers.
+            self.begin(None, date)?;
+        }
         self.finish_by(|encoder| encoder.finish_with_trailers(trailers), date)
     }
 

@@ -241,6 +241,6 @@ fn response(terms: &RequestTerms, settings: &Settings) -> Response {
         coalesce: if settings.stream { 0 } else { (buffer_size / 2).max(1) },
         buffer_size,
     };
-    let encoder = terms.framing.encoder(settings.chunked.unwrap_or(true), buffer_size, buffers::take_output());
+    let encoder = terms.framing.encoder(settings.chunked, buffer_size, buffers::take_output());
     Response::new(options, settings.content_type.as_bytes(), encoder)
 }

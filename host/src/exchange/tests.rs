@@ -26,8 +26,13 @@ pub(crate) fn options() -> ResponseOptions {
 
 fn response(options: ResponseOptions, content_type: &[u8]) -> Response {
     let buffer_size = options.buffer_size;
-    let framing =
-        Http1Options { version: Version::Http11, keep_alive: true, awaits_continue: false, chunked: true, buffer_size };
+    let framing = Http1Options {
+        version: Version::Http11,
+        keep_alive: true,
+        awaits_continue: false,
+        chunked: true.into(),
+        buffer_size,
+    };
     Response::new(options, content_type, Http1Encoder::new(framing, BytesMut::new()))
 }
 

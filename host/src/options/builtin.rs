@@ -11,7 +11,7 @@ use super::value::Value;
 #[must_use]
 pub fn parse(builtin: &Builtin, text: &str) -> Value {
     let parsed = match builtin.kind {
-        OptionKind::Boolean => text.parse().ok().map(Value::Boolean),
+        OptionKind::Boolean | OptionKind::BooleanOr(_) => text.parse().ok().map(Value::Boolean),
         OptionKind::Integer { .. } => text.parse().ok().map(Value::Integer),
         OptionKind::Seconds { .. } => {
             text.parse().ok().map(Value::Integer).or_else(|| text.parse().ok().map(Value::Float))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::builtin::{find, seconds};
 use super::{Entries, OptionSource, Value};
+use crate::http1::encoder::ChunkedCoding;
 use crate::push::{Overflow, QueueBounds, Quotas};
 use crate::rate::RateScope;
 use crate::share::Share;
@@ -12,8 +13,8 @@ use crate::share::Share;
 /// The built-in options of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether the chunked coding may be used. `None` decides by the client's version.
-    pub chunked: Option<bool>,
+    /// When the chunked coding is used, if the client's version allows it.
+    pub chunked: ChunkedCoding,
     /// Bytes per second to each client.
     pub rate: Option<NonZeroU64>,
     /// Bytes per second from each client.
@@ -81,7 +82,11 @@ impl Settings {
     pub(super) fn new(entries: &Entries, bursts: BurstRule) -> Self {
         let (rate, upload_rate) = (integer(entries, "rate"), integer(entries, "upload_rate"));
         Self {
-            chunked: entries.get("chunked").map(|entry| entry.value == Value::Boolean(true)),
+            chunked: match entries.get("chunked").map(|entry| &entry.value) {
+                Some(Value::Boolean(false)) => ChunkedCoding::Never,
+                Some(Value::Text(_)) => ChunkedCoding::IfNeeded,
+                Some(_) | None => ChunkedCoding::Preferred,
+            },
             rate: NonZeroU64::new(rate.unsigned_abs()),
             upload_rate: NonZeroU64::new(upload_rate.unsigned_abs()),
             buffer_size: size(entries, "buffer_size"),

@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use super::*;
+use crate::http1::encoder::ChunkedCoding;
 use crate::push::{Overflow, QueueBounds, Quotas};
 use crate::rate::RateScope;
 use crate::share::Share;
@@ -31,7 +32,7 @@ use Value::{Boolean, Float, Integer};
 fn without_any_source_every_built_in_has_its_default() {
     let options = resolved(&[], &[], &[]);
     let expected = Settings {
-        chunked: None,
+        chunked: ChunkedCoding::Preferred,
         rate: None,
         upload_rate: None,
         buffer_size: 16_384,
@@ -81,7 +82,7 @@ fn a_later_source_wins_and_each_value_keeps_its_source() {
     assert_eq!(source("timeout"), Some(OptionSource::Default));
     assert_eq!(options.get("greeting"), Some(&text("hi")));
     assert_eq!(options.get("absent"), None);
-    assert_eq!((options.settings.status, options.settings.chunked), (203, Some(true)));
+    assert_eq!((options.settings.status, options.settings.chunked), (203, ChunkedCoding::Preferred));
     assert!(options.all().is_sorted_by_key(|entry| &entry.name));
 }
 

@@ -31,7 +31,7 @@ fn answered(body: &[u8]) -> (Exchange, usize) {
         version: Version::Http11,
         keep_alive: true,
         awaits_continue: false,
-        chunked: false,
+        chunked: false.into(),
         buffer_size,
     };
     let options = ResponseOptions { head_only: false, status: 200, coalesce: 0, buffer_size };

@@ -152,7 +152,7 @@ fn the_book_explains_no_message_that_the_host_does_not_have() {
 #[test]
 fn the_book_explains_every_status_that_the_host_answers_itself() {
     let answered = |source: &String| {
-        let starts = ["=> ", "-> u16 {", "HostResponse::new(", ".fail("];
+        let starts = ["=> ", "-> u16 {", "HostResponse::new(", ".fail(", ".respond_with_page("];
         let behind = starts.iter().flat_map(|start| source.split(start).skip(1));
         behind.map(str::trim_start).filter_map(status).collect::<Vec<_>>()
     };

@@ -169,7 +169,7 @@ fn every_mistake_is_reported_before_it_listens() {
         (&["--rate", "fast"], invalid("fast", "--rate <VALUE>", "expected a whole number, 0 or more; 0 is unlimited")),
         (&["--rate", "-1"], invalid("-1", "--rate <VALUE>", "expected a whole number, 0 or more; 0 is unlimited")),
         (&["--status", "99"], invalid("99", "--status <VALUE>", "expected a whole number from 200 to 599")),
-        (&["--chunked", "yes"], invalid("yes", "--chunked <VALUE>", "expected true or false")),
+        (&["--chunked", "yes"], invalid("yes", "--chunked <VALUE>", "expected true, false or \"auto\"")),
         (&["--rate-scope", "all"], invalid("all", "--rate-scope <VALUE>", "expected \"client\" or \"connection\"")),
         (
             &["--timeout", "0"],

@@ -346,7 +346,7 @@ fn all_mistakes_of_a_route_file_are_reported() {
     let expected = [
         error("both.toml", "line 2: both `path` and `paths` are there; expected one of them", "keep one of them"),
         error("bytes.toml", "it is not UTF-8", "make it a readable text file of TOML"),
-        error("kind.toml", "line 3: option `chunked` is 1; expected true or false", write),
+        error("kind.toml", "line 3: option `chunked` is 1; expected true, false or \"auto\"", write),
         error(
             "kind.toml",
             "line 2: option `rate` is \"fast\"; expected a whole number, 0 or more; 0 is unlimited",

@@ -31,6 +31,7 @@ const EFFECTS: &[Effect] = &[
     Effect { options: "status = 404", steps: ("status=202&write=a", "status=202&set&write=a&finish"), request: GET, response: ("HTTP/1.1 202 Accepted", "1\r\na\r\n0\r\n\r\n") },
     Effect { options: "chunked = true", steps: ("write=a&write=b", "set&write=a&write=b&finish"), request: GET, response: (OK, "1\r\na\r\n1\r\nb\r\n0\r\n\r\n") },
     Effect { options: "chunked = false", steps: ("write=a&write=b", "set&write=a&write=b&finish"), request: GET, response: (OK, "ab") },
+    Effect { options: "chunked = \"auto\"", steps: ("write=a&write=b", "set&write=a&write=b&finish"), request: GET, response: (OK, "1\r\na\r\n1\r\nb\r\n0\r\n\r\n") },
     Effect { options: "stream = true\nbuffer_size = 8", steps: ("write=a&write=b", "set&write=a&write=b&finish"), request: GET, response: (OK, "1\r\na\r\n1\r\nb\r\n0\r\n\r\n") },
     // Gathered until half of the buffer is full.
     Effect { options: "stream = false\nbuffer_size = 8", steps: ("write=a&write=b&write=c&write=d&write=e", "set&write=a&write=b&write=c&write=d&write=e&finish"), request: GET, response: (OK, "4\r\nabcd\r\n1\r\ne\r\n0\r\n\r\n") },

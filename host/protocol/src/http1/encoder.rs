@@ -12,6 +12,23 @@ use crate::http::fields::Fields;
 use crate::http::response_head::{BodyInfo, BodyLength, CloseCause, ResponseHead};
 use crate::http::version::Version;
 
+/// When a body is sent in the chunked coding to a client whose version allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkedCoding {
+    /// Never. A body whose length is not known ends with the connection.
+    Never,
+    /// If its length is not known when the head is encoded.
+    IfNeeded,
+    /// Unless the handler has declared its length.
+    Preferred,
+}
+
+impl From<bool> for ChunkedCoding {
+    fn from(is_allowed: bool) -> Self {
+        if is_allowed { Self::Preferred } else { Self::Never }
+    }
+}
+
 /// What the request and the route fix about the framing of the response.
 #[derive(Debug, Clone, Copy)]
 pub struct Http1Options {
@@ -23,8 +40,8 @@ pub struct Http1Options {
     /// client waits, the server cannot know whether the body follows, so the connection closes after the response (RFC
     /// 9110 section 10.1.1).
     pub awaits_continue: bool,
-    /// Whether to use the chunked coding. It is never used for HTTP/1.0.
-    pub chunked: bool,
+    /// When to use the chunked coding. It is never used for HTTP/1.0.
+    pub chunked: ChunkedCoding,
     /// The most bytes in one chunk.
     pub buffer_size: usize,
 }
@@ -90,12 +107,28 @@ impl Http1Encoder {
         }
     }
 
+    /// Whether the head declares the length of a body of that length.
+    #[inline]
+    pub(crate) fn declares(&self, length: BodyLength) -> bool {
+        matches!(self.framing(length), Framing::Length(_))
+    }
+
+    /// Whether a body whose length is not declared has a place for trailers.
+    #[inline]
+    pub(crate) fn can_send_trailers(&self) -> bool {
+        self.framing(BodyLength::Unknown) == Framing::Chunked
+    }
+
     /// The framing of a body of that length.
+    #[inline]
     fn framing(&self, length: BodyLength) -> Framing {
         match (length, self.options.version, self.options.chunked) {
             (BodyLength::None, _, _) => Framing::NoBody,
             (BodyLength::Declared(length), _, _) => Framing::Length(length),
-            (BodyLength::Known(_) | BodyLength::Unknown, Version::Http11, true) => Framing::Chunked,
+            (BodyLength::Known(_), Version::Http11, ChunkedCoding::Preferred)
+            | (BodyLength::Unknown, Version::Http11, ChunkedCoding::Preferred | ChunkedCoding::IfNeeded) => {
+                Framing::Chunked
+            }
             (BodyLength::Known(length), Version::Http10 | Version::Http11, _) => Framing::Length(length),
             (BodyLength::Unknown, Version::Http10 | Version::Http11, _) => Framing::CloseDelimited,
         }

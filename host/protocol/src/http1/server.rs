@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::body::RequestBody;
 use super::decode::{DecodeError, check_begun};
-use super::encoder::{Http1Encoder, Http1Options};
+use super::encoder::{ChunkedCoding, Http1Encoder, Http1Options};
 use super::framing::{
     BodyFraming, Expectation, FramingError, UnmetExpectation, expectation, keep_alive, request_framing,
 };
@@ -173,11 +173,11 @@ impl RequestFraming {
         RequestBody::new(self.body, max_body, self.awaits_continue)
     }
 
-    /// An encoder for the response, with pieces of at most `buffer_size` bytes. It uses the chunked coding if `chunked`
-    /// is set and the version allows it. `output` has to be an empty buffer.
+    /// An encoder for the response, with pieces of at most `buffer_size` bytes. It uses the chunked coding as
+    /// `chunked` says, if the version allows it. `output` has to be an empty buffer.
     #[must_use]
-    pub fn encoder(&self, chunked: bool, buffer_size: usize, output: BytesMut) -> Http1Encoder {
-        let Self { version, keep_alive, awaits_continue, .. } = *self;
+    pub fn encoder(&self, chunked: impl Into<ChunkedCoding>, buffer_size: usize, output: BytesMut) -> Http1Encoder {
+        let (Self { version, keep_alive, awaits_continue, .. }, chunked) = (*self, chunked.into());
         Http1Encoder::new(Http1Options { version, keep_alive, awaits_continue, chunked, buffer_size }, output)
     }
 }

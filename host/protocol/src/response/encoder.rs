@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::http::date::Date;
 use crate::http::fields::Fields;
-use crate::http::response_head::{BodyInfo, CloseCause, ResponseHead};
+use crate::http::response_head::{BodyInfo, BodyLength, CloseCause, ResponseHead};
 use crate::http1::chunk::Chunk;
 use crate::http1::encode::Frame;
 use crate::http1::encoder::Http1Encoder;
@@ -35,6 +35,21 @@ impl Encoder {
     pub(super) fn begin(&mut self, head: &ResponseHead, body: BodyInfo, date: Date) -> Option<u64> {
         match self {
             Self::Http1(encoder) => encoder.begin(head, body, date),
+        }
+    }
+
+    /// Whether the head declares the length of a body of that length.
+    #[inline]
+    pub(super) fn declares(&self, length: BodyLength) -> bool {
+        match self {
+            Self::Http1(encoder) => encoder.declares(length),
+        }
+    }
+
+    /// Whether a body whose length is not declared has a place for trailers.
+    pub(super) fn can_send_trailers(&self) -> bool {
+        match self {
+            Self::Http1(encoder) => encoder.can_send_trailers(),
         }
     }
 

@@ -5,10 +5,11 @@ use crate::http::date::Date;
 use crate::http::fields::FieldError;
 use crate::http::response_head::CloseCause;
 use crate::http::version::Version::{self, Http10, Http11};
-use crate::http1::encoder::{Http1Encoder, Http1Options};
+use crate::http1::encoder::{ChunkedCoding, Http1Encoder, Http1Options};
 
 mod framing;
 mod property;
+mod range;
 mod trailers;
 mod upgrade;
 
@@ -21,7 +22,7 @@ struct TestOptions {
     head_only: bool,
     keep_alive: bool,
     awaits_continue: bool,
-    chunked: bool,
+    chunked: ChunkedCoding,
     status: u16,
     coalesce: usize,
     buffer_size: usize,
@@ -66,7 +67,7 @@ fn options() -> TestOptions {
         head_only: false,
         keep_alive: true,
         awaits_continue: false,
-        chunked: true,
+        chunked: ChunkedCoding::Preferred,
         status: 200,
         coalesce: 0,
         buffer_size: 16,

@@ -31,6 +31,12 @@ impl<G> ExchangeLoop<'_, G> {
     /// Ends the response of a handler that has failed: with an error response if the head is not sent, and truncated
     /// otherwise.
     pub(super) fn fail(&mut self, code: u16, details: &str) {
+        let retry = (code == 503).then_some(RETRY);
+        self.respond_with_page(code, details, retry);
+    }
+
+    /// Ends the response with an error page and one more field, in place of what the handler has made.
+    pub(super) fn respond_with_page(&mut self, code: u16, details: &str, field: Option<(&str, &str)>) {
         let timing = self.exchange.server_timing();
         let drains = self.body_reader.abandon(self.io.input);
         self.exchange.clear_unsealed();
@@ -41,9 +47,8 @@ impl<G> ExchangeLoop<'_, G> {
             if !drains {
                 response.forbid_keep_alive();
             }
-            let retry = (code == 503).then_some(RETRY);
             let timing = timing.as_deref().map(|value| ("Server-Timing", value));
-            let fields: SmallVec<[(&str, &str); 2]> = retry.into_iter().chain(timing).collect();
+            let fields: SmallVec<[(&str, &str); 2]> = field.into_iter().chain(timing).collect();
             let asked = self.exchange.request().map(|request| request.head.values("accept"));
             let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(self.id()) };
             page.write(asked, &fields).answer(response);

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::config::ErrorDetail;
 use crate::connection::failure::explain;
 use crate::guest::{CallError, Outcome};
+use crate::response::SelectedRange;
 
 impl<G> ExchangeLoop<'_, G> {
     /// Decides how the response ends. Logs a failure.
@@ -58,20 +59,15 @@ impl<G> ExchangeLoop<'_, G> {
 
     /// Begins to send the last piece of the body, or the whole body.
     fn send_last_piece(&mut self, body: Bytes) {
-        let length = body.len() as u64;
-        if self.exchange.response(|response| response.contradicts(length)) {
-            let (route, request) = (self.name(), self.id());
-            if self.may_log() {
-                tracing::error!(target: "handler", route, request, "handler {route} returned {length} bytes against its content-length");
+        let body = match self.select_range(body.len()) {
+            None => return self.fail_over_length(body.len()),
+            Some(SelectedRange::Whole) => body,
+            Some(SelectedRange::Part(range)) => body.slice(range),
+            Some(SelectedRange::Unsatisfiable(told)) => {
+                return self.respond_with_page(416, "", Some(("Content-Range", &told)));
             }
-            let details = match self.io.error_detail {
-                ErrorDetail::Public => String::new(),
-                ErrorDetail::Development => {
-                    format!("handler {route} returned {length} bytes against its content-length")
-                }
-            };
-            return self.fail(500, &details);
-        }
+        };
+        let length = body.len() as u64;
         let drains = self.body_reader.abandon(self.io.input);
         self.exchange.response(|response| {
             if response.is_over() {
@@ -91,6 +87,28 @@ impl<G> ExchangeLoop<'_, G> {
                 self.last_piece = body;
             }
         });
+    }
+
+    /// What is sent of a whole body of `length` bytes. `None` if the handler has declared another length.
+    fn select_range(&self, length: usize) -> Option<SelectedRange> {
+        self.exchange.response(|response| match self.exchange.request() {
+            _ if response.contradicts(length as u64) => None,
+            Some(request) => Some(response.select_range(&request.head, length, clock::date())),
+            None => Some(SelectedRange::Whole),
+        })
+    }
+
+    /// Ends the response of a handler that has returned another length than it has declared.
+    fn fail_over_length(&mut self, length: usize) {
+        let (route, request) = (self.name(), self.id());
+        if self.may_log() {
+            tracing::error!(target: "handler", route, request, "handler {route} returned {length} bytes against its content-length");
+        }
+        let details = match self.io.error_detail {
+            ErrorDetail::Public => String::new(),
+            ErrorDetail::Development => format!("handler {route} returned {length} bytes against its content-length"),
+        };
+        self.fail(500, &details);
     }
 
     /// Encodes as much of the last piece as there is room for. Returns true while some of it is left.

@@ -4,13 +4,14 @@ use super::{
     AfterResponse, Call, DATE, End, Http10, Http11, ResponseError, TestOptions, Version, check, keeps_alive, made,
     make, options,
 };
+use crate::http1::encoder::ChunkedCoding;
 
 /// A version, the option `chunked`, whether the client allows keep-alive, and the expected framing and end.
 type Row = (Version, bool, bool, &'static str, End);
 
 fn check_rows(calls: &[Call], rows: &[Row]) {
     for &(version, chunked, keep_alive, expected, end) in rows {
-        check(&TestOptions { version, chunked, keep_alive, ..options() }, calls, expected, end);
+        check(&TestOptions { version, chunked: chunked.into(), keep_alive, ..options() }, calls, expected, end);
     }
 }
 
@@ -35,6 +36,34 @@ fn a_body_on_its_own_is_chunked_or_has_its_length() {
             (Http10, false, false, "Content-Length: 3\r\nConnection: close\r\n\r\nabc", End::Close),
         ],
     );
+}
+
+#[test]
+fn a_coding_that_is_used_if_needed_is_used_where_no_length_is_known() {
+    let if_needed = TestOptions { chunked: ChunkedCoding::IfNeeded, ..options() };
+    let of_head = TestOptions { head_only: true, ..if_needed.clone() };
+    let http10 = TestOptions { version: Http10, ..if_needed.clone() };
+    let (body, declared) = (Call::Body("abc"), Call::Field("content-length", "5"));
+    let chunks = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    let table: &[(&TestOptions, &[Call], &str, End)] = &[
+        (&if_needed, &[body], "Content-Length: 3\r\n\r\nabc", End::KeepAlive),
+        (&if_needed, &[Call::Body("")], "Content-Length: 0\r\n\r\n", End::KeepAlive),
+        (&if_needed, &[Call::Write("")], "Content-Length: 0\r\n\r\n", End::KeepAlive),
+        (&if_needed, &[Call::Write("abc"), Call::Body("de")], chunks, End::KeepAlive),
+        (
+            &if_needed,
+            &[declared, Call::Write("abc"), Call::Body("de")],
+            "Content-Length: 5\r\n\r\nabcde",
+            End::KeepAlive,
+        ),
+        (&of_head, &[body], "Content-Length: 3\r\n\r\n", End::KeepAlive),
+        (&of_head, &[Call::Write("abc")], "Transfer-Encoding: chunked\r\n\r\n", End::KeepAlive),
+        (&http10, &[body], "Content-Length: 3\r\nConnection: keep-alive\r\n\r\nabc", End::KeepAlive),
+        (&http10, &[Call::Write("abc"), Call::Body("de")], "Connection: close\r\n\r\nabcde", End::Close),
+    ];
+    for (options, calls, expected, end) in table {
+        check(options, calls, expected, *end);
+    }
 }
 
 #[test]
@@ -130,7 +159,7 @@ fn a_head_request_gets_the_head_alone() {
         (Http11, true, &[declared, Call::Write("abcdef")], "Content-Length: 5\r\n\r\n"),
     ];
     for &(version, chunked, calls, expected) in table {
-        let options = TestOptions { version, chunked, head_only: true, ..options() };
+        let options = TestOptions { version, chunked: chunked.into(), head_only: true, ..options() };
         check(&options, calls, expected, End::KeepAlive);
         let mut response = made(&options, calls);
         assert_eq!(make(&mut response, Call::Write("a")), Err(ResponseError::Closed), "{calls:?}");

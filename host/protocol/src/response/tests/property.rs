@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::{DATE, End, Http10, Http11, Response, ResponseError, TestOptions, end, response};
 use crate::http1::decode::{BodyDecoder, Decoded};
+use crate::http1::encoder::ChunkedCoding;
 use crate::http1::framing::BodyFraming;
 
 /// The largest head of these tests. It also covers the framing of one chunk and the last chunk.
@@ -38,9 +39,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn options() -> impl Strategy<Value = TestOptions> {
-    let switches = any::<[bool; 4]>();
-    (switches, 1..64_usize, 0..40_usize).prop_map(
-        |([http11, head_only, keep_alive, chunked], buffer_size, coalesce)| TestOptions {
+    let switches = any::<[bool; 3]>();
+    let chunked = prop::sample::select(&[ChunkedCoding::Never, ChunkedCoding::IfNeeded, ChunkedCoding::Preferred]);
+    (switches, chunked, 1..64_usize, 0..40_usize).prop_map(
+        |([http11, head_only, keep_alive], chunked, buffer_size, coalesce)| TestOptions {
             version: if http11 { Http11 } else { Http10 },
             head_only,
             keep_alive,

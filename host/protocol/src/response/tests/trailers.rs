@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{BytesMut, Call, DATE, End, Http10, Http11, ResponseError, START, TestOptions, end, made, options};
+use super::{
+    BytesMut, Call, ChunkedCoding, DATE, End, Http10, Http11, ResponseError, START, TestOptions, end, made, options,
+};
 use crate::http::fields::{Fields, MAX_FIELD_BYTES, MAX_FIELDS};
 use crate::http::trailers::is_allowed_in_trailers;
 use crate::http1::client::{ResponseParser, ResponsePart};
@@ -32,6 +34,10 @@ fn trailers_follow_the_last_chunk() {
     let head = "Transfer-Encoding: chunked\r\n\r\n";
     check(&options(), &[Call::Write("abc")], &trailers, &format!("{head}3\r\nabc\r\n{sent}"), End::KeepAlive);
     check(&options(), &[], &trailers, &format!("{head}{sent}"), End::KeepAlive);
+    // A length would leave no place for them.
+    let if_needed = TestOptions { chunked: ChunkedCoding::IfNeeded, ..options() };
+    check(&if_needed, &[], &trailers, &format!("{head}{sent}"), End::KeepAlive);
+    check(&if_needed, &[], &Fields::default(), "Content-Length: 0\r\n\r\n", End::KeepAlive);
     // What was held back comes before them.
     let coalesced = TestOptions { coalesce: 10, ..options() };
     check(&coalesced, &[Call::Write("abc")], &trailers, &format!("{head}3\r\nabc\r\n{sent}"), End::KeepAlive);
@@ -48,7 +54,7 @@ fn trailers_follow_the_last_chunk() {
 fn trailers_are_dropped_where_there_is_no_place_for_them() {
     let trailers = fields(&[("a", "b")]);
     let (write, declared) = (Call::Write("abc"), Call::Field("content-length", "3"));
-    let with_lengths = TestOptions { chunked: false, ..options() };
+    let with_lengths = TestOptions { chunked: ChunkedCoding::Never, ..options() };
     let http10 = TestOptions { version: Http10, ..options() };
     let head_only = TestOptions { head_only: true, ..options() };
     let table: &[(&TestOptions, &[Call], &str, End)] = &[
