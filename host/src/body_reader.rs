@@ -28,16 +28,16 @@ pub struct BodyReader {
     pacer: Option<Box<Pacer>>,
     /// Decoded, and held until the rate allows it.
     held: Option<Bytes>,
-    patience: MinRateTimeout,
+    timeout: MinRateTimeout,
 }
 
 impl BodyReader {
-    /// An intake that gives pieces of at most `piece` bytes, and waits for them as `timeouts` say.
+    /// A reader that gives pieces of at most `piece` bytes, and waits for them as long as `timeouts` say.
     #[must_use]
     pub fn new(body: RequestBody, piece: usize, pacer: Option<Pacer>, timeouts: &Timeouts) -> Self {
-        let patience = MinRateTimeout::new(timeouts.body, timeouts.min_body_rate);
+        let timeout = MinRateTimeout::new(timeouts.body, timeouts.min_body_rate);
         let pacer = pacer.map(Box::new);
-        Self { body, piece, pacer, held: None, patience }
+        Self { body, piece, pacer, held: None, timeout }
     }
 
     /// Serves a handler that waits for the body. Ready when it was given something.
@@ -53,8 +53,8 @@ impl BodyReader {
     ) -> Poll<io::Result<()>> {
         let Some(wanted) = exchange.requested() else {
             // A wait that its handler has given up counts no longer.
-            if self.patience.is_waiting() {
-                self.patience.end(0, Instant::now);
+            if self.timeout.is_waiting() {
+                self.timeout.end(0, Instant::now);
             }
             return Poll::Pending;
         };
@@ -85,7 +85,7 @@ impl BodyReader {
                 Ok(Decoded::NeedMore) => match ready!(self.read(cx, socket, input, exchange))? {
                     0 => Err(BodyError::Incomplete),
                     read => {
-                        self.patience.end(read, Instant::now);
+                        self.timeout.end(read, Instant::now);
                         continue;
                     }
                 },
@@ -98,7 +98,7 @@ impl BodyReader {
     /// Until when the client is waited for, if it is.
     #[must_use]
     pub fn waits_until(&self) -> Option<Instant> {
-        self.patience.until()
+        self.timeout.until()
     }
 
     /// When the rate allows the next piece.
@@ -147,7 +147,7 @@ impl BodyReader {
     }
 
     fn end(&mut self, exchange: &Exchange, end: Result<(), BodyError>) {
-        self.patience.end(0, Instant::now);
+        self.timeout.end(0, Instant::now);
         self.body.end();
         if end.is_err() {
             exchange.response(|response| response.forbid_keep_alive());
@@ -167,7 +167,7 @@ impl BodyReader {
         }
         let read = socket.poll_read_at_most(cx, input, self.piece.max(MAX_READ_AHEAD));
         if read.is_pending() {
-            self.patience.wait(Instant::now);
+            self.timeout.wait(Instant::now);
             if let Some(pacer) = &mut self.pacer {
                 pacer.rest();
             }

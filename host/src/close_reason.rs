@@ -1,6 +1,4 @@
-//! Why connections are closed, and how often.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! Why connections are closed.
 
 /// Why a connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,21 +101,5 @@ impl CloseReason {
             Self::ClientOverloaded => "there are too many connections from this address",
             Self::Stopping => "the server stops",
         }
-    }
-}
-
-/// How many connections were closed, by reason.
-#[derive(Debug, Default)]
-pub(crate) struct Closed([AtomicU64; CloseReason::ALL.len()]);
-
-impl Closed {
-    /// Counts a connection.
-    pub(crate) fn count(&self, reason: CloseReason) {
-        self.0[reason as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The count for a reason.
-    pub(crate) fn number(&self, reason: CloseReason) -> u64 {
-        self.0[reason as usize].load(Ordering::Relaxed)
     }
 }

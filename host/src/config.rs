@@ -52,7 +52,7 @@ pub struct Config {
     /// What every component is granted in place of what its route file says.
     pub grant: Option<GrantTable>,
     /// How much error pages reveal.
-    pub audience: ErrorDetail,
+    pub error_detail: ErrorDetail,
     /// Host names, without ports, that are served in development mode in addition to loopback names. Under any other
     /// name, a page of another site could read error pages (DNS rebinding).
     pub dev_hosts: Vec<String>,
@@ -193,7 +193,7 @@ impl Default for Config {
             state: None,
             open_state: true,
             grant: None,
-            audience: ErrorDetail::Public,
+            error_detail: ErrorDetail::Public,
             dev_hosts: Vec::new(),
         }
     }

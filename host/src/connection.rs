@@ -87,7 +87,7 @@ impl Connection {
     async fn close(mut self: Box<Self>, reason: CloseReason) {
         let Client { worker, socket, timer, half_closed, peer, .. } = &mut self.client;
         tracing::debug!(target: "connection", peer = %peer, reason = reason.explain(), "connection closed");
-        worker.closed().count(reason);
+        worker.counters().count_closed(reason);
         // The connection counts as open until it is closed, so it must not be evicted as idle.
         socket.note_busy();
         close::close(socket, timer, worker, reason, *half_closed).await;
@@ -196,7 +196,7 @@ impl Connection {
                 *self.client.http.input_mut() = BytesMut::new();
             }
             let Client { socket, worker, http, .. } = &mut self.client;
-            let evicted = !socket.note_idle(|| IdleSince::new(clock::ticked(), worker.requests()));
+            let evicted = !socket.note_idle(|| IdleSince::new(clock::ticked(), worker.counters().requests()));
             if evicted || stopping.poll(cx) {
                 // A request may already have arrived at the socket before the runtime has reported it, so read once
                 // more.

@@ -38,6 +38,7 @@ pub mod close_reason;
 pub mod config;
 mod connection;
 mod connection_table;
+pub mod counters;
 pub mod diagnostic;
 mod exchange;
 pub mod grants;

@@ -9,6 +9,8 @@ pub mod buffers;
 mod client;
 mod linger;
 mod listener;
+#[cfg(test)]
+pub mod memory;
 mod peer;
 mod stream;
 mod timer;

@@ -57,21 +57,21 @@ impl Output for &mut WriteQueue {
 pub struct Pump {
     /// In a box, as few responses have one.
     pacer: Option<Box<Pacer>>,
-    patience: MinRateTimeout,
+    timeout: MinRateTimeout,
 }
 
 impl Pump {
-    /// A pump for one response, paced where there is a pacer, which waits for its client as `timeouts` say.
+    /// A pump for one response, paced if there is a pacer. It waits for its client as long as `timeouts` say.
     #[must_use]
     pub fn new(pacer: Option<Pacer>, timeouts: &Timeouts) -> Self {
-        let patience = MinRateTimeout::new(timeouts.write, timeouts.min_write_rate);
-        Self { pacer: pacer.map(Box::new), patience }
+        let timeout = MinRateTimeout::new(timeouts.write, timeouts.min_write_rate);
+        Self { pacer: pacer.map(Box::new), timeout }
     }
 
     /// The pump, for who goes on with the response; what stays sends nothing.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        let left = Self { pacer: None, patience: self.patience.clone() };
+        let left = Self { pacer: None, timeout: self.timeout.clone() };
         std::mem::replace(self, left)
     }
 
@@ -85,7 +85,7 @@ impl Pump {
             let waiting = output.waiting();
             if waiting == 0 {
                 let Poll::Ready(flushed) = socket.poll_flush(cx) else { return self.stall() };
-                self.patience.end(0, Instant::now);
+                self.timeout.end(0, Instant::now);
                 return Poll::Ready(flushed);
             }
             let allowed = match &mut self.pacer {
@@ -94,7 +94,7 @@ impl Pump {
             };
             match output.send(socket, allowed) {
                 Ok(sent) => {
-                    self.patience.end(sent, Instant::now);
+                    self.timeout.end(sent, Instant::now);
                     if let Some(pacer) = &mut self.pacer {
                         pacer.spend(sent);
                     }
@@ -112,7 +112,7 @@ impl Pump {
 
     /// The client takes nothing now.
     fn stall<T>(&mut self) -> Poll<T> {
-        self.patience.wait(Instant::now);
+        self.timeout.wait(Instant::now);
         self.rest();
         Poll::Pending
     }
@@ -126,13 +126,13 @@ impl Pump {
     /// Whether the client takes nothing of what waits for it.
     #[must_use]
     pub fn is_stalled(&self) -> bool {
-        self.patience.is_waiting()
+        self.timeout.is_waiting()
     }
 
     /// When the client has taken nothing, or too little, of what waits for it for too long.
     #[must_use]
     pub fn stalled_until(&self) -> Option<Instant> {
-        self.patience.until()
+        self.timeout.until()
     }
 
     /// The pump waits for something else than its rate: time that passes now is not made up for.

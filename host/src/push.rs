@@ -26,6 +26,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 
+use crate::counters::Counters;
 use crate::http1::chunk::Chunk;
 use crate::memory_budget::{self, Reservation};
 
@@ -83,31 +84,14 @@ pub struct Hub {
     topics: Arc<Topics>,
     worker: usize,
     next_subscriber: AtomicU64,
-    counts: Counters,
-}
-
-/// How many chunks were queued and dropped, counted once per subscriber.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Chunks that were queued.
-    pub reached: u64,
-    /// Chunks that were dropped because the client reads too slowly: by `push_overflow`, or because a route of another
-    /// directory published them.
-    pub dropped: u64,
-}
-
-/// The counters of one worker, so that cores share nothing.
-#[derive(Debug, Default)]
-struct Counters {
-    reached: AtomicU64,
-    dropped: AtomicU64,
+    counters: Arc<Counters>,
 }
 
 impl Hub {
-    /// The hub of a worker; `worker` is its index.
+    /// The hub of a worker: `worker` is its index, and `counters` count what its invocations publish.
     #[must_use]
-    pub fn new(topics: Arc<Topics>, worker: usize) -> Self {
-        Self { topics, worker, next_subscriber: AtomicU64::new(0), counts: Counters::default() }
+    pub fn new(topics: Arc<Topics>, worker: usize, counters: Arc<Counters>) -> Self {
+        Self { topics, worker, next_subscriber: AtomicU64::new(0), counters }
     }
 
     /// Creates a subscriber of this route, without topics.
@@ -142,14 +126,12 @@ impl Hub {
         topic.for_each(|inbox| match inbox.deliver(&chunk, tenant, is_short) {
             Delivery::Queued { dropped } => {
                 reached += 1;
-                self.counts.dropped.fetch_add(dropped, Ordering::Relaxed);
+                self.counters.count_dropped(dropped);
             }
-            Delivery::Dropped => {
-                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+            Delivery::Dropped => self.counters.count_dropped(1),
             Delivery::Ended => {}
         });
-        self.counts.reached.fetch_add(u64::from(reached), Ordering::Relaxed);
+        self.counters.count_reached(reached);
         Ok(reached)
     }
 
@@ -165,23 +147,6 @@ impl Hub {
             topic.for_each(|inbox| finished += u32::from(inbox.finish()));
         }
         Ok(finished)
-    }
-
-    /// How many chunks that this worker's invocations published were queued and dropped.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        Counts {
-            reached: self.counts.reached.load(Ordering::Relaxed),
-            dropped: self.counts.dropped.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl std::ops::Add for Counts {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { reached: self.reached + other.reached, dropped: self.dropped + other.dropped }
     }
 }
 

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::close_reason::CloseReason;
 use crate::config::{Config, HolderStoreAccess};
+use crate::counters::{PublishedChunks, ServerStats};
 use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
@@ -23,7 +24,6 @@ use crate::meter::Meter;
 use crate::net::{ListenAddress, Listener};
 use crate::observe::Observers;
 use crate::outbound::UpstreamClient;
-use crate::push;
 use crate::routes::{Directory, HolderStoreSetup, RouteTable, Setup, WatchError};
 use crate::worker::ServerState;
 
@@ -119,10 +119,10 @@ impl Server {
         Self { shared, directory, grant_sources: Arc::default() }
     }
 
-    /// Waits until all routes are loaded, at most for `patience`. The rest continue to load, and requests for them
+    /// Waits until all routes are loaded, at most for `timeout`. The rest continue to load, and requests for them
     /// wait.
-    pub fn wait(&self, patience: Duration) {
-        if self.directory.wait(patience).is_none() {
+    pub fn wait(&self, timeout: Duration) {
+        if self.directory.wait(timeout).is_none() {
             tracing::info!(target: "server", routes = self.routes().routes().len(), "some routes are still being loaded");
         }
     }
@@ -214,28 +214,10 @@ impl RunningServer {
         self.workers.stop_at_once();
     }
 
-    /// How many connections were closed for this reason since the server was started.
+    /// What the server has counted since it was started.
     #[must_use]
-    pub fn closed(&self, reason: CloseReason) -> u64 {
-        self.workers.closed(reason)
-    }
-
-    /// How many published chunks were queued and dropped.
-    #[must_use]
-    pub fn pushed(&self) -> push::Counts {
-        self.workers.pushed()
-    }
-
-    /// The number of parked responses now.
-    #[must_use]
-    pub fn parked(&self) -> usize {
-        self.workers.parked()
-    }
-
-    /// The number of bytes of `max_memory` in use now.
-    #[must_use]
-    pub fn memory_in_use(&self) -> usize {
-        self.workers.memory_in_use()
+    pub fn stats(&self) -> ServerStats {
+        self.workers.stats()
     }
 
     /// Waits until the server has stopped. It works in any runtime.
@@ -246,13 +228,14 @@ impl RunningServer {
     /// Waits until the server has stopped, and logs why its connections were closed.
     pub fn join(mut self) {
         self.join_threads();
+        let stats = self.stats();
         for reason in CloseReason::ALL {
-            let connections = self.closed(reason);
+            let connections = stats.closed(reason);
             if connections > 0 {
                 tracing::info!(target: "server", connections, reason = reason.explain(), "connections closed");
             }
         }
-        let push::Counts { reached, dropped } = self.pushed();
+        let PublishedChunks { reached, dropped } = stats.published;
         if reached + dropped > 0 {
             tracing::info!(target: "server", reached, dropped, "chunks published");
         }

@@ -4,14 +4,13 @@ mod admission;
 mod parking;
 mod shutdown;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::Guard;
 
-use crate::close_reason::Closed;
 use crate::config::{Config, ErrorDetail};
 use crate::connection_table::ConnectionTable;
+use crate::counters::{Counters, InFlight};
 use crate::guest::Engine;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::Meter;
@@ -25,15 +24,6 @@ pub(crate) use shutdown::{Shutdown, ShutdownWaiter};
 
 /// Responses are batched only while at most this many invocations of a worker are in flight.
 const MAX_BATCHED: usize = 64;
-
-/// Counts an invocation as in flight until it is dropped.
-pub(crate) struct InFlight<'w>(&'w AtomicUsize);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// State that all workers share.
 #[derive(Debug)]
@@ -72,13 +62,7 @@ pub(crate) struct Worker {
     stopping: Shutdown,
     /// The index of the worker.
     number: u64,
-    /// The number of requests and messages so far.
-    requests: AtomicU64,
-    /// The number of connections of this worker.
-    pub(crate) load: AtomicUsize,
-    /// The number of invocations in flight on this worker.
-    in_flight: AtomicUsize,
-    closed: Closed,
+    counters: Arc<Counters>,
     hub: Arc<Hub>,
 }
 
@@ -86,16 +70,9 @@ impl Worker {
     /// A worker with the given index. Its request ids start at the index and advance by the number of workers. Messages
     /// advance them too.
     pub(crate) fn new(shared: Arc<ServerState>, number: usize) -> Self {
-        Self {
-            hub: Arc::new(Hub::new(shared.topics.clone(), number)),
-            shared,
-            stopping: Shutdown::default(),
-            number: number as u64,
-            requests: AtomicU64::new(0),
-            load: AtomicUsize::new(0),
-            in_flight: AtomicUsize::new(0),
-            closed: Closed::default(),
-        }
+        let counters = Arc::new(Counters::default());
+        let hub = Arc::new(Hub::new(shared.topics.clone(), number, counters.clone()));
+        Self { shared, stopping: Shutdown::default(), number: number as u64, counters, hub }
     }
 
     /// Makes this thread, which is the worker's, count the memory that it uses.
@@ -130,14 +107,13 @@ impl Worker {
 
     /// Counts an invocation as in flight until the guard is dropped.
     pub(crate) fn in_flight(&self) -> InFlight<'_> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(&self.in_flight)
+        self.counters.start_invocation()
     }
 
     /// Whether to delay a response so it can be batched: other connections exist and few enough invocations are in
     /// flight.
     pub(crate) fn should_batch_responses(&self) -> bool {
-        self.load.load(Ordering::Relaxed) > 1 && self.in_flight.load(Ordering::Relaxed) <= MAX_BATCHED
+        self.counters.connections() > 1 && self.counters.invocations() <= MAX_BATCHED
     }
 
     /// The observers of ended requests.
@@ -146,14 +122,14 @@ impl Worker {
     }
 
     /// How much an error page reveals.
-    pub(crate) fn audience(&self) -> ErrorDetail {
-        self.shared.config.audience
+    pub(crate) fn error_detail(&self) -> ErrorDetail {
+        self.shared.config.error_detail
     }
 
     /// Whether the cost of requests is measured. If not, no clock is read for it.
     pub(crate) fn measures(&self) -> bool {
         self.observers().want_requests()
-            || self.audience() == ErrorDetail::Development
+            || self.error_detail() == ErrorDetail::Development
             || self.shared.meter.get().is_some()
     }
 
@@ -163,9 +139,9 @@ impl Worker {
         shared.or_else(|| self.measures().then(Meter::default))
     }
 
-    /// Counts of the reasons why connections were closed.
-    pub(crate) fn closed(&self) -> &Closed {
-        &self.closed
+    /// What this worker has counted.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The topics, as invocations of this worker use them.
@@ -196,17 +172,7 @@ impl Worker {
 
     /// Counts a request and returns its id, which is unique in this server.
     pub(crate) fn next_id(&self) -> u64 {
-        let requests = self.requests.fetch_add(1, Ordering::Relaxed);
+        let requests = self.counters.count_request();
         requests * self.shared.config.workers.get() as u64 + self.number + 1
-    }
-
-    /// Counts a message. Its id is that of its connection's request.
-    pub(crate) fn count_message(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The number of requests and messages so far.
-    pub(crate) fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
     }
 }

@@ -99,7 +99,8 @@ impl CallCommand {
             scope.spawn(|| send(&socket, &request));
             CallResponse::read(&socket, method == "HEAD", format, &mut io::stdout().lock())
         })?;
-        let reason = CloseReason::ALL.into_iter().find(|reason| running.closed(*reason) > 0);
+        let stats = running.stats();
+        let reason = CloseReason::ALL.into_iter().find(|reason| stats.closed(*reason) > 0);
         running.stop_at_once();
         running.join();
         Ok(Called { response, reason, cost: meter.read(Instant::now()), sent: request.len() })

@@ -240,7 +240,7 @@ impl Run {
             },
             workers: self.workers.unwrap_or(Config::default().workers),
             idle_poll: self.idle_poll,
-            audience: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
+            error_detail: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
             dev_hosts: self.dev_host.clone(),
             ..self.source.loading.config(self.source.routes.clone())?
         })

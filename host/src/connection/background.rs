@@ -59,7 +59,7 @@ impl Background {
         });
         if let Err(error) = end {
             let Self { exchange, route, worker, id, .. } = &self;
-            log_failure(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, &error);
+            log_failure(&route.mount.name, &route.options.log, worker.error_detail(), *id, exchange, &error);
         }
         drop(self.admission);
     }

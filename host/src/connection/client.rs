@@ -33,7 +33,7 @@ pub(super) struct Client {
 impl Client {
     /// A client whose connection was just accepted.
     pub(super) fn new(socket: Stream, peer: Peer, worker: Arc<Worker>) -> Self {
-        let accepted = IdleSince::new(clock::ticked(), worker.requests());
+        let accepted = IdleSince::new(clock::ticked(), worker.counters().requests());
         let socket = Arc::new(ClientSocket::new(socket, peer.client_key(), accepted));
         Self {
             worker,
@@ -60,7 +60,7 @@ impl Client {
             half_closed: &mut self.half_closed,
             timeouts: &self.worker.config().timeouts,
             stopping: self.worker.stopping(),
-            error_detail: self.worker.audience(),
+            error_detail: self.worker.error_detail(),
         }
     }
 }

@@ -54,7 +54,7 @@ async fn serve_otherwise(client: &mut Client, terms: RequestTerms, head: Request
     if !table.is_complete() {
         table = wait_for_routes(client, &head).await?;
     }
-    match find(&table, &head, client.worker.audience()) {
+    match find(&table, &head, client.worker.error_detail()) {
         Ok((route, params)) => {
             // The request keeps its own route alive, but not the other routes of the table.
             drop(table);
@@ -84,7 +84,7 @@ fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
 /// details that a page of another site must not read. An attacker can let a name of his own resolve to this machine,
 /// and a browser then takes both for one site.
 fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'static>> {
-    match client.worker.audience() {
+    match client.worker.error_detail() {
         ErrorDetail::Development => {}
         ErrorDetail::Public => return None,
     }

@@ -10,6 +10,8 @@ mod metering;
 mod middleware_gate;
 mod parking;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::task::{Context, Poll};
 use std::time::Instant;

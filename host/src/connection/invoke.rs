@@ -120,7 +120,7 @@ pub(super) fn invoke<'c>(
                     let mut exchange_loop =
                         ExchangeLoop::new(io, exchange.clone(), handler, Some(caller), body_reader, pump);
                     if guarded {
-                        let review = chain::on_response(route.clone(), exchange.clone(), id, worker.audience());
+                        let review = chain::on_response(route.clone(), exchange.clone(), id, worker.error_detail());
                         exchange_loop.hold_head(Box::pin(review));
                     } else if settings.reuse == 1 && worker.should_batch_responses() {
                         exchange_loop.yield_first();
@@ -137,7 +137,7 @@ pub(super) fn invoke<'c>(
                 finished
             }
             host_response => {
-                let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.audience()));
+                let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.error_detail()));
                 let mut handler = Box::pin(Some(chain::on_request(&route, invocation, host_response)));
                 let mut exchange_loop =
                     ExchangeLoop::new(io, exchange.clone(), handler.as_mut(), Some(caller), body_reader, pump);
@@ -210,7 +210,7 @@ fn set_up(
 fn measured(client: &Client, arrival: Instant) -> Option<Measured> {
     let meter = client.worker.meter()?;
     meter.add(Stage::Queued, arrival.elapsed());
-    let timing = match client.worker.audience() {
+    let timing = match client.worker.error_detail() {
         ErrorDetail::Public => Timing::Untold,
         ErrorDetail::Development => Timing::Told,
     };

@@ -369,7 +369,7 @@ impl WebSocket {
     /// Logs why an invocation has failed, and closes the WebSocket.
     fn fail(&mut self, error: &CallError) {
         let InvocationTemplate { exchange, route, worker, id } = &self.template;
-        log_failure(&route.mount.name, &route.options.log, worker.audience(), *id, exchange, error);
+        log_failure(&route.mount.name, &route.options.log, worker.error_detail(), *id, exchange, error);
         let (code, reason, ended) = match error {
             CallError::Busy(_) | CallError::NoMemory(_) => {
                 (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded)

@@ -61,6 +61,11 @@ pub(crate) fn exchange(options: ResponseOptions) -> Arc<Exchange> {
     Arc::new(unshared(options))
 }
 
+/// An exchange whose handler has to end by `deadline`. Its request has a body if it `has_body`.
+pub(crate) fn exchange_until(deadline: Instant, has_body: bool) -> Exchange {
+    Exchange::new(request(), response(options(), b"text/plain"), has_body, deadline, None)
+}
+
 fn unshared(options: ResponseOptions) -> Exchange {
     Exchange::new(request(), response(options, b"text/plain"), true, Instant::now() + HOUR, None)
 }

@@ -30,6 +30,9 @@ const PROBES: u32 = 3;
 pub enum Stream {
     /// TCP, without encryption.
     Tcp(TcpStream),
+    /// Memory, in tests.
+    #[cfg(test)]
+    Memory(super::memory::MemoryStream),
 }
 
 /// What [`Stream::poll_ahead`] has found out about the client.
@@ -47,6 +50,8 @@ impl Stream {
     pub fn local_address(&self) -> Option<ListenAddress> {
         match self {
             Self::Tcp(socket) => socket.local_addr().ok().map(ListenAddress::Tcp),
+            #[cfg(test)]
+            Self::Memory(_) => None,
         }
     }
 
@@ -76,7 +81,16 @@ impl Stream {
 
     #[inline]
     fn poll_with(&self, cx: &mut Context<'_>, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
-        let Self::Tcp(socket) = self;
+        let socket = match self {
+            Self::Tcp(socket) => socket,
+            #[cfg(test)]
+            Self::Memory(memory) => {
+                return memory.poll_read(cx, usize::MAX).map_ok(|read| {
+                    take(&read);
+                    read.len()
+                });
+            }
+        };
         buffers::with_read(|buffer| {
             loop {
                 ready!(socket.poll_read_ready(cx))?;
@@ -103,7 +117,16 @@ impl Stream {
     /// # Errors
     /// As [`Self::poll_read`].
     pub fn poll_read_at_most(&self, cx: &mut Context<'_>, input: &mut BytesMut, max: usize) -> Poll<io::Result<usize>> {
-        let Self::Tcp(socket) = self;
+        let socket = match self {
+            Self::Tcp(socket) => socket,
+            #[cfg(test)]
+            Self::Memory(memory) => {
+                return memory.poll_read(cx, max).map_ok(|read| {
+                    input.extend_from_slice(&read);
+                    read.len()
+                });
+            }
+        };
         loop {
             // No buffer is reserved for a client that sends nothing.
             ready!(socket.poll_read_ready(cx))?;
@@ -137,7 +160,11 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` if no byte is available, or the connection is lost.
     pub fn read_now(&self, input: &mut BytesMut) -> io::Result<usize> {
-        let Self::Tcp(socket) = self;
+        let socket = match self {
+            Self::Tcp(socket) => socket,
+            #[cfg(test)]
+            Self::Memory(_) => return Err(io::ErrorKind::WouldBlock.into()),
+        };
         buffers::with_read(|buffer| {
             let read = (&*SockRef::from(socket)).read(buffer)?;
             input.extend_from_slice(&buffer[..read]);
@@ -150,8 +177,11 @@ impl Stream {
     /// TLS: also those of a record that is no byte of the client's.
     #[must_use]
     pub fn has_unread(&self) -> bool {
-        let Self::Tcp(socket) = self;
-        matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..))
+        match self {
+            Self::Tcp(socket) => matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..)),
+            #[cfg(test)]
+            Self::Memory(memory) => memory.has_unread(),
+        }
     }
 
     /// Writes as many of `bytes` as the stream accepts without waiting, and returns their number.
@@ -162,8 +192,11 @@ impl Stream {
     /// `WouldBlock` if none is accepted, `Interrupted`, or the connection is lost.
     #[inline]
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let Self::Tcp(socket) = self;
-        socket.try_write(bytes)
+        match self {
+            Self::Tcp(socket) => socket.try_write(bytes),
+            #[cfg(test)]
+            Self::Memory(memory) => memory.try_write(&[IoSlice::new(bytes)]),
+        }
     }
 
     /// Writes as many bytes of `slices` as the stream accepts without waiting, with one system call, and returns their
@@ -178,8 +211,11 @@ impl Stream {
     /// As [`Self::try_write`].
     #[inline]
     pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Self::Tcp(socket) = self;
-        socket.try_write_vectored(slices)
+        match self {
+            Self::Tcp(socket) => socket.try_write_vectored(slices),
+            #[cfg(test)]
+            Self::Memory(memory) => memory.try_write(slices),
+        }
     }
 
     /// Ready when a write may be accepted again, after one was not.
@@ -190,8 +226,11 @@ impl Stream {
     /// As [`Self::try_write`].
     #[inline]
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self::Tcp(socket) = self;
-        socket.poll_write_ready(cx)
+        match self {
+            Self::Tcp(socket) => socket.poll_write_ready(cx),
+            #[cfg(test)]
+            Self::Memory(memory) => memory.poll_write_ready(cx),
+        }
     }
 
     /// Ready when the system has all bytes that were written.
@@ -204,6 +243,8 @@ impl Stream {
     pub fn poll_flush(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(_) => Poll::Ready(Ok(())),
+            #[cfg(test)]
+            Self::Memory(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -215,8 +256,14 @@ impl Stream {
     /// # Errors
     /// The connection is lost.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        let Self::Tcp(socket) = self;
-        SockRef::from(socket).shutdown(Shutdown::Write)
+        match self {
+            Self::Tcp(socket) => SockRef::from(socket).shutdown(Shutdown::Write),
+            #[cfg(test)]
+            Self::Memory(memory) => {
+                memory.shutdown_write();
+                Ok(())
+            }
+        }
     }
 
     /// Makes the client see a reset when this is dropped. Bytes that the system has not sent yet are dropped. If the
@@ -224,15 +271,25 @@ impl Stream {
     ///
     /// TLS: resets the socket, without a `close_notify`. A Unix socket cannot be reset, so it is closed.
     pub fn reset_on_close(&self) {
-        let Self::Tcp(socket) = self;
-        let _ = socket.set_zero_linger();
+        match self {
+            Self::Tcp(socket) => {
+                let _ = socket.set_zero_linger();
+            }
+            #[cfg(test)]
+            Self::Memory(memory) => memory.reset_on_close(),
+        }
     }
 
     /// Makes the system send small writes at once (`TCP_NODELAY`). A Unix socket always does.
     pub(super) fn set_nodelay(&self) {
-        let Self::Tcp(socket) = self;
-        // If this fails, the next read or write fails too.
-        let _ = socket.set_nodelay(true);
+        match self {
+            // If this fails, the next read or write fails too.
+            Self::Tcp(socket) => {
+                let _ = socket.set_nodelay(true);
+            }
+            #[cfg(test)]
+            Self::Memory(_) => {}
+        }
     }
 
     /// Makes the system probe a client that sends nothing for `interval`, and fail the stream's reads if it does not answer
@@ -243,7 +300,11 @@ impl Stream {
     /// # Errors
     /// The system refuses. A lost client is then only detected by the next write.
     pub fn set_keepalive(&self, interval: Duration) -> io::Result<()> {
-        let Self::Tcp(socket) = self;
+        let socket = match self {
+            Self::Tcp(socket) => socket,
+            #[cfg(test)]
+            Self::Memory(_) => return Ok(()),
+        };
         let probes = TcpKeepalive::new().with_time(interval).with_interval(interval).with_retries(PROBES);
         SockRef::from(socket).set_tcp_keepalive(&probes)
     }
@@ -251,7 +312,11 @@ impl Stream {
     /// Waits until the client resets the connection. The system reports this without a read. If the transport cannot do
     /// this, the future never ends, and the next read or write reports the reset.
     pub async fn wait_for_reset(&self) {
-        let Self::Tcp(socket) = self;
+        let socket = match self {
+            Self::Tcp(socket) => socket,
+            #[cfg(test)]
+            Self::Memory(memory) => return std::future::poll_fn(|cx| memory.poll_reset(cx)).await,
+        };
         if socket.ready(Interest::ERROR).await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -260,7 +325,11 @@ impl Stream {
     /// Whether the client has closed its sending side of the socket, even if bytes before the end are unread. A
     /// `close_notify` of TLS in those bytes is not detected.
     pub fn is_read_closed(&self, cx: &mut Context<'_>) -> bool {
-        let Self::Tcp(socket) = self;
+        let socket = match self {
+            Self::Tcp(socket) => socket,
+            #[cfg(test)]
+            Self::Memory(memory) => return memory.is_read_closed(),
+        };
         let ready = std::pin::pin!(socket.ready(Interest::READABLE));
         matches!(ready.poll(cx), Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }

@@ -44,7 +44,7 @@ pub(super) async fn keep(worker: Arc<Worker>) -> Infallible {
 pub(super) fn before_sleep() {
     AWAKE.with_borrow_mut(|awake| {
         if let Some(Awake { worker, poll, waker }) = awake
-            && poll.goes_on(worker.requests(), Instant::now)
+            && poll.goes_on(worker.counters().requests(), Instant::now)
         {
             waker.wake_by_ref();
         }

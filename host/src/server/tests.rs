@@ -226,7 +226,7 @@ fn a_client_that_resets_while_it_waits_frees_its_place() {
     SockRef::from(&waiting).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
     drop(waiting);
     let start = Instant::now();
-    while gateway.running.closed(CloseReason::ClientGone) == 0 {
+    while gateway.running.stats().closed(CloseReason::ClientGone) == 0 {
         assert!(start.elapsed() < PATIENCE, "the connection is still open");
         std::thread::yield_now();
     }

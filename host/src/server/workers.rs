@@ -1,9 +1,7 @@
 //! The worker threads: each has its own runtime, and a connection stays on one of them.
 
 use std::io;
-use std::ops::Add;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -14,9 +12,9 @@ use tokio::task::{JoinError, JoinSet};
 use crate::close_reason::CloseReason;
 use crate::connection::Connection;
 use crate::connection_table::ConnectionPermit;
+use crate::counters::ServerStats;
 use crate::guest;
 use crate::net::{AcceptedSocket, Listener, Peer, RegisteredListener, Role};
-use crate::push;
 use crate::worker::{ServerState, Shutdown, Worker};
 
 use super::idle_poll;
@@ -63,7 +61,7 @@ struct ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.worker.load.fetch_sub(1, Ordering::Relaxed);
+        self.worker.counters().remove_connection();
     }
 }
 
@@ -136,24 +134,15 @@ impl Workers {
         self.0.iter().for_each(|worker| worker.stopping().stop_at_once());
     }
 
-    /// How many connections have ended for this reason.
-    pub(super) fn closed(&self, reason: CloseReason) -> u64 {
-        self.0.iter().map(|worker| worker.closed().number(reason)).sum()
-    }
-
-    /// How many published chunks were queued and dropped.
-    pub(super) fn pushed(&self) -> push::Counts {
-        self.0.iter().map(|worker| worker.hub().counts()).fold(push::Counts::default(), push::Counts::add)
-    }
-
-    /// How many responses are parked.
-    pub(super) fn parked(&self) -> usize {
-        self.0.first().map_or(0, |worker| worker.shared().parking.parked())
-    }
-
-    /// The bytes of memory in use.
-    pub(super) fn memory_in_use(&self) -> usize {
-        self.0.first().map_or(0, |worker| worker.shared().memory.in_use())
+    /// What all workers have counted.
+    pub(super) fn stats(&self) -> ServerStats {
+        let mut stats = ServerStats::default();
+        self.0.iter().for_each(|worker| worker.counters().add_to(&mut stats));
+        if let Some(worker) = self.0.first() {
+            stats.parked = worker.shared().parking.parked();
+            stats.memory = worker.shared().memory.in_use();
+        }
+        stats
     }
 
     /// Waits until every worker has stopped.
@@ -167,10 +156,10 @@ impl Workers {
 impl Dispatcher {
     /// Gives an accepted connection to the worker with the fewest connections. Returns why it is refused, if it is.
     fn assign(&self, socket: AcceptedSocket, peer: Peer, role: Role, accepted_by: &Arc<Worker>) -> Option<CloseReason> {
-        let handle = self.0.iter().min_by_key(|handle| handle.worker.load.load(Ordering::Relaxed))?;
+        let handle = self.0.iter().min_by_key(|handle| handle.worker.counters().connections())?;
         let permit = handle.worker.shared().connections.open(&peer)?;
         let refused = permit.refused();
-        handle.worker.load.fetch_add(1, Ordering::Relaxed);
+        handle.worker.counters().add_connection();
         let slot = ConnectionSlot { worker: handle.worker.clone(), permit: Box::new(permit) };
         let socket = match Arc::ptr_eq(&handle.worker, accepted_by) {
             true => Ok(socket),

@@ -26,7 +26,7 @@ fn crowd(server: &TestServer, targets: impl IntoIterator<Item = String>) -> Vec<
     targets.into_iter().map(ask).collect()
 }
 
-/// That 20 requests are answered within the patience of a test, which they are not if each waits for one slice of each
+/// That 20 requests are answered within the time that a test waits, which they are not if each waits for one slice of each
 /// client of the crowd: 20 times 300 times 5 ms are 30 s.
 #[track_caller]
 fn assert_answered_beside(server: &TestServer, crowd: &mut [Client], path: &str) {

@@ -7,7 +7,7 @@ use crate::support::{Process, RoutesDir, TestServer, guest, host, run, text};
 const TIMING: &str = "\r\nServer-Timing: queue;dur=";
 
 fn server(routes: RoutesDir) -> TestServer {
-    TestServer::builder(routes).audience(ErrorDetail::Development).start()
+    TestServer::builder(routes).error_detail(ErrorDetail::Development).start()
 }
 
 #[test]

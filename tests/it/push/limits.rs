@@ -4,8 +4,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use host::close_reason::CloseReason;
+use host::counters::PublishedChunks;
 use host::options::Value;
-use host::push::Counts;
 use socket2::SockRef;
 
 use crate::support::wire::get_script;
@@ -67,7 +67,7 @@ fn a_client_that_lags_may_lose_the_oldest_chunks_instead() {
     let (_, chunks) = response.split_once("\r\n\r\n").expect("the head has an end");
     let received: Vec<&str> = chunks.split("1\r\n").skip(1).filter_map(|chunk| chunk.get(..1)).collect();
     assert!(received.is_sorted() && received.ends_with(&["7", "8"]), "{received:?}");
-    assert_eq!(server.pushed(), Counts { reached: 9, dropped: 9 - received.len() as u64 });
+    assert_eq!(server.pushed(), PublishedChunks { reached: 9, dropped: 9 - received.len() as u64 });
 }
 
 #[test]

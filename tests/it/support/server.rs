@@ -6,9 +6,9 @@ use std::num::NonZeroUsize;
 use artifacts::Guest;
 use host::close_reason::CloseReason;
 use host::config::{Compiling, Config, ErrorDetail, Limits, Timeouts};
+use host::counters::PublishedChunks;
 use host::diagnostic::Diagnostic;
 use host::options::Value;
-use host::push::Counts;
 use host::server::{RunningServer, Server};
 
 use super::wire::{get_and_close, get_script};
@@ -100,22 +100,22 @@ impl TestServer {
 
     /// How many connections have ended for this reason.
     pub fn closed(&self, reason: CloseReason) -> u64 {
-        self.running.closed(reason)
+        self.running.stats().closed(reason)
     }
 
     /// How many connections are left open by their handlers.
     pub fn parked(&self) -> usize {
-        self.running.parked()
+        self.running.stats().parked
     }
 
     /// How many bytes of `max_memory` are in use.
     pub fn memory_in_use(&self) -> usize {
-        self.running.memory_in_use()
+        self.running.stats().memory
     }
 
     /// What has become of what handlers published.
-    pub fn pushed(&self) -> Counts {
-        self.running.pushed()
+    pub fn pushed(&self) -> PublishedChunks {
+        self.running.stats().published
     }
 
     /// Tells it to look at its directory, whose files are as they are meant to be.
@@ -169,9 +169,9 @@ impl Builder {
         self
     }
 
-    /// Who sees its answers.
-    pub fn audience(mut self, audience: ErrorDetail) -> Self {
-        self.config.audience = audience;
+    /// How much its error pages reveal.
+    pub fn error_detail(mut self, error_detail: ErrorDetail) -> Self {
+        self.config.error_detail = error_detail;
         // What the tests call every host.
         self.config.dev_hosts = vec!["it".to_owned()];
         self

@@ -37,7 +37,7 @@ impl InvocationTemplate {
                 NotAdmitted::Memory(shortage) => shortage.into(),
             })?;
             let _in_flight = worker.in_flight();
-            worker.count_message();
+            worker.counters().count_request();
             route.target.deliver(invocation, message).await
         })
     }

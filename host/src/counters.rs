@@ -1,0 +1,142 @@
+//! What the server counts: connections, requests, invocations and published chunks.
+//!
+//! Each worker has counters of its own, which no other core writes often. [`ServerStats`] is the sum of all workers.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::close_reason::CloseReason;
+
+#[cfg(test)]
+mod tests;
+
+/// The counters of one worker. They have cache lines of their own, so that cores share nothing.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Counters {
+    requests: AtomicU64,
+    connections: AtomicUsize,
+    invocations: AtomicUsize,
+    closed: [AtomicU64; CloseReason::ALL.len()],
+    chunks_reached: AtomicU64,
+    chunks_dropped: AtomicU64,
+}
+
+/// Counts an invocation as in flight until it is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight<'c>(&'c AtomicUsize);
+
+/// What a server has counted since it was started, and what it has now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServerStats {
+    /// Requests and messages so far.
+    pub requests: u64,
+    /// Open connections, those that are being refused included.
+    pub connections: usize,
+    /// Invocations in flight. One that goes on after its response is complete does not count.
+    pub invocations: usize,
+    /// Parked responses.
+    pub parked: usize,
+    /// Bytes of `max_memory` in use.
+    pub memory: usize,
+    /// Published chunks so far.
+    pub published: PublishedChunks,
+    closed: [u64; CloseReason::ALL.len()],
+}
+
+/// How many published chunks were queued and dropped. A chunk counts once for each subscriber.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PublishedChunks {
+    /// Chunks that were queued.
+    pub reached: u64,
+    /// Chunks that were dropped because the client reads too slowly: by `push_overflow`, or because a route of another
+    /// directory published them.
+    pub dropped: u64,
+}
+
+impl Counters {
+    /// Counts a request or a message. Returns how many there were before.
+    pub(crate) fn count_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The number of requests and messages so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection as open, until [`Self::remove_connection`].
+    pub(crate) fn add_connection(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection as open no longer.
+    pub(crate) fn remove_connection(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The number of open connections.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Counts an invocation as in flight until the guard is dropped.
+    pub(crate) fn start_invocation(&self) -> InFlight<'_> {
+        self.invocations.fetch_add(1, Ordering::Relaxed);
+        InFlight(&self.invocations)
+    }
+
+    /// The number of invocations in flight.
+    pub(crate) fn invocations(&self) -> usize {
+        self.invocations.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection that was closed for this reason.
+    pub(crate) fn count_closed(&self, reason: CloseReason) {
+        self.closed[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts chunks that were queued for subscribers.
+    pub(crate) fn count_reached(&self, chunks: u32) {
+        self.chunks_reached.fetch_add(chunks.into(), Ordering::Relaxed);
+    }
+
+    /// Counts chunks that were dropped for subscribers.
+    pub(crate) fn count_dropped(&self, chunks: u64) {
+        self.chunks_dropped.fetch_add(chunks, Ordering::Relaxed);
+    }
+
+    /// The published chunks so far.
+    pub(crate) fn published(&self) -> PublishedChunks {
+        PublishedChunks {
+            reached: self.chunks_reached.load(Ordering::Relaxed),
+            dropped: self.chunks_dropped.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Adds the counts of this worker to `stats`.
+    pub(crate) fn add_to(&self, stats: &mut ServerStats) {
+        stats.requests += self.requests();
+        stats.connections += self.connections();
+        stats.invocations += self.invocations();
+        let PublishedChunks { reached, dropped } = self.published();
+        stats.published.reached += reached;
+        stats.published.dropped += dropped;
+        for (sum, own) in stats.closed.iter_mut().zip(&self.closed) {
+            *sum += own.load(Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ServerStats {
+    /// How many connections were closed for this reason.
+    #[must_use]
+    pub fn closed(&self, reason: CloseReason) -> u64 {
+        self.closed[reason as usize]
+    }
+}
