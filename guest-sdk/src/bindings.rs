@@ -96,19 +96,20 @@ pub mod vibrato {
             /// How an invocation ends, and with it the response.
             #[derive(Clone, PartialEq)]
             pub enum Outcome {
-                /// Send these bytes and end the response properly; the connection lives on where keep-alive allows it.
+                /// Send these bytes and end the response properly. The connection stays open if keep-alive allows it.
                 ///
-                /// With nothing written before, they are the whole body. After writes they are its last piece, and may be
-                /// empty. After the response is complete they are ignored. At most 64 MiB, as everything that is handed over.
+                /// If nothing was written before, they are the whole body. After writes they are its last piece, and may be
+                /// empty. After the response is complete they are ignored. At most 64 MiB, as for everything that is passed to
+                /// the host.
                 Body(_rt::Vec<u8>),
-                /// Force the connection closed. With nothing written before, not one byte is sent, not even a head. After
-                /// writes, what was written is flushed and its framing finished first. After an empty write the response
-                /// is complete already, and keep-alive is respected.
+                /// Close the connection. If nothing was written before, not one byte is sent, not even a head. After writes,
+                /// what was written is sent and its framing is completed first. After an empty write the response is complete
+                /// already, and keep-alive is respected.
                 Close,
-                /// Leave the response and the connection open. The instance is dropped like any other; the connection stays
-                /// until its client goes, outside keep-alive timeouts. Chunks that are published to the topics it was
-                /// subscribed to (`push`) reach it until one of them is finished. Where the host holds as many such
-                /// connections as it may, the answer is 503, or is cut where something was written.
+                /// Leave the response and the connection open. The instance is dropped like any other. The connection stays
+                /// open until its client closes it, and keep-alive timeouts do not apply. Chunks that are published to its
+                /// topics (`push`) are sent to it until one of these topics is finished. If the host has as many such
+                /// connections as it may, the response is 503, or truncated if something was written.
                 Manual,
             }
             impl ::core::fmt::Debug for Outcome {
@@ -128,15 +129,15 @@ pub mod vibrato {
             /// How `on-request` of a middleware ends.
             #[derive(Clone, PartialEq)]
             pub enum Step {
-                /// Go on: to the next middleware, or else to the handler. What was set in the response stands until one of them
-                /// sets it otherwise; what was read of the request's body is gone for them. Where the response is complete
-                /// already (an empty `write`, `response.close`), nothing more of the chain is called.
+                /// Continue with the next middleware, or with the handler. What was set in the response stays unless one of
+                /// them sets it otherwise. What was read of the request's body is no longer there for them. If the response is
+                /// complete already (an empty `write`, `response.close`), nothing more of the chain is called.
                 Next,
-                /// What a handler's `body` is; nothing more of the chain is called.
+                /// As `body` of a handler. Nothing more of the chain is called.
                 Body(_rt::Vec<u8>),
-                /// What a handler's `close` is; nothing more of the chain is called.
+                /// As `close` of a handler. Nothing more of the chain is called.
                 Close,
-                /// What a handler's `manual` is; nothing more of the chain is called.
+                /// As `manual` of a handler. Nothing more of the chain is called.
                 Manual,
             }
             impl ::core::fmt::Debug for Step {
@@ -158,17 +159,17 @@ pub mod vibrato {
             pub enum Error {
                 /// The response is complete, or the client has gone. Nothing more can be sent.
                 Closed,
-                /// The head is on its way with the first chunk: status and fields are fixed.
+                /// The head is sent with the first chunk: status and fields can no longer change.
                 HeadAlreadySent,
-                /// The value is outside what the function accepts: a status below 200 or above 599, a field name that is no
+                /// The value is outside what the function accepts: a status below 200 or above 599, a field name that is not a
                 /// token, a field value with a control character, more bytes than the declared `content-length`.
                 Invalid,
                 /// The field belongs to the host: `connection`, `keep-alive`, `proxy-connection`, `te`, `trailer`,
-                /// `transfer-encoding` and `upgrade` describe the connection, which the host manages. Or a middleware has sealed
-                /// the field or the name (`seal`).
+                /// `transfer-encoding` and `upgrade` describe the connection, which the host manages. Or a middleware has
+                /// sealed the field or the name (`seal`).
                 Forbidden,
-                /// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
-                /// published chunk; of the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
+                /// A bound is exceeded: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in
+                /// a published chunk; for the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
                 TooLarge,
             }
             impl Error {
@@ -187,20 +188,20 @@ pub mod vibrato {
                             "The response is complete, or the client has gone. Nothing more can be sent."
                         }
                         Error::HeadAlreadySent => {
-                            "The head is on its way with the first chunk: status and fields are fixed."
+                            "The head is sent with the first chunk: status and fields can no longer change."
                         }
                         Error::Invalid => {
-                            "The value is outside what the function accepts: a status below 200 or above 599, a field name that is no
+                            "The value is outside what the function accepts: a status below 200 or above 599, a field name that is not a
             token, a field value with a control character, more bytes than the declared `content-length`."
                         }
                         Error::Forbidden => {
                             "The field belongs to the host: `connection`, `keep-alive`, `proxy-connection`, `te`, `trailer`,
-            `transfer-encoding` and `upgrade` describe the connection, which the host manages. Or a middleware has sealed
-            the field or the name (`seal`)."
+            `transfer-encoding` and `upgrade` describe the connection, which the host manages. Or a middleware has
+            sealed the field or the name (`seal`)."
                         }
                         Error::TooLarge => {
-                            "Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
-            published chunk; of the context 64 names, 256 bytes in a name, 64 KiB of names and values in all."
+                            "A bound is exceeded: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in
+            a published chunk; for the context 64 names, 256 bytes in a name, 64 KiB of names and values in all."
                         }
                     }
                 }
@@ -242,21 +243,22 @@ pub mod vibrato {
                     }
                 }
             }
-            /// Why the rest of the request's body cannot be read. Every further `read` says the same. A request that is known
-            /// to have such a body by what comes with its head is answered 400 or 413 and reaches no handler.
+            /// Why the rest of the request's body cannot be read. Each further `read` returns the same error. If the head of a
+            /// request already shows that its body is malformed or too large, the response is 400 or 413, and no handler is
+            /// called.
             ///
-            /// The client is answered 400, 408 or 413 unless the head was sent or a status of 400 or above was set, and the
-            /// connection is closed after the response.
+            /// The client gets 400, 408 or 413 unless the head was sent or a status of 400 or above was set. The connection is
+            /// closed after the response.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum BodyError {
-                /// The client ended the connection before the end of the body: what was read is not the whole.
+                /// The client ended the connection before the end of the body: what was read is incomplete.
                 Incomplete,
                 /// The chunked coding of the body is malformed.
                 Malformed,
                 /// The body is larger than the route's `max_body`.
                 TooLarge,
-                /// The client sent nothing, or less than the least rate, for longer than the host waits.
+                /// The client sent nothing, or less than the minimum rate, for longer than the host waits.
                 TimedOut,
             }
             impl BodyError {
@@ -271,7 +273,7 @@ pub mod vibrato {
                 pub fn message(&self) -> &'static str {
                     match self {
                         BodyError::Incomplete => {
-                            "The client ended the connection before the end of the body: what was read is not the whole."
+                            "The client ended the connection before the end of the body: what was read is incomplete."
                         }
                         BodyError::Malformed => {
                             "The chunked coding of the body is malformed."
@@ -280,7 +282,7 @@ pub mod vibrato {
                             "The body is larger than the route's `max_body`."
                         }
                         BodyError::TimedOut => {
-                            "The client sent nothing, or less than the least rate, for longer than the host waits."
+                            "The client sent nothing, or less than the minimum rate, for longer than the host waits."
                         }
                     }
                 }
@@ -321,7 +323,7 @@ pub mod vibrato {
                     }
                 }
             }
-            /// The version the client speaks. An `HTTP/1.2` or above is served as `http11`.
+            /// The version that the client speaks. `HTTP/1.2` or above counts as `http11`.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum HttpVersion {
@@ -373,9 +375,9 @@ pub mod vibrato {
                 Booleans(_rt::Vec<bool>),
                 /// A list of whole numbers.
                 Integers(_rt::Vec<i64>),
-                /// A list of numbers of which at least one has a fraction.
+                /// A list of numbers, at least one of which has a fraction.
                 Floats(_rt::Vec<f64>),
-                /// A list of texts. An empty list is one of these.
+                /// A list of texts. An empty list has this type.
                 Texts(_rt::Vec<_rt::String>),
             }
             impl ::core::fmt::Debug for Value {
@@ -409,16 +411,16 @@ pub mod vibrato {
                     }
                 }
             }
-            /// What a component says of its own route.
+            /// What a component declares about its own route.
             #[derive(Clone, PartialEq)]
             pub struct Declaration {
-                /// The path patterns to answer at: `/hello`, `/page/{id}` (one segment), `/files/{*rest}` (the rest). Empty:
-                /// the path follows from the file's place in the routes directory.
+                /// The path patterns of the route: `/hello`, `/page/{id}` (one segment), `/files/{*rest}` (the rest). If there
+                /// are none, the path follows from the file's place in the routes directory.
                 pub paths: _rt::Vec<_rt::String>,
-                /// The methods to answer, `GET` meaning `HEAD` too. Empty: every method.
+                /// The methods of the route. `GET` includes `HEAD`. If there are none: every method.
                 pub methods: _rt::Vec<_rt::String>,
-                /// Options by name: the host's own (`rate`, `buffer_size`, ...) and the handler's. Where the operator's
-                /// flags set a limit, a component's value can lower it and not raise it.
+                /// Options by name: the host's own (`rate`, `buffer_size`, ...) and the handler's. If the operator's flags set
+                /// a limit, a component's value can lower it but not raise it.
                 pub options: _rt::Vec<(_rt::String, Value)>,
             }
             impl ::core::fmt::Debug for Declaration {
@@ -434,7 +436,7 @@ pub mod vibrato {
                 }
             }
         }
-        /// The request that this invocation answers. Everything but its body is the same however often it is asked for.
+        /// The request of this invocation. Each function except `read` always returns the same value.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod request {
             #[used]
@@ -558,7 +560,7 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The target's query without its `?`, percent-encoding untouched; none where the target has no `?`.
+            /// The target's query without its `?`, percent-encoding untouched. None if the target has no `?`.
             #[allow(async_fn_in_trait)]
             pub fn query() -> ::core::option::Option<_rt::String> {
                 unsafe {
@@ -633,9 +635,9 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// All fields in the order they came: names in lower case, values without the white space around them. `host` has
-            /// the authority of an absolute target, whatever the client sent (RFC 9112 section 3.2.2). Trailers are no fields:
-            /// they are dropped.
+            /// All fields in the order in which they came: names in lower case, values without the white space around them.
+            /// `host` has the authority of an absolute target, whatever the client sent (RFC 9112 section 3.2.2). Trailers are
+            /// not fields: they are dropped.
             #[allow(async_fn_in_trait)]
             pub fn fields() -> _rt::Vec<(_rt::String, _rt::Vec<u8>)> {
                 unsafe {
@@ -705,8 +707,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// One field by its name, in any case. Where it came in several lines they are combined in order with `, `
-            /// between them (RFC 9110 section 5.3), a `cookie` with `; `. None where it did not come.
+            /// One field by its name, in any case. If it came in several lines, they are combined in order with `, ` between
+            /// them (RFC 9110 section 5.3), or with `; ` for `cookie`. None if it did not come.
             #[allow(async_fn_in_trait)]
             pub fn field(name: &str) -> ::core::option::Option<_rt::Vec<u8>> {
                 unsafe {
@@ -864,8 +866,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Waits for the next piece of the body: at least one byte and at most `max`, and never more than the route's
-            /// `buffer_size`. None at the end of the body, and whenever it is called again. A `max` of 0 counts as 1.
+            /// Waits for the next piece of the body: at least one byte, at most `max`, and never more than the route's
+            /// `buffer_size`. None at the end of the body, and on each further call. A `max` of 0 counts as 1.
             #[allow(async_fn_in_trait)]
             pub fn read(
                 max: u32,
@@ -952,8 +954,8 @@ pub mod vibrato {
             use super::super::super::_rt;
             pub type Error = super::super::super::vibrato::handler::types::Error;
             #[allow(unused_unsafe, clippy::all)]
-            /// Sets the status, from 200 to 599; the option `status` or 200 stands where it is never called. A 204, a 205
-            /// or a 304 has no body: what is written is dropped.
+            /// Sets the status, from 200 to 599. If it is never called, the status is that of the option `status`, or 200. A
+            /// 204, a 205 or a 304 has no body: what is written is dropped.
             #[allow(async_fn_in_trait)]
             pub fn set_status(code: u16) -> ::core::result::Result<(), Error> {
                 unsafe {
@@ -993,13 +995,13 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Sets a field, in place of all lines of that name, with any case of the name.
+            /// Sets a field, in place of all lines of that name. The case of the name does not matter.
             ///
-            /// `content-length` declares the length of the body and takes the place of the chunked coding; a body that does
-            /// not match is refused where it is too long, and truncated (the connection is cut) where it is too short; where
-            /// nothing was written before, returning such a body is answered 500. A response to `HEAD` shows it and has no
-            /// body; a 204 and a 304 leave it out, a 205 says 0.
-            /// `date` and `content-type` take the place of the host's. Fields of the connection are `forbidden`.
+            /// `content-length` declares the length of the body and replaces the chunked coding. A body that is too long is
+            /// refused. A body that is too short is truncated: the connection is closed. If nothing was written before,
+            /// returning a body of another length is answered 500. A response to `HEAD` shows the field and has no body; a 204
+            /// and a 304 omit it, a 205 has 0. `date` and `content-type` replace those of the host. Fields of the connection
+            /// are `forbidden`.
             #[allow(async_fn_in_trait)]
             pub fn set_field(
                 name: &str,
@@ -1060,8 +1062,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Adds a line for a field, after those of that name. `content-length`, `content-type` and `date` have one line
-            /// only: for them it is `set-field`.
+            /// Adds a line for a field, after those of that name. `content-length`, `content-type` and `date` can have one line
+            /// only: for them it does what `set-field` does.
             #[allow(async_fn_in_trait)]
             pub fn append_field(
                 name: &str,
@@ -1122,8 +1124,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The status as it stands: what was set, or the option `status`. Middleware sees in it what those before it, or in
-            /// `on-response` the handler, have set.
+            /// The current status: what was set, or the option `status`. Middleware sees what those before it have set, or in
+            /// `on-response` what the handler has set.
             #[allow(async_fn_in_trait)]
             pub fn status() -> u16 {
                 unsafe {
@@ -1142,8 +1144,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The fields as they stand, in the order they will be sent: what was set, and before it the host's `content-type`
-            /// where none was set and the response has one. The host adds `date` and what describes the framing and the
+            /// The current fields, in the order in which they will be sent: the host's `content-type` if none was set and the
+            /// response has one, and then what was set. The host adds `date` and the fields about the framing and the
             /// connection when it sends the head. After the first `write` they are those that were sent.
             #[allow(async_fn_in_trait)]
             pub fn fields() -> _rt::Vec<(_rt::String, _rt::Vec<u8>)> {
@@ -1214,7 +1216,7 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// One of these fields by its name, in any case; of several lines the first. None where it is not there.
+            /// One of these fields by its name, in any case. If it has several lines, the first one. None if it is not there.
             #[allow(async_fn_in_trait)]
             pub fn field(name: &str) -> ::core::option::Option<_rt::Vec<u8>> {
                 unsafe {
@@ -1268,7 +1270,7 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Removes all lines of a field. Without any it does nothing.
+            /// Removes all lines of a field. If there are none, it does nothing.
             #[allow(async_fn_in_trait)]
             pub fn remove_field(name: &str) -> ::core::result::Result<(), Error> {
                 unsafe {
@@ -1311,13 +1313,13 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Writes one chunk of the body, after the head where it is the first. It returns once the chunk is on its way,
-            /// which takes as long as the client and its `rate` take to make room: a handler is slowed, never queued.
+            /// Writes one chunk of the body. The first write sends the head before it. It returns once the chunk is in the
+            /// host's output, which is bounded: it waits while the client, or its `rate`, leaves no room.
             ///
-            /// A chunk has at most 64 MiB, and at most `memory` if that is less: more is a trap, before anything is copied. That
-            /// holds for all that is handed over in one call.
+            /// A chunk has at most 64 MiB, and at most `memory` if that is less. A larger one is a trap, before anything is
+            /// copied. That applies to everything that is passed in one call.
             ///
-            /// An empty chunk completes the response: later writes say `closed`. So does every write after the first to a
+            /// An empty chunk completes the response: later writes return `closed`. So does every write after the first to a
             /// response that has no body (`HEAD`, 204, 205, 304).
             #[allow(async_fn_in_trait)]
             pub fn write(chunk: &[u8]) -> ::core::result::Result<(), Error> {
@@ -1361,7 +1363,7 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// What returning `close` does, at this moment. A second call, and a call after the end, does nothing.
+            /// Does at once what returning `close` does. A second call, and a call after the end, does nothing.
             #[allow(async_fn_in_trait)]
             pub fn close() -> ::core::result::Result<(), Error> {
                 unsafe {
@@ -1401,11 +1403,11 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Gives up: the handler has failed, for a `reason` that goes to the log (its first 2048 bytes) and not to the
-            /// client. Where nothing was written the answer is 500 in place of what was set, or the status that belongs to a
-            /// `body-error` that `read` has given; else the connection is cut, so that a truncated body looks truncated; a
-            /// response that was complete stays so. From then on `write` and what changes the head say `closed`, `close` does
-            /// nothing, and what the handler returns is not looked at. A second call does nothing.
+            /// Reports that the handler has failed. The first 2048 bytes of `reason` go to the log, and nothing of it to the
+            /// client. If nothing was written, the response is 500 in place of what was set, or the status of the `body-error`
+            /// that `read` has returned. Otherwise the response is truncated, and its framing shows that. A response that was
+            /// complete stays complete. From then on `write` and what changes the head return `closed`, `close` does nothing,
+            /// and what the handler returns is ignored. A second call does nothing.
             #[allow(async_fn_in_trait)]
             pub fn fail(reason: &str) -> ::core::result::Result<(), Error> {
                 unsafe {
@@ -1448,7 +1450,7 @@ pub mod vibrato {
                 }
             }
         }
-        /// The options of the route: the host's own and any that a person invented.
+        /// The options of the route: the host's own and the handler's.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod options {
             #[used]
@@ -1457,7 +1459,7 @@ pub mod vibrato {
             use super::super::super::_rt;
             pub type Value = super::super::super::vibrato::handler::types::Value;
             #[allow(unused_unsafe, clippy::all)]
-            /// One option by its name; none where it is not set.
+            /// One option by its name. None if it is not set.
             #[allow(async_fn_in_trait)]
             pub fn get(name: &str) -> ::core::option::Option<Value> {
                 unsafe {
@@ -4170,25 +4172,24 @@ pub mod vibrato {
             }
         }
         /// Responses that stay open, and what is sent to them later. A handler that returns `manual` leaves its response and
-        /// connection open; other invocations, of this and other routes, publish to it by the topics it was subscribed to. No
-        /// instance waits meanwhile.
+        /// its connection open. Other invocations, of this and other routes, publish to the topics that it was subscribed to.
+        /// No instance waits meanwhile.
         ///
         /// A topic is a name of 1 to 128 bytes without control characters; any other is `invalid`. It exists as long as a
-        /// connection is subscribed to it, and belongs to the routes of one directory: each of them can publish to it, subscribe
-        /// to it and finish it, and no other route. The operator can name a scope that routes of several directories share, with
-        /// `topics` in their files; a component cannot. A handler that takes a topic from its client decides who may listen and
-        /// who may speak.
+        /// connection is subscribed to it, and belongs to the routes of one directory: each of them can publish to it,
+        /// subscribe to it and finish it, and no other route can. The operator can name a scope that routes of several
+        /// directories share, with `topics` in their files; a component cannot. A handler that takes a topic from its client
+        /// decides who may subscribe and who may publish.
         ///
-        /// A route may take so much of the topics: past `max_topics` and `max_subscribers` a subscription is `too-large`, past
-        /// `publish_rate` a chunk is.
+        /// The use of topics is bounded for each route: past `max_topics` and `max_subscribers` a subscription is `too-large`,
+        /// past `publish_rate` a chunk is.
         ///
-        /// What waits for a client is bounded: `push_queue` bytes, each chunk counting for at least 128, besides what is on its
-        /// way. A client that reads too slowly is disconnected past it, or loses the oldest chunks, as `push_overflow` says; so
-        /// no reader can make the host hold what others publish. Clients that stay for ever are bounded in number by
-        /// `--max-parked`, and in time by `park_timeout` where it is set; those that vanish without a word are found by
-        /// `heartbeat`.
+        /// The queue of each client is bounded: `push_queue` bytes beside what is being sent, and each chunk counts for at
+        /// least 128. A client that reads too slowly is then disconnected, or loses the oldest chunks, as `push_overflow` says.
+        /// So no client can make the host hold what others publish. `--max-parked` bounds the number of open responses,
+        /// `park_timeout` their time if it is set, and `heartbeat` finds clients that have vanished.
         ///
-        /// Where a route describes itself there is nothing to subscribe or to publish: each function says `closed`.
+        /// While a route describes itself, each function returns `closed`.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod push {
             #[used]
@@ -4197,13 +4198,13 @@ pub mod vibrato {
             use super::super::super::_rt;
             pub type Error = super::super::super::vibrato::handler::types::Error;
             #[allow(unused_unsafe, clippy::all)]
-            /// From now on the chunks that are published to `topic` queue for this invocation's connection, in order. They are
-            /// sent once the handler has returned `manual`; with any other end the connection leaves its topics again, and what
-            /// has queued is dropped. The first chunk sends the head where nothing was written, and goes through the route's
-            /// `rate` and the response's framing like a write, but is never cut or gathered.
+            /// Queues the chunks that are published to `topic` from now on for this invocation's connection, in order. They are
+            /// sent once the handler has returned `manual`. With any other end the connection leaves its topics, and its queue
+            /// is dropped. The first chunk sends the head if nothing was written. It is paced by the route's `rate` and framed
+            /// like a write, but never split or combined with others.
             ///
-            /// A second call with the same topic does nothing. A 33rd topic is `too-large`, and so is bounded what one connection
-            /// costs the host. `closed` once the response is complete, was given up, or its client has gone.
+            /// A second call with the same topic does nothing. A 33rd topic is `too-large`, which bounds the cost of one
+            /// connection. `closed` once the response is complete or has failed, or its client has gone.
             #[allow(async_fn_in_trait)]
             pub fn subscribe(topic: &str) -> ::core::result::Result<(), Error> {
                 unsafe {
@@ -4246,12 +4247,12 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Sends `chunk` to every connection that is subscribed to `topic`, this one too where it is, and says how many that
-            /// are: their queues have it, which is no promise that their clients will. None is an answer like any other. It waits
-            /// for nobody: see above for clients that do not keep up.
+            /// Queues `chunk` for every connection that is subscribed to `topic`, this one included, and returns their number.
+            /// Their clients may still not get it. The number may be 0. It never waits: see above for clients that read too
+            /// slowly.
             ///
-            /// An empty chunk is `invalid`, and one of more than 64 KiB is `too-large`. It is encoded once for all of them. What
-            /// became of this invocation's own response does not matter.
+            /// An empty chunk is `invalid`, and one of more than 64 KiB is `too-large`. It is encoded once for all connections.
+            /// The state of this invocation's own response does not matter.
             #[allow(async_fn_in_trait)]
             pub fn publish(
                 topic: &str,
@@ -4315,10 +4316,10 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Ends the response of every connection that is subscribed to `topic`, and says how many that are: what has queued
-            /// is sent, and the last chunk, or what else its framing needs; then the connection lives on where keep-alive allows
-            /// it. It has left all its topics at once: later chunks do not reach it. A response that a running handler writes
-            /// still ends once the handler has returned `manual`. A second call finds nobody.
+            /// Ends the response of every connection that is subscribed to `topic`, and returns their number. Its queue is
+            /// sent, and then the last chunk, or what else its framing needs. Then the connection stays open if keep-alive
+            /// allows it. It leaves all its topics at once: later chunks do not reach it. A response that a running handler
+            /// writes ends once the handler has returned `manual`. A second call returns 0.
             #[allow(async_fn_in_trait)]
             pub fn finish(topic: &str) -> ::core::result::Result<u32, Error> {
                 unsafe {
@@ -4364,7 +4365,7 @@ pub mod vibrato {
                 }
             }
         }
-        /// Named bytes that middleware leaves for what comes after it within a request: the next middleware, the handler, and
+        /// Named bytes that middleware leaves for what runs after it within a request: the next middleware, the handler, and
         /// `on-response`. They end with the request. There are at most 64 names of at most 256 bytes, and names and values have
         /// at most 64 KiB together.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
@@ -4375,7 +4376,7 @@ pub mod vibrato {
             use super::super::super::_rt;
             pub type Error = super::super::super::vibrato::handler::types::Error;
             #[allow(unused_unsafe, clippy::all)]
-            /// The bytes that were set last under this name; none where none were.
+            /// The bytes that were last set under this name. None if there are none.
             #[allow(async_fn_in_trait)]
             pub fn get(name: &str) -> ::core::option::Option<_rt::Vec<u8>> {
                 unsafe {
@@ -4429,7 +4430,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Sets the bytes of a name, in place of what it had. Past the bounds it is `too-large`; outside a request `closed`.
+            /// Sets the bytes of a name, in place of earlier ones. Past the bounds it is `too-large`; outside a request
+            /// `closed`.
             #[allow(async_fn_in_trait)]
             pub fn set(name: &str, value: &[u8]) -> ::core::result::Result<(), Error> {
                 unsafe {

@@ -27,19 +27,20 @@ typedef struct vibrato_handler_types_outcome_t {
   } val;
 } vibrato_handler_types_outcome_t;
 
-// Send these bytes and end the response properly; the connection lives on where keep-alive allows it.
+// Send these bytes and end the response properly. The connection stays open if keep-alive allows it.
 // 
-// With nothing written before, they are the whole body. After writes they are its last piece, and may be
-// empty. After the response is complete they are ignored. At most 64 MiB, as everything that is handed over.
+// If nothing was written before, they are the whole body. After writes they are its last piece, and may be
+// empty. After the response is complete they are ignored. At most 64 MiB, as for everything that is passed to
+// the host.
 #define VIBRATO_HANDLER_TYPES_OUTCOME_BODY 0
-// Force the connection closed. With nothing written before, not one byte is sent, not even a head. After
-// writes, what was written is flushed and its framing finished first. After an empty write the response
-// is complete already, and keep-alive is respected.
+// Close the connection. If nothing was written before, not one byte is sent, not even a head. After writes,
+// what was written is sent and its framing is completed first. After an empty write the response is complete
+// already, and keep-alive is respected.
 #define VIBRATO_HANDLER_TYPES_OUTCOME_CLOSE 1
-// Leave the response and the connection open. The instance is dropped like any other; the connection stays
-// until its client goes, outside keep-alive timeouts. Chunks that are published to the topics it was
-// subscribed to (`push`) reach it until one of them is finished. Where the host holds as many such
-// connections as it may, the answer is 503, or is cut where something was written.
+// Leave the response and the connection open. The instance is dropped like any other. The connection stays
+// open until its client closes it, and keep-alive timeouts do not apply. Chunks that are published to its
+// topics (`push`) are sent to it until one of these topics is finished. If the host has as many such
+// connections as it may, the response is 503, or truncated if something was written.
 #define VIBRATO_HANDLER_TYPES_OUTCOME_MANUAL 2
 
 // How `on-request` of a middleware ends.
@@ -50,15 +51,15 @@ typedef struct vibrato_handler_types_step_t {
   } val;
 } vibrato_handler_types_step_t;
 
-// Go on: to the next middleware, or else to the handler. What was set in the response stands until one of them
-// sets it otherwise; what was read of the request's body is gone for them. Where the response is complete
-// already (an empty `write`, `response.close`), nothing more of the chain is called.
+// Continue with the next middleware, or with the handler. What was set in the response stays unless one of
+// them sets it otherwise. What was read of the request's body is no longer there for them. If the response is
+// complete already (an empty `write`, `response.close`), nothing more of the chain is called.
 #define VIBRATO_HANDLER_TYPES_STEP_NEXT 0
-// What a handler's `body` is; nothing more of the chain is called.
+// As `body` of a handler. Nothing more of the chain is called.
 #define VIBRATO_HANDLER_TYPES_STEP_BODY 1
-// What a handler's `close` is; nothing more of the chain is called.
+// As `close` of a handler. Nothing more of the chain is called.
 #define VIBRATO_HANDLER_TYPES_STEP_CLOSE 2
-// What a handler's `manual` is; nothing more of the chain is called.
+// As `manual` of a handler. Nothing more of the chain is called.
 #define VIBRATO_HANDLER_TYPES_STEP_MANUAL 3
 
 // Why the host refused a call. The response and the connection are as they were before the call.
@@ -66,36 +67,37 @@ typedef uint8_t vibrato_handler_types_error_t;
 
 // The response is complete, or the client has gone. Nothing more can be sent.
 #define VIBRATO_HANDLER_TYPES_ERROR_CLOSED 0
-// The head is on its way with the first chunk: status and fields are fixed.
+// The head is sent with the first chunk: status and fields can no longer change.
 #define VIBRATO_HANDLER_TYPES_ERROR_HEAD_ALREADY_SENT 1
-// The value is outside what the function accepts: a status below 200 or above 599, a field name that is no
+// The value is outside what the function accepts: a status below 200 or above 599, a field name that is not a
 // token, a field value with a control character, more bytes than the declared `content-length`.
 #define VIBRATO_HANDLER_TYPES_ERROR_INVALID 2
 // The field belongs to the host: `connection`, `keep-alive`, `proxy-connection`, `te`, `trailer`,
-// `transfer-encoding` and `upgrade` describe the connection, which the host manages. Or a middleware has sealed
-// the field or the name (`seal`).
+// `transfer-encoding` and `upgrade` describe the connection, which the host manages. Or a middleware has
+// sealed the field or the name (`seal`).
 #define VIBRATO_HANDLER_TYPES_ERROR_FORBIDDEN 3
-// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
-// published chunk; of the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
+// A bound is exceeded: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in
+// a published chunk; for the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
 #define VIBRATO_HANDLER_TYPES_ERROR_TOO_LARGE 4
 
-// Why the rest of the request's body cannot be read. Every further `read` says the same. A request that is known
-// to have such a body by what comes with its head is answered 400 or 413 and reaches no handler.
+// Why the rest of the request's body cannot be read. Each further `read` returns the same error. If the head of a
+// request already shows that its body is malformed or too large, the response is 400 or 413, and no handler is
+// called.
 // 
-// The client is answered 400, 408 or 413 unless the head was sent or a status of 400 or above was set, and the
-// connection is closed after the response.
+// The client gets 400, 408 or 413 unless the head was sent or a status of 400 or above was set. The connection is
+// closed after the response.
 typedef uint8_t vibrato_handler_types_body_error_t;
 
-// The client ended the connection before the end of the body: what was read is not the whole.
+// The client ended the connection before the end of the body: what was read is incomplete.
 #define VIBRATO_HANDLER_TYPES_BODY_ERROR_INCOMPLETE 0
 // The chunked coding of the body is malformed.
 #define VIBRATO_HANDLER_TYPES_BODY_ERROR_MALFORMED 1
 // The body is larger than the route's `max_body`.
 #define VIBRATO_HANDLER_TYPES_BODY_ERROR_TOO_LARGE 2
-// The client sent nothing, or less than the least rate, for longer than the host waits.
+// The client sent nothing, or less than the minimum rate, for longer than the host waits.
 #define VIBRATO_HANDLER_TYPES_BODY_ERROR_TIMED_OUT 3
 
-// The version the client speaks. An `HTTP/1.2` or above is served as `http11`.
+// The version that the client speaks. `HTTP/1.2` or above counts as `http11`.
 typedef uint8_t vibrato_handler_types_http_version_t;
 
 // HTTP/1.0
@@ -150,9 +152,9 @@ typedef struct vibrato_handler_types_value_t {
 #define VIBRATO_HANDLER_TYPES_VALUE_BOOLEANS 4
 // A list of whole numbers.
 #define VIBRATO_HANDLER_TYPES_VALUE_INTEGERS 5
-// A list of numbers of which at least one has a fraction.
+// A list of numbers, at least one of which has a fraction.
 #define VIBRATO_HANDLER_TYPES_VALUE_FLOATS 6
-// A list of texts. An empty list is one of these.
+// A list of texts. An empty list has this type.
 #define VIBRATO_HANDLER_TYPES_VALUE_TEXTS 7
 
 typedef struct {
@@ -165,15 +167,15 @@ typedef struct {
   size_t len;
 } vibrato_handler_types_list_tuple2_string_value_t;
 
-// What a component says of its own route.
+// What a component declares about its own route.
 typedef struct vibrato_handler_types_declaration_t {
-  // The path patterns to answer at: `/hello`, `/page/{id}` (one segment), `/files/{*rest}` (the rest). Empty:
-  // the path follows from the file's place in the routes directory.
+  // The path patterns of the route: `/hello`, `/page/{id}` (one segment), `/files/{*rest}` (the rest). If there
+  // are none, the path follows from the file's place in the routes directory.
   handler_list_string_t   paths;
-  // The methods to answer, `GET` meaning `HEAD` too. Empty: every method.
+  // The methods of the route. `GET` includes `HEAD`. If there are none: every method.
   handler_list_string_t   methods;
-  // Options by name: the host's own (`rate`, `buffer_size`, ...) and the handler's. Where the operator's
-  // flags set a limit, a component's value can lower it and not raise it.
+  // Options by name: the host's own (`rate`, `buffer_size`, ...) and the handler's. If the operator's flags set
+  // a limit, a component's value can lower it but not raise it.
   vibrato_handler_types_list_tuple2_string_value_t   options;
 } vibrato_handler_types_declaration_t;
 
@@ -427,71 +429,71 @@ extern void vibrato_handler_request_method(handler_string_t *ret);
 extern void vibrato_handler_request_target(handler_string_t *ret);
 // The target's path without its query, percent-encoding untouched: `/page/7`.
 extern void vibrato_handler_request_path(handler_string_t *ret);
-// The target's query without its `?`, percent-encoding untouched; none where the target has no `?`.
+// The target's query without its `?`, percent-encoding untouched. None if the target has no `?`.
 extern bool vibrato_handler_request_query(handler_string_t *ret);
 // The version of HTTP that the client speaks.
 extern vibrato_handler_request_http_version_t vibrato_handler_request_version(void);
-// All fields in the order they came: names in lower case, values without the white space around them. `host` has
-// the authority of an absolute target, whatever the client sent (RFC 9112 section 3.2.2). Trailers are no fields:
-// they are dropped.
+// All fields in the order in which they came: names in lower case, values without the white space around them.
+// `host` has the authority of an absolute target, whatever the client sent (RFC 9112 section 3.2.2). Trailers are
+// not fields: they are dropped.
 extern void vibrato_handler_request_fields(handler_list_tuple2_string_list_u8_t *ret);
-// One field by its name, in any case. Where it came in several lines they are combined in order with `, `
-// between them (RFC 9110 section 5.3), a `cookie` with `; `. None where it did not come.
+// One field by its name, in any case. If it came in several lines, they are combined in order with `, ` between
+// them (RFC 9110 section 5.3), or with `; ` for `cookie`. None if it did not come.
 extern bool vibrato_handler_request_field(handler_string_t *name, handler_list_u8_t *ret);
 // The path segments that the route's pattern captured, by name, percent-decoded.
 extern void vibrato_handler_request_params(handler_list_tuple2_string_string_t *ret);
 // The client's address, without its port: `192.0.2.1`, `2001:db8::1`.
 extern void vibrato_handler_request_peer(handler_string_t *ret);
-// Waits for the next piece of the body: at least one byte and at most `max`, and never more than the route's
-// `buffer_size`. None at the end of the body, and whenever it is called again. A `max` of 0 counts as 1.
+// Waits for the next piece of the body: at least one byte, at most `max`, and never more than the route's
+// `buffer_size`. None at the end of the body, and on each further call. A `max` of 0 counts as 1.
 extern bool vibrato_handler_request_read(uint32_t max, handler_option_list_u8_t *ret, vibrato_handler_request_body_error_t *err);
 
 // Imported Functions from `vibrato:handler/response@0.1.0`
-// Sets the status, from 200 to 599; the option `status` or 200 stands where it is never called. A 204, a 205
-// or a 304 has no body: what is written is dropped.
+// Sets the status, from 200 to 599. If it is never called, the status is that of the option `status`, or 200. A
+// 204, a 205 or a 304 has no body: what is written is dropped.
 extern bool vibrato_handler_response_set_status(uint16_t code, vibrato_handler_response_error_t *err);
-// Sets a field, in place of all lines of that name, with any case of the name.
+// Sets a field, in place of all lines of that name. The case of the name does not matter.
 // 
-// `content-length` declares the length of the body and takes the place of the chunked coding; a body that does
-// not match is refused where it is too long, and truncated (the connection is cut) where it is too short; where
-// nothing was written before, returning such a body is answered 500. A response to `HEAD` shows it and has no
-// body; a 204 and a 304 leave it out, a 205 says 0.
-// `date` and `content-type` take the place of the host's. Fields of the connection are `forbidden`.
+// `content-length` declares the length of the body and replaces the chunked coding. A body that is too long is
+// refused. A body that is too short is truncated: the connection is closed. If nothing was written before,
+// returning a body of another length is answered 500. A response to `HEAD` shows the field and has no body; a 204
+// and a 304 omit it, a 205 has 0. `date` and `content-type` replace those of the host. Fields of the connection
+// are `forbidden`.
 extern bool vibrato_handler_response_set_field(handler_string_t *name, handler_list_u8_t *value, vibrato_handler_response_error_t *err);
-// Adds a line for a field, after those of that name. `content-length`, `content-type` and `date` have one line
-// only: for them it is `set-field`.
+// Adds a line for a field, after those of that name. `content-length`, `content-type` and `date` can have one line
+// only: for them it does what `set-field` does.
 extern bool vibrato_handler_response_append_field(handler_string_t *name, handler_list_u8_t *value, vibrato_handler_response_error_t *err);
-// The status as it stands: what was set, or the option `status`. Middleware sees in it what those before it, or in
-// `on-response` the handler, have set.
+// The current status: what was set, or the option `status`. Middleware sees what those before it have set, or in
+// `on-response` what the handler has set.
 extern uint16_t vibrato_handler_response_status(void);
-// The fields as they stand, in the order they will be sent: what was set, and before it the host's `content-type`
-// where none was set and the response has one. The host adds `date` and what describes the framing and the
+// The current fields, in the order in which they will be sent: the host's `content-type` if none was set and the
+// response has one, and then what was set. The host adds `date` and the fields about the framing and the
 // connection when it sends the head. After the first `write` they are those that were sent.
 extern void vibrato_handler_response_fields(handler_list_tuple2_string_list_u8_t *ret);
-// One of these fields by its name, in any case; of several lines the first. None where it is not there.
+// One of these fields by its name, in any case. If it has several lines, the first one. None if it is not there.
 extern bool vibrato_handler_response_field(handler_string_t *name, handler_list_u8_t *ret);
-// Removes all lines of a field. Without any it does nothing.
+// Removes all lines of a field. If there are none, it does nothing.
 extern bool vibrato_handler_response_remove_field(handler_string_t *name, vibrato_handler_response_error_t *err);
-// Writes one chunk of the body, after the head where it is the first. It returns once the chunk is on its way,
-// which takes as long as the client and its `rate` take to make room: a handler is slowed, never queued.
+// Writes one chunk of the body. The first write sends the head before it. It returns once the chunk is in the
+// host's output, which is bounded: it waits while the client, or its `rate`, leaves no room.
 // 
-// A chunk has at most 64 MiB, and at most `memory` if that is less: more is a trap, before anything is copied. That
-// holds for all that is handed over in one call.
+// A chunk has at most 64 MiB, and at most `memory` if that is less. A larger one is a trap, before anything is
+// copied. That applies to everything that is passed in one call.
 // 
-// An empty chunk completes the response: later writes say `closed`. So does every write after the first to a
+// An empty chunk completes the response: later writes return `closed`. So does every write after the first to a
 // response that has no body (`HEAD`, 204, 205, 304).
 extern bool vibrato_handler_response_write(handler_list_u8_t *chunk, vibrato_handler_response_error_t *err);
-// What returning `close` does, at this moment. A second call, and a call after the end, does nothing.
+// Does at once what returning `close` does. A second call, and a call after the end, does nothing.
 extern bool vibrato_handler_response_close(vibrato_handler_response_error_t *err);
-// Gives up: the handler has failed, for a `reason` that goes to the log (its first 2048 bytes) and not to the
-// client. Where nothing was written the answer is 500 in place of what was set, or the status that belongs to a
-// `body-error` that `read` has given; else the connection is cut, so that a truncated body looks truncated; a
-// response that was complete stays so. From then on `write` and what changes the head say `closed`, `close` does
-// nothing, and what the handler returns is not looked at. A second call does nothing.
+// Reports that the handler has failed. The first 2048 bytes of `reason` go to the log, and nothing of it to the
+// client. If nothing was written, the response is 500 in place of what was set, or the status of the `body-error`
+// that `read` has returned. Otherwise the response is truncated, and its framing shows that. A response that was
+// complete stays complete. From then on `write` and what changes the head return `closed`, `close` does nothing,
+// and what the handler returns is ignored. A second call does nothing.
 extern bool vibrato_handler_response_fail(handler_string_t *reason, vibrato_handler_response_error_t *err);
 
 // Imported Functions from `vibrato:handler/options@0.1.0`
-// One option by its name; none where it is not set.
+// One option by its name. None if it is not set.
 extern bool vibrato_handler_options_get(handler_string_t *name, vibrato_handler_options_value_t *ret);
 // All options that are set, sorted by name.
 extern void vibrato_handler_options_all(vibrato_handler_options_list_tuple2_string_value_t *ret);
@@ -551,31 +553,32 @@ extern bool vibrato_handler_key_value_increment(handler_string_t *store, handler
 extern bool vibrato_handler_key_value_compare_and_swap(handler_string_t *store, handler_string_t *key, handler_list_u8_t *maybe_expected, handler_list_u8_t *maybe_new_, bool *ret, vibrato_handler_key_value_error_t *err);
 
 // Imported Functions from `vibrato:handler/push@0.1.0`
-// From now on the chunks that are published to `topic` queue for this invocation's connection, in order. They are
-// sent once the handler has returned `manual`; with any other end the connection leaves its topics again, and what
-// has queued is dropped. The first chunk sends the head where nothing was written, and goes through the route's
-// `rate` and the response's framing like a write, but is never cut or gathered.
+// Queues the chunks that are published to `topic` from now on for this invocation's connection, in order. They are
+// sent once the handler has returned `manual`. With any other end the connection leaves its topics, and its queue
+// is dropped. The first chunk sends the head if nothing was written. It is paced by the route's `rate` and framed
+// like a write, but never split or combined with others.
 // 
-// A second call with the same topic does nothing. A 33rd topic is `too-large`, and so is bounded what one connection
-// costs the host. `closed` once the response is complete, was given up, or its client has gone.
+// A second call with the same topic does nothing. A 33rd topic is `too-large`, which bounds the cost of one
+// connection. `closed` once the response is complete or has failed, or its client has gone.
 extern bool vibrato_handler_push_subscribe(handler_string_t *topic, vibrato_handler_push_error_t *err);
-// Sends `chunk` to every connection that is subscribed to `topic`, this one too where it is, and says how many that
-// are: their queues have it, which is no promise that their clients will. None is an answer like any other. It waits
-// for nobody: see above for clients that do not keep up.
+// Queues `chunk` for every connection that is subscribed to `topic`, this one included, and returns their number.
+// Their clients may still not get it. The number may be 0. It never waits: see above for clients that read too
+// slowly.
 // 
-// An empty chunk is `invalid`, and one of more than 64 KiB is `too-large`. It is encoded once for all of them. What
-// became of this invocation's own response does not matter.
+// An empty chunk is `invalid`, and one of more than 64 KiB is `too-large`. It is encoded once for all connections.
+// The state of this invocation's own response does not matter.
 extern bool vibrato_handler_push_publish(handler_string_t *topic, handler_list_u8_t *chunk, uint32_t *ret, vibrato_handler_push_error_t *err);
-// Ends the response of every connection that is subscribed to `topic`, and says how many that are: what has queued
-// is sent, and the last chunk, or what else its framing needs; then the connection lives on where keep-alive allows
-// it. It has left all its topics at once: later chunks do not reach it. A response that a running handler writes
-// still ends once the handler has returned `manual`. A second call finds nobody.
+// Ends the response of every connection that is subscribed to `topic`, and returns their number. Its queue is
+// sent, and then the last chunk, or what else its framing needs. Then the connection stays open if keep-alive
+// allows it. It leaves all its topics at once: later chunks do not reach it. A response that a running handler
+// writes ends once the handler has returned `manual`. A second call returns 0.
 extern bool vibrato_handler_push_finish(handler_string_t *topic, uint32_t *ret, vibrato_handler_push_error_t *err);
 
 // Imported Functions from `vibrato:handler/context@0.1.0`
-// The bytes that were set last under this name; none where none were.
+// The bytes that were last set under this name. None if there are none.
 extern bool vibrato_handler_context_get(handler_string_t *name, handler_list_u8_t *ret);
-// Sets the bytes of a name, in place of what it had. Past the bounds it is `too-large`; outside a request `closed`.
+// Sets the bytes of a name, in place of earlier ones. Past the bounds it is `too-large`; outside a request
+// `closed`.
 extern bool vibrato_handler_context_set(handler_string_t *name, handler_list_u8_t *value, vibrato_handler_context_error_t *err);
 
 // Exported Functions from `handler`

@@ -90,8 +90,8 @@ pub unsafe fn __post_return_on_request<T_: Guest>(arg0: *mut u8) {
     }
 }
 pub trait Guest {
-    /// Sees a request. It is called once for each, first that of the routes directory, then those below, then those that
-    /// the route names.
+    /// Sees a request. It is called once for each request: first that of the routes directory, then those below, then
+    /// those that the route names.
     #[allow(async_fn_in_trait)]
     fn on_request() -> Step;
 }

@@ -43,10 +43,10 @@ pub unsafe fn _export_on_response_cabi<T_: Guest>() {
 }
 pub trait Guest {
     /// Sees the head of a response, and may change its status and fields. It is called once for every response of the
-    /// chain, whoever made it, that of a handler that failed included: at the first `write`, which waits meanwhile, or
-    /// when the outcome is known. A response without a head (`close` with nothing written) is not seen. `write` says
-    /// `closed` here. Where it traps or calls `response.fail`, the answer is 500 in place of what was made, and those
-    /// after it see that.
+    /// chain, also if the host made it or the handler failed: at the first `write`, which waits meanwhile, or when the
+    /// outcome is known. It is not called for a response without a head (`close` with nothing written). `write` returns
+    /// `closed` here. If it traps or calls `response.fail`, the response is 500 in place of what was made, and the
+    /// middleware after it sees that.
     #[allow(async_fn_in_trait)]
     fn on_response() -> ();
 }

@@ -10,10 +10,10 @@ use crate::bindings::vibrato::handler::types as __with_name0;
 #[allow(dead_code, clippy::all)]
 pub mod vibrato {
     pub mod handler {
-        /// What a middleware says for good: only its `on-request` can seal, and what it has sealed nobody changes who comes after
-        /// it before the response is made, be it another middleware or the handler. Everywhere else these are `forbidden`, and
-        /// outside a request `closed`. A name can be sealed whether or not something is set under it; a second time does
-        /// nothing.
+        /// What a middleware sets and nobody after it can change. Only its `on-request` can seal: then neither a later
+        /// middleware nor the handler can change it before the response is made. Everywhere else these functions are
+        /// `forbidden`, and outside a request `closed`. A name can be sealed whether or not something is set under it. Sealing
+        /// it again does nothing.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod seal {
             #[used]
@@ -22,10 +22,10 @@ pub mod vibrato {
             use super::super::super::_rt;
             pub type Error = super::super::super::__with_name0::Error;
             #[allow(unused_unsafe, clippy::all)]
-            /// Seals a field of the response, by its name in any case, as it stands: `set-field`, `append-field` and
-            /// `remove-field` say `forbidden` from then on. It stands in what the host answers in place of a handler that has
-            /// failed, too, unless it describes the body (`content-type`, say). `on-response` of the chain can change it still. No token for a name is `invalid`, more than 128
-            /// names or 256 bytes in one `too-large`.
+            /// Seals a field of the response, by its name in any case, with its current value: from then on `set-field`,
+            /// `append-field` and `remove-field` return `forbidden`. If a handler fails, the host's response has the field too,
+            /// unless the field describes the body, such as `content-type`. `on-response` of the chain can still change it. A
+            /// name that is not a token is `invalid`; more than 128 names, or 256 bytes in one, are `too-large`.
             #[allow(async_fn_in_trait)]
             pub fn field(name: &str) -> ::core::result::Result<(), Error> {
                 unsafe {
@@ -66,8 +66,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Seals a name of the context as it stands: `context.set` says `forbidden` from then on, to all of the chain. Past
-            /// the bounds of the context it is `too-large`.
+            /// Seals a name of the context with its current value: from then on `context.set` returns `forbidden`, in the whole
+            /// chain. Past the bounds of the context it is `too-large`.
             #[allow(async_fn_in_trait)]
             pub fn context(name: &str) -> ::core::result::Result<(), Error> {
                 unsafe {
@@ -108,8 +108,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The bytes of a name of the context that was sealed, which are therefore those of a middleware and not of the
-            /// handler; none where it was not sealed, or had none. Anybody may ask.
+            /// The bytes of a sealed name of the context, which are therefore those of a middleware and not of the handler.
+            /// None if it was not sealed, or had none. Every component may call it.
             #[allow(async_fn_in_trait)]
             pub fn sealed(name: &str) -> ::core::option::Option<_rt::Vec<u8>> {
                 unsafe {

@@ -194,14 +194,14 @@ static mut _RET_AREA: _RetArea = _RetArea(
 #[allow(dead_code, clippy::all)]
 pub mod vibrato {
     pub mod handler {
-        /// What goes over a WebSocket (RFC 6455), as the world `websocket` has it.
+        /// What is sent over a WebSocket (RFC 6455), in the world `websocket`.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod messages {
             #[used]
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
-            /// One message, whole, in however many frames it came or goes.
+            /// One whole message, however many frames it has.
             #[derive(Clone, PartialEq)]
             pub enum Message {
                 /// Text. What a client sends as text was checked to be UTF-8.
@@ -227,10 +227,10 @@ pub mod vibrato {
             /// Why a WebSocket is closed.
             #[derive(Clone, PartialEq)]
             pub struct CloseFrame {
-                /// 1000 to 1003, 1007 to 1014, or 3000 to 4999, of which 4000 and above are free for any use (RFC 6455
-                /// section 7.4). With another code the client is told 1011, and the log says which it was.
+                /// 1000 to 1003, 1007 to 1014, or 3000 to 4999, of which 4000 and above are free for any use (RFC 6455 section
+                /// 7.4). With another code the client gets 1011, and the log has the code.
                 pub code: u16,
-                /// What is said to the client's program, not to its user. Its first 123 bytes are sent.
+                /// A text for the client's program, not for its user. Its first 123 bytes are sent.
                 pub reason: _rt::String,
             }
             impl ::core::fmt::Debug for CloseFrame {
@@ -244,14 +244,14 @@ pub mod vibrato {
                         .finish()
                 }
             }
-            /// What follows from a message.
+            /// How a message is answered.
             #[derive(Clone, PartialEq)]
             pub enum Reply {
                 /// No answer.
                 Nothing,
-                /// An answer, to this client alone.
+                /// An answer, to this client only.
                 Message(Message),
-                /// The end: a close frame, without a code where there is none, and the end of the connection.
+                /// The end: a close frame, without a code if there is none, and the end of the connection.
                 Close(::core::option::Option<CloseFrame>),
             }
             impl ::core::fmt::Debug for Reply {

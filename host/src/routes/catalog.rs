@@ -53,7 +53,8 @@ pub(super) struct Catalog {
     unread: Vec<Unread>,
     /// Which middleware routes were behind.
     guards: Guards,
-    /// Whether the operator confirms that the next listing is as intended: what it lacks may go.
+    /// Whether the operator has started the host or told it to reload (`SIGHUP`) since the last listing. Then the next
+    /// listing is as intended, and what it lacks is removed.
     confirms_next_scan: bool,
 }
 
@@ -63,7 +64,7 @@ struct CatalogEntry {
     fingerprint: Fingerprint,
     /// When this fingerprint was first seen.
     unchanged_since: Instant,
-    /// Whether the operator has confirmed this fingerprint.
+    /// Whether this fingerprint is as the operator intends: it was listed at a start or at a reload (`SIGHUP`).
     confirmed: bool,
     /// The fingerprint of the version that was loaded last without an error.
     loaded: Option<Fingerprint>,

@@ -1,5 +1,5 @@
-//! What lies in the routes directory: every bad file is told with its reason and its remedy and costs only itself, and
-//! the place of a good one is its path where it declares none.
+//! The files of the routes directory. Each bad file is reported with its reason and its remedy, and the others are served. A
+//! component without a declared path has the path of its file.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -12,12 +12,12 @@ use crate::support::{RoutesDir, TestServer, assemble, guest, plain, plain_import
 /// The routes directory in an expected message.
 const DIR: &str = "ROUTES";
 
-/// What the server says of its files, with [`DIR`] in place of the directory.
+/// What the server reports about its files, with [`DIR`] in place of the directory.
 fn reports(server: &TestServer, directory: &str) -> Vec<String> {
     server.diagnostics().iter().map(|diagnostic| diagnostic.to_string().replace(directory, DIR)).collect()
 }
 
-/// Serves the directory beside a good route, which must answer, and compares what is said of the others.
+/// Serves the directory with a good route, which must answer, and compares what is reported about the other files.
 #[track_caller]
 fn assert_reports(routes: RoutesDir, flags: &[(&str, Value)], expected: &[String]) -> TestServer {
     let routes = routes.with(guest::TEXT);

@@ -1,8 +1,8 @@
-//! Middleware guards by path, whatever file answers there.
+//! Middleware guards paths, whichever file has the route.
 
 use crate::support::{RoutesDir, TestServer, compile_cache, guest, host, log, run, text};
 
-/// The middleware `layer` in a file, which leaves its name in each response.
+/// The middleware `layer` in a file. It adds its name to each response.
 fn with_layer(routes: RoutesDir, place: &str, name: &str, more: &str) -> RoutesDir {
     let file = format!("name = '{name}'\n{more}");
     routes.with_as(&format!("{place}.wasm"), guest::LAYER).with_file(&format!("{place}.toml"), &file)
@@ -12,7 +12,7 @@ fn with_route(routes: RoutesDir, place: &str, file: &str) -> RoutesDir {
     routes.with_as(&format!("{place}.wasm"), guest::TEXT).with_file(&format!("{place}.toml"), file)
 }
 
-/// Who has seen the answer at each path; none where nobody has.
+/// The names of the middleware that has seen the response at each path. Empty if none has.
 #[track_caller]
 fn expect(server: &TestServer, expected: &[(&str, Option<&str>)]) {
     for (path, by) in expected {

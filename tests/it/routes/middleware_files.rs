@@ -1,4 +1,4 @@
-//! Which middleware a route is behind, by the files: and that none is ever left out.
+//! Which files are the middleware of a route, and that none of them is ever left out.
 
 use std::fs;
 
@@ -10,14 +10,14 @@ const DIR: &str = "ROUTES";
 const AGAINST: &str = "build it against the `wit/world.wit` of this host; in Rust, put `#[on_request]` or \
     `#[on_response]` of guest-sdk on a function; a handler's file has a name without `_`";
 
-/// The middleware `layer` in a file, under a name of its own.
+/// The middleware `layer` in a file, with a name of its own.
 fn with_layer(routes: RoutesDir, place: &str, name: &str) -> RoutesDir {
     routes
         .with_as(&format!("{place}.wasm"), guest::LAYER)
         .with_file(&format!("{place}.toml"), &format!("name = '{name}'"))
 }
 
-/// Who has seen the response at `path`; none where nobody has.
+/// The names of the middleware that has seen the response at `path`. Empty if none has.
 #[track_caller]
 fn trace(server: &TestServer, path: &str) -> Option<String> {
     let answer = server.get(path);
@@ -26,7 +26,7 @@ fn trace(server: &TestServer, path: &str) -> Option<String> {
     Some(after.lines().next().unwrap_or_default().to_owned())
 }
 
-/// What `host check` prints and whether it is content.
+/// What `host check` prints, and whether it succeeds.
 #[track_caller]
 fn assert_checked(routes: &RoutesDir, place: &str, expected: &str) {
     let root = routes.path().display().to_string();
@@ -158,7 +158,7 @@ fn routes_prints_the_chain() {
     assert_eq!(table["routes"][0]["middleware"], serde_json::json!([file("_middleware.wasm"), file("_x.wasm")]));
 }
 
-/// Asks until the response at `path` has been seen by those.
+/// Sends requests until this middleware has seen the response at `path`.
 #[track_caller]
 fn wait_for_trace(server: &TestServer, path: &str, expected: Option<&str>) {
     let start = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! A guard is never taken away by its file: what was behind middleware stays behind it until the operator says otherwise.
+//! Removing the file of a middleware removes no guard: its routes stay behind it until the operator confirms the removal.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,21 +9,21 @@ use tempfile::TempDir;
 
 use crate::support::{Process, RoutesDir, TIMEOUT, TestServer, guest, log};
 
-/// The middleware `layer` in a file, which leaves its name in each response.
+/// The middleware `layer` in a file. It adds its name to each response.
 fn with_layer(routes: RoutesDir, place: &str, name: &str) -> RoutesDir {
     routes
         .with_as(&format!("{place}.wasm"), guest::LAYER)
         .with_file(&format!("{place}.toml"), &format!("name = '{name}'"))
 }
 
-/// A route at a path of its own, with what else its file says.
+/// A route with a path of its own, and with more lines in its file.
 fn with_route(routes: RoutesDir, place: &str, path: &str, more: &str) -> RoutesDir {
     routes
         .with_as(&format!("{place}.wasm"), guest::TEXT)
         .with_file(&format!("{place}.toml"), &format!("path = '{path}'\n{more}"))
 }
 
-/// Who has seen an answer; none where nobody has.
+/// The names of the middleware that has seen a response. Empty if none has.
 fn trace_of(answer: &str) -> Option<String> {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     answer.split_once("x-trace: ")?.1.lines().next().map(str::to_owned)
@@ -33,7 +33,7 @@ fn trace(server: &TestServer, path: &str) -> Option<String> {
     trace_of(&server.get(path))
 }
 
-/// Asks until the answer at `path` has been seen by those.
+/// Sends requests until this middleware has seen the response at `path`.
 #[track_caller]
 fn wait_for_trace(server: &TestServer, path: &str, expected: Option<&str>) {
     let start = Instant::now();
@@ -42,12 +42,12 @@ fn wait_for_trace(server: &TestServer, path: &str, expected: Option<&str>) {
     }
 }
 
-/// The full path of a file of a server, as messages name it.
+/// The full path of a server's file, as messages have it.
 fn displayed_path(server: &TestServer, place: &str) -> String {
     server.routes().path().join(place).display().to_string()
 }
 
-/// Asks for `path` all the while until `change` has returned: each answer has been seen by `name`.
+/// Sends requests for `path` until `change` has returned. The middleware `name` has seen each response.
 #[track_caller]
 fn assert_always_behind(server: &TestServer, path: &str, name: &str, change: impl FnOnce()) {
     let over = AtomicBool::new(false);
@@ -65,7 +65,7 @@ fn assert_always_behind(server: &TestServer, path: &str, name: &str, change: imp
     assert_eq!(trace(server, path).as_deref(), Some(name));
 }
 
-/// A watched server of `/guarded` in the directory `in`, behind its middleware `a`.
+/// A server that watches its routes, with `/guarded` in the directory `in`, behind the middleware `a`.
 fn guarded() -> TestServer {
     let routes = with_layer(with_route(RoutesDir::new(), "in/route", "/guarded", ""), "in/_middleware", "a");
     let server = TestServer::builder(routes).watched().start();

@@ -1,12 +1,12 @@
-//! Options: where each value may come from and which one holds, and that each of the host's own does what it says.
+//! Options: where a value can come from, which value applies, and what each of the host's options does.
 //!
-//! The rates have tests of their own, since they take their time.
+//! The tests of rates are in another file, because they take long.
 
 use host::options::{BUILTINS, Value};
 
 use crate::support::{Client, RoutesDir, TestServer, guest};
 
-/// What `declares` declares, as it is given to it.
+/// What the guest `declares` declares. It is given that in its file.
 const DECLARED: &str = "\
     buffer_size: Value::Integer(8192)\n\
     burst: Value::Integer(4096)\n\
@@ -40,7 +40,7 @@ const DECLARED: &str = "\
     upload_rate: Value::Integer(500000)\n\
     websocket: Value::Boolean(false)\n";
 
-/// The limits that flags set above what `declares` declares.
+/// Flags with higher limits than `declares` declares.
 const ABOVE: [(&str, Value); 6] = [
     ("concurrency", Value::Integer(16)),
     ("max_body", Value::Integer(2_000_000)),
@@ -50,7 +50,7 @@ const ABOVE: [(&str, Value); 6] = [
     ("upload_rate", Value::Integer(2_000_000)),
 ];
 
-/// And those below.
+/// Flags with lower limits.
 const BELOW: [(&str, Value); 6] = [
     ("concurrency", Value::Integer(4)),
     ("max_body", Value::Integer(1_000)),
@@ -60,14 +60,14 @@ const BELOW: [(&str, Value); 6] = [
     ("upload_rate", Value::Integer(200_000)),
 ];
 
-/// `declares`, and a route file for it where `file` is not empty.
+/// `declares`, with a route file if `file` is not empty.
 fn declares(file: &str, flags: &[(&str, Value)]) -> TestServer {
     let routes = RoutesDir::new().with(guest::DECLARES);
     let routes = if file.is_empty() { routes } else { routes.with_file("declares.toml", file) };
     flags.iter().fold(TestServer::builder(routes), |builder, (name, value)| builder.option(name, value.clone())).start()
 }
 
-/// The options that the handler is given.
+/// The options that the handler gets.
 fn given(server: &TestServer) -> String {
     let response = server.get("/declares");
     let (head, body) = response.split_once("\r\n\r\n").expect("a response has a head");
@@ -75,7 +75,7 @@ fn given(server: &TestServer) -> String {
     body.to_owned()
 }
 
-/// `listing` with the lines of some options replaced.
+/// `listing`, with other lines for some options.
 fn with(listing: &str, changes: &[(&str, &str)]) -> String {
     let line = |line: &str| {
         let (name, _) = line.split_once(": ").expect("a line is NAME: VALUE");
@@ -232,7 +232,7 @@ fn reasons(server: &TestServer) -> Vec<&str> {
     server.diagnostics().iter().map(|diagnostic| diagnostic.reason.as_str()).collect()
 }
 
-/// A route with one option, a request to it, and what comes of it.
+/// A route with one option, a request, and its response.
 struct Effect {
     options: &'static str,
     /// The method and, after the path, the query; then the fields and the body.

@@ -1,4 +1,5 @@
-//! A component takes no path from another by declaring it: not at a start, not in a gap, not outside its directory.
+//! A component cannot take the path of another by declaring it: not at a start, not while the other is missing, and not outside
+//! its directory.
 
 use std::fs;
 
@@ -6,14 +7,14 @@ use tempfile::TempDir;
 
 use crate::support::{Process, RoutesDir, TestServer, compile_cache, guest, host, log, plain, run, text};
 
-/// Adds a component that declares `/text`; its answers have this status.
+/// Adds a component that declares `/text`. Its responses have this status.
 fn declaring(routes: RoutesDir, place: &str, status: u16) -> RoutesDir {
     routes
         .with_as(&format!("{place}.wasm"), guest::TEXT)
         .with_file(&format!("{place}.toml"), &format!("status = {status}"))
 }
 
-/// `host run` with a cache of its own, once all is loaded.
+/// `host run` with its own cache, after all routes are loaded.
 fn process(routes: &RoutesDir, arguments: &[&str]) -> Process {
     let mut command = host(&["run", "--listen", "127.0.0.1:0", "--routes"]);
     command.arg(routes.path()).args(arguments);

@@ -1,8 +1,8 @@
-//! Which of several routes answers, as the book says: from files and from patterns alike.
+//! Which of several routes answers a request, by the rules of the book, for paths of files and for patterns.
 
 use crate::support::{RoutesDir, TestServer, plain};
 
-/// A component at each place, whose route file says so; the status of its answers tells which it is.
+/// A component for each path of a route file. The status of a response tells which component has answered.
 fn served(routes: &[(&str, &str)]) -> TestServer {
     let routes = routes.iter().fold(RoutesDir::new(), |directory, (place, file)| {
         directory.with_bytes(&format!("{place}.wasm"), &plain()).with_file(&format!("{place}.toml"), file)

@@ -1,4 +1,4 @@
-//! What changes in the routes directory while it is served: it takes effect, and no request suffers.
+//! Changes in the routes directory while it is served. They take effect, and no request fails.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::support::wire::get;
 use crate::support::{Client, Process, RoutesDir, TestServer, guest, log, plain};
 
-/// A watched server of `route.wasm`, whose files each test names otherwise to find them in the log.
+/// A server that watches `route.wasm`. Each test names its file differently, to find it in the log.
 fn watched(place: &str) -> TestServer {
     TestServer::builder(RoutesDir::new().with_bytes(place, &plain())).watched().start()
 }
@@ -113,7 +113,7 @@ fn a_route_that_moves_with_its_route_file_loses_no_request() {
     server.wait_for("/moves", "201");
 }
 
-/// Routes that are reloaded under load, and the least requests meanwhile.
+/// Routes that are reloaded under load, and the minimum number of requests meanwhile.
 const RELOADS: usize = 50;
 const REQUESTS: usize = 10_000;
 
@@ -154,7 +154,7 @@ fn reloads_under_load_lose_no_request() {
     assert!(served.load(Ordering::Relaxed) >= REQUESTS);
 }
 
-/// One request whose answer is whole, whatever version gives it.
+/// One request. Its response is complete, whichever version of the route has made it.
 #[track_caller]
 fn ask(client: &mut Client, route: usize) {
     client.send(get(&format!("/r{route}")));

@@ -1,4 +1,4 @@
-//! What becomes of the routes directory itself, and of those below it, while it is served.
+//! Changes of the routes directory itself, and of its subdirectories, while it is served.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,12 +7,12 @@ use tempfile::TempDir;
 
 use crate::support::{RoutesDir, TestServer, log, plain};
 
-/// A watched server of `place`.
+/// A server that watches `place`.
 fn watched(place: &str) -> TestServer {
     TestServer::builder(RoutesDir::new().with_bytes(place, &plain())).watched().start()
 }
 
-/// That changes are taken in as they come.
+/// Asserts that changes are noticed.
 #[track_caller]
 fn expect_watched(server: &TestServer, name: &str) {
     let place = format!("{name}.wasm");

@@ -1,4 +1,4 @@
-//! What a person sees of the routes while the host runs: at its start, and whenever they change.
+//! The log lines about routes: at the start of the host, and when routes change.
 
 use serde_json::Value;
 

@@ -1,11 +1,11 @@
-//! A system that tells of no more changes: that is said, and what changes is found all the same.
+//! A system that can report no more changes. The log says so, and changes are still found.
 
 use std::fs;
 use std::process::Command;
 
 use crate::support::{Process, RoutesDir, compile_cache, plain};
 
-/// `host run` in a user namespace where so many directories can be watched.
+/// `host run` in a user namespace in which this many directories can be watched.
 fn limited(routes: &RoutesDir, watches: u32) -> Process {
     let limit = format!("echo {watches} > /proc/sys/user/max_inotify_watches && exec \"$@\"");
     let mut command = Command::new("unshare");

@@ -10,19 +10,20 @@ import (
 )
 
 const (
-	// Send these bytes and end the response properly; the connection lives on where keep-alive allows it.
+	// Send these bytes and end the response properly. The connection stays open if keep-alive allows it.
 	//
-	// With nothing written before, they are the whole body. After writes they are its last piece, and may be
-	// empty. After the response is complete they are ignored. At most 64 MiB, as everything that is handed over.
+	// If nothing was written before, they are the whole body. After writes they are its last piece, and may be
+	// empty. After the response is complete they are ignored. At most 64 MiB, as for everything that is passed to
+	// the host.
 	Outcome_Body uint8 = 0
-	// Force the connection closed. With nothing written before, not one byte is sent, not even a head. After
-	// writes, what was written is flushed and its framing finished first. After an empty write the response
-	// is complete already, and keep-alive is respected.
+	// Close the connection. If nothing was written before, not one byte is sent, not even a head. After writes,
+	// what was written is sent and its framing is completed first. After an empty write the response is complete
+	// already, and keep-alive is respected.
 	Outcome_Close uint8 = 1
-	// Leave the response and the connection open. The instance is dropped like any other; the connection stays
-	// until its client goes, outside keep-alive timeouts. Chunks that are published to the topics it was
-	// subscribed to (`push`) reach it until one of them is finished. Where the host holds as many such
-	// connections as it may, the answer is 503, or is cut where something was written.
+	// Leave the response and the connection open. The instance is dropped like any other. The connection stays
+	// open until its client closes it, and keep-alive timeouts do not apply. Chunks that are published to its
+	// topics (`push`) are sent to it until one of these topics is finished. If the host has as many such
+	// connections as it may, the response is 503, or truncated if something was written.
 	Outcome_Manual uint8 = 2
 )
 
@@ -54,15 +55,15 @@ func MakeOutcomeManual() Outcome {
 }
 
 const (
-	// Go on: to the next middleware, or else to the handler. What was set in the response stands until one of them
-	// sets it otherwise; what was read of the request's body is gone for them. Where the response is complete
-	// already (an empty `write`, `response.close`), nothing more of the chain is called.
+	// Continue with the next middleware, or with the handler. What was set in the response stays unless one of
+	// them sets it otherwise. What was read of the request's body is no longer there for them. If the response is
+	// complete already (an empty `write`, `response.close`), nothing more of the chain is called.
 	Step_Next uint8 = 0
-	// What a handler's `body` is; nothing more of the chain is called.
+	// As `body` of a handler. Nothing more of the chain is called.
 	Step_Body uint8 = 1
-	// What a handler's `close` is; nothing more of the chain is called.
+	// As `close` of a handler. Nothing more of the chain is called.
 	Step_Close uint8 = 2
-	// What a handler's `manual` is; nothing more of the chain is called.
+	// As `manual` of a handler. Nothing more of the chain is called.
 	Step_Manual uint8 = 3
 )
 
@@ -99,17 +100,17 @@ func MakeStepManual() Step {
 const (
 	// The response is complete, or the client has gone. Nothing more can be sent.
 	Error_Closed uint8 = 0
-	// The head is on its way with the first chunk: status and fields are fixed.
+	// The head is sent with the first chunk: status and fields can no longer change.
 	Error_HeadAlreadySent uint8 = 1
-	// The value is outside what the function accepts: a status below 200 or above 599, a field name that is no
+	// The value is outside what the function accepts: a status below 200 or above 599, a field name that is not a
 	// token, a field value with a control character, more bytes than the declared `content-length`.
 	Error_Invalid uint8 = 2
 	// The field belongs to the host: `connection`, `keep-alive`, `proxy-connection`, `te`, `trailer`,
-	// `transfer-encoding` and `upgrade` describe the connection, which the host manages. Or a middleware has sealed
-	// the field or the name (`seal`).
+	// `transfer-encoding` and `upgrade` describe the connection, which the host manages. Or a middleware has
+	// sealed the field or the name (`seal`).
 	Error_Forbidden uint8 = 3
-	// Past a bound: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
-	// published chunk; of the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
+	// A bound is exceeded: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in
+	// a published chunk; for the context 64 names, 256 bytes in a name, 64 KiB of names and values in all.
 	Error_TooLarge uint8 = 4
 )
 
@@ -117,21 +118,22 @@ const (
 type Error = uint8
 
 const (
-	// The client ended the connection before the end of the body: what was read is not the whole.
+	// The client ended the connection before the end of the body: what was read is incomplete.
 	BodyError_Incomplete uint8 = 0
 	// The chunked coding of the body is malformed.
 	BodyError_Malformed uint8 = 1
 	// The body is larger than the route's `max_body`.
 	BodyError_TooLarge uint8 = 2
-	// The client sent nothing, or less than the least rate, for longer than the host waits.
+	// The client sent nothing, or less than the minimum rate, for longer than the host waits.
 	BodyError_TimedOut uint8 = 3
 )
 
-// Why the rest of the request's body cannot be read. Every further `read` says the same. A request that is known
-// to have such a body by what comes with its head is answered 400 or 413 and reaches no handler.
+// Why the rest of the request's body cannot be read. Each further `read` returns the same error. If the head of a
+// request already shows that its body is malformed or too large, the response is 400 or 413, and no handler is
+// called.
 //
-// The client is answered 400, 408 or 413 unless the head was sent or a status of 400 or above was set, and the
-// connection is closed after the response.
+// The client gets 400, 408 or 413 unless the head was sent or a status of 400 or above was set. The connection is
+// closed after the response.
 type BodyError = uint8
 
 const (
@@ -141,7 +143,7 @@ const (
 	HttpVersion_Http11 uint8 = 1
 )
 
-// The version the client speaks. An `HTTP/1.2` or above is served as `http11`.
+// The version that the client speaks. `HTTP/1.2` or above counts as `http11`.
 type HttpVersion = uint8
 
 const (
@@ -157,9 +159,9 @@ const (
 	Value_Booleans uint8 = 4
 	// A list of whole numbers.
 	Value_Integers uint8 = 5
-	// A list of numbers of which at least one has a fraction.
+	// A list of numbers, at least one of which has a fraction.
 	Value_Floats uint8 = 6
-	// A list of texts. An empty list is one of these.
+	// A list of texts. An empty list has this type.
 	Value_Texts uint8 = 7
 )
 
@@ -254,14 +256,14 @@ func MakeValueTexts(value []string) Value {
 	return Value{Value_Texts, value}
 }
 
-// What a component says of its own route.
+// What a component declares about its own route.
 type Declaration struct {
-	// The path patterns to answer at: `/hello`, `/page/{id}` (one segment), `/files/{*rest}` (the rest). Empty:
-	// the path follows from the file's place in the routes directory.
+	// The path patterns of the route: `/hello`, `/page/{id}` (one segment), `/files/{*rest}` (the rest). If there
+	// are none, the path follows from the file's place in the routes directory.
 	Paths []string
-	// The methods to answer, `GET` meaning `HEAD` too. Empty: every method.
+	// The methods of the route. `GET` includes `HEAD`. If there are none: every method.
 	Methods []string
-	// Options by name: the host's own (`rate`, `buffer_size`, ...) and the handler's. Where the operator's
-	// flags set a limit, a component's value can lower it and not raise it.
+	// Options by name: the host's own (`rate`, `buffer_size`, ...) and the handler's. If the operator's flags set
+	// a limit, a component's value can lower it but not raise it.
 	Options []witTypes.Tuple2[string, Value]
 }

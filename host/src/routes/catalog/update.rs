@@ -96,12 +96,13 @@ impl Catalog {
         }
     }
 
-    /// The operator confirms the next listing: middleware that it lacks is removed from the routes behind it.
+    /// The operator has told the host to reload: the next listing is as intended, and middleware that it lacks is removed
+    /// from the routes behind it.
     pub(in crate::routes) fn confirm_next_scan(&mut self) {
         self.confirms_next_scan = true;
     }
 
-    /// The source cannot be listed: the operator has not seen what a later listing will have.
+    /// The source cannot be listed. What a later listing has may not be what the operator intended.
     pub(in crate::routes) fn cancel_confirmation(&mut self) {
         self.confirms_next_scan = false;
     }
@@ -138,7 +139,7 @@ impl Catalog {
 
     /// Whether a missing component stays in use: it is middleware, and the operator has not confirmed its removal.
     pub(super) fn is_kept(&self, key: &ComponentKey) -> bool {
-        let is_meant = self.entries.get(key).is_some_and(|entry| entry.confirmed);
-        key.is_middleware() && !is_meant && self.is_wanted(key)
+        let is_confirmed = self.entries.get(key).is_some_and(|entry| entry.confirmed);
+        key.is_middleware() && !is_confirmed && self.is_wanted(key)
     }
 }
