@@ -74,6 +74,8 @@ pub enum ErrorDetail {
     /// Only what any client may know.
     #[default]
     Public,
+    /// The same; but the log explains a failure as those who write handlers want to read it.
+    Logged,
     /// Also similar routes, why and where a handler failed, and what responses cost: for those who write handlers.
     Development,
 }

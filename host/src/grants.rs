@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::key_value::KeyValueStore;
 use crate::outbound::HttpGrant;
+use crate::redaction::{HIDDEN, may_be_secret};
 use crate::text::printable;
 
 pub use denials::{Denials, Denied};
@@ -68,6 +69,14 @@ impl Setting {
             Self::Secret(secret) => secret.reveal(),
         }
     }
+
+    /// As [`fmt::Display`], without a text that may be a secret under this name.
+    fn shown_as(&self, name: &str) -> String {
+        match self {
+            Self::Text(text) if may_be_secret(name, text) => format!("\"{HIDDEN}\""),
+            Self::Text(_) | Self::Variable { .. } | Self::Secret(_) => self.to_string(),
+        }
+    }
 }
 
 /// As in a route file. What may be a secret shows its name only.
@@ -92,9 +101,9 @@ impl Grants {
     /// All grants, each as a kind, the name for the component if it has one, and what is granted. What may be a secret shows
     /// its name only.
     pub fn iter(&self) -> impl Iterator<Item = (GrantKind, Option<&str>, String)> {
-        let config = self.config.iter().map(|(name, it)| (GrantKind::Config, Some(name.as_str()), it.to_string()));
+        let config = self.config.iter().map(|(name, it)| (GrantKind::Config, Some(name.as_str()), it.shown_as(name)));
         let environment =
-            self.environment.iter().map(|(name, it)| (GrantKind::Environment, Some(name.as_str()), it.to_string()));
+            self.environment.iter().map(|(name, it)| (GrantKind::Environment, Some(name.as_str()), it.shown_as(name)));
         let files = self.directories.iter().map(|it| (GrantKind::Files, Some(it.guest_path.as_str()), it.to_string()));
         let http = self.http.iter().flat_map(|grant| grant.patterns());
         let http = http.map(|pattern| (GrantKind::Http, None, pattern.to_string()));

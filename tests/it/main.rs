@@ -120,6 +120,7 @@ mod operations {
     mod dev_mode;
     mod shutdown;
     mod stalled_log;
+    mod terminal;
     mod thread_limit;
 }
 

@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
+use crate::exchange::ExchangeEnd;
 use crate::http::version::Version;
 use crate::observe::{EndedRequest, LoggedRequestLine};
+use crate::text::time_of_day;
 
 /// The format of the access log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +18,19 @@ pub enum Format {
     Text,
     /// One JSON object per line, with the same names; null if absent.
     Json,
+    /// For a terminal of 100 columns: the time of day in UTC, method, target, status and duration, and how the response
+    /// ended if not completely.
+    Terminal {
+        /// Whether the terminal shows colours.
+        colour: bool,
+    },
 }
+
+/// The most columns of a line of [`Format::Terminal`].
+const MAX_COLUMNS: usize = 100;
+
+/// The most columns of a method there, which the client chooses.
+const MAX_METHOD_COLUMNS: usize = 16;
 
 impl Format {
     /// Appends a line.
@@ -24,6 +38,7 @@ impl Format {
         match self {
             Self::Text => text(entry, to),
             Self::Json => json(entry, to),
+            Self::Terminal { colour } => terminal(entry, colour, to),
         }
     }
 }
@@ -70,6 +85,51 @@ fn json(entry: &EndedRequest, to: &mut String) {
         "upstream": microseconds(entry.cost.upstream),
     });
     let _ = writeln!(to, "{line}");
+}
+
+fn terminal(entry: &EndedRequest, has_colour: bool, to: &mut String) {
+    let (method, target) = entry.asked.as_ref().map_or(("-".to_owned(), "-".to_owned()), |asked| {
+        (cut(word(&asked.method), MAX_METHOD_COLUMNS), word(&asked.target))
+    });
+    let status = entry.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+    let mut after = format!(" {}", rounded(entry.took));
+    if entry.end != ExchangeEnd::Complete {
+        after.push(' ');
+        after.push_str(entry.end.name());
+    }
+    let time = time_of_day(entry.time);
+    let columns = time.len() + method.chars().count() + status.len() + after.len() + 3;
+    let target = cut(target, MAX_COLUMNS.saturating_sub(columns));
+    let [dim, colour, plain] = match has_colour {
+        true => ["\x1b[2m", status_colour(entry.status), "\x1b[0m"],
+        false => [""; 3],
+    };
+    let _ = writeln!(to, "{dim}{time}{plain} {method} {target} {colour}{status}{plain}{dim}{after}{plain}");
+}
+
+/// The beginning of an ASCII text, with an ellipsis if it is longer.
+fn cut(text: String, columns: usize) -> String {
+    if text.len() <= columns { text } else { format!("{}…", &text[..columns.saturating_sub(1)]) }
+}
+
+fn status_colour(status: Option<u16>) -> &'static str {
+    match status {
+        Some(500..) => "\x1b[31m",
+        Some(400..) => "\x1b[33m",
+        Some(300..) => "\x1b[36m",
+        Some(_) => "\x1b[32m",
+        None => "",
+    }
+}
+
+/// A duration with the unit that fits it.
+fn rounded(duration: Duration) -> String {
+    let milliseconds = duration.as_secs_f64() * 1e3;
+    match milliseconds {
+        ..9.95 => format!("{milliseconds:.1} ms"),
+        ..999.5 => format!("{milliseconds:.0} ms"),
+        _ => format!("{:.1} s", milliseconds / 1e3),
+    }
 }
 
 /// Escapes everything that would end a word, as Rust escapes bytes.

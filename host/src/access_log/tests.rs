@@ -92,3 +92,23 @@ proptest! {
         prop_assert_eq!(json["target"].as_str(), Some(target.as_str()));
     }
 }
+
+#[test]
+fn a_line_for_a_terminal_fits_it() {
+    let terminal = Format::Terminal { colour: false };
+    assert_eq!(line(terminal, &entry()), "08:49:37 GET /hello?a=b 200 0.4 ms\n");
+    assert_eq!(line(terminal, &unread()), "08:49:37 - - 400 0.0 ms\n");
+    let took = |took: Duration| line(terminal, &EndedRequest { took, ..entry() });
+    assert!(took(Duration::from_micros(9_960)).ends_with(" 200 10 ms\n"));
+    assert!(took(Duration::from_millis(3)).ends_with(" 200 3.0 ms\n"));
+    assert!(took(Duration::from_millis(2_149)).ends_with(" 200 2.1 s\n"));
+    let cut = line(terminal, &EndedRequest { end: ExchangeEnd::Truncated, ..entry() });
+    assert!(cut.ends_with(" 200 0.4 ms truncated\n"), "{cut}");
+    let long = asked(&format!("/{}", "a\u{e9} \u{1b}[2J".repeat(40)));
+    let long = LoggedRequestLine { method: "M".repeat(200).into(), ..long };
+    let long = line(terminal, &EndedRequest { asked: Some(long), took: Duration::from_secs(3_000), ..entry() });
+    assert_eq!(long.trim_end_matches('\n').chars().count(), 100, "{long}");
+    assert!(long.contains("… 200 3000.0 s\n") && !long.contains('\u{1b}'), "{long}");
+    let coloured = line(Format::Terminal { colour: true }, &EndedRequest { status: Some(500), ..entry() });
+    assert!(coloured.contains(" GET /hello?a=b \u{1b}[31m500\u{1b}[0m"), "{coloured}");
+}

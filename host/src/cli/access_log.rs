@@ -1,5 +1,6 @@
 //! The flags of the access log.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use host::access_log::{AccessLog, AccessLogLine, Format};
 use host::line_writer::{Destination, LineWriter};
+
+use super::logging::has_colour;
 
 /// How long to wait at exit until the last lines are written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -22,7 +25,7 @@ pub(super) struct Started {
 /// Flags of the access log.
 #[derive(Debug, Args)]
 pub(super) struct AccessLogFlags {
-    /// Log each request as a line on stdout, with durations in microseconds [default: off; text with --dev].
+    /// Log each request as a line on stdout, with durations in microseconds [default: off; text with --dev, shorter on a terminal].
     #[arg(long, value_name = "FORMAT", help_heading = "Server")]
     access_log: Option<Choice>,
 
@@ -40,6 +43,11 @@ enum Choice {
     Json,
     /// No access log.
     Off,
+}
+
+/// The format of the access log in development mode, if no flag chooses one: short lines on a terminal.
+pub(super) fn for_developers() -> Format {
+    if io::stdout().is_terminal() { Format::Terminal { colour: has_colour() } } else { Format::Text }
 }
 
 impl AccessLogFlags {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use host::close_reason::CloseReason;
-use host::config::Config;
+use host::config::{Config, ErrorDetail};
 use host::grants::GrantTable;
 use host::meter::Cost;
 use host::net::{self, ClientStream};
@@ -61,6 +61,7 @@ impl CallCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = Config {
             workers: NonZeroUsize::MIN,
+            error_detail: ErrorDetail::Logged,
             grant: self.grant.as_deref().map(grant_table).transpose()?,
             ..self.loading.config(self.file.clone())?
         };

@@ -39,7 +39,8 @@ pub(super) fn start(format: LogFormat) -> anyhow::Result<Logging> {
     let log = tracing_subscriber::fmt().log_internal_errors(false);
     let log = log.with_env_filter(filter).with_writer(output);
     match format {
-        LogFormat::Text => log.with_ansi(is_terminal()).event_format(Text::Timed).init(),
+        LogFormat::Text if is_terminal() => log.with_ansi(has_colour()).event_format(Text::TimeOfDay).init(),
+        LogFormat::Text => log.with_ansi(false).event_format(Text::Timed).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     Ok(writer)
@@ -50,7 +51,7 @@ pub(super) fn start_untimed() -> anyhow::Result<Logging> {
     let filter = filter("warn,guest=info,handler=info")?;
     let (output, writer) = output()?;
     let log = tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(output);
-    log.with_ansi(is_terminal()).event_format(Text::Untimed).init();
+    log.with_ansi(is_terminal() && has_colour()).event_format(Text::Untimed).init();
     Ok(writer)
 }
 
@@ -88,8 +89,16 @@ fn filter(preset: &str) -> anyhow::Result<EnvFilter> {
     }
 }
 
+/// Whether stderr is a terminal.
 fn is_terminal() -> bool {
     io::IsTerminal::is_terminal(&io::stderr())
+}
+
+/// Whether a terminal is to show colours: not if `NO_COLOR` is set to anything (<https://no-color.org>), and not if it
+/// says that it has none.
+pub(super) fn has_colour() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    is_set("NO_COLOR").is_none() && is_set("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 impl Drop for Logging {

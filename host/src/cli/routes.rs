@@ -8,6 +8,7 @@ use host::config::Config;
 use host::diagnostic::Severity;
 use host::guest::{RequestField, World};
 use host::options::{BUILTINS, OptionSource, Value, is_name};
+use host::redaction::shown;
 use host::routes::{ChainLink, MountedRoute, Route, RouteTable};
 use host::server::Server;
 use host::text::printable;
@@ -21,7 +22,7 @@ pub(super) struct Routes {
     #[command(flatten)]
     source: RoutesFlags,
 
-    /// Print JSON: every option with its value and its source.
+    /// Print JSON: every option with its value and its source. What may be a secret is `…`, as in the text.
     #[arg(long)]
     json: bool,
 }
@@ -113,7 +114,7 @@ fn text(table: &RouteTable) -> String {
             text += &format!("{:methods_width$}    request field {} = {} (file)\n", "", field.name, field.source);
         }
         for entry in route.options.all().iter().filter(|entry| entry.source != OptionSource::Default) {
-            text += &format!("{:methods_width$}    {} = {} ({})\n", "", entry.name, entry.value, entry.source);
+            text += &format!("{:methods_width$}    {} = {} ({})\n", "", entry.name, shown(entry), entry.source);
         }
     }
     text += "Every other option has its default:\n";
@@ -133,7 +134,7 @@ fn name(link: &ChainLink) -> String {
 fn json(table: &RouteTable) -> String {
     let route = |MountedRoute { route, patterns }: &MountedRoute| {
         let options = route.options.all().iter().map(|entry| {
-            let value = serde_json::Value::from(&entry.value);
+            let value = serde_json::Value::from(&*shown(entry));
             (entry.name.clone(), json!({ "value": value, "source": entry.source.to_string() }))
         });
         json!({

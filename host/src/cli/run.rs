@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use host::access_log::{AccessLog, Format};
+use host::access_log::AccessLog;
 use host::config::{Config, ConnectionsPerClient, ErrorDetail, HolderStoreAccess, Limits, Timeouts};
 use host::http::loopback;
 use host::http1::head::HeadLimits;
@@ -185,7 +185,7 @@ impl Run {
                 "--dev: error pages show routes, handler errors and backtraces to everybody who can connect"
             );
         }
-        let access_log = self.access_log.start(self.dev.then_some(Format::Text))?;
+        let access_log = self.access_log.start(self.dev.then(super::access_log::for_developers))?;
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
         let server = Server::open(self.config()?, Observers { access_log: signals.access_log.clone() })?;
         if !self.no_watch {

@@ -50,8 +50,8 @@ pub(super) async fn on_response(
         let invocation = layer.invocation(exchange.clone(), route.target.id(), id);
         if let Err(error) = layer.component.on_response(invocation).await {
             log_failure(&route.mount.name, &route.options.log, error_detail, id, &exchange, &error);
-            let details = explain(error_detail, &route.mount.name, &exchange, &error);
-            failed = Some(substitute(&exchange, id, error.status(), &details));
+            let report = explain(error_detail, &route.mount.name, &exchange, &error);
+            failed = Some(substitute(&exchange, id, error.status(), report.as_ref()));
         }
         exchange.leave();
         if exchange.response(|response| response.is_over()) {

@@ -86,7 +86,7 @@ fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
 fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'static>> {
     match client.worker.error_detail() {
         ErrorDetail::Development => {}
-        ErrorDetail::Public => return None,
+        ErrorDetail::Public | ErrorDetail::Logged => return None,
     }
     let authority = String::from_utf8_lossy(head.values("host").next()?);
     let host = loopback::host(&authority);

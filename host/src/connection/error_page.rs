@@ -4,6 +4,7 @@ use maud::html;
 use smallvec::SmallVec;
 
 use crate::clock;
+use crate::failure_report::FailureReport;
 use crate::http::accept::BodyForm;
 use crate::http::status;
 use crate::page::page;
@@ -25,10 +26,22 @@ pub(super) struct ErrorPage<'p> {
     pub(super) status: u16,
     /// What is wrong, as a clause without a full stop. If it is empty, the response has no body.
     pub(super) text: &'p str,
-    /// Lines that are shown in development mode only. It is empty otherwise.
-    pub(super) details: &'p str,
+    /// What is shown in development mode only.
+    pub(super) details: Details<'p>,
     /// The number of the request in the logs, if it has one.
     pub(super) request: Option<u64>,
+}
+
+/// What a page shows in development mode only.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Details<'p> {
+    /// Nothing, as always in any other mode.
+    #[default]
+    None,
+    /// Lines.
+    Text(&'p str),
+    /// Why the handler has failed.
+    Failure(&'p FailureReport),
 }
 
 /// A response as it is sent.
@@ -112,11 +125,13 @@ impl ErrorPage<'_> {
 
     fn plain(&self) -> String {
         let mut text = format!("{}\n", self.text);
-        if !self.details.is_empty() {
-            text += &format!("\n{}\n", self.details);
-            if let Some(request) = self.request {
-                text += &format!("\nrequest {request}\n");
-            }
+        match self.details {
+            Details::None => return text,
+            Details::Text(details) => text += &format!("\n{details}\n"),
+            Details::Failure(report) => text += &format!("\n{}\n", report.text()),
+        }
+        if let Some(request) = self.request {
+            text += &format!("\nrequest {request}\n");
         }
         text
     }
@@ -124,14 +139,22 @@ impl ErrorPage<'_> {
     fn html(&self) -> String {
         let reason = status::reason(self.status);
         let title = format!("{} {reason}", self.status);
-        let explanation = explanation(self.status);
+        let explanation = match self.details {
+            Details::None | Details::Text(_) => explanation(self.status),
+            // It is for those who know what a status is.
+            Details::Failure(_) => "",
+        };
         page(
             &title,
             html! {
                 h1 { (title) }
                 @if !explanation.is_empty() { p { (explanation) } }
                 @if self.text != reason { p { (self.text) "." } }
-                @if !self.details.is_empty() { pre { (self.details) } }
+                @match self.details {
+                    Details::None => {},
+                    Details::Text(details) => pre { (details) },
+                    Details::Failure(report) => (report.markup()),
+                }
                 @if let Some(request) = self.request { p { small { "Request " (request) } } }
             },
         )

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error_page::{ErrorPage, RETRY};
+use super::error_page::{Details, ErrorPage, RETRY};
 use crate::config::ErrorDetail;
 use crate::exchange::{ClientLoss, Exchange};
+use crate::failure_report::{Failure, FailureReport};
 use crate::guest::CallError;
 use crate::http::status;
 use crate::log_quota::LogQuota;
@@ -33,12 +34,35 @@ pub(super) fn log_failure(
     if error_detail == ErrorDetail::Public && !quota.admit_failure(route, request, error) {
         return;
     }
+    let who = who(route, exchange);
+    let entry = match error_detail {
+        ErrorDetail::Public => format!("{who} {error}"),
+        ErrorDetail::Logged | ErrorDetail::Development => report(&who, exchange, error).log_entry(&who),
+    };
     match exchange.middleware() {
-        Some(middleware) => {
-            tracing::error!(target: "handler", route, %middleware, request, "middleware {middleware} of {route} {error}");
-        }
-        None => tracing::error!(target: "handler", route, request, "handler {route} {error}"),
+        Some(middleware) => tracing::error!(target: "handler", route, %middleware, request, "{entry}"),
+        None => tracing::error!(target: "handler", route, request, "{entry}"),
     }
+}
+
+/// What has failed.
+fn who(route: &str, exchange: &Exchange) -> String {
+    match exchange.middleware() {
+        Some(middleware) => format!("middleware {middleware} of {route}"),
+        None => format!("handler {route}"),
+    }
+}
+
+fn report(who: &str, exchange: &Exchange, error: &CallError) -> FailureReport {
+    let may_be_printed = match error {
+        CallError::Trap { .. } | CallError::NoResponse(_) => true,
+        CallError::Busy(_)
+        | CallError::NoMemory(_)
+        | CallError::Deadline { .. }
+        | CallError::ProcessorTime { .. }
+        | CallError::Failed(_) => false,
+    };
+    FailureReport::new(Failure { who, reason: &error.to_string(), may_be_printed }, &exchange.printed())
 }
 
 /// Logs that a guest was ended because of its client. This is not a failure of the guest.
@@ -67,25 +91,24 @@ fn log_client_loss(route: &str, request: u64, loss: ClientLoss, backtrace: &str)
     }
 }
 
-/// The failure as text for the error page in development mode, with the last lines that the guest has printed. It is
-/// empty otherwise.
-pub(super) fn explain(error_detail: ErrorDetail, route: &str, exchange: &Exchange, error: &CallError) -> String {
-    let told = match (error_detail, exchange.middleware()) {
-        (ErrorDetail::Public, _) => return String::new(),
-        (ErrorDetail::Development, Some(middleware)) => format!("middleware {middleware} of {route} {error}"),
-        (ErrorDetail::Development, None) => format!("handler {route} {error}"),
-    };
-    let printed = exchange.printed();
-    if printed.is_empty() {
-        return told;
+/// The failure for the error page, in development mode only.
+pub(super) fn explain(
+    error_detail: ErrorDetail,
+    route: &str,
+    exchange: &Exchange,
+    error: &CallError,
+) -> Option<FailureReport> {
+    match error_detail {
+        ErrorDetail::Public | ErrorDetail::Logged => None,
+        ErrorDetail::Development => Some(report(&who(route, exchange), exchange, error)),
     }
-    format!("{told}\n\nIt had printed:\n  {}", printed.join("\n  "))
 }
 
 /// Replaces the response with the error response for a failure, and returns its body.
-pub(super) fn substitute(exchange: &Exchange, request: u64, code: u16, details: &str) -> Bytes {
+pub(super) fn substitute(exchange: &Exchange, request: u64, code: u16, report: Option<&FailureReport>) -> Bytes {
     let fields: &[(&str, &str)] = if code == 503 { &[RETRY] } else { &[] };
     let asked = exchange.request().map(|request| request.head.values("accept"));
+    let details = report.map_or(Details::None, Details::Failure);
     let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(request) };
     let written = page.write(asked, fields);
     exchange.clear_unsealed();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error_page::{ErrorPage, RETRY, RenderedPage};
+use super::error_page::{Details, ErrorPage, RETRY, RenderedPage};
 use super::suggestions::{near_routes, routes_for_others};
 use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
@@ -29,7 +29,7 @@ impl<'r> HostResponse<'r> {
 
     /// The response to the request with this number. `head` is its head, if it could be parsed.
     pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'r> {
-        let page = ErrorPage { status: self.status, text: &self.text, details: &self.details, request: Some(id) };
+        let page = ErrorPage { status: self.status, text: &self.text, details: self.details(), request: Some(id) };
         // If the request cannot be trusted, its `Accept` is ignored and the response is plain text.
         let asked = head.filter(|_| self.last.is_none()).map(|head| head.values("accept"));
         page.write(asked, self.field.as_slice())
@@ -37,6 +37,10 @@ impl<'r> HostResponse<'r> {
 
     pub(super) fn with(self, field: (&'r str, &'r str)) -> Self {
         Self { field: Some(field), ..self }
+    }
+
+    fn details(&self) -> Details<'_> {
+        if self.details.is_empty() { Details::None } else { Details::Text(&self.details) }
     }
 
     fn explained(self, details: String) -> Self {
@@ -69,7 +73,7 @@ pub(super) fn find<'t>(
 ) -> Result<(Arc<Route>, Params), NoRoute<'t>> {
     let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match error_detail {
         ErrorDetail::Development => explain(table, head),
-        ErrorDetail::Public => String::new(),
+        ErrorDetail::Public | ErrorDetail::Logged => String::new(),
     };
     if head.is_for_server() {
         return Err(NoRoute { refusal: HostResponse::new(204, "").with(("Allow", table.allow_all())), first: None });

@@ -211,10 +211,11 @@ fn measured(client: &Client, arrival: Instant) -> Option<Measured> {
     let meter = client.worker.meter()?;
     meter.add(Stage::Queued, arrival.elapsed());
     let timing = match client.worker.error_detail() {
-        ErrorDetail::Public => Timing::Untold,
+        ErrorDetail::Public | ErrorDetail::Logged => Timing::Untold,
         ErrorDetail::Development => Timing::Told,
     };
-    Some(Measured { meter, timing })
+    let keeps_output = client.worker.error_detail() != ErrorDetail::Public;
+    Some(Measured { meter, timing, keeps_output })
 }
 
 /// The response to an invalid handshake, for a route that only accepts WebSockets.

@@ -23,6 +23,8 @@ pub struct Measured {
     pub meter: Meter,
     /// Whether the response reports the cost.
     pub timing: Timing,
+    /// Whether the last lines that the handler prints are kept, to explain its failure.
+    pub keeps_output: bool,
 }
 
 impl Exchange {
@@ -35,7 +37,7 @@ impl Exchange {
     /// The value of `Server-Timing` with the cost so far, if the response reports it.
     #[must_use]
     pub fn server_timing(&self) -> Option<String> {
-        let Measured { meter, timing } = self.measured.as_ref()?;
+        let Measured { meter, timing, .. } = self.measured.as_ref()?;
         match timing {
             Timing::Untold => None,
             Timing::Told => Some(meter.server_timing(Instant::now())),

@@ -84,7 +84,8 @@ fn symbol(symbol: &FrameSymbol, function: &str) -> String {
 
 /// A function's name, demangled if it is a Rust name.
 fn name(mangled: &str) -> String {
-    bounded(rustc_demangle::demangle(mangled), MAX_NAME_BYTES)
+    // The alternate form leaves out hashes.
+    bounded(format_args!("{:#}", rustc_demangle::demangle(mangled)), MAX_NAME_BYTES)
 }
 
 /// The beginning of a text, with control characters escaped.

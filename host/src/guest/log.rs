@@ -164,7 +164,7 @@ struct Log {
 
 /// The exchange if its error page shows the output.
 fn error_page(exchange: &Arc<Exchange>) -> Weak<Exchange> {
-    if exchange.is_for_developers() { Arc::downgrade(exchange) } else { Weak::new() }
+    if exchange.keeps_output() { Arc::downgrade(exchange) } else { Weak::new() }
 }
 
 impl Log {

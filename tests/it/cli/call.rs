@@ -106,6 +106,16 @@ fn a_failure_shows_what_the_client_sees_and_what_the_log_says() {
 }
 
 #[test]
+fn a_panic_is_explained_and_frames_of_the_runtime_are_counted() {
+    let output = run(&mut call(guest::PANICS, &["--path", "/panics"]));
+    assert!(text(&output.stdout).ends_with("\r\n\r\nInternal Server Error\n"), "{output:?}");
+    let said = text(&output.stderr);
+    let lead = "handler panics failed: panic: this handler always panics\n  at tests/guests/examples/panics.rs:7:5\n";
+    assert!(said.contains(lead), "{said}");
+    assert!(said.contains(" frames of the runtime)\n") && !said.contains("panic_with_hook"), "{said}");
+}
+
+#[test]
 fn a_truncated_response_fails_the_call() {
     let output = run(&mut call(guest::TRAP_AFTER_HEAD, &["--raw"]));
     assert!(text(&output.stdout).ends_with("\r\n\r\n4\r\none\n\r\n"), "no last chunk: {output:?}");

@@ -86,7 +86,7 @@ fn help_shows_every_default() {
         ("--wasi-http-03", "on"),
         ("--listen", "127.0.0.1:8000"),
         ("--log-format", "text"),
-        ("--access-log", "off; text with --dev"),
+        ("--access-log", "off; text with --dev, shorter on a terminal"),
         ("--workers", "one per core"),
         ("--idle-poll", "50"),
         ("--max-connections", "10000"),
@@ -318,6 +318,19 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
            websocket = false\n"
     );
     assert_eq!(text(&output.stdout), table);
+}
+
+#[test]
+fn routes_shows_nothing_that_looks_like_a_secret() {
+    let token = "ghp_0123456789abcdefABCDEF0123456789abcd";
+    let secrets = format!("db_password = 'hunter2'\nnote = '{token}'\nnotes = ['a', '{token}']\ngreeting = 'Hi'");
+    let routes = RoutesDir::new().with(guest::PAGE).with_file("page.toml", &secrets);
+    for arguments in [&[][..], &["--json"]] {
+        let output = run(&mut over("routes", &routes, arguments));
+        let shown = text(&output.stdout);
+        assert!(!shown.contains("hunter2") && !shown.contains(token), "{shown}");
+        assert!(shown.contains("Hi") && shown.matches('…').count() == 3, "{shown}");
+    }
 }
 
 #[test]

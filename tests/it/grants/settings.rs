@@ -189,7 +189,8 @@ fn no_output_of_the_host_shows_a_secret() {
 
 #[test]
 fn routes_shows_each_grant_as_its_route_file_has_it() {
-    let grant = "[grant]\nhttp = ['https://a.example', 'https://*.b.example:8443']\nconfig = { 'two words' = 1 }";
+    let grant = "[grant]\nhttp = ['https://a.example', 'https://*.b.example:8443']\n\
+                 config = { 'two words' = 1, api_key = 'hunter2' }";
     let directory = routes(guest::REACH, grant);
     let shown = |arguments: &[&str]| {
         let mut command = host(&["routes", "--cache-dir"]);
@@ -200,12 +201,13 @@ fn routes_shows_each_grant_as_its_route_file_has_it() {
         "    grant http = https://a.example\n",
         "    grant http = https://*.b.example:8443\n",
         "    grant config \"two words\" = \"1\"\n",
+        "    grant config api_key = \"…\"\n",
     ] {
         assert!(text(&text_output.stdout).contains(line), "{}", text(&text_output.stdout));
     }
     let table: serde_json::Value = serde_json::from_slice(&shown(&["--json"]).stdout).expect("it prints JSON");
     let expected = serde_json::json!({
-        "config": { "two words": "\"1\"" },
+        "config": { "two words": "\"1\"", "api_key": "\"…\"" },
         "http": ["https://a.example", "https://*.b.example:8443"],
     });
     assert_eq!(table["routes"][0]["grant"], expected);

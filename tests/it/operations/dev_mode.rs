@@ -50,23 +50,36 @@ fn a_failure_shows_why_and_where_in_readable_names() {
     assert!(answer.contains("\r\n\r\nInternal Server Error\n\nhandler script failed: tea\n"), "{answer}");
     assert!(answer.contains(TIMING), "{answer}");
     let answer = server.get("/trap");
-    assert!(answer.contains("handler trap wasm trap: "), "{answer}");
-    assert!(answer.contains("\nerror while executing at wasm backtrace:\n    0: "), "{answer}");
+    assert!(answer.contains("\r\n\r\nInternal Server Error\n\nhandler trap wasm trap: "), "{answer}");
+    assert!(answer.contains(" - trap") && answer.contains("!handle\n"), "{answer}");
     assert!(!answer.contains("_ZN"), "names are readable: {answer}");
     let page = "GET /trap HTTP/1.1\r\nHost: it\r\nAccept: text/html\r\nConnection: close\r\n\r\n";
     let page = server.exchange(page);
-    assert!(page.contains("<pre>handler trap wasm trap: "), "{page}");
+    assert!(page.contains("<pre class=\"error\"><b>handler trap wasm trap: "), "{page}");
+}
+
+#[test]
+fn a_panic_leads_with_its_message_and_its_place_in_the_source() {
+    let server = server(RoutesDir::new().with(guest::PANICS).with(guest::TRAP));
+    let answer = server.get("/panics");
+    let place = "tests/guests/examples/panics.rs:7:5";
+    let lead =
+        format!("\r\n\r\nInternal Server Error\n\npanic: this handler always panics\n  at {place}\n\nhandler panics ");
+    assert!(answer.contains(&lead), "{answer}");
+    assert!(answer.contains(" frames of the runtime)\n") && !answer.contains("panic_with_hook"), "{answer}");
+    let page = "GET /panics HTTP/1.1\r\nHost: it\r\nAccept: text/html\r\nConnection: close\r\n\r\n";
+    let page = server.exchange(page);
+    let lead = format!("<pre class=\"error\"><b>panic: this handler always panics</b>\n  at {place}</pre>");
+    assert!(page.contains(&lead), "{page}");
+    assert!(page.contains("panic_with_hook") && page.contains(" frames of the runtime</summary><pre>"), "{page}");
 }
 
 #[test]
 fn a_failure_shows_what_was_printed_before_it() {
-    let server = server(RoutesDir::new().with(guest::PANICS).with(guest::LOG_FLOOD).with(guest::TRAP));
-    let answer = server.get("/panics");
-    let shown =
-        |answer: &str| answer.contains("It had printed:\n") && answer.contains("\n  this handler always panics\n");
-    assert!(shown(&answer), "{answer}");
-    let page = "GET /panics HTTP/1.1\r\nHost: it\r\nAccept: text/html\r\nConnection: close\r\n\r\n";
-    assert!(shown(&server.exchange(page)));
+    let server = server(RoutesDir::new().with(guest::SCRIPT).with(guest::TRAP));
+    let answer = server.get("/script?stderr=one&stdout=two&trap");
+    let shown = "Internal Server Error\n\nIt had printed:\n  one\n  two\n\nhandler script wasm trap: ";
+    assert!(answer.contains(shown), "{answer}");
     // What another request has printed is not its.
     assert!(!server.get("/trap").contains("It had printed"));
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Debug, Write};
 
-use host::text::is_plain;
+use host::text::{is_plain, time_of_day};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -19,6 +19,8 @@ const ROUTES: &str = "routes";
 pub(super) enum Text {
     /// With the time.
     Timed,
+    /// With the time of day in UTC, for a terminal.
+    TimeOfDay,
     /// Without the time.
     Untimed,
 }
@@ -45,10 +47,14 @@ where
             true => ["\x1b[2m", colour(level), "\x1b[0m"],
             false => [""; 3],
         };
-        if *self == Self::Timed {
-            to.write_str(dim)?;
-            SystemTime.format_time(&mut to)?;
-            write!(to, "{plain} ")?;
+        match self {
+            Self::Timed => {
+                to.write_str(dim)?;
+                SystemTime.format_time(&mut to)?;
+                write!(to, "{plain} ")?;
+            }
+            Self::TimeOfDay => write!(to, "{dim}{}{plain} ", time_of_day(std::time::SystemTime::now()))?,
+            Self::Untimed => {}
         }
         let fields = if target == ROUTES { "" } else { &parts.fields };
         let target = parts.target.as_deref().unwrap_or(target);

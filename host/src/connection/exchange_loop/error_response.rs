@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use super::state::ExchangeLoop;
-use crate::connection::error_page::{ErrorPage, RETRY};
+use crate::connection::error_page::{Details, ErrorPage, RETRY};
 use crate::connection::failure::{LINE, log_failure};
+use crate::failure_report::FailureReport;
 use crate::guest::CallError;
 use crate::http::status;
 
@@ -30,13 +31,13 @@ impl<G> ExchangeLoop<'_, G> {
 
     /// Ends the response of a handler that has failed: with an error response if the head is not sent, and truncated
     /// otherwise.
-    pub(super) fn fail(&mut self, code: u16, details: &str) {
+    pub(super) fn fail(&mut self, code: u16, report: Option<&FailureReport>) {
         let retry = (code == 503).then_some(RETRY);
-        self.respond_with_page(code, details, retry);
+        self.respond_with_page(code, report.map_or(Details::None, Details::Failure), retry);
     }
 
     /// Ends the response with an error page and one more field, in place of what the handler has made.
-    pub(super) fn respond_with_page(&mut self, code: u16, details: &str, field: Option<(&str, &str)>) {
+    pub(super) fn respond_with_page(&mut self, code: u16, details: Details<'_>, field: Option<(&str, &str)>) {
         let timing = self.exchange.server_timing();
         let drains = self.body_reader.abandon(self.io.input);
         self.exchange.clear_unsealed();

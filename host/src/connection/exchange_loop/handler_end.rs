@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes};
 use super::state::{ExchangeLoop, HandlerEnd};
 use crate::clock;
 use crate::config::ErrorDetail;
+use crate::connection::error_page::Details;
 use crate::connection::failure::explain;
 use crate::guest::{CallError, Outcome};
 use crate::response::SelectedRange;
@@ -26,12 +27,12 @@ impl<G> ExchangeLoop<'_, G> {
                     if self.may_log() {
                         tracing::info!(target: "handler", route, request, "handler {route} did not get its whole request: {failed}");
                     }
-                    HandlerEnd::Failed(failed.status(), String::new())
+                    HandlerEnd::Failed(failed.status(), None)
                 }
                 None => {
                     self.log_failure(&error);
-                    let details = explain(self.io.error_detail, self.name(), &self.exchange, &error);
-                    HandlerEnd::Failed(error.status(), details)
+                    let report = explain(self.io.error_detail, self.name(), &self.exchange, &error);
+                    HandlerEnd::Failed(error.status(), report)
                 }
             },
             Ok(outcome) => match failed {
@@ -40,7 +41,7 @@ impl<G> ExchangeLoop<'_, G> {
                         && matches!(outcome, Outcome::Body(_))
                         && self.exchange.response(|response| response.head().status()) < 400 =>
                 {
-                    HandlerEnd::Failed(error.status(), String::new())
+                    HandlerEnd::Failed(error.status(), None)
                 }
                 Some(_) | None => HandlerEnd::Returned(outcome),
             },
@@ -50,7 +51,7 @@ impl<G> ExchangeLoop<'_, G> {
     /// Ends the response.
     pub(super) fn finish_with(&mut self, ending: HandlerEnd) {
         match ending {
-            HandlerEnd::Failed(code, details) => self.fail(code, &details),
+            HandlerEnd::Failed(code, report) => self.fail(code, report.as_ref()),
             HandlerEnd::Returned(Outcome::Close) => self.exchange.close(),
             HandlerEnd::Returned(Outcome::Manual) => self.leave_open(),
             HandlerEnd::Returned(Outcome::Body(body)) => self.send_last_piece(body),
@@ -64,7 +65,7 @@ impl<G> ExchangeLoop<'_, G> {
             Some(SelectedRange::Whole) => body,
             Some(SelectedRange::Part(range)) => body.slice(range),
             Some(SelectedRange::Unsatisfiable(told)) => {
-                return self.respond_with_page(416, "", Some(("Content-Range", &told)));
+                return self.respond_with_page(416, Details::None, Some(("Content-Range", &told)));
             }
         };
         let length = body.len() as u64;
@@ -104,11 +105,9 @@ impl<G> ExchangeLoop<'_, G> {
         if self.may_log() {
             tracing::error!(target: "handler", route, request, "handler {route} returned {length} bytes against its content-length");
         }
-        let details = match self.io.error_detail {
-            ErrorDetail::Public => String::new(),
-            ErrorDetail::Development => format!("handler {route} returned {length} bytes against its content-length"),
-        };
-        self.fail(500, &details);
+        let report = (self.io.error_detail == ErrorDetail::Development)
+            .then(|| format!("handler {route} returned {length} bytes against its content-length").into());
+        self.fail(500, report.as_ref());
     }
 
     /// Encodes as much of the last piece as there is room for. Returns true while some of it is left.

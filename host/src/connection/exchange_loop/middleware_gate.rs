@@ -71,8 +71,8 @@ where
             ending if !self.exchange.is_head_held() => return self.finish_with(ending),
             closed @ HandlerEnd::Returned(Outcome::Close) => return self.finish_with(closed),
             returned @ HandlerEnd::Returned(Outcome::Body(_) | Outcome::Manual) => returned,
-            HandlerEnd::Failed(code, details) => {
-                HandlerEnd::Returned(Outcome::Body(substitute(&self.exchange, self.id(), code, &details)))
+            HandlerEnd::Failed(code, report) => {
+                HandlerEnd::Returned(Outcome::Body(substitute(&self.exchange, self.id(), code, report.as_ref())))
             }
         };
         self.run_on_response(Some(ending));
@@ -81,8 +81,8 @@ where
     /// Ends the middleware, whose deadline has passed while it waits.
     pub(super) fn abort_middleware(&mut self, error: &CallError) {
         self.log_failure(error);
-        let details = explain(self.io.error_detail, self.name(), &self.exchange, error);
-        let body = substitute(&self.exchange, self.id(), error.status(), &details);
+        let report = explain(self.io.error_detail, self.name(), &self.exchange, error);
+        let body = substitute(&self.exchange, self.id(), error.status(), report.as_ref());
         self.release_head(Some(body));
     }
 

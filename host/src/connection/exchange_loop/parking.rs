@@ -33,7 +33,7 @@ impl<G> ExchangeLoop<'_, G> {
                     );
                 }
                 self.parked = None;
-                self.fail(500, "");
+                self.fail(500, None);
             }
             None if is_over || self.parked.is_some() => {
                 if self.may_log() {
@@ -58,7 +58,7 @@ impl<G> ExchangeLoop<'_, G> {
                         "handler {name} cannot leave its connection open: as many as {bound} allows are open"
                     );
                 }
-                self.fail(503, "");
+                self.fail(503, None);
             }
         }
     }

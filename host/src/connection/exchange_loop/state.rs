@@ -13,6 +13,7 @@ use crate::close_reason::CloseReason;
 use crate::connection::io::ConnectionIo;
 use crate::connection::websocket::PendingUpgrade;
 use crate::exchange::Exchange;
+use crate::failure_report::FailureReport;
 use crate::guest::Outcome;
 use crate::pump::Pump;
 use crate::response::Response;
@@ -70,8 +71,8 @@ pub(in crate::connection) struct ExchangeLoop<'c, G> {
 pub(super) enum HandlerEnd {
     /// With the outcome that the handler has returned.
     Returned(Outcome),
-    /// With an error response with this status, if the head is not sent. The details are shown in development mode.
-    Failed(u16, String),
+    /// With an error response with this status, if the head is not sent. The report is shown in development mode.
+    Failed(u16, Option<FailureReport>),
 }
 
 /// The run of the chain's `on-response`. If a middleware fails, the result is the body of the error response.

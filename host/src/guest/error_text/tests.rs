@@ -6,9 +6,9 @@ use super::*;
 fn a_name_is_demangled_and_stays_on_its_line() {
     let rows = [
         ("handle", "handle"),
-        ("_ZN5hello6handle17h0123456789abcdefE", "hello::handle::h0123456789abcdef"),
+        ("_ZN5hello6handle17h0123456789abcdefE", "hello::handle"),
         ("a\nb\r\u{1b}[2J\u{9b}\0é", "a\\nb\\r\\u{1b}[2J\\u{9b}\\u{0}é"),
-        ("_ZN3a\nb3c\u{1b}d17h0123456789abcdefE", "a\\nb::c\\u{1b}d::h0123456789abcdef"),
+        ("_ZN3a\nb3c\u{1b}d17h0123456789abcdefE", "a\\nb::c\\u{1b}d"),
     ];
     for (mangled, shown) in rows {
         assert_eq!(name(mangled), shown, "{mangled:?}");
