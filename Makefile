@@ -13,7 +13,7 @@ BENCH    := $(BUILD)/bench
 EXAMPLES := $(patsubst examples/%/Cargo.toml,%,$(wildcard examples/*/Cargo.toml))
 # Those that are middleware and no routes: their files' names begin with `_`.
 MIDDLEWARE := $(patsubst examples/%/src/lib.rs,%,$(shell grep -lE '^\#\[on_re(quest|sponse)\]' examples/*/src/lib.rs))
-# Handlers in other languages: each folder has the same three, and scripts that install its tools and build one.
+# Handlers in other languages: each folder has the same ones, and scripts that install its tools and build one.
 LANGUAGES := $(patsubst examples/%/install,%,$(wildcard examples/*/install))
 TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-languages
 BOOK_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-book
@@ -54,7 +54,7 @@ guests: $(LANGUAGES:%=guests-%) ## Build the handlers in other languages, instal
 
 define handlers_in
 .PHONY: guests-$(1) tools-$(1)
-guests-$(1): $(addprefix $(FOREIGN)/$(1)/,hello.wasm stream.wasm echo.wasm)
+guests-$(1): $(addprefix $(FOREIGN)/$(1)/,hello.wasm stream.wasm echo.wasm $(if $(wildcard examples/$(1)/guest-book.*),guest-book.wasm))
 $(FOREIGN)/$(1)/%.wasm: $(shell find examples/$(1) -type f) wit/world.wit | tools-$(1)
 	@mkdir -p $$(@D)
 	examples/$(1)/build $$* $$@
@@ -158,7 +158,7 @@ train: target routes ## Find out anew what a host does most, for `make dist`: by
 
 bench: dist routes peers ## Measure the host beside its peers; ONLY=hello,stream for a part, RUNS=5, SECONDS=3
 	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests \
-		--example spin --example script --example stamps --example ws_echo
+		--example spin --example script --example stamps --example stores --example ws_echo
 	$(CARGO) run --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) -- \
 		--host $(BUILD)/dist/host --handlers $(HANDLERS)/$(WASM)/handler --built $(BENCH) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
@@ -179,10 +179,10 @@ autobahn: target ## Run the Autobahn test suite against WebSockets; installs it,
 	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) --package guests --example ws_echo
 	tests/autobahn/run $(HOST) $(HANDLERS)/$(WASM)/handler/examples/ws_echo.wasm
 
-fuzz: ## Fuzz the HTTP core, FUZZ_SECONDS for each target; installs a nightly compiler and cargo-fuzz if need be
+fuzz: ## Fuzz what the host parses, FUZZ_SECONDS for each target; installs a nightly compiler and cargo-fuzz if need be
 	@rustup toolchain list | grep -q ^nightly || rustup toolchain install nightly --profile minimal
 	@cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
-	@for target in head chunks connection; do \
+	@for target in head chunks connection origins addresses grants stores; do \
 		mkdir -p host/fuzz/corpus/$$target; \
 		cargo +nightly fuzz run --fuzz-dir host/fuzz $$target host/fuzz/corpus/$$target host/fuzz/seeds/$$target \
 			-- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 || exit 1; \

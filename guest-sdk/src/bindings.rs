@@ -3733,7 +3733,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The keys that begin with `prefix`: at most `limit`, and at most 1000. `cursor` is that of the page before.
+            /// The keys that begin with `prefix`: at most `limit`, and at most 1000. `cursor` is that of the page before. A page may
+            /// have fewer keys, even none, although its cursor says that more follow.
             #[allow(async_fn_in_trait)]
             pub fn list(
                 store: &str,

@@ -129,7 +129,8 @@ impl Store<'_> {
         Keys { store: *self, prefix: prefix.to_owned(), keys: VecDeque::new(), cursor: None, is_over: false }
     }
 
-    /// One page of the keys that begin with `prefix`: at most `limit`, and at most 1000. `cursor` is that of the page before.
+    /// One page of the keys that begin with `prefix`: at most `limit`, and at most 1000. `cursor` is that of the page before. A
+    /// page may have fewer keys, even none, although its cursor says that more follow.
     ///
     /// # Errors
     /// See [`Error`].

@@ -23,11 +23,14 @@ use crate::outbound::HttpGrant;
 use crate::redaction::{HIDDEN, may_be_secret};
 use crate::text::printable;
 
-pub use denials::{Denials, Denied};
-pub use directory::{DirectoryAccess, DirectoryError, ENTRY_BYTES, GrantedDirectory, NoSpace, SpaceQuota};
-pub use secrets::{Secret, SecretError, is_secret_name};
+pub use denials::{Denials, Denied, Remedy};
+pub use directory::{DirectoryError, ENTRY_BYTES, GrantedDirectory, NoSpace, SpaceQuota};
+pub use secrets::{Secret, SecretError};
 pub use sources::{GrantError, GrantReason, GrantSources, StoreSource};
-pub use table::{DirectoryEntry, GrantKind, GrantTable, HttpEntry, SettingEntry, SettingSource, StoreEntry};
+pub use table::{
+    DirectoryAccess, DirectoryEntry, GrantKind, GrantTable, HttpEntry, SettingEntry, SettingSource, StoreEntry,
+    is_secret_name,
+};
 
 /// What the components of one route, or one middleware, may reach.
 #[derive(Debug, Default)]

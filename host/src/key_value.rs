@@ -157,10 +157,10 @@ pub enum ChangeOutcome {
 /// Some keys of a store, in the order of their bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyPage {
-    /// The keys.
+    /// The keys. There may be fewer than were asked for, even none, although more follow.
     pub keys: Vec<Bytes>,
-    /// Whether there are more behind the last.
-    pub has_more: bool,
+    /// The key behind which the next page begins. It may have expired. `None` if no more keys follow.
+    pub next: Option<Bytes>,
 }
 
 /// The answer of a backend, which may take its time.
@@ -172,7 +172,8 @@ pub trait KeyValueBackend: fmt::Debug + Send + Sync {
     /// The values of keys. `None` for those that do not exist or have expired.
     fn get<'a>(&'a self, store: &'a StoreName, keys: &'a [Bytes]) -> BackendAnswer<'a, Vec<Option<Bytes>>>;
 
-    /// The keys that begin with `prefix`, behind `after`, at most `limit`.
+    /// The keys that begin with `prefix`, behind `after`, at most `limit`. Its work is bounded, however many entries have
+    /// expired.
     fn list<'a>(
         &'a self,
         store: &'a StoreName,

@@ -55,6 +55,7 @@ mod wasi_http {
 
 /// What the operator grants to a component.
 mod grants {
+    mod authorities;
     mod files;
     mod http;
     mod settings;

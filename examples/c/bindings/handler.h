@@ -543,7 +543,8 @@ extern bool vibrato_handler_key_value_get(handler_string_t *store, handler_strin
 extern bool vibrato_handler_key_value_set(handler_string_t *store, handler_string_t *key, handler_list_u8_t *value, uint64_t *maybe_time_to_live, vibrato_handler_key_value_error_t *err);
 // Deletes a key, if it is there.
 extern bool vibrato_handler_key_value_delete(handler_string_t *store, handler_string_t *key, vibrato_handler_key_value_error_t *err);
-// The keys that begin with `prefix`: at most `limit`, and at most 1000. `cursor` is that of the page before.
+// The keys that begin with `prefix`: at most `limit`, and at most 1000. `cursor` is that of the page before. A page may
+// have fewer keys, even none, although its cursor says that more follow.
 extern bool vibrato_handler_key_value_list(handler_string_t *store, handler_string_t *prefix, handler_string_t *maybe_cursor, uint32_t limit, vibrato_handler_key_value_page_t *ret, vibrato_handler_key_value_error_t *err);
 // Adds `delta` to the integer in decimal digits that the value is, 0 if there is none, and returns the sum. No other
 // change comes between. When the value expires stays as it was.

@@ -1,7 +1,15 @@
-//! What the fuzz targets share: a server of one connection without a socket, and a client that reads strictly.
+//! What the fuzz targets share.
+//!
+//! The modules of the host are those of its own crate, by symbolic links: with all of it, wasmtime would be built once more.
 
 pub mod client;
 pub mod echo;
+
+pub mod file;
+pub mod grants;
+pub mod key_value;
+pub mod outbound;
+pub mod text;
 
 /// Cuts the rest of `data` into pieces whose lengths its first bytes say, over and over. What fuzzers change freely
 /// then changes how bytes arrive, too.
@@ -18,4 +26,11 @@ pub fn pieces(data: &[u8]) -> Vec<&[u8]> {
         rest = behind;
     }
     pieces
+}
+
+/// The lines of `data`, each as text. `None` if it is not UTF-8.
+#[must_use]
+pub fn lines(data: &[u8]) -> Option<(&str, &str)> {
+    let text = str::from_utf8(data).ok()?;
+    Some(text.split_once('\n').unwrap_or((text, "")))
 }

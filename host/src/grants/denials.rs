@@ -10,7 +10,7 @@ use crate::text::printable;
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// The kinds of denials.
-const KINDS: usize = 3;
+const KINDS: usize = 4;
 
 /// What was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,22 @@ pub enum Denied {
     KeyValue,
     /// A request to another server that was granted, and has failed.
     Upstream,
+    /// A call of a key-value store that was granted, and has failed.
+    KeyValueCall,
+}
+
+/// How the operator allows what was denied. The texts are TOML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// A line of `[grant]`.
+    Line(String),
+    /// An entry of a key that `[grant]` has already.
+    Entry {
+        /// The entry.
+        entry: String,
+        /// The key.
+        key: &'static str,
+    },
 }
 
 /// When a route's components were last warned about.
@@ -28,19 +44,45 @@ pub enum Denied {
 pub struct Denials(Mutex<[Option<Instant>; KINDS]>);
 
 impl Denials {
-    /// Warns that a component was denied something, unless that was said within a minute. `what` says what it wanted, and
-    /// `line` is the line of `[grant]` that would allow it.
-    pub fn warn(&self, denied: Denied, route: &str, request: Option<u64>, what: impl Display, line: impl Display) {
+    /// Warns that a component was denied something, unless that was said within a minute. `what` says what it wanted.
+    pub fn warn(&self, denied: Denied, route: &str, request: Option<u64>, what: impl Display, remedy: &Remedy) {
         if !self.is_first(denied, Instant::now()) {
             return;
         }
-        let (what, line) = (printable(&what.to_string()), printable(&line.to_string()));
-        tracing::warn!(
-            target: "handler",
-            route,
-            request,
-            "handler {route} was denied {what}; to allow it, write `{line}` into `[grant]` of {route}.toml"
-        );
+        let what = printable(&what.to_string());
+        match remedy {
+            Remedy::Line(line) => {
+                let line = printable(line);
+                tracing::warn!(
+                    target: "handler",
+                    route,
+                    request,
+                    "handler {route} was denied {what}; to allow it, write `{line}` into `[grant]` of {route}.toml"
+                );
+            }
+            Remedy::Entry { entry, key } => {
+                let entry = printable(entry);
+                tracing::warn!(
+                    target: "handler",
+                    route,
+                    request,
+                    "handler {route} was denied {what}; to allow it, add `{entry}` to `{key}` in `[grant]` of {route}.toml"
+                );
+            }
+        }
+    }
+
+    /// Warns that a call of a component to a key-value store has failed, unless that was said within a minute.
+    pub fn warn_of_store(&self, route: &str, request: u64, store: &str, reason: impl Display) {
+        if self.is_first(Denied::KeyValueCall, Instant::now()) {
+            let store = printable(store);
+            tracing::warn!(
+                target: "handler",
+                route,
+                request,
+                "handler {route} could not use the key-value store `{store}`: {reason}"
+            );
+        }
     }
 
     /// Warns that a request of a component to another server has failed, unless that was said within a minute.

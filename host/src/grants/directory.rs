@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
+use super::table::DirectoryAccess;
 use crate::text::printable;
 
 /// What each file and directory counts for in a quota beside its bytes: a block of most file systems.
@@ -24,18 +25,6 @@ const MAX_DEPTH: usize = 64;
 
 /// Directories of the system, which nobody can grant.
 const OF_SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
-
-/// What a component may do in a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DirectoryAccess {
-    /// Read.
-    Read,
-    /// Read and write, while all that is there takes at most this many bytes.
-    Write {
-        /// The bytes. Each file and directory counts 4096 bytes beside what it has.
-        max_bytes: u64,
-    },
-}
 
 /// A directory that is granted. It was opened once, and stays the same directory if another takes its path.
 #[derive(Debug)]

@@ -14,9 +14,6 @@ use crate::text::printable;
 /// The largest secret, in bytes.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// The longest name of a secret, in bytes.
-const MAX_NAME_BYTES: usize = 128;
-
 /// A secret. Cheap to clone; all clones see the same text.
 #[derive(Clone)]
 pub struct Secret(Arc<SecretCell>);
@@ -50,15 +47,6 @@ pub enum SecretError {
 pub(super) struct Secrets {
     directory: Option<PathBuf>,
     known: Mutex<BTreeMap<String, Weak<SecretCell>>>,
-}
-
-/// Whether a name can be one of a secret: letters, digits, `_`, `-` and `.`, not first a `.`, and 128 bytes at most. So
-/// it names a file in the directory of secrets and no other.
-#[must_use]
-pub fn is_secret_name(name: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&name.len())
-        && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
 impl Secret {
@@ -188,20 +176,5 @@ mod tests {
         }
         let error = Secrets::default().get("key").expect_err("there are none").to_string();
         assert!(error.contains("--secrets"), "{error}");
-    }
-
-    #[test]
-    fn a_name_of_a_secret_is_one_file_of_the_directory() {
-        for (name, is_name) in [
-            ("stripe", true),
-            ("a.b-c_1", true),
-            ("", false),
-            (".", false),
-            ("..", false),
-            (".a", false),
-            ("a/b", false),
-        ] {
-            assert_eq!(is_secret_name(name), is_name, "{name}");
-        }
     }
 }

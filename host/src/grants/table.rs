@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::directory::DirectoryAccess;
 use crate::outbound::{HttpLimits, OriginPattern};
+
+/// The longest name of a secret, in bytes.
+const MAX_SECRET_NAME_BYTES: usize = 128;
 
 /// The table `[grant]` of a route file. Lines count from 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +66,18 @@ pub struct DirectoryEntry {
     pub path: PathBuf,
     /// What the component may do there.
     pub access: DirectoryAccess,
+}
+
+/// What a component may do in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryAccess {
+    /// Read.
+    Read,
+    /// Read and write, while all that is there takes at most this many bytes.
+    Write {
+        /// The bytes. Each file and directory counts 4096 bytes beside what it has.
+        max_bytes: u64,
+    },
 }
 
 /// A store of `kv`.
@@ -144,5 +158,34 @@ impl GrantTable {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kinds().is_empty()
+    }
+}
+
+/// Whether a name can be one of a secret: letters, digits, `_`, `-` and `.`, not first a `.`, and 128 bytes at most. So
+/// it names a file in the directory of secrets and no other.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    (1..=MAX_SECRET_NAME_BYTES).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_secret_is_one_file_of_the_directory() {
+        for (name, is_name) in [
+            ("stripe", true),
+            ("a.b-c_1", true),
+            ("", false),
+            (".", false),
+            ("..", false),
+            (".a", false),
+            ("a/b", false),
+        ] {
+            assert_eq!(is_secret_name(name), is_name, "{name}");
+        }
     }
 }

@@ -42,7 +42,11 @@ async fn call<T>(
     call: impl AsyncFnOnce(&KeyValueStore) -> std::result::Result<T, KeyValueError>,
 ) -> std::result::Result<T, CallFailure> {
     let (exchange, granted) = store.data().key_value_store(name).map_err(CallFailure::Refused)?;
-    exchange.wait_elsewhere(call(&granted)).await.map_err(CallFailure::Failed)
+    let result = exchange.wait_elsewhere(call(&granted)).await;
+    if let Err(error) = &result {
+        store.data().note_store_failure(name, error);
+    }
+    result.map_err(CallFailure::Failed)
 }
 
 fn text(bytes: &Bytes) -> String {
@@ -129,9 +133,7 @@ struct GuestPage {
 
 impl From<KeyPage> for GuestPage {
     fn from(page: KeyPage) -> Self {
-        let keys: Vec<String> = page.keys.iter().map(text).collect();
-        let cursor = keys.last().filter(|_| page.has_more).cloned();
-        Self { keys, cursor }
+        Self { keys: page.keys.iter().map(text).collect(), cursor: page.next.as_ref().map(text) }
     }
 }
 
@@ -141,15 +143,21 @@ fn answer<T>(result: std::result::Result<T, CallFailure>) -> GuestAnswer<T> {
     (result.map_err(GuestKeyValueError::from),)
 }
 
+/// Answers a call that is refused before its store is looked up.
+fn refuse<T>(store: &Store<'_>, name: &WasmStr, error: KeyValueError) -> Result<GuestAnswer<T>> {
+    store.data().note_store_failure(&self::name(store, name)?, &error);
+    Ok(answer(Err(CallFailure::Failed(error))))
+}
+
 /// Links the interface `key-value`.
 pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     linker.func_wrap_async("get", |mut store: Store<'_>, (name, of): (WasmStr, WasmStr)| {
         Box::new(async move {
-            let name = self::name(&store, &name)?;
             let of = match key(&store, &of)? {
                 Ok(key) => key,
-                Err(error) => return Ok(answer(Err(CallFailure::Failed(error)))),
+                Err(error) => return refuse(&store, &name, error),
             };
+            let name = self::name(&store, &name)?;
             Ok(answer(call(&mut store, &name, async |granted| granted.get(of).await).await))
         })
     })?;
@@ -159,7 +167,7 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
             Box::new(async move {
                 let entries = match (key(&store, &of)?, value(&store, &to)) {
                     (Ok(key), Ok(value)) => vec![(key, value)],
-                    (Err(error), _) | (_, Err(error)) => return Ok(answer(Err(CallFailure::Failed(error)))),
+                    (Err(error), _) | (_, Err(error)) => return refuse(&store, &name, error),
                 };
                 let change = StoreChange::Set { entries, time_to_live: time.map(Duration::from_millis) };
                 Ok(answer(changed(&mut store, &name, change).await?.map(|_| ())))
@@ -170,7 +178,7 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
         Box::new(async move {
             let of = match key(&store, &of)? {
                 Ok(key) => key,
-                Err(error) => return Ok(answer(Err(CallFailure::Failed(error)))),
+                Err(error) => return refuse(&store, &name, error),
             };
             let change = StoreChange::Delete(vec![of]);
             Ok(answer(changed(&mut store, &name, change).await?.map(|_| ())))
@@ -180,13 +188,12 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
         "list",
         |mut store: Store<'_>, (name, prefix, cursor, limit): (WasmStr, WasmStr, Option<WasmStr>, u32)| {
             Box::new(async move {
-                let name = self::name(&store, &name)?;
                 let cursor = cursor.map(|cursor| key(&store, &cursor)).transpose()?.transpose();
                 let (prefix, cursor) = match (key(&store, &prefix)?, cursor) {
                     (Ok(prefix), Ok(cursor)) => (prefix, cursor),
-                    (Err(error), _) | (_, Err(error)) => return Ok(answer(Err(CallFailure::Failed(error)))),
+                    (Err(error), _) | (_, Err(error)) => return refuse(&store, &name, error),
                 };
-                let limit = usize::try_from(limit).unwrap_or(MAX_KEYS);
+                let (name, limit) = (self::name(&store, &name)?, usize::try_from(limit).unwrap_or(MAX_KEYS));
                 let page =
                     call(&mut store, &name, async |granted| granted.list(&prefix, cursor.as_deref(), limit).await)
                         .await;
@@ -198,7 +205,7 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
         Box::new(async move {
             let of = match key(&store, &of)? {
                 Ok(key) => key,
-                Err(error) => return Ok(answer(Err(CallFailure::Failed(error)))),
+                Err(error) => return refuse(&store, &name, error),
             };
             let change = StoreChange::Increment { key: of, delta };
             Ok(answer(changed(&mut store, &name, change).await?.map(integer)))
@@ -212,9 +219,7 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
                 let [expected, new] = [expected, new].map(|it| it.map(|it| value(&store, &it)).transpose());
                 let (of, expected, new) = match (key(&store, &of)?, expected, new) {
                     (Ok(of), Ok(expected), Ok(new)) => (of, expected, new),
-                    (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
-                        return Ok(answer(Err(CallFailure::Failed(error))));
-                    }
+                    (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return refuse(&store, &name, error),
                 };
                 let change = StoreChange::CompareAndSwap { key: of, expected, new };
                 let outcome = changed(&mut store, &name, change).await?;

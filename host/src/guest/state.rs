@@ -23,8 +23,8 @@ use super::wasi_http::HttpState;
 use super::wasi_http_03::{self, HttpHooks};
 use super::{Invocation, Outcome};
 use crate::exchange::Exchange;
-use crate::grants::{Denied, Grants};
-use crate::key_value::KeyValueStore;
+use crate::grants::{Denied, Grants, Remedy};
+use crate::key_value::{KeyValueError, KeyValueStore};
 use crate::memory_budget::{self, MemoryOwner, MemoryShortage};
 use crate::options::{self, Options, Value};
 use crate::share::Resource;
@@ -198,10 +198,40 @@ impl GuestState {
             return Ok((invocation.exchange.clone(), store.clone()));
         }
         let shown: String = name.chars().take(64).collect();
-        let line = format!("kv = {{ \"{shown}\" = \"{}\" }}", if shown.is_empty() { "default" } else { &shown });
         let what = format!("the key-value store `{shown}`");
-        invocation.options.denials.warn(Denied::KeyValue, &invocation.route, Some(invocation.id), what, line);
-        Err(if stores.is_none() { StoreRefusal::Denied } else { StoreRefusal::NoSuchStore })
+        let quoted = |name: &str| toml::Value::from(name).to_string();
+        let entry = format!("{} = {}", quoted(&shown), quoted(if shown.is_empty() { "default" } else { &shown }));
+        let (refusal, remedy) = match stores {
+            None => (StoreRefusal::Denied, Remedy::Line(format!("kv = {{ {entry} }}"))),
+            // A second `kv` would be a duplicate key.
+            Some(_) => (StoreRefusal::NoSuchStore, Remedy::Entry { entry, key: "kv" }),
+        };
+        invocation.options.denials.warn(Denied::KeyValue, &invocation.route, Some(invocation.id), what, &remedy);
+        Err(refusal)
+    }
+
+    /// Logs why a call to a store has failed, if the error that the component gets does not say it: `too-large`, `full` and
+    /// `read-only` have no text.
+    pub(super) fn note_store_failure(&self, name: &str, error: &KeyValueError) {
+        let has_text = match error {
+            KeyValueError::ReadOnly
+            | KeyValueError::Key(_)
+            | KeyValueError::Value(_)
+            | KeyValueError::TooManyKeys
+            | KeyValueError::BatchBytes
+            | KeyValueError::Full { .. } => false,
+            KeyValueError::NotInteger
+            | KeyValueError::Overflow
+            | KeyValueError::Cursor
+            | KeyValueError::Storage
+            | KeyValueError::NotOpen => true,
+        };
+        if let RunPurpose::Invocation(invocation) = &self.purpose
+            && !has_text
+        {
+            let shown: String = name.chars().take(64).collect();
+            invocation.options.denials.warn_of_store(&invocation.route, invocation.id, &shown, error);
+        }
     }
 
     /// A setting of its route: what was granted as `config`, or else an option that is none of the host's own.

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::Invocation;
 use super::state::GuestState;
 use crate::exchange::Exchange;
-use crate::grants::{Denied, Grants};
+use crate::grants::{Denied, Grants, Remedy};
 use crate::http::fields::Fields;
 use crate::options::Options;
 use crate::outbound::{
@@ -122,11 +122,13 @@ impl CallContext {
 
     /// Says how the operator would allow a request.
     fn warn_denied(&self, origin: &Origin) {
-        let granted = self.grants.as_ref().and_then(|grants| grants.http.as_ref());
-        let granted = granted.into_iter().flat_map(|grant| grant.patterns()).map(|pattern| format!("\"{pattern}\", "));
-        let line = format!("http = [{}\"{origin}\"]", granted.collect::<String>());
+        let entry = format!("\"{origin}\"");
+        let remedy = match self.grants_requests() {
+            true => Remedy::Entry { entry, key: "http" },
+            false => Remedy::Line(format!("http = [{entry}]")),
+        };
         let what = format!("a request to {origin}");
-        self.options.denials.warn(Denied::Http, &self.route, Some(self.request), what, line);
+        self.options.denials.warn(Denied::Http, &self.route, Some(self.request), what, &remedy);
     }
 }
 

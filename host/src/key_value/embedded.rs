@@ -37,6 +37,9 @@ const CHANGE_BYTES: u32 = 4096;
 /// A file above this many bytes is compacted at start if its entries take less than a third of it.
 const COMPACT_ABOVE: u64 = 16 * 1024 * 1024;
 
+/// The most expired entries that one page passes over. The next page goes on behind them.
+pub(super) const MAX_PASSED_OVER: usize = 4096;
+
 /// The entries: by store and key, the moment of expiry in 8 bytes and the value.
 pub(super) const ENTRIES: TableDefinition<'_, (&str, &[u8]), &[u8]> = TableDefinition::new("entries");
 
@@ -158,6 +161,7 @@ impl EmbeddedBackend {
         let failed = |error| StateError::Open { path: path.clone(), error };
         std::fs::create_dir_all(directory).map_err(failed)?;
         let file = state_file::open(&path).map_err(failed)?.ok_or_else(|| StateError::InUse(path.clone()))?;
+        state_file::sync_directory(directory).map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
         let clock = Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis));
         let backend = Self::with(Arc::new(file), clock, Some(len));
@@ -232,18 +236,24 @@ impl EmbeddedBackend {
         self.snapshot(|database| {
             let entries = database.begin_read()?.open_table(ENTRIES)?;
             let mut page = KeyPage::default();
+            let mut passed_over = 0;
             for entry in entries.range((store.as_str(), first)..)? {
                 let (key, value) = entry?;
                 let (of_store, key) = key.value();
                 if of_store != store.as_str() || !key.starts_with(prefix) {
                     break;
                 }
-                if live(value.value(), now).is_none() {
-                    continue;
-                }
                 if page.keys.len() == limit {
-                    page.has_more = true;
+                    page.next = page.keys.last().cloned();
                     break;
+                }
+                if live(value.value(), now).is_none() {
+                    passed_over += 1;
+                    if passed_over == MAX_PASSED_OVER {
+                        page.next = Some(Bytes::copy_from_slice(key));
+                        break;
+                    }
+                    continue;
                 }
                 page.keys.push(Bytes::copy_from_slice(key));
             }

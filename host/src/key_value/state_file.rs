@@ -19,6 +19,21 @@ pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Makes the entry of a new file durable. Without it, a file whose contents are on the disk may be gone after a power loss.
+/// The same goes for the directory itself in the one above.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    for directory in [Some(directory), directory.parent()].into_iter().flatten() {
+        // The parent of a relative path of one name is the current directory.
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        match File::open(directory).and_then(|directory| directory.sync_all()) {
+            // The file system knows no such call, or the host may not read the directory above its own.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied) => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
 /// What a database needs of its file. It is a trait so that tests can let it fail.
 pub(super) trait Storage: std::fmt::Debug + Send + Sync {
     fn len(&self) -> io::Result<u64>;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::embedded::MAX_PASSED_OVER;
 use super::state_file::Storage;
 use super::*;
 
@@ -282,15 +283,43 @@ fn pages_follow_each_other_in_order_within_a_prefix() {
         let page = block_on(shop.0.list(b"b/", after.as_deref(), 2)).expect("it is answered");
         assert!(page.keys.len() <= 2);
         all.extend(page.keys.clone());
-        if !page.has_more {
+        after = page.next;
+        if after.is_none() {
             break;
         }
-        after = page.keys.last().cloned();
     }
     assert_eq!(all, ["b/", "b/1", "b/10", "b/2"]);
     assert_eq!(block_on(shop.0.list(b"b/", Some(b"a"), 9)).expect("it is answered").keys.len(), 4);
     assert!(block_on(shop.0.list(b"b/", Some(b"c"), 9)).expect("it is answered").keys.is_empty());
     assert_eq!(block_on(shop.0.list(b"", Some(b""), 9)), Err(KeyValueError::Cursor));
+}
+
+#[test]
+fn a_page_passes_over_a_bounded_number_of_expired_entries_and_the_next_one_goes_on() {
+    let bench = Bench::new();
+    let shop = bench.shop();
+    let expired = 2 * MAX_PASSED_OVER + 1;
+    for number in 0..=expired / MAX_KEYS {
+        let keys = (number * MAX_KEYS..expired.min((number + 1) * MAX_KEYS)).map(|key| bytes(&format!("k{key:05}")));
+        let entries = keys.map(|key| (key, Bytes::new())).collect();
+        let set = StoreChange::Set { entries, time_to_live: Some(Duration::from_secs(1)) };
+        assert_eq!(shop.change(set), Ok(ChangeOutcome::Made));
+    }
+    for key in ["a", "b", "z"] {
+        shop.set(key, "").expect("it is answered");
+    }
+    // The writer, which removes what has expired, is not woken.
+    bench.pass(Duration::from_secs(2));
+    let (mut after, mut pages) = (None::<Bytes>, Vec::new());
+    loop {
+        let page = block_on(shop.0.list(b"", after.as_deref(), 10)).expect("it is answered");
+        pages.push(page.keys.clone());
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [vec!["a", "b"], vec![], vec!["z"]]);
 }
 
 #[test]

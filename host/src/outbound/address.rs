@@ -77,12 +77,15 @@ fn has_bits_behind(address: u128, width: u8, bits: u8) -> bool {
     address & mask != 0
 }
 
-/// Networks that are not of the public internet (IANA's registries of special addresses, and multicast).
-const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
+/// Networks that are not of the public internet (IANA's registries of special addresses, and multicast), and addresses at which
+/// a cloud serves its machines. The others of those are within these networks: 169.254.169.254, 192.0.0.192, 100.100.100.200,
+/// fd00:ec2::254 and fd20:ce::254.
+const SPECIAL_V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(168, 63, 129, 16), 32), // Azure, from its machines alone
     (Ipv4Addr::new(169, 254, 0, 0), 16),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(192, 0, 0, 0), 24),
@@ -160,6 +163,8 @@ mod tests {
             "100.128.0.0",
             "126.255.255.255",
             "128.0.0.0",
+            "168.63.129.15",
+            "168.63.129.17",
             "169.253.255.255",
             "169.255.0.0",
             "172.15.255.255",
@@ -208,6 +213,14 @@ mod tests {
             "::1",
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",
+            "168.63.129.16",
+            "192.0.0.192",
+            "100.100.100.200",
+            "::ffff:168.63.129.16",
+            "64:ff9b::168.63.129.16",
+            "2002:a83f:8110::",
+            "fd00:ec2::254",
+            "fd20:ce::254",
             "::ffff:169.254.169.254",
             "::127.0.0.1",
             "::10.0.0.1",

@@ -305,7 +305,10 @@ async fn dial(grant: &HttpGrant, origin: &Origin) -> Result<TcpStream, UpstreamF
     let addresses = match &origin.host {
         HostName::Address(address) => vec![*address],
         HostName::Name(name) => {
-            let found = grant.client().resolver.resolve(name).await;
+            let found = match grant.lookups().permit().await {
+                Ok(permit) => grant.client().resolver.resolve(name, permit).await,
+                Err(error) => Err(error),
+            };
             found.map_err(|error| UpstreamFailure::Lookup(error.to_string()))?
         }
     };

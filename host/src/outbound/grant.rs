@@ -1,52 +1,19 @@
 //! What one route may reach, within which limits; and what all routes share.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::address::{Network, is_public};
+use super::address::is_public;
 use super::call::{self, PendingResponse, UpstreamRequest};
 use super::failure::UpstreamFailure;
+use super::limits::HttpLimits;
 use super::origin::{HostName, Origin, OriginPattern};
 use super::pool::Pool;
-use super::resolver::{Resolve, SystemResolver};
+use super::resolver::{Resolve, RouteLookups, SystemResolver};
 use super::tls::Trust;
-
-/// The limits of a route's requests to other servers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpLimits {
-    /// Networks that names may lead to though they are not of the public internet.
-    pub private: Vec<Network>,
-    /// Requests of one invocation at once.
-    pub concurrency: usize,
-    /// Connections of the route, with idle ones.
-    pub connections: usize,
-    /// For a connection, with the look-up and the wait for a free one.
-    pub connect_timeout: Duration,
-    /// From the last byte of a request to the head of its response.
-    pub first_byte_timeout: Duration,
-    /// For the next bytes of a body.
-    pub between_bytes_timeout: Duration,
-    /// Bytes of the body of a response.
-    pub max_response: u64,
-}
-
-impl Default for HttpLimits {
-    fn default() -> Self {
-        Self {
-            private: Vec::new(),
-            concurrency: 16,
-            connections: 128,
-            connect_timeout: Duration::from_secs(5),
-            first_byte_timeout: Duration::from_secs(30),
-            between_bytes_timeout: Duration::from_secs(10),
-            max_response: 64 * 1024 * 1024,
-        }
-    }
-}
 
 /// What the requests of all routes share: the resolver, the trusted roots, and the number of connections.
 #[derive(Debug)]
@@ -95,6 +62,7 @@ pub struct HttpGrant {
     tls: OnceCell<Arc<ClientConfig>>,
     pub(super) connections: Arc<Semaphore>,
     pool: Pool,
+    lookups: RouteLookups,
 }
 
 /// The requests that one invocation has in flight.
@@ -114,7 +82,15 @@ impl HttpGrant {
     #[must_use]
     pub fn new(client: Arc<UpstreamClient>, patterns: Vec<OriginPattern>, limits: HttpLimits) -> Arc<Self> {
         let connections = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { patterns, limits, client, tls: OnceCell::new(), connections, pool: Pool::default() })
+        Arc::new(Self {
+            patterns,
+            limits,
+            client,
+            tls: OnceCell::new(),
+            connections,
+            pool: Pool::default(),
+            lookups: RouteLookups::default(),
+        })
     }
 
     /// The patterns.
@@ -147,6 +123,10 @@ impl HttpGrant {
 
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    pub(super) fn lookups(&self) -> &RouteLookups {
+        &self.lookups
     }
 
     /// Whether a connection is closed after its request, because few are free.

@@ -38,7 +38,7 @@ impl StubResolver {
 }
 
 impl Resolve for StubResolver {
-    fn resolve(&self, name: &str) -> ResolveFuture {
+    fn resolve(&self, name: &str, _: LookupPermit) -> ResolveFuture {
         self.lookups.fetch_add(1, Ordering::Relaxed);
         let found = self.names.get(name).cloned();
         Box::pin(async move { found.ok_or_else(|| io::Error::other("there is no such name")) })

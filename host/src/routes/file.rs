@@ -3,10 +3,8 @@
 //! Owns its keys. Whether options exist and have the right type is checked later.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::DeTable;
 
 use super::declared_paths::Declare;
 use super::method::{self, MethodError};
@@ -18,12 +16,15 @@ use crate::push;
 use crate::text::printable;
 
 mod grant;
+mod lines;
 mod request_fields;
 #[cfg(test)]
 mod tests;
 
-pub use grant::GrantEntryError;
+pub use grant::{GrantEntryError, GrantMistake};
 pub use request_fields::{RequestFieldEntry, RequestFieldError};
+
+use lines::{line, lines_in};
 
 /// What a route file says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -139,21 +140,6 @@ pub enum RouteFileError {
 }
 
 impl RouteFileError {
-    /// Where it is.
-    fn line(&self) -> usize {
-        match self {
-            Self::Syntax { line, .. }
-            | Self::Type { line, .. }
-            | Self::Both { line, .. }
-            | Self::Path { line, .. }
-            | Self::Method { line, .. }
-            | Self::Middleware { line, .. }
-            | Self::Grant { line, .. }
-            | Self::RequestField { line, .. }
-            | Self::Option { line, .. } => *line,
-        }
-    }
-
     /// What the operator can do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
@@ -332,8 +318,9 @@ impl RouteFileReader {
             self.errors.push(RouteFileError::Type { line, key: GRANT, expected: "a table, as in `[grant]`" });
             return GrantTable::default();
         };
-        grant::read(text, named, line).unwrap_or_else(|errors| {
-            self.errors.extend(errors);
+        grant::read(text, named, line).unwrap_or_else(|mistakes| {
+            let error = |GrantMistake { line, name, error }| RouteFileError::Grant { line, name, error };
+            self.errors.extend(mistakes.into_iter().map(error));
             GrantTable::default()
         })
     }
@@ -403,20 +390,4 @@ fn text(value: toml::Value) -> Option<String> {
 fn syntax(text: &str, error: &toml::de::Error) -> RouteFileError {
     let line = error.span().map_or(1, |span| line(text, &span));
     RouteFileError::Syntax { line, reason: error.message().to_owned() }
-}
-
-/// The lines of the keys in a table of a file that is TOML. `path` leads to the table.
-fn lines_in(text: &str, path: &[&str]) -> BTreeMap<String, usize> {
-    let Ok(file) = DeTable::parse(text) else { return BTreeMap::new() };
-    let mut table = Some(file.get_ref());
-    for key in path {
-        table = table.and_then(|table| table.get(*key)).and_then(|value| value.get_ref().as_table());
-    }
-    let keys = table.into_iter().flat_map(|named| named.keys());
-    keys.map(|key| (key.get_ref().to_string(), line(text, &key.span()))).collect()
-}
-
-fn line(text: &str, span: &Range<usize>) -> usize {
-    let before = text.as_bytes().iter().take(span.start);
-    before.filter(|byte| **byte == b'\n').count() + 1
 }

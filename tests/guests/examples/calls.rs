@@ -10,6 +10,7 @@
 //! | `head=NAME` | reports a field of the response |
 //! | `some=MAX`, `rest`, `trailers` | reports a piece of the body, the length of the rest of it, or the trailers |
 //! | `keep` | leaves the response for the next request of a reused instance |
+//! | `times=N:URL` | sends N requests one after the other, reads their responses, and reports the last result |
 //! | `held=N:URL` | sends N requests one after the other, keeps their responses, and reports the last result |
 
 use std::sync::Mutex;
@@ -76,6 +77,17 @@ impl Script {
             "keep" => {
                 *KEPT.lock().ok()? = self.answer.take();
                 None
+            }
+            "times" => {
+                let (number, url) = argument.split_once(':')?;
+                let mut last = String::new();
+                for _ in 0..number.parse::<usize>().ok()? {
+                    match get(url) {
+                        Ok(answer) => last = answer,
+                        Err(error) => return Some(error_name(&error)),
+                    }
+                }
+                Some(last)
             }
             "held" => {
                 let (number, url) = argument.split_once(':')?;

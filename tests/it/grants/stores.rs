@@ -169,6 +169,42 @@ fn what_is_too_large_is_refused_and_a_store_is_full_at_its_limit() {
 }
 
 #[test]
+fn the_log_says_what_an_error_without_a_text_leaves_out() {
+    let stores =
+        "'' = { store = 'small', max_bytes = 1000 }\nlarge = 'large'\nprices = { store = 'p', write = false }\n";
+    let long = "k".repeat(1025);
+    let state = RoutesDir::new();
+    let rows = [
+        (
+            "kv_full",
+            "fill=:a:1000".to_owned(),
+            "``: the store is full: it may hold 1000 bytes (`max_bytes` of its grant)",
+        ),
+        ("kv_read_only", "set=prices:a:1".to_owned(), "`prices`: the store is read-only"),
+        ("kv_long_key", format!("get=large:{long}"), "`large`: a key has 1 to 1024 bytes, and this one has 1025"),
+        ("kv_long_value", "fill=large:a:1048577".to_owned(), "`large`: a value has at most 1048576 bytes"),
+    ];
+    let mut routes = RoutesDir::new();
+    for (name, ..) in &rows {
+        let file = format!("[grant.kv]\n{stores}");
+        routes = routes.with_as(&format!("{name}.wasm"), guest::STORES).with_file(&format!("{name}.toml"), &file);
+    }
+    let server = serve(routes, &state);
+    for (name, step, reason) in rows {
+        server.get(&format!("/{name}?{step}"));
+        crate::support::log().wait_for(&[&format!("handler {name} could not use the key-value store {reason}")]);
+    }
+}
+
+#[test]
+fn a_store_that_is_missing_in_a_grant_is_an_entry_of_it_and_not_a_second_table() {
+    let routes = RoutesDir::new().with_as("kv_other.wasm", guest::STORES).with_file("kv_other.toml", GRANT);
+    let server = serve(routes, &RoutesDir::new());
+    assert_eq!(body(&server.get("/kv_other?get=other:a")), "get: NoSuchStore\n");
+    crate::support::log().wait_for(&["to allow it, add `\"other\" = \"other\"` to `kv` in `[grant]` of kv_other.toml"]);
+}
+
+#[test]
 fn a_store_is_of_one_route_unless_both_files_share_it() {
     let state = RoutesDir::new();
     let routes = RoutesDir::new();

@@ -99,10 +99,9 @@ pub(in super::super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result
                 };
                 let page = call(&mut store, &name, async |granted| granted.list(b"", after.as_deref(), MAX_KEYS).await);
                 let page = page.await;
-                let response = page.map(|page| {
-                    let keys: Vec<String> = page.keys.iter().map(text).collect();
-                    let cursor = keys.last().filter(|_| page.has_more).cloned();
-                    KeyResponse { keys, cursor }
+                let response = page.map(|page| KeyResponse {
+                    keys: page.keys.iter().map(text).collect(),
+                    cursor: page.next.as_ref().map(text),
                 });
                 Ok((response.map_err(WasiStoreError::from),))
             })
@@ -206,15 +205,17 @@ async fn list_from(
             Err(failure) => return Ok(Err(failure.into())),
         };
         let passed = page.keys.len() as u64;
-        if skip == 0 {
-            let cursor = page.has_more.then(|| cursor.saturating_add(passed));
+        let is_last = page.next.is_none();
+        // A number cannot say that the next page begins behind entries that have expired.
+        if skip == 0 && (is_last || passed > 0) {
+            let cursor = (!is_last).then(|| cursor.saturating_add(passed));
             return Ok(Ok(KeyResponse { keys: page.keys.iter().map(text).collect(), cursor }));
         }
-        if !page.has_more {
+        if is_last {
             return Ok(Ok(KeyResponse { keys: Vec::new(), cursor: None }));
         }
         skip = skip.saturating_sub(passed);
-        after = page.keys.last().cloned();
+        after = page.next;
         if let Some(exchange) = store.data().exchange().cloned()
             && exchange.should_yield(Instant::now)
         {

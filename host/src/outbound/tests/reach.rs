@@ -109,3 +109,44 @@ fn a_name_without_an_address_and_a_closed_port_are_told_apart() {
         assert_eq!(get(&grant, &format!("http://127.0.0.1:{port}/")).await, Err(UpstreamFailure::Refused));
     });
 }
+
+/// A resolver whose look-ups never end. It keeps their permits.
+#[derive(Debug, Default)]
+struct StuckResolver(Mutex<Vec<LookupPermit>>);
+
+impl StuckResolver {
+    fn lookups(&self) -> usize {
+        self.0.lock().expect("no holder has panicked").len()
+    }
+}
+
+impl Resolve for StuckResolver {
+    fn resolve(&self, _: &str, permit: LookupPermit) -> ResolveFuture {
+        self.0.lock().expect("no holder has panicked").push(permit);
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_route_whose_names_are_slow_leaves_look_ups_to_others() {
+    on_a_worker(async {
+        let resolver = Arc::new(StuckResolver::default());
+        let client = || UpstreamClient::default().with_resolver(resolver.clone());
+        let limits = HttpLimits { connect_timeout: Duration::from_millis(20), ..HttpLimits::default() };
+        let late = Err(UpstreamFailure::ConnectTimeout(limits.connect_timeout));
+        let (one, other) = (
+            grant_of(client(), &["http://*.example"], limits.clone()),
+            grant_of(client(), &["http://b.example"], limits),
+        );
+        // A look-up holds its permit after its request was given up, since nothing ends its thread.
+        for _ in 0..6 {
+            assert_eq!(get(&one, "http://a.example/").await, late);
+        }
+        assert_eq!(resolver.lookups(), 4);
+        assert_eq!(get(&other, "http://b.example/").await, late);
+        assert_eq!(resolver.lookups(), 5);
+        resolver.0.lock().expect("no holder has panicked").clear();
+        assert_eq!(get(&one, "http://a.example/").await, late);
+        assert_eq!(resolver.lookups(), 1);
+    });
+}

@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{GRANT, RouteFileError, lines_in};
+use super::GRANT;
+use super::lines::lines_in;
 use crate::grants::{
     DirectoryAccess, DirectoryEntry, GrantTable, SettingEntry, SettingSource, StoreEntry, is_secret_name,
 };
@@ -92,8 +93,22 @@ pub enum GrantEntryError {
     NothingLimited,
 }
 
+/// A mistake in a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantMistake {
+    /// Where it is. Lines count from 1.
+    pub line: usize,
+    /// The name of the grant, as in `config.theme`.
+    pub name: String,
+    /// What is wrong with it.
+    pub error: GrantEntryError,
+}
+
 /// Reads the table of a file, which begins in `line`. `text` is the whole file, for the lines of its entries.
-pub(super) fn read(text: &str, table: toml::Table, line: usize) -> Result<GrantTable, Vec<RouteFileError>> {
+///
+/// # Errors
+/// All mistakes, in the order of their lines.
+pub fn read(text: &str, table: toml::Table, line: usize) -> Result<GrantTable, Vec<GrantMistake>> {
     let mut reader = GrantReader { text, errors: Vec::new() };
     let lines = lines_in(text, &[GRANT]);
     let mut grant = GrantTable::default();
@@ -123,19 +138,19 @@ pub(super) fn read(text: &str, table: toml::Table, line: usize) -> Result<GrantT
     }
     grant.http = reader.http(http, http_limits);
     // Tables are sorted by their keys: a person reads from the top.
-    reader.errors.sort_by_key(RouteFileError::line);
+    reader.errors.sort_by_key(|mistake| mistake.line);
     if reader.errors.is_empty() { Ok(grant) } else { Err(reader.errors) }
 }
 
 /// The table while it is read, with the mistakes so far.
 struct GrantReader<'t> {
     text: &'t str,
-    errors: Vec<RouteFileError>,
+    errors: Vec<GrantMistake>,
 }
 
 impl GrantReader<'_> {
     fn refuse(&mut self, line: usize, name: String, error: GrantEntryError) {
-        self.errors.push(RouteFileError::Grant { line, name, error });
+        self.errors.push(GrantMistake { line, name, error });
     }
 
     /// Reads each entry of a table, whose mistakes are reported by its name.

@@ -1,0 +1,1 @@
+../../../src/routes/file/lines.rs

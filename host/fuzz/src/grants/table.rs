@@ -1,0 +1,1 @@
+../../../src/grants/table.rs

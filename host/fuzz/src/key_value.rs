@@ -1,0 +1,1 @@
+../../src/key_value.rs

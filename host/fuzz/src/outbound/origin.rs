@@ -1,0 +1,1 @@
+../../../src/outbound/origin.rs
