@@ -55,7 +55,8 @@ pub struct Arguments {
     /// The host to measure
     #[arg(long, default_value = "target/dist/host")]
     host: PathBuf,
-    /// The directory of the built components: the examples, and the guests `spin`, `script`, `stamps` and `ws_echo`
+    /// The directory of the built components: the examples, and the guests `spin`, `script`, `stamps`, `stores`
+    /// and `ws_echo`
     #[arg(long, default_value = "target/handlers/wasm32-wasip2/handler")]
     handlers: PathBuf,
     /// The target directory of the peers in Rust

@@ -24,6 +24,8 @@ pub enum Unit {
     RequestsASecond,
     /// Writes of a handler per second.
     WritesASecond,
+    /// Calls of a handler to the host per second.
+    CallsASecond,
     /// Bytes per second.
     BytesASecond,
     /// Bytes.
@@ -78,6 +80,7 @@ impl Unit {
         match self {
             Self::RequestsASecond => format!("{} req/s", grouped(value)),
             Self::WritesASecond => format!("{} writes/s", grouped(value)),
+            Self::CallsASecond => format!("{} calls/s", grouped(value)),
             Self::BytesASecond => format!("{} MiB/s", grouped(value / MIB)),
             Self::Bytes if value >= MIB => format!("{:.1} MiB", value / MIB),
             Self::Bytes => format!("{:.1} KiB", value / KIB),

@@ -2,6 +2,7 @@
 
 mod fair;
 mod hello;
+mod key_value;
 mod memory;
 mod outbound;
 mod parked;
@@ -29,6 +30,8 @@ pub enum Section {
     Wasi,
     /// Requests to an upstream
     Outbound,
+    /// Key-value stores
+    KeyValue,
     /// Routes, connections and options in large numbers, and a handler that spins
     Scale,
     /// Latency of a client while others overload the server
@@ -49,6 +52,7 @@ impl Section {
         Self::Stream,
         Self::Wasi,
         Self::Outbound,
+        Self::KeyValue,
         Self::Scale,
         Self::Fair,
         Self::Memory,
@@ -64,6 +68,7 @@ impl Section {
             Self::Stream => stream::measure(setup, report),
             Self::Wasi => wasi::measure(setup, report),
             Self::Outbound => outbound::measure(setup, report),
+            Self::KeyValue => key_value::measure(setup, report),
             Self::Scale => scale::measure(setup, report),
             Self::Fair => fair::measure(setup, report),
             Self::Memory => memory::measure(setup, report),

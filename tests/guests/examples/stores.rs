@@ -1,5 +1,5 @@
 //! Uses key-value stores, as the steps of its query say: `get=STORE:KEY`, `set=STORE:KEY:VALUE`, `set-for=STORE:KEY:MS`,
-//! `fill=STORE:KEY:BYTES`, `delete=STORE:KEY`, `list=STORE:PREFIX`, `page=STORE:PREFIX:LIMIT`, `increment=STORE:KEY:DELTA`,
+//! `fill=STORE:KEY:BYTES`, `read=STORE:KEY:TIMES`, `delete=STORE:KEY`, `list=STORE:PREFIX`, `page=STORE:PREFIX:LIMIT`, `increment=STORE:KEY:DELTA`,
 //! `swap=STORE:KEY:OLD:NEW` (`-` is no entry), and `add=STORE:KEY:N`, which adds by compare-and-swap. It
 //! answers with a line for each step.
 
@@ -32,6 +32,13 @@ fn run(step: &str, store: &str, key: &str, value: &str, other: &str) -> Result<S
             named.set_for(key, "x", time).map(done)?
         }
         "fill" => named.set(key, vec![b'x'; number(value) as usize]).map(done)?,
+        "read" => {
+            let mut found = 0;
+            for _ in 0..number(value) {
+                found += i64::from(named.get(key)?.is_some());
+            }
+            found.to_string()
+        }
         "delete" => named.delete(key).map(done)?,
         "list" => named.list(key).collect::<Result<Vec<_>, _>>()?.join(" "),
         "page" => {
