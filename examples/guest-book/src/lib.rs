@@ -31,7 +31,8 @@ fn sign(request: Request, response: Response) -> Result<Outcome, Box<dyn Error>>
     };
     // The numbers have as many digits, so the keys are in the order of the entries, the last one first.
     let number = kv::increment("entries", 1)?;
-    kv::set(&format!("entry-{:019}", i64::MAX - number), format!("{name}\n{text}"))?;
+    // A line break ends the name in an entry.
+    kv::set(&format!("entry-{:019}", i64::MAX - number), format!("{}\n{text}", name.replace('\n', " ")))?;
     tell(name, text);
     // A cookie has no characters of its own syntax, so the name is encoded.
     response
@@ -84,7 +85,9 @@ fn encoded(text: &str) -> String {
 
 /// What `encoded` was made of. Empty for what it does not make: a client sends what it likes.
 fn decoded(digits: &str) -> String {
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    let (pairs, rest) = digits.as_bytes().as_chunks();
+    let digit = |of: u8| char::from(of).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let byte = |[high, low]: &[u8; 2]| Some(16 * digit(*high)? + digit(*low)?);
+    let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+    bytes.filter(|_| rest.is_empty()).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
 }

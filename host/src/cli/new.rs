@@ -35,6 +35,15 @@ const NEEDS_TARGET: &str = "with `rustup target add wasm32-wasip2` once before";
 /// How a first handler is called.
 const CALL: &str = "--path /NAME/Ada";
 
+/// How a handler with grants is called.
+const CALL_WITH_GRANT: &str = "--path /NAME --grant NAME.toml --state state";
+
+/// The path of the guest book in its sources.
+const GUEST_BOOK_PATH: &str = "/guest-book";
+
+/// The grants of the guest book.
+const GUEST_BOOK_ROUTE: &str = include_str!("../../../examples/guest-book/route.toml");
+
 /// The arguments of `host new`.
 #[derive(Debug, Args)]
 pub(super) struct New {
@@ -54,7 +63,7 @@ pub(super) struct New {
     #[arg(long, value_name = "STYLE")]
     style: Option<Style>,
 
-    /// A whole example in place of a first handler, in Rust and the world `vibrato`.
+    /// A whole example in place of a first handler, in Rust, C or Go and the world `vibrato`.
     #[arg(long, value_name = "EXAMPLE", conflicts_with = "style")]
     example: Option<Example>,
 
@@ -147,8 +156,15 @@ impl New {
 
     fn vibrato(&self) -> anyhow::Result<Project> {
         if let Some(Example::GuestBook) = self.example {
-            anyhow::ensure!(self.lang == Language::Rust, "that example is there in Rust only; leave out --lang");
-            return self.guest_book();
+            let script = match self.lang {
+                Language::Rust => return self.guest_book(),
+                Language::C => script::c_guest_book(),
+                Language::Go => script::go_guest_book(),
+                Language::Python | Language::JavaScript => {
+                    anyhow::bail!("that example is not there in this language; choose --lang rust, c or go")
+                }
+            };
+            return Ok(self.guest_book_script(&script));
         }
         let style = self.style.unwrap_or_default();
         Ok(match self.lang {
@@ -203,12 +219,24 @@ impl New {
 
     fn guest_book(&self) -> anyhow::Result<Project> {
         let source = include_str!("../../../examples/guest-book/src/lib.rs");
-        let source = source.replace("/guest-book", &format!("/{}", self.name));
-        let call = "--path /NAME --grant NAME.toml --state state";
-        let mut project = self.rust_with(source, include_str!("../../templates/rust/guest-book.md"), call)?;
-        let route = include_str!("../../../examples/guest-book/route.toml");
-        project.files.push(File::new(&format!("{}.toml", self.name), route));
+        let source = source.replace(GUEST_BOOK_PATH, &format!("/{}", self.name));
+        let readme = include_str!("../../templates/rust/guest-book.md");
+        let mut project = self.rust_with(source, readme, CALL_WITH_GRANT)?;
+        project.files.push(File::new(&format!("{}.toml", self.name), GUEST_BOOK_ROUTE));
         Ok(project)
+    }
+
+    /// The guest book in a language that a script builds. Its route file has its path and methods, since it declares none.
+    fn guest_book_script(&self, script: &Script) -> Project {
+        let mut project = self.script(script);
+        for file in &mut project.files {
+            if file.path == script.path {
+                file.bytes = self.fill(script.text).replace(GUEST_BOOK_PATH, &format!("/{}", self.name)).into();
+            } else if file.path == format!("{}.toml", self.name) {
+                file.bytes.extend_from_slice(GUEST_BOOK_ROUTE.as_bytes());
+            }
+        }
+        Project { call: self.fill(CALL_WITH_GRANT), ..project }
     }
 
     /// A project in Rust with this source.

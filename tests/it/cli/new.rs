@@ -66,16 +66,43 @@ fn each_style_in_rust_builds_is_good_and_answers() {
 
 #[test]
 fn the_guest_book_in_rust_builds_is_good_and_answers() {
-    let (folder, state) = (RoutesDir::new(), RoutesDir::new());
+    let folder = RoutesDir::new();
     let bytes = build(&folder, "visitors", &["--example", "guest-book"], &mut cargo(), &component_of("visitors"));
+    assert_good_guest_book(&folder, &bytes);
+}
+
+/// What the guest book `visitors` does, with its file.
+#[track_caller]
+fn assert_good_guest_book(folder: &RoutesDir, bytes: &[u8]) {
+    let state = RoutesDir::new();
     let grant = fs::read_to_string(folder.path().join("visitors/visitors.toml")).expect("it is text");
-    let routes = RoutesDir::new().with_bytes("visitors.wasm", &bytes).with_file("visitors.toml", &grant);
+    let routes = RoutesDir::new().with_bytes("visitors.wasm", bytes).with_file("visitors.toml", &grant);
     let state_directory = state.path().display().to_string();
     let mut check = host(&["check", "--state", &state_directory, "--cache-dir"]);
     let checked = run(check.arg(compile_cache()).arg(routes.path()));
     assert!(text(&checked.stdout).ends_with("1 route; 0 errors, 0 warnings\n"), "{}", text(&checked.stdout));
     let server = Process::start(&routes, &["--state", &state_directory]);
     assert!(server.get("/visitors").contains("<h1>Guest book</h1>"));
+}
+
+#[test]
+fn the_guest_book_in_c_builds_is_good_and_answers() {
+    build_guest_book("c", "bin/python-zig");
+}
+
+#[test]
+fn the_guest_book_in_go_builds_is_good_and_answers() {
+    build_guest_book("go", "bin/go");
+}
+
+/// Builds a guest book with the tools of `make guests-LANG`.
+#[track_caller]
+fn build_guest_book(language: &str, tool: &str) {
+    let Some(mut command) = with_tools(language, tool) else { return };
+    let folder = RoutesDir::new();
+    let arguments = ["--example", "guest-book", "--lang", language];
+    let bytes = build(&folder, "visitors", &arguments, &mut command, Path::new("visitors.wasm"));
+    assert_good_guest_book(&folder, &bytes);
 }
 
 /// Builds a project in Rust.

@@ -1,9 +1,10 @@
-//! The example of a guest book: a form, a cookie, a key-value store, and a webhook.
+//! The example of a guest book, in each language that has it: a form, a cookie, a key-value store, and a webhook.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use super::other_languages;
 use crate::support::{Process, RoutesDir, TIMEOUT, guest};
 
 /// A form that is sent.
@@ -15,9 +16,10 @@ fn post(cookie: &str, form: &str) -> String {
     )
 }
 
-fn routes(grant: &str) -> RoutesDir {
+/// A guest book with this component, and more grants.
+fn routes(component: &[u8], grant: &str) -> RoutesDir {
     let route_file = format!("[grant]\nkv = {{ \"\" = \"guest-book\" }}\n{grant}");
-    RoutesDir::new().with_as("guest-book.wasm", guest::GUEST_BOOK).with_file("guest-book.toml", &route_file)
+    RoutesDir::new().with_bytes("guest-book.wasm", component).with_file("guest-book.toml", &route_file)
 }
 
 fn serve(routes: &RoutesDir, state: &RoutesDir) -> Process {
@@ -25,8 +27,30 @@ fn serve(routes: &RoutesDir, state: &RoutesDir) -> Process {
 }
 
 #[test]
-fn a_guest_book_shows_who_has_signed_it_and_knows_a_visitor_again() {
-    let (routes, state) = (routes(""), RoutesDir::new());
+fn the_guest_book_in_rust_keeps_entries_knows_visitors_and_tells_its_webhook() {
+    check(&guest::GUEST_BOOK.bytes());
+}
+
+#[test]
+fn the_guest_book_in_c_does_what_that_in_rust_does() {
+    other_languages::built("c", "guest-book").iter().for_each(|component| check(component));
+}
+
+#[test]
+fn the_guest_book_in_go_does_what_that_in_rust_does() {
+    other_languages::built("go", "guest-book").iter().for_each(|component| check(component));
+}
+
+#[track_caller]
+fn check(component: &[u8]) {
+    it_shows_who_has_signed_and_knows_a_visitor_again(component);
+    it_refuses_what_is_not_a_form(component);
+    it_shows_the_last_entries(component);
+    it_tells_its_webhook_of_each_entry(component);
+}
+
+fn it_shows_who_has_signed_and_knows_a_visitor_again(component: &[u8]) {
+    let (routes, state) = (routes(component, ""), RoutesDir::new());
     let server = serve(&routes, &state);
     for (name, text) in [("Ada", "first"), ("%3CEve%3E", "second+%26+last")] {
         let signed = server.connect().exchange(post("", &format!("name={name}&text={text}")));
@@ -41,7 +65,6 @@ fn a_guest_book_shows_who_has_signed_it_and_knows_a_visitor_again() {
     let known = "GET /guest-book HTTP/1.1\r\nHost: it\r\nCookie: name=416461\r\nConnection: close\r\n\r\n";
     let page = server.connect().exchange(known);
     assert!(page.contains("value=\"Ada\""), "{page}");
-    assert!(server.connect().exchange(post("", "name=&text=x")).starts_with("HTTP/1.1 400 Bad Request\r\n"));
     // What was signed outlives the host.
     server.signal("TERM");
     server.wait();
@@ -49,8 +72,41 @@ fn a_guest_book_shows_who_has_signed_it_and_knows_a_visitor_again() {
     assert!(page.contains("<b>Ada</b>: first"), "{page}");
 }
 
-#[test]
-fn a_guest_book_tells_its_webhook_of_each_entry() {
+fn it_refuses_what_is_not_a_form(component: &[u8]) {
+    let (routes, state) = (routes(component, ""), RoutesDir::new());
+    let server = serve(&routes, &state);
+    for form in ["name=&text=x", "name=x", "", "&&=&", "name=+%20&text=x", "Name=x&text=y"] {
+        let response = server.connect().exchange(post("", form));
+        assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{form}: {response}");
+    }
+    let long = format!("name=x&text={}", "y".repeat(16 * 1024));
+    let response = server.connect().exchange(post("", &long));
+    assert!(response.starts_with("HTTP/1.1 413 Content Too Large\r\n"), "{response}");
+    // What a client has made up is no name.
+    for cookie in ["name=41zz", "name=4", "name=", "other=416461; name", "name=ff"] {
+        let page = server
+            .connect()
+            .exchange(format!("GET /guest-book HTTP/1.1\r\nHost: it\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"));
+        assert!(page.contains("value=\"\"") || page.contains("value=\"\u{fffd}\""), "{cookie}: {page}");
+    }
+}
+
+fn it_shows_the_last_entries(component: &[u8]) {
+    let (routes, state) = (routes(component, ""), RoutesDir::new());
+    let server = serve(&routes, &state);
+    let mut client = server.connect();
+    for number in 0..52 {
+        let form = format!("name=%C3%84%0D%0A{number}&text=a%2bb+c");
+        client.send(post("", &form).replace("Connection: close\r\n", ""));
+        client.read_until("0\r\n\r\n");
+    }
+    let page = server.get("/guest-book");
+    assert_eq!(page.matches("<p><b>").count(), 50, "{page}");
+    // The last one first. A line break in a name is none in an entry.
+    assert!(page.contains(" 51</b>: a+b c<p>") && page.contains(" 2</b>: a+b c\n"), "{page}");
+}
+
+fn it_tells_its_webhook_of_each_entry(component: &[u8]) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it has an address");
     let webhook = thread::spawn(move || {
@@ -69,7 +125,7 @@ fn a_guest_book_tells_its_webhook_of_each_entry() {
     let grant = format!(
         "http = [\"http://{address}\"]\nconfig = {{ webhook = \"http://{address}/entries\", title = \"Visitors\" }}\n"
     );
-    let (routes, state) = (routes(&grant), RoutesDir::new());
+    let (routes, state) = (routes(component, &grant), RoutesDir::new());
     let server = serve(&routes, &state);
     assert!(server.connect().exchange(post("", "name=Ada&text=hello")).starts_with("HTTP/1.1 303"));
     let request = webhook.join().expect("the webhook was told");

@@ -32,6 +32,8 @@ pub(super) const IGNORE: &str = include_str!("../../../templates/script/ignore")
 
 const README: &str = include_str!("../../../templates/script/README.md");
 const ROUTE: &str = include_str!("../../../templates/script/route.toml");
+const GUEST_BOOK_README: &str = include_str!("../../../templates/script/guest-book.md");
+const GUEST_BOOK_ROUTE: &str = include_str!("../../../templates/script/guest-book.toml");
 const WORLD: &str = include_str!("../../../../wit/world.wit");
 
 /// What a project in Python needs.
@@ -105,6 +107,27 @@ pub(super) fn c(style: Style) -> Script {
         others: &[],
         bindings: C,
         needs: NEEDS_PYTHON_AND_RUST,
+    }
+}
+
+/// The guest book in C.
+pub(super) fn c_guest_book() -> Script {
+    Script {
+        text: include_str!("../../../../examples/c/guest-book.c"),
+        readme: GUEST_BOOK_README,
+        route: GUEST_BOOK_ROUTE,
+        ..c(Style::default())
+    }
+}
+
+/// The guest book in Go.
+pub(super) fn go_guest_book() -> Script {
+    Script {
+        // The package of the examples has the name that their bindings want.
+        text: include_str!("../../../../examples/go/guest-book.go"),
+        readme: GUEST_BOOK_README,
+        route: GUEST_BOOK_ROUTE,
+        ..go(Style::default())
     }
 }
 
