@@ -21,7 +21,7 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host dist target guests test test-languages test-browser test-proxies chromium curl \
+.PHONY: help run routes host dist target guests interpreters interpreters-for-tests test test-languages test-browser test-proxies chromium curl \
 	proxies lint book wit package \
 	bench peers train counts autobahn fuzz clean
 
@@ -52,6 +52,21 @@ target: # Rust's target for WebAssembly components
 
 guests: $(LANGUAGES:%=guests-%) ## Build the handlers in other languages, installing their tools; guests-c for C
 
+# What runs scripts: `host` finds it beside itself. Each folder has scripts that install its tools and build it.
+INTERPRETERS := $(patsubst interpreters/%/install,%,$(wildcard interpreters/*/install))
+SCRIPTED  := $(BUILD)/release/interpreters
+
+interpreters: $(INTERPRETERS:%=$(SCRIPTED)/%.wasm) ## Build what runs scripts in Python, JavaScript and TypeScript, installing their tools
+
+$(SCRIPTED)/%.wasm: $(shell find interpreters guest-sdk/python -type f) wit/world.wit examples/python/requirements.txt examples/javascript/random.js
+	@mkdir -p $(@D)
+	@interpreters/$*/install
+	interpreters/$*/build $(abspath $@)
+
+# Without Python's venv or npm there are no tools: the tests of scripts are skipped then.
+interpreters-for-tests:
+	@$(MAKE) --no-print-directory interpreters || echo "no interpreters: the tests of scripts are skipped" >&2
+
 define handlers_in
 .PHONY: guests-$(1) tools-$(1)
 guests-$(1): $(addprefix $(FOREIGN)/$(1)/,hello.wasm stream.wasm echo.wasm $(if $(wildcard examples/$(1)/guest-book.*),guest-book.wasm))
@@ -64,7 +79,7 @@ endef
 $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 
 # In two runs: together, features that only tests need would build wasmtime a second time.
-test: target curl proxies $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
+test: target curl proxies interpreters-for-tests $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
 	$(CARGO) test --locked --release --package host --package host-protocol
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
 		--package wit-package
@@ -72,7 +87,7 @@ test: target curl proxies $(INSTALLED:%=guests-%) ## Run every test; those of a 
 	$(CARGO) test --locked --release --package guest-sdk --features json --doc json
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
 
-test-languages: target guests ## Run the tests of handlers in other languages than Rust, installing their tools
+test-languages: target guests interpreters ## Run the tests of handlers in other languages than Rust, installing their tools
 	VIBRATO_LANGUAGES=all $(CARGO) test --locked --release --package host --test it -- languages cli::new
 
 test-browser: target chromium ## Test pages in Debian's Chromium, installing it; SCREENSHOT=1 takes the book's picture of them

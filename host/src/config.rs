@@ -37,6 +37,8 @@ pub struct Config {
     pub compiling: Compiling,
     /// Whether components of `wasi:http` 0.3 are served.
     pub wasi_http_03: bool,
+    /// Where the interpreters of scripts are looked for, in this order.
+    pub interpreters: Vec<PathBuf>,
     /// Whether route files may grant anything.
     pub allow_grants: bool,
     /// The directory of secrets, with a file for each.
@@ -188,6 +190,7 @@ impl Default for Config {
             cache_directory: None,
             compiling: Compiling::default(),
             wasi_http_03: true,
+            interpreters: Vec::new(),
             allow_grants: true,
             secrets: None,
             authorities: Vec::new(),

@@ -58,12 +58,19 @@ impl Diagnostic {
         }
     }
 
+    /// Adds a clause to the first line of the reason.
+    pub fn add_to_reason(&mut self, clause: &str) {
+        let end = self.reason.find('\n').unwrap_or(self.reason.len());
+        self.reason.insert_str(end, clause);
+    }
+
     /// The report without its severity, for a log that has its own. Control characters, which file names may contain,
-    /// are escaped.
+    /// are escaped. Each further line of the reason, as of a traceback, is indented.
     pub fn unlabelled(&self) -> impl fmt::Display {
         let Self { severity: _, location, reason, remedy } = self;
         let part = |text: &str| printable(&excerpt(text, MAX_PART_BYTES));
-        format!("{}: {}\n  remedy: {}", part(location), part(reason), part(remedy))
+        let reason: Vec<String> = excerpt(reason, MAX_PART_BYTES).lines().map(printable).collect();
+        format!("{}: {}\n  remedy: {}", part(location), reason.join("\n    "), part(remedy))
     }
 }
 

@@ -20,6 +20,7 @@ mod http_client;
 mod imports;
 mod instance;
 mod instance_pool;
+mod interpreter;
 mod key_value;
 mod limits;
 mod load_attempt;
@@ -61,6 +62,7 @@ pub use compile_process::child::compile_for;
 pub use component::{Declaration, Handler};
 pub use engine::{Engine, EngineError, EngineOptions, InvocationPermit};
 pub use grantable_imports::GrantableImports;
+pub use interpreter::{Function, Interpreter, PreparedScript, SourceFile};
 pub use load_attempt::{Effort, LoadAttempt};
 pub use load_error::LoadError;
 pub use message::MessageReply;
@@ -213,7 +215,8 @@ impl Handler {
                 None => {
                     memory_wait::wait_for(self.start_memory(), &invocation.options).await?;
                     // Boxed, so that the state of instantiation does not enlarge the future of every call.
-                    Box::pin(Instance::new(self, GuestState::new(invocation, memory))).await
+                    let state = GuestState::new(invocation, memory).running(self.program());
+                    Box::pin(Instance::new(self, state)).await
                 }
             }
         }

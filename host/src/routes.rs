@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! users/[id].wasm          bytes, ComponentKey        `disk`, a `source`: lists, reads, watches
+//! hello.py                 script -> handler          `script`, `interpreters`: run by the component of its language
 //! users/[id].toml          text -> RouteFile          `file`
 //!                          path in tree -> pattern    `pattern`: also checks declared ones
 //!                          all of it -> Route         `load`: compiles the component
@@ -25,6 +26,7 @@ pub mod file;
 mod fingerprint;
 mod holder_store;
 mod holders;
+mod interpreters;
 mod load;
 mod matcher;
 pub mod method;
@@ -34,6 +36,7 @@ pub mod pattern;
 mod pattern_cover;
 mod pending;
 mod route;
+mod script;
 mod segment;
 mod source;
 mod suggestions;
@@ -51,6 +54,8 @@ pub use file::{RouteFile, RouteFileError};
 pub use holder_store::{HolderStoreError, HolderStoreSetup};
 pub use holders::{Authority, CLAIM_KEPT, Holders};
 #[cfg(test)]
+pub(crate) use interpreters::Interpreters;
+#[cfg(test)]
 pub(crate) use load::{Candidate, Load, Loaded, Loader, Unfinished};
 pub use method::MethodError;
 pub use middleware::{ChainLink, LoadedMiddleware};
@@ -58,6 +63,7 @@ pub use pattern::PatternError;
 pub use pattern_cover::Cover;
 pub use pending::PendingRoute;
 pub use route::{Mount, Route, RoutePermit};
+pub use script::Language;
 pub use suggestions::{Similarity, suggest};
 pub use table::{Lookup, MountedRoute, Params, RouteTable};
 pub use target::RouteTarget;

@@ -105,6 +105,7 @@ impl Server {
             declare: config.declare,
             memory,
             max_memory: Some(config.limits.max_memory),
+            interpreters: config.interpreters.clone(),
             grant_sources: grant_sources.clone(),
             grant: config.grant.clone(),
         };

@@ -53,6 +53,15 @@ mod wasi_http {
     mod worlds;
 }
 
+/// Scripts, which an interpreter runs.
+mod scripts {
+    mod errors;
+    mod examples;
+    mod files;
+    mod requests;
+    mod results;
+}
+
 /// What the operator grants to a component.
 mod grants {
     mod authorities;

@@ -65,7 +65,7 @@ fn ungranted(table: &RouteTable) -> Vec<String> {
     }
     links.sort_by(|one, other| one.middleware.key.cmp(&other.middleware.key));
     links.dedup_by(|one, other| one.middleware.key == other.middleware.key);
-    for ChainLink { middleware, .. } in links {
+    for ChainLink { middleware, .. } in links.into_iter().filter(|link| !link.middleware.component.is_script()) {
         note(&middleware.key, middleware.component.imports(), middleware.grants.as_deref());
     }
     notes

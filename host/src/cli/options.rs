@@ -1,7 +1,7 @@
 //! Flags that several commands share: the routes directory, the compile cache, and one flag for each built-in option.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -56,6 +56,11 @@ pub(super) struct Loading {
     /// only in a later version of this host.
     #[arg(long, value_name = "WHICH", default_value = "on", value_parser = on_or_off, action = clap::ArgAction::Set)]
     wasi_http_03: bool,
+
+    /// Directory of the interpreters of scripts, `python.wasm` and `javascript.wasm` [default: `interpreters` beside this
+    /// program, or `../lib/vibrato/interpreters`].
+    #[arg(long, value_name = "DIR")]
+    interpreters: Option<PathBuf>,
 
     /// Compile in this process, without limits: for a debugger or a profiler that cannot follow child processes.
     #[arg(long, hide = true)]
@@ -136,6 +141,7 @@ impl Loading {
             cache_directory: self.cache_directory()?,
             compiling,
             wasi_http_03: self.wasi_http_03,
+            interpreters: self.interpreters.clone().map_or_else(interpreters, |directory| vec![directory]),
             allow_grants: !self.grants.no_grants,
             authorities: self.grants.authorities()?,
             max_outbound: self.grants.max_outbound,
@@ -173,6 +179,14 @@ fn program() -> PathBuf {
     let this = PathBuf::from("/proc/self/exe");
     // Without /proc, find it by its name.
     if this.exists() { this } else { env::current_exe().unwrap_or_else(|_| PathBuf::from("host")) }
+}
+
+/// Where interpreters are, if no flag says: beside this program in its build directory, or where they are installed with it.
+fn interpreters() -> Vec<PathBuf> {
+    let this = env::current_exe().unwrap_or_default();
+    let directory = this.parent().unwrap_or(Path::new(""));
+    let installed = directory.parent().map(|prefix| prefix.join("lib/vibrato/interpreters"));
+    std::iter::once(directory.join("interpreters")).chain(installed).collect()
 }
 
 /// `$XDG_CACHE_HOME/vibrato`, or `~/.cache/vibrato`.

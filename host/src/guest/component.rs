@@ -12,6 +12,7 @@ use super::component_facts::ComponentFacts;
 use super::engine::{Engine, EngineError};
 use super::grantable_imports::GrantableImports;
 use super::imports::NoRequest;
+use super::interpreter::{Function, Interpreter, PreparedScript};
 use super::limits::Excess;
 use super::load_attempt::Effort;
 use super::load_error::LoadError;
@@ -36,6 +37,8 @@ pub struct Handler {
     has_frozen_random: bool,
     start_memory: usize,
     imports: GrantableImports,
+    /// What the instances of an interpreter run. `None` if the component is no interpreter.
+    program: Option<Bytes>,
     /// Unique in this process.
     number: u64,
 }
@@ -78,8 +81,6 @@ impl Handler {
             Ok(((pre.clone(), exports), pre, describe))
         })?;
         let ((pre, HandlerExports { handle, on_message, .. }), ComponentFacts { declaration, memory }) = loaded;
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let has_frozen_random = snapshot::has_frozen_random(bytes);
         let imports = GrantableImports::of(&pre);
         Ok(Self {
@@ -92,8 +93,44 @@ impl Handler {
             has_frozen_random,
             start_memory: memory,
             imports,
-            number,
+            program: None,
+            number: next_number(),
         })
+    }
+
+    /// Makes a handler of a script.
+    ///
+    /// # Errors
+    /// [`LoadError::NoScriptHandler`] if the script has none.
+    pub fn of_script(engine: &Engine, interpreter: &Interpreter, script: PreparedScript) -> Result<Self, LoadError> {
+        if !script.has(Function::Handle) {
+            return Err(LoadError::NoScriptHandler);
+        }
+        let on_message = script.has(Function::OnMessage).then_some(interpreter.on_message);
+        Ok(Self {
+            _engine: engine.clone(),
+            pre: interpreter.pre.clone(),
+            world: World::Vibrato,
+            handle: interpreter.handle,
+            on_message,
+            declaration: Some(script.declaration),
+            has_frozen_random: false,
+            start_memory: interpreter.start_memory,
+            imports: interpreter.imports.clone(),
+            program: Some(script.program),
+            number: next_number(),
+        })
+    }
+
+    /// What the instances of an interpreter run.
+    pub(super) fn program(&self) -> Option<&Bytes> {
+        self.program.as_ref()
+    }
+
+    /// Whether it is a script, which an interpreter runs.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        self.program.is_some()
     }
 
     /// Whether its random numbers were fixed when it was built, so that every instance has the same.
@@ -161,6 +198,12 @@ impl From<GuestDeclaration> for Declaration {
     }
 }
 
+/// The id of the next handler.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// Compiles a component.
 pub(super) fn compile(engine: &WasmEngine, bytes: &[u8]) -> Result<Component, Vec<LoadError>> {
     compile_threads::prepare().map_err(|error| vec![LoadError::Threads(error.to_string())])?;
@@ -191,39 +234,73 @@ pub(super) fn start(
     timeout: Duration,
     wall: Duration,
 ) -> Result<ComponentFacts, LoadError> {
+    match call_without_request::<(), (GuestDeclaration,)>(
+        pre,
+        describe.map(|export| (export, ())),
+        state,
+        timeout,
+        wall,
+    ) {
+        Ok((declaration, memory)) => {
+            Ok(ComponentFacts { declaration: declaration.map(|(declaration,)| declaration.into()), memory })
+        }
+        // Start functions that read the request fail here and may succeed during a request, so their memory is unknown.
+        Err(failed) if failed.needs_request && !failed.has_started && describe.is_none() => {
+            Ok(ComponentFacts::default())
+        }
+        Err(StartFailure { has_started: true, reason, .. }) => Err(LoadError::Describe(reason)),
+        Err(StartFailure { reason, .. }) => Err(LoadError::Start(reason)),
+    }
+}
+
+/// Why an instance that has no request failed.
+pub(super) struct StartFailure {
+    /// Whether it was started, and failed in the function that was called.
+    pub(super) has_started: bool,
+    /// Whether it has asked for the request.
+    needs_request: bool,
+    pub(super) reason: String,
+}
+
+/// Starts an instance that has no request, and calls `export` if it is given. Returns the result and the bytes of its
+/// memories after its start. See [`start`] for the limits.
+pub(super) fn call_without_request<P, R>(
+    pre: &InstancePre<GuestState>,
+    export: Option<(&ComponentExportIndex, P)>,
+    state: GuestState,
+    timeout: Duration,
+    wall: Duration,
+) -> Result<(Option<R>, usize), StartFailure>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    R: ComponentNamedList + Lift + Send + Sync + 'static,
+{
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let runtime = runtime.map_err(|error| LoadError::Start(error.to_string()))?;
+    let no_runtime =
+        |error: std::io::Error| StartFailure { has_started: false, needs_request: false, reason: error.to_string() };
+    let runtime = runtime.map_err(no_runtime)?;
     let mut store = instance::store(pre.engine(), state);
     let mut memory = None;
-    let called = runtime.block_on(async {
+    let called: wasmtime::Result<Option<R>> = runtime.block_on(async {
         let call = async {
             let instance = pre.instantiate_async(&mut store).await?;
             memory = Some(store.data().memory.used());
-            let Some(describe) = describe else { return Ok(None) };
-            let describe = instance.get_typed_func::<(), (GuestDeclaration,)>(&mut store, describe)?;
-            Ok(Some(describe.call_async(&mut store, ()).await?.0))
+            let Some((export, parameters)) = export else { return Ok(None) };
+            let function = instance.get_typed_func::<P, R>(&mut store, export)?;
+            Ok(Some(function.call_async(&mut store, parameters).await?))
         };
         tokio::time::timeout(wall, call).await.unwrap_or_else(|_| Err(Expired.into()))
     });
-    let error: wasmtime::Error = match called {
-        Ok(declaration) => {
-            return Ok(ComponentFacts {
-                declaration: declaration.map(Declaration::from),
-                memory: memory.unwrap_or_default(),
-            });
-        }
+    store.data_mut().finish_log();
+    let error = match called {
+        Ok(returned) => return Ok((returned, memory.unwrap_or_default())),
         Err(error) => error,
     };
-    // Start functions that read the request fail here and may succeed during a request, so their memory is unknown.
-    if memory.is_none() && describe.is_none() && error.is::<NoRequest>() {
-        return Ok(ComponentFacts::default());
-    }
     let reason = match error.is::<Expired>() {
         true => format!("it took longer than {timeout:?}"),
         false => store.data().memory.explain().unwrap_or_default() + &error_text::cause(&error),
     };
-    store.data_mut().finish_log();
-    Err(if memory.is_some() { LoadError::Describe(reason) } else { LoadError::Start(reason) })
+    Err(StartFailure { has_started: memory.is_some(), needs_request: error.is::<NoRequest>(), reason })
 }
 
 /// The index of the export `describe`, if there is one.

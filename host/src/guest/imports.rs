@@ -24,7 +24,7 @@ use crate::http::fields::{FieldError, Fields};
 pub(super) const VERSION: &str = "0.1.0";
 
 /// The interfaces of the package `vibrato:handler`.
-pub(super) const INTERFACES: [&str; 11] = [
+pub(super) const INTERFACES: [&str; 12] = [
     "types",
     "request",
     "response",
@@ -36,6 +36,7 @@ pub(super) const INTERFACES: [&str; 11] = [
     "context",
     "seal",
     "messages",
+    "script",
 ];
 
 type GuestResult = std::result::Result<(), GuestError>;
@@ -61,7 +62,14 @@ pub(super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
     interface("key-value", key_value::add)?;
     interface("push", push::add)?;
     interface("context", add_context)?;
-    interface("seal", seal::add)
+    interface("seal", seal::add)?;
+    interface("script", add_script)
+}
+
+fn add_script(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
+    linker.func_wrap("program", |store: StoreContextMut<'_, GuestState>, (): ()| {
+        Ok((store.data().program().cloned().unwrap_or_default(),))
+    })
 }
 
 fn add_request(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {

@@ -53,6 +53,18 @@ pub enum LoadError {
     /// The type of an import differs.
     #[error("its imports do not match the world `vibrato:handler/handler@{VERSION}`: {0}")]
     ImportType(String),
+    /// The interpreter says what is wrong with a script. The first line is the mistake.
+    #[error("{0}")]
+    Script(String),
+    /// It is no interpreter of scripts.
+    #[error("it is no interpreter of scripts; {0}")]
+    NoInterpreter(String),
+    /// A script has no handler.
+    #[error("the script has no handler")]
+    NoScriptHandler,
+    /// A script has no function of a middleware.
+    #[error("the script has no function of a middleware")]
+    NoScriptMiddleware,
     /// It exports none of the functions of a middleware.
     #[error(
         "it exports neither the function `on-request` nor `on-response` of the world \
@@ -213,6 +225,16 @@ impl LoadError {
                  `NAME.toml`, or let the component begin with less"
             }
             Self::Describe(_) => "`describe` must return at once and need nothing of a request",
+            Self::Script(_) => "correct the script; what it does outside of its functions is done without a request",
+            Self::NoInterpreter(_) => "put the file there that `make interpreters` builds, of the version of this host",
+            Self::NoScriptHandler => {
+                "put `@handler` before a function in Python, or name it `handle`; in JavaScript write \
+                 `export default function`"
+            }
+            Self::NoScriptMiddleware => {
+                "name a function `on_request` or `on_response` in Python, or export `onRequest` or `onResponse` in \
+                 JavaScript; a handler's file has a name without `_`"
+            }
         })
     }
 }

@@ -12,6 +12,7 @@ use super::component::{check_export, exports, link};
 use super::engine::Engine;
 use super::grantable_imports::GrantableImports;
 use super::instance::{call_error, store};
+use super::interpreter::{Function, Interpreter, PreparedScript};
 use super::load_attempt::Effort;
 use super::meter::timed;
 use super::prepare::{LoadRequest, NotLoaded};
@@ -31,6 +32,8 @@ pub struct Middleware {
     exports: MiddlewareExports,
     start_memory: usize,
     imports: GrantableImports,
+    /// What the instances of an interpreter run. `None` if the component is no interpreter.
+    program: Option<Bytes>,
 }
 
 /// What `on-request` returned (see `step` in `wit/world.wit`).
@@ -67,7 +70,35 @@ impl Middleware {
         })?;
         let ((pre, exports), facts) = loaded;
         let imports = GrantableImports::of(&pre);
-        Ok(Self { _engine: engine.clone(), pre, exports, start_memory: facts.memory, imports })
+        Ok(Self { _engine: engine.clone(), pre, exports, start_memory: facts.memory, imports, program: None })
+    }
+
+    /// Makes middleware of a script.
+    ///
+    /// # Errors
+    /// [`LoadError::NoScriptMiddleware`] if the script has no function of one.
+    pub fn of_script(engine: &Engine, interpreter: &Interpreter, script: PreparedScript) -> Result<Self, LoadError> {
+        let exports = MiddlewareExports {
+            on_request: script.has(Function::OnRequest).then_some(interpreter.on_request),
+            on_response: script.has(Function::OnResponse).then_some(interpreter.on_response),
+        };
+        if exports.on_request.is_none() && exports.on_response.is_none() {
+            return Err(LoadError::NoScriptMiddleware);
+        }
+        Ok(Self {
+            _engine: engine.clone(),
+            pre: interpreter.pre.clone(),
+            exports,
+            start_memory: interpreter.start_memory,
+            imports: interpreter.imports.clone(),
+            program: Some(script.program),
+        })
+    }
+
+    /// Whether it is a script, which an interpreter runs.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        self.program.is_some()
     }
 
     /// Its imports that need a grant.
@@ -126,7 +157,8 @@ impl Middleware {
             wait_to_start(slice, &exchange).await?;
         }
         memory_wait::wait_for(self.start_memory, &invocation.options).await?;
-        let mut store = store(self.pre.engine(), GuestState::new(invocation, memory));
+        let state = GuestState::new(invocation, memory).running(self.program.as_ref());
+        let mut store = store(self.pre.engine(), state);
         let made = timed(exchange.meter(), Stage::Instantiate, self.pre.instantiate_async(&mut store)).await;
         if let (Err(_), Some(shortage)) = (&made, store.data().memory.shortage()) {
             return Err(shortage.into());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use thiserror::Error;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
@@ -60,6 +61,8 @@ pub(super) struct GuestState {
     /// Processor time of the invocation so far, counted in ticks of the epoch.
     cpu_used: Duration,
     pub(super) memory: MemoryLimit,
+    /// What it runs, if it is an interpreter.
+    program: Option<Bytes>,
     wasi: Option<Box<Wasi>>,
     resources: Option<Box<Resources>>,
 }
@@ -95,15 +98,34 @@ impl GuestState {
             purpose: RunPurpose::Invocation(invocation),
             cpu_used: Duration::ZERO,
             memory: MemoryLimit::new(memory),
+            program: None,
             wasi: None,
             resources: None,
         }
     }
 
+    /// Gives an interpreter what it runs.
+    pub(super) fn running(mut self, program: Option<&Bytes>) -> Self {
+        self.program = program.cloned();
+        self
+    }
+
+    /// What an interpreter runs.
+    pub(super) fn program(&self) -> Option<&Bytes> {
+        self.program.as_ref()
+    }
+
     /// For a start or description that ends within `timeout`.
     pub(super) fn without_request(route: Arc<str>, memory: usize, timeout: Duration) -> Self {
         let purpose = RunPurpose::WithoutRequest { route, deadline: Some(Instant::now() + timeout), cpu: None };
-        Self { purpose, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None, resources: None }
+        Self {
+            purpose,
+            cpu_used: Duration::ZERO,
+            memory: MemoryLimit::new(memory),
+            program: None,
+            wasi: None,
+            resources: None,
+        }
     }
 
     /// For a start or description in a child process: `timeout` limits processor time, `wall` the elapsed time.
@@ -118,7 +140,14 @@ impl GuestState {
             deadline: Some(Instant::now() + wall),
             cpu: Some(cpu_time() + timeout),
         };
-        Self { purpose, cpu_used: Duration::ZERO, memory: MemoryLimit::new(memory), wasi: None, resources: None }
+        Self {
+            purpose,
+            cpu_used: Duration::ZERO,
+            memory: MemoryLimit::new(memory),
+            program: None,
+            wasi: None,
+            resources: None,
+        }
     }
 
     /// Starts an invocation in a reused instance. Its memories may take `memory` bytes together.

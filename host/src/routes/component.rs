@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::script;
 use crate::text::printable;
 
 /// The name of a middleware that is for its directory and all below.
@@ -126,14 +127,14 @@ impl ComponentKey {
     }
 }
 
-/// The path in the tree of the middleware that is for `directory` and all below.
-pub(super) fn directory_middleware(directory: &Path) -> PathBuf {
+/// The paths in the tree that the middleware which is for `directory` and all below can have.
+pub(super) fn directory_middleware(directory: &Path) -> impl Iterator<Item = PathBuf> {
     named_middleware(directory, OF_DIRECTORY)
 }
 
-/// The path in the tree of the middleware in `directory` that routes call `name`.
-pub(super) fn named_middleware(directory: &Path, name: &str) -> PathBuf {
-    directory.join(format!("_{name}.wasm"))
+/// The paths in the tree that the middleware in `directory` which routes call `name` can have.
+pub(super) fn named_middleware(directory: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    script::extensions().map(move |extension| directory.join(format!("_{name}.{extension}")))
 }
 
 /// Whether a name in the tree, with its extension, is reserved for middleware: it begins with `_`.

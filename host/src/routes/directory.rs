@@ -8,7 +8,7 @@ mod progress;
 mod publisher;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -18,6 +18,7 @@ use super::current::Current;
 use super::declared_paths::Declare;
 use super::disk::Disk;
 use super::holder_store::{HolderStore, HolderStoreSetup};
+use super::interpreters::Interpreters;
 use super::load::{Load, Loader};
 use super::source::Source;
 use super::watch::WatchError;
@@ -50,6 +51,8 @@ pub struct Setup {
     pub memory: Option<HolderStoreSetup>,
     /// The bytes that all may take together, if that is bounded.
     pub max_memory: Option<usize>,
+    /// Where the interpreters of scripts are looked for, in this order.
+    pub interpreters: Vec<PathBuf>,
     /// Where what is granted comes from.
     pub grant_sources: Arc<GrantSources>,
     /// What every component is granted in place of what its route file says.
@@ -62,10 +65,12 @@ impl Directory {
     /// # Errors
     /// If `root` itself cannot be read, or a thread cannot be started. Everything else becomes a diagnostic.
     pub fn open(root: &Path, setup: Setup, engine: &Engine) -> io::Result<Self> {
-        let Setup { flags, declare, memory, max_memory, grant_sources, grant } = setup;
+        let Setup { flags, declare, memory, max_memory, interpreters, grant_sources, grant } = setup;
+        let interpreters = Interpreters::new(interpreters);
         let source: Arc<dyn Source> = Arc::new(Disk::new(root));
         let (source_of_loader, engine) = (source.clone(), engine.clone());
-        let loader = Loader { source: source_of_loader, flags, declare, max_memory, engine, grant_sources, grant };
+        let loader =
+            Loader { source: source_of_loader, flags, declare, max_memory, engine, interpreters, grant_sources, grant };
         // A component that is served alone shares no path with another.
         let store = memory.filter(|_| root.is_dir()).map(|memory| HolderStore::new(&memory, root));
         Self::load_with(source, store, Arc::new(loader))

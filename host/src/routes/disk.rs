@@ -1,6 +1,7 @@
 //! A directory of components on disk, as a source. No file or link in it can keep the host from starting.
 
 use std::fs::{self, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,8 @@ use std::time::SystemTime;
 
 use super::component::{ComponentKey, is_reserved_name};
 use super::fingerprint::{Fingerprint, Stamp};
-use super::source::{ChangeWatcher, Listing, Source, Unread};
+use super::script::{self, LIBRARY, Language};
+use super::source::{ChangeWatcher, LibraryFile, Listing, Source, Unread};
 use super::watch::{WatchError, Watcher};
 use crate::diagnostic::Diagnostic;
 use crate::regular_file::{self, ReadError};
@@ -18,6 +20,13 @@ mod tests;
 
 /// The deepest directory that is listed. The routes directory is the first.
 const MAX_DEPTH: usize = 16;
+
+/// The most files that a script can import from.
+const MAX_LIBRARY_FILES: usize = 1_000;
+
+/// The version of a file: it changes when the file is written, replaced or made readable for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileVersion(Stamp);
 
 /// A directory of components, or a component file that is served alone.
 #[derive(Debug)]
@@ -50,6 +59,10 @@ impl Disk {
     fn file(&self, key: &ComponentKey) -> PathBuf {
         if key.is_alone() { self.root.clone() } else { self.root.join(key.path()) }
     }
+
+    fn fingerprint_of(&self, file: &Path) -> io::Result<Fingerprint> {
+        fingerprint(file, if file == self.root { file.parent().unwrap_or(Path::new("")) } else { &self.root })
+    }
 }
 
 impl Source for Disk {
@@ -61,12 +74,26 @@ impl Source for Disk {
         if fs::metadata(&self.root)?.is_dir() {
             return Walk::new(&self.root).run();
         }
-        let component = (ComponentKey::alone(&self.root), fingerprint(&self.root)?);
+        let component = (ComponentKey::alone(&self.root), self.fingerprint_of(&self.root)?);
         Ok(Listing { components: vec![component], directories: vec![self.root.clone()], ..Listing::default() })
     }
 
     fn fingerprint(&self, key: &ComponentKey) -> io::Result<Fingerprint> {
-        fingerprint(&self.file(key))
+        self.fingerprint_of(&self.file(key))
+    }
+
+    fn read_library(&self, key: &ComponentKey, max_bytes: u64) -> Result<Vec<LibraryFile>, ReadError> {
+        let file = self.file(key);
+        let root = if key.is_alone() { file.parent().unwrap_or(Path::new("")) } else { &self.root };
+        let mut left = max_bytes;
+        let mut read = Vec::new();
+        for path in library(&file, root) {
+            let content = regular_file::read(&path, left)?;
+            left -= content.len() as u64;
+            let path = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            read.push(LibraryFile { path, content });
+        }
+        Ok(read)
     }
 
     fn read(&self, key: &ComponentKey, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
@@ -109,13 +136,14 @@ impl<'r> Walk<'r> {
             let name = path.file_name().unwrap_or_default();
             let is_reserved = is_reserved_name(name);
             let has = |wanted| path.extension().is_some_and(|extension| extension == wanted);
-            if name.as_encoded_bytes().starts_with(b".") || (is_reserved && !has("wasm")) {
+            let is_served = script::is_served(self.path_in_tree(&path));
+            if name.as_encoded_bytes().starts_with(b".") || (is_reserved && !is_served) {
                 continue;
             }
             match path.metadata() {
                 Ok(_) | Err(_) if is_reserved => self.add_component(&path),
                 Ok(metadata) if metadata.is_dir() => self.descend(&path, ancestors),
-                Ok(_) | Err(_) if has("wasm") => self.add_component(&path),
+                Ok(_) | Err(_) if is_served => self.add_component(&path),
                 Ok(_) | Err(_) if has("toml") => self.route_files.push(path),
                 Ok(_) => {}
                 Err(failed) => self.report_unread(&path, failed),
@@ -124,7 +152,7 @@ impl<'r> Walk<'r> {
     }
 
     fn add_component(&mut self, file: &Path) {
-        match fingerprint(file) {
+        match fingerprint(file, self.root) {
             Ok(fingerprint) => {
                 let key = ComponentKey::in_directory(self.root, self.path_in_tree(file));
                 self.listing.components.push((key, fingerprint));
@@ -167,10 +195,13 @@ impl<'r> Walk<'r> {
     fn report_orphans(&mut self) {
         let Listing { components, unread, diagnostics, .. } = &mut self.listing;
         for route_file in &self.route_files {
-            let component = route_file.with_extension("wasm");
-            let path = component.strip_prefix(self.root).unwrap_or(&component);
-            let is_found = components.binary_search_by(|(key, _)| key.path().cmp(path)).is_ok();
-            if !is_found && !unread.iter().any(|it| it.path == path) {
+            let is_there = |extension| {
+                let component = route_file.with_extension(extension);
+                let path = component.strip_prefix(self.root).unwrap_or(&component);
+                let is_found = components.binary_search_by(|(key, _)| key.path().cmp(path)).is_ok();
+                is_found || unread.iter().any(|it| it.path == path)
+            };
+            if !script::extensions().any(is_there) {
                 let remedy = "put the component there, or rename this file after its component";
                 let reason = "there is no component of that name beside it";
                 diagnostics.push(Diagnostic::warning(route_file.display(), reason, remedy));
@@ -195,14 +226,58 @@ impl DirectoryIdentity {
     }
 }
 
-/// The version of the component `file`.
-fn fingerprint(file: &Path) -> io::Result<Fingerprint> {
+/// The version of a file. `None` if it is not there.
+pub(super) fn version(file: &Path) -> Option<FileVersion> {
+    Some(FileVersion(stamp(&file.metadata().ok()?)))
+}
+
+/// What the script `file` can import: the files of its language in the directories `lib` beside it and above, up to
+/// `root`. Those of the nearest directory come first. What cannot be listed is left out: an import fails then.
+fn library(file: &Path, root: &Path) -> Vec<PathBuf> {
+    let Some(language) = Language::of(file) else { return Vec::new() };
+    let mut files = Vec::new();
+    let directories = file.ancestors().skip(1).take_while(|directory| directory.starts_with(root));
+    for directory in directories {
+        add_modules(&directory.join(LIBRARY), language, MAX_DEPTH, &mut files);
+    }
+    files
+}
+
+fn add_modules(directory: &Path, language: Language, depth: usize, files: &mut Vec<PathBuf>) {
+    let Ok(mut entries) = entries(directory) else { return };
+    entries.sort();
+    for path in entries {
+        let is_hidden = path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".");
+        if is_hidden || files.len() == MAX_LIBRARY_FILES {
+            continue;
+        }
+        if Language::of(&path) == Some(language) {
+            files.push(path);
+        } else if depth > 0 && path.is_dir() {
+            add_modules(&path, language, depth - 1, files);
+        }
+    }
+}
+
+/// The version of the component or script `file`. That of a script changes with what it can import.
+fn fingerprint(file: &Path, root: &Path) -> io::Result<Fingerprint> {
     let stamp_at = |file: &Path| match file.metadata().or_else(|_| file.symlink_metadata()) {
         Ok(metadata) => Ok(Some(stamp(&metadata))),
         Err(failed) if failed.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(failed) => Err(failed),
     };
-    Ok(Fingerprint { component: stamp_at(file)?, route_file: stamp_at(&file.with_extension("toml"))? })
+    let component = stamp_at(file)?.map(|stamp| {
+        library(file, root).iter().filter_map(|module| Some((module, version(module)?))).fold(stamp, with_module)
+    });
+    Ok(Fingerprint { component, route_file: stamp_at(&file.with_extension("toml"))? })
+}
+
+/// The version of a script that can import `module`.
+fn with_module(script: Stamp, (path, FileVersion(module)): (&PathBuf, FileVersion)) -> Stamp {
+    let mut hasher = DefaultHasher::new();
+    (script.contents, script.status, path, module.length, module.contents, module.status).hash(&mut hasher);
+    let [_, inode, modified, nanoseconds] = script.contents;
+    Stamp { contents: [hasher.finish(), inode, modified, nanoseconds], ..script }
 }
 
 /// The version of a file: writing to it, replacing it and changing who may read it change one of these.

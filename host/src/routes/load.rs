@@ -13,16 +13,19 @@ use super::declared_paths::Declare;
 use super::file::{OPERATOR_KEYS, REQUEST_FIELDS, RouteFile, RouteFileError, TOPICS};
 use super::fingerprint::Fingerprint;
 use super::holders::Authority;
+use super::interpreters::{Interpreters, NoInterpreter};
 use super::middleware::{LoadedMiddleware, covers};
 use super::pattern::PatternError;
 use super::pending::PendingRoute;
+use super::script::Language;
 use super::source::Source;
 use super::target::RouteTarget;
 use super::{Mount, Route, method, pattern};
 use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantError, GrantKind, GrantSources, GrantTable, Grants};
 use crate::guest::{
-    Declaration, Effort, Engine, GrantableImports, Handler, LoadError, Middleware, NotLoaded, RequestFields, World,
+    Declaration, Effort, Engine, GrantableImports, Handler, Interpreter, LoadError, Middleware, NotLoaded,
+    RequestFields, SourceFile, World,
 };
 use crate::options::{OptionError, OptionSource, Options, Settings, Value};
 use crate::regular_file::ReadError;
@@ -31,6 +34,8 @@ use crate::text::printable;
 /// The largest files that are read, in bytes.
 const MAX_COMPONENT_BYTES: u64 = 512 * 1024 * 1024;
 const MAX_ROUTE_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
+const MAX_LIBRARY_BYTES: u64 = 8 * 1024 * 1024;
 
 /// How long a component may take to describe itself, unless its route's `timeout` is shorter.
 const MAX_DESCRIBE: Duration = Duration::from_secs(5);
@@ -121,6 +126,7 @@ pub(crate) struct Loader {
     /// The bytes that all may take together, if that is bounded.
     pub(crate) max_memory: Option<usize>,
     pub(crate) engine: Engine,
+    pub(crate) interpreters: Interpreters,
     /// Where what is granted comes from.
     pub(crate) grant_sources: Arc<GrantSources>,
     /// What every component is granted in place of what its route file says.
@@ -256,7 +262,69 @@ impl Loader {
         effort: &Effort,
     ) -> Result<Handler, NotMounted> {
         let timeout = settings.timeout.min(MAX_DESCRIBE);
-        self.component(key, |bytes| Handler::load(&self.engine, name, bytes, settings.memory, timeout, effort))
+        let Some(language) = Language::of(key.path()) else {
+            return self
+                .component(key, |bytes| Handler::load(&self.engine, name, bytes, settings.memory, timeout, effort));
+        };
+        let interpreter = self.interpreter(key, language, effort)?;
+        self.script(key, |files| {
+            let script = interpreter.prepare(files, name, settings.memory, timeout)?;
+            Handler::of_script(&self.engine, &interpreter, script)
+        })
+    }
+
+    /// The interpreter of a script.
+    fn interpreter(
+        &self,
+        key: &ComponentKey,
+        language: Language,
+        effort: &Effort,
+    ) -> Result<Arc<Interpreter>, NotMounted> {
+        let error = match self.interpreters.get(&self.engine, language, effort) {
+            Ok(interpreter) => return Ok(interpreter),
+            Err(NoInterpreter::Uncached) => return Err(NotMounted::Unfinished(Unfinished::Uncached)),
+            Err(NoInterpreter::Stopped) => return Err(NotMounted::Unfinished(Unfinished::Stopped)),
+            Err(error) => error,
+        };
+        let (language, file) = (language.name(), language.interpreter());
+        let diagnostics = match error {
+            NoInterpreter::Missing(places) => {
+                let reason = format!("there is no interpreter of {language}: no `{file}` in {places}");
+                let remedy = "`make interpreters` in the source tree of this host builds it; `--interpreters` names its \
+                              directory";
+                vec![Diagnostic::error(key, reason, remedy)]
+            }
+            NoInterpreter::Unread(file, reason) => {
+                let reason = format!("the interpreter of {language}, {}: {reason}", file.display());
+                vec![Diagnostic::error(key, reason, "make it readable, or build it again: `make interpreters`")]
+            }
+            NoInterpreter::Refused(file, errors) => {
+                let report = |error: &LoadError| {
+                    let reason = format!("the interpreter of {language}, {}: {error}", file.display());
+                    Diagnostic::error(key, reason, error.remedy())
+                };
+                errors.iter().map(report).collect()
+            }
+            NoInterpreter::Uncached | NoInterpreter::Stopped => Vec::new(),
+        };
+        // It may be there at the next listing.
+        Err(Failure { diagnostics, retry: Retry::AtNextScan }.into())
+    }
+
+    /// Reads a script and what it can import, and loads it.
+    fn script<C>(
+        &self,
+        key: &ComponentKey,
+        load: impl FnOnce(Vec<SourceFile>) -> Result<C, LoadError>,
+    ) -> Result<C, NotMounted> {
+        let remedy = "make it a readable file, and the script smaller";
+        let unread = |reason| Failure::unread(key.location(), &reason, remedy);
+        let content = self.source.read(key, MAX_SCRIPT_BYTES).map_err(unread)?;
+        let library = self.source.read_library(key, MAX_LIBRARY_BYTES).map_err(unread)?;
+        let script = SourceFile { path: key.path().to_string_lossy().into_owned(), content: content.into() };
+        let library = library.into_iter().map(|file| SourceFile { path: file.path, content: file.content.into() });
+        load(std::iter::once(script).chain(library).collect())
+            .map_err(|error| Failure::lasting(vec![Diagnostic::error(key, &error, error.remedy())]).into())
     }
 
     /// Reads and loads a component.
@@ -299,8 +367,16 @@ impl Loader {
         let defaults = || Options::resolve_middleware(&self.flags, &[]).ok().map(|options| options.settings);
         let settings = options.as_ref().ok().map(|(options, ..)| options.settings.clone()).or_else(defaults);
         let (memory, timeout) = settings.map_or((0, MAX_DESCRIBE), |it| (it.memory, it.timeout.min(MAX_DESCRIBE)));
-        let load = |bytes: &Bytes| Middleware::load(&self.engine, &name, bytes, memory, timeout, effort);
-        let ((options, route_file, grants), component) = match (options, self.component(key, load)) {
+        let component = match Language::of(key.path()) {
+            None => self.component(key, |bytes| Middleware::load(&self.engine, &name, bytes, memory, timeout, effort)),
+            Some(language) => self.interpreter(key, language, effort).and_then(|interpreter| {
+                self.script(key, |files| {
+                    let script = interpreter.prepare(files, &name, memory, timeout)?;
+                    Middleware::of_script(&self.engine, &interpreter, script)
+                })
+            }),
+        };
+        let ((options, route_file, grants), component) = match (options, component) {
             (_, Err(NotMounted::Unfinished(unfinished))) => return Err(NotMounted::Unfinished(unfinished)),
             (Ok(options), Ok(component)) => (options, component),
             (Err(one), Err(NotMounted::Failed(other))) => return Err(one.and(other).into()),

@@ -156,12 +156,12 @@ pub(super) fn chain<L>(
     names: &[String],
     find: impl Fn(&Path) -> MiddlewareLookup<L>,
 ) -> Result<Vec<L>, ChainError> {
-    let mut paths: Vec<_> = route.directory().ancestors().map(directory_middleware).collect();
+    let mut paths: Vec<_> = route.directory().ancestors().flat_map(directory_middleware).collect();
     paths.reverse();
     let is_there = |path: &_| !matches!(find(path), MiddlewareLookup::Missing);
     paths.retain(|path| is_there(path));
     for name in names {
-        let mut by_distance = route.directory().ancestors().map(|directory| named_middleware(directory, name));
+        let mut by_distance = route.directory().ancestors().flat_map(|directory| named_middleware(directory, name));
         let nearest = by_distance.find(|path| is_there(path)).ok_or_else(|| ChainError::Missing(name.clone()))?;
         if !paths.contains(&nearest) {
             paths.push(nearest);

@@ -36,6 +36,14 @@ pub(crate) trait Source: Debug + Send + Sync {
     /// If they cannot be read, or are more than `max_bytes`.
     fn read(&self, key: &ComponentKey, max_bytes: u64) -> Result<Vec<u8>, ReadError>;
 
+    /// What a script can import, in the order in which it is looked for.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or all have more than `max_bytes`.
+    fn read_library(&self, _key: &ComponentKey, _max_bytes: u64) -> Result<Vec<LibraryFile>, ReadError> {
+        Ok(Vec::new())
+    }
+
     /// The bytes of a component's route file, or `None` if it has none.
     ///
     /// # Errors
@@ -62,6 +70,14 @@ pub(crate) trait ChangeWatcher: Debug + Send {
 
     /// The changes up to now are being looked at: reports the next one.
     fn acknowledge(&self);
+}
+
+/// A file that a script can import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LibraryFile {
+    /// Its path in the tree of routes.
+    pub(super) path: String,
+    pub(super) content: Vec<u8>,
 }
 
 /// The components of a source at one time.

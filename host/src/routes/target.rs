@@ -5,6 +5,7 @@ use crate::websocket::message::Message;
 
 /// What answers the requests of a route.
 #[derive(Debug)]
+#[cfg_attr(test, expect(clippy::large_enum_variant, reason = "only tests have the small one"))]
 pub enum RouteTarget {
     /// A component: an instance of it is called for each request.
     Component(Handler),
@@ -52,11 +53,11 @@ impl RouteTarget {
         self.handler().world()
     }
 
-    /// Its imports that need a grant, if it is a component.
+    /// Its imports that need a grant. `None` if it is a script: the interpreter imports all that there are.
     #[must_use]
     pub fn imports(&self) -> Option<&GrantableImports> {
         match self {
-            Self::Component(handler) => Some(handler.imports()),
+            Self::Component(handler) => (!handler.is_script()).then(|| handler.imports()),
             #[cfg(test)]
             Self::Nothing => None,
         }

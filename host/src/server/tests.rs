@@ -99,6 +99,7 @@ impl Gateway {
             flags: Vec::new(),
             declare: Declare::Any,
             max_memory: None,
+            interpreters: crate::routes::Interpreters::default(),
             engine: engine.clone(),
             grant_sources: Arc::default(),
             grant: None,

@@ -147,7 +147,7 @@ fn act(language: &str, marker: Option<(&str, &str)>, text: String) -> Result<Act
         ("recipe", _) => Ok(Act::Recipe { program: place, text }),
         ("handler", "rust") => Ok(Act::Handler { place, text }),
         ("file", _) => Ok(Act::File { place, text }),
-        ("broken file", "toml") => Ok(Act::BrokenFile { place, text }),
+        ("broken file", _) => Ok(Act::BrokenFile { place, text }),
         _ => Err(format!("a block of `{language}` cannot be `{word}`")),
     }
 }

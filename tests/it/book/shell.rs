@@ -21,6 +21,9 @@ const ROUTES: &str = "routes/";
 /// What the log says once it has.
 const RELOADED: &str = "routes reloaded";
 
+/// What it says of a file that it does not take in.
+const REFUSED: &str = "the version before it still serves";
+
 /// A reader at work.
 #[derive(Debug)]
 pub struct Reader<'p> {
@@ -66,19 +69,19 @@ impl<'p> Reader<'p> {
     fn take(&mut self, at: &str, act: &Act) {
         match act {
             Act::File { place, text } => {
-                self.put(place, text.as_bytes());
+                self.put(place, text.as_bytes(), RELOADED);
                 if place.starts_with(ROUTES) {
                     self.command(at, "host check", "…\n");
                     assert_eq!(self.status, 0, "{at}: `host check` finds an error");
                 }
             }
-            Act::BrokenFile { place, text } => self.put(place, text.as_bytes()),
+            Act::BrokenFile { place, text } => self.put(place, text.as_bytes(), REFUSED),
             Act::Handler { place, text } => {
-                self.put(place, &fs::read(component(text)).expect("the component is built"));
+                self.put(place, &fs::read(component(text)).expect("the component is built"), RELOADED);
             }
             Act::Example(name) => {
                 let example = Guest::example(name).unwrap_or_else(|| panic!("{at}: there is no example {name}"));
-                self.put(&format!("routes/{name}.wasm"), &example.bytes());
+                self.put(&format!("routes/{name}.wasm"), &example.bytes(), RELOADED);
             }
             Act::Prepare(command) => {
                 self.command(at, command, "…\n");
@@ -95,15 +98,15 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// Puts a file where the page says; a server that runs has taken it in before this returns.
-    fn put(&mut self, place: &str, bytes: &[u8]) {
+    /// Puts a file where the page says. If a server runs, its log has had `logged` once more before this returns.
+    fn put(&mut self, place: &str, bytes: &[u8], logged: &str) {
         let file = self.place.join(place);
         fs::create_dir_all(file.parent().expect("a file has a folder")).expect("folders can be made");
         let server = self.server.as_ref().filter(|_| place.starts_with(ROUTES));
-        let before = server.map_or(0, |server| server.stderr().with(&[RELOADED]).len());
+        let before = server.map_or(0, |server| server.stderr().with(&[logged]).len());
         fs::write(file, bytes).expect("a file can be written");
         if let Some(server) = server {
-            server.stderr().wait_for_another(&[RELOADED], before);
+            server.stderr().wait_for_another(&[logged], before);
         }
     }
 

@@ -98,7 +98,7 @@ error: ROUTES/stranger.wasm: it imports `vibrato:handler/request@9.0.0`, which t
 version 0.1.0 of that interface
   remedy: AGAINST
 error: ROUTES/stranger.wasm: it imports `vibrato:handler/elsewhere@0.1.0`, which this host does not provide: \
-`vibrato:handler@0.1.0` has types, request, response, options, config, http-client, key-value, push, context, seal, messages
+`vibrato:handler@0.1.0` has types, request, response, options, config, http-client, key-value, push, context, seal, messages, script
   remedy: AGAINST
 error: ROUTES/stranger.wasm: it imports `wasi:blobstore/container@0.2.0-draft`, which this host does not provide
   remedy: AGAINST

@@ -102,6 +102,7 @@ fn help_shows_every_default() {
         ("--min-body-rate", "256"),
         ("--min-write-rate", "256"),
         ("--idle-timeout", "75"),
+        ("--interpreters", "`interpreters` beside this program, or `../lib/vibrato/interpreters`"),
         ("--load-timeout", "10"),
         ("--write-timeout", "30"),
         ("--half-close-timeout", "10"),

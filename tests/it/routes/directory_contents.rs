@@ -249,7 +249,7 @@ fn an_unknown_import_is_reported_with_what_there_is() {
         error(
             "interface.wasm",
             "it imports `vibrato:handler/elsewhere@0.1.0`, which this host does not provide: `vibrato:handler@0.1.0` has \
-             types, request, response, options, config, http-client, key-value, push, context, seal, messages",
+             types, request, response, options, config, http-client, key-value, push, context, seal, messages, script",
             BUILD_AGAINST,
         ),
         error("package.wasm", "it imports `acme:store/get@1.0.0`, which this host does not provide", BUILD_AGAINST),

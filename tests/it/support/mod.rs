@@ -14,6 +14,7 @@ mod process;
 mod refusal;
 mod response;
 mod routes_dir;
+pub mod script;
 mod server;
 #[cfg(target_os = "linux")]
 mod usage;

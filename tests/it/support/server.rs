@@ -12,7 +12,7 @@ use host::options::Value;
 use host::server::{RunningServer, Server};
 
 use super::wire::{get_and_close, get_script};
-use super::{Client, RoutesDir, compile_cache, log, wait_for_status};
+use super::{Client, RoutesDir, compile_cache, log, script, wait_for_status};
 
 /// A server that serves.
 #[derive(Debug)]
@@ -55,6 +55,7 @@ impl TestServer {
             workers: NonZeroUsize::MIN,
             cache_directory: Some(compile_cache().to_owned()),
             compiling: Compiling { program: Some(env!("CARGO_BIN_EXE_host").into()), ..Compiling::default() },
+            interpreters: vec![script::interpreters()],
             ..Config::default()
         };
         Builder { config, routes, reload: Reload::Never }

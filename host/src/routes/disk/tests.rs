@@ -47,7 +47,7 @@ fn whatever_becomes_of_a_file_shows_in_its_look() {
     let root = tempfile::tempdir().expect("a directory can be made");
     let (component, route_file) = (root.path().join("a.wasm"), root.path().join("a.toml"));
     let other = root.path().join("other");
-    let look = || fingerprint(&component).expect("the system says");
+    let look = || fingerprint(&component, root.path()).expect("the system says");
     let mut looks = vec![look()];
     assert!(looks[0].is_gone());
     let steps: [&dyn Fn() -> io::Result<()>; 6] = [
