@@ -116,7 +116,7 @@ async fn run(
     let late = UpstreamFailure::ConnectTimeout(times.connect);
     let slot = timeout_at(connect_by, slots.acquire_owned()).await.map_err(|_| late.clone())?;
     let slot = slot.map_err(|_| UpstreamFailure::Ended)?;
-    let mut fields = sent_fields(fields, &target.origin);
+    let mut fields = sent_fields(fields, &target.origin, &body);
     check_length(&fields, &body)?;
     if matches!(body, UpstreamBody::Empty) && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
         // RFC 9110 section 8.6
@@ -175,9 +175,10 @@ impl UpstreamHead {
 }
 
 /// The fields that are sent: `host` is the origin's, and those of the connection are left out.
-fn sent_fields(mut fields: HeaderMap, origin: &Origin) -> HeaderMap {
-    // hyper sends the trailers that `trailer` names.
-    for name in CONNECTION_FIELDS.into_iter().filter(|name| *name != "trailer") {
+fn sent_fields(mut fields: HeaderMap, origin: &Origin, body: &UpstreamBody) -> HeaderMap {
+    // hyper sends the trailers that `trailer` names, if they come after chunks.
+    let has_trailers = matches!(body, UpstreamBody::Stream(_)) && !fields.contains_key(CONTENT_LENGTH);
+    for name in CONNECTION_FIELDS.into_iter().filter(|name| !(has_trailers && *name == "trailer")) {
         fields.remove(name);
     }
     // More than one length is no length.

@@ -1,5 +1,6 @@
 //! Calls other servers, as the steps of its query say, but is a component of wasi:http 0.3. It answers with a line for each:
-//! `get=URL` and `post=BYTES:URL` report the status and the body, or the error; `first-byte=MS` changes the calls that follow.
+//! `get=URL` and `post=BYTES:URL` report the status and the body, or the error; `trailer=NAMES` announces trailers of the calls
+//! that follow, which then send `x-t: 1`; `first-byte=MS` changes the calls that follow.
 
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::client;
@@ -14,19 +15,23 @@ impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let target = request.get_path_with_query().unwrap_or_default();
         let query = target.split_once('?').map_or("", |(_, query)| query);
-        let (mut report, mut first_byte) = (String::new(), None);
+        let (mut report, mut options) = (String::new(), Options::default());
         for piece in query.split('&') {
             let (step, argument) = piece.split_once('=').unwrap_or((piece, ""));
             let called = match step {
                 "first-byte" => {
-                    first_byte = argument.parse::<u64>().ok().map(|milliseconds| milliseconds * 1_000_000);
+                    options.first_byte = argument.parse::<u64>().ok().map(|milliseconds| milliseconds * 1_000_000);
+                    continue;
+                }
+                "trailer" => {
+                    options.trailer = Some(argument.to_owned());
                     continue;
                 }
                 "post" => {
                     let (bytes, url) = argument.split_once(':').unwrap_or_default();
-                    call(Method::Post, url, bytes.parse().ok(), first_byte).await
+                    call(Method::Post, url, bytes.parse().ok(), &options).await
                 }
-                _ => call(Method::Get, argument, None, first_byte).await,
+                _ => call(Method::Get, argument, None, &options).await,
             };
             report += &format!("{step}: {}\n", called.unwrap_or_else(|code| name(&code)));
         }
@@ -41,19 +46,35 @@ impl Guest for Component {
     }
 }
 
-async fn call(method: Method, url: &str, bytes: Option<usize>, first_byte: Option<u64>) -> Result<String, ErrorCode> {
+/// What changes the calls that follow.
+#[derive(Default)]
+struct Options {
+    first_byte: Option<u64>,
+    /// The names of trailers.
+    trailer: Option<String>,
+}
+
+async fn call(method: Method, url: &str, bytes: Option<usize>, with: &Options) -> Result<String, ErrorCode> {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let options = RequestOptions::new();
-    options.set_first_byte_timeout(first_byte).expect("it is an option");
+    options.set_first_byte_timeout(with.first_byte).expect("it is an option");
+    let fields = Fields::new();
     let (end, trailers) = wit_future::new(|| Ok(None));
-    drop(end);
+    match &with.trailer {
+        None => drop(end),
+        Some(names) => {
+            fields.append("trailer", names.as_bytes()).expect("a request may announce trailers");
+            let sent = Fields::from_list(&[("x-t".to_owned(), b"1".to_vec())]).expect("they are fields");
+            spawn_local(async move { drop(end.write(Ok(Some(sent))).await) });
+        }
+    }
     let body = bytes.map(|bytes| {
         let (mut writer, reader) = wit_stream::new();
         spawn_local(async move { drop(writer.write_all(vec![b'x'; bytes]).await) });
         reader
     });
-    let (request, _sent) = Request::new(Fields::new(), body, trailers, Some(options));
+    let (request, _sent) = Request::new(fields, body, trailers, Some(options));
     request.set_method(&method).expect("it is a method");
     request.set_scheme(Some(&Scheme::Http)).expect("it is a scheme");
     request.set_authority(Some(authority)).expect("it is an authority");

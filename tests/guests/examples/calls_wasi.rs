@@ -9,6 +9,7 @@
 //! | `write=TEXT`, `write-bytes=N` | write some of its body once it is on its way, and report an error |
 //! | `write-early=N` | writes N bytes of its body before it is on its way |
 //! | `drop-body` | drops its body unfinished |
+//! | `trailer=NAME:VALUE` | a trailer, which `send` sends |
 //! | `send` | finishes it, and reports the status or the error |
 //! | `race=MS` | waits for the response and for a timer, and reports which came |
 //! | `head=NAME` | reports a field of the response |
@@ -62,6 +63,7 @@ struct Sending {
 struct Script {
     call: Option<Call>,
     sending: Option<Sending>,
+    trailers: Vec<(String, Vec<u8>)>,
     answer: Option<Answer>,
 }
 
@@ -115,11 +117,18 @@ impl Script {
                 drop(sending.body.take());
                 None
             }
+            "trailer" => {
+                let (name, value) = argument.split_once(':')?;
+                self.trailers.push((name.to_owned(), value.as_bytes().to_vec()));
+                None
+            }
             "send" => {
                 self.start(b"");
+                let trailers = std::mem::take(&mut self.trailers);
+                let trailers = (!trailers.is_empty()).then(|| Fields::from_list(&trailers).expect("they are fields"));
                 let Sending { stream, body, future } = self.sending.take()?;
                 drop(stream);
-                if let Some(Err(code)) = body.map(|body| OutgoingBody::finish(body, None)) {
+                if let Some(Err(code)) = body.map(|body| OutgoingBody::finish(body, trailers)) {
                     return Some(name(&code));
                 }
                 Some(match future.and_then(|future| wait(&future)) {

@@ -404,3 +404,34 @@ fn a_component_of_the_concurrent_world_calls_servers_within_its_grant() {
     assert!(response.starts_with("HTTP/1.1 504 "), "{response}");
     ends.recv_timeout(TIMEOUT).expect("the connection is closed with its invocation");
 }
+
+#[test]
+fn the_trailers_of_a_request_are_sent_if_its_head_announces_them() {
+    // Answers with what follows the last chunk.
+    let upstream = Upstream::new(|mut stream| {
+        let Some(head) = head(&mut stream) else { return };
+        let mut rest = Vec::new();
+        while !rest.windows(5).any(|end| end == b"\r\n0\r\n") || !rest.ends_with(b"\r\n\r\n") {
+            let mut piece = [0; 4096];
+            let Ok(length @ 1..) = stream.read(&mut piece) else { return };
+            rest.extend_from_slice(&piece[..length]);
+        }
+        let rest = String::from_utf8_lossy(&rest).into_owned();
+        let announced = head.lines().find_map(|line| line.strip_prefix("trailer: ")).unwrap_or("nothing");
+        let (_, trailers) = rest.split_once("\r\n0\r\n").expect("it has a last chunk");
+        let answer = format!("{announced}|{}", trailers.replace("\r\n", "|"));
+        let _ = write!(stream, "HTTP/1.1 200 x\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+    });
+    let url = upstream.url();
+    let server = serve_guest(guest::CALLS_WASI, &upstream.grant());
+    let post = |steps: &str| report(&server.get(&format!("/calls?POST={url}&{steps}&send&some=99")));
+    let trailers = "write=abc&trailer=x-t:1&trailer=x-u:2";
+    assert_eq!(post(&format!("field=Trailer:x-t,x-u&{trailers}")), "send: 200\nsome: x-t,x-u|x-t: 1|x-u: 2||\n");
+    // Others are not, nor what has to come before a body.
+    assert_eq!(post(&format!("field=trailer:x-u&{trailers}")), "send: 200\nsome: x-u|x-u: 2||\n");
+    let framing = "field=trailer:content-length,x-t&write=abc&trailer=content-length:9&trailer=x-t:1";
+    assert_eq!(post(framing), "send: 200\nsome: content-length,x-t|x-t: 1||\n");
+    assert_eq!(post(trailers), "send: 200\nsome: nothing||\n");
+    let server = serve_guest(guest::CALLS_P3, &upstream.grant());
+    assert_eq!(report(&server.get(&format!("/calls?trailer=x-t&post=3:{url}"))), "post: 200 x-t|x-t: 1||\n");
+}

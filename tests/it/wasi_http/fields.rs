@@ -6,8 +6,7 @@ use crate::support::wire::INTERNAL_SERVER_ERROR_CLOSE;
 use super::worlds::{WASI_02, WORLDS, reported};
 
 /// Fields of the connection, which only the host sets.
-const FORBIDDEN: [&str; 7] =
-    ["Connection", "keep-alive", "proxy-connection", "te", "trailer", "Transfer-Encoding", "upgrade"];
+const FORBIDDEN: [&str; 6] = ["Connection", "keep-alive", "proxy-connection", "te", "Transfer-Encoding", "upgrade"];
 
 #[test]
 fn fields_of_the_connection_are_forbidden_in_heads_and_trailers() {
@@ -18,6 +17,17 @@ fn fields_of_the_connection_are_forbidden_in_heads_and_trailers() {
             let report = ["append", "replace", "trailer"].map(|call| format!("{call}: HeaderError::Forbidden"));
             assert_eq!(reported(&server, &steps), report, "{name}, {world:?}");
         }
+    }
+}
+
+#[test]
+fn what_a_response_says_of_its_trailers_is_the_hosts_to_say() {
+    for world in WORLDS {
+        let server = world.serve("announces", "");
+        let response = server.get("/script?append=Trailer:x-t&append=x-a:b&report");
+        assert!(response.contains("append: ok\nappend: ok\n") && response.contains("\r\nx-a: b\r\n"), "{response}");
+        assert!(!response.to_ascii_lowercase().contains("\r\ntrailer:"), "{response}");
+        assert_eq!(reported(&server, "append=trailer:a%0D%0Ab"), ["append: HeaderError::InvalidSyntax"], "{world:?}");
     }
 }
 

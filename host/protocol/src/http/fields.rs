@@ -18,7 +18,10 @@ pub const MAX_NAME_BYTES: usize = 256;
 
 /// Fields that describe the connection (RFC 9110 section 7.6.1), which the host manages.
 pub const CONNECTION_FIELDS: [&str; 7] =
-    ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
+    ["connection", "keep-alive", "proxy-connection", "te", TRAILER, "transfer-encoding", "upgrade"];
+
+/// The field that announces trailers.
+pub const TRAILER: &str = "trailer";
 
 /// Fields that may have only one line in a message.
 const ONE_LINE: [&str; 3] = ["content-length", "content-type", "date"];
@@ -75,6 +78,26 @@ impl Fields {
             };
         }
         check(name, value)?;
+        self.check_room(self.lines.len(), self.bytes, name, value)?;
+        self.push(name, value);
+        Ok(())
+    }
+
+    /// Adds a line as [`Self::append`], or a line of `trailer`, which announces trailers (RFC 9110 section 6.6.2). It is for
+    /// fields that may be sent with a request to another server: a message that the host frames itself must not have `trailer`.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_or_announce(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        if !name.eq_ignore_ascii_case(TRAILER) {
+            return self.append(name, value);
+        }
+        if value.len() > MAX_FIELD_BYTES {
+            return Err(FieldError::TooLarge);
+        }
+        if !is_field_value(value) {
+            return Err(FieldError::Invalid);
+        }
         self.check_room(self.lines.len(), self.bytes, name, value)?;
         self.push(name, value);
         Ok(())

@@ -47,14 +47,14 @@ impl FieldBytes {
 }
 
 impl CountedFields {
-    /// Adds a line, as [`Fields::append`].
+    /// Adds a line. It may announce trailers: whether it is of a request or a response is not known yet.
     ///
     /// # Errors
-    /// As [`Fields::append`]; [`FieldError::TooLarge`] past [`MAX_FIELD_BYTES`].
+    /// As [`Fields::append_or_announce`]; [`FieldError::TooLarge`] past [`MAX_FIELD_BYTES`].
     pub(super) fn append(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
         let line = name.len() + value.len() + LINE_BYTES;
         self.total.replace(0, line)?;
-        let appended = self.fields.append(name, value);
+        let appended = self.fields.append_or_announce(name, value);
         if appended.is_err() {
             // Less is never too much.
             let _ = self.total.replace(line, 0);

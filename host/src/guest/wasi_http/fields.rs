@@ -111,7 +111,7 @@ pub(super) fn lower_case(trailers: &Fields) -> Fields {
 fn copy(fields: &GuestFields) -> Fields {
     let mut copy = Fields::default();
     fields.for_each(|name, value| {
-        let _ = copy.append(name, value);
+        let _ = copy.append_or_announce(name, value);
     });
     copy
 }
@@ -128,7 +128,7 @@ impl types::HostFields for GuestState {
     ) -> wasmtime::Result<Result<Resource<GuestFields>, HeaderError>> {
         let mut fields = Fields::default();
         for (name, value) in &entries {
-            if let Err(error) = fields.append(name, value) {
+            if let Err(error) = fields.append_or_announce(name, value) {
                 return Ok(Err(error.into()));
             }
         }
@@ -156,7 +156,7 @@ impl types::HostFields for GuestState {
             fields.change(|fields| {
                 check_name(&name)?;
                 fields.remove(&name);
-                values.iter().try_for_each(|value| fields.append(&name, value))
+                values.iter().try_for_each(|value| fields.append_or_announce(&name, value))
             })
         })
     }

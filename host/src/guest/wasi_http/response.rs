@@ -17,7 +17,7 @@ use super::fields::{GuestFields, too_many};
 use super::outgoing::{self, RequestStream, SharedBody};
 use super::{NoResponse, RequestScope};
 use crate::exchange::Exchange;
-use crate::http::fields::Fields;
+use crate::http::fields::{Fields, TRAILER};
 use crate::response::ResponseError;
 
 /// The most bytes of bodies that a guest can write before it has set its response, all bodies of a request together.
@@ -416,10 +416,12 @@ pub(super) fn outcome(set: Option<SetResponse>) -> Result<Outcome, NoResponse> {
 impl types::HostOutgoingResponse for GuestState {
     fn new(&mut self, fields: Resource<GuestFields>) -> wasmtime::Result<Resource<OutgoingResponse>> {
         let mut fields = self.take_lines(fields)?;
-        // A response has none (RFC 9110 section 7.2), but guests give a proxied request's fields back.
-        if fields.contains("host") {
+        // A response has no `host` (RFC 9110 section 7.2), but guests give a proxied request's fields back. Its `trailer` is for
+        // the host to send.
+        if ["host", TRAILER].iter().any(|name| fields.contains(name)) {
             let _ = fields.change(|fields| {
                 fields.remove("host");
+                fields.remove(TRAILER);
                 Ok(())
             });
         }

@@ -98,11 +98,11 @@ pub(in super::super) fn context() -> WasiHttpCtx {
 
 impl WasiHttpHooks for HttpHooks {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        Arc::new(|name| CONNECTION_FIELDS.contains(&name.as_str()))
+        Arc::new(is_forbidden)
     }
 
     fn is_forbidden_header(&mut self, name: &http::HeaderName) -> bool {
-        CONNECTION_FIELDS.contains(&name.as_str())
+        is_forbidden(name)
     }
 
     fn send_request(
@@ -123,6 +123,11 @@ impl WasiHttpHooks for HttpHooks {
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         self.piece
     }
+}
+
+/// Whether the host alone sets a field. A guest may announce the trailers of a request to another server.
+fn is_forbidden(name: &http::HeaderName) -> bool {
+    CONNECTION_FIELDS.contains(&name.as_str()) && name != http::header::TRAILER
 }
 
 /// The response of another server, and the rest of its transfer.
@@ -198,9 +203,9 @@ fn set(fields: &mut FieldMap, hooks: &mut HttpHooks, name: String, values: Vec<V
 /// Checks a line as that of any handler here is checked. `is_second` is whether there is one of its name.
 fn check(name: &str, value: &[u8], is_second: bool) -> FieldResult<()> {
     let mut line = Fields::default();
-    let mut added = line.append(name, value);
+    let mut added = line.append_or_announce(name, value);
     if is_second {
-        added = added.and_then(|()| line.append(name, value));
+        added = added.and_then(|()| line.append_or_announce(name, value));
     }
     added.map_err(|error| match error {
         FieldError::Invalid => HeaderError::InvalidSyntax,

@@ -115,11 +115,12 @@ async fn finish(exchange: &Exchange, trailers: Option<HeaderMap>) -> Result<bool
     }
 }
 
-/// The fields of a response. It has no `host` (RFC 9110 section 7.2), but guests give a proxied request's fields back.
+/// The fields of a response. It has no `host` (RFC 9110 section 7.2), but guests give a proxied request's fields back. Its
+/// `trailer` is for the host to send.
 fn fields(map: &HeaderMap) -> Result<Fields, FieldError> {
     let mut fields = Fields::default();
     for (name, value) in map {
-        if name != http::header::HOST {
+        if name != http::header::HOST && name != http::header::TRAILER {
             fields.append(name.as_str(), value.as_bytes())?;
         }
     }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::FieldError::{Forbidden, Invalid, TooLarge};
-use super::{FieldError, Fields, MAX_FIELD_BYTES, MAX_FIELDS, MAX_NAME_BYTES};
+use super::{CONNECTION_FIELDS, FieldError, Fields, MAX_FIELD_BYTES, MAX_FIELDS, MAX_NAME_BYTES, TRAILER};
 
 fn lines(fields: &Fields) -> Vec<(&str, &[u8])> {
     fields.iter().collect()
@@ -184,4 +184,20 @@ proptest! {
         let parsed: Vec<_> = parsed.iter().map(|line| (line.name, line.value)).collect();
         prop_assert_eq!(parsed, lines(&fields));
     }
+}
+
+#[test]
+fn only_fields_that_may_be_forwarded_announce_trailers() {
+    let mut fields = Fields::default();
+    assert_eq!(fields.append("trailer", b"x-t"), Err(Forbidden));
+    assert_eq!(fields.set("Trailer", b"x-t"), Err(Forbidden));
+    assert_eq!(fields.append_or_announce("Trailer", b"x-t"), Ok(()));
+    assert_eq!(fields.append_or_announce("x-a", b"b"), Ok(()));
+    for name in CONNECTION_FIELDS.into_iter().filter(|name| *name != TRAILER) {
+        assert_eq!(fields.append_or_announce(name, b"x"), Err(Forbidden), "{name}");
+    }
+    assert_eq!(fields.append_or_announce("trailer", b"a\r\nb"), Err(Invalid));
+    assert_eq!(fields.append_or_announce("trailer", &[b'x'; MAX_FIELD_BYTES + 1]), Err(TooLarge));
+    assert_eq!(fields.append_or_announce("trailer", &[b'x'; MAX_FIELD_BYTES]), Err(TooLarge));
+    assert_eq!(fields.all().collect::<Vec<_>>(), [("Trailer", &b"x-t"[..]), ("x-a", b"b")]);
 }
