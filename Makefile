@@ -2,6 +2,8 @@
 
 CARGO    ?= cargo
 LISTEN   ?= 127.0.0.1:8000
+# Development mode serves this machine alone: without it, `DEV=`, others can connect too.
+DEV      ?= --dev
 FUZZ_SECONDS ?= 60
 WASM     := wasm32-wasip2
 BUILD    := $(or $(CARGO_TARGET_DIR),target)
@@ -28,12 +30,12 @@ FOREIGN   := $(abspath $(BUILD)/languages)
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: host routes ## Build everything and serve the examples on 127.0.0.1:8000 (LISTEN=ADDR for another address)
+run: host routes ## Build everything and serve the examples on 127.0.0.1:8000 (LISTEN=ADDR, DEV= if others may connect)
 	@mkdir -p target/state
 	@$(HOST) routes --routes $(ROUTES) --state target/state
 	@echo
-	@echo "Try: curl http://$(LISTEN)/hello"
-	@exec $(HOST) run --routes $(ROUTES) --listen $(LISTEN) --state target/state
+	@echo "$(if $(DEV),Open http://$(LISTEN)/ in a browser: it shows the examples and what is asked. )Try: curl http://$(LISTEN)/hello"
+	@exec $(HOST) run $(DEV) --routes $(ROUTES) --listen $(LISTEN) --state target/state
 
 host: ## Build the server: release/host in the target directory
 	$(CARGO) build --locked --release --package host

@@ -137,12 +137,24 @@ pub struct Compiling {
     pub cpu: Duration,
     /// Elapsed time for compiling one component.
     pub timeout: Duration,
+    /// How much the compiler does for the speed of the code.
+    pub code: CodeQuality,
+}
+
+/// How much the compiler does for the speed of the code. The compile cache keeps both apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CodeQuality {
+    /// The code is optimised.
+    #[default]
+    Optimized,
+    /// The code is compiled in less time, and is slower: for those who change it often.
+    Quick,
 }
 
 impl Default for Compiling {
     fn default() -> Self {
         let (cpu, timeout) = (Duration::from_secs(120), Duration::from_secs(120));
-        Self { program: None, memory: 2 << 30, cpu, timeout }
+        Self { program: None, memory: 2 << 30, cpu, timeout, code: CodeQuality::default() }
     }
 }
 

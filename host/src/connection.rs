@@ -7,6 +7,7 @@ mod chain;
 mod client;
 mod close;
 mod deadlines;
+mod dev_pages;
 mod dispatch;
 mod error_page;
 mod exchange_loop;

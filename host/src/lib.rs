@@ -39,6 +39,7 @@ pub mod config;
 mod connection;
 mod connection_table;
 pub mod counters;
+pub mod dev;
 pub mod diagnostic;
 mod exchange;
 mod failure_report;

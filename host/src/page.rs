@@ -7,6 +7,15 @@ const STYLE: PreEscaped<&str> = PreEscaped(include_str!("page.css"));
 
 /// A whole page with this title and this content of its `body`. It loads nothing from elsewhere.
 pub(crate) fn page(title: &str, content: Markup) -> String {
+    page_with_head(title, html! {}, content)
+}
+
+/// The same with an empty icon, so that browsers do not ask for one.
+pub(crate) fn page_with_icon(title: &str, content: Markup) -> String {
+    page_with_head(title, html! { link rel="icon" href="data:,"; }, content)
+}
+
+fn page_with_head(title: &str, head: Markup, content: Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -15,6 +24,7 @@ pub(crate) fn page(title: &str, content: Markup) -> String {
                 meta name="viewport" content="width=device-width";
                 title { (title) }
                 style { (STYLE) }
+                (head)
             }
             body { (content) }
         }

@@ -42,6 +42,7 @@ mod source;
 mod suggestions;
 mod table;
 mod target;
+mod unserved;
 mod watch;
 
 pub use component::{ComponentKey, ComponentRole};
@@ -65,6 +66,7 @@ pub use pending::PendingRoute;
 pub use route::{Mount, Route, RoutePermit};
 pub use script::Language;
 pub use suggestions::{Similarity, suggest};
-pub use table::{Lookup, MountedRoute, Params, RouteTable};
+pub use table::{LoadReport, Lookup, MountedRoute, Params, RouteTable};
 pub use target::RouteTarget;
+pub use unserved::UnservedRoute;
 pub use watch::WatchError;

@@ -14,8 +14,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::close_reason::CloseReason;
-use crate::config::{Config, HolderStoreAccess};
+use crate::config::{Config, ErrorDetail, HolderStoreAccess};
 use crate::counters::{PublishedChunks, ServerStats};
+use crate::dev::DevState;
 use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
@@ -114,7 +115,11 @@ impl Server {
         Ok(Self { grant_sources, ..Self::of(config, observers, engine, directory) })
     }
 
-    fn of(config: Config, observers: Observers, engine: Engine, directory: Directory) -> Self {
+    fn of(config: Config, mut observers: Observers, engine: Engine, directory: Directory) -> Self {
+        match config.error_detail {
+            ErrorDetail::Public | ErrorDetail::Logged => observers.dev = None,
+            ErrorDetail::Development => _ = observers.dev.get_or_insert_with(|| Arc::new(DevState::new(false))),
+        }
         let routes = directory.current().clone();
         let shared = Arc::new(ServerState::new(config, observers, engine, routes));
         Self { shared, directory, grant_sources: Arc::default() }

@@ -11,6 +11,7 @@ use arc_swap::Guard;
 use crate::config::{Config, ErrorDetail};
 use crate::connection_table::ConnectionTable;
 use crate::counters::{Counters, InFlight};
+use crate::dev::DevState;
 use crate::guest::Engine;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::Meter;
@@ -119,6 +120,21 @@ impl Worker {
     /// The observers of ended requests.
     pub(crate) fn observers(&self) -> &Observers {
         &self.shared.observers
+    }
+
+    /// What development mode remembers. `None` without it.
+    pub(crate) fn dev(&self) -> Option<&Arc<DevState>> {
+        self.shared.observers.dev.as_ref()
+    }
+
+    /// How often what the routes tell has changed; see [`Current::changes`].
+    pub(crate) fn route_changes(&self) -> u64 {
+        self.shared.routes.changes()
+    }
+
+    /// Waits until there were other than `seen` such changes.
+    pub(crate) async fn routes_changed(&self, seen: u64) {
+        self.shared.routes.changed(seen).await;
     }
 
     /// How much an error page reveals.

@@ -128,6 +128,7 @@ mod operations {
     mod closed_terminal;
     mod descriptor_limit;
     mod dev_mode;
+    mod dev_pages;
     mod shutdown;
     mod stalled_log;
     mod terminal;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use host::config::{Compiling, Config};
+use host::config::{CodeQuality, Compiling, Config};
 use host::options::{BUILTINS, Builtin, Value, parse};
 use host::outbound::{CertificateDer, read_ca};
 use host::routes::Declare;
@@ -133,6 +133,7 @@ impl Loading {
             memory: self.compile_memory,
             cpu: Duration::from_secs(self.compile_cpu),
             timeout: Duration::from_secs(self.compile_timeout),
+            code: CodeQuality::default(),
         };
         Ok(Config {
             routes,

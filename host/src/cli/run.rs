@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use host::access_log::AccessLog;
-use host::config::{Config, ConnectionsPerClient, ErrorDetail, HolderStoreAccess, Limits, Timeouts};
+use host::config::{CodeQuality, Config, ConnectionsPerClient, ErrorDetail, HolderStoreAccess, Limits, Timeouts};
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
@@ -43,8 +43,9 @@ pub(super) struct Run {
     #[command(flatten)]
     access_log: AccessLogFlags,
 
-    /// Development mode: error pages suggest similar routes and show why and where a handler failed; responses carry
-    /// Server-Timing. All listeners must be loopback addresses.
+    /// Development mode: a page at `/` shows routes, requests and mistakes; error pages suggest similar routes, show why and
+    /// where a handler failed, and reload themselves; responses carry Server-Timing; components are compiled quickly rather
+    /// than well. All listeners must be loopback addresses.
     #[arg(long, help_heading = "Server")]
     dev: bool,
 
@@ -187,7 +188,7 @@ impl Run {
         }
         let access_log = self.access_log.start(self.dev.then(super::access_log::for_developers))?;
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
-        let server = Server::open(self.config()?, Observers { access_log: signals.access_log.clone() })?;
+        let server = Server::open(self.config()?, Observers { access_log: signals.access_log.clone(), dev: None })?;
         if !self.no_watch {
             // If files cannot be watched, the log says so when the directory is read.
             let _ = server.watch();
@@ -207,6 +208,10 @@ impl Run {
 
     fn config(&self) -> anyhow::Result<Config> {
         let bounds = &self.bounds;
+        let mut config = self.source.loading.config(self.source.routes.clone())?;
+        if self.dev {
+            config.compiling.code = CodeQuality::Quick;
+        }
         Ok(Config {
             remember: HolderStoreAccess::Write,
             limits: Limits {
@@ -242,7 +247,7 @@ impl Run {
             idle_poll: self.idle_poll,
             error_detail: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
             dev_hosts: self.dev_host.clone(),
-            ..self.source.loading.config(self.source.routes.clone())?
+            ..config
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::failure::log_failure;
+use super::failure::{explain, log_failure, remember_failure};
 use crate::exchange::{BodyError, Exchange};
 use crate::guest::scheduler::note_poll;
 use crate::guest::{CallError, Outcome};
@@ -60,6 +60,8 @@ impl Background {
         if let Err(error) = end {
             let Self { exchange, route, worker, id, .. } = &self;
             log_failure(&route.mount.name, &route.options.log, worker.error_detail(), *id, exchange, &error);
+            let report = explain(worker.error_detail(), &route.mount.name, exchange, &error);
+            remember_failure(worker, &route.mount.name, *id, report.as_ref());
         }
         drop(self.admission);
     }

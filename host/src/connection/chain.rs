@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::failure::{explain, log_failure, substitute};
+use super::failure::{explain, log_failure, remember_failure, substitute};
 use super::host_response::HostResponse;
-use crate::config::ErrorDetail;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Invocation, Outcome, Step};
 use crate::routes::{ChainLink, LoadedMiddleware, Route};
+use crate::worker::Worker;
 
 /// Calls the chain's `on-request`, from the outermost middleware to the innermost. If none of them ends the request,
 /// the route's target responds, or `host_response` if there is one.
@@ -42,16 +42,18 @@ pub(super) async fn on_response(
     route: Arc<Route>,
     exchange: Arc<Exchange>,
     id: u64,
-    error_detail: ErrorDetail,
+    worker: Arc<Worker>,
 ) -> Option<Bytes> {
     let mut failed = None;
     for layer in layers(&route, &exchange).rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
         let invocation = layer.invocation(exchange.clone(), route.target.id(), id);
         if let Err(error) = layer.component.on_response(invocation).await {
-            log_failure(&route.mount.name, &route.options.log, error_detail, id, &exchange, &error);
-            let report = explain(error_detail, &route.mount.name, &exchange, &error);
-            failed = Some(substitute(&exchange, id, error.status(), report.as_ref()));
+            let (name, log) = (&route.mount.name, &route.options.log);
+            log_failure(name, log, worker.error_detail(), id, &exchange, &error);
+            let report = explain(worker.error_detail(), name, &exchange, &error);
+            remember_failure(&worker, name, id, report.as_ref());
+            failed = Some(substitute(Some(&worker), &exchange, id, error.status(), report.as_ref()));
         }
         exchange.leave();
         if exchange.response(|response| response.is_over()) {

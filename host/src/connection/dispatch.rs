@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use super::client::Client;
+use super::dev_pages;
 use super::host_response::{HostResponse, NoRoute, find};
 use super::invoke::invoke;
 use super::next::Next;
@@ -37,6 +38,9 @@ pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_>
     if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
     }
+    if client.worker.dev().is_some() && dev_pages::is_reserved(head.path()) {
+        return Box::pin(dev_pages::serve(client, terms, head));
+    }
     let table = client.worker.routes();
     if table.is_complete()
         && let Lookup::Found { route, params } = table.lookup(head.method(), head.path())
@@ -54,7 +58,7 @@ async fn serve_otherwise(client: &mut Client, terms: RequestTerms, head: Request
     if !table.is_complete() {
         table = wait_for_routes(client, &head).await?;
     }
-    match find(&table, &head, client.worker.error_detail()) {
+    match find(&table, &head, &client.worker) {
         Ok((route, params)) => {
             // The request keeps its own route alive, but not the other routes of the table.
             drop(table);

@@ -3,11 +3,12 @@
 use maud::html;
 use smallvec::SmallVec;
 
+use super::dev_pages::{CONTENT_POLICY, LiveReload};
 use crate::clock;
 use crate::failure_report::FailureReport;
 use crate::http::accept::BodyForm;
 use crate::http::status;
-use crate::page::page;
+use crate::page::{page, page_with_icon};
 use crate::response::{Response, ResponseError};
 
 #[cfg(test)]
@@ -30,6 +31,8 @@ pub(super) struct ErrorPage<'p> {
     pub(super) details: Details<'p>,
     /// The number of the request in the logs, if it has one.
     pub(super) request: Option<u64>,
+    /// The script that reloads the page, in development mode.
+    pub(super) live: Option<LiveReload>,
 }
 
 /// What a page shows in development mode only.
@@ -56,6 +59,12 @@ pub(super) struct RenderedPage<'f> {
 }
 
 impl RenderedPage<'_> {
+    /// Content of any type that is served in development mode.
+    pub(super) fn of_dev_content(status: u16, content_type: &'static str, text: String) -> Self {
+        let fields = [("Content-Type", content_type), CONTENT_POLICY, ("Cache-Control", "no-store")];
+        Self { status, fields: fields.into_iter().collect(), varies: false, text }
+    }
+
     /// Makes it the response, and removes what was set before. The head must not be sent yet.
     pub(super) fn replace(self, response: &mut Response) {
         // `fields_mut` fails only if the head is sent, and the callers have checked that it is not.
@@ -106,9 +115,10 @@ impl ErrorPage<'_> {
         let chosen = if self.text.is_empty() { None } else { asked.map(BodyForm::preferred) };
         let form = chosen.unwrap_or(BodyForm::Plain);
         let content_type = (form == BodyForm::Html).then_some(("Content-Type", form.content_type()));
+        let policy = self.live.as_ref().and_then(|_| content_type.map(|_| CONTENT_POLICY));
         RenderedPage {
             status: self.status,
-            fields: content_type.into_iter().chain(fields.iter().copied()).collect(),
+            fields: content_type.into_iter().chain(policy).chain(fields.iter().copied()).collect(),
             varies: chosen.is_some() && is_cacheable(self.status),
             text: self.render(form),
         }
@@ -144,20 +154,23 @@ impl ErrorPage<'_> {
             // It is for those who know what a status is.
             Details::Failure(_) => "",
         };
-        page(
-            &title,
-            html! {
-                h1 { (title) }
-                @if !explanation.is_empty() { p { (explanation) } }
-                @if self.text != reason { p { (self.text) "." } }
-                @match self.details {
-                    Details::None => {},
-                    Details::Text(details) => pre { (details) },
-                    Details::Failure(report) => (report.markup()),
-                }
-                @if let Some(request) = self.request { p { small { "Request " (request) } } }
-            },
-        )
+        let content = html! {
+            h1 { (title) }
+            @if !explanation.is_empty() { p { (explanation) } }
+            @if self.text != reason { p { (self.text) "." } }
+            @match self.details {
+                Details::None => {},
+                Details::Text(details) => pre { (details) },
+                Details::Failure(report) => (report.markup()),
+            }
+            @if let Some(live) = &self.live { (live.build_failure()) p { "This page reloads itself when something changes." } }
+            @if let Some(request) = self.request { p { small { "Request " (request) } } }
+            @if let Some(live) = &self.live { (live) }
+        };
+        match self.live {
+            Some(_) => page_with_icon(&title, content),
+            None => page(&title, content),
+        }
     }
 }
 

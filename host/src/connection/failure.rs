@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::dev_pages::LiveReload;
 use super::error_page::{Details, ErrorPage, RETRY};
 use crate::config::ErrorDetail;
 use crate::exchange::{ClientLoss, Exchange};
@@ -11,6 +12,7 @@ use crate::failure_report::{Failure, FailureReport};
 use crate::guest::CallError;
 use crate::http::status;
 use crate::log_quota::LogQuota;
+use crate::worker::Worker;
 
 /// The approximate number of bytes that a line about a handler uses of the log quota.
 pub(super) const LINE: usize = 128;
@@ -104,12 +106,27 @@ pub(super) fn explain(
     }
 }
 
+/// Remembers a failure, in development mode.
+pub(super) fn remember_failure(worker: &Worker, route: &str, request: u64, report: Option<&FailureReport>) {
+    if let (Some(dev), Some(report)) = (worker.dev(), report) {
+        dev.note_failure(route, request, &report.text());
+    }
+}
+
 /// Replaces the response with the error response for a failure, and returns its body.
-pub(super) fn substitute(exchange: &Exchange, request: u64, code: u16, report: Option<&FailureReport>) -> Bytes {
+pub(super) fn substitute(
+    worker: Option<&Worker>,
+    exchange: &Exchange,
+    request: u64,
+    code: u16,
+    report: Option<&FailureReport>,
+) -> Bytes {
     let fields: &[(&str, &str)] = if code == 503 { &[RETRY] } else { &[] };
     let asked = exchange.request().map(|request| request.head.values("accept"));
+    let head = exchange.request().map(|request| &request.head);
+    let live = worker.and_then(|worker| LiveReload::of_host_page(worker, head));
     let details = report.map_or(Details::None, Details::Failure);
-    let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(request) };
+    let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(request), live };
     let written = page.write(asked, fields);
     exchange.clear_unsealed();
     exchange.response(|response| {

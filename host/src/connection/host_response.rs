@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use super::dev_pages::{LiveReload, overview};
 use super::error_page::{Details, ErrorPage, RETRY, RenderedPage};
-use super::suggestions::{near_routes, routes_for_others};
+use super::suggestions::{loading, near_routes, routes_for_others, why_not_loaded};
 use crate::close_reason::CloseReason;
-use crate::config::ErrorDetail;
+use crate::dev::{BuildReport, BuildStage};
 use crate::http::head::RequestHead;
-use crate::routes::{Lookup, Params, Route, RouteTable};
+use crate::routes::{Lookup, Params, Route, RouteTable, UnservedRoute};
+use crate::worker::Worker;
+
+/// The text of a response for a route that is being loaded, which takes long only if it is compiled.
+const BEING_COMPILED: &str = "the route is still being compiled";
 
 /// A response of the host's own.
 #[derive(Debug)]
@@ -18,18 +23,46 @@ pub(super) struct HostResponse<'r> {
     text: String,
     /// Details that are shown in development mode only.
     details: String,
+    dev: Option<Box<DevPart>>,
     /// Why the connection closes after the response. It is set if the bytes after the request cannot be trusted.
     pub(super) last: Option<CloseReason>,
 }
 
+/// What a response has in development mode only.
+#[derive(Debug)]
+enum DevPart {
+    /// The script that reloads it, if it is sent as a page.
+    Reload(LiveReload),
+    /// This content of this type in place of a text about the status.
+    Content(&'static str, String),
+}
+
 impl<'r> HostResponse<'r> {
     pub(super) fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, field: None, text: text.into(), details: String::new(), last: None }
+        Self { status, field: None, text: text.into(), details: String::new(), dev: None, last: None }
+    }
+
+    /// Content that is served in development mode, and is neither cached nor logged.
+    pub(super) fn dev_content(content_type: &'static str, content: String) -> Self {
+        Self { dev: Some(Box::new(DevPart::Content(content_type, content))), ..Self::new(200, "") }
+    }
+
+    /// Whether the request is logged.
+    pub(super) fn is_logged(&self) -> bool {
+        !matches!(self.dev.as_deref(), Some(DevPart::Content(..)))
     }
 
     /// The response to the request with this number. `head` is its head, if it could be parsed.
     pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'r> {
-        let page = ErrorPage { status: self.status, text: &self.text, details: self.details(), request: Some(id) };
+        let live = match self.dev.as_deref() {
+            Some(DevPart::Content(content_type, content)) => {
+                return RenderedPage::of_dev_content(self.status, content_type, content.clone());
+            }
+            Some(DevPart::Reload(live)) => Some(live.clone()),
+            None => None,
+        };
+        let page =
+            ErrorPage { status: self.status, text: &self.text, details: self.details(), request: Some(id), live };
         // If the request cannot be trusted, its `Accept` is ignored and the response is plain text.
         let asked = head.filter(|_| self.last.is_none()).map(|head| head.values("accept"));
         page.write(asked, self.field.as_slice())
@@ -45,6 +78,12 @@ impl<'r> HostResponse<'r> {
 
     fn explained(self, details: String) -> Self {
         Self { details, ..self }
+    }
+
+    /// The same, as a page that is reloaded in development mode.
+    fn live(self, worker: &Worker, head: &RequestHead) -> Self {
+        let live = LiveReload::of_host_page(worker, Some(head));
+        Self { dev: live.map(|live| Box::new(DevPart::Reload(live))), ..self }
     }
 
     pub(super) fn last(self, reason: CloseReason) -> Self {
@@ -69,16 +108,22 @@ pub(super) struct NoRoute<'t> {
 pub(super) fn find<'t>(
     table: &'t RouteTable,
     head: &RequestHead,
-    error_detail: ErrorDetail,
+    worker: &Worker,
 ) -> Result<(Arc<Route>, Params), NoRoute<'t>> {
-    let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match error_detail {
-        ErrorDetail::Development => explain(table, head),
-        ErrorDetail::Public | ErrorDetail::Logged => String::new(),
+    let dev = worker.dev();
+    let explain = |explain: fn(&RouteTable, &RequestHead) -> String| match dev {
+        Some(_) => explain(table, head),
+        None => String::new(),
     };
     if head.is_for_server() {
         return Err(NoRoute { refusal: HostResponse::new(204, "").with(("Allow", table.allow_all())), first: None });
     }
-    let refusal = match table.lookup(head.method(), head.path()) {
+    let lookup = table.lookup(head.method(), head.path());
+    let is_free = matches!(lookup, Lookup::NotFound | Lookup::Pending | Lookup::Unserved(_));
+    if let Some(dev) = dev.filter(|_| is_free && head.path() == "/" && matches!(head.method(), "GET" | "HEAD")) {
+        return Err(NoRoute { refusal: overview(worker, dev, table, head), first: None });
+    }
+    let refusal = match lookup {
         Lookup::Found { route, params } => return Ok((Arc::clone(route), params)),
         Lookup::Options { allow, first } => {
             return Err(NoRoute { refusal: HostResponse::new(204, "").with(("Allow", allow)), first: Some(first) });
@@ -89,11 +134,30 @@ pub(super) fn find<'t>(
             return Err(NoRoute { refusal, first: Some(first) });
         }
         Lookup::NotImplemented => HostResponse::new(501, format!("no route takes the method {}", head.method())),
-        Lookup::NotFound => {
-            HostResponse::new(404, format!("there is no route at {}", head.path())).explained(explain(near_routes))
-        }
         Lookup::BadPath => HostResponse::new(400, "the path is not valid percent-encoded UTF-8"),
-        Lookup::Pending => HostResponse::new(503, "the route is still being loaded").with(RETRY),
+        Lookup::Pending => HostResponse::new(503, BEING_COMPILED).with(RETRY).explained(explain(loading)),
+        Lookup::Unserved(UnservedRoute { is_loading: true, .. }) => {
+            HostResponse::new(503, BEING_COMPILED).with(RETRY).explained(explain(loading))
+        }
+        Lookup::Unserved(unserved) if dev.is_some() => {
+            let details = why_not_loaded(table, unserved);
+            HostResponse::new(503, "the route could not be loaded").with(RETRY).explained(details)
+        }
+        Lookup::NotFound | Lookup::Unserved(_) => match dev.and_then(|dev| dev.build()) {
+            Some(build) if table.routes().is_empty() && table.load_report().diagnostics.is_empty() => unbuilt(&build),
+            _ => {
+                HostResponse::new(404, format!("there is no route at {}", head.path())).explained(explain(near_routes))
+            }
+        },
     };
-    Err(NoRoute { refusal, first: None })
+    Err(NoRoute { refusal: refusal.live(worker, head), first: None })
+}
+
+/// The response while there is no version of what the host builds.
+fn unbuilt<'r>(build: &BuildReport) -> HostResponse<'r> {
+    let text = match &build.stage {
+        BuildStage::Running | BuildStage::Succeeded(_) => format!("{} is being built", build.project),
+        BuildStage::Failed(_) => format!("{} could not be built", build.project),
+    };
+    HostResponse::new(503, text).with(RETRY).explained(build.failure().unwrap_or_default().to_owned())
 }

@@ -120,7 +120,7 @@ pub(super) fn invoke<'c>(
                     let mut exchange_loop =
                         ExchangeLoop::new(io, exchange.clone(), handler, Some(caller), body_reader, pump);
                     if guarded {
-                        let review = chain::on_response(route.clone(), exchange.clone(), id, worker.error_detail());
+                        let review = chain::on_response(route.clone(), exchange.clone(), id, worker.clone());
                         exchange_loop.hold_head(Box::pin(review));
                     } else if settings.reuse == 1 && worker.should_batch_responses() {
                         exchange_loop.yield_first();
@@ -137,7 +137,7 @@ pub(super) fn invoke<'c>(
                 finished
             }
             host_response => {
-                let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.error_detail()));
+                let review = Box::pin(chain::on_response(route.clone(), exchange.clone(), id, worker.clone()));
                 let mut handler = Box::pin(Some(chain::on_request(&route, invocation, host_response)));
                 let mut exchange_loop =
                     ExchangeLoop::new(io, exchange.clone(), handler.as_mut(), Some(caller), body_reader, pump);

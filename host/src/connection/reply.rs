@@ -70,7 +70,8 @@ pub(super) async fn reply(
     let id = worker.next_id();
     refusal.write(head, id).replace(&mut response);
     let exchange = Arc::new(Exchange::answered(response));
-    let request_log = RequestLog::follow(client, &exchange, terms, head, None, id);
+    let follow = || RequestLog::follow(client, &exchange, terms, head, None, id);
+    let request_log = if refusal.is_logged() { follow() } else { None };
     let io = client.io();
     let handler = std::pin::pin!(None::<NoHandler>);
     let mut exchange_loop = ExchangeLoop::new(io, exchange, handler, None, body_reader, Pump::new(None, timeouts));

@@ -1,8 +1,12 @@
 //! Suggestions of routes, for the error page in development mode.
 
+use crate::diagnostic::Diagnostic;
 use crate::http::head::RequestHead;
-use crate::routes::{MountedRoute, RouteTable, Similarity, suggest};
+use crate::routes::{MountedRoute, RouteTable, Similarity, UnservedRoute, suggest};
 use crate::text::printable;
+
+/// The most components that are named as being loaded.
+const MAX_LOADING: usize = 20;
 
 /// The routes that are similar to the path of a request without a route, one on each line.
 pub(super) fn near_routes(table: &RouteTable, head: &RequestHead) -> String {
@@ -30,6 +34,25 @@ pub(super) fn routes_for_others(table: &RouteTable, head: &RequestHead) -> Strin
     let here =
         patterns(table).filter(|(pattern, _)| suggest([*pattern].into_iter(), head.path()) == [(0, Similarity::Form)]);
     here.fold("The routes there:".to_owned(), |text, (pattern, mounted)| text + "\n  " + &line(pattern, mounted))
+}
+
+/// The components that are being loaded.
+pub(super) fn loading(table: &RouteTable, _: &RequestHead) -> String {
+    let loading = &table.load_report().loading;
+    let names = loading.iter().take(MAX_LOADING).map(|key| printable(&key.path().to_string_lossy()));
+    let names = names.fold("Being compiled:".to_owned(), |text, name| text + "\n  " + &name);
+    match loading.len().saturating_sub(MAX_LOADING) {
+        0 => names,
+        more => format!("{names}\n  and {more} more"),
+    }
+}
+
+/// What is wrong with a component that could not be loaded.
+pub(super) fn why_not_loaded(table: &RouteTable, unserved: &UnservedRoute) -> String {
+    let key = &unserved.key;
+    let of_key = |report: &&Diagnostic| report.location == key.location() || report.location == key.route_file();
+    let reports = table.load_report().diagnostics.iter().filter(of_key);
+    reports.map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn patterns(table: &RouteTable) -> impl Iterator<Item = (&str, &MountedRoute)> {

@@ -9,6 +9,7 @@ use arc_swap::Guard;
 use super::client::Client;
 use super::io::watch_peer;
 use crate::close_reason::CloseReason;
+use crate::http::accept::BodyForm;
 use crate::http::head::RequestHead;
 use crate::net::PeerState;
 use crate::routes::{Lookup, RouteTable};
@@ -22,23 +23,38 @@ pub(super) async fn wait_for_routes(
     let until = Instant::now() + client.worker.config().timeouts.load;
     let mut table = client.worker.routes();
     while !head.is_for_server() && matches!(table.lookup(head.method(), head.path()), Lookup::Pending) {
-        match wait_for_others(client, &table, until).await? {
-            WaitEnd::Others => table = client.worker.routes(),
+        // A page that reloads itself tells more than a browser that waits.
+        if prefers_page(client, head) {
+            break;
+        }
+        let (worker, past) = (client.worker.clone(), Arc::clone(&table));
+        match wait_for(client, worker.routes_after(&past), until).await? {
+            WaitEnd::Happened => table = client.worker.routes(),
             WaitEnd::Enough => break,
         }
     }
     Ok(table)
 }
 
-/// Waits for routes that are newer than `past`. If the client resets the connection during the wait, the connection
-/// ends.
-async fn wait_for_others(client: &mut Client, past: &Arc<RouteTable>, until: Instant) -> Result<WaitEnd, CloseReason> {
+/// Whether a client is shown a page in place of a wait: a browser, in development mode.
+fn prefers_page(client: &Client, head: &RequestHead) -> bool {
+    let is_dev = client.worker.dev().is_some() && head.method() == "GET";
+    is_dev && BodyForm::preferred(head.values("accept")) == BodyForm::Html
+}
+
+/// Waits for an event, until `until` at most or until the server stops. If the client resets the connection during the
+/// wait, the connection ends.
+pub(super) async fn wait_for(
+    client: &mut Client,
+    event: impl Future<Output = ()>,
+    until: Instant,
+) -> Result<WaitEnd, CloseReason> {
     let (socket, input, half_closed) = (&client.socket, client.http.input_mut(), &mut client.half_closed);
-    let mut others = std::pin::pin!(client.worker.routes_after(past));
+    let mut event = std::pin::pin!(event);
     let mut stopping = std::pin::pin!(client.worker.stopping().wait());
     std::future::poll_fn(|cx| {
-        if others.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ok(WaitEnd::Others));
+        if event.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(WaitEnd::Happened));
         }
         if stopping.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(WaitEnd::Enough));
@@ -52,7 +68,10 @@ async fn wait_for_others(client: &mut Client, past: &Arc<RouteTable>, until: Ins
 }
 
 /// What ended a wait.
-enum WaitEnd {
-    Others,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WaitEnd {
+    /// The event has happened.
+    Happened,
+    /// It was waited for long enough.
     Enough,
 }

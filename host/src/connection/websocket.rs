@@ -17,7 +17,7 @@ use bytes::BytesMut;
 
 use super::client::Client;
 use super::deadlines::{Deadline, Deadlines, earlier};
-use super::failure::log_failure;
+use super::failure::{explain, log_failure, remember_failure};
 use super::io::ConnectionIo;
 use super::turns::{self, Policy, Turn};
 use crate::close_reason::CloseReason;
@@ -370,6 +370,8 @@ impl WebSocket {
     fn fail(&mut self, error: &CallError) {
         let InvocationTemplate { exchange, route, worker, id } = &self.template;
         log_failure(&route.mount.name, &route.options.log, worker.error_detail(), *id, exchange, error);
+        let report = explain(worker.error_detail(), &route.mount.name, exchange, error);
+        remember_failure(worker, &route.mount.name, *id, report.as_ref());
         let (code, reason, ended) = match error {
             CallError::Busy(_) | CallError::NoMemory(_) => {
                 (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded)

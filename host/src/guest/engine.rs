@@ -11,7 +11,7 @@ use super::compile_process::CompileProcess;
 use super::epoch::EpochTicker;
 use super::instance_pool::MAX_IDLE;
 use super::wasm_engine::{EngineKind, WasmEngine};
-use crate::config::Compiling;
+use crate::config::{CodeQuality, Compiling};
 
 /// Maximum number of components that describe themselves at the same time: one per core.
 const MAX_DESCRIBING: u32 = 256;
@@ -78,6 +78,7 @@ struct EngineShared {
     concurrent_pool: Option<u32>,
     cache: Option<CompileCache>,
     compile_process: Option<CompileProcess>,
+    code: CodeQuality,
     cache_hits: AtomicUsize,
     cache_misses: AtomicUsize,
     running: AtomicU32,
@@ -97,8 +98,9 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`].
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
+        let code = options.compiling.code;
         let (serial, instances) =
-            WasmEngine::with_largest_pool(EngineKind::Serial, options.pool_size(EngineKind::Serial))?;
+            WasmEngine::with_largest_pool(EngineKind::Serial, code, options.pool_size(EngineKind::Serial))?;
         let ticker = EpochTicker::start(serial.wasmtime().clone())?;
         let process = options.compiling.program.is_some().then(|| CompileProcess::new(options.compiling.clone()));
         Ok(Self {
@@ -109,6 +111,7 @@ impl Engine {
                 concurrent_pool: options.wasi_http_03.then(|| options.pool_size(EngineKind::Concurrent)),
                 cache: options.cache_directory.as_deref().and_then(open_cache),
                 compile_process: process,
+                code,
                 cache_hits: AtomicUsize::new(0),
                 cache_misses: AtomicUsize::new(0),
                 running: AtomicU32::new(0),
@@ -160,6 +163,11 @@ impl Engine {
         self.shared.compile_process.as_ref()
     }
 
+    /// How much the compiler does for the speed of the code.
+    pub(super) fn code_quality(&self) -> CodeQuality {
+        self.shared.code
+    }
+
     /// The engine of wasmtime that runs one call after the other.
     pub(super) fn serial(&self) -> &WasmEngine {
         &self.shared.serial
@@ -182,7 +190,7 @@ impl Engine {
         if let Some(made) = shared.concurrent.get() {
             return Ok(made);
         }
-        let (engine, _) = WasmEngine::with_largest_pool(kind, instances)?;
+        let (engine, _) = WasmEngine::with_largest_pool(kind, shared.code, instances)?;
         shared.ticker.add(engine.wasmtime().clone());
         Ok(shared.concurrent.get_or_init(|| engine))
     }

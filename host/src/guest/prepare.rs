@@ -71,6 +71,7 @@ pub(super) fn prepare<T>(
                 memory: load_request.memory,
                 timeout: load_request.timeout,
                 reservation: wasm.reservation(),
+                code: engine.code_quality(),
             };
             let accept = |code: &NativeCode| {
                 let loaded = code.load(wasm.wasmtime());

@@ -1,7 +1,7 @@
 //! The engines of wasmtime: how each kind is configured, its pool of instances, and the host functions that it links.
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use super::address_space::{self, MEMORIES_PER_INSTANCE, Plan, SCARCE_GUARD_BYTES};
 use super::engine::EngineError;
@@ -9,6 +9,7 @@ use super::limits::{MAX_CORE_INSTANCES, MAX_INSTANCE_BYTES, MAX_MEMORIES, MAX_ME
 use super::state::{GuestState, MAX_TABLE_ELEMENTS};
 use super::world::World;
 use super::{imports, proposals, wasi_http_03};
+use crate::config::CodeQuality;
 
 /// Bytes of a memory that stay resident in a slot, so that the next instance takes no page faults: the default stack of
 /// a Rust guest (1 MiB) and its data.
@@ -54,14 +55,18 @@ pub(super) struct WasmEngine {
 impl WasmEngine {
     /// An engine with a pool of at most `instances`, or of fewer, if the address space has no room for as many. Returns
     /// how many there are.
-    pub(super) fn with_largest_pool(kind: EngineKind, instances: u32) -> Result<(Self, u32), EngineError> {
-        let (engine, plan) = with_largest_pool(kind, instances)?;
+    pub(super) fn with_largest_pool(
+        kind: EngineKind,
+        code: CodeQuality,
+        instances: u32,
+    ) -> Result<(Self, u32), EngineError> {
+        let (engine, plan) = with_largest_pool(kind, code, instances)?;
         Ok((Self::new(kind, engine, plan.memory)?, plan.instances))
     }
 
     /// The engine of a child process that compiles, for a parent that reserves `reservation` bytes for each memory.
-    pub(super) fn for_compiling(kind: EngineKind, reservation: u64) -> Result<Self, EngineError> {
-        let engine = wasmtime::Engine::new(&Config::base(kind, reservation)).map_err(engine_error)?;
+    pub(super) fn for_compiling(kind: EngineKind, code: CodeQuality, reservation: u64) -> Result<Self, EngineError> {
+        let engine = wasmtime::Engine::new(&Config::base(kind, code, reservation)).map_err(engine_error)?;
         Self::new(kind, engine, reservation)
     }
 
@@ -93,12 +98,16 @@ impl WasmEngine {
 }
 
 /// Creates an engine with a pool, as large as the address space allows.
-fn with_largest_pool(kind: EngineKind, instances: u32) -> Result<(wasmtime::Engine, Plan), EngineError> {
+fn with_largest_pool(
+    kind: EngineKind,
+    code: CodeQuality,
+    instances: u32,
+) -> Result<(wasmtime::Engine, Plan), EngineError> {
     let full = Plan::full(instances);
     let limit = address_space::limit();
     let reason = match limit {
         Some(limit) if !full.fits(limit) => format!("it has {limit} bytes of address space (`ulimit -v`)"),
-        _ => match wasmtime::Engine::new(&Config::with_pool(kind, full)) {
+        _ => match wasmtime::Engine::new(&Config::with_pool(kind, code, full)) {
             Ok(engine) => return Ok((engine, full)),
             Err(error) => format!("{error:#}"),
         },
@@ -106,7 +115,7 @@ fn with_largest_pool(kind: EngineKind, instances: u32) -> Result<(wasmtime::Engi
     // Without a limit on address space, try smaller and smaller pools.
     let spaces = limit.into_iter().chain([1 << 40, 1 << 36, 1 << 33]);
     for plan in spaces.map(|space| Plan::scarce(instances, space)) {
-        if let Ok(engine) = wasmtime::Engine::new(&Config::with_pool(kind, plan)) {
+        if let Ok(engine) = wasmtime::Engine::new(&Config::with_pool(kind, code, plan)) {
             let Plan { instances, memory } = plan;
             tracing::warn!(
                 target: "engine",
@@ -118,7 +127,7 @@ fn with_largest_pool(kind: EngineKind, instances: u32) -> Result<(wasmtime::Engi
     }
     tracing::warn!(target: "engine", "cannot pool instances, so requests are slower: {reason}");
     let plan = Plan::scarce(instances, limit.unwrap_or(u64::MAX));
-    Ok((wasmtime::Engine::new(&Config::base(kind, plan.memory)).map_err(engine_error)?, plan))
+    Ok((wasmtime::Engine::new(&Config::base(kind, code, plan.memory)).map_err(engine_error)?, plan))
 }
 
 fn engine_error(error: wasmtime::Error) -> EngineError {
@@ -127,13 +136,13 @@ fn engine_error(error: wasmtime::Error) -> EngineError {
 
 /// The configurations of wasmtime.
 trait HostConfig {
-    fn base(kind: EngineKind, memory: u64) -> Self;
-    fn with_pool(kind: EngineKind, plan: Plan) -> Self;
+    fn base(kind: EngineKind, code: CodeQuality, memory: u64) -> Self;
+    fn with_pool(kind: EngineKind, code: CodeQuality, plan: Plan) -> Self;
 }
 
 impl HostConfig for Config {
     /// With `memory` bytes of address space for each memory.
-    fn base(kind: EngineKind, memory: u64) -> Self {
+    fn base(kind: EngineKind, code: CodeQuality, memory: u64) -> Self {
         let mut config = Self::new();
         proposals::restrict(&mut config, kind);
         if memory < MAX_MEMORY_BYTES {
@@ -145,10 +154,15 @@ impl HostConfig for Config {
         config.max_wasm_stack(WASM_STACK);
         config.async_stack_size(FIBER_STACK);
         config.concurrency_support(kind == EngineKind::Concurrent);
+        match code {
+            CodeQuality::Optimized => {}
+            // The register allocator stays: wasmtime does not recommend the quick one where the sandbox has to hold.
+            CodeQuality::Quick => _ = config.cranelift_opt_level(OptLevel::None),
+        }
         config
     }
 
-    fn with_pool(kind: EngineKind, plan: Plan) -> Self {
+    fn with_pool(kind: EngineKind, code: CodeQuality, plan: Plan) -> Self {
         let instances = plan.instances;
         let stacks = match kind {
             EngineKind::Serial => instances,
@@ -174,7 +188,7 @@ impl HostConfig for Config {
         pool.table_keep_resident(TABLE_KEEP_RESIDENT);
         pool.async_stack_keep_resident(STACK_KEEP_RESIDENT);
         pool.pagemap_scan(Enabled::Auto);
-        let mut config = Self::base(kind, plan.memory);
+        let mut config = Self::base(kind, code, plan.memory);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         config
     }

@@ -17,7 +17,8 @@ use super::pattern_cover::Cover;
 use super::pending::PendingRoute;
 use super::route::Route;
 use super::source::Unread;
-use super::table::RouteTable;
+use super::table::{LoadReport, RouteTable};
+use super::unserved::{UnservedPatterns, UnservedRoute};
 use crate::diagnostic::{Diagnostic, Severity};
 
 mod chains;
@@ -304,8 +305,10 @@ impl Catalog {
             self.source_diagnostics.iter().chain(loaded).cloned().chain(unchained).chain(conflicts).collect();
         all.sort_by(|one, other| Path::new(&one.location).cmp(Path::new(&other.location)));
         let new = all.iter().filter(|diagnostic| !self.reported.contains(diagnostic)).cloned().collect();
+        let loading = self.entries.iter().filter(|(_, entry)| entry.pending.is_some()).map(|(key, _)| key.clone());
+        let load_report = LoadReport { loading: loading.collect(), diagnostics: all.as_slice().into() };
         self.reported = all;
-        let table = Arc::new(table);
+        let table = Arc::new(table.reporting(load_report, self.unserved()));
         self.guards.record(&table);
         if !self.is_loading() {
             self.first_load_done = true;
@@ -313,6 +316,20 @@ impl Catalog {
             self.holders.record(&table, is_served);
         }
         (table, new)
+    }
+
+    /// The paths of components that are being loaded for the first time, or could not be.
+    fn unserved(&self) -> Option<UnservedPatterns> {
+        let entries = self.entries.iter().filter(|(key, entry)| !key.is_middleware() && entry.route.is_none());
+        let entries = entries.filter(|(_, entry)| !entry.is_leaving());
+        UnservedPatterns::new(entries.map(|(key, entry)| {
+            let patterns = match &entry.expected {
+                Some(PendingRoute::At(patterns)) => patterns.as_slice(),
+                Some(PendingRoute::Anywhere(place)) => place.as_slice(),
+                None => &[],
+            };
+            (UnservedRoute { key: key.clone(), is_loading: entry.pending.is_some() }, patterns)
+        }))
     }
 
     /// The patterns that the operator gives to routes that do not serve, by their route files and their paths in the tree. While

@@ -74,7 +74,7 @@ impl PendingPatterns {
             Lookup::NotFound | Lookup::MethodNotAllowed { .. } | Lookup::Options { .. } | Lookup::NotImplemented => {
                 self.any_path || known().pending
             }
-            Lookup::BadPath | Lookup::Pending => false,
+            Lookup::BadPath | Lookup::Pending | Lookup::Unserved(_) => false,
         }
     }
 }

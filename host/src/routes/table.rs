@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::component::ComponentKey;
 use super::conflict::resolve;
 use super::holders::Holders;
 use super::matcher::Matcher;
@@ -12,6 +13,7 @@ use super::path::{comparable, plain};
 use super::pending::{PendingPatterns, PendingRoute};
 use super::route::Route;
 use super::segment::capture_names;
+use super::unserved::{UnservedPatterns, UnservedRoute};
 use crate::diagnostic::Diagnostic;
 
 #[cfg(test)]
@@ -29,6 +31,19 @@ pub struct RouteTable {
     pending: Option<PendingPatterns>,
     /// Whether some route waits until a claim of another expires.
     waits_for_claim: bool,
+    /// What is known of the components beside the routes.
+    load_report: LoadReport,
+    /// Paths of components that do not serve. `None` if there are none.
+    unserved: Option<UnservedPatterns>,
+}
+
+/// What is known of the components of a table, beside its routes.
+#[derive(Debug, Clone, Default)]
+pub struct LoadReport {
+    /// The components that were being loaded when the table was made.
+    pub loading: Vec<ComponentKey>,
+    /// What is wrong with files of the source, sorted by location.
+    pub diagnostics: Arc<[Diagnostic]>,
 }
 
 /// A route of a table.
@@ -72,6 +87,8 @@ pub enum Lookup<'t> {
     BadPath,
     /// Not known yet: a route that may answer is still being loaded.
     Pending,
+    /// No route answers. The path is known to belong to a component that does not serve.
+    Unserved(&'t UnservedRoute),
 }
 
 /// What the pattern captured: names and percent-decoded values, in the order of the pattern.
@@ -97,6 +114,8 @@ impl RouteTable {
             allow: method::allow(std::iter::empty()),
             pending: None,
             waits_for_claim: false,
+            load_report: LoadReport::default(),
+            unserved: None,
         }
     }
 
@@ -126,6 +145,8 @@ impl RouteTable {
             pending: PendingPatterns::new(settled.claims.keys(), claims),
             waits_for_claim: settled.waits_for_claim,
             mounted,
+            load_report: LoadReport::default(),
+            unserved: None,
         };
         (table, settled.diagnostics)
     }
@@ -138,8 +159,22 @@ impl RouteTable {
         let lookup = self.lookup_loaded(method, &path);
         match &self.pending {
             Some(pending) if pending.may_change(&lookup, &path) => Lookup::Pending,
-            Some(_) | None => lookup,
+            Some(_) | None => match (&lookup, &self.unserved) {
+                (Lookup::NotFound, Some(unserved)) => unserved.find(&path).map_or(lookup, Lookup::Unserved),
+                _ => lookup,
+            },
         }
+    }
+
+    /// The same table with what is known beside its routes.
+    #[must_use]
+    pub(super) fn reporting(self, load_report: LoadReport, unserved: Option<UnservedPatterns>) -> Self {
+        Self { load_report, unserved, ..self }
+    }
+
+    /// What is known of the components beside the routes.
+    pub fn load_report(&self) -> &LoadReport {
+        &self.load_report
     }
 
     fn lookup_loaded(&self, method: &str, path: &str) -> Lookup<'_> {
@@ -174,6 +209,12 @@ impl RouteTable {
             Arc::ptr_eq(&one.route, &other.route) && one.patterns == other.patterns
         };
         self.mounted.len() == other.mounted.len() && self.mounted.iter().zip(&other.mounted).all(same)
+    }
+
+    /// Whether another table tells people the same: it has the same routes and the same report.
+    pub(super) fn tells_as(&self, other: &Self) -> bool {
+        let (one, another) = (&self.load_report, &other.load_report);
+        self.has_routes_of(other) && one.loading == another.loading && one.diagnostics == another.diagnostics
     }
 
     /// Whether some route would have more of its patterns if the claim of a missing component had expired.

@@ -67,6 +67,10 @@ impl Gateway {
     }
 
     fn start_at(place: &str, late: &[u8], load_timeout: Duration) -> Self {
+        Self::start_for(ErrorDetail::Public, place, late, load_timeout)
+    }
+
+    fn start_for(error_detail: ErrorDetail, place: &str, late: &[u8], load_timeout: Duration) -> Self {
         let routes = tempfile::tempdir().expect("a directory can be made");
         let add = |name: &str, bytes: &[u8]| {
             std::fs::write(routes.path().join(name), bytes).expect("a file can be written");
@@ -83,6 +87,8 @@ impl Gateway {
             routes: routes.path().to_owned(),
             workers: NonZeroUsize::MIN,
             timeouts: Timeouts { load: load_timeout, ..Timeouts::default() },
+            error_detail,
+            dev_hosts: vec!["test".to_owned()],
             ..Config::default()
         };
         let engine = Engine::new(&EngineOptions {
@@ -122,6 +128,15 @@ impl Gateway {
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
         let method = if path == "*" { "OPTIONS" } else { "GET" };
         let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("the server reads");
+        socket
+    }
+
+    /// Asks as a browser does.
+    fn ask_for_page(&self, path: &str) -> TcpStream {
+        let mut socket = TcpStream::connect(self.address()).expect("the server accepts");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nAccept: text/html\r\nConnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).expect("the server reads");
         socket
     }
@@ -205,8 +220,62 @@ fn a_request_that_has_waited_long_enough_is_told_to_come_again() {
     let gateway = Gateway::start(&plain(), Duration::from_millis(50));
     let answer = expect_answer(gateway.ask("/late"), "503");
     assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
-    assert!(answer.ends_with("\r\n\r\nthe route is still being loaded\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nthe route is still being compiled\n"), "{answer}");
     gateway.gate.open();
+}
+
+#[test]
+fn in_development_a_browser_is_shown_at_once_what_is_compiled_and_told_when_that_is_done() {
+    let gateway = Gateway::start_for(ErrorDetail::Development, "late.wasm", &plain(), LONG);
+    gateway.expect_answer("/plain", "200");
+    let page = expect_answer(gateway.ask_for_page("/late"), "503");
+    assert!(page.contains("\r\nRetry-After: 1\r\n"), "{page}");
+    assert!(
+        page.contains("<p>the route is still being compiled.</p><pre>Being compiled:\n  late.wasm</pre>"),
+        "{page}"
+    );
+    let overview = expect_answer(gateway.ask_for_page("/"), "200");
+    assert!(overview.contains("<p>Being compiled: late.wasm</p>"), "{overview}");
+    // A program cannot reload a page, so it waits.
+    let (waiting, seen) =
+        (gateway.ask("/late"), page.split("data-seen=\"").nth(1).and_then(|rest| rest.split('"').next()));
+    let changes = gateway.ask(&format!("/__dev/changes?watch=page&seen={}", seen.expect("the page has a script")));
+    gateway.expect_answer("/plain", "200");
+    gateway.gate.open();
+    expect_answer(waiting, "200");
+    let told = expect_answer(changes, "200");
+    assert!(told.contains("\"reload\":true"), "{told}");
+    expect_answer(gateway.ask_for_page("/late"), "200");
+}
+
+#[test]
+fn in_development_a_page_waits_no_longer_than_for_the_end_of_the_server_or_its_client() {
+    let gateway = Gateway::start_for(ErrorDetail::Development, "late.wasm", &plain(), LONG);
+    let page = expect_answer(gateway.ask_for_page("/absent"), "503");
+    gateway.gate.open();
+    let seen = page.split("data-seen=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("it has a script");
+    let changes = format!("/__dev/changes?watch=page&seen={seen}");
+    // What has happened since is told, and then there is nothing to tell.
+    let mut told = expect_answer(gateway.ask(&changes), "200");
+    let mut waiting = loop {
+        let seen =
+            told.split("\"seen\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("it says so").to_owned();
+        let socket = gateway.ask(&format!("/__dev/changes?watch=page&seen={seen}"));
+        socket.set_nonblocking(true).expect("a socket need not block");
+        expect_answer(gateway.ask("/late"), "200");
+        let waits = socket.peek(&mut [0]).is_err();
+        socket.set_nonblocking(false).expect("a socket can block");
+        match waits {
+            true => break socket,
+            false => told = expect_answer(socket, "200"),
+        }
+    };
+    let gone = gateway.ask(&changes.replace("seen=", "seen=x"));
+    expect_answer(gone, "200");
+    gateway.running.stop();
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).expect("the server answers in time");
+    assert!(answer.contains("\r\nConnection: close\r\n") && answer.contains("\"failure\":null"), "{answer}");
 }
 
 #[test]

@@ -25,7 +25,14 @@ impl Served {
     /// Starts a host, which must serve, and says how many components came out of the cache and how many did not.
     #[track_caller]
     fn start(&self) -> (String, Process) {
-        let mut command = host(&["run", "--listen", "127.0.0.1:0", "--load-timeout", "60", "--cache-dir"]);
+        self.start_with(&[])
+    }
+
+    /// The same with more arguments.
+    #[track_caller]
+    fn start_with(&self, arguments: &[&str]) -> (String, Process) {
+        let mut command = host(&["run", "--listen", "127.0.0.1:0", "--load-timeout", "60"]);
+        command.args(arguments).arg("--cache-dir");
         command.arg(self.cache.path()).arg("--routes").arg(self.routes.path());
         let process = Process::spawn(command, 1);
         let answer = process.get("/plain");
@@ -55,6 +62,17 @@ impl Served {
         let [entry] = &self.entries()[..] else { panic!("{:?}", self.entries()) };
         entry.clone()
     }
+}
+
+#[test]
+fn what_was_compiled_quickly_for_dev_is_not_served_without_it() {
+    let served = Served::new();
+    let dev = ["--dev", "--dev-host", "it"];
+    assert_eq!(served.start_with(&dev).0, MISS);
+    served.expect(MISS);
+    assert_eq!(served.start_with(&dev).0, HIT);
+    served.expect(HIT);
+    assert_eq!(served.entries().len(), 2);
 }
 
 /// Puts something in the place of an entry, of which there is a copy.

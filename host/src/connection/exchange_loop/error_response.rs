@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use super::state::ExchangeLoop;
+use crate::connection::dev_pages::LiveReload;
 use crate::connection::error_page::{Details, ErrorPage, RETRY};
-use crate::connection::failure::{LINE, log_failure};
+use crate::connection::failure::{LINE, explain, log_failure, remember_failure};
 use crate::failure_report::FailureReport;
 use crate::guest::CallError;
 use crate::http::status;
@@ -29,6 +30,15 @@ impl<G> ExchangeLoop<'_, G> {
         }
     }
 
+    /// Why a guest has failed, for the error page in development mode, which remembers it.
+    pub(super) fn explain_failure(&self, error: &CallError) -> Option<FailureReport> {
+        let report = explain(self.io.error_detail, self.name(), &self.exchange, error);
+        if let Some(caller) = &self.caller {
+            remember_failure(caller.worker, caller.name(), caller.id, report.as_ref());
+        }
+        report
+    }
+
     /// Ends the response of a handler that has failed: with an error response if the head is not sent, and truncated
     /// otherwise.
     pub(super) fn fail(&mut self, code: u16, report: Option<&FailureReport>) {
@@ -51,7 +61,11 @@ impl<G> ExchangeLoop<'_, G> {
             let timing = timing.as_deref().map(|value| ("Server-Timing", value));
             let fields: SmallVec<[(&str, &str); 2]> = field.into_iter().chain(timing).collect();
             let asked = self.exchange.request().map(|request| request.head.values("accept"));
-            let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(self.id()) };
+            let live = self.caller.as_ref().and_then(|caller| {
+                let head = self.exchange.request().map(|request| &request.head);
+                LiveReload::of_host_page(caller.worker, head)
+            });
+            let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(self.id()), live };
             page.write(asked, &fields).answer(response);
         });
     }

@@ -5,10 +5,11 @@ use bytes::{Buf, Bytes};
 use super::state::{ExchangeLoop, HandlerEnd};
 use crate::clock;
 use crate::config::ErrorDetail;
+use crate::connection::dev_pages::{has_script, of_handler_page};
 use crate::connection::error_page::Details;
-use crate::connection::failure::explain;
 use crate::guest::{CallError, Outcome};
 use crate::response::SelectedRange;
+use crate::worker::Worker;
 
 impl<G> ExchangeLoop<'_, G> {
     /// Decides how the response ends. Logs a failure.
@@ -31,7 +32,7 @@ impl<G> ExchangeLoop<'_, G> {
                 }
                 None => {
                     self.log_failure(&error);
-                    let report = explain(self.io.error_detail, self.name(), &self.exchange, &error);
+                    let report = self.explain_failure(&error);
                     HandlerEnd::Failed(error.status(), report)
                 }
             },
@@ -54,7 +55,22 @@ impl<G> ExchangeLoop<'_, G> {
             HandlerEnd::Failed(code, report) => self.fail(code, report.as_ref()),
             HandlerEnd::Returned(Outcome::Close) => self.exchange.close(),
             HandlerEnd::Returned(Outcome::Manual) => self.leave_open(),
-            HandlerEnd::Returned(Outcome::Body(body)) => self.send_last_piece(body),
+            HandlerEnd::Returned(Outcome::Body(body)) => {
+                let body = match self.caller.as_ref().filter(|caller| caller.worker.dev().is_some()) {
+                    Some(caller) => self.with_reload_script(caller.worker, body),
+                    None => body,
+                };
+                self.send_last_piece(body);
+            }
+        }
+    }
+
+    /// The last piece of the body, with the script that reloads the page, if one is added to it.
+    fn with_reload_script(&self, worker: &Worker, body: Bytes) -> Bytes {
+        let Some(request) = self.exchange.request().filter(|_| !has_script(&body)) else { return body };
+        match self.exchange.response(|response| of_handler_page(worker, &request.head, response)) {
+            Some(script) => [body.as_ref(), script.as_bytes()].concat().into(),
+            None => body,
         }
     }
 

@@ -7,7 +7,7 @@ use std::task::Poll;
 use bytes::Bytes;
 
 use super::state::{ExchangeLoop, HandlerEnd, HeadReview, MiddlewareGate};
-use crate::connection::failure::{explain, substitute};
+use crate::connection::failure::substitute;
 use crate::guest::{CallError, Outcome};
 
 impl<'c, G> ExchangeLoop<'c, G>
@@ -72,7 +72,8 @@ where
             closed @ HandlerEnd::Returned(Outcome::Close) => return self.finish_with(closed),
             returned @ HandlerEnd::Returned(Outcome::Body(_) | Outcome::Manual) => returned,
             HandlerEnd::Failed(code, report) => {
-                HandlerEnd::Returned(Outcome::Body(substitute(&self.exchange, self.id(), code, report.as_ref())))
+                let body = substitute(self.worker(), &self.exchange, self.id(), code, report.as_ref());
+                HandlerEnd::Returned(Outcome::Body(body))
             }
         };
         self.run_on_response(Some(ending));
@@ -81,8 +82,8 @@ where
     /// Ends the middleware, whose deadline has passed while it waits.
     pub(super) fn abort_middleware(&mut self, error: &CallError) {
         self.log_failure(error);
-        let report = explain(self.io.error_detail, self.name(), &self.exchange, error);
-        let body = substitute(&self.exchange, self.id(), error.status(), report.as_ref());
+        let report = self.explain_failure(error);
+        let body = substitute(self.worker(), &self.exchange, self.id(), error.status(), report.as_ref());
         self.release_head(Some(body));
     }
 

@@ -149,6 +149,11 @@ impl<'c, G> ExchangeLoop<'c, G> {
         self.caller.as_ref().map_or(0, |caller| caller.id)
     }
 
+    /// The worker of the handler.
+    pub(super) fn worker(&self) -> Option<&'c Worker> {
+        self.caller.as_ref().map(|caller| caller.worker)
+    }
+
     /// Whether the handler or middleware runs.
     pub(super) fn is_running(&self) -> bool {
         self.handler.is_some() || self.is_in_review()

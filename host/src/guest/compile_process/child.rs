@@ -77,7 +77,7 @@ impl Frames {
 fn compile(request: &CompileRequest, bytes: &[u8], frames: &Frames) -> Result<ComponentFacts, Vec<LoadError>> {
     let export = request.is_handler.then(|| world::detect(bytes)).transpose().map_err(|error| vec![error])?;
     let kind = export.as_ref().map_or(EngineKind::Serial, |export| EngineKind::of(export.world));
-    let engine = WasmEngine::for_compiling(kind, request.reservation);
+    let engine = WasmEngine::for_compiling(kind, request.code, request.reservation);
     let engine = engine.map_err(|error| vec![LoadError::Threads(error.to_string())])?;
     let ticker = EpochTicker::start(engine.wasmtime().clone());
     let _ticker = ticker.map_err(|error| vec![LoadError::Threads(error.to_string())])?;

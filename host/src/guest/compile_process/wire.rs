@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::MAX_FRAME_BYTES;
-use crate::config::Compiling;
+use crate::config::{CodeQuality, Compiling};
 use crate::guest::component_facts::ComponentFacts;
 use crate::guest::load_error::LoadError;
 
@@ -24,6 +24,8 @@ pub(in crate::guest) struct CompileRequest {
     pub(in crate::guest) timeout: Duration,
     /// Bytes of address space that the engine reserves for each memory.
     pub(in crate::guest) reservation: u64,
+    /// How much the compiler does for the speed of the code.
+    pub(in crate::guest) code: CodeQuality,
 }
 
 /// Limits of the child process itself.
@@ -65,6 +67,7 @@ impl CompileRequest {
             "memory": self.memory,
             "timeout": u64::try_from(self.timeout.as_micros()).unwrap_or(u64::MAX),
             "reservation": self.reservation,
+            "quick": self.code == CodeQuality::Quick,
             "limit-memory": limits.memory,
             "limit-cpu": limits.cpu.as_secs().max(1),
         });
@@ -87,6 +90,10 @@ impl CompileRequest {
             memory: usize::try_from(number("memory")?).map_err(io::Error::other)?,
             timeout: Duration::from_micros(number("timeout")?),
             reservation: number("reservation")?,
+            code: match header["quick"].as_bool() {
+                Some(true) => CodeQuality::Quick,
+                Some(false) | None => CodeQuality::Optimized,
+            },
         };
         Ok((request, ProcessBounds { memory: number("limit-memory")?, cpu_seconds: number("limit-cpu")? }))
     }
@@ -209,6 +216,7 @@ mod tests {
             memory: 123,
             timeout: Duration::from_millis(5),
             reservation: 1 << 32,
+            code: CodeQuality::Quick,
         };
         let limits = Compiling { memory: 7, cpu: Duration::from_secs(3), ..Compiling::default() };
         let encoded = request.encode(&limits);

@@ -25,7 +25,7 @@ use crate::routes::table::RouteTable;
 const PUBLISH_DELAY: Duration = Duration::from_millis(20);
 
 /// How long a fingerprint must stay the same before the component is loaded.
-const SETTLE_TIME: Duration = Duration::from_millis(200);
+pub(crate) const SETTLE_TIME: Duration = Duration::from_millis(200);
 
 /// The shortest time between two listings, however much changes.
 const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(50);
@@ -243,6 +243,10 @@ impl Publisher {
             self.scan_by(at);
         }
         if removed {
+            self.publish_soon();
+        }
+        if !to_load.is_empty() {
+            // So that a request for one of them is told that it is being loaded.
             self.publish_soon();
         }
         let mut names_more = false;

@@ -57,6 +57,35 @@ fn found(table: &RouteTable, method: &str, path: &str) -> String {
         Lookup::NotFound => "404".to_owned(),
         Lookup::BadPath => "400".to_owned(),
         Lookup::Pending => "awaited".to_owned(),
+        Lookup::Unserved(UnservedRoute { key, is_loading }) => {
+            format!("{} {}", if *is_loading { "loading" } else { "failed" }, key.path().display())
+        }
+    }
+}
+
+#[test]
+fn a_path_that_no_route_has_may_belong_to_a_component_that_does_not_serve() {
+    let unserved = |path: &str, is_loading| UnservedRoute { key: key(path), is_loading };
+    let patterns = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>();
+    let all = [
+        (unserved("slow.wasm", true), patterns(&["/slow", "/both"])),
+        (unserved("bad.wasm", false), patterns(&["/bad", "/both", "/hello", "/a b/{id}"])),
+        (unserved("nowhere.wasm", true), patterns(&[])),
+    ];
+    let unserved = UnservedPatterns::new(all.iter().map(|(route, patterns)| (route.clone(), patterns.as_slice())));
+    let table = table(vec![route("hello", &["/hello"], &["GET"])]).reporting(LoadReport::default(), unserved);
+    for (method, path, expected) in [
+        ("GET", "/slow", "loading slow.wasm"),
+        ("POST", "/bad", "failed bad.wasm"),
+        ("GET", "/a%20b/7", "failed bad.wasm"),
+        ("GET", "/both", "loading slow.wasm"),
+        ("GET", "/slow/", "404"),
+        ("GET", "/hello", "hello"),
+        ("POST", "/hello", "405 GET, HEAD, OPTIONS"),
+        ("BREW", "/slow", "501"),
+        ("GET", "/%", "400"),
+    ] {
+        assert_eq!(found(&table, method, path), expected, "{method} {path}");
     }
 }
 
