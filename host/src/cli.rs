@@ -4,6 +4,7 @@ mod access_log;
 mod call;
 mod check;
 mod compile;
+mod dev;
 mod fd_limit;
 mod logging;
 mod man;
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Serve a directory of handlers: components of `vibrato:handler` or `wasi:http`.
     Run(Box<run::Run>),
+    /// Build a project, serve it in development mode, and build it again when its sources change; or serve a directory.
+    Dev(Box<dev::Dev>),
     /// Print the routes of a directory: methods, paths, files, worlds, options and where each value came from.
     Routes(Box<routes::Routes>),
     /// Report every mistake in a directory or a component, with its remedy. Exits with 1 if there is an error.
@@ -51,6 +54,7 @@ enum Command {
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Run(command) => command.run(),
+        Command::Dev(command) => command.run(),
         Command::Routes(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Call(command) => command.run(),

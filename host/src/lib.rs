@@ -65,6 +65,7 @@ mod regular_file;
 pub mod routes;
 pub mod server;
 pub mod share;
+pub mod source_tree;
 pub mod text;
 pub mod websocket;
 mod worker;

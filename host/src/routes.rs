@@ -48,6 +48,7 @@ mod watch;
 pub use component::{ComponentKey, ComponentRole};
 pub use current::Current;
 pub use declared_paths::{Declare, DeclareError};
+pub(crate) use directory::SETTLE_TIME;
 pub use directory::{Directory, Setup};
 #[cfg(test)]
 pub(crate) use disk::Disk;
@@ -70,3 +71,4 @@ pub use table::{LoadReport, Lookup, MountedRoute, Params, RouteTable};
 pub use target::RouteTarget;
 pub use unserved::UnservedRoute;
 pub use watch::WatchError;
+pub(crate) use watch::Watcher;

@@ -116,6 +116,7 @@ mod cli {
     mod call;
     mod check;
     mod completions_and_man;
+    mod dev;
     mod new;
     mod run;
 }

@@ -2,12 +2,15 @@
 
 use std::io::IsTerminal;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, FromArgMatches};
 use host::access_log::AccessLog;
 use host::config::{CodeQuality, Config, ConnectionsPerClient, ErrorDetail, HolderStoreAccess, Limits, Timeouts};
+use host::dev::DevState;
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
@@ -19,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::access_log::{AccessLogFlags, Started};
 use super::fd_limit;
 use super::logging::{self, LogFormat};
-use super::options::RoutesFlags;
+use super::options::{Loading, RoutesFlags};
 
 /// How long to wait for routes before listening. Components in the compile cache load faster than this.
 const LOAD_WAIT: Duration = Duration::from_millis(250);
@@ -169,6 +172,28 @@ impl Run {
     /// Serves until SIGINT or SIGTERM; a second one stops without waiting for requests in flight. SIGHUP reloads,
     /// unless it was sent because the terminal was closed.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        self.serve(None, || Ok(()))
+    }
+
+    /// The arguments of `host dev`, with the defaults of all others.
+    pub(super) fn for_dev(
+        routes: PathBuf,
+        loading: Loading,
+        listen: Vec<String>,
+        dev_host: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let matches = Self::augment_args(clap::Command::new("run")).try_get_matches_from(["run"])?;
+        let defaults = Self::from_arg_matches(&matches)?;
+        Ok(Self { source: RoutesFlags { routes, loading }, listen, dev: true, dev_host, ..defaults })
+    }
+
+    /// The same. In development mode, `dev` has what pages show. `begin` is called once the addresses are bound, and what it
+    /// returns is dropped when the server is told to stop.
+    pub(super) fn serve<T>(
+        self,
+        dev: Option<Arc<DevState>>,
+        begin: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         fd_limit::raise();
         let listeners = net::bind(&self.listen)?;
@@ -188,7 +213,7 @@ impl Run {
         }
         let access_log = self.access_log.start(self.dev.then(super::access_log::for_developers))?;
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
-        let server = Server::open(self.config()?, Observers { access_log: signals.access_log.clone(), dev: None })?;
+        let server = Server::open(self.config()?, Observers { access_log: signals.access_log.clone(), dev })?;
         if !self.no_watch {
             // If files cannot be watched, the log says so when the directory is read.
             let _ = server.watch();
@@ -196,6 +221,9 @@ impl Run {
         server.wait(LOAD_WAIT);
         let running = server.start(listeners)?;
         let announcement = announce(running.addresses(), access_log.as_ref())?;
+        let begun = begin()?;
+        runtime.block_on(signals.next(&running));
+        drop(begun);
         runtime.block_on(signals.stop(&running));
         running.join();
         if let Some(announcement) = announcement {
@@ -309,9 +337,8 @@ impl Signals {
         }
     }
 
-    /// Stops the server at the first signal, and without draining at the second.
+    /// Stops the server after the first signal, and without draining at the second.
     async fn stop(&mut self, running: &RunningServer) {
-        self.next(running).await;
         // When a terminal closes, a shell signals its jobs again: that is not a second request to stop.
         self.has_terminal = false;
         tracing::info!(target: "server", "stopping: waiting for requests in flight; another signal stops at once");
@@ -341,7 +368,7 @@ fn check_loopback(listeners: &[Listener]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn host_name(text: &str) -> Result<String, String> {
+pub(super) fn host_name(text: &str) -> Result<String, String> {
     let is_name = !text.is_empty() && loopback::host(text) == text && !text.contains(['/', '@']);
     if is_name { Ok(text.to_owned()) } else { Err("expected a host without a port, such as dev.example".to_owned()) }
 }

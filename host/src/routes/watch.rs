@@ -29,7 +29,7 @@ pub struct WatchError {
 
 /// Watches directories until it is dropped. `W` is [`RecommendedWatcher`] except in tests.
 #[derive(Debug)]
-pub(super) struct Watcher<W = RecommendedWatcher> {
+pub(crate) struct Watcher<W = RecommendedWatcher> {
     /// The directory, for reports.
     root: PathBuf,
     /// Whether a change was reported and not acknowledged yet.
@@ -52,7 +52,7 @@ pub(crate) struct WatchUpdate {
 
 impl Watcher {
     /// Calls `changed` after a change, and not again before it is acknowledged. Begins with one directory.
-    pub(super) fn start(directory: &Path, changed: impl Fn() + Send + 'static) -> Result<Self, WatchError> {
+    pub(crate) fn start(directory: &Path, changed: impl Fn() + Send + 'static) -> Result<Self, WatchError> {
         let (is_reported, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (reported, failing) = (is_reported.clone(), failed.clone());
         let handler = move |event: notify::Result<Event>| {
@@ -75,6 +75,13 @@ impl Watcher {
     }
 }
 
+impl WatchUpdate {
+    /// Whether directories were added. Changes in them until now were not reported.
+    pub(crate) fn has_added(&self) -> bool {
+        self.added
+    }
+}
+
 impl<W: notify::Watcher + Debug + Send> ChangeWatcher for Watcher<W> {
     fn update(&mut self, listing: &Listing) -> WatchUpdate {
         self.watch(&listing.directories)
@@ -85,10 +92,22 @@ impl<W: notify::Watcher + Debug + Send> ChangeWatcher for Watcher<W> {
     }
 
     fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+        self.misses_changes()
     }
 
     fn acknowledge(&self) {
+        self.expect_changes();
+    }
+}
+
+impl<W> Watcher<W> {
+    /// Whether the system has failed to report changes.
+    pub(crate) fn misses_changes(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// The changes up to now are being looked at: reports the next one.
+    pub(crate) fn expect_changes(&self) {
         self.is_reported.store(false, Ordering::Release);
     }
 }
@@ -96,7 +115,7 @@ impl<W: notify::Watcher + Debug + Send> ChangeWatcher for Watcher<W> {
 impl<W: notify::Watcher> Watcher<W> {
     /// Watches these directories and no others. Those that are watched already, and still are the same directory, stay so. If
     /// one cannot be watched, the others are.
-    fn watch(&mut self, directories: &[PathBuf]) -> WatchUpdate {
+    pub(crate) fn watch(&mut self, directories: &[PathBuf]) -> WatchUpdate {
         let now: BTreeMap<&PathBuf, DirectoryIdentity> =
             directories.iter().filter_map(|path| Some((path, DirectoryIdentity::at(path)?))).collect();
         let stale = self.watched.iter().filter(|(path, identity)| now.get(path) != Some(identity));

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use artifacts::Guest;
 use tempfile::TempDir;
@@ -23,6 +24,9 @@ const RELOADED: &str = "routes reloaded";
 
 /// What it says of a file that it does not take in.
 const REFUSED: &str = "the version before it still serves";
+
+/// How long a build may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A reader at work.
 #[derive(Debug)]
@@ -120,19 +124,28 @@ impl<'p> Reader<'p> {
     }
 
     fn command(&mut self, at: &str, command: &str, shown: &str) {
-        match command.split_once("host run") {
-            Some((variables, flags)) if !flags.contains("--help") => self.serve(at, variables, flags, shown),
-            Some(_) | None => self.shell(at, command, shown),
+        for serves in ["host run", "host dev"] {
+            if let Some((variables, flags)) = command.split_once(serves)
+                && !flags.contains("--help")
+            {
+                return self.serve(at, &format!("{variables} {serves}"), flags, shown);
+            }
         }
+        self.shell(at, command, shown);
     }
 
     /// Starts a server, in place of one that runs, and waits for all that it is shown to print.
-    fn serve(&mut self, at: &str, variables: &str, flags: &str, shown: &str) {
+    fn serve(&mut self, at: &str, command: &str, flags: &str, shown: &str) {
         self.server = None;
         let mut sh = self.sh();
-        sh.arg(format!("exec env {variables} host run --listen 127.0.0.1:0 {flags}"));
+        sh.arg(format!("exec env {command} --listen 127.0.0.1:0 {flags}"));
         let server = Process::spawn(sh, 1);
         server.stderr().wait_for(&["routes loaded"]);
+        let start = Instant::now();
+        while command.ends_with("host dev") && server.stderr().with(&[RELOADED]).is_empty() {
+            assert!(start.elapsed() < PATIENCE, "{at}: nothing is built: {:?}", server.stderr().with(&[]));
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
         self.server = Some(server);
         let shown = shown.lines().filter(|line| *line != format!("listening on http://{SHOWN}"));
         shown.for_each(|line| self.logged(at, line));

@@ -11,7 +11,7 @@ fn every_shell_has_completions_of_every_command() {
         let output = run(&mut host(&["completions", shell]));
         let script = text(&output.stdout);
         assert!(output.status.success(), "{shell}");
-        for word in ["check", "call", "new", "completions", "man", "max-connections", "buffer-size"] {
+        for word in ["dev", "check", "call", "new", "completions", "man", "max-connections", "buffer-size"] {
             assert!(script.contains(word), "{word} for {shell}");
         }
     }
@@ -34,6 +34,7 @@ fn there_is_a_page_of_the_host_and_of_each_command() {
     for (arguments, title, flag) in [
         (&["man"][..], ".TH host 1", "check"),
         (&["man", "run"], ".TH host-run 1", "max\\-connections"),
+        (&["man", "dev"], ".TH host-dev 1", "dev\\-host"),
         (&["man", "check"], ".TH host-check 1", "cache\\-dir"),
         (&["man", "call"], ".TH host-call 1", "body\\-file"),
         (&["man", "new"], ".TH host-new 1", "style"),
@@ -47,7 +48,8 @@ fn there_is_a_page_of_the_host_and_of_each_command() {
 #[test]
 fn an_unknown_command_has_no_page_and_the_error_lists_the_commands() {
     let output = run(&mut host(&["man", "serve"]));
-    let expected = "error: unknown command `serve`; expected one of run, routes, check, call, new, completions, man";
+    let expected =
+        "error: unknown command `serve`; expected one of run, dev, routes, check, call, new, completions, man";
     assert!(text(&output.stderr).starts_with(expected), "{output:?}");
     assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)));
 }
