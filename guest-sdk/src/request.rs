@@ -30,6 +30,13 @@ impl Request {
         request::method()
     }
 
+    /// Whether the host has made this request itself, by the `[timer]` in the route's file. Its method is `TIMER`, which no
+    /// client can send to a handler. Its response is dropped.
+    #[must_use]
+    pub fn is_timer(&self) -> bool {
+        self.method() == "TIMER"
+    }
+
     /// The request target as it was sent (RFC 9112 section 3.2): visible ASCII, percent-encoding untouched.
     #[must_use]
     pub fn target(&self) -> String {

@@ -10,8 +10,10 @@ mod logging;
 mod man;
 mod new;
 mod options;
+mod publish;
 mod routes;
 mod run;
+mod test;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,10 @@ enum Command {
     Check(Box<check::Check>),
     /// Send one request to one handler, and print the response, the log and the cost.
     Call(Box<call::CallCommand>),
+    /// Send the requests of .http files to handlers in this process, and compare the responses with what the files expect.
+    Test(Box<test::Test>),
+    /// Publish a chunk to a topic of a running host, which was started with `--state`.
+    Publish(publish::Publish),
     /// Compile one component for a running host.
     #[command(hide = true)]
     Compile(compile::CompileCommand),
@@ -58,6 +64,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Routes(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Call(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Publish(command) => command.run(),
         Command::Compile(command) => command.run(),
         Command::New(command) => command.run(),
         Command::Completions(command) => command.run(Cli::command()),

@@ -22,6 +22,7 @@ mod reply;
 mod request_log;
 mod request_terms;
 mod suggestions;
+mod timer_run;
 mod turns;
 mod wait_for_route;
 mod websocket;
@@ -40,6 +41,8 @@ use crate::http::head::RequestHead;
 use crate::http1::head::HeadError;
 use crate::net::{Peer, Stream};
 use crate::worker::{ShutdownWaiter, Worker};
+
+pub(crate) use timer_run::run_by_timer;
 
 use client::Client;
 use dispatch::RequestFuture;

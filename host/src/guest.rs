@@ -120,7 +120,10 @@ pub enum CallError {
     #[error("was not run: {0}")]
     NoMemory(#[from] MemoryShortage),
     /// The handler passed its deadline. With a backtrace if Wasm was running.
-    #[error("passed its timeout{backtrace}")]
+    #[error(
+        "passed its timeout{backtrace}\nremedy: raise `timeout` in its NAME.toml; to send something later, return `Manual` \
+         and publish it then, as by a `[timer]`"
+    )]
     Deadline {
         /// Empty, or the lines of the backtrace.
         backtrace: String,

@@ -9,6 +9,7 @@ pub mod buffers;
 mod client;
 mod linger;
 mod listener;
+mod local;
 #[cfg(test)]
 pub mod memory;
 mod peer;
@@ -20,6 +21,7 @@ pub use bind::{BindError, bind};
 pub use client::ClientStream;
 pub use linger::{LingerBounds, MAX_SILENCE, linger};
 pub use listener::{AcceptedSocket, ListenAddress, Listener, RegisteredListener, Role, UnregisteredStream};
+pub use local::{LocalBindError, LocalClient, LocalListener, LocalStream};
 pub use peer::{ClientKey, Peer, PeerAddress};
 pub use stream::{MAX_READ_AHEAD, PeerState, Stream, is_read_ahead_full};
 pub use timer::Timer;

@@ -42,6 +42,7 @@ mod source;
 mod suggestions;
 mod table;
 mod target;
+mod timer;
 mod unserved;
 mod watch;
 
@@ -59,7 +60,7 @@ pub use holders::{Authority, CLAIM_KEPT, Holders};
 pub(crate) use interpreters::Interpreters;
 #[cfg(test)]
 pub(crate) use load::{Candidate, Load, Loaded, Loader, Unfinished};
-pub use method::MethodError;
+pub use method::{MethodError, TIMER_METHOD};
 pub use middleware::{ChainLink, LoadedMiddleware};
 pub use pattern::PatternError;
 pub use pattern_cover::Cover;
@@ -69,6 +70,7 @@ pub use script::Language;
 pub use suggestions::{Similarity, suggest};
 pub use table::{LoadReport, Lookup, MountedRoute, Params, RouteTable};
 pub use target::RouteTarget;
+pub use timer::RouteTimer;
 pub use unserved::UnservedRoute;
 pub use watch::WatchError;
 pub(crate) use watch::Watcher;

@@ -3,6 +3,7 @@
 mod idle_poll;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod workers;
 
 use std::io;
@@ -22,7 +23,7 @@ use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::key_value::{EmbeddedBackend, StateError};
 use crate::meter::Meter;
-use crate::net::{ListenAddress, Listener};
+use crate::net::{ListenAddress, Listener, LocalListener};
 use crate::observe::Observers;
 use crate::outbound::UpstreamClient;
 use crate::routes::{Directory, HolderStoreSetup, RouteTable, Setup, WatchError};
@@ -36,6 +37,7 @@ pub struct Server {
     shared: Arc<ServerState>,
     directory: Directory,
     grant_sources: Arc<GrantSources>,
+    control: Option<LocalListener>,
 }
 
 /// A server that runs. If it is dropped, it stops at once.
@@ -122,7 +124,7 @@ impl Server {
         }
         let routes = directory.current().clone();
         let shared = Arc::new(ServerState::new(config, observers, engine, routes));
-        Self { shared, directory, grant_sources: Arc::default() }
+        Self { shared, directory, grant_sources: Arc::default(), control: None }
     }
 
     /// Waits until all routes are loaded, at most for `timeout`. The rest continue to load, and requests for them
@@ -154,13 +156,19 @@ impl Server {
         self.shared.routes.table()
     }
 
+    /// Answers the operator's commands on this socket too, while it runs.
+    #[must_use]
+    pub fn controlled_by(self, listener: LocalListener) -> Self {
+        Self { control: Some(listener), ..self }
+    }
+
     /// Starts the workers, which serve the connections of `listeners` until the server is stopped.
     ///
     /// # Errors
     /// The error of the system for a socket or a thread.
     pub fn start(self, listeners: Vec<Listener>) -> Result<RunningServer, ServerError> {
         let addresses = listeners.iter().map(Listener::address).collect::<io::Result<Vec<_>>>()?;
-        let (workers, worker_threads) = Workers::new(&self.shared, listeners)?;
+        let (workers, worker_threads) = Workers::new(&self.shared, listeners, self.control)?;
         let Self { directory, grant_sources, .. } = self;
         let mut running = RunningServer { addresses, workers, threads: Vec::new(), directory, grant_sources };
         for (index, worker) in worker_threads.into_iter().enumerate() {

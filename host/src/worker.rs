@@ -81,6 +81,11 @@ impl Worker {
         self.shared.memory.serve(usize::try_from(self.number).unwrap_or(usize::MAX));
     }
 
+    /// Its index among the workers.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The state shared with other workers.
     pub(crate) fn shared(&self) -> &ServerState {
         &self.shared

@@ -51,6 +51,7 @@ pages! {
     websocket_does_what_it_shows: "docs/src/websocket.md",
     middleware_does_what_it_shows: "docs/src/middleware.md",
     scripts_do_what_they_show: "docs/src/scripts.md",
+    testing_does_what_it_shows: "docs/src/testing.md",
     the_languages_do_what_they_show: "docs/src/languages.md",
     components_of_wasi_http_do_what_they_show: "docs/src/wasi-http.md",
     grants_do_what_they_show: "docs/src/grants.md",

@@ -100,6 +100,7 @@ mod routes {
 mod push {
     mod limits;
     mod publish;
+    mod timers;
     mod topic_scopes;
 }
 
@@ -118,7 +119,9 @@ mod cli {
     mod completions_and_man;
     mod dev;
     mod new;
+    mod publish;
     mod run;
+    mod test;
 }
 
 /// A host in operation: its logs, its limits, its end.

@@ -4,6 +4,7 @@ mod reply;
 mod request;
 
 use std::fmt::Display;
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use clap::Args;
 use host::close_reason::CloseReason;
 use host::config::{Config, ErrorDetail};
 use host::grants::GrantTable;
+use host::http_file::{self, FileRequest, ReceivedResponse};
 use host::meter::Cost;
 use host::net::{self, ClientStream};
 use host::routes::{Mount, RouteFile, RouteTable};
@@ -22,8 +24,14 @@ use host::server::Server;
 
 use super::logging;
 use super::options::Loading;
-use reply::{BodyFormat, CallResponse};
+use reply::BodyFormat;
 use request::CallRequest;
+
+pub(super) use reply::CallResponse;
+pub(super) use request::encode;
+
+/// The most bytes of a body that are kept for `--record`. Of a longer one only the length is written, and that of these.
+const MAX_RECORDED_BYTES: usize = 1024 * 1024;
 
 /// The arguments of `host call`.
 #[derive(Debug, Args)]
@@ -43,12 +51,17 @@ pub(super) struct CallCommand {
     #[arg(long, value_name = "FILE")]
     grant: Option<PathBuf>,
 
+    /// Write the request and its response to this file of requests, for `host test`; behind what the file has.
+    #[arg(long, value_name = "FILE.http")]
+    record: Option<PathBuf>,
+
     #[command(flatten)]
     loading: Loading,
 }
 
 /// The result of a call, seen from both ends of the connection.
 struct Called {
+    request: FileRequest,
     response: CallResponse,
     reason: Option<CloseReason>,
     cost: Option<Cost>,
@@ -84,32 +97,43 @@ impl CallCommand {
         // Flush the handler's log before the cost is printed.
         drop(logging);
         called.report(&mut io::stderr().lock())?;
-        Ok(if called.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let code = if called.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        if let Some(file) = &self.record {
+            called.record(file)?;
+        }
+        Ok(code)
     }
 
     fn call(&self, server: Server, mount: &Mount) -> anyhow::Result<Called> {
-        let method = self.request.method();
+        let request = self.request.for_route(mount)?;
         let meter = server.measure();
         let running = server.start(net::bind(&["127.0.0.1:0".to_owned()])?)?;
         let address = &running.addresses()[0];
-        let request = self.request.encode(mount, address)?;
+        let bytes = encode(&request, address);
         let socket = ClientStream::connect(address).context("cannot connect to 127.0.0.1")?;
         let format = if self.raw { BodyFormat::Raw } else { BodyFormat::Decoded };
         let response = std::thread::scope(|scope| {
             // Send on another thread: a handler may answer before it has read the whole request.
-            scope.spawn(|| send(&socket, &request));
-            CallResponse::read(&socket, method == "HEAD", format, &mut io::stdout().lock())
+            scope.spawn(|| send(&socket, &bytes));
+            let mut stdout = io::stdout().lock();
+            CallResponse::read(&socket, request.method == "HEAD", MAX_RECORDED_BYTES, |shown, piece| {
+                if shown == format {
+                    stdout.write_all(piece)?;
+                    stdout.flush()?;
+                }
+                Ok(())
+            })
         })?;
         let stats = running.stats();
         let reason = CloseReason::ALL.into_iter().find(|reason| stats.closed(*reason) > 0);
         running.stop_at_once();
         running.join();
-        Ok(Called { response, reason, cost: meter.read(Instant::now()), sent: request.len() })
+        Ok(Called { response, reason, cost: meter.read(Instant::now()), sent: bytes.len(), request })
     }
 }
 
 /// The table `[grant]` of a file that is written like a route file.
-fn grant_table(file: &Path) -> anyhow::Result<GrantTable> {
+pub(super) fn grant_table(file: &Path) -> anyhow::Result<GrantTable> {
     let shown = file.display();
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}; name a file with --grant"))?;
@@ -130,7 +154,7 @@ fn mount(table: &RouteTable) -> Option<&Mount> {
 }
 
 /// Sends the request and shuts down the sending side, so that a parked response ends too.
-fn send(mut socket: &ClientStream, request: &[u8]) {
+pub(super) fn send(mut socket: &ClientStream, request: &[u8]) {
     // If the handler closes the connection early, the reader notices it.
     let _ = socket.write_all(request).and_then(|()| socket.shutdown_write());
 }
@@ -141,6 +165,19 @@ impl Called {
             Some(status) => status < 400 && !self.is_truncated(),
             None => self.reason == Some(CloseReason::Handler),
         }
+    }
+
+    /// Adds the request and the response to a file of requests.
+    fn record(self, file: &Path) -> anyhow::Result<()> {
+        let is_truncated = self.is_truncated();
+        let response = ReceivedResponse { is_truncated, ..self.response.received_response() };
+        let recorded = http_file::record(&self.request, &response);
+        let opened = OpenOptions::new().create(true).append(true).open(file);
+        let written = opened.and_then(|mut file| {
+            let separator = if file.metadata()?.len() > 0 { "\n" } else { "" };
+            file.write_all(format!("{separator}{recorded}").as_bytes())
+        });
+        written.with_context(|| format!("cannot write to {}", file.display()))
     }
 
     /// Whether the response was truncated.

@@ -106,6 +106,10 @@ fn text(table: &RouteTable) -> String {
         if let Some(topics) = topics(route) {
             text += &format!("{:methods_width$}    {topics}\n", "");
         }
+        if let Some(timer) = &route.timer {
+            let (every, target) = (timer.every.as_secs_f64(), &timer.target);
+            text += &format!("{:methods_width$}    timer every {every} s at {target} (file)\n", "");
+        }
         for (kind, name, grant) in route.grants.iter().flat_map(|grants| grants.iter()) {
             let name = name.map_or_else(String::new, |name| format!(" {}", key(name)));
             text += &format!("{:methods_width$}    grant {}{name} = {grant}\n", "", kind.key());
@@ -151,6 +155,7 @@ fn json(table: &RouteTable) -> String {
             "request-fields": request_fields(route)
                 .map(|field| (field.name.clone(), json!(field.source.to_string())))
                 .collect::<serde_json::Map<_, _>>(),
+            "timer": route.timer.as_ref().map(|timer| json!({ "every": timer.every.as_secs_f64(), "target": timer.target })),
             "grant": grants(route),
             "options": options.collect::<serde_json::Map<_, _>>(),
         })

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use std::time::Duration;
 use clap::{Args, FromArgMatches};
 use host::access_log::AccessLog;
 use host::config::{CodeQuality, Config, ConnectionsPerClient, ErrorDetail, HolderStoreAccess, Limits, Timeouts};
+use host::control;
 use host::dev::DevState;
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
-use host::net::{self, ListenAddress, Listener};
+use host::net::{self, ListenAddress, Listener, LocalListener};
 use host::observe::Observers;
 use host::server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
@@ -213,7 +214,13 @@ impl Run {
         }
         let access_log = self.access_log.start(self.dev.then(super::access_log::for_developers))?;
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
-        let server = Server::open(self.config()?, Observers { access_log: signals.access_log.clone(), dev })?;
+        let config = self.config()?;
+        let state = config.state.clone();
+        let mut server = Server::open(config, Observers { access_log: signals.access_log.clone(), dev })?;
+        // The state directory exists only now.
+        if let Some(listener) = state.as_deref().and_then(listen_to_commands) {
+            server = server.controlled_by(listener);
+        }
         if !self.no_watch {
             // If files cannot be watched, the log says so when the directory is read.
             let _ = server.watch();
@@ -278,6 +285,13 @@ impl Run {
             ..config
         })
     }
+}
+
+/// Listens for commands of the operator. If that is not possible, the log says so, and the host serves without them.
+fn listen_to_commands(state: &Path) -> Option<LocalListener> {
+    let listening = LocalListener::bind(&control::socket(state));
+    let warn = |error| tracing::warn!(target: "server", "`host publish` does not reach this host: {error}");
+    listening.map_err(warn).ok()
 }
 
 /// Prints the addresses on stdout. If nobody reads stdout, signals still work.

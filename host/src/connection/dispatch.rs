@@ -34,7 +34,7 @@ pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_>
         Ok(framing) => (framing, check_name(client, &head)),
         Err(RefusedRequest { framing, error }) => (framing, Some(HostResponse::of_wrong(error.status(), &error))),
     };
-    let terms = RequestTerms { framing, arrival };
+    let terms = RequestTerms { framing, arrival, is_from_timer: false };
     if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
     }

@@ -64,7 +64,7 @@ fn admit<'p>(
     worker: &'p Worker,
 ) -> Result<Admitted<'p>, HostResponse<'static>> {
     let settings = &route.options.settings;
-    let opens = settings.websocket && is_for_target;
+    let opens = settings.websocket && is_for_target && !terms.is_from_timer;
     let accept = opens.then(|| handshake::check(head, terms.framing.body)).transpose().map_err(of_handshake)?;
     let body = terms.framing.body(settings.max_body);
     if body.failure().is_some() {
@@ -72,7 +72,8 @@ fn admit<'p>(
     }
     // While the chain sees a head, the handler waits in its write. A request with middleware therefore needs two
     // permits.
-    let guarded = route.is_guarded_at(head.path());
+    // Middleware is for what clients send.
+    let guarded = !terms.is_from_timer && route.is_guarded_at(head.path());
     match worker.admit(route, if guarded { 2 } else { 1 }) {
         Ok(admission) => Ok(Admitted { accept, body, guarded, admission }),
         Err(reason) => Err(HostResponse::new(503, reason.to_string()).with(RETRY)),

@@ -10,11 +10,13 @@ pub(super) struct RequestTerms {
     pub(super) framing: RequestFraming,
     /// When the head was complete. It is set only if requests are logged or measured.
     pub(super) arrival: Option<Instant>,
+    /// Whether the timer of its route has made the request, and no client.
+    pub(super) is_from_timer: bool,
 }
 
 impl RequestTerms {
     /// The terms of a response after which the connection closes.
     pub(super) fn closing(framing: RequestFraming) -> Self {
-        Self { framing, arrival: None }
+        Self { framing, arrival: None, is_from_timer: false }
     }
 }

@@ -177,7 +177,7 @@ impl AcceptedSocket {
             }
             #[cfg(test)]
             Self::Registered(Stream::Memory(_)) => Ok(self),
-            Self::Unregistered(_) => Ok(self),
+            Self::Registered(Stream::Nowhere) | Self::Unregistered(_) => Ok(self),
         }
     }
 

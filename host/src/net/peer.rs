@@ -13,11 +13,20 @@ pub enum Peer {
     Ip(SocketAddr),
     /// It has no address: it is a process of this machine that uses a Unix socket.
     Local,
+    /// It is the host itself: the timer of a route.
+    Timer,
 }
 
 /// The address of a [`Peer`] without its port, for display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerAddress(Option<IpAddr>);
+pub enum PeerAddress {
+    /// An IP address.
+    Ip(IpAddr),
+    /// A process of this machine that uses a Unix socket.
+    Unix,
+    /// The timer of a route.
+    Timer,
+}
 
 /// The key of one client. For IPv6 it is a /64 network, because a customer gets at least a /64 and can use any address
 /// in it.
@@ -39,7 +48,7 @@ impl Peer {
                 IpAddr::V4(address) => ClientKey::V4(address),
                 IpAddr::V6(address) => ClientKey::V6Prefix((address.to_bits() >> 64) as u64),
             }),
-            Self::Local => None,
+            Self::Local | Self::Timer => None,
         }
     }
 
@@ -48,7 +57,7 @@ impl Peer {
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Ip(address) => address.ip().to_canonical().is_loopback(),
-            Self::Local => true,
+            Self::Local | Self::Timer => true,
         }
     }
 
@@ -56,8 +65,9 @@ impl Peer {
     #[must_use]
     pub fn address(&self) -> PeerAddress {
         match self {
-            Self::Ip(address) => PeerAddress(Some(address.ip())),
-            Self::Local => PeerAddress(None),
+            Self::Ip(address) => PeerAddress::Ip(address.ip()),
+            Self::Local => PeerAddress::Unix,
+            Self::Timer => PeerAddress::Timer,
         }
     }
 }
@@ -66,7 +76,10 @@ impl PeerAddress {
     /// An IPv4 address that is mapped into IPv6 becomes an IPv4 address.
     #[must_use]
     pub fn to_canonical(self) -> Self {
-        Self(self.0.map(|address| address.to_canonical()))
+        match self {
+            Self::Ip(address) => Self::Ip(address.to_canonical()),
+            Self::Unix | Self::Timer => self,
+        }
     }
 }
 
@@ -95,7 +108,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(address) => address.fmt(f),
-            Self::Local => self.address().fmt(f),
+            Self::Local | Self::Timer => self.address().fmt(f),
         }
     }
 }
@@ -103,9 +116,10 @@ impl fmt::Display for Peer {
 /// The text never has a space, so that it is one word of a log line.
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("unix"),
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+            Self::Timer => f.write_str("timer"),
         }
     }
 }

@@ -30,6 +30,8 @@ const PROBES: u32 = 3;
 pub enum Stream {
     /// TCP, without encryption.
     Tcp(TcpStream),
+    /// No client: the host itself has made the request. It sends nothing more, and what is written is dropped.
+    Nowhere,
     /// Memory, in tests.
     #[cfg(test)]
     Memory(super::memory::MemoryStream),
@@ -50,6 +52,7 @@ impl Stream {
     pub fn local_address(&self) -> Option<ListenAddress> {
         match self {
             Self::Tcp(socket) => socket.local_addr().ok().map(ListenAddress::Tcp),
+            Self::Nowhere => None,
             #[cfg(test)]
             Self::Memory(_) => None,
         }
@@ -83,6 +86,7 @@ impl Stream {
     fn poll_with(&self, cx: &mut Context<'_>, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
         let socket = match self {
             Self::Tcp(socket) => socket,
+            Self::Nowhere => return Poll::Pending,
             #[cfg(test)]
             Self::Memory(memory) => {
                 return memory.poll_read(cx, usize::MAX).map_ok(|read| {
@@ -119,6 +123,7 @@ impl Stream {
     pub fn poll_read_at_most(&self, cx: &mut Context<'_>, input: &mut BytesMut, max: usize) -> Poll<io::Result<usize>> {
         let socket = match self {
             Self::Tcp(socket) => socket,
+            Self::Nowhere => return Poll::Pending,
             #[cfg(test)]
             Self::Memory(memory) => {
                 return memory.poll_read(cx, max).map_ok(|read| {
@@ -162,6 +167,7 @@ impl Stream {
     pub fn read_now(&self, input: &mut BytesMut) -> io::Result<usize> {
         let socket = match self {
             Self::Tcp(socket) => socket,
+            Self::Nowhere => return Err(io::ErrorKind::WouldBlock.into()),
             #[cfg(test)]
             Self::Memory(_) => return Err(io::ErrorKind::WouldBlock.into()),
         };
@@ -179,6 +185,7 @@ impl Stream {
     pub fn has_unread(&self) -> bool {
         match self {
             Self::Tcp(socket) => matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..)),
+            Self::Nowhere => false,
             #[cfg(test)]
             Self::Memory(memory) => memory.has_unread(),
         }
@@ -194,6 +201,7 @@ impl Stream {
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.try_write(bytes),
+            Self::Nowhere => Ok(bytes.len()),
             #[cfg(test)]
             Self::Memory(memory) => memory.try_write(&[IoSlice::new(bytes)]),
         }
@@ -213,6 +221,7 @@ impl Stream {
     pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.try_write_vectored(slices),
+            Self::Nowhere => Ok(slices.iter().map(|slice| slice.len()).sum()),
             #[cfg(test)]
             Self::Memory(memory) => memory.try_write(slices),
         }
@@ -228,6 +237,7 @@ impl Stream {
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(socket) => socket.poll_write_ready(cx),
+            Self::Nowhere => Poll::Ready(Ok(())),
             #[cfg(test)]
             Self::Memory(memory) => memory.poll_write_ready(cx),
         }
@@ -242,7 +252,7 @@ impl Stream {
     #[inline]
     pub fn poll_flush(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Tcp(_) | Self::Nowhere => Poll::Ready(Ok(())),
             #[cfg(test)]
             Self::Memory(_) => Poll::Ready(Ok(())),
         }
@@ -258,6 +268,7 @@ impl Stream {
     pub fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => SockRef::from(socket).shutdown(Shutdown::Write),
+            Self::Nowhere => Ok(()),
             #[cfg(test)]
             Self::Memory(memory) => {
                 memory.shutdown_write();
@@ -275,6 +286,7 @@ impl Stream {
             Self::Tcp(socket) => {
                 let _ = socket.set_zero_linger();
             }
+            Self::Nowhere => {}
             #[cfg(test)]
             Self::Memory(memory) => memory.reset_on_close(),
         }
@@ -287,6 +299,7 @@ impl Stream {
             Self::Tcp(socket) => {
                 let _ = socket.set_nodelay(true);
             }
+            Self::Nowhere => {}
             #[cfg(test)]
             Self::Memory(_) => {}
         }
@@ -302,6 +315,7 @@ impl Stream {
     pub fn set_keepalive(&self, interval: Duration) -> io::Result<()> {
         let socket = match self {
             Self::Tcp(socket) => socket,
+            Self::Nowhere => return Ok(()),
             #[cfg(test)]
             Self::Memory(_) => return Ok(()),
         };
@@ -314,6 +328,7 @@ impl Stream {
     pub async fn wait_for_reset(&self) {
         let socket = match self {
             Self::Tcp(socket) => socket,
+            Self::Nowhere => return std::future::pending().await,
             #[cfg(test)]
             Self::Memory(memory) => return std::future::poll_fn(|cx| memory.poll_reset(cx)).await,
         };
@@ -327,6 +342,7 @@ impl Stream {
     pub fn is_read_closed(&self, cx: &mut Context<'_>) -> bool {
         let socket = match self {
             Self::Tcp(socket) => socket,
+            Self::Nowhere => return false,
             #[cfg(test)]
             Self::Memory(memory) => return memory.is_read_closed(),
         };

@@ -3,6 +3,7 @@
 //! Owns its keys. Whether options exist and have the right type is checked later.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use toml::Spanned;
 
@@ -20,9 +21,11 @@ mod lines;
 mod request_fields;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 pub use grant::{GrantEntryError, GrantMistake};
 pub use request_fields::{RequestFieldEntry, RequestFieldError};
+pub use timer::TimerError;
 
 use lines::{line, lines_in};
 
@@ -44,6 +47,8 @@ pub struct RouteFile {
     /// `request-fields`: fields of requests that the host sets, checked, sorted by name. Whether the route's patterns have
     /// the captures that they name is not checked yet.
     pub request_fields: Vec<RequestFieldEntry>,
+    /// `timer`: how often the host runs the route without a client. `None` if the file does not have it.
+    pub timer: Option<Duration>,
     /// Every other key, sorted by name. Names and ranges are not checked yet.
     pub options: Vec<(String, Value)>,
     lines: BTreeMap<String, usize>,
@@ -127,6 +132,14 @@ pub enum RouteFileError {
         /// What is wrong with it.
         error: RequestFieldError,
     },
+    /// A timer that is not valid.
+    #[error("line {line}: the timer {error}")]
+    Timer {
+        /// Where it is.
+        line: usize,
+        /// What is wrong with it.
+        error: TimerError,
+    },
     /// An option whose value is not valid.
     #[error("line {line}: option `{}` {error}", printable(.name))]
     Option {
@@ -149,6 +162,7 @@ impl RouteFileError {
                 "write what is expected in its place"
             }
             Self::Both { .. } => "keep one of them",
+            Self::Timer { .. } => "write it as `[timer]` and below it `every = 5`",
             Self::Grant { .. } => "write what is expected in its place, or remove it from `[grant]`",
             Self::Path { error, .. } => error.remedy(),
             Self::RequestField { error, .. } => error.remedy(),
@@ -192,8 +206,11 @@ pub(super) const GRANT: &str = "grant";
 /// Fields of requests that the host sets.
 pub(super) const REQUEST_FIELDS: &str = "request-fields";
 
+/// When the host runs the route without a client.
+pub(super) const TIMER: &str = "timer";
+
 /// The keys that a component might take for options, and that only the operator sets.
-pub(super) const OPERATOR_KEYS: [&str; 3] = [GRANT, REQUEST_FIELDS, TOPICS];
+pub(super) const OPERATOR_KEYS: [&str; 4] = [GRANT, REQUEST_FIELDS, TIMER, TOPICS];
 
 /// The keys of a file, and their values with their positions.
 type Table = BTreeMap<String, Spanned<toml::Value>>;
@@ -214,6 +231,7 @@ impl RouteFile {
         let declare = reading.declare(&mut table);
         let grant = reading.grant(text, &mut table);
         let request_fields = reading.request_fields(text, &mut table);
+        let timer = reading.timer(text, &mut table);
         let options = reading.options(&table);
         match reading.errors.is_empty() {
             true => Ok(Self {
@@ -224,6 +242,7 @@ impl RouteFile {
                 declare,
                 grant,
                 request_fields,
+                timer,
                 options,
                 lines: reading.lines,
             }),
@@ -234,7 +253,7 @@ impl RouteFile {
     /// The first key that only a handler can have, and not a middleware, with its line.
     #[must_use]
     pub fn of_handler(&self) -> Option<(&'static str, usize)> {
-        let keys = [METHODS.one, METHODS.many, MIDDLEWARE, TOPICS, DECLARE, REQUEST_FIELDS];
+        let keys = [METHODS.one, METHODS.many, MIDDLEWARE, TOPICS, DECLARE, REQUEST_FIELDS, TIMER];
         keys.into_iter().filter_map(|key| Some((key, self.line(key)?))).min_by_key(|(_, line)| *line)
     }
 
@@ -338,6 +357,21 @@ impl RouteFileReader {
             self.errors.extend(errors);
             Vec::new()
         })
+    }
+
+    /// Takes the timer out of the table. `text` is the whole file, for the lines of its keys.
+    fn timer(&mut self, text: &str, table: &mut Table) -> Option<Duration> {
+        let value = table.remove(TIMER)?;
+        let line = self.lines[TIMER];
+        let lines = lines_in(text, &[TIMER]);
+        match timer::read(value.into_inner()) {
+            Ok(every) => Some(every),
+            Err((key, error)) => {
+                let line = key.and_then(|key| lines.get(&key).copied()).unwrap_or(line);
+                self.errors.push(RouteFileError::Timer { line, error });
+                None
+            }
+        }
     }
 
     fn options(&mut self, table: &Table) -> Vec<(String, Value)> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::component::ComponentKey;
 use super::declared_paths::Declare;
-use super::file::{OPERATOR_KEYS, REQUEST_FIELDS, RouteFile, RouteFileError, TOPICS};
+use super::file::{OPERATOR_KEYS, REQUEST_FIELDS, RouteFile, RouteFileError, TIMER, TOPICS};
 use super::fingerprint::Fingerprint;
 use super::holders::Authority;
 use super::interpreters::{Interpreters, NoInterpreter};
@@ -20,6 +20,7 @@ use super::pending::PendingRoute;
 use super::script::Language;
 use super::source::Source;
 use super::target::RouteTarget;
+use super::timer::RouteTimer;
 use super::{Mount, Route, method, pattern};
 use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantError, GrantKind, GrantSources, GrantTable, Grants};
@@ -501,6 +502,11 @@ impl Loader {
         if let Ok(patterns) = &patterns {
             wrong.extend(route_file.check_request_fields(key, handler.world(), patterns));
         }
+        let timer = patterns.as_ref().map_or(Ok(None), |patterns| timer(key, route_file, patterns));
+        let timer = timer.unwrap_or_else(|error| {
+            wrong.push(error);
+            None
+        });
         let grants = self.grants(key, route_file).map_err(|errors| wrong.extend(errors));
         let (Ok(options), Ok(patterns), Ok(grants), true) = (options, patterns, grants, wrong.is_empty()) else {
             return Failure::lasting(wrong).into();
@@ -519,7 +525,7 @@ impl Loader {
         let mount = Mount { name, patterns, methods, key: key.clone(), middleware, topics, authority };
         let request_fields = route_file.request_fields.iter().map(|entry| entry.field.clone()).collect();
         let route = Route::new(mount, options, Arc::new(RouteTarget::Component(handler)));
-        let route = Box::new(route.granted(grants).setting(RequestFields::new(request_fields)));
+        let route = Box::new(route.granted(grants).setting(RequestFields::new(request_fields)).timed(timer));
         Loaded { component: Some(LoadedComponent::Route(route)), diagnostics, retry: Retry::OnChange }
     }
 }
@@ -535,6 +541,17 @@ fn patterns(
         (true, false) => (Ok(admitted), Authority::Declared),
         (true, true) => (pattern::from_tree_path(key.path()).map(|pattern| vec![pattern]), Authority::FilePath),
     }
+}
+
+/// The timer of a route with these patterns.
+fn timer(key: &ComponentKey, route_file: &RouteFile, patterns: &[String]) -> Result<Option<RouteTimer>, Diagnostic> {
+    let Some(every) = route_file.timer else { return Ok(None) };
+    RouteTimer::new(every, patterns).map(Some).ok_or_else(|| {
+        let line = route_file.line(TIMER).unwrap_or(1);
+        let reason = format!("line {line}: the timer has no path: each path of the route captures something");
+        let remedy = "add a path without captures to `paths`, as in paths = [\"/clock\", \"/clock/{city}\"]";
+        Diagnostic::error(key.route_file(), reason, remedy)
+    })
 }
 
 /// The route file, or an empty one if there is none.
@@ -572,6 +589,7 @@ fn option_errors(key: &ComponentKey, route_file: &RouteFile, errors: &[OptionErr
 fn reserved_key(key: &str) -> String {
     let says = match key {
         TOPICS => "whose topics it shares",
+        TIMER => "when the host runs it",
         REQUEST_FIELDS => "which fields of requests the host sets",
         _ => "what it is granted",
     };

@@ -9,6 +9,10 @@ mod tests;
 /// (RFC 5789). A route that declares none answers all of these.
 pub const STANDARD: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
+/// The method of the requests that the host makes for a route with a timer. No route declares it, so no client's request
+/// has it.
+pub const TIMER_METHOD: &str = "TIMER";
+
 /// The most methods that a route declares.
 pub const MAX_METHODS: usize = 64;
 
@@ -35,6 +39,9 @@ pub enum MethodError {
         /// The method, as declared.
         method: String,
     },
+    /// The method of requests that the timer of a route makes. No client can send it, because no route declares it.
+    #[error("method `{TIMER_METHOD}` is that of the host's timer, and no client's; expected another")]
+    Timer,
     /// More than [`MAX_METHODS`].
     #[error("there are too many methods; expected at most {MAX_METHODS}")]
     TooMany,
@@ -54,6 +61,9 @@ pub fn check(methods: &[String]) -> Result<(), MethodError> {
 fn check_one(method: &str) -> Result<(), MethodError> {
     if method.len() > MAX_METHOD_BYTES || !is_token(method.as_bytes()) {
         return Err(MethodError::Token);
+    }
+    if method == TIMER_METHOD {
+        return Err(MethodError::Timer);
     }
     if ["CONNECT", "TRACE"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
         return Err(MethodError::Refused { method: method.to_owned() });

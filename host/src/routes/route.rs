@@ -7,6 +7,7 @@ use super::component::ComponentKey;
 use super::holders::Authority;
 use super::middleware::ChainLink;
 use super::target::RouteTarget;
+use super::timer::RouteTimer;
 use crate::exchange::Exchange;
 use crate::grants::Grants;
 use crate::guest::{Invocation, RequestFields};
@@ -30,6 +31,8 @@ pub struct Route {
     pub grants: Option<Arc<Grants>>,
     /// The fields that the host sets in its requests, if there are any.
     pub request_fields: Option<Arc<RequestFields>>,
+    /// When the host runs it without a client, if it does.
+    pub timer: Option<RouteTimer>,
     /// The middleware around its target, the outermost first.
     pub chain: Vec<ChainLink>,
     /// Its `rate` and `upload_rate`.
@@ -81,6 +84,7 @@ impl Route {
             target,
             grants: None,
             request_fields: None,
+            timer: None,
             chain: Vec::new(),
         }
     }
@@ -95,6 +99,12 @@ impl Route {
     #[must_use]
     pub fn setting(self, request_fields: Option<Arc<RequestFields>>) -> Self {
         Self { request_fields, ..self }
+    }
+
+    /// The same route, which the host runs by this timer.
+    #[must_use]
+    pub fn timed(self, timer: Option<RouteTimer>) -> Self {
+        Self { timer, ..self }
     }
 
     /// An invocation of its target for the request with number `id`.
@@ -120,6 +130,7 @@ impl Route {
             target: self.target.clone(),
             grants: self.grants.clone(),
             request_fields: self.request_fields.clone(),
+            timer: self.timer.clone(),
             chain,
             rates: self.rates.clone(),
             topic_user: self.topic_user.clone(),

@@ -12,12 +12,13 @@ use tokio::task::{JoinError, JoinSet};
 use crate::close_reason::CloseReason;
 use crate::connection::Connection;
 use crate::connection_table::ConnectionPermit;
+use crate::control;
 use crate::counters::ServerStats;
 use crate::guest;
-use crate::net::{AcceptedSocket, Listener, Peer, RegisteredListener, Role};
+use crate::net::{AcceptedSocket, Listener, LocalListener, Peer, RegisteredListener, Role};
 use crate::worker::{ServerState, Shutdown, Worker};
 
-use super::idle_poll;
+use super::{idle_poll, timers};
 
 /// The most connections that are accepted while the server stops, because clients could keep connecting forever.
 const MAX_ACCEPTS_ON_SHUTDOWN: usize = 4096;
@@ -86,6 +87,8 @@ pub(super) struct WorkerThread {
     runtime: Runtime,
     /// The listeners, if this worker accepts for all of them.
     acceptors: Vec<Acceptor>,
+    /// The control socket, if this worker answers on it.
+    control: Option<LocalListener>,
 }
 
 struct Acceptor {
@@ -96,7 +99,11 @@ struct Acceptor {
 
 impl Workers {
     /// As many workers as configured. The first one accepts from `listeners`.
-    pub(super) fn new(shared: &Arc<ServerState>, listeners: Vec<Listener>) -> io::Result<(Self, Vec<WorkerThread>)> {
+    pub(super) fn new(
+        shared: &Arc<ServerState>,
+        listeners: Vec<Listener>,
+        control: Option<LocalListener>,
+    ) -> io::Result<(Self, Vec<WorkerThread>)> {
         let mut dispatcher = Dispatcher(Vec::new());
         let mut threads = Vec::new();
         for number in 0..shared.config.workers.get() {
@@ -110,9 +117,10 @@ impl Workers {
                 .on_thread_park(before_sleep)
                 .build()?;
             dispatcher.0.push(WorkerHandle { worker: worker.clone(), connections: sender });
-            threads.push(WorkerThread { worker, connections, runtime, acceptors: Vec::new() });
+            threads.push(WorkerThread { worker, connections, runtime, acceptors: Vec::new(), control: None });
         }
         if let Some(first) = threads.first_mut() {
+            first.control = control;
             let _guard = first.runtime.enter();
             for listener in listeners {
                 let listener = listener.register()?;
@@ -176,7 +184,7 @@ impl Dispatcher {
 impl WorkerThread {
     /// Serves until the server stops and the connections are drained.
     pub(super) fn run(self) {
-        let Self { worker, connections, runtime, acceptors } = self;
+        let Self { worker, connections, runtime, acceptors, control } = self;
         let _stopped = Stopped(worker.stopping());
         worker.count_memory();
         let mut tasks = JoinSet::new();
@@ -185,6 +193,10 @@ impl WorkerThread {
             tokio::spawn(guest::scheduler::run());
             let memory = worker.shared().memory.clone();
             tokio::spawn(async move { memory.relieve(guest::drop_unused).await });
+            tasks.spawn(timers::run(worker.clone()));
+            if let Some(control) = control {
+                tasks.spawn(control::serve(control, worker.clone()));
+            }
             for acceptor in acceptors {
                 tasks.spawn(acceptor.accept());
             }

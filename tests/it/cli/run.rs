@@ -351,6 +351,7 @@ fn routes_prints_json() {
         "topics": { "directory": "" },
         "grant": {},
         "request-fields": {},
+        "timer": null,
         "options": null,
     }] });
     assert_eq!(table, expected);

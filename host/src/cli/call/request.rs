@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use host::http_file::FileRequest;
 use host::net::ListenAddress;
 use host::routes::Mount;
 
@@ -40,32 +41,21 @@ impl CallRequest {
         self.method.as_deref().unwrap_or(default)
     }
 
-    /// Encodes the request. What was typed is sent as it is, even if HTTP forbids it. `Host`, `Connection` and
-    /// `Content-Length` are added unless they were typed.
-    pub(super) fn encode(&self, mount: &Mount, host: &ListenAddress) -> anyhow::Result<Vec<u8>> {
+    /// The request to a route. What was typed is taken as it is, even if HTTP forbids it.
+    pub(super) fn for_route(&self, mount: &Mount) -> anyhow::Result<FileRequest> {
         let (method, target) = (self.method(), self.target(mount)?);
         for (flag, text) in [("--method", method), ("--path", target)] {
             anyhow::ensure!(!text.contains(char::is_control), "`{flag}` contains a control character; remove it");
         }
-        let body = self.body()?;
-        let mut head = format!("{method} {target} HTTP/1.1\r\n");
-        let mut add = |name: &str, value: &str| head += &format!("{name}: {value}\r\n");
-        let is_given = |name: &str| self.field.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        if !is_given("host") {
-            add("Host", &host.to_string());
-        }
-        if !is_given("connection") {
-            add("Connection", "close");
-        }
-        self.field.iter().for_each(|(name, value)| add(name, value));
-        if let Some(body) = &body
-            && !is_given("content-length")
-            && !is_given("transfer-encoding")
-        {
-            add("Content-Length", &body.len().to_string());
-        }
-        head += "\r\n";
-        Ok([head.into_bytes(), body.unwrap_or_default()].concat())
+        Ok(FileRequest {
+            line: 1,
+            name: None,
+            method: method.to_owned(),
+            target: target.to_owned(),
+            fields: self.field.clone(),
+            body: self.body()?,
+            expectations: Vec::new(),
+        })
     }
 
     fn target<'t>(&'t self, mount: &'t Mount) -> anyhow::Result<&'t str> {
@@ -84,6 +74,29 @@ impl CallRequest {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// Encodes a request. `Host`, `Connection` and `Content-Length` are added unless it has them.
+pub(in crate::cli) fn encode(request: &FileRequest, host: &ListenAddress) -> Vec<u8> {
+    let FileRequest { method, target, fields, body, .. } = request;
+    let mut head = format!("{method} {target} HTTP/1.1\r\n");
+    let mut add = |name: &str, value: &str| head += &format!("{name}: {value}\r\n");
+    let is_given = |name: &str| fields.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+    if !is_given("host") {
+        add("Host", &host.to_string());
+    }
+    if !is_given("connection") {
+        add("Connection", "close");
+    }
+    fields.iter().for_each(|(name, value)| add(name, value));
+    if let Some(body) = body
+        && !is_given("content-length")
+        && !is_given("transfer-encoding")
+    {
+        add("Content-Length", &body.len().to_string());
+    }
+    head += "\r\n";
+    [head.as_bytes(), body.as_deref().unwrap_or_default()].concat()
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {

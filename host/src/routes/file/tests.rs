@@ -163,7 +163,7 @@ fn grants_of_http_are_read_with_their_limits() {
     assert_eq!(http.line, 2);
     let patterns: Vec<String> = http.patterns.iter().map(ToString::to_string).collect();
     assert_eq!(patterns, ["https://a.example", "http://*.b.example:*"]);
-    let seconds = std::time::Duration::from_secs;
+    let seconds = Duration::from_secs;
     let limits = HttpLimits {
         private: vec!["10.0.0.0/8".parse().expect("a network")],
         concurrency: 1,

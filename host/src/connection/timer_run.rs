@@ -1,0 +1,39 @@
+//! One run of a route by its timer: an invocation like any other, without a client.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::client::Client;
+use super::invoke::invoke;
+use super::request_terms::RequestTerms;
+use crate::exchange::Request;
+use crate::http::head::{RequestHead, RequestParts};
+use crate::http::version::Version;
+use crate::http1::server::RequestFraming;
+use crate::net::{Peer, Stream};
+use crate::routes::{Params, Route, TIMER_METHOD};
+use crate::worker::Worker;
+
+/// Runs the route once, in a fresh instance, under its limits and permits. Its response is dropped, and what it publishes
+/// is published. It does nothing if the route has no timer.
+pub(crate) async fn run_by_timer(worker: Arc<Worker>, route: Arc<Route>) {
+    let Some(head) = route.timer.as_ref().and_then(|timer| head(&timer.target)) else { return };
+    let arrival = worker.measures().then(Instant::now);
+    let terms = RequestTerms { framing: RequestFraming::CLOSING, arrival, is_from_timer: true };
+    let mut client = Client::new(Stream::Nowhere, Peer::Timer, worker);
+    let request = Box::new(Request { head, params: Params::new(), local_address: None, peer: client.peer });
+    // What would follow on a connection, such as a parked response, ends here.
+    drop(invoke(&mut client, terms, route, request, None).await);
+}
+
+/// The head of the request for a target.
+fn head(target: &str) -> Option<RequestHead> {
+    let parts = RequestParts {
+        version: Version::Http11,
+        method: TIMER_METHOD.as_bytes(),
+        target: target.as_bytes(),
+        authority: Some(b"localhost"),
+        fields: &[],
+    };
+    RequestHead::from_parts(&parts).ok()
+}
