@@ -21,7 +21,7 @@ mod settings;
 mod tests;
 mod value;
 
-pub use builtin::{BUILTINS, Builtin, Limit, OptionKind, Preset, find, parse};
+pub use builtin::{BUILTINS, Builtin, Limit, OptionKind, Preset, find, parse, similar};
 pub use check::{Fault, MAX_NAME_BYTES, MAX_OPTIONS, OptionError, is_name};
 pub use limit::Clamped;
 pub use settings::Settings;

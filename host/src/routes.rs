@@ -26,6 +26,7 @@ pub mod file;
 mod fingerprint;
 mod holder_store;
 mod holders;
+mod ignored_files;
 mod interpreters;
 mod load;
 mod matcher;

@@ -14,12 +14,17 @@ use crate::options;
 /// Standard methods, to detect wrong case: methods are case-sensitive (RFC 9110 section 9.1).
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
+/// The keys of a declaration that are no options.
+const KEYS: [&str; 3] = ["path", "method", "methods"];
+
 /// The declaration of a route.
 #[derive(Default)]
 pub(crate) struct Arguments {
     pub(crate) paths: Vec<String>,
     pub(crate) methods: Vec<String>,
     pub(crate) options: Vec<(String, Value)>,
+    /// Options that are probably typing errors, and what was probably meant.
+    pub(crate) similar: Vec<(Ident, &'static str)>,
 }
 
 /// The value of an option, as `value` in the handler's world.
@@ -65,6 +70,8 @@ pub(crate) fn parse(tokens: TokenStream, mistakes: &mut Mistakes) -> Arguments {
             if let Some((key, expr)) = mistakes.take(entry(input)) {
                 let name = key.unraw().to_string();
                 mistakes.take(check_unique(&mut seen, &name, key.span()));
+                let similar = guest_sdk_options::similar(&name, &KEYS);
+                arguments.similar.extend(similar.map(|meant| (key, meant)));
                 mistakes.take(arguments.set(name, &expr));
                 mistakes.take(end_of_entry(input));
             }

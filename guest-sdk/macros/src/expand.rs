@@ -138,7 +138,8 @@ fn check_signature(hook: &Hook, signature: &Signature, mistakes: &mut Mistakes) 
 
 /// The exports of a handler. They are in a `const` block, so that their names cannot collide with the user's.
 fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
-    let Arguments { paths, methods, options } = arguments;
+    let Arguments { paths, methods, options, similar } = arguments;
+    let warnings = similar.iter().map(|(key, meant)| warning(key, meant));
     let paths = texts(paths);
     let methods = texts(methods);
     let options = options.iter().map(|(name, value)| {
@@ -149,6 +150,8 @@ fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
     let options = list(options);
     let (call, outcome) = called(&HANDLER, function);
     quote! {
+        #(#warnings)*
+
         const _: () = {
             struct Handler;
 
@@ -168,6 +171,19 @@ fn exports(arguments: &Arguments, function: &Function) -> TokenStream {
             }
 
             ::guest_sdk::__private::export!(Handler with_types_in ::guest_sdk::__private::bindings);
+        };
+    }
+}
+
+/// Warns of an option that is probably a typing error. A macro can do that only by a use of something deprecated.
+fn warning(key: &Ident, meant: &str) -> TokenStream {
+    let note = format!("`{key}` is an option of your own, which the host does not know; did you mean `{meant}`?");
+    let option = Ident::new("OPTION", key.span());
+    quote_spanned! { key.span() =>
+        const _: () = {
+            #[deprecated(note = #note)]
+            const OPTION: () = ();
+            #option
         };
     }
 }

@@ -1,7 +1,7 @@
 //! The built-in options of every route: the only table of their names, ranges, defaults and help texts.
 //!
 //! Flags, route files, `host routes`, the macro `#[handler]` and the documentation read it; no range or default is
-//! repeated elsewhere. This crate has no dependencies.
+//! repeated elsewhere.
 
 use std::fmt;
 use std::time::Duration;
@@ -277,6 +277,31 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
     let index = BUILTINS.binary_search_by(|builtin| builtin.name.cmp(name)).ok()?;
     Some(&BUILTINS[index])
 }
+
+/// The key that a name is probably a typing error of: a built-in option, or one of `keys`. `None` if it is one of them,
+/// or is like none: two edits away, or one from a short key, whose first letter it then has too.
+#[must_use]
+pub fn similar(name: &str, keys: &[&'static str]) -> Option<&'static str> {
+    let known = || BUILTINS.iter().map(|builtin| builtin.name).chain(keys.iter().copied());
+    if name.len() > MAX_SIMILAR_BYTES || known().any(|key| key == name) {
+        return None;
+    }
+    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+    let typed = plain(name);
+    let edits = known().filter_map(|key| {
+        let plain = plain(key);
+        let edits = strsim::osa_distance(&typed, &plain);
+        let is_similar = match plain.len() {
+            ..6 => edits <= 1 && typed.as_bytes().first() == plain.as_bytes().first(),
+            _ => edits <= 2,
+        };
+        is_similar.then_some((edits, key))
+    });
+    edits.min().map(|(_, key)| key)
+}
+
+/// Longer names are like no key.
+const MAX_SIMILAR_BYTES: usize = 32;
 
 impl Builtin {
     /// Whether `value` is one that this option accepts.

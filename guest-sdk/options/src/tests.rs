@@ -64,3 +64,29 @@ fn each_kind_accepts_its_range_and_nothing_else() {
         refused.iter().for_each(|value| assert!(!kind.accepts(*value), "{kind} but {value:?}"));
     }
 }
+
+#[test]
+fn typing_errors_are_similar_to_what_was_meant() {
+    const KEYS: [&str; 4] = ["path", "paths", "methods", "request-fields"];
+    for (typed, meant) in [
+        ("timout", "timeout"),
+        ("Timeout", "timeout"),
+        ("pth", "path"),
+        ("Path", "path"),
+        ("Rate", "rate"),
+        ("raet", "rate"),
+        ("max-body", "max_body"),
+        ("maxbody", "max_body"),
+        ("methdos", "methods"),
+        ("request_fields", "request-fields"),
+        ("buffersize", "buffer_size"),
+        ("conccurency", "concurrency"),
+    ] {
+        assert_eq!(similar(typed, &KEYS), Some(meant), "{typed}");
+    }
+    for own in ["date", "name", "note", "page", "greeting", "rate", "path", "theme", "limit", "", "é", "title", "user"]
+    {
+        assert_eq!(similar(own, &KEYS), None, "{own}");
+    }
+    assert_eq!(similar(&"timeout".repeat(100), &KEYS), None);
+}

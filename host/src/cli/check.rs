@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use host::config::Config;
 use host::diagnostic::{Diagnostic, Severity};
-use host::grants::Grants;
+use host::grants::{GrantKind, Grants};
 use host::guest::GrantableImports;
 use host::routes::{ChainLink, ComponentKey, MountedRoute, RouteTable};
 use host::server::Server;
@@ -46,7 +46,7 @@ impl Check {
 }
 
 /// The interfaces that components import to no use, because nothing is granted for them. Those that the standard library of
-/// a language imports by itself are left out.
+/// a language imports by itself are told in one line.
 fn ungranted(table: &RouteTable) -> Vec<String> {
     let mut notes = Vec::new();
     let mut note = |key: &ComponentKey, imports: &GrantableImports, grants: Option<&Grants>| {
@@ -54,6 +54,20 @@ fn ungranted(table: &RouteTable) -> Vec<String> {
         for (kind, import) in imports.iter().filter(|(kind, _)| !kind.is_of_language() && !granted(*kind)) {
             let (file, route_file) = (printable(key.location()), printable(key.route_file()));
             notes.push(format!("{file}: it imports `{import}`, and `{}` is not granted in {route_file}", kind.key()));
+        }
+        // Environment variables alone are told of no component: the code of each panic in Rust imports them.
+        let is_alone = !imports.has_sockets() && (granted(GrantKind::Files) || !imports.has(GrantKind::Files));
+        let of_language = [GrantKind::Files, GrantKind::Environment].into_iter();
+        let unreached: Vec<&str> = of_language
+            .filter(|kind| imports.has(*kind) && !granted(*kind))
+            .map(|kind| if kind == GrantKind::Files { "files" } else { "environment variables" })
+            .chain(imports.has_sockets().then_some("sockets"))
+            .collect();
+        if !unreached.is_empty() && !is_alone {
+            let (file, unreached) = (printable(key.location()), unreached.join(", "));
+            notes.push(format!(
+                "{file}: it imports {unreached} without a grant, and finds none; its language may do that by itself"
+            ));
         }
     };
     let mut links: Vec<&ChainLink> = Vec::new();

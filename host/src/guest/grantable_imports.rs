@@ -8,25 +8,36 @@ use crate::grants::GrantKind;
 
 /// The imports of a component that need a grant to be of use.
 #[derive(Debug, Clone, Default)]
-pub struct GrantableImports(Vec<(GrantKind, String)>);
+pub struct GrantableImports {
+    imports: Vec<(GrantKind, String)>,
+    has_sockets: bool,
+}
 
 impl GrantableImports {
     pub(super) fn of(pre: &InstancePre<GuestState>) -> Self {
         let component = pre.component().component_type();
         let imports =
             component.imports(pre.engine()).filter_map(|(name, _)| Some((kind(name)?, error_text::quoted(name))));
-        Self(imports.collect())
+        let imports = imports.collect();
+        let has_sockets = component.imports(pre.engine()).any(|(name, _)| name.starts_with("wasi:sockets/"));
+        Self { imports, has_sockets }
     }
 
     /// Whether it imports an interface for a kind of grant.
     #[must_use]
     pub fn has(&self, kind: GrantKind) -> bool {
-        self.0.iter().any(|(known, _)| *known == kind)
+        self.imports.iter().any(|(known, _)| *known == kind)
+    }
+
+    /// Whether it imports sockets, which no component is granted.
+    #[must_use]
+    pub fn has_sockets(&self) -> bool {
+        self.has_sockets
     }
 
     /// All of them, by kind and name.
     pub fn iter(&self) -> impl Iterator<Item = (GrantKind, &str)> {
-        self.0.iter().map(|(kind, name)| (*kind, name.as_str()))
+        self.imports.iter().map(|(kind, name)| (*kind, name.as_str()))
     }
 }
 

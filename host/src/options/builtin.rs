@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use guest_sdk_options::ValueRef;
-pub use guest_sdk_options::{BUILTINS, Builtin, Limit, OptionKind, Preset, find};
+pub use guest_sdk_options::{BUILTINS, Builtin, Limit, OptionKind, Preset, find, similar};
 
 use super::value::Value;
 

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use super::component::{ComponentKey, is_reserved_name};
 use super::fingerprint::{Fingerprint, Stamp};
+use super::ignored_files;
 use super::script::{self, LIBRARY, Language};
 use super::source::{ChangeWatcher, LibraryFile, Listing, Source, Unread};
 use super::watch::{WatchError, Watcher};
@@ -39,6 +40,8 @@ struct Walk<'r> {
     root: &'r Path,
     listing: Listing,
     route_files: Vec<PathBuf>,
+    /// Files that are no components and no route files.
+    ignored: Vec<PathBuf>,
 }
 
 /// Which directory a path leads to. The number of an inode is soon given to another directory after one was removed: the
@@ -117,7 +120,7 @@ impl Source for Disk {
 impl<'r> Walk<'r> {
     fn new(root: &'r Path) -> Self {
         let listing = Listing { directories: vec![root.to_owned()], ..Listing::default() };
-        Self { root, listing, route_files: Vec::new() }
+        Self { root, listing, route_files: Vec::new(), ignored: Vec::new() }
     }
 
     fn run(mut self) -> io::Result<Listing> {
@@ -125,6 +128,8 @@ impl<'r> Walk<'r> {
         self.add_entries(entries, &mut vec![fs::canonicalize(self.root)?]);
         self.listing.components.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.report_orphans();
+        self.ignored.sort();
+        self.listing.diagnostics.extend(ignored_files::report(&self.ignored));
         Ok(self.listing)
     }
 
@@ -145,6 +150,9 @@ impl<'r> Walk<'r> {
                 Ok(metadata) if metadata.is_dir() => self.descend(&path, ancestors),
                 Ok(_) | Err(_) if is_served => self.add_component(&path),
                 Ok(_) | Err(_) if has("toml") => self.route_files.push(path),
+                Ok(metadata) if metadata.is_file() && !script::is_imported(self.path_in_tree(&path)) => {
+                    self.ignored.push(path);
+                }
                 Ok(_) => {}
                 Err(failed) => self.report_unread(&path, failed),
             }

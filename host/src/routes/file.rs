@@ -209,6 +209,13 @@ pub(super) const REQUEST_FIELDS: &str = "request-fields";
 /// When the host runs the route without a client.
 pub(super) const TIMER: &str = "timer";
 
+/// All keys of a file that are no options.
+pub(super) const KEYS: [&str; 10] =
+    [PATHS.one, PATHS.many, METHODS.one, METHODS.many, MIDDLEWARE, TOPICS, DECLARE, GRANT, REQUEST_FIELDS, TIMER];
+
+/// What a component declares beside its options.
+pub(super) const DECLARED_KEYS: [&str; 4] = [PATHS.one, PATHS.many, METHODS.one, METHODS.many];
+
 /// The keys that a component might take for options, and that only the operator sets.
 pub(super) const OPERATOR_KEYS: [&str; 4] = [GRANT, REQUEST_FIELDS, TIMER, TOPICS];
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::component::ComponentKey;
 use super::declared_paths::Declare;
-use super::file::{OPERATOR_KEYS, REQUEST_FIELDS, RouteFile, RouteFileError, TIMER, TOPICS};
+use super::file::{self, OPERATOR_KEYS, REQUEST_FIELDS, RouteFile, RouteFileError, TIMER, TOPICS};
 use super::fingerprint::Fingerprint;
 use super::holders::Authority;
 use super::interpreters::{Interpreters, NoInterpreter};
@@ -28,7 +28,7 @@ use crate::guest::{
     Declaration, Effort, Engine, GrantableImports, Handler, Interpreter, LoadError, Middleware, NotLoaded,
     RequestFields, SourceFile, World,
 };
-use crate::options::{OptionError, OptionSource, Options, Settings, Value};
+use crate::options::{OptionError, OptionSource, Options, Settings, Value, similar};
 use crate::regular_file::ReadError;
 use crate::text::printable;
 
@@ -388,7 +388,8 @@ impl Loader {
         }
         let paths = route_file.paths.clone();
         let covers = covers(key, &paths).into();
-        let diagnostics = self.needless_grants(key, route_file, component.imports());
+        let mut diagnostics = self.needless_grants(key, route_file, component.imports());
+        diagnostics.extend(Self::similar_options(key, route_file, &[]));
         let middleware = Arc::new(LoadedMiddleware {
             name,
             key: key.clone(),
@@ -423,6 +424,25 @@ impl Loader {
     /// What the table of a component says that it is granted.
     fn grant_table<'t>(&'t self, route_file: &'t RouteFile) -> &'t GrantTable {
         self.grant.as_ref().unwrap_or(&route_file.grant)
+    }
+
+    /// Warns of options that are probably typing errors.
+    fn similar_options(key: &ComponentKey, route_file: &RouteFile, declared: &[(String, Value)]) -> Vec<Diagnostic> {
+        let reason = |name: &str, meant: &str| {
+            format!("option `{}` is the handler's own; the host's is `{meant}`", printable(name))
+        };
+        let in_file = route_file.options.iter().filter_map(|(name, _)| {
+            let meant = similar(name, &file::KEYS)?;
+            let line = route_file.line(name).map_or_else(String::new, |line| format!("line {line}: "));
+            let remedy = format!("write `{meant}` if that is meant, or give the handler's option another name");
+            Some(Diagnostic::warning(key.route_file(), format!("{line}{}", reason(name, meant)), remedy))
+        });
+        let declared = declared.iter().filter_map(|(name, _)| {
+            let meant = similar(name, &file::DECLARED_KEYS)?;
+            let remedy = format!("declare `{meant}` if that is meant, or give the handler's option another name");
+            Some(Diagnostic::warning(key, reason(name, meant), remedy))
+        });
+        in_file.chain(declared).collect()
     }
 
     /// Opens what a component is granted.
@@ -518,6 +538,7 @@ impl Loader {
         let diagnostics = diagnostics.map(|reason| Diagnostic::warning(key, reason, &remedy));
         let mut diagnostics: Vec<Diagnostic> = diagnostics.chain(outside).collect();
         diagnostics.extend(self.needless_grants(key, route_file, handler.imports()));
+        diagnostics.extend(Self::similar_options(key, route_file, &declared_options));
         diagnostics.extend(handler.has_frozen_random().then(|| frozen_random(key)));
         // A component that is served alone has no middleware beside it.
         let middleware = if key.is_alone() { Vec::new() } else { route_file.middleware.clone() };

@@ -70,6 +70,12 @@ pub(super) fn is_served(path: &Path) -> bool {
     is_component || (Language::of(path).is_some() && !is_for_import(path))
 }
 
+/// Whether a file that is not served is there for scripts: one of them, or what is beside them in a directory `lib`.
+pub(super) fn is_imported(path: &Path) -> bool {
+    let directories = path.parent().into_iter().flat_map(Path::components);
+    Language::of(path).is_some() || directories.into_iter().any(|part| part.as_os_str() == LIBRARY)
+}
+
 /// Whether a script is for import only: it is in a directory `lib`, or its name begins with `__`, as in `__init__.py`, or
 /// it declares types only (`.d.ts`).
 fn is_for_import(path: &Path) -> bool {
@@ -94,6 +100,19 @@ mod tests {
             ("hello.wasm", None),
         ] {
             assert_eq!(Language::of(Path::new(path)), language, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_lib_is_there_for_scripts() {
+        for (path, is) in [
+            ("lib/data.json", true),
+            ("shop/lib/a/b.txt", true),
+            ("__init__.py", true),
+            ("lib", false),
+            ("a.json", false),
+        ] {
+            assert_eq!(is_imported(Path::new(path)), is, "{path}");
         }
     }
 

@@ -126,6 +126,59 @@ warning: ROUTES/download.wasm: option `rate` is 2097152 in the component and is 
 }
 
 #[test]
+fn a_typing_error_in_a_key_is_a_warning_with_what_was_meant() {
+    let file = "pth = '/a'\ntimout = 5\nRate = 10\ngreeting = 'Hi'\n";
+    let routes = RoutesDir::new().with(guest::HELLO).with_file("hello.toml", file);
+    let expected = "\
+warning: ROUTES/hello.toml: line 3: option `Rate` is the handler's own; the host's is `rate`
+  remedy: write `rate` if that is meant, or give the handler's option another name
+warning: ROUTES/hello.toml: line 1: option `pth` is the handler's own; the host's is `path`
+  remedy: write `path` if that is meant, or give the handler's option another name
+warning: ROUTES/hello.toml: line 2: option `timout` is the handler's own; the host's is `timeout`
+  remedy: write `timeout` if that is meant, or give the handler's option another name
+1 route; 0 errors, 3 warnings
+";
+    assert_checked(&routes, "", &[], expected, 0);
+    let output = run(host(&["check", "--timout", "5"]).arg(routes.path()));
+    assert!(text(&output.stderr).contains("a similar argument exists: '--timeout'"), "{output:?}");
+}
+
+#[test]
+fn files_that_nothing_serves_are_warnings() {
+    let routes = RoutesDir::new()
+        .with(guest::HELLO)
+        .with_as("UPPER.WASM", guest::HELLO)
+        .with_file("site/index.html", "")
+        .with_file("app.rs", "")
+        .with_file("_notes.txt", "")
+        .with_file(".hidden", "");
+    let expected = "\
+warning: ROUTES/UPPER.WASM: nothing reads it: extensions are in lower case, and this is `.WASM`
+  remedy: rename it to end in `.wasm`
+warning: ROUTES/app.rs: nothing serves it: it is a source and no component
+  remedy: build a component of it, as in a project of `host new NAME --lang rust`
+warning: ROUTES/site/index.html: nothing serves it: it is no component
+  remedy: let a handler send it, or move it elsewhere; names that begin with `_` or `.` are left out
+1 route; 0 errors, 3 warnings
+";
+    assert_checked(&routes, "", &[], expected, 0);
+}
+
+#[test]
+fn imports_that_find_nothing_are_noted() {
+    let routes = RoutesDir::new().with(guest::ENV);
+    let note = |what: &str| {
+        format!(
+            "note: ROUTES/env.wasm: it imports {what} without a grant, and finds none; its language may do that by itself\n\
+             1 route; 0 errors, 0 warnings\n"
+        )
+    };
+    assert_checked(&routes, "", &[], &note("files, environment variables, sockets"), 0);
+    let routes = routes.with_file("env.toml", "[grant]\nenv = { A = 'a' }");
+    assert_checked(&routes, "", &[], &note("files, sockets"), 0);
+}
+
+#[test]
 fn a_file_is_checked_without_its_neighbours() {
     let routes = RoutesDir::new().with(guest::HELLO).with_as("other.wasm", guest::HELLO).with_bytes("bad.wasm", b"");
     assert_checked(&routes, "hello.wasm", &[], "1 route; 0 errors, 0 warnings\n", 0);

@@ -36,7 +36,8 @@ fn built(folder: &RoutesDir, name: &str, command: &mut Command, component: &Path
 #[track_caller]
 fn assert_good(routes: RoutesDir, name: &str, style: &str) {
     let checked = run(host(&["check", "--cache-dir"]).arg(compile_cache()).arg(routes.path()));
-    assert_eq!(text(&checked.stdout), "1 route; 0 errors, 0 warnings\n", "{style}");
+    // Of some languages every component imports files.
+    assert!(text(&checked.stdout).ends_with("1 route; 0 errors, 0 warnings\n"), "{style}: {checked:?}");
     let server = TestServer::start(routes);
     let mut client = server.connect();
     let body = match style {
@@ -211,7 +212,8 @@ fn assert_good_for_wasi_http(folder: &RoutesDir, name: &str, bytes: &[u8]) {
     let routes = RoutesDir::new().with_bytes("any.wasm", bytes).with_file("any.toml", &file);
     let over = |command: &[&str]| run(host(command).arg("--cache-dir").arg(compile_cache()));
     let place = routes.path().to_str().expect("it is UTF-8");
-    assert_eq!(text(&over(&["check", place]).stdout), "1 route; 0 errors, 0 warnings\n");
+    let checked = over(&["check", place]);
+    assert!(text(&checked.stdout).ends_with("1 route; 0 errors, 0 warnings\n"), "{checked:?}");
     let table = over(&["routes", "--routes", place]);
     assert!(text(&table.stdout).contains("/any.wasm\n           world wasi:http@0.2\n"), "{table:?}");
     let table = over(&["routes", "--json", "--routes", place]);

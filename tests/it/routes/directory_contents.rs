@@ -399,7 +399,7 @@ fn a_component_without_paths_answers_at_the_path_of_its_file() {
         .with_bytes("_draft.wasm", &plain)
         .with_bytes("_drafts/new.wasm", &plain)
         .with_bytes("x[id].wasm", &plain)
-        .with_file("readme.txt", "not a route");
+        .with_file("_readme.txt", "not a route");
     let expected = [error(
         "x[id].wasm",
         "the name has brackets in the middle",
