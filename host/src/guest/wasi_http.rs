@@ -11,9 +11,11 @@ mod bindings;
 mod counted_fields;
 mod error_code;
 mod fields;
+mod incoming_response;
 mod outgoing;
 mod request;
 mod response;
+mod response_body;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -37,7 +39,8 @@ pub(super) use bindings::wasi::http::types;
 use counted_fields::FieldBytes;
 pub(super) use request::IncomingRequest;
 pub(super) use response::ResponseOutparam;
-use response::{ResponseBody, SetResponse};
+use response::SetResponse;
+use response_body::ResponseBody;
 
 /// The function `handle` of `wasi:http/incoming-handler`.
 pub(super) type IncomingHandler = TypedFunc<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>;

@@ -19,7 +19,7 @@ wasmtime::component::bindgen!({
         "wasi:http/types.response-outparam": super::response::ResponseOutparam,
         "wasi:http/types.outgoing-request": super::outgoing::OutgoingRequest,
         "wasi:http/types.request-options": super::outgoing::RequestOptions,
-        "wasi:http/types.incoming-response": super::outgoing::IncomingResponse,
-        "wasi:http/types.future-incoming-response": super::outgoing::FutureIncomingResponse,
+        "wasi:http/types.incoming-response": super::incoming_response::IncomingResponse,
+        "wasi:http/types.future-incoming-response": super::incoming_response::FutureIncomingResponse,
     },
 });

@@ -7,6 +7,7 @@ use super::super::error_text;
 use super::super::state::GuestState;
 use super::bindings::wasi::http::types::{self, ErrorCode};
 use crate::exchange::BodyError;
+use crate::outbound::UpstreamFailure;
 
 /// An `error-code` as the cause of a stream's `last-operation-failed`.
 #[derive(Debug, thiserror::Error)]
@@ -78,5 +79,37 @@ impl types::Host for GuestState {
     fn http_error_code(&mut self, error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
         let error = self.table_mut().get(&error)?;
         Ok(error.downcast_ref::<StreamFailure>().map(|failure| failure.0.clone()))
+    }
+}
+
+/// The failure of a request to another server.
+pub(super) fn of_upstream(failure: &UpstreamFailure) -> ErrorCode {
+    match failure {
+        UpstreamFailure::Denied => ErrorCode::HttpRequestDenied,
+        UpstreamFailure::AddressProhibited(_) => ErrorCode::DestinationIpProhibited,
+        UpstreamFailure::Lookup(reason) => {
+            ErrorCode::DnsError(types::DnsErrorPayload { rcode: Some(reason.clone()), info_code: None })
+        }
+        UpstreamFailure::Refused => ErrorCode::ConnectionRefused,
+        UpstreamFailure::Unreachable(_) => ErrorCode::DestinationUnavailable,
+        UpstreamFailure::ConnectTimeout(_) => ErrorCode::ConnectionTimeout,
+        UpstreamFailure::Certificate(_) => ErrorCode::TlsCertificateError,
+        UpstreamFailure::TlsAlert { number, text } => ErrorCode::TlsAlertReceived(types::TlsAlertReceivedPayload {
+            alert_id: Some(*number),
+            alert_message: Some(text.clone()),
+        }),
+        UpstreamFailure::Tls(_) => ErrorCode::TlsProtocolError,
+        UpstreamFailure::FirstByteTimeout(_) => ErrorCode::HttpResponseTimeout,
+        UpstreamFailure::ReadTimeout(_) => ErrorCode::ConnectionReadTimeout,
+        UpstreamFailure::WriteTimeout(_) => ErrorCode::ConnectionWriteTimeout,
+        UpstreamFailure::HeadTooLarge => ErrorCode::HttpResponseHeaderSectionSize(None),
+        UpstreamFailure::BodyTooLarge(max) => ErrorCode::HttpResponseBodySize(Some(*max)),
+        UpstreamFailure::TooManyCalls(_) => ErrorCode::ConnectionLimitReached,
+        UpstreamFailure::Closed | UpstreamFailure::Ended => ErrorCode::ConnectionTerminated,
+        UpstreamFailure::Incomplete => ErrorCode::HttpResponseIncomplete,
+        UpstreamFailure::Protocol(_) => ErrorCode::HttpProtocolError,
+        UpstreamFailure::Invalid(_) => ErrorCode::HttpRequestUriInvalid,
+        UpstreamFailure::RequestLength => ErrorCode::HttpRequestBodySize(None),
+        UpstreamFailure::Internal(reason) => ErrorCode::InternalError(Some(reason.clone())),
     }
 }

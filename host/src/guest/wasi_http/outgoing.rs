@@ -1,24 +1,23 @@
-//! Requests to other servers: `outgoing-handler`, and the resources of a request and its response.
+//! Requests to other servers: `outgoing-handler`, and the resources of a request.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use wasmtime::component::Resource;
-use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamError, StreamResult, subscribe};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::super::state::GuestState;
-use super::super::upstream_call::{UpstreamCall, header_map};
+use super::super::upstream_call::header_map;
 use super::RequestScope;
 use super::bindings::wasi::http::outgoing_handler;
 use super::bindings::wasi::http::types::{self, ErrorCode, Method, Scheme};
 use super::counted_fields::CountedFields;
-use super::error_code::StreamFailure;
+use super::error_code::{StreamFailure, of_upstream};
 use super::fields::{GuestFields, too_many};
-use super::request::IncomingBody;
+use super::incoming_response::{FutureIncomingResponse, UpstreamReply};
 use super::response::OutgoingBody;
 use crate::http::fields::Fields;
 use crate::http::grammar::is_token;
@@ -48,27 +47,6 @@ pub struct RequestOptions {
     between_bytes_timeout: Option<u64>,
 }
 
-/// `incoming-response`
-#[derive(Debug)]
-pub struct IncomingResponse {
-    received: UpstreamReply,
-    is_consumed: bool,
-}
-
-/// `future-incoming-response`
-#[derive(Debug)]
-pub struct FutureIncomingResponse {
-    received: UpstreamReply,
-    is_taken: bool,
-}
-
-/// What comes of another server: a request to it, and the request of its invocation.
-#[derive(Debug, Clone)]
-pub(super) struct UpstreamReply {
-    pub(super) call: Arc<UpstreamCall>,
-    pub(super) scope: Arc<RequestScope>,
-}
-
 /// The body of a request to another server, from the guest's first write to its end.
 #[derive(Debug)]
 pub struct SentBody {
@@ -90,7 +68,7 @@ fn lock(body: &SharedBody) -> MutexGuard<'_, SentBody> {
 pub(super) fn finish(body: &SharedBody, trailers: Option<&Fields>) -> Result<(), ErrorCode> {
     let writer = lock(body).writer.take().and_then(Arc::into_inner);
     match writer {
-        Some(writer) => writer.finish(trailers.map(header_map)).map_err(|failure| error_code(&failure)),
+        Some(writer) => writer.finish(trailers.map(header_map)).map_err(|failure| of_upstream(&failure)),
         None => Err(ErrorCode::ConnectionTerminated),
     }
 }
@@ -120,10 +98,10 @@ impl outgoing_handler::Host for GuestState {
         };
         match self.start_upstream(request) {
             Ok(call) => {
-                let received = UpstreamReply { call, scope };
-                Ok(Ok(self.table_mut().push(FutureIncomingResponse { received, is_taken: false })?))
+                let future = FutureIncomingResponse::new(UpstreamReply { call, scope });
+                Ok(Ok(self.table_mut().push(future)?))
             }
-            Err(failure) => Ok(Err(error_code(&failure))),
+            Err(failure) => Ok(Err(of_upstream(&failure))),
         }
     }
 }
@@ -329,126 +307,6 @@ impl types::HostRequestOptions for GuestState {
     }
 }
 
-impl types::HostIncomingResponse for GuestState {
-    fn status(&mut self, response: Resource<IncomingResponse>) -> wasmtime::Result<u16> {
-        let call = self.table_mut().get(&response)?.received.call.clone();
-        // A response of an invocation that has ended has none.
-        Ok(call.response(|response| response.status()).and_then(Result::ok).unwrap_or_default())
-    }
-
-    fn headers(&mut self, response: Resource<IncomingResponse>) -> wasmtime::Result<Resource<GuestFields>> {
-        let call = self.table_mut().get(&response)?.received.call.clone();
-        let fields = call.response(|response| fields_of(response.fields())).and_then(Result::ok).unwrap_or_default();
-        let fields = self.http_mut().field_bytes.count(fields).map_err(too_many)?;
-        Ok(self.table_mut().push(GuestFields::fixed(fields))?)
-    }
-
-    fn consume(
-        &mut self,
-        response: Resource<IncomingResponse>,
-    ) -> wasmtime::Result<Result<Resource<IncomingBody>, ()>> {
-        let response = self.table_mut().get_mut(&response)?;
-        if std::mem::replace(&mut response.is_consumed, true) {
-            return Ok(Err(()));
-        }
-        let body = IncomingBody::of_response(response.received.clone());
-        Ok(Ok(self.table_mut().push(body)?))
-    }
-
-    fn drop(&mut self, response: Resource<IncomingResponse>) -> wasmtime::Result<()> {
-        self.table_mut().delete(response)?;
-        Ok(())
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for FutureIncomingResponse {
-    async fn ready(&mut self) {
-        self.received.responded().await;
-    }
-}
-
-impl UpstreamReply {
-    /// Waits for the head of the response.
-    async fn responded(&self) {
-        if let Some(exchange) = self.scope.exchange() {
-            self.call.responded(&exchange).await;
-        }
-    }
-
-    /// Waits for a piece of the body, or its end.
-    pub(super) async fn readable(&self) {
-        if let Some(exchange) = self.scope.exchange() {
-            self.call.readable(&exchange).await;
-        }
-    }
-
-    /// Waits for the end of the body, and drops what is left of it.
-    pub(super) async fn ended(&self) {
-        loop {
-            self.readable().await;
-            if !matches!(self.call.try_read(usize::MAX), Some(Ok(Some(_)))) {
-                return;
-            }
-        }
-    }
-
-    /// A piece of the body, if it is there. `None` at its end.
-    pub(super) fn try_read(&self, max: usize) -> Option<Result<Option<Bytes>, ErrorCode>> {
-        // What has come is taken, though nobody has waited for it.
-        let _ = self.call.poll_received(&mut Context::from_waker(Waker::noop()));
-        let read = self.call.try_read(max)?;
-        Some(read.map_err(|failure| error_code(&failure)))
-    }
-
-    /// The trailers, after the end of the body.
-    pub(super) fn trailers(&self) -> Option<Fields> {
-        self.call
-            .response(|response| response.take_trailers())
-            .and_then(Result::ok)?
-            .map(|trailers| fields_of(&trailers))
-    }
-}
-
-/// What `future-incoming-response.get` returns.
-type GivenResponse = Option<Result<Result<Resource<IncomingResponse>, ErrorCode>, ()>>;
-
-impl types::HostFutureIncomingResponse for GuestState {
-    fn subscribe(&mut self, response: Resource<FutureIncomingResponse>) -> wasmtime::Result<Resource<DynPollable>> {
-        subscribe(self.table_mut(), response)
-    }
-
-    fn get(&mut self, response: Resource<FutureIncomingResponse>) -> wasmtime::Result<GivenResponse> {
-        let future = self.table_mut().get_mut(&response)?;
-        if future.is_taken {
-            return Ok(Some(Err(())));
-        }
-        // It may have come, though nobody has waited for it.
-        let _ = future.received.call.poll_response(&mut Context::from_waker(Waker::noop()));
-        let Some(responded) = future.received.call.response(|_| ()) else { return Ok(None) };
-        future.is_taken = true;
-        let received = future.received.clone();
-        Ok(Some(Ok(match responded {
-            Ok(()) => Ok(self.table_mut().push(IncomingResponse { received, is_consumed: false })?),
-            Err(failure) => Err(error_code(&failure)),
-        })))
-    }
-
-    fn drop(&mut self, response: Resource<FutureIncomingResponse>) -> wasmtime::Result<()> {
-        self.table_mut().delete(response)?;
-        Ok(())
-    }
-}
-
-/// Fields of another server as a guest sees them. What could not be a field of this host is left out.
-fn fields_of(map: &HeaderMap) -> Fields {
-    let mut fields = Fields::default();
-    for (name, value) in map {
-        let _ = fields.append(name.as_str(), value.as_bytes());
-    }
-    fields
-}
-
 /// The stream of a request to another server.
 pub(super) struct RequestStream(pub(super) SharedBody);
 
@@ -495,7 +353,7 @@ impl OutputStream for RequestStream {
             Ok(taken) if taken == bytes.len() => Ok(()),
             Ok(_) => Err(StreamError::trap("it has written more than `check-write` allows")),
             Err(UpstreamFailure::Closed) => Err(StreamError::Closed),
-            Err(failure) => Err(StreamError::LastOperationFailed(StreamFailure(error_code(&failure)).into())),
+            Err(failure) => Err(StreamError::LastOperationFailed(StreamFailure(of_upstream(&failure)).into())),
         }
     }
 
@@ -510,37 +368,5 @@ impl OutputStream for RequestStream {
     /// What is written goes out by itself.
     fn flush(&mut self) -> StreamResult<()> {
         Ok(())
-    }
-}
-
-/// A failure as the guest is told of it.
-pub(super) fn error_code(failure: &UpstreamFailure) -> ErrorCode {
-    match failure {
-        UpstreamFailure::Denied => ErrorCode::HttpRequestDenied,
-        UpstreamFailure::AddressProhibited(_) => ErrorCode::DestinationIpProhibited,
-        UpstreamFailure::Lookup(reason) => {
-            ErrorCode::DnsError(types::DnsErrorPayload { rcode: Some(reason.clone()), info_code: None })
-        }
-        UpstreamFailure::Refused => ErrorCode::ConnectionRefused,
-        UpstreamFailure::Unreachable(_) => ErrorCode::DestinationUnavailable,
-        UpstreamFailure::ConnectTimeout(_) => ErrorCode::ConnectionTimeout,
-        UpstreamFailure::Certificate(_) => ErrorCode::TlsCertificateError,
-        UpstreamFailure::TlsAlert { number, text } => ErrorCode::TlsAlertReceived(types::TlsAlertReceivedPayload {
-            alert_id: Some(*number),
-            alert_message: Some(text.clone()),
-        }),
-        UpstreamFailure::Tls(_) => ErrorCode::TlsProtocolError,
-        UpstreamFailure::FirstByteTimeout(_) => ErrorCode::HttpResponseTimeout,
-        UpstreamFailure::ReadTimeout(_) => ErrorCode::ConnectionReadTimeout,
-        UpstreamFailure::WriteTimeout(_) => ErrorCode::ConnectionWriteTimeout,
-        UpstreamFailure::HeadTooLarge => ErrorCode::HttpResponseHeaderSectionSize(None),
-        UpstreamFailure::BodyTooLarge(max) => ErrorCode::HttpResponseBodySize(Some(*max)),
-        UpstreamFailure::TooManyCalls(_) => ErrorCode::ConnectionLimitReached,
-        UpstreamFailure::Closed | UpstreamFailure::Ended => ErrorCode::ConnectionTerminated,
-        UpstreamFailure::Incomplete => ErrorCode::HttpResponseIncomplete,
-        UpstreamFailure::Protocol(_) => ErrorCode::HttpProtocolError,
-        UpstreamFailure::Invalid(_) => ErrorCode::HttpRequestUriInvalid,
-        UpstreamFailure::RequestLength => ErrorCode::HttpRequestBodySize(None),
-        UpstreamFailure::Internal(reason) => ErrorCode::InternalError(Some(reason.clone())),
     }
 }

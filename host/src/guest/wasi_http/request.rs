@@ -11,7 +11,7 @@ use super::RequestScope;
 use super::bindings::wasi::http::types::{self, ErrorCode, Method, Scheme};
 use super::error_code::StreamFailure;
 use super::fields::{GuestFields, lower_case};
-use super::outgoing::UpstreamReply;
+use super::incoming_response::UpstreamReply;
 use crate::exchange::Request;
 use crate::http::fields::Fields;
 

@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::{
 
 use super::super::scheduler::NextSlice;
 use super::super::state::GuestState;
-use super::response::{ResponseBody, never_set};
+use super::response_body::{ResponseBody, never_set};
 use crate::exchange::MAX_RUN;
 
 /// `stream-error`

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::response::{ResponseBody, SetResponse, outcome};
+use super::response::{SetResponse, outcome};
+use super::response_body::ResponseBody;
 use super::{NoResponse, RequestScope};
 use crate::exchange::tests::{exchange, options};
 use crate::exchange::{Exchange, NeverReady};
