@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use host::dev::DevState;
+use host::text::printable;
 
 use self::build_loop::BuildLoop;
 use self::project::Project;
@@ -48,7 +49,11 @@ impl Dev {
         match project {
             Project::Routes(routes) => {
                 let run = Run::for_dev(routes, self.loading, self.listen, self.dev_host)?;
-                run.serve(Some(dev), || Ok(()))
+                let name = printable(&self.path.to_string_lossy());
+                run.serve(Some(dev), || {
+                    tracing::info!(target: "dev", "serving the routes in {name}; nothing is to be built");
+                    Ok(())
+                })
             }
             Project::Built(built) => {
                 // It is removed after the server has ended.

@@ -16,6 +16,7 @@ use rustix::fs::OFlags;
 
 use super::component_facts::ComponentFacts;
 use super::native::NativeCode;
+use crate::config::CodeQuality;
 
 /// The first bytes of an entry. Change it when the layout changes.
 const MAGIC: &[u8; 8] = b"vbrcode1";
@@ -65,10 +66,11 @@ impl CompileCache {
     }
 
     /// The name of a component's entry.
-    pub(super) fn name(&self, engine: &wasmtime::Engine, component: &[u8]) -> EntryName {
+    pub(super) fn name(&self, engine: &wasmtime::Engine, code: CodeQuality, component: &[u8]) -> EntryName {
         let mut hasher = Keyed(self.hasher("name"));
         env!("CARGO_PKG_VERSION").hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.write_u8(u8::from(code == CodeQuality::Quick));
         hasher.0.update(component);
         EntryName(hasher.0.finalize().into())
     }

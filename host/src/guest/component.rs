@@ -71,7 +71,7 @@ impl Handler {
         timeout: Duration,
         effort: &Effort,
     ) -> Result<Self, NotLoaded> {
-        let request = LoadRequest { name, is_handler: true, memory, timeout };
+        let request = LoadRequest { name, is_handler: true, memory, timeout, code: engine.code_quality() };
         let export = world_of(bytes)?;
         let wasm = engine.of(EngineKind::of(export.world)).map_err(|error| no_engine(&export, &error))?;
         let loaded = prepare::prepare(engine, wasm, bytes, request, effort, |component| {

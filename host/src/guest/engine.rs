@@ -98,9 +98,8 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`].
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
-        let code = options.compiling.code;
         let (serial, instances) =
-            WasmEngine::with_largest_pool(EngineKind::Serial, code, options.pool_size(EngineKind::Serial))?;
+            WasmEngine::with_largest_pool(EngineKind::Serial, options.pool_size(EngineKind::Serial))?;
         let ticker = EpochTicker::start(serial.wasmtime().clone())?;
         let process = options.compiling.program.is_some().then(|| CompileProcess::new(options.compiling.clone()));
         Ok(Self {
@@ -111,7 +110,7 @@ impl Engine {
                 concurrent_pool: options.wasi_http_03.then(|| options.pool_size(EngineKind::Concurrent)),
                 cache: options.cache_directory.as_deref().and_then(open_cache),
                 compile_process: process,
-                code,
+                code: process_code(&options.compiling),
                 cache_hits: AtomicUsize::new(0),
                 cache_misses: AtomicUsize::new(0),
                 running: AtomicU32::new(0),
@@ -163,7 +162,7 @@ impl Engine {
         self.shared.compile_process.as_ref()
     }
 
-    /// How much the compiler does for the speed of the code.
+    /// How much the compiler does for the speed of the code of a handler or middleware.
     pub(super) fn code_quality(&self) -> CodeQuality {
         self.shared.code
     }
@@ -190,7 +189,7 @@ impl Engine {
         if let Some(made) = shared.concurrent.get() {
             return Ok(made);
         }
-        let (engine, _) = WasmEngine::with_largest_pool(kind, shared.code, instances)?;
+        let (engine, _) = WasmEngine::with_largest_pool(kind, instances)?;
         shared.ticker.add(engine.wasmtime().clone());
         Ok(shared.concurrent.get_or_init(|| engine))
     }
@@ -223,6 +222,11 @@ impl Drop for InvocationPermit<'_> {
     fn drop(&mut self) {
         self.running.fetch_sub(self.count, Ordering::Relaxed);
     }
+}
+
+/// How much the compiler does for the speed of the code. In this process it always does what it can.
+fn process_code(compiling: &Compiling) -> CodeQuality {
+    if compiling.program.is_some() { compiling.code } else { CodeQuality::Optimized }
 }
 
 /// Opens the compile cache. If that fails, logs a warning and goes on without one.

@@ -18,6 +18,7 @@ use super::prepare::{self, LoadRequest, NotLoaded};
 use super::state::GuestState;
 use super::types::{GuestDeclaration, GuestStep, Returned};
 use super::world::{self, World};
+use crate::config::CodeQuality;
 
 /// The name of the world, for messages.
 const WORLD: &str = "interpreter";
@@ -132,7 +133,9 @@ impl Interpreter {
         if world::detect(bytes).map_err(refused)?.world != World::Vibrato {
             return Err(refused(LoadError::NoInterpreter("it is of the world `wasi:http`".to_owned())));
         }
-        let request = LoadRequest { name, is_handler: true, memory, timeout };
+        // It is compiled once for all scripts, and runs each time that one of them changes.
+        let code = CodeQuality::Optimized;
+        let request = LoadRequest { name, is_handler: true, memory, timeout, code };
         let wasm = engine.serial();
         let loaded = prepare::prepare(engine, wasm, bytes, request, effort, |component| {
             let pre = link(wasm, component)?;

@@ -61,7 +61,7 @@ impl Middleware {
         timeout: Duration,
         effort: &Effort,
     ) -> Result<Self, NotLoaded> {
-        let request = LoadRequest { name, is_handler: false, memory, timeout };
+        let request = LoadRequest { name, is_handler: false, memory, timeout, code: engine.code_quality() };
         let wasm = engine.serial();
         let loaded = prepare::prepare(engine, wasm, bytes, request, effort, |component| {
             let exports = MiddlewareExports::of(wasm, component)?;

@@ -18,6 +18,7 @@ use super::load_error::LoadError;
 use super::native::NativeCode;
 use super::state::GuestState;
 use super::wasm_engine::WasmEngine;
+use crate::config::CodeQuality;
 
 /// What to load and with which limits.
 #[derive(Clone, Copy)]
@@ -26,6 +27,8 @@ pub(super) struct LoadRequest<'a> {
     pub(super) is_handler: bool,
     pub(super) memory: usize,
     pub(super) timeout: Duration,
+    /// How much the compiler does for the speed of the code.
+    pub(super) code: CodeQuality,
 }
 
 /// Why a component was not loaded.
@@ -52,7 +55,7 @@ pub(super) fn prepare<T>(
     accept: impl Fn(&Component) -> Result<AcceptedComponent<T>, Vec<LoadError>>,
 ) -> Result<(T, ComponentFacts), NotLoaded> {
     component::check_preamble(bytes).map_err(|error| NotLoaded::Refused(vec![error]))?;
-    let name = engine.cache().map(|cache| cache.name(wasm.wasmtime(), bytes));
+    let name = engine.cache().map(|cache| cache.name(wasm.wasmtime(), load_request.code, bytes));
     if let Some((component, facts)) = name.and_then(|name| cached(engine, wasm, name)) {
         engine.count_cache_hit();
         let (accepted, ..) = accept(&component).map_err(NotLoaded::Refused)?;
@@ -71,7 +74,7 @@ pub(super) fn prepare<T>(
                 memory: load_request.memory,
                 timeout: load_request.timeout,
                 reservation: wasm.reservation(),
-                code: engine.code_quality(),
+                code: load_request.code,
             };
             let accept = |code: &NativeCode| {
                 let loaded = code.load(wasm.wasmtime());

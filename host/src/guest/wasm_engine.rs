@@ -55,18 +55,21 @@ pub(super) struct WasmEngine {
 impl WasmEngine {
     /// An engine with a pool of at most `instances`, or of fewer, if the address space has no room for as many. Returns
     /// how many there are.
-    pub(super) fn with_largest_pool(
-        kind: EngineKind,
-        code: CodeQuality,
-        instances: u32,
-    ) -> Result<(Self, u32), EngineError> {
-        let (engine, plan) = with_largest_pool(kind, code, instances)?;
+    pub(super) fn with_largest_pool(kind: EngineKind, instances: u32) -> Result<(Self, u32), EngineError> {
+        let (engine, plan) = with_largest_pool(kind, instances)?;
         Ok((Self::new(kind, engine, plan.memory)?, plan.instances))
     }
 
     /// The engine of a child process that compiles, for a parent that reserves `reservation` bytes for each memory.
+    /// Any engine of the parent loads the code, however well it is compiled.
     pub(super) fn for_compiling(kind: EngineKind, code: CodeQuality, reservation: u64) -> Result<Self, EngineError> {
-        let engine = wasmtime::Engine::new(&Config::base(kind, code, reservation)).map_err(engine_error)?;
+        let mut config = Config::base(kind, reservation);
+        match code {
+            CodeQuality::Optimized => {}
+            // The register allocator stays: wasmtime does not recommend the quick one where the sandbox has to hold.
+            CodeQuality::Quick => _ = config.cranelift_opt_level(OptLevel::None),
+        }
+        let engine = wasmtime::Engine::new(&config).map_err(engine_error)?;
         Self::new(kind, engine, reservation)
     }
 
@@ -98,16 +101,12 @@ impl WasmEngine {
 }
 
 /// Creates an engine with a pool, as large as the address space allows.
-fn with_largest_pool(
-    kind: EngineKind,
-    code: CodeQuality,
-    instances: u32,
-) -> Result<(wasmtime::Engine, Plan), EngineError> {
+fn with_largest_pool(kind: EngineKind, instances: u32) -> Result<(wasmtime::Engine, Plan), EngineError> {
     let full = Plan::full(instances);
     let limit = address_space::limit();
     let reason = match limit {
         Some(limit) if !full.fits(limit) => format!("it has {limit} bytes of address space (`ulimit -v`)"),
-        _ => match wasmtime::Engine::new(&Config::with_pool(kind, code, full)) {
+        _ => match wasmtime::Engine::new(&Config::with_pool(kind, full)) {
             Ok(engine) => return Ok((engine, full)),
             Err(error) => format!("{error:#}"),
         },
@@ -115,7 +114,7 @@ fn with_largest_pool(
     // Without a limit on address space, try smaller and smaller pools.
     let spaces = limit.into_iter().chain([1 << 40, 1 << 36, 1 << 33]);
     for plan in spaces.map(|space| Plan::scarce(instances, space)) {
-        if let Ok(engine) = wasmtime::Engine::new(&Config::with_pool(kind, code, plan)) {
+        if let Ok(engine) = wasmtime::Engine::new(&Config::with_pool(kind, plan)) {
             let Plan { instances, memory } = plan;
             tracing::warn!(
                 target: "engine",
@@ -127,7 +126,7 @@ fn with_largest_pool(
     }
     tracing::warn!(target: "engine", "cannot pool instances, so requests are slower: {reason}");
     let plan = Plan::scarce(instances, limit.unwrap_or(u64::MAX));
-    Ok((wasmtime::Engine::new(&Config::base(kind, code, plan.memory)).map_err(engine_error)?, plan))
+    Ok((wasmtime::Engine::new(&Config::base(kind, plan.memory)).map_err(engine_error)?, plan))
 }
 
 fn engine_error(error: wasmtime::Error) -> EngineError {
@@ -136,13 +135,13 @@ fn engine_error(error: wasmtime::Error) -> EngineError {
 
 /// The configurations of wasmtime.
 trait HostConfig {
-    fn base(kind: EngineKind, code: CodeQuality, memory: u64) -> Self;
-    fn with_pool(kind: EngineKind, code: CodeQuality, plan: Plan) -> Self;
+    fn base(kind: EngineKind, memory: u64) -> Self;
+    fn with_pool(kind: EngineKind, plan: Plan) -> Self;
 }
 
 impl HostConfig for Config {
     /// With `memory` bytes of address space for each memory.
-    fn base(kind: EngineKind, code: CodeQuality, memory: u64) -> Self {
+    fn base(kind: EngineKind, memory: u64) -> Self {
         let mut config = Self::new();
         proposals::restrict(&mut config, kind);
         if memory < MAX_MEMORY_BYTES {
@@ -154,15 +153,10 @@ impl HostConfig for Config {
         config.max_wasm_stack(WASM_STACK);
         config.async_stack_size(FIBER_STACK);
         config.concurrency_support(kind == EngineKind::Concurrent);
-        match code {
-            CodeQuality::Optimized => {}
-            // The register allocator stays: wasmtime does not recommend the quick one where the sandbox has to hold.
-            CodeQuality::Quick => _ = config.cranelift_opt_level(OptLevel::None),
-        }
         config
     }
 
-    fn with_pool(kind: EngineKind, code: CodeQuality, plan: Plan) -> Self {
+    fn with_pool(kind: EngineKind, plan: Plan) -> Self {
         let instances = plan.instances;
         let stacks = match kind {
             EngineKind::Serial => instances,
@@ -188,7 +182,7 @@ impl HostConfig for Config {
         pool.table_keep_resident(TABLE_KEEP_RESIDENT);
         pool.async_stack_keep_resident(STACK_KEEP_RESIDENT);
         pool.pagemap_scan(Enabled::Auto);
-        let mut config = Self::base(kind, code, plan.memory);
+        let mut config = Self::base(kind, plan.memory);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         config
     }
