@@ -227,7 +227,7 @@ fn a_body_that_does_not_come_whole_is_the_fault_of_its_client() {
     let of = BodyFraming::Length(6);
     let rows: [(BodyFraming, &[Act], &str); 3] = [
         (of, &[Act::Send("abc"), Act::CloseWrite], "400"),
-        (BodyFraming::Chunked, &[Act::Send("3\r\nabc\r\nx")], "400"),
+        (BodyFraming::Chunked, &[Act::Send("3\r\nabc\r\nx\r\n")], "400"),
         (BodyFraming::Chunked, &[Act::Send("3e9\r\n")], "413"),
     ];
     for (body, acts, status) in rows {
