@@ -1,4 +1,4 @@
-//! Embeds the generated C and Go bindings, which `host new` copies into a project.
+//! Embeds the generated C and Go bindings and the package for Python, which `host new` copies into a project.
 
 use std::env;
 use std::error::Error;
@@ -9,7 +9,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let examples = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../examples");
     let c = table("C", "What a handler in C is built with.", &examples.join("c"), &["bindings"])?;
     let go = table("GO", "What a handler in Go is built with.", &examples.join("go"), &["bindings", "pkg"])?;
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("bindings.rs"), c + &go)?;
+    let sdk = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../guest-sdk");
+    let python = table("PYTHON", "What a handler in Python is written with.", &sdk.join("python"), &["vibrato"])?;
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("bindings.rs"), c + &go + &python)?;
     Ok(())
 }
 
@@ -33,6 +35,9 @@ fn collect(language: &Path, folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(
     for entry in fs::read_dir(language.join(folder))? {
         let entry = entry?;
         let path = folder.join(entry.file_name());
+        if entry.file_name() == "__pycache__" {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
             collect(language, &path, paths)?;
         } else {

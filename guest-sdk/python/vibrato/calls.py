@@ -66,7 +66,8 @@ def call(
 
 def handle(load: Callable[[], Functions], report: Callable[[BaseException], str]) -> types.Outcome:
     """Answers a request."""
-    return call(load, "handle", results.outcome, types.Outcome_Body(b""), report)
+    outcome: types.Outcome = call(load, "handle", results.outcome, types.Outcome_Body(b""), report)
+    return outcome
 
 
 def placed(error: BaseException, place: str) -> str:

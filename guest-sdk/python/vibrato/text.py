@@ -1,7 +1,7 @@
 """Texts and bytes."""
 
 
-def to_bytes(value: str | bytes) -> bytes:
+def to_bytes(value: str | bytes | bytearray | memoryview) -> bytes:
     """Text as UTF-8."""
     return value.encode() if isinstance(value, str) else bytes(value)
 

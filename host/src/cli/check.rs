@@ -72,7 +72,7 @@ fn ungranted(table: &RouteTable) -> Vec<String> {
     };
     let mut links: Vec<&ChainLink> = Vec::new();
     for MountedRoute { route, .. } in table.routes() {
-        if let Some(imports) = route.target.imports() {
+        if let Some(imports) = route.target.imports().filter(|imports| !imports.are_the_whole_world()) {
             note(&route.mount.key, imports, route.grants.as_deref());
         }
         links.extend(&route.chain);

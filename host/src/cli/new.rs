@@ -276,6 +276,7 @@ impl New {
             files.extend(wasi_http::WIT.map(|(path, text)| File::new(path, of_version(text))));
         }
         files.extend(script.others.iter().map(|(path, text)| File::new(path, *text)));
+        files.extend(script.package.iter().map(|(path, bytes)| File::new(path, *bytes)));
         if !script.bindings.is_empty() {
             files.push(File::program("componentize", COMPONENTIZE));
             files.extend(script.bindings.iter().map(|(path, bytes)| File::new(path, *bytes)));

@@ -35,6 +35,14 @@ impl GrantableImports {
         self.has_sockets
     }
 
+    /// Whether it imports everything of `vibrato:handler` that there is: its toolchain imports the whole world, so that
+    /// nothing follows from an import.
+    #[must_use]
+    pub fn are_the_whole_world(&self) -> bool {
+        let imports = |interface: &str| self.imports.iter().any(|(_, name)| name.split('@').next() == Some(interface));
+        ["vibrato:handler/config", "vibrato:handler/http-client", "vibrato:handler/key-value"].into_iter().all(imports)
+    }
+
     /// All of them, by kind and name.
     pub fn iter(&self) -> impl Iterator<Item = (GrantKind, &str)> {
         self.imports.iter().map(|(kind, name)| (*kind, name.as_str()))
@@ -53,5 +61,22 @@ fn kind(import: &str) -> Option<GrantKind> {
         }
         "wasi:filesystem/preopens" | "wasi:filesystem/types" => Some(GrantKind::Files),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_imports_all_interfaces_of_the_world_says_nothing_by_it() {
+        let imports = |interfaces: &[&str]| {
+            let imports =
+                interfaces.iter().map(|interface| (GrantKind::Http, format!("vibrato:handler/{interface}@0.1.0")));
+            GrantableImports { imports: imports.collect(), has_sockets: false }
+        };
+        assert!(imports(&["key-value", "config", "http-client"]).are_the_whole_world());
+        assert!(!imports(&["key-value", "config"]).are_the_whole_world());
+        assert!(!imports(&[]).are_the_whole_world());
     }
 }

@@ -1,4 +1,7 @@
-"""What is built: the handler, and then what Python would import late, where it is used."""
+"""What is built: the handler of `app.py`, and then what Python would import late, where it is used."""
 
-from app import *
+from vibrato.component import WitWorld
+
 import late
+
+__all__ = ["WitWorld", "late"]

@@ -1,14 +1,9 @@
 """Returns its body whole."""
 
-import wit_world
-from wit_world.imports import request, response
-from wit_world.imports.types import Outcome, Outcome_Body
+from vibrato import Request, handler
 
 
-class WitWorld(wit_world.WitWorld):
-    def handle(self) -> Outcome:
-        response.set_field("content-type", b"text/plain; charset=utf-8")
-        # NAME.toml names the path, and what it captures.
-        name = dict(request.params()).get("name", "")
-        # What is returned is the body, after whatever was written before.
-        return Outcome_Body(f"Hello, {name}!\n".encode())
+# NAME.toml names the path, and what it captures.
+@handler(content_type="text/plain; charset=utf-8")
+def greet(request: Request) -> str:
+    return f"Hello, {request.params['name']}!\n"

@@ -18,6 +18,8 @@ pub(super) struct Script {
     pub(super) ignore: &'static str,
     /// More files and their paths.
     pub(super) others: &'static [(&'static str, &'static str)],
+    /// The package that the handler is written with, if the language has one: its files and their paths.
+    pub(super) package: &'static [(&'static str, &'static [u8])],
     /// Pregenerated bindings and their paths, if the language needs any.
     pub(super) bindings: &'static [(&'static str, &'static [u8])],
     /// What must be installed first, as text.
@@ -60,6 +62,7 @@ pub(super) fn python(style: Style) -> Script {
             ("main.py", include_str!("../../../templates/python/main.py")),
             ("late.py", include_str!("../../../../examples/python/late.py")),
         ],
+        package: PYTHON,
         bindings: &[],
         needs: NEEDS_PYTHON,
     }
@@ -85,6 +88,7 @@ pub(super) fn javascript(style: Style) -> Script {
             ("wit/javascript.wit", include_str!("../../../../examples/javascript/wit/javascript.wit")),
             ("wit/deps/random.wit", include_str!("../../../../examples/javascript/wit/deps/random.wit")),
         ],
+        package: &[],
         bindings: &[],
         needs: "with npm",
     }
@@ -105,6 +109,7 @@ pub(super) fn c(style: Style) -> Script {
         wasi: None,
         ignore: include_str!("../../../templates/c/ignore"),
         others: &[],
+        package: &[],
         bindings: C,
         needs: NEEDS_PYTHON_AND_RUST,
     }
@@ -151,6 +156,7 @@ pub(super) fn go(style: Style) -> Script {
             ("go.mod", include_str!("../../../templates/go/go.mod")),
             ("go.work", include_str!("../../../templates/go/go.work")),
         ],
+        package: &[],
         bindings: GO,
         needs: NEEDS_PYTHON_AND_RUST,
     }

@@ -25,9 +25,10 @@ pub(super) const PYTHON: Script = Script {
     wasi: Some(WIT_VERSION),
     ignore: IGNORE,
     others: &[
-        ("main.py", include_str!("../../../templates/python/main.py")),
+        ("main.py", include_str!("../../../templates/wasi-http/python/main.py")),
         ("late.py", include_str!("../../../../examples/python/late.py")),
     ],
+    package: &[],
     bindings: &[],
     needs: NEEDS_PYTHON,
 };
@@ -43,6 +44,7 @@ pub(super) const JAVASCRIPT: Script = Script {
     wasi: Some("0.2.10"),
     ignore: IGNORE,
     others: &[],
+    package: &[],
     bindings: &[],
     needs: "with npm",
 };
