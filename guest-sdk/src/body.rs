@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
-use crate::bindings::vibrato::handler::request;
 use crate::bindings::vibrato::handler::types::BodyError as Refusal;
+use crate::host::request;
 
 /// The body of the request, read as it arrives.
 ///

@@ -10,8 +10,8 @@
 //! ```
 
 use crate::Error;
-use crate::bindings::vibrato::handler::context as host;
 use crate::bindings_of_middleware::seals::vibrato::handler::seal as seals;
+use crate::host::context as host;
 
 /// The bytes last set under this name in this request. `None` if there are none.
 #[must_use]

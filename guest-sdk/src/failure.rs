@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fmt::Display;
 use std::io;
 
-use crate::bindings::vibrato::handler::response as host;
+use crate::host::response as host;
 use crate::{BodyError, Error, Outcome, Response};
 
 /// Ends the invocation of a handler that returned an error.

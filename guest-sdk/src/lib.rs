@@ -5,6 +5,7 @@
 //! [`http`] calls other servers and [`kv`] keeps values across requests, if the operator grants that.
 //! [`form`] reads forms, and with the feature `json` the module `json` reads and writes JSON. [`config`] has the settings
 //! and secrets that the operator grants.
+//! Unit tests call a handler with the module `testing`.
 //! Middleware uses [`on_request`], [`on_response`] and [`context`]. The contract with the host is the WIT package
 //! `vibrato:handler`, in this crate's folder `wit`; [`bindings`] is generated from it.
 //!
@@ -69,7 +70,17 @@ mod request;
 mod response;
 pub mod sse;
 mod step;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 pub mod websocket;
+
+/// What the host offers: its imports, or in a test what the test offers.
+mod host {
+    #[cfg(target_family = "wasm")]
+    pub(crate) use crate::bindings::vibrato::handler::{context, options, push, request, response};
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) use crate::testing::imports::{context, options, push, request, response};
+}
 
 pub use argument::Argument;
 pub use bindings::vibrato::handler::types::{HttpVersion, Outcome, Step, Value};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::Value;
-use crate::bindings::vibrato::handler::options;
+use crate::host::options;
 
 /// The options of the route: built-in ones, and any that were invented in the attribute or in the route's file.
 ///

@@ -35,7 +35,7 @@
 //! routes.
 
 use crate::Error;
-use crate::bindings::vibrato::handler::push;
+use crate::host::push;
 
 /// Subscribes the response to `topic`. Published chunks are queued from now on, and sent after the handler has returned
 /// [`Manual`](crate::Manual). With any other outcome they are dropped. A second call with the same topic does nothing.

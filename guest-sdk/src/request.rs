@@ -1,6 +1,6 @@
 //! The request that the invocation answers, except for its body.
 
-use crate::bindings::vibrato::handler::request;
+use crate::host::request;
 use crate::{Body, HttpVersion, query};
 
 /// The request that this invocation answers.

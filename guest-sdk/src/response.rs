@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::bindings::vibrato::handler::response;
 use crate::bindings::vibrato::handler::types::Error as Refusal;
 use crate::bindings_of_middleware::seals::vibrato::handler::seal as seals;
+use crate::host::response;
 
 /// Maximum bytes that one call passes to the host.
 const MAX_WRITE_BYTES: usize = 64 * 1024 * 1024;

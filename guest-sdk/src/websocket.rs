@@ -28,7 +28,7 @@
 use std::fmt::Display;
 
 use crate::Close;
-use crate::bindings::vibrato::handler::response as host;
+use crate::host::response as host;
 
 // Generated like `crate::bindings`: see `tests/bindings.rs`.
 #[allow(missing_docs, reason = "generated")]

@@ -29,6 +29,9 @@ const DEFAULT_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
 const BINDINGS: &str =
     " What the handler is built with was generated from `wit/world.wit`, and is in `bindings/`: leave it as it is.";
 
+/// How cargo builds a project in Rust.
+const CONFIG: &str = include_str!("../../templates/rust/config.toml");
+
 /// What a project in Rust needs.
 const NEEDS_TARGET: &str = "with `rustup target add wasm32-wasip2` once before";
 
@@ -195,7 +198,7 @@ impl New {
         Project {
             files: vec![
                 file("Cargo.toml", include_str!("../../templates/wasi-http/rust/manifest.toml")),
-                file(".cargo/config.toml", include_str!("../../templates/rust/config.toml")),
+                file(".cargo/config.toml", CONFIG),
                 file(".gitignore", include_str!("../../templates/wasi-http/rust/ignore")),
                 file("README.md", include_str!("../../templates/wasi-http/rust/README.md")),
                 file(&format!("{}.toml", self.name), wasi_http::ROUTE),
@@ -248,7 +251,7 @@ impl New {
         Ok(Project {
             files: vec![
                 File::new("Cargo.toml", manifest),
-                File::new(".cargo/config.toml", include_str!("../../templates/rust/config.toml")),
+                File::new(".cargo/config.toml", [CONFIG, include_str!("../../templates/rust/runner.toml")].concat()),
                 File::new(".gitignore", include_str!("../../templates/rust/ignore")),
                 File::new("README.md", self.fill(readme)),
                 File::new("src/lib.rs", source),

@@ -66,6 +66,29 @@ fn each_style_in_rust_builds_is_good_and_answers() {
 }
 
 #[test]
+fn the_test_of_each_style_in_rust_runs_without_a_host_and_one_that_fails_is_told() {
+    let folder = RoutesDir::new();
+    for style in STYLES {
+        let name = format!("tested-{style}");
+        make(&folder, &name, &["--style", style]);
+        let project = folder.path().join(&name);
+        let test = || {
+            let mut cargo = cargo_with(&["test"]);
+            run(cargo.current_dir(&project))
+        };
+        let output = test();
+        assert!(output.status.success(), "{output:?}");
+        assert!(text(&output.stdout).contains("test tests::it_greets_by_name ... ok\n"), "{output:?}");
+        let source = fs::read_to_string(project.join("src/lib.rs")).expect("it is text");
+        fs::write(project.join("src/lib.rs"), source.replace("\"Hello, Ada", "\"Good day, Ada"))
+            .expect("it can be written");
+        let output = test();
+        assert!(!output.status.success(), "{output:?}");
+        assert!(text(&output.stdout).contains("test tests::it_greets_by_name ... FAILED\n"), "{output:?}");
+    }
+}
+
+#[test]
 fn the_guest_book_in_rust_builds_is_good_and_answers() {
     let folder = RoutesDir::new();
     let bytes = build(&folder, "visitors", &["--example", "guest-book"], &mut cargo(), &component_of("visitors"));
@@ -108,9 +131,14 @@ fn build_guest_book(language: &str, tool: &str) {
 
 /// Builds a project in Rust.
 fn cargo() -> Command {
+    cargo_with(&["build", "--release"])
+}
+
+/// Cargo as a person starts it, with these arguments.
+fn cargo_with(arguments: &[&str]) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     // What the tests need was fetched for them already.
-    cargo.args(["build", "--release"]).env("CARGO_TARGET_DIR", BUILT).env("CARGO_NET_OFFLINE", "true");
+    cargo.args(arguments).env("CARGO_TARGET_DIR", BUILT).env("CARGO_NET_OFFLINE", "true");
     for set in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_BUILD_TARGET"] {
         cargo.env_remove(set);
     }

@@ -12,3 +12,16 @@ fn greet(request: Request, options: Options) -> String {
     // error becomes a 500 and a line of the host's log.
     format!("{greeting}, {name}!\n")
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use guest_sdk::testing::{TestRequest, call};
+
+    use super::greet;
+
+    #[test]
+    fn it_greets_by_name() {
+        let response = call(greet, TestRequest::get("/NAME/Ada").param("name", "Ada").option("greeting", "Hello"));
+        assert_eq!((response.status, response.text()), (200, "Hello, Ada!\n".to_owned()));
+    }
+}

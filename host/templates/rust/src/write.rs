@@ -15,3 +15,16 @@ fn greet(request: Request, response: Response, options: Options) -> Result<(), E
     // handler where the client has gone, since there is nobody left to write to.
     response.finish()
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use guest_sdk::testing::{TestRequest, call};
+
+    use super::greet;
+
+    #[test]
+    fn it_greets_by_name() {
+        let response = call(greet, TestRequest::get("/NAME/Ada").param("name", "Ada").option("greeting", "Hello"));
+        assert_eq!((response.status, response.text()), (200, "Hello, Ada!\n".to_owned()));
+    }
+}

@@ -11,3 +11,16 @@ fn greet(request: Request, options: Options) -> impl Iterator<Item = String> {
     // An iterator is asked for its next item once the client has taken the one before: a long body takes no memory.
     [format!("{greeting}, "), format!("{name}!\n")].into_iter()
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use guest_sdk::testing::{TestRequest, call};
+
+    use super::greet;
+
+    #[test]
+    fn it_greets_by_name() {
+        let response = call(greet, TestRequest::get("/NAME/Ada").param("name", "Ada").option("greeting", "Hello"));
+        assert_eq!((response.status, response.text()), (200, "Hello, Ada!\n".to_owned()));
+    }
+}
