@@ -48,6 +48,8 @@ routes: target ## Build every example handler into target/routes
 		cp -p "$(HANDLERS)/$(WASM)/handler/$$(echo $$name | tr - _).wasm" "$(ROUTES)/$$place.wasm" || exit 1; \
 		[ ! -e examples/$$name/route.toml ] || cp -p examples/$$name/route.toml "$(ROUTES)/$$place.toml" || exit 1; \
 	done
+	@[ ! -e $(SCRIPTED)/python.wasm ] || [ ! -e $(SCRIPTED)/javascript.wasm ] || \
+		{ mkdir -p $(ROUTES)/scripts && cp -rp examples/scripts/. $(ROUTES)/scripts/; }
 
 target: # Rust's target for WebAssembly components
 	@rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)

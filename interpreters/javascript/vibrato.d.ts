@@ -1,4 +1,4 @@
-// What scripts import as 'vibrato'.
+// What scripts import as 'vibrato'. For `console` and `URL`, TypeScript wants the library `dom`.
 
 declare module 'vibrato' {
   /** What a handler returns or yields as a body. */
@@ -154,6 +154,3 @@ declare module 'vibrato' {
   /** A text for HTML, between tags and in an attribute with quotation marks. */
   export function escapeHtml(text: string): string;
 }
-
-// What there is without an import.
-declare const console: Record<'log' | 'info' | 'debug' | 'warn' | 'error', (...values: unknown[]) => void>;
