@@ -16,7 +16,7 @@ const TEMPORARY: [&str; 5] = ["~", ".part", ".swp", ".swx", ".tmp"];
 
 /// Warns of each of the files, which the directory has no use for.
 pub(super) fn report(files: &[PathBuf]) -> Vec<Diagnostic> {
-    let files: Vec<&PathBuf> = files.iter().filter(|file| !is_temporary(file)).collect();
+    let files: Vec<&PathBuf> = files.iter().filter(|file| !is_temporary(file) && !has_requests(file)).collect();
     let mut diagnostics: Vec<Diagnostic> = files.iter().take(MAX_NAMED).map(|file| warning(file)).collect();
     if let [_, .., last] = &files[files.len().min(MAX_NAMED)..] {
         let reason = format!("{} other files beside it are not served either", files.len() - MAX_NAMED - 1);
@@ -34,6 +34,11 @@ pub(super) fn report(files: &[PathBuf]) -> Vec<Diagnostic> {
 fn is_temporary(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default().as_encoded_bytes();
     TEMPORARY.iter().any(|end| name.ends_with(end.as_bytes()))
+}
+
+/// Whether `host test` reads it.
+fn has_requests(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "http")
 }
 
 fn warning(file: &Path) -> Diagnostic {
@@ -94,6 +99,12 @@ mod tests {
         for name in ["hello.wasm~", "hello.wasm.tmp", "x.part", "x.swp"] {
             assert_eq!(told(name), Vec::<String>::new(), "{name}");
         }
+    }
+
+    #[test]
+    fn requests_for_tests_are_not_reported() {
+        assert_eq!(told("hello.http"), Vec::<String>::new());
+        assert_eq!(told("hello.https").len(), 1);
     }
 
     #[test]
