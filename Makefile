@@ -23,7 +23,7 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host dist target guests interpreters interpreters-for-tests test test-languages test-browser test-proxies chromium curl \
+.PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-languages test-browser test-proxies chromium curl \
 	proxies lint book wit package \
 	bench peers train counts autobahn fuzz clean
 
@@ -39,6 +39,34 @@ run: host routes ## Build everything and serve the examples on 127.0.0.1:8000 (L
 
 host: ## Build the server: release/host in the target directory
 	$(CARGO) build --locked --release --package host
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+MAN_DIR  = $(DESTDIR)$(PREFIX)/share/man/man1
+BASH_DIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH_DIR  = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISH_DIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+# Where a host finds interpreters of scripts that are installed with it.
+LIB_DIR  = $(DESTDIR)$(PREFIX)/lib/vibrato
+
+# As whoever may write there: `make host` before `sudo make -o host install` builds as another user.
+install: host ## Install the server below PREFIX=/usr/local, with man pages, completions and the interpreters that are built
+	@install -d $(DESTDIR)$(PREFIX)/bin $(MAN_DIR) $(BASH_DIR) $(ZSH_DIR) $(FISH_DIR)
+	install -m 755 $(HOST) $(DESTDIR)$(PREFIX)/bin/host
+	@$(HOST) man > $(MAN_DIR)/host.1
+	@for command in $$($(HOST) help | awk '/^Commands:/ { on = 1; next } /^$$/ { on = 0 } on && /^  [a-z]/ { print $$1 }'); do \
+		[ $$command = help ] || $(HOST) man $$command > $(MAN_DIR)/host-$$command.1 || exit 1; \
+	done
+	@$(HOST) completions bash > $(BASH_DIR)/host
+	@$(HOST) completions zsh > $(ZSH_DIR)/_host
+	@$(HOST) completions fish > $(FISH_DIR)/host.fish
+	@for interpreter in $(wildcard $(SCRIPTED)/*.wasm); do \
+		install -d $(LIB_DIR)/interpreters && install -m 644 $$interpreter $(LIB_DIR)/interpreters/ || exit 1; \
+	done
+
+uninstall: ## Remove what `make install` with the same PREFIX has installed
+	rm -rf $(DESTDIR)$(PREFIX)/bin/host $(MAN_DIR)/host.1 $(MAN_DIR)/host-*.1 $(BASH_DIR)/host $(ZSH_DIR)/_host \
+		$(FISH_DIR)/host.fish $(LIB_DIR)
 
 routes: target ## Build every example handler into target/routes
 	$(CARGO) build --locked --profile handler --target $(WASM) --target-dir $(HANDLERS) $(addprefix --package ,$(EXAMPLES))

@@ -1,4 +1,4 @@
-//! Embeds the generated C and Go bindings and the package for Python, which `host new` copies into a project.
+//! Embeds what `host new` copies into a project: the generated C and Go bindings, the package for Python, and guest-sdk.
 
 use std::env;
 use std::error::Error;
@@ -9,10 +9,74 @@ fn main() -> Result<(), Box<dyn Error>> {
     let examples = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../examples");
     let c = table("C", "What a handler in C is built with.", &examples.join("c"), &["bindings"])?;
     let go = table("GO", "What a handler in Go is built with.", &examples.join("go"), &["bindings", "pkg"])?;
-    let sdk = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../guest-sdk");
-    let python = table("PYTHON", "What a handler in Python is written with.", &sdk.join("python"), &["vibrato"])?;
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("bindings.rs"), c + &go + &python)?;
+    let python = examples.join("../guest-sdk/python");
+    let python = table("PYTHON", "What a handler in Python is written with.", &python, &["vibrato"])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let sdk = sdk(&examples.join(".."), &out)?;
+    fs::write(out.join("bindings.rs"), c + &go + &python + &sdk)?;
     Ok(())
+}
+
+/// The crates of guest-sdk and their files, without tests. Each manifest is made independent of this workspace.
+const CRATES: [&str; 3] = ["", "macros", "options"];
+
+/// Sections of a manifest that a vendored crate does not need.
+const LEFT_OUT: [&str; 3] = ["[lints]", "[dev-dependencies]", "[package.metadata.docs.rs]"];
+
+/// A constant with the files of guest-sdk that a project needs to build it.
+fn sdk(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+    let workspace = root.join("Cargo.toml");
+    println!("cargo::rerun-if-changed={}", workspace.display());
+    let workspace = fs::read_to_string(workspace)?;
+    let guest_sdk = root.join("guest-sdk");
+    let mut rows = row("wit/world.wit", &root.join("wit/world.wit"))?;
+    for name in CRATES {
+        let folder = guest_sdk.join(name);
+        let mut paths = Vec::new();
+        collect(&guest_sdk, &Path::new(name).join("src"), &mut paths)?;
+        paths.retain(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests"));
+        for file in ["LICENSE", "README.md", "options.md"] {
+            if folder.join(file).exists() {
+                paths.push(Path::new(name).join(file));
+            }
+        }
+        paths.sort();
+        for path in paths {
+            rows += &row(path.to_str().ok_or("not UTF-8")?, &guest_sdk.join(&path))?;
+        }
+        println!("cargo::rerun-if-changed={}", folder.display());
+        let manifest = out.join(format!("{name}-manifest.toml"));
+        fs::write(&manifest, independent(&fs::read_to_string(folder.join("Cargo.toml"))?, &workspace)?)?;
+        rows += &row(Path::new(name).join("Cargo.toml").to_str().ok_or("not UTF-8")?, &manifest)?;
+    }
+    Ok(format!("/// guest-sdk, for projects in Rust.\npub(super) const SDK: &[(&str, &[u8])] = &[\n{rows}];\n"))
+}
+
+fn row(path: &str, file: &Path) -> Result<String, Box<dyn Error>> {
+    Ok(format!("    ({path:?}, include_bytes!({:?})),\n", file.canonicalize()?))
+}
+
+/// A manifest with what it takes of the workspace written out.
+fn independent(manifest: &str, workspace: &str) -> Result<String, Box<dyn Error>> {
+    let mut text = String::new();
+    let mut is_left_out = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            is_left_out = LEFT_OUT.contains(&line);
+        }
+        if is_left_out {
+            continue;
+        }
+        match line.strip_suffix(".workspace = true") {
+            Some(key) => {
+                let value = workspace.lines().find(|line| line.starts_with(&format!("{key} = ")));
+                text += value.ok_or_else(|| format!("the workspace has no {key}"))?;
+            }
+            None => text += line,
+        }
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 /// A constant with the path and the content of each file in `folders`.

@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod dev;
 mod fd_limit;
+mod help;
 mod logging;
 mod man;
 mod new;
@@ -17,13 +18,25 @@ mod test;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use logging::print_error;
 
+/// What `host --help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  host new greet                              create a project for a handler, in the folder greet
+  host check routes                           report every mistake in a directory
+  host call routes/hello.wasm --path /hello   send one request to one handler
+  host run --dev                              serve the directory routes at 127.0.0.1:8000, with errors on the page
+  host run --routes DIR --listen 0.0.0.0:80   serve another directory to everybody
+  host routes --json                          print the routes and their options
+
+`host COMMAND --help` describes a command.";
+
 /// An HTTP/1.x server whose route handlers are WebAssembly components: of its own world, or of wasi:http.
 #[derive(Debug, Parser)]
-#[command(name = "host", version, max_term_width = 100)]
+#[command(name = "host", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -58,7 +71,10 @@ enum Command {
 
 /// Runs the command in the process's arguments.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+    let (arguments, shows_all) = help::arguments(std::env::args_os());
+    let matches = help::command(Cli::command(), shows_all).get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.command {
         Command::Run(command) => command.run(),
         Command::Dev(command) => command.run(),
         Command::Routes(command) => command.run(),

@@ -118,6 +118,7 @@ mod cli {
     mod check;
     mod completions_and_man;
     mod dev;
+    mod install;
     mod new;
     mod publish;
     mod run;

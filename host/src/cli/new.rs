@@ -2,6 +2,7 @@
 //!
 //! Owns the worlds, languages and styles. The files are in `host/templates`.
 
+mod language;
 mod script;
 mod wasi_http;
 
@@ -22,8 +23,8 @@ const MAX_NAME_BYTES: usize = 64;
 /// Names that a crate cannot have, or that a dependency has.
 const RESERVED_NAMES: [&str; 8] = ["alloc", "core", "guest-sdk", "guest_sdk", "proc_macro", "std", "test", "wstd"];
 
-/// The directory of guest-sdk when this host was built.
-const DEFAULT_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
+/// Where a project in Rust has guest-sdk, which is on no registry yet.
+const VENDORED_SDK: &str = "vendor/guest-sdk";
 
 /// What the README says about generated files.
 const BINDINGS: &str =
@@ -55,7 +56,7 @@ pub(super) struct New {
     name: String,
 
     /// Language of the project.
-    #[arg(long, value_name = "LANG", default_value = "rust")]
+    #[arg(long, value_name = "LANG", default_value = "rust", value_parser = language::Parser)]
     lang: Language,
 
     /// World that the handler is built for.
@@ -70,7 +71,7 @@ pub(super) struct New {
     #[arg(long, value_name = "EXAMPLE", conflicts_with = "style")]
     example: Option<Example>,
 
-    /// Directory of guest-sdk, for Rust: it is not published yet [default: where it was when this host was built].
+    /// Directory of guest-sdk, for Rust [default: a copy in the project, so that the project can be moved].
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -245,17 +246,22 @@ impl New {
     /// A project in Rust with this source.
     fn rust_with(&self, source: String, readme: &str, call: &str) -> anyhow::Result<Project> {
         let sdk = self.sdk()?;
+        let folder = sdk.as_deref().unwrap_or(VENDORED_SDK);
         // Fill in the directory last: it may contain any of the placeholders.
         let manifest = self.fill(include_str!("../../templates/rust/manifest.toml"));
-        let manifest = manifest.replace("SDK", &toml::Value::String(sdk).to_string());
+        let manifest = manifest.replace("SDK", &toml::Value::String(folder.to_owned()).to_string());
+        let mut files = vec![
+            File::new("Cargo.toml", manifest),
+            File::new(".cargo/config.toml", [CONFIG, include_str!("../../templates/rust/runner.toml")].concat()),
+            File::new(".gitignore", include_str!("../../templates/rust/ignore")),
+            File::new("README.md", self.fill(readme)),
+            File::new("src/lib.rs", source),
+        ];
+        if sdk.is_none() {
+            files.extend(script::SDK.iter().map(|(path, bytes)| File::new(&format!("{VENDORED_SDK}/{path}"), *bytes)));
+        }
         Ok(Project {
-            files: vec![
-                File::new("Cargo.toml", manifest),
-                File::new(".cargo/config.toml", [CONFIG, include_str!("../../templates/rust/runner.toml")].concat()),
-                File::new(".gitignore", include_str!("../../templates/rust/ignore")),
-                File::new("README.md", self.fill(readme)),
-                File::new("src/lib.rs", source),
-            ],
+            files,
             needs: NEEDS_TARGET,
             build: "cargo build --release".to_owned(),
             component: format!("target/wasm32-wasip2/release/{}.wasm", file(&self.name)),
@@ -297,15 +303,15 @@ impl New {
         template.replace("NAME", &self.name).replace("FILE", &file(&self.name))
     }
 
-    /// The absolute path of guest-sdk, which must be UTF-8 for a manifest.
-    fn sdk(&self) -> anyhow::Result<String> {
-        let folder = self.sdk.as_deref().unwrap_or(Path::new(DEFAULT_SDK));
+    /// The absolute path of the guest-sdk of `--sdk`, which must be UTF-8 for a manifest.
+    fn sdk(&self) -> anyhow::Result<Option<String>> {
+        let Some(folder) = &self.sdk else { return Ok(None) };
         let is_there = folder.join("Cargo.toml").is_file();
-        let hint = "name the folder `guest-sdk` of Vibrato's source with --sdk: it is on no registry yet";
+        let hint = "name the folder `guest-sdk` of Vibrato's source, or leave out --sdk";
         anyhow::ensure!(is_there, "there is no guest-sdk in {}; {hint}", folder.display());
         let folder = fs::canonicalize(folder).with_context(|| format!("cannot use {}", folder.display()))?;
         let text = folder.to_str().with_context(|| format!("{} is not UTF-8; move it", folder.display()))?;
-        Ok(text.to_owned())
+        Ok(Some(text.to_owned()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `host run`: serves a directory until a signal arrives.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -197,7 +197,7 @@ impl Run {
     ) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         fd_limit::raise();
-        let listeners = net::bind(&self.listen)?;
+        let listeners = net::bind(&self.listen).map_err(with_remedy)?;
         if self.dev {
             check_loopback(&listeners)?;
         }
@@ -292,6 +292,25 @@ fn listen_to_commands(state: &Path) -> Option<LocalListener> {
     let listening = LocalListener::bind(&control::socket(state));
     let warn = |error| tracing::warn!(target: "server", "`host publish` does not reach this host: {error}");
     listening.map_err(warn).ok()
+}
+
+/// Adds what can be done about an address that cannot be listened on.
+fn with_remedy(error: net::BindError) -> anyhow::Error {
+    let kind = match &error {
+        net::BindError::Refused { error, .. } => error.kind(),
+        net::BindError::NoAddress { .. } => return error.into(),
+    };
+    let remedy = match kind {
+        ErrorKind::AddrInUse => {
+            "another program listens there; stop it, or choose another port, as in --listen 127.0.0.1:8001"
+        }
+        ErrorKind::PermissionDenied => {
+            "ports below 1024 are for root; choose another, as in --listen 127.0.0.1:8000, or allow this program to bind them"
+        }
+        ErrorKind::AddrNotAvailable => "this machine does not have that address; choose another with --listen",
+        _ => return error.into(),
+    };
+    anyhow::anyhow!("{:#}; {remedy}", anyhow::Error::from(error))
 }
 
 /// Prints the addresses on stdout. If nobody reads stdout, signals still work.

@@ -89,6 +89,25 @@ fn the_test_of_each_style_in_rust_runs_without_a_host_and_one_that_fails_is_told
 }
 
 #[test]
+fn a_project_in_rust_builds_wherever_it_is_moved_to() {
+    let (folder, elsewhere) = (RoutesDir::new(), RoutesDir::new());
+    make(&folder, "my-moved_1", &[]);
+    let names_a_path = |file: &str| {
+        let text = fs::read_to_string(folder.path().join(file)).expect("it is text");
+        text.contains("path = \"/") || text.contains(env!("CARGO_MANIFEST_DIR"))
+    };
+    for file in ["Cargo.toml", "vendor/guest-sdk/Cargo.toml", "vendor/guest-sdk/macros/Cargo.toml"] {
+        assert!(!names_a_path(&format!("my-moved_1/{file}")), "{file}");
+    }
+    let moved = elsewhere.path().join("my-moved_1");
+    fs::rename(folder.path().join("my-moved_1"), &moved).expect("a folder can be moved");
+    let bytes = built(&elsewhere, "my-moved_1", &mut cargo(), &component_of("my-moved_1"));
+    assert_good(RoutesDir::new().with_bytes("any.wasm", &bytes), "my-moved_1", "yield");
+    make(&folder, "other", &["--sdk", concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk")]);
+    assert!(names_a_path("other/Cargo.toml") && !folder.path().join("other/vendor").exists());
+}
+
+#[test]
 fn the_guest_book_in_rust_builds_is_good_and_answers() {
     let folder = RoutesDir::new();
     let bytes = build(&folder, "visitors", &["--example", "guest-book"], &mut cargo(), &component_of("visitors"));
@@ -480,6 +499,12 @@ fn a_project_that_cannot_be_made_is_an_error_and_writes_nothing() {
         ),
         (&["wstd", "--world", "wasi-http"], "error: invalid value 'wstd' for '<NAME>': that name is taken"),
         (&["a", "--sdk", "nowhere"], "error: there is no guest-sdk in nowhere; name the folder `guest-sdk` of "),
+        (
+            &["a", "--lang", "typescript"],
+            "error: invalid value 'typescript' for '--lang <LANG>': choose `--lang js`, and ",
+        ),
+        (&["a", "--lang", "JavaScript"], "error: invalid value 'javascript' for '--lang <LANG>': choose `--lang js`\n"),
+        (&["a", "--lang", "cobol"], "error: invalid value 'cobol' for '--lang <LANG>'\n  [possible values: rust, "),
     ] {
         let output = run(host(&["new"]).args(arguments).current_dir(folder.path()));
         assert!(text(&output.stderr).starts_with(error), "{error}: {output:?}");

@@ -157,7 +157,10 @@ fn every_mistake_is_reported_before_it_listens() {
     let routes = RoutesDir::new().with(guest::HELLO).with_file("file", "");
     let missing = routes.path().join("missing").display().to_string();
     let file = routes.path().join("file").display().to_string();
-    let in_use = format!("error: cannot listen on {taken}: ");
+    let in_use = format!(
+        "error: cannot listen on {taken}: Address already in use (os error 98); another program listens there; stop it, or \
+         choose another port, as in --listen "
+    );
     let rows: [(&[&str], String); 16] = [
         (
             &["--routes", &missing],

@@ -1,0 +1,60 @@
+//! `--lang`: the names of the languages, and what is meant by other names of them.
+
+use std::ffi::OsStr;
+
+use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Command, Error, ValueEnum};
+
+use super::Language;
+
+/// Names that are no value, with the value to choose and what it is in that case.
+const OTHER_NAMES: [(&str, &str, &str); 12] = [
+    ("c++", "c", ""),
+    ("cpp", "c", ""),
+    ("ecmascript", "js", ""),
+    ("golang", "go", ""),
+    ("javascript", "js", ""),
+    ("node", "js", ""),
+    ("nodejs", "js", ""),
+    ("py", "python", ""),
+    ("python3", "python", ""),
+    ("rs", "rust", ""),
+    ("ts", "js", TYPESCRIPT),
+    ("typescript", "js", TYPESCRIPT),
+];
+
+const TYPESCRIPT: &str = ", and compile TypeScript to it; a script `NAME.ts` in the routes directory needs no project";
+
+/// Parses the value of `--lang`.
+#[derive(Debug, Clone)]
+pub(super) struct Parser;
+
+impl TypedValueParser for Parser {
+    type Value = Language;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Language, Error> {
+        let typed = value.to_string_lossy().to_ascii_lowercase();
+        let Some((_, meant, note)) = OTHER_NAMES.iter().find(|(name, ..)| *name == typed) else {
+            return EnumValueParser::new().parse_ref(command, argument, value);
+        };
+        let text = format!("invalid value '{typed}' for '--lang <LANG>': choose `--lang {meant}`{note}\n");
+        Err(Error::raw(ErrorKind::InvalidValue, text).with_cmd(command))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Language::value_variants().iter().filter_map(ValueEnum::to_possible_value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_other_name_leads_to_a_value() {
+        for (name, meant, _) in OTHER_NAMES {
+            assert!(Language::from_str(meant, false).is_ok() && Language::from_str(name, false).is_err(), "{name}");
+        }
+    }
+}
