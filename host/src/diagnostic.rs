@@ -19,6 +19,8 @@ pub struct Diagnostic {
     pub location: String,
     /// What is wrong: a clause without a full stop.
     pub reason: String,
+    /// Lines that explain the reason. Most have none.
+    pub explanation: String,
     /// What the operator can do about it: a clause without a full stop.
     pub remedy: String,
 }
@@ -54,23 +56,25 @@ impl Diagnostic {
             severity,
             location: location.to_string(),
             reason: part(reason.to_string()),
+            explanation: String::new(),
             remedy: part(remedy.to_string()),
         }
     }
 
-    /// Adds a clause to the first line of the reason.
-    pub fn add_to_reason(&mut self, clause: &str) {
-        let end = self.reason.find('\n').unwrap_or(self.reason.len());
-        self.reason.insert_str(end, clause);
+    /// Adds lines that explain the reason, such as those of a traceback. They are truncated to 4096 bytes.
+    #[must_use]
+    pub fn explained(mut self, lines: &str) -> Self {
+        self.explanation = excerpt(lines, MAX_PART_BYTES).into_owned();
+        self
     }
 
     /// The report without its severity, for a log that has its own. Control characters, which file names may contain,
-    /// are escaped. Each further line of the reason, as of a traceback, is indented.
+    /// are escaped. Each line of the explanation is indented.
     pub fn unlabelled(&self) -> impl fmt::Display {
-        let Self { severity: _, location, reason, remedy } = self;
+        let Self { severity: _, location, reason, explanation, remedy } = self;
         let part = |text: &str| printable(&excerpt(text, MAX_PART_BYTES));
-        let reason: Vec<String> = excerpt(reason, MAX_PART_BYTES).lines().map(printable).collect();
-        format!("{}: {}\n  remedy: {}", part(location), reason.join("\n    "), part(remedy))
+        let explanation: String = explanation.lines().map(|line| format!("\n    {}", printable(line))).collect();
+        format!("{}: {}{explanation}\n  remedy: {}", part(location), part(reason), part(remedy))
     }
 }
 

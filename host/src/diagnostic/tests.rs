@@ -9,6 +9,7 @@ fn a_report_names_file_reason_and_remedy() {
             severity,
             location: "routes/x.wasm".into(),
             reason: "it is not a component".to_owned(),
+            explanation: String::new(),
             remedy: "build it for wasm32-wasip2".to_owned(),
         };
         let expected = "routes/x.wasm: it is not a component\n  remedy: build it for wasm32-wasip2";
@@ -23,9 +24,9 @@ fn a_name_cannot_forge_a_report_nor_drive_a_terminal() {
         severity: Severity::Error,
         location: "routes/a\nerror: b\u{1b}[2J.wasm".into(),
         reason: "it imports `c\nd`".to_owned(),
+        explanation: "error: e\r\n\u{1b}[2J".to_owned(),
         remedy: "to allow it, set it in e\r.toml".to_owned(),
     };
-    let expected =
-        "error: routes/a\\nerror: b\\u{1b}[2J.wasm: it imports `c\\nd`\n  remedy: to allow it, set it in e\\r.toml";
+    let expected = "error: routes/a\\nerror: b\\u{1b}[2J.wasm: it imports `c\\nd`\n    error: e\n    \\u{1b}[2J\n  remedy: to allow it, set it in e\\r.toml";
     assert_eq!(diagnostic.to_string(), expected);
 }

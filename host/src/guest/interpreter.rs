@@ -165,10 +165,10 @@ impl Interpreter {
             call_without_request::<_, Prepared>(&self.pre, Some((&self.prepare, (files,))), state, timeout, timeout);
         match called {
             Ok((Some((Ok(script),)), _)) => script.try_into(),
-            Ok((Some((Err(message),)), _)) => Err(LoadError::Script(shortened(&message))),
-            Ok((None, _)) => Err(LoadError::Script(String::new())),
+            Ok((Some((Err(message),)), _)) => Err(script_error(&message)),
+            Ok((None, _)) => Err(script_error("")),
             Err(failed) if failed.has_started => {
-                Err(LoadError::Script(format!("it cannot be prepared: {}", failed.reason)))
+                Err(script_error(&format!("it cannot be prepared: {}", failed.reason)))
             }
             Err(failed) => Err(LoadError::Start(failed.reason)),
         }
@@ -187,7 +187,7 @@ impl TryFrom<GuestPreparedScript> for PreparedScript {
     fn try_from(script: GuestPreparedScript) -> Result<Self, LoadError> {
         let GuestPreparedScript { declaration, functions, program } = script;
         if program.len() > MAX_PROGRAM_BYTES {
-            return Err(LoadError::Script(format!("the script has more than {MAX_PROGRAM_BYTES} bytes")));
+            return Err(script_error(&format!("the script has more than {MAX_PROGRAM_BYTES} bytes")));
         }
         let is_there = |function: &Function| functions.iter().any(|name| name == function.name());
         let functions = Function::ALL.into_iter().filter(is_there).collect();
@@ -195,10 +195,11 @@ impl TryFrom<GuestPreparedScript> for PreparedScript {
     }
 }
 
-/// A message without the parts that are too long.
-fn shortened(message: &str) -> String {
-    let end = message.floor_char_boundary(MAX_MESSAGE_BYTES);
-    message[..end].trim_end().to_owned()
+/// The error for a message, whose first line is the mistake. Of the rest, what is too long is left out.
+fn script_error(message: &str) -> LoadError {
+    let message = message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)].trim_end();
+    let (reason, explanation) = message.split_once('\n').unwrap_or((message, ""));
+    LoadError::Script { reason: reason.to_owned(), explanation: explanation.to_owned() }
 }
 
 /// The exports that the host calls.

@@ -53,9 +53,14 @@ pub enum LoadError {
     /// The type of an import differs.
     #[error("its imports do not match the world `vibrato:handler/handler@{VERSION}`: {0}")]
     ImportType(String),
-    /// The interpreter says what is wrong with a script. The first line is the mistake.
-    #[error("{0}")]
-    Script(String),
+    /// The interpreter says what is wrong with a script.
+    #[error("{reason}")]
+    Script {
+        /// The mistake, with file and line.
+        reason: String,
+        /// Empty, or the lines that led there.
+        explanation: String,
+    },
     /// It is no interpreter of scripts.
     #[error("it is no interpreter of scripts; {0}")]
     NoInterpreter(String),
@@ -164,6 +169,12 @@ impl LoadError {
         matches!(self, Self::Threads(_) | Self::NoProcess(_) | Self::NoEngine(_))
     }
 
+    /// Lines that explain the error, such as those of a traceback. Mostly empty.
+    #[must_use]
+    pub fn explanation(&self) -> &str {
+        if let Self::Script { explanation, .. } = self { explanation } else { "" }
+    }
+
     /// What the author or the operator can do about it.
     #[must_use]
     pub fn remedy(&self) -> Cow<'static, str> {
@@ -225,7 +236,9 @@ impl LoadError {
                  `NAME.toml`, or let the component begin with less"
             }
             Self::Describe(_) => "`describe` must return at once and need nothing of a request",
-            Self::Script(_) => "correct the script; what it does outside of its functions is done without a request",
+            Self::Script { .. } => {
+                "correct the script; what it does outside of its functions is done without a request"
+            }
             Self::NoInterpreter(_) => "put the file there that `make interpreters` builds, of the version of this host",
             Self::NoScriptHandler => {
                 "put `@handler` before a function in Python, or name it `handle`; in JavaScript write \

@@ -242,7 +242,7 @@ impl Catalog {
         }
         if failed && (entry.route.is_some() || entry.middleware.is_some()) {
             for diagnostic in &mut entry.diagnostics {
-                diagnostic.add_to_reason("; the version before it still serves");
+                diagnostic.reason += "; the version before it still serves";
             }
         }
         // What was wrong with another version is reported again for this one.

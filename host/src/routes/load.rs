@@ -324,8 +324,10 @@ impl Loader {
         let library = self.source.read_library(key, MAX_LIBRARY_BYTES).map_err(unread)?;
         let script = SourceFile { path: key.path().to_string_lossy().into_owned(), content: content.into() };
         let library = library.into_iter().map(|file| SourceFile { path: file.path, content: file.content.into() });
-        load(std::iter::once(script).chain(library).collect())
-            .map_err(|error| Failure::lasting(vec![Diagnostic::error(key, &error, error.remedy())]).into())
+        load(std::iter::once(script).chain(library).collect()).map_err(|error| {
+            let diagnostic = Diagnostic::error(key, &error, error.remedy()).explained(error.explanation());
+            Failure::lasting(vec![diagnostic]).into()
+        })
     }
 
     /// Reads and loads a component.
