@@ -2,7 +2,7 @@
 
 use crate::support::script::{can_run, interpreters};
 use crate::support::wire::{HELLO_RESPONSE, get};
-use crate::support::{Process, RoutesDir};
+use crate::support::{Process, RoutesDir, compile_cache, host, run, text};
 
 /// The example scripts, as they are.
 fn examples() -> RoutesDir {
@@ -25,6 +25,10 @@ fn a_guest_book_is_a_script_too() {
     let (routes, state) = (examples(), RoutesDir::new());
     let interpreters = interpreters().display().to_string();
     let state = state.path().display().to_string();
+    // The interpreters may have to be compiled, which takes longer than a server is waited for.
+    let mut check = host(&["check", "--state", &state, "--interpreters", &interpreters, "--cache-dir"]);
+    let checked = run(check.arg(compile_cache()).arg(routes.path()));
+    assert_eq!(text(&checked.stdout), "4 routes; 0 errors, 0 warnings\n");
     let server = Process::start(&routes, &["--state", &state, "--interpreters", &interpreters]);
     for language in ["python", "javascript"] {
         let path = format!("/{language}/guest-book");
