@@ -16,7 +16,7 @@ const MAX_PRINTED: usize = 20;
 
 /// What a failure is reported to be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Failure<'f> {
+pub(crate) struct HandlerFailure<'f> {
     /// Who has failed: `handler NAME` or `middleware NAME of ROUTE`.
     pub(crate) who: &'f str,
     /// What the host says about it: a line, and the lines of a Wasm backtrace, if there is one.
@@ -46,7 +46,7 @@ struct Part {
 
 impl FailureReport {
     /// From what the host knows, and the lines that the guest has printed.
-    pub(crate) fn new(failure: Failure<'_>, printed: &[String]) -> Self {
+    pub(crate) fn new(failure: HandlerFailure<'_>, printed: &[String]) -> Self {
         let (reason, frames) = stack::of_wasm(failure.reason);
         let reason = format!("{} {reason}", failure.who);
         let error = if failure.may_be_printed { PrintedError::last_in(printed) } else { None };
@@ -85,8 +85,10 @@ impl FailureReport {
         }
         for part in self.parts.iter().filter(|part| !part.is_empty() && shows(part)) {
             let lines = part.runs().into_iter().map(|run| match run {
-                Run::Shown(frames) => frames.iter().map(|frame| frame.text.as_str()).collect::<Vec<_>>().join("\n"),
-                Run::Folded(frames) => format!("  ({})", summary(frames)),
+                FrameRun::Shown(frames) => {
+                    frames.iter().map(|frame| frame.text.as_str()).collect::<Vec<_>>().join("\n")
+                }
+                FrameRun::Folded(frames) => format!("  ({})", summary(frames)),
             });
             let title = Some(part.title.clone()).filter(|title| !title.is_empty());
             blocks.push(title.into_iter().chain(lines).collect::<Vec<_>>().join("\n"));
@@ -104,8 +106,8 @@ impl FailureReport {
                 @if !part.title.is_empty() { p { (part.title) } }
                 @for run in part.runs() {
                     @match run {
-                        Run::Shown(frames) => pre { (lines(frames)) },
-                        Run::Folded(frames) => details { summary { (summary(frames)) } pre { (lines(frames)) } },
+                        FrameRun::Shown(frames) => pre { (lines(frames)) },
+                        FrameRun::Folded(frames) => details { summary { (summary(frames)) } pre { (lines(frames)) } },
                     }
                 }
             }
@@ -121,7 +123,7 @@ impl From<String> for FailureReport {
 }
 
 /// Neighbouring frames that are shown or folded together.
-enum Run<'p> {
+enum FrameRun<'p> {
     Shown(&'p [Frame]),
     Folded(&'p [Frame]),
 }
@@ -143,10 +145,10 @@ impl Part {
         self.frames.is_empty() && (self.is_logged || self.title.is_empty())
     }
 
-    fn runs(&self) -> Vec<Run<'_>> {
+    fn runs(&self) -> Vec<FrameRun<'_>> {
         let is_folded = |frame: &Frame| frame.origin != FrameOrigin::Handler;
         let runs = self.frames.chunk_by(|one, next| is_folded(one) == is_folded(next));
-        runs.map(|run| if is_folded(&run[0]) { Run::Folded(run) } else { Run::Shown(run) }).collect()
+        runs.map(|run| if is_folded(&run[0]) { FrameRun::Folded(run) } else { FrameRun::Shown(run) }).collect()
     }
 }
 

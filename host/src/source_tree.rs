@@ -41,7 +41,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct SourceTree {
     root: PathBuf,
-    files: BTreeMap<PathBuf, SourceFile>,
+    files: BTreeMap<PathBuf, WatchedFile>,
     /// `None` if the system does not report changes.
     watcher: Option<Watcher>,
     events: Receiver<TreeEvent>,
@@ -60,7 +60,7 @@ enum TreeEvent {
 
 /// One version of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct SourceFile {
+struct WatchedFile {
     /// Differs if the file may have been written.
     stamp: [u64; 5],
     /// The content, if it is compared.
@@ -149,7 +149,7 @@ impl SourceTree {
             let (directories, found) = self.list();
             let mut files = BTreeMap::new();
             for (path, metadata) in found {
-                let file = SourceFile::read(&path, &metadata, self.files.get(&path));
+                let file = WatchedFile::read(&path, &metadata, self.files.get(&path));
                 if self.files.get(&path).is_none_or(|before| before.content_differs(&file)) {
                     changed.push(path.clone());
                 }
@@ -198,7 +198,7 @@ impl StopWaiting {
     }
 }
 
-impl SourceFile {
+impl WatchedFile {
     /// The version of a file. Its content is read only if it may be another than `before`.
     fn read(path: &Path, metadata: &Metadata, before: Option<&Self>) -> Self {
         let number = i64::cast_unsigned;

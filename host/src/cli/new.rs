@@ -57,7 +57,7 @@ pub(super) struct New {
 
     /// Language of the project.
     #[arg(long, value_name = "LANG", default_value = "rust", value_parser = language::Parser)]
-    lang: Language,
+    lang: ProjectLanguage,
 
     /// World that the handler is built for.
     #[arg(long, value_name = "WORLD", default_value = "vibrato")]
@@ -78,7 +78,7 @@ pub(super) struct New {
 
 /// The supported languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Language {
+enum ProjectLanguage {
     /// Built by cargo, with guest-sdk; for wasi-http with wstd.
     Rust,
     /// Built by componentize-py.
@@ -121,7 +121,7 @@ enum Example {
 }
 
 /// The files of a project and how to build it.
-struct Project {
+struct NewProject {
     files: Vec<File>,
     /// What must be installed first, as text.
     needs: &'static str,
@@ -142,7 +142,7 @@ struct File {
 impl New {
     /// Creates the project and prints the next steps.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Project { files, needs, build, component, call } = match self.world {
+        let NewProject { files, needs, build, component, call } = match self.world {
             ProjectWorld::Vibrato => self.vibrato()?,
             ProjectWorld::WasiHttp => self.wasi_http()?,
         };
@@ -158,13 +158,13 @@ impl New {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn vibrato(&self) -> anyhow::Result<Project> {
+    fn vibrato(&self) -> anyhow::Result<NewProject> {
         if let Some(Example::GuestBook) = self.example {
             let script = match self.lang {
-                Language::Rust => return self.guest_book(),
-                Language::C => script::c_guest_book(),
-                Language::Go => script::go_guest_book(),
-                Language::Python | Language::JavaScript => {
+                ProjectLanguage::Rust => return self.guest_book(),
+                ProjectLanguage::C => script::c_guest_book(),
+                ProjectLanguage::Go => script::go_guest_book(),
+                ProjectLanguage::Python | ProjectLanguage::JavaScript => {
                     anyhow::bail!("that example is not there in this language; choose --lang rust, c or go")
                 }
             };
@@ -172,31 +172,31 @@ impl New {
         }
         let style = self.style.unwrap_or_default();
         Ok(match self.lang {
-            Language::Rust => self.rust(style)?,
-            Language::Python => self.script(&script::python(style)),
-            Language::JavaScript => self.script(&script::javascript(style)),
-            Language::C => self.script(&script::c(style)),
-            Language::Go => self.script(&script::go(style)),
+            ProjectLanguage::Rust => self.rust(style)?,
+            ProjectLanguage::Python => self.script(&script::python(style)),
+            ProjectLanguage::JavaScript => self.script(&script::javascript(style)),
+            ProjectLanguage::C => self.script(&script::c(style)),
+            ProjectLanguage::Go => self.script(&script::go(style)),
         })
     }
 
-    fn wasi_http(&self) -> anyhow::Result<Project> {
+    fn wasi_http(&self) -> anyhow::Result<NewProject> {
         let hint = "leave it out, or choose --world vibrato";
         anyhow::ensure!(self.example.is_none(), "`--example` is not for wasi:http; {hint}");
         anyhow::ensure!(self.style.is_none(), "`--style` is not for wasi:http, whose projects have one style; {hint}");
         Ok(match self.lang {
-            Language::Rust => self.wasi_http_rust(),
-            Language::Python => self.script(&wasi_http::PYTHON),
-            Language::JavaScript => self.script(&wasi_http::JAVASCRIPT),
-            Language::C | Language::Go => anyhow::bail!(
+            ProjectLanguage::Rust => self.wasi_http_rust(),
+            ProjectLanguage::Python => self.script(&wasi_http::PYTHON),
+            ProjectLanguage::JavaScript => self.script(&wasi_http::JAVASCRIPT),
+            ProjectLanguage::C | ProjectLanguage::Go => anyhow::bail!(
                 "there is no project for wasi:http in this language; choose --lang rust, python or js, or --world vibrato"
             ),
         })
     }
 
-    fn wasi_http_rust(&self) -> Project {
+    fn wasi_http_rust(&self) -> NewProject {
         let file = |path: &str, template: &str| File::new(path, self.fill(template));
-        Project {
+        NewProject {
             files: vec![
                 file("Cargo.toml", include_str!("../../templates/wasi-http/rust/manifest.toml")),
                 file(".cargo/config.toml", CONFIG),
@@ -212,7 +212,7 @@ impl New {
         }
     }
 
-    fn rust(&self, style: Style) -> anyhow::Result<Project> {
+    fn rust(&self, style: Style) -> anyhow::Result<NewProject> {
         let source = match style {
             Style::Yield => include_str!("../../templates/rust/src/yield.rs"),
             Style::Write => include_str!("../../templates/rust/src/write.rs"),
@@ -221,7 +221,7 @@ impl New {
         self.rust_with(self.fill(source), include_str!("../../templates/rust/README.md"), CALL)
     }
 
-    fn guest_book(&self) -> anyhow::Result<Project> {
+    fn guest_book(&self) -> anyhow::Result<NewProject> {
         let source = include_str!("../../../examples/guest-book/src/lib.rs");
         let source = source.replace(GUEST_BOOK_PATH, &format!("/{}", self.name));
         let readme = include_str!("../../templates/rust/guest-book.md");
@@ -231,7 +231,7 @@ impl New {
     }
 
     /// The guest book in a language that a script builds. Its route file has its path and methods, since it declares none.
-    fn guest_book_script(&self, script: &Script) -> Project {
+    fn guest_book_script(&self, script: &Script) -> NewProject {
         let mut project = self.script(script);
         for file in &mut project.files {
             if file.path == script.path {
@@ -240,11 +240,11 @@ impl New {
                 file.bytes.extend_from_slice(GUEST_BOOK_ROUTE.as_bytes());
             }
         }
-        Project { call: self.fill(CALL_WITH_GRANT), ..project }
+        NewProject { call: self.fill(CALL_WITH_GRANT), ..project }
     }
 
     /// A project in Rust with this source.
-    fn rust_with(&self, source: String, readme: &str, call: &str) -> anyhow::Result<Project> {
+    fn rust_with(&self, source: String, readme: &str, call: &str) -> anyhow::Result<NewProject> {
         let sdk = self.sdk()?;
         let folder = sdk.as_deref().unwrap_or(VENDORED_SDK);
         // Fill in the directory last: it may contain any of the placeholders.
@@ -260,7 +260,7 @@ impl New {
         if sdk.is_none() {
             files.extend(script::SDK.iter().map(|(path, bytes)| File::new(&format!("{VENDORED_SDK}/{path}"), *bytes)));
         }
-        Ok(Project {
+        Ok(NewProject {
             files,
             needs: NEEDS_TARGET,
             build: "cargo build --release".to_owned(),
@@ -269,7 +269,7 @@ impl New {
         })
     }
 
-    fn script(&self, script: &Script) -> Project {
+    fn script(&self, script: &Script) -> NewProject {
         let readme = script.readme.replace("SOURCE", script.path);
         let readme = readme.replace("BINDINGS", if script.bindings.is_empty() { "" } else { BINDINGS });
         let mut files = vec![
@@ -290,7 +290,7 @@ impl New {
             files.push(File::program("componentize", COMPONENTIZE));
             files.extend(script.bindings.iter().map(|(path, bytes)| File::new(path, *bytes)));
         }
-        Project {
+        NewProject {
             files,
             needs: script.needs,
             build: "./build".to_owned(),

@@ -182,7 +182,7 @@ fn program() -> PathBuf {
     if this.exists() { this } else { env::current_exe().unwrap_or_else(|_| PathBuf::from("host")) }
 }
 
-/// Where interpreters are, if no flag says: beside this program in its build directory, or where they are installed with it.
+/// Where interpreters are looked for without `--interpreters`: beside this program, and where `make install` puts them.
 fn interpreters() -> Vec<PathBuf> {
     let this = env::current_exe().unwrap_or_default();
     let directory = this.parent().unwrap_or(Path::new(""));

@@ -27,7 +27,7 @@ use crate::http::accept::BodyForm;
 use crate::http::head::RequestHead;
 use crate::routes::RouteTable;
 use crate::worker::Worker;
-use live_reload::{SeenVersions, Watch};
+use live_reload::{SeenVersions, WatchTarget};
 
 /// Paths that begin with this are reserved.
 const RESERVED: &str = "/__dev/";
@@ -96,7 +96,7 @@ pub(super) fn overview<'r>(
     table: &RouteTable,
     head: &RequestHead,
 ) -> HostResponse<'r> {
-    let live = LiveReload::new(worker, dev, Watch::Overview);
+    let live = LiveReload::new(worker, dev, WatchTarget::Overview);
     let overview = overview::Overview::new(table, dev);
     let form = BodyForm::preferred(head.values("accept"));
     let content = match form {

@@ -8,7 +8,7 @@ use super::dev_pages::LiveReload;
 use super::error_page::{Details, ErrorPage, RETRY};
 use crate::config::ErrorDetail;
 use crate::exchange::{ClientLoss, Exchange};
-use crate::failure_report::{Failure, FailureReport};
+use crate::failure_report::{FailureReport, HandlerFailure};
 use crate::guest::CallError;
 use crate::http::status;
 use crate::log_quota::LogQuota;
@@ -64,7 +64,7 @@ fn report(who: &str, exchange: &Exchange, error: &CallError) -> FailureReport {
         | CallError::ProcessorTime { .. }
         | CallError::Failed(_) => false,
     };
-    FailureReport::new(Failure { who, reason: &error.to_string(), may_be_printed }, &exchange.printed())
+    FailureReport::new(HandlerFailure { who, reason: &error.to_string(), may_be_printed }, &exchange.printed())
 }
 
 /// Logs that a guest was ended because of its client. This is not a failure of the guest.

@@ -12,7 +12,7 @@ const STRIPPED: &str = "wasm trap: wasm `unreachable` instruction executed\nerro
 
 fn report(reason: &str, printed: &str) -> FailureReport {
     let printed: Vec<String> = printed.lines().map(str::to_owned).collect();
-    FailureReport::new(Failure { who: "handler shop", reason, may_be_printed: true }, &printed)
+    FailureReport::new(HandlerFailure { who: "handler shop", reason, may_be_printed: true }, &printed)
 }
 
 /// What a report begins with: the error and its place.
@@ -71,7 +71,7 @@ fn what_cannot_be_told_apart_is_shown_before_the_trap() {
 #[test]
 fn a_reason_that_the_handler_names_leads() {
     let printed = ["Traceback (most recent call last):".to_owned(), "KeyError: 'old'".to_owned()];
-    let failure = Failure { who: "handler shop", reason: "failed: no tea", may_be_printed: false };
+    let failure = HandlerFailure { who: "handler shop", reason: "failed: no tea", may_be_printed: false };
     let text = FailureReport::new(failure, &printed).text();
     assert!(text.starts_with("handler shop failed: no tea\n\nIt had printed:\n  Traceback"), "{text}");
 }

@@ -261,7 +261,8 @@ fn add_modules(directory: &Path, language: Language, depth: usize, files: &mut V
         }
         if Language::of(&path) == Some(language) {
             files.push(path);
-        } else if depth > 0 && path.is_dir() {
+        } else if depth > 0 && path.is_dir() && !path.is_symlink() {
+            // Links to directories are left out: they can lead back.
             add_modules(&path, language, depth - 1, files);
         }
     }

@@ -22,7 +22,7 @@ use super::staging::BuiltComponent;
 /// The target of components.
 const TARGET: &str = "wasm32-wasip2";
 
-/// How often it is looked whether the child process has ended, or is to be ended.
+/// The interval between checks whether the child process has ended, or has to be ended.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long a child process may take to end when it is asked to.

@@ -6,7 +6,7 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Error, ValueEnum};
 
-use super::Language;
+use super::ProjectLanguage;
 
 /// Names that are no value, with the value to choose and what it is in that case.
 const OTHER_NAMES: [(&str, &str, &str); 12] = [
@@ -31,9 +31,9 @@ const TYPESCRIPT: &str = ", and compile TypeScript to it; a script `NAME.ts` in 
 pub(super) struct Parser;
 
 impl TypedValueParser for Parser {
-    type Value = Language;
+    type Value = ProjectLanguage;
 
-    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Language, Error> {
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<ProjectLanguage, Error> {
         let typed = value.to_string_lossy().to_ascii_lowercase();
         let Some((_, meant, note)) = OTHER_NAMES.iter().find(|(name, ..)| *name == typed) else {
             return EnumValueParser::new().parse_ref(command, argument, value);
@@ -43,7 +43,7 @@ impl TypedValueParser for Parser {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(Language::value_variants().iter().filter_map(ValueEnum::to_possible_value)))
+        Some(Box::new(ProjectLanguage::value_variants().iter().filter_map(ValueEnum::to_possible_value)))
     }
 }
 
@@ -54,7 +54,10 @@ mod tests {
     #[test]
     fn each_other_name_leads_to_a_value() {
         for (name, meant, _) in OTHER_NAMES {
-            assert!(Language::from_str(meant, false).is_ok() && Language::from_str(name, false).is_err(), "{name}");
+            assert!(
+                ProjectLanguage::from_str(meant, false).is_ok() && ProjectLanguage::from_str(name, false).is_err(),
+                "{name}"
+            );
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::worker::Worker;
 
 /// What makes a page outdated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Watch {
+pub(super) enum WatchTarget {
     /// A page of a handler: the routes. A failed build is shown over it.
     HandlerPage,
     /// A page of the host: the routes, and builds.
@@ -40,12 +40,12 @@ pub(super) struct SeenVersions {
 /// The script of a page that was made from these versions, and what the page says of the build.
 #[derive(Debug, Clone)]
 pub(in crate::connection) struct LiveReload {
-    watch: Watch,
+    watch: WatchTarget,
     seen: SeenVersions,
     build: Option<BuildReport>,
 }
 
-impl Watch {
+impl WatchTarget {
     const ALL: [Self; 3] = [Self::HandlerPage, Self::HostPage, Self::Overview];
 
     fn name(self) -> &'static str {
@@ -65,19 +65,19 @@ impl SeenVersions {
     }
 
     /// Whether a page has to learn of these counts of requests and builds.
-    pub(super) fn differs_in_counts(&self, (requests, builds): (u64, u64), watch: Watch) -> bool {
-        self.builds != Some(builds) || (watch == Watch::Overview && self.requests != requests)
+    pub(super) fn differs_in_counts(&self, (requests, builds): (u64, u64), watch: WatchTarget) -> bool {
+        self.builds != Some(builds) || (watch == WatchTarget::Overview && self.requests != requests)
     }
 
     /// Whether a page that has seen these is to be reloaded.
-    pub(super) fn is_outdated(&self, now: &Self, watch: Watch) -> bool {
+    pub(super) fn is_outdated(&self, now: &Self, watch: WatchTarget) -> bool {
         let builds_differ = self.builds != now.builds;
         self.run != now.run
             || self.routes != now.routes
             || match watch {
-                Watch::HandlerPage => false,
-                Watch::HostPage => builds_differ,
-                Watch::Overview => builds_differ || self.requests != now.requests,
+                WatchTarget::HandlerPage => false,
+                WatchTarget::HostPage => builds_differ,
+                WatchTarget::Overview => builds_differ || self.requests != now.requests,
             }
     }
 }
@@ -104,22 +104,22 @@ impl FromStr for SeenVersions {
 }
 
 /// What a page watches and has seen. A page that has seen nothing that can be understood is outdated.
-pub(super) fn parse_query(query: &str) -> (Watch, Option<SeenVersions>) {
+pub(super) fn parse_query(query: &str) -> (WatchTarget, Option<SeenVersions>) {
     let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let watch = value("watch").and_then(|name| Watch::ALL.into_iter().find(|watch| watch.name() == name));
+    let watch = value("watch").and_then(|name| WatchTarget::ALL.into_iter().find(|watch| watch.name() == name));
     let seen = value("seen").and_then(|seen| percent_decode_str(seen).decode_utf8().ok()?.parse().ok());
-    (watch.unwrap_or(Watch::HostPage), seen.filter(|_| watch.is_some()))
+    (watch.unwrap_or(WatchTarget::HostPage), seen.filter(|_| watch.is_some()))
 }
 
 impl LiveReload {
-    pub(super) fn new(worker: &Worker, dev: &DevState, watch: Watch) -> Self {
+    pub(super) fn new(worker: &Worker, dev: &DevState, watch: WatchTarget) -> Self {
         Self { watch, seen: SeenVersions::now(worker, dev), build: dev.build() }
     }
 
     /// That of a page of the host, in development mode. A page that answers anything but GET is not asked for again.
     pub(in crate::connection) fn of_host_page(worker: &Worker, head: Option<&RequestHead>) -> Option<Self> {
         let dev = worker.dev()?;
-        head.filter(|head| head.method() == "GET").map(|_| Self::new(worker, dev, Watch::HostPage))
+        head.filter(|head| head.method() == "GET").map(|_| Self::new(worker, dev, WatchTarget::HostPage))
     }
 
     /// What the page says of the build: nothing, unless it has failed.
@@ -179,7 +179,7 @@ pub(in crate::connection) fn of_handler_page(
     }
     // It has not seen the last build, so that it asks at once whether that has failed.
     let seen = SeenVersions { builds: None, ..SeenVersions::now(worker, dev) };
-    let live = LiveReload { watch: Watch::HandlerPage, seen, build: None };
+    let live = LiveReload { watch: WatchTarget::HandlerPage, seen, build: None };
     content_type?.then(|| live.render().into_string())
 }
 

@@ -19,8 +19,8 @@ fn what_a_page_has_seen_is_read_as_it_was_written() {
 
 #[test]
 fn a_query_that_is_not_understood_is_of_a_page_that_is_outdated() {
-    assert_eq!(parse_query("watch=overview&seen=a.1.2.3"), (Watch::Overview, Some(seen("a.1.2.3"))));
-    assert_eq!(parse_query("seen=a%2E1.2.3&x&watch=handler"), (Watch::HandlerPage, Some(seen("a.1.2.3"))));
+    assert_eq!(parse_query("watch=overview&seen=a.1.2.3"), (WatchTarget::Overview, Some(seen("a.1.2.3"))));
+    assert_eq!(parse_query("seen=a%2E1.2.3&x&watch=handler"), (WatchTarget::HandlerPage, Some(seen("a.1.2.3"))));
     for query in ["", "seen=a.1.2.3", "watch=none&seen=a.1.2.3", "watch=page", "watch=page&seen=%ff", "watch&seen=&="] {
         assert_eq!(parse_query(query).1, None, "{query}");
     }
@@ -36,12 +36,12 @@ fn each_kind_of_page_is_outdated_by_what_it_shows() {
         ("a.1.2.1", false, false, true),
         ("a.1.1.2", false, true, true),
     ] {
-        let outdated =
-            [Watch::HandlerPage, Watch::HostPage, Watch::Overview].map(|watch| before.is_outdated(&seen(now), watch));
+        let outdated = [WatchTarget::HandlerPage, WatchTarget::HostPage, WatchTarget::Overview]
+            .map(|watch| before.is_outdated(&seen(now), watch));
         assert_eq!(outdated, [handler_page, host_page, overview], "{now}");
     }
     // It is told of builds nevertheless, and a page that has seen none is told at once.
-    assert!(before.differs_in_counts((1, 2), Watch::HandlerPage));
-    assert!(seen("a.1.1.").differs_in_counts((1, 1), Watch::HandlerPage));
-    assert!(!before.differs_in_counts((2, 1), Watch::HandlerPage));
+    assert!(before.differs_in_counts((1, 2), WatchTarget::HandlerPage));
+    assert!(seen("a.1.1.").differs_in_counts((1, 1), WatchTarget::HandlerPage));
+    assert!(!before.differs_in_counts((2, 1), WatchTarget::HandlerPage));
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::failure_report::Failure;
+use crate::failure_report::HandlerFailure;
 
 const NOT_FOUND: ErrorPage<'static> =
     ErrorPage { status: 404, text: "there is no route at /a&b", details: Details::None, request: Some(7), live: None };
@@ -39,8 +39,8 @@ fn where_there_is_nothing_to_say_there_is_no_body() {
 proptest! {
     #[test]
     fn nothing_of_a_client_or_a_guest_is_markup(text in ".{1,40}", details in ".{0,40}", may_be_printed: bool) {
-        let report = FailureReport::new(Failure { who: "handler a", reason: &text, may_be_printed }, std::slice::from_ref(&details));
-        let plain = FailureReport::new(Failure { who: "handler a", reason: "x", may_be_printed }, &["x".to_owned()]);
+        let report = FailureReport::new(HandlerFailure { who: "handler a", reason: &text, may_be_printed }, std::slice::from_ref(&details));
+        let plain = FailureReport::new(HandlerFailure { who: "handler a", reason: "x", may_be_printed }, &["x".to_owned()]);
         let page = ErrorPage { status: 500, text: &text, details: Details::Failure(&report), request: None, live: None };
         let empty = ErrorPage { text: "x", details: Details::Failure(&plain), ..page.clone() };
         let markup = |page: &ErrorPage<'_>| {

@@ -67,3 +67,15 @@ fn whatever_becomes_of_a_file_shows_in_its_look() {
         looks.push(seen);
     }
 }
+
+#[test]
+fn links_that_lead_back_do_not_keep_the_library_of_a_script_from_being_listed() {
+    let root = tempfile::tempdir().expect("a directory can be made");
+    let folder = root.path().join("lib/in");
+    fs::create_dir_all(&folder).expect("directories can be made");
+    fs::write(folder.join("a.py"), "").expect("a file can be written");
+    for name in ["b", "c", "d", "e", "f", "g", "h", "i"] {
+        std::os::unix::fs::symlink(root.path().join("lib"), folder.join(name)).expect("a link can be made");
+    }
+    assert_eq!(library(&root.path().join("x.py"), root.path()), [folder.join("a.py")]);
+}
