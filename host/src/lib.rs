@@ -21,8 +21,8 @@
 //! for diagnostic in diagnostics {
 //!     eprintln!("{diagnostic}");
 //! }
-//! let running = server.start(net::bind(&["127.0.0.1:0".to_owned()])?)?;
-//! println!("listening on {}", running.addresses()[0].url());
+//! let running = server.start(net::bind(&["127.0.0.1:0".parse()?])?)?;
+//! println!("listening on {}", running.urls()[0]);
 //! running.stop();
 //! running.join();
 //! # Ok(())

@@ -8,6 +8,7 @@ mod bind;
 pub mod buffers;
 mod client;
 mod linger;
+mod listen;
 mod listener;
 mod local;
 #[cfg(test)]
@@ -20,7 +21,8 @@ mod write_queue;
 pub use bind::{BindError, bind};
 pub use client::ClientStream;
 pub use linger::{LingerBounds, MAX_SILENCE, linger};
-pub use listener::{AcceptedSocket, ListenAddress, Listener, RegisteredListener, Role, UnregisteredStream};
+pub use listen::{ListenSpec, ListenSpecError, ListenTarget, ListenerSettings, ProxyHeader, Role, Scheme};
+pub use listener::{AcceptedSocket, ListenAddress, Listener, RegisteredListener, UnregisteredStream};
 pub use local::{LocalBindError, LocalClient, LocalListener, LocalStream};
 pub use peer::{ClientKey, Peer, PeerAddress};
 pub use stream::{MAX_READ_AHEAD, PeerState, Stream, is_read_ahead_full};

@@ -44,6 +44,7 @@ pub struct Server {
 #[derive(Debug)]
 pub struct RunningServer {
     addresses: Vec<ListenAddress>,
+    urls: Vec<String>,
     workers: Workers,
     threads: Vec<JoinHandle<()>>,
     directory: Directory,
@@ -168,9 +169,11 @@ impl Server {
     /// The error of the system for a socket or a thread.
     pub fn start(self, listeners: Vec<Listener>) -> Result<RunningServer, ServerError> {
         let addresses = listeners.iter().map(Listener::address).collect::<io::Result<Vec<_>>>()?;
+        let urls = addresses.iter().zip(&listeners).map(|(address, listener)| address.url(listener.settings().scheme));
+        let urls = urls.collect();
         let (workers, worker_threads) = Workers::new(&self.shared, listeners, self.control)?;
         let Self { directory, grant_sources, .. } = self;
-        let mut running = RunningServer { addresses, workers, threads: Vec::new(), directory, grant_sources };
+        let mut running = RunningServer { addresses, urls, workers, threads: Vec::new(), directory, grant_sources };
         for (index, worker) in worker_threads.into_iter().enumerate() {
             let name = format!("worker-{index}");
             running.threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
@@ -208,6 +211,12 @@ impl RunningServer {
     #[must_use]
     pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
+    }
+
+    /// The URLs of the listeners, without a path, in their order.
+    #[must_use]
+    pub fn urls(&self) -> &[String] {
+        &self.urls
     }
 
     /// Reads the secrets again, loads the files that have changed in the routes directory, and retries those that could not

@@ -107,7 +107,7 @@ impl CallCommand {
     fn call(&self, server: Server, mount: &Mount) -> anyhow::Result<Called> {
         let request = self.request.for_route(mount)?;
         let meter = server.measure();
-        let running = server.start(net::bind(&["127.0.0.1:0".to_owned()])?)?;
+        let running = server.start(net::bind(&["127.0.0.1:0".parse()?])?)?;
         let address = &running.addresses()[0];
         let bytes = encode(&request, address);
         let socket = ClientStream::connect(address).context("cannot connect to 127.0.0.1")?;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use host::dev::DevState;
+use host::net::ListenSpec;
 use host::text::printable;
 
 use self::build_loop::BuildLoop;
@@ -31,7 +32,7 @@ pub(super) struct Dev {
 
     /// Address to listen on, of this machine alone; can be given several times. Port 0 takes a free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", help_heading = "Server")]
-    listen: Vec<String>,
+    listen: Vec<ListenSpec>,
 
     /// Another host name to serve, without a port; see `host run --dev-host`.
     #[arg(long, value_name = "NAME", value_parser = super::run::host_name, help_heading = "Server")]

@@ -15,7 +15,7 @@ use host::dev::DevState;
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
-use host::net::{self, ListenAddress, Listener, LocalListener};
+use host::net::{self, ListenSpec, Listener, LocalListener};
 use host::observe::Observers;
 use host::server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,10 +35,10 @@ pub(super) struct Run {
     #[command(flatten)]
     source: RoutesFlags,
 
-    /// Address to listen on, or a name, which stands for all its addresses; can be given several times. Port 0 takes a
-    /// free port.
+    /// What to listen on: HOST:PORT, unix:PATH or fd:NAME, with http:// or https:// before it; can be given several times. A
+    /// name stands for all its addresses, port 0 takes a free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", help_heading = "Server")]
-    listen: Vec<String>,
+    listen: Vec<ListenSpec>,
 
     /// Format of the log on stderr; RUST_LOG filters it.
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Server")]
@@ -180,7 +180,7 @@ impl Run {
     pub(super) fn for_dev(
         routes: PathBuf,
         loading: Loading,
-        listen: Vec<String>,
+        listen: Vec<ListenSpec>,
         dev_host: Vec<String>,
     ) -> anyhow::Result<Self> {
         let matches = Self::augment_args(clap::Command::new("run")).try_get_matches_from(["run"])?;
@@ -227,7 +227,7 @@ impl Run {
         }
         server.wait(LOAD_WAIT);
         let running = server.start(listeners)?;
-        let announcement = announce(running.addresses(), access_log.as_ref())?;
+        let announcement = announce(running.urls(), access_log.as_ref())?;
         let begun = begin()?;
         runtime.block_on(signals.next(&running));
         drop(begun);
@@ -298,7 +298,7 @@ fn listen_to_commands(state: &Path) -> Option<LocalListener> {
 fn with_remedy(error: net::BindError) -> anyhow::Error {
     let kind = match &error {
         net::BindError::Refused { error, .. } => error.kind(),
-        net::BindError::NoAddress { .. } => return error.into(),
+        net::BindError::NoAddress { .. } | net::BindError::NotAvailable { .. } => return error.into(),
     };
     let remedy = match kind {
         ErrorKind::AddrInUse => {
@@ -314,8 +314,8 @@ fn with_remedy(error: net::BindError) -> anyhow::Error {
 }
 
 /// Prints the addresses on stdout. If nobody reads stdout, signals still work.
-fn announce(addresses: &[ListenAddress], access_log: Option<&Started>) -> std::io::Result<Option<LineWriter<String>>> {
-    let lines: String = addresses.iter().map(|address| format!("listening on {}\n", address.url())).collect();
+fn announce(urls: &[String], access_log: Option<&Started>) -> std::io::Result<Option<LineWriter<String>>> {
+    let lines: String = urls.iter().map(|url| format!("listening on {url}\n")).collect();
     if let Some(Started { log, destination: Destination::Stdout, .. }) = access_log {
         log.line(lines);
         return Ok(None);

@@ -62,7 +62,7 @@ impl Test {
             eprintln!("{diagnostic}");
         }
         let logging = logging::start_untimed()?;
-        let running = server.start(net::bind(&["127.0.0.1:0".to_owned()])?)?;
+        let running = server.start(net::bind(&["127.0.0.1:0".parse()?])?)?;
         let (mut ok, mut failed) = (0, 0);
         for (requests, file) in &files {
             for request in requests {

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-use super::Listener;
+use super::{ListenSpec, ListenTarget, Listener, ListenerSettings};
 
 /// How many completed connections the system keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -17,10 +17,16 @@ const ATTEMPTS: usize = 16;
 /// Why an address cannot be listened on.
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// The text is neither an address nor a host name with a port.
-    #[error("`--listen {name}` is no address; write host:port, as in 127.0.0.1:8000")]
+    /// The host has no address.
+    #[error("`--listen {name}`: there is no host of that name; write an address, as in 127.0.0.1:8000")]
     NoAddress {
-        /// The name that the operator gave.
+        /// What the operator gave.
+        name: String,
+    },
+    /// It is not possible yet.
+    #[error("`--listen {name}` is not available yet; write host:port, as in 127.0.0.1:8000")]
+    NotAvailable {
+        /// What the operator gave.
         name: String,
     },
     /// The system does not allow to listen on it.
@@ -34,30 +40,42 @@ pub enum BindError {
     },
 }
 
-/// Listens on every address of every name. Port 0 is a free port, the same one on all addresses of a name if possible.
+/// Listens on what every spec names. Port 0 is a free port, the same one on all addresses of a host if possible.
 ///
 /// # Errors
-/// See [`BindError`]. An address that this machine does not have is skipped if the name has others.
-pub fn bind(names: &[String]) -> Result<Vec<Listener>, BindError> {
-    let resolved = names.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
+/// See [`BindError`]. An address that this machine does not have is skipped if the host has others.
+pub fn bind(specs: &[ListenSpec]) -> Result<Vec<Listener>, BindError> {
+    let resolved = specs.iter().map(resolve_spec).collect::<Result<Vec<_>, _>>()?;
     let all: Vec<SocketAddr> = resolved.concat();
     let mut listeners = Vec::new();
-    for (name, addresses) in names.iter().zip(&resolved) {
-        let bound = bind_each(addresses, &all).map_err(|error| BindError::Refused { name: name.clone(), error })?;
-        listeners.extend(bound.into_iter().map(Listener::from));
+    for (spec, addresses) in specs.iter().zip(&resolved) {
+        let bound = bind_each(addresses, &all).map_err(|error| BindError::Refused { name: spec.to_string(), error })?;
+        listeners.extend(bound.into_iter().map(|listener| Listener::from(listener).with(spec.settings())));
     }
     Ok(listeners)
 }
 
-/// The addresses of a name, each once.
-fn resolve(name: &str) -> Result<Vec<SocketAddr>, BindError> {
+/// The TCP addresses of a spec.
+fn resolve_spec(spec: &ListenSpec) -> Result<Vec<SocketAddr>, BindError> {
+    let not_available = || BindError::NotAvailable { name: spec.to_string() };
+    if spec.settings() != ListenerSettings::default() {
+        return Err(not_available());
+    }
+    match spec.target() {
+        ListenTarget::Host(host) => resolve(host).ok_or_else(|| BindError::NoAddress { name: spec.to_string() }),
+        ListenTarget::Unix { .. } | ListenTarget::Inherited(_) => Err(not_available()),
+    }
+}
+
+/// The addresses of a host with a port, each once. `None` if it has none.
+fn resolve(name: &str) -> Option<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in name.to_socket_addrs().into_iter().flatten() {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
     }
-    if addresses.is_empty() { Err(BindError::NoAddress { name: name.to_owned() }) } else { Ok(addresses) }
+    (!addresses.is_empty()).then_some(addresses)
 }
 
 /// Listens on the addresses of one name, which is one of those of `all`.
@@ -169,6 +187,6 @@ mod tests {
         let mut resolved = resolve("localhost:7").expect("there is a localhost");
         resolved.sort_unstable();
         assert_eq!(resolved, expected);
-        assert!(resolve("nonsense").is_err());
+        assert!(resolve("nonsense").is_none());
     }
 }

@@ -6,23 +6,15 @@ use std::net::{SocketAddr, TcpListener};
 
 use tokio::net::TcpStream;
 
-use super::{Peer, Stream};
-
-/// What a listener's connections are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Requests to the routes.
-    Public,
-}
+use super::{ListenerSettings, Peer, Scheme, Stream};
 
 /// A bound socket, to be given to [`Server::start`](crate::server::Server::start).
 ///
-/// Settings of all connections of a listener belong here: its [`Role`], and for other transports the certificates of TLS,
-/// or that each connection starts with a header of the PROXY protocol.
+/// What is true of all connections of a listener is in its [`ListenerSettings`], which each accepted connection gets.
 #[derive(Debug)]
 pub struct Listener {
     socket: ListenerSocket,
-    role: Role,
+    settings: ListenerSettings,
 }
 
 #[derive(Debug)]
@@ -41,7 +33,7 @@ pub enum ListenAddress {
 #[derive(Debug)]
 pub struct RegisteredListener {
     socket: RegisteredSocket,
-    role: Role,
+    settings: ListenerSettings,
 }
 
 #[derive(Debug)]
@@ -67,6 +59,18 @@ pub enum UnregisteredStream {
 }
 
 impl Listener {
+    /// The same socket, with other settings for its connections.
+    #[must_use]
+    pub fn with(self, settings: ListenerSettings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// The settings of its connections.
+    #[must_use]
+    pub fn settings(&self) -> ListenerSettings {
+        self.settings
+    }
+
     /// The address that it is bound to.
     ///
     /// # Errors
@@ -85,14 +89,14 @@ impl Listener {
                 RegisteredSocket::Tcp(tokio::net::TcpListener::from_std(listener)?)
             }
         };
-        Ok(RegisteredListener { socket, role: self.role })
+        Ok(RegisteredListener { socket, settings: self.settings })
     }
 }
 
-/// A TCP listener is public.
+/// A TCP listener has the default settings: it is public and not encrypted.
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { socket: ListenerSocket::Tcp(listener), role: Role::Public }
+        Self { socket: ListenerSocket::Tcp(listener), settings: ListenerSettings::default() }
     }
 }
 
@@ -113,11 +117,11 @@ impl ListenAddress {
         }
     }
 
-    /// Its URL, without a path.
+    /// The URL of a listener with this address, without a path.
     #[must_use]
-    pub fn url(&self) -> String {
+    pub fn url(&self, scheme: Scheme) -> String {
         match self {
-            Self::Tcp(address) => format!("http://{address}"),
+            Self::Tcp(address) => format!("{}://{address}", scheme.name()),
         }
     }
 }
@@ -132,9 +136,9 @@ impl fmt::Display for ListenAddress {
 }
 
 impl RegisteredListener {
-    /// The role of the listener.
-    pub(crate) fn role(&self) -> Role {
-        self.role
+    /// The settings of its connections.
+    pub(crate) fn settings(&self) -> ListenerSettings {
+        self.settings
     }
 
     /// Waits for the next connection. No connection is lost if the future is dropped.

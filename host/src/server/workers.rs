@@ -15,7 +15,7 @@ use crate::connection_table::ConnectionPermit;
 use crate::control;
 use crate::counters::ServerStats;
 use crate::guest;
-use crate::net::{AcceptedSocket, Listener, LocalListener, Peer, RegisteredListener, Role};
+use crate::net::{AcceptedSocket, Listener, ListenerSettings, LocalListener, Peer, RegisteredListener, Role};
 use crate::worker::{ServerState, Shutdown, Worker};
 
 use super::{idle_poll, timers};
@@ -49,7 +49,7 @@ const FIRST_REQUEST: Duration = Duration::from_millis(50);
 struct AcceptedConnection {
     socket: AcceptedSocket,
     peer: Peer,
-    role: Role,
+    settings: ListenerSettings,
     slot: ConnectionSlot,
 }
 
@@ -163,7 +163,13 @@ impl Workers {
 
 impl Dispatcher {
     /// Gives an accepted connection to the worker with the fewest connections. Returns why it is refused, if it is.
-    fn assign(&self, socket: AcceptedSocket, peer: Peer, role: Role, accepted_by: &Arc<Worker>) -> Option<CloseReason> {
+    fn assign(
+        &self,
+        socket: AcceptedSocket,
+        peer: Peer,
+        settings: ListenerSettings,
+        accepted_by: &Arc<Worker>,
+    ) -> Option<CloseReason> {
         let handle = self.0.iter().min_by_key(|handle| handle.worker.counters().connections())?;
         let permit = handle.worker.shared().connections.open(&peer)?;
         let refused = permit.refused();
@@ -175,7 +181,7 @@ impl Dispatcher {
         };
         if let Ok(socket) = socket {
             // If the worker has ended, the connection is dropped, which closes it.
-            let _ = handle.connections.send(AcceptedConnection { socket, peer, role, slot });
+            let _ = handle.connections.send(AcceptedConnection { socket, peer, settings, slot });
         }
         refused
     }
@@ -258,9 +264,9 @@ async fn serve_all(worker: &Worker, mut connections: UnboundedReceiver<AcceptedC
 /// The connection of an accepted socket. It is a function of its own, because the future of [`serve`] would otherwise
 /// keep the parts.
 fn open(accepted: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)> {
-    let AcceptedConnection { socket, peer, role, slot } = accepted;
+    let AcceptedConnection { socket, peer, settings, slot } = accepted;
     match socket.into_stream() {
-        Ok(stream) => match role {
+        Ok(stream) => match settings.role {
             Role::Public => Some((Connection::new(stream, peer, slot.worker.clone()), slot)),
         },
         Err(error) => {
@@ -318,7 +324,7 @@ impl Acceptor {
     /// Accepts until the server stops, and then the connections that are already complete.
     async fn accept(self) {
         let Self { listener, dispatcher, worker } = self;
-        let role = listener.role();
+        let settings = listener.settings();
         let (mut reported, mut refusal_reported): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             let accepted = tokio::select! {
@@ -327,7 +333,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok((socket, peer)) => {
-                    if let Some(reason) = dispatcher.assign(socket, peer, role, &worker)
+                    if let Some(reason) = dispatcher.assign(socket, peer, settings, &worker)
                         && refusal_reported.is_none_or(|reported| reported.elapsed() >= REFUSAL_REPORTS)
                     {
                         report_refusal(reason, &peer);
@@ -351,7 +357,7 @@ impl Acceptor {
         // The kernel has completed these connections and would reset them.
         let Ok(completed) = listener.into_completed() else { return };
         for (socket, peer) in completed.take(MAX_ACCEPTS_ON_SHUTDOWN) {
-            dispatcher.assign(socket, peer, role, &worker);
+            dispatcher.assign(socket, peer, settings, &worker);
         }
     }
 }

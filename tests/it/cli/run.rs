@@ -161,14 +161,25 @@ fn every_mistake_is_reported_before_it_listens() {
         "error: cannot listen on {taken}: Address already in use (os error 98); another program listens there; stop it, or \
          choose another port, as in --listen "
     );
-    let rows: [(&[&str], String); 16] = [
+    let rows: [(&[&str], String); 17] = [
         (
             &["--routes", &missing],
             format!("error: cannot read the routes directory {missing}; make it, or name another with --routes: "),
         ),
         (&["--routes", &file], format!("error: {file} is not a directory; name one with --routes\n")),
         (&["--listen", &taken], in_use),
-        (&["--listen", "127.0.0.1:0", "--listen", "nowhere"], "error: `--listen nowhere` is no address; ".to_owned()),
+        (
+            &["--listen", "127.0.0.1:0", "--listen", "nowhere"],
+            invalid(
+                "nowhere",
+                "--listen <ADDR>",
+                "expected host:port, as in 127.0.0.1:8000, or unix:/path, or fd:NAME",
+            ),
+        ),
+        (
+            &["--listen", "nowhere.invalid:80"],
+            "error: `--listen nowhere.invalid:80`: there is no host of that name; write an address, ".to_owned(),
+        ),
         (&["--listen", "192.0.2.1:0"], "error: cannot listen on 192.0.2.1:0: ".to_owned()),
         (&["--rate", "fast"], invalid("fast", "--rate <VALUE>", "expected a whole number, 0 or more; 0 is unlimited")),
         (&["--rate", "-1"], invalid("-1", "--rate <VALUE>", "expected a whole number, 0 or more; 0 is unlimited")),
