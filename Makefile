@@ -90,7 +90,7 @@ SCRIPTED  := $(BUILD)/release/interpreters
 
 interpreters: $(INTERPRETERS:%=$(SCRIPTED)/%.wasm) ## Build what runs scripts in Python, JavaScript and TypeScript, installing their tools
 
-$(SCRIPTED)/%.wasm: $(shell find interpreters guest-sdk/python -type f) wit/world.wit examples/python/requirements.txt examples/javascript/random.js
+$(SCRIPTED)/%.wasm: $(shell find interpreters guest-sdk/python guest-sdk/javascript -type f) wit/world.wit examples/python/requirements.txt
 	@mkdir -p $(@D)
 	@interpreters/$*/install
 	interpreters/$*/build $(abspath $@)

@@ -1,4 +1,5 @@
-//! Embeds what `host new` copies into a project: the generated C and Go bindings, the package for Python, and guest-sdk.
+//! Embeds what `host new` copies into a project: the generated C and Go bindings, the packages for Python and JavaScript, and
+//! guest-sdk.
 
 use std::env;
 use std::error::Error;
@@ -11,9 +12,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let go = table("GO", "What a handler in Go is built with.", &examples.join("go"), &["bindings", "pkg"])?;
     let python = examples.join("../guest-sdk/python");
     let python = table("PYTHON", "What a handler in Python is written with.", &python, &["vibrato"])?;
+    let javascript = examples.join("../guest-sdk/javascript");
+    let docs = "What a handler in JavaScript or TypeScript is written with.";
+    let javascript = table("JAVASCRIPT", docs, &javascript, &["vibrato", "wit"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let sdk = sdk(&examples.join(".."), &out)?;
-    fs::write(out.join("bindings.rs"), c + &go + &python + &sdk)?;
+    fs::write(out.join("bindings.rs"), c + &go + &python + &javascript + &sdk)?;
     Ok(())
 }
 

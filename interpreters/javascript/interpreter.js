@@ -1,13 +1,14 @@
 // The interpreter of scripts in JavaScript and TypeScript: what the host calls.
 
-import './globals.js';
+import '../../guest-sdk/javascript/vibrato/globals.js';
 import { program as programOfRequest } from 'vibrato:handler/script@0.1.0';
-import { declaration, functionsOf } from './declaration.js';
-import { print } from './globals.js';
-import { outcome, reply, step } from './outcome.js';
+import * as calls from '../../guest-sdk/javascript/vibrato/calls.js';
+import { declaration, functionsOf } from '../../guest-sdk/javascript/vibrato/declaration.js';
+import { DeclarationError } from '../../guest-sdk/javascript/vibrato/errors.js';
+import { print } from '../../guest-sdk/javascript/vibrato/globals.js';
+import { response } from '../../guest-sdk/javascript/vibrato/index.js';
+import { encode } from '../../guest-sdk/javascript/vibrato/text.js';
 import { Program, ScriptError, build } from './program.js';
-import { encode } from './utf8.js';
-import { RequestError, reply as answer, request, response, started } from './vibrato.js';
 
 /** Checks a script, and finds out what it declares. */
 export function prepare(files) {
@@ -21,40 +22,17 @@ export function prepare(files) {
   }
 }
 
-export function handle() {
-  return call('handle', (result) => outcome(result), { tag: 'body', val: new Uint8Array() });
-}
-
-export function onRequest() {
-  return call('on-request', (result) => step(result), { tag: 'next' });
-}
-
-export function onResponse() {
-  call('on-response', () => undefined, undefined);
-}
-
-export function onMessage(message) {
-  return call('on-message', (result) => reply(result), { tag: 'nothing' }, message.val);
-}
+export const handle = () => calls.handle(load, fail);
+export const onRequest = () => calls.onRequest(load, fail);
+export const onResponse = () => calls.onResponse(load, fail);
+export const onMessage = (message) => calls.onMessage(load, fail, message);
 
 // With `reuse` the modules are kept from one request to the next.
 let program;
 
-function call(name, converted, failed, ...before) {
-  try {
-    program ??= Program.parse(programOfRequest());
-    started();
-    return converted(functionsOf(program.main())[name](...before, request, response));
-  } catch (error) {
-    // The client is to blame, and nothing was sent yet.
-    if (error instanceof RequestError) {
-      const fields = { 'content-type': 'text/plain; charset=utf-8' };
-      return converted(answer(`${error.message}\n`, { status: error.status, fields }));
-    }
-    // The client has gone, or asked for the head alone: nobody reads the rest.
-    if (error?.payload !== 'closed') fail(error);
-    return failed;
-  }
+function load() {
+  program ??= Program.parse(programOfRequest());
+  return functionsOf(program.main());
 }
 
 function fail(error) {
@@ -65,14 +43,9 @@ function fail(error) {
 
 /** What is wrong, and where: `TypeError: x is not a function (hello.js:3)` and a line for each call. */
 function described(error, program) {
-  if (error instanceof ScriptError) return error.message;
+  if (error instanceof ScriptError || error instanceof DeclarationError) return error.message;
   const trace = program?.trace(error) ?? [];
   const place = /([^\s(]+:\d+):\d+\)?$/.exec(trace[0] ?? '')?.[1];
-  const isThrown = error instanceof Error || error?.payload === undefined;
-  const what = isThrown ? String(error) : `the host refused a call: ${shown(error.payload)}`;
+  const what = calls.described(error);
   return [place ? `${what} (${place})` : what, ...trace].join('\n');
-}
-
-function shown(payload) {
-  return typeof payload === 'string' ? payload : (payload.tag ?? '') + (payload.val === undefined ? '' : `: ${payload.val}`);
 }

@@ -5,8 +5,8 @@
 // a line in a stack trace tells its file.
 
 import { transform } from 'sucrase';
-import { binaryText, decode } from './utf8.js';
-import * as vibrato from './vibrato.js';
+import * as vibrato from '../../guest-sdk/javascript/vibrato/index.js';
+import { binaryText, decode } from '../../guest-sdk/javascript/vibrato/text.js';
 
 const API = 'vibrato';
 

@@ -120,6 +120,7 @@ mod cli {
     mod dev;
     mod install;
     mod new;
+    mod packages;
     mod publish;
     mod run;
     mod test;

@@ -86,6 +86,9 @@ enum ProjectLanguage {
     /// Built by componentize-qjs; for wasi-http by componentize-js.
     #[value(name = "js")]
     JavaScript,
+    /// As JavaScript.
+    #[value(name = "ts")]
+    TypeScript,
     /// Built by Zig's C compiler.
     C,
     /// Built by the Go toolchain.
@@ -164,7 +167,7 @@ impl New {
                 ProjectLanguage::Rust => return self.guest_book(),
                 ProjectLanguage::C => script::c_guest_book(),
                 ProjectLanguage::Go => script::go_guest_book(),
-                ProjectLanguage::Python | ProjectLanguage::JavaScript => {
+                ProjectLanguage::Python | ProjectLanguage::JavaScript | ProjectLanguage::TypeScript => {
                     anyhow::bail!("that example is not there in this language; choose --lang rust, c or go")
                 }
             };
@@ -175,6 +178,7 @@ impl New {
             ProjectLanguage::Rust => self.rust(style)?,
             ProjectLanguage::Python => self.script(&script::python(style)),
             ProjectLanguage::JavaScript => self.script(&script::javascript(style)),
+            ProjectLanguage::TypeScript => self.script(&script::typescript(style)),
             ProjectLanguage::C => self.script(&script::c(style)),
             ProjectLanguage::Go => self.script(&script::go(style)),
         })
@@ -188,7 +192,7 @@ impl New {
             ProjectLanguage::Rust => self.wasi_http_rust(),
             ProjectLanguage::Python => self.script(&wasi_http::PYTHON),
             ProjectLanguage::JavaScript => self.script(&wasi_http::JAVASCRIPT),
-            ProjectLanguage::C | ProjectLanguage::Go => anyhow::bail!(
+            ProjectLanguage::TypeScript | ProjectLanguage::C | ProjectLanguage::Go => anyhow::bail!(
                 "there is no project for wasi:http in this language; choose --lang rust, python or js, or --world vibrato"
             ),
         })
@@ -285,6 +289,7 @@ impl New {
             files.extend(wasi_http::WIT.map(|(path, text)| File::new(path, of_version(text))));
         }
         files.extend(script.others.iter().map(|(path, text)| File::new(path, *text)));
+        files.extend(script.templates.iter().map(|(path, text)| File::new(path, self.fill(text))));
         files.extend(script.package.iter().map(|(path, bytes)| File::new(path, *bytes)));
         if !script.bindings.is_empty() {
             files.push(File::program("componentize", COMPONENTIZE));

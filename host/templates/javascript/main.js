@@ -1,5 +1,7 @@
-// What is built: the handler, behind the random numbers that QuickJS lacks.
+// What is built: the component that calls what `app` exports.
 
-import './random.js';
+import './vibrato/globals.js';
+import * as app from './app';
+import { component } from './vibrato/component.js';
 
-export * from './app.js';
+export const { handle, describe } = component(app);

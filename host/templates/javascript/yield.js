@@ -1,32 +1,10 @@
 // Yields its body: each chunk is written as it is made.
 
-import * as request from 'vibrato:handler/request@0.1.0';
-import * as response from 'vibrato:handler/response@0.1.0';
+export const route = { content_type: 'text/plain; charset=utf-8' };
 
-export function handle() {
-  // The head goes out with the first chunk: from then on it is too late for a status or a field.
-  response.setField('content-type', utf8('text/plain; charset=utf-8'));
-  try {
-    for (const chunk of greeting()) {
-      // Returns once there is room for more: a long body takes no memory.
-      response.write(utf8(chunk));
-    }
-  } catch (error) {
-    // The client has gone, or asked for the head alone: nobody reads the rest.
-    if (error.payload !== 'closed') throw error;
-  }
-  // An empty body ends the response. The outcome `close` would close the connection.
-  return { tag: 'body', val: new Uint8Array() };
-}
-
-function* greeting() {
-  // NAME.toml names the path, and what it captures.
-  const { name } = Object.fromEntries(request.params());
+/** @type {import('vibrato').Handler} */
+export default function* greet(request) {
   yield 'Hello, ';
-  yield `${name}!\n`;
-}
-
-// QuickJS has no TextEncoder.
-function utf8(text) {
-  return Uint8Array.from(unescape(encodeURIComponent(text)), (byte) => byte.charCodeAt(0));
+  // Resumes once there is room for more: a long body takes no memory. NAME.toml names the path, and what it captures.
+  yield `${request.params.name}!\n`;
 }

@@ -10,7 +10,10 @@ use crate::support::{Process, RoutesDir, TestServer, compile_cache, host, run, s
 
 /// Where projects in Rust are built; kept, so that dependencies are built once.
 const BUILT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/projects");
-const STYLES: [&str; 3] = ["yield", "write", "return"];
+pub(super) const STYLES: [&str; 3] = ["yield", "write", "return"];
+
+/// What is there when all tools for JavaScript are.
+const ESBUILD: &str = "node_modules/.bin/esbuild";
 
 /// Makes a project, and its component with the one command that its README names.
 fn build(folder: &RoutesDir, name: &str, arguments: &[&str], command: &mut Command, component: &Path) -> Vec<u8> {
@@ -19,13 +22,13 @@ fn build(folder: &RoutesDir, name: &str, arguments: &[&str], command: &mut Comma
 }
 
 /// Makes a project.
-fn make(folder: &RoutesDir, name: &str, arguments: &[&str]) {
+pub(super) fn make(folder: &RoutesDir, name: &str, arguments: &[&str]) {
     let made = run(host(&["new", name]).args(arguments).current_dir(folder.path()));
     assert!(made.status.success(), "{made:?}");
 }
 
 /// The component of a project.
-fn built(folder: &RoutesDir, name: &str, command: &mut Command, component: &Path) -> Vec<u8> {
+pub(super) fn built(folder: &RoutesDir, name: &str, command: &mut Command, component: &Path) -> Vec<u8> {
     let output = run(command.current_dir(folder.path().join(name)));
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(!text(&output.stderr).contains("warning"), "{}", text(&output.stderr));
@@ -287,7 +290,12 @@ fn each_style_in_python_builds_is_good_and_answers() {
 
 #[test]
 fn each_style_in_javascript_builds_is_good_and_answers() {
-    build_with_tools("js", "node_modules/.bin/componentize-qjs");
+    build_with_tools("js", ESBUILD);
+}
+
+#[test]
+fn each_style_in_typescript_builds_is_good_and_answers() {
+    build_with_tools("ts", ESBUILD);
 }
 
 #[test]
@@ -317,12 +325,11 @@ fn random_numbers_in_javascript_are_not_those_of_another_request() {
     const SOURCE: &str = "
         const texts = [() => Math.random(), () => crypto.randomUUID(), () => crypto.getRandomValues(new Uint32Array(2))];
         export function handle() {
-          const text = texts.map((text) => `${text()}`).join(' ');
-          return { tag: 'body', val: Uint8Array.from(text, (character) => character.charCodeAt(0)) };
+          return texts.map((text) => `${text()}`).join(' ');
         }
         // What a library does when it is read must not spoil what comes later.
         export const early = Math.random();";
-    let Some([one, other]) = answers_of("js", "node_modules/.bin/componentize-qjs", "app.js", SOURCE) else { return };
+    let Some([one, other]) = answers_of("js", ESBUILD, "app.js", SOURCE) else { return };
     assert!(one.contains('-') && one.split(' ').count() == 3, "{one:?}");
     assert!(one.split(' ').zip(other.split(' ')).all(|(one, other)| one != other), "{one:?} and {other:?}");
 }
@@ -372,8 +379,8 @@ fn build_with_tools(language: &str, tool: &str) {
 }
 
 /// The command that builds a project, with the tools of `make guests-LANG`, or none where it would have to install them.
-fn with_tools(language: &str, tool: &str) -> Option<Command> {
-    with_tools_in(if language == "js" { "javascript" } else { language }, language, tool)
+pub(super) fn with_tools(language: &str, tool: &str) -> Option<Command> {
+    with_tools_in(if matches!(language, "js" | "ts") { "javascript" } else { language }, language, tool)
 }
 
 fn with_tools_in(folder: &str, language: &str, tool: &str) -> Option<Command> {
@@ -478,7 +485,7 @@ fn a_project_that_cannot_be_made_is_an_error_and_writes_nothing() {
         (&["../up"], "error: invalid value '../up' for '<NAME>': expected a lower-case letter, then such letters"),
         (
             &["a", "--lang", "cobol"],
-            "error: invalid value 'cobol' for '--lang <LANG>'\n  [possible values: rust, python, js, c, go]",
+            "error: invalid value 'cobol' for '--lang <LANG>'\n  [possible values: rust, python, js, ts, c, go]",
         ),
         (&["a", "--style", "sing"], "error: invalid value 'sing' for '--style <STYLE>'\n  [possible values: yield, "),
         (
@@ -499,10 +506,7 @@ fn a_project_that_cannot_be_made_is_an_error_and_writes_nothing() {
         ),
         (&["wstd", "--world", "wasi-http"], "error: invalid value 'wstd' for '<NAME>': that name is taken"),
         (&["a", "--sdk", "nowhere"], "error: there is no guest-sdk in nowhere; name the folder `guest-sdk` of "),
-        (
-            &["a", "--lang", "typescript"],
-            "error: invalid value 'typescript' for '--lang <LANG>': choose `--lang js`, and ",
-        ),
+        (&["a", "--lang", "typescript"], "error: invalid value 'typescript' for '--lang <LANG>': choose `--lang ts`\n"),
         (&["a", "--lang", "JavaScript"], "error: invalid value 'javascript' for '--lang <LANG>': choose `--lang js`\n"),
         (&["a", "--lang", "cobol"], "error: invalid value 'cobol' for '--lang <LANG>'\n  [possible values: rust, "),
     ] {

@@ -8,23 +8,20 @@ use clap::{Arg, Command, Error, ValueEnum};
 
 use super::ProjectLanguage;
 
-/// Names that are no value, with the value to choose and what it is in that case.
-const OTHER_NAMES: [(&str, &str, &str); 12] = [
-    ("c++", "c", ""),
-    ("cpp", "c", ""),
-    ("ecmascript", "js", ""),
-    ("golang", "go", ""),
-    ("javascript", "js", ""),
-    ("node", "js", ""),
-    ("nodejs", "js", ""),
-    ("py", "python", ""),
-    ("python3", "python", ""),
-    ("rs", "rust", ""),
-    ("ts", "js", TYPESCRIPT),
-    ("typescript", "js", TYPESCRIPT),
+/// Names that are no value, with the value to choose.
+const OTHER_NAMES: [(&str, &str); 11] = [
+    ("c++", "c"),
+    ("cpp", "c"),
+    ("ecmascript", "js"),
+    ("golang", "go"),
+    ("javascript", "js"),
+    ("node", "js"),
+    ("nodejs", "js"),
+    ("py", "python"),
+    ("python3", "python"),
+    ("rs", "rust"),
+    ("typescript", "ts"),
 ];
-
-const TYPESCRIPT: &str = ", and compile TypeScript to it; a script `NAME.ts` in the routes directory needs no project";
 
 /// Parses the value of `--lang`.
 #[derive(Debug, Clone)]
@@ -35,10 +32,10 @@ impl TypedValueParser for Parser {
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<ProjectLanguage, Error> {
         let typed = value.to_string_lossy().to_ascii_lowercase();
-        let Some((_, meant, note)) = OTHER_NAMES.iter().find(|(name, ..)| *name == typed) else {
+        let Some((_, meant)) = OTHER_NAMES.iter().find(|(name, ..)| *name == typed) else {
             return EnumValueParser::new().parse_ref(command, argument, value);
         };
-        let text = format!("invalid value '{typed}' for '--lang <LANG>': choose `--lang {meant}`{note}\n");
+        let text = format!("invalid value '{typed}' for '--lang <LANG>': choose `--lang {meant}`\n");
         Err(Error::raw(ErrorKind::InvalidValue, text).with_cmd(command))
     }
 
@@ -53,7 +50,7 @@ mod tests {
 
     #[test]
     fn each_other_name_leads_to_a_value() {
-        for (name, meant, _) in OTHER_NAMES {
+        for (name, meant) in OTHER_NAMES {
             assert!(
                 ProjectLanguage::from_str(meant, false).is_ok() && ProjectLanguage::from_str(name, false).is_err(),
                 "{name}"

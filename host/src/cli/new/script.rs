@@ -18,6 +18,8 @@ pub(super) struct Script {
     pub(super) ignore: &'static str,
     /// More files and their paths.
     pub(super) others: &'static [(&'static str, &'static str)],
+    /// More files and their paths, in which `NAME` is the name of the project.
+    pub(super) templates: &'static [(&'static str, &'static str)],
     /// The package that the handler is written with, if the language has one: its files and their paths.
     pub(super) package: &'static [(&'static str, &'static [u8])],
     /// Pregenerated bindings and their paths, if the language needs any.
@@ -62,6 +64,7 @@ pub(super) fn python(style: Style) -> Script {
             ("main.py", include_str!("../../../templates/python/main.py")),
             ("late.py", include_str!("../../../../examples/python/late.py")),
         ],
+        templates: &[],
         package: PYTHON,
         bindings: &[],
         needs: NEEDS_PYTHON,
@@ -84,13 +87,28 @@ pub(super) fn javascript(style: Style) -> Script {
         ignore: IGNORE,
         others: &[
             ("main.js", include_str!("../../../templates/javascript/main.js")),
-            ("random.js", include_str!("../../../../examples/javascript/random.js")),
-            ("wit/javascript.wit", include_str!("../../../../examples/javascript/wit/javascript.wit")),
-            ("wit/deps/random.wit", include_str!("../../../../examples/javascript/wit/deps/random.wit")),
+            ("tsconfig.json", include_str!("../../../templates/javascript/tsconfig.json")),
         ],
-        package: &[],
+        templates: &[
+            ("app.test.js", include_str!("../../../templates/javascript/test.js")),
+            ("package.json", include_str!("../../../templates/javascript/package.json")),
+        ],
+        package: JAVASCRIPT,
         bindings: &[],
         needs: "with npm",
+    }
+}
+
+/// As JavaScript: only the handler differs.
+pub(super) fn typescript(style: Style) -> Script {
+    Script {
+        path: "app.ts",
+        text: match style {
+            Style::Yield => include_str!("../../../templates/typescript/yield.ts"),
+            Style::Write => include_str!("../../../templates/typescript/write.ts"),
+            Style::Return => include_str!("../../../templates/typescript/return.ts"),
+        },
+        ..javascript(style)
     }
 }
 
@@ -109,6 +127,7 @@ pub(super) fn c(style: Style) -> Script {
         wasi: None,
         ignore: include_str!("../../../templates/c/ignore"),
         others: &[],
+        templates: &[],
         package: &[],
         bindings: C,
         needs: NEEDS_PYTHON_AND_RUST,
@@ -156,6 +175,7 @@ pub(super) fn go(style: Style) -> Script {
             ("go.mod", include_str!("../../../templates/go/go.mod")),
             ("go.work", include_str!("../../../templates/go/go.work")),
         ],
+        templates: &[],
         package: &[],
         bindings: GO,
         needs: NEEDS_PYTHON_AND_RUST,

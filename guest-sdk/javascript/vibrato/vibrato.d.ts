@@ -1,4 +1,4 @@
-// What scripts import as 'vibrato'. For `console` and `URL`, TypeScript wants the library `dom`.
+// What handlers import as 'vibrato', in scripts and in components. For `console` and `URL`, TypeScript wants the library `dom`.
 
 declare module 'vibrato' {
   /** What a handler returns or yields as a body. */
@@ -14,9 +14,13 @@ declare module 'vibrato' {
 
   /** The client sent something wrong. If it is not caught, the client is answered `status` and the message. */
   export class RequestError extends Error {
-    constructor(message: string, status: number);
+    /** The status is 400 unless it says otherwise. */
+    constructor(message: string, status?: number);
     status: number;
   }
+
+  /** A handler: the default export of its module, or its export `handle`. */
+  export type Handler = (request: Request, response: Response) => Result;
 
   export interface Request {
     /** `GET`; a HEAD request is seen as `HEAD`. */
@@ -41,14 +45,28 @@ declare module 'vibrato' {
     field(name: string): string | undefined;
     /** The whole body, of at most `limit` bytes: 1 MiB unless it says otherwise. */
     body(limit?: number): Uint8Array;
+    /** The whole body as text, in the charset of its type, which is UTF-8 if it names none. */
     text(limit?: number): string;
     json(limit?: number): any;
-    /** A form of the type application/x-www-form-urlencoded. */
+    /** A form: urlencoded, or the texts of a multipart one. */
     form(limit?: number): URLSearchParams;
+    /** The parts of a multipart form as they come. All of it has at most `limit` bytes: 1 MiB unless it says otherwise. */
+    parts(limit?: number): Iterable<Part>;
     /** Which of some media types the client likes best. */
     prefers(...types: string[]): string | undefined;
     /** The pieces of the body as they come. */
     [Symbol.iterator](): Iterator<Uint8Array>;
+  }
+
+  /** A part of a multipart form. Read it before the next one is asked for. */
+  export interface Part extends Iterable<Uint8Array> {
+    readonly name: string;
+    /** The name of a file, as the client says it: never a path to write to. */
+    readonly filename: string | undefined;
+    readonly contentType: string;
+    /** The whole part, of at most `limit` bytes: 1 MiB unless it says otherwise. */
+    body(limit?: number): Uint8Array;
+    text(limit?: number): string;
   }
 
   export interface Cookie {

@@ -1,10 +1,10 @@
-// What a script declares: the functions that it exports, and `route`.
+// What a handler declares: the functions that its module exports, and `route`.
 
-import { ScriptError } from './program.js';
+import { DeclarationError } from './errors.js';
 
 const FUNCTIONS = { handle: 'handle', onRequest: 'on-request', onResponse: 'on-response', onMessage: 'on-message' };
 
-/** The functions of a script, by the names that the host has for them. */
+/** The functions of a module, by the names that the host has for them. */
 export function functionsOf(exported) {
   const found = {};
   for (const [name, ofHost] of Object.entries(FUNCTIONS)) {
@@ -18,7 +18,7 @@ export function functionsOf(exported) {
 export function declaration(exported) {
   const route = exported.route ?? {};
   if (typeof route !== 'object' || Array.isArray(route)) {
-    throw new ScriptError("`route` is no object: write export const route = { path: '/hello' }");
+    throw new DeclarationError("`route` is no object: write export const route = { path: '/hello' }");
   }
   const { path, paths, method, methods, ...options } = route;
   return {
@@ -31,7 +31,7 @@ export function declaration(exported) {
 function texts(name, value) {
   const list = value === undefined ? [] : Array.isArray(value) ? value : [value];
   if (list.every((item) => typeof item === 'string')) return list;
-  throw new ScriptError(`\`${name}\` of \`route\` is no text and no list of texts`);
+  throw new DeclarationError(`\`${name}\` of \`route\` is no text and no list of texts`);
 }
 
 const LISTS = { boolean: 'booleans', integer: 'integers', float: 'floats', text: 'texts' };
@@ -43,7 +43,7 @@ function option(name, value) {
   if (tags.size === 0) return { tag: 'texts', val: [] };
   if (tags.size === 1) return { tag: LISTS[items[0].tag], val: items.map((item) => item.val) };
   if ([...tags].every((tag) => ['integer', 'float'].includes(tag))) return { tag: 'floats', val: value.map(Number) };
-  throw new ScriptError(`the option \`${name}\` of \`route\` is a list of values of different types`);
+  throw new DeclarationError(`the option \`${name}\` of \`route\` is a list of values of different types`);
 }
 
 function scalar(name, value) {
@@ -51,5 +51,5 @@ function scalar(name, value) {
   if (typeof value === 'string') return { tag: 'text', val: value };
   if (Number.isSafeInteger(value)) return { tag: 'integer', val: value };
   if (typeof value === 'number' && Number.isFinite(value)) return { tag: 'float', val: value };
-  throw new ScriptError(`the option \`${name}\` of \`route\` is no boolean, number, text, or list of these`);
+  throw new DeclarationError(`the option \`${name}\` of \`route\` is no boolean, number, text, or list of these`);
 }

@@ -1,15 +1,22 @@
-// What scripts import as "vibrato". Its types are in `vibrato.d.ts`.
+// What handlers import as 'vibrato', in scripts and in components. Its types are in `vibrato.d.ts`.
 
-import * as hostConfig from 'vibrato:handler/config@0.1.0';
-import * as hostContext from 'vibrato:handler/context@0.1.0';
-import * as hostHttp from 'vibrato:handler/http-client@0.1.0';
-import * as hostKv from 'vibrato:handler/key-value@0.1.0';
-import * as hostOptions from 'vibrato:handler/options@0.1.0';
-import * as hostPush from 'vibrato:handler/push@0.1.0';
-import * as hostRequest from 'vibrato:handler/request@0.1.0';
-import * as hostResponse from 'vibrato:handler/response@0.1.0';
-import * as hostSeal from 'vibrato:handler/seal@0.1.0';
-import { decode, encode } from './utf8.js';
+import {
+  config as hostConfig,
+  context as hostContext,
+  http as hostHttp,
+  kv as hostKv,
+  options as hostOptions,
+  push as hostPush,
+  request as hostRequest,
+  response as hostResponse,
+  seal as hostSeal,
+} from '#host';
+import { RequestError } from './errors.js';
+import { joined, parameter, readParts } from './multipart.js';
+import { binaryText, decode, decodeAs, encode } from './text.js';
+
+export { RequestError } from './errors.js';
+export { Part } from './multipart.js';
 
 // The most bytes of one piece of a body.
 const MAX_PIECE = 65_536;
@@ -20,15 +27,6 @@ const MAX_BODY = 1_048_576;
 export const Close = Symbol('Close');
 /** Returned: leave the response open. */
 export const Manual = Symbol('Manual');
-
-/** What the host or a client refuses. `status` is what to answer, if the client is to blame. */
-export class RequestError extends Error {
-  constructor(message, status) {
-    super(message);
-    this.name = 'RequestError';
-    this.status = status;
-  }
-}
 
 /** An answer with a status and fields. */
 export class Reply {
@@ -47,7 +45,7 @@ export function redirect(location, status = 303) {
 }
 
 const bytesOf = (value) => (value instanceof Uint8Array ? value : encode(String(value)));
-const textOf = (bytes) => decode(bytes) ?? Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
+const textOf = (bytes) => decode(bytes) ?? binaryText(bytes);
 const given = (value) => (value === null ? undefined : value);
 const maybeText = (bytes) => (bytes === null || bytes === undefined ? undefined : textOf(bytes));
 
@@ -113,27 +111,16 @@ class Request {
 
   /** The whole body, of at most `limit` bytes. A second call returns the same. */
   body(limit = MAX_BODY) {
-    if (this.#body) return this.#body;
-    const pieces = [];
-    let length = 0;
-    for (const piece of this) {
-      length += piece.length;
-      if (length > limit) throw new RequestError(`the body has more than ${limit} bytes`, 413);
-      pieces.push(piece);
-    }
-    const whole = new Uint8Array(length);
-    let at = 0;
-    for (const piece of pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    this.#body = whole;
-    return whole;
+    this.#body ??= joined(this, limit, 'the body');
+    return this.#body;
   }
 
+  /** The body as text, in the charset of its type, which is UTF-8 if it names none. */
   text(limit) {
-    const text = decode(this.body(limit));
-    if (text === undefined) throw new RequestError('the body is not UTF-8', 400);
+    const charset = parameter(this.field('content-type'), 'charset') ?? 'utf-8';
+    const body = this.body(limit);
+    const text = decodeAs(body, charset);
+    if (text === undefined) throw new RequestError(`the body is not ${charset}`, 400);
     return text;
   }
 
@@ -147,13 +134,37 @@ class Request {
     }
   }
 
-  /** A form of the type application/x-www-form-urlencoded. */
+  /** The body as a form: urlencoded, or the texts of a multipart one. */
   form(limit) {
-    const type = (this.field('content-type') ?? '').split(';')[0].trim().toLowerCase();
-    if (type !== 'application/x-www-form-urlencoded') {
-      throw new RequestError(`the body is no form, but ${type || 'of no type'}`, 415);
+    switch (this.#type()) {
+      case 'application/x-www-form-urlencoded': {
+        const text = decode(this.body(limit));
+        if (text === undefined) throw new RequestError('the form is not UTF-8', 400);
+        return pairs(text);
+      }
+      case 'multipart/form-data': {
+        const form = new URLSearchParams();
+        for (const part of this.parts(limit)) {
+          if (part.filename === undefined) form.append(part.name, part.text(limit));
+        }
+        return form;
+      }
+      default:
+        throw new RequestError(`the body is no form, but ${this.#type() || 'of no type'}`, 415);
     }
-    return pairs(this.text(limit));
+  }
+
+  /** The parts of a multipart form, one after the other as they come. All of it has at most `limit` bytes. */
+  parts(limit = MAX_BODY) {
+    const boundary = parameter(this.field('content-type'), 'boundary');
+    if (this.#type() !== 'multipart/form-data' || !boundary) {
+      throw new RequestError('the body is no multipart form', 415);
+    }
+    return readParts(this[Symbol.iterator](), boundary, limit);
+  }
+
+  #type() {
+    return (this.field('content-type') ?? '').split(';')[0].trim().toLowerCase();
   }
 
   /** Which of some media types the client likes best: the first of them if it likes several as much. */
@@ -272,12 +283,7 @@ class UpstreamResponse {
   *[Symbol.iterator]() {
     for (let piece = this.#response.read(MAX_PIECE); piece !== null && piece !== undefined; piece = this.#response.read(MAX_PIECE)) yield piece;
   }
-  bytes() {
-    const pieces = [...this];
-    const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-    pieces.reduce((at, piece) => (whole.set(piece, at), at + piece.length), 0);
-    return whole;
-  }
+  bytes() { return joined(this, Infinity, 'the response'); }
   text() { return textOf(this.bytes()); }
   json() { return JSON.parse(this.text()); }
 }
@@ -330,7 +336,7 @@ export function escapeHtml(text) {
 export const request = new Request();
 export const response = new Response();
 
-/** Called by the interpreter before each request. */
+/** Called before each request. */
 export function started() {
   Request.begin(request);
 }

@@ -1,13 +1,13 @@
-// What scripts expect to be there and QuickJS lacks: `crypto` and random numbers that differ from request to request,
+// What handlers expect to be there and QuickJS lacks: `crypto` and random numbers that differ from request to request,
 // `console`, `TextEncoder`, `TextDecoder`, `URL` and `URLSearchParams`.
 
-import '../../examples/javascript/random.js';
+import './random.js';
 import 'core-js/web/url.js';
 import 'core-js/web/url-search-params.js';
 import 'core-js/web/structured-clone.js';
 import 'fast-text-encoding';
 import { getStderr } from 'wasi:cli/stderr@0.2.12';
-import { encode } from './utf8.js';
+import { encode } from './text.js';
 
 // The most bytes that WASI takes in one write.
 const MAX_WRITE = 4096;

@@ -1,8 +1,8 @@
-// From what a function of a script returns to what the host is told.
+// From what a function of a handler returns to what the host is told.
 
-import * as host from 'vibrato:handler/response@0.1.0';
-import { encode } from './utf8.js';
-import { Close, Manual, Reply, response } from './vibrato.js';
+import { response as host } from '#host';
+import { encode } from './text.js';
+import { Close, Manual, Reply, response } from './index.js';
 
 const NOTHING = new Uint8Array();
 

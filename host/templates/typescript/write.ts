@@ -1,0 +1,14 @@
+// Writes its body: each `write` is one chunk, and returns once there is room for more.
+
+import type { Request, Response, Result } from 'vibrato';
+
+export const route = { content_type: 'text/plain; charset=utf-8' };
+
+export default function greet(request: Request, response: Response): Result {
+  // The head goes out with the first chunk: from then on it is too late for a status or a field.
+  response.write('Hello, ');
+  // NAME.toml names the path, and what it captures.
+  response.write(`${request.params.name}!\n`);
+  // An empty body ends the response. Nothing, as `undefined` is, would close the connection.
+  return '';
+}
