@@ -1,6 +1,7 @@
 //! Calls other servers, as the steps of its query say, but is a component of wasi:http 0.3. It answers with a line for each:
 //! `get=URL` and `post=BYTES:URL` report the status and the body, or the error; `trailer=NAMES` announces trailers of the calls
-//! that follow, which then send `x-t: 1`; `first-byte=MS` changes the calls that follow.
+//! that follow, which then send `x-t: 1`; `first-byte=MS` changes the calls that follow; `sent=URL` also reports whether a
+//! request with a body of 3 bytes was transmitted. A URL without a path leaves the path out.
 
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::client;
@@ -19,6 +20,12 @@ impl Guest for Component {
         for piece in query.split('&') {
             let (step, argument) = piece.split_once('=').unwrap_or((piece, ""));
             let called = match step {
+                "sent" => {
+                    let (request, sent) = request_of(Method::Post, argument, Some(3), &options);
+                    let status = client::send(request).await.map(|response| response.get_status_code().to_string());
+                    let status = status.unwrap_or_else(|code| name(&code));
+                    Ok(format!("{status} {}", sent.await.map_or_else(|code| name(&code), |()| "sent".to_owned())))
+                }
                 "first-byte" => {
                     options.first_byte = argument.parse::<u64>().ok().map(|milliseconds| milliseconds * 1_000_000);
                     continue;
@@ -54,9 +61,15 @@ struct Options {
     trailer: Option<String>,
 }
 
-async fn call(method: Method, url: &str, bytes: Option<usize>, with: &Options) -> Result<String, ErrorCode> {
+/// A request, and whether it was transmitted.
+fn request_of(
+    method: Method,
+    url: &str,
+    bytes: Option<usize>,
+    with: &Options,
+) -> (Request, impl IntoFuture<Output = Result<(), ErrorCode>> + use<>) {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
-    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let (authority, path) = rest.find('/').map_or((rest, None), |at| (&rest[..at], Some(&rest[at..])));
     let options = RequestOptions::new();
     options.set_first_byte_timeout(with.first_byte).expect("it is an option");
     let fields = Fields::new();
@@ -74,11 +87,16 @@ async fn call(method: Method, url: &str, bytes: Option<usize>, with: &Options) -
         spawn_local(async move { drop(writer.write_all(vec![b'x'; bytes]).await) });
         reader
     });
-    let (request, _sent) = Request::new(fields, body, trailers, Some(options));
+    let (request, sent) = Request::new(fields, body, trailers, Some(options));
     request.set_method(&method).expect("it is a method");
     request.set_scheme(Some(&Scheme::Http)).expect("it is a scheme");
     request.set_authority(Some(authority)).expect("it is an authority");
-    request.set_path_with_query(Some(path)).expect("it is a path");
+    request.set_path_with_query(path).expect("it is a path");
+    (request, sent)
+}
+
+async fn call(method: Method, url: &str, bytes: Option<usize>, with: &Options) -> Result<String, ErrorCode> {
+    let (request, _sent) = request_of(method, url, bytes, with);
     let response = client::send(request).await?;
     let status = response.get_status_code();
     let (handled, result) = wit_future::new(|| Ok(()));

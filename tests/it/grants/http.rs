@@ -406,6 +406,23 @@ fn a_component_of_the_concurrent_world_calls_servers_within_its_grant() {
 }
 
 #[test]
+fn a_component_of_the_concurrent_world_is_told_whether_its_request_was_transmitted() {
+    let counting = Upstream::counting();
+    let (silent, _ends) = Upstream::silent();
+    let gone = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free");
+    let granted = [counting.url(), silent.url(), format!("http://{gone}")].map(|url| format!("'{url}', ")).concat();
+    let server = serve_guest(guest::CALLS_P3, &format!("[grant]\nhttp = [{granted}]\n"));
+    for (steps, expected) in [
+        (format!("sent={}", counting.url()), "200 sent"),
+        (format!("sent=http://{gone}"), "ConnectionRefused ConnectionRefused"),
+        ("sent=http://127.0.0.1:9".to_owned(), "HttpRequestDenied HttpRequestDenied"),
+        (format!("first-byte=50&sent={}", silent.url()), "HttpResponseTimeout HttpResponseTimeout"),
+    ] {
+        assert_eq!(report(&server.get(&format!("/calls?{steps}"))), format!("sent: {expected}\n"), "{steps}");
+    }
+}
+
+#[test]
 fn the_trailers_of_a_request_are_sent_if_its_head_announces_them() {
     // Answers with what follows the last chunk.
     let upstream = Upstream::new(|mut stream| {

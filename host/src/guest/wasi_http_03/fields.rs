@@ -5,14 +5,14 @@ use std::sync::Arc;
 use http::Method;
 use wasmtime::component::{LinkerInstance, Resource, ResourceTable};
 use wasmtime::{Result, StoreContextMut};
-use wasmtime_wasi_http::p3::bindings::http::types::{HeaderError, Request, Response};
+use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode, HeaderError, Request, Response};
 use wasmtime_wasi_http::{
     Error, FieldMap, FieldMapError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks,
 };
 
 use super::super::state::GuestState;
 use super::super::upstream_call::CallContext;
-use super::client::{self, ClientCalls};
+use super::client::{ClientCalls, StartedCall};
 use crate::exchange::Exchange;
 use crate::http::fields::{CONNECTION_FIELDS, FieldError, Fields, MAX_FIELD_BYTES, MAX_FIELDS};
 
@@ -64,6 +64,15 @@ impl HttpHooks {
         self.client.begin(context, exchange);
     }
 
+    /// Sends a request of the guest to another server.
+    pub(super) fn start_call(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> std::result::Result<StartedCall, ErrorCode> {
+        self.client.start(request, options)
+    }
+
     /// The guest has made a response.
     pub(super) fn note_response(&mut self, index: u32, has_body: bool) {
         // The index may be that of a response which was dropped.
@@ -105,19 +114,14 @@ impl WasiHttpHooks for HttpHooks {
         is_forbidden(name)
     }
 
+    /// The function `send` is our own, so that the library sends nothing.
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
-        options: Option<RequestOptions>,
+        _: http::Request<WasiBody>,
+        _: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = std::result::Result<Answer, Error>> + Send> {
-        let started = self.client.start(request, options);
-        Box::new(async move {
-            let response = client::response(started?).await?;
-            // What is left of the transfer is in its body.
-            let rest: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });
-            Ok((response, rest))
-        })
+        Box::new(async { Err(Error::HttpRequestDenied) })
     }
 
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {

@@ -10,7 +10,7 @@ use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode, HostResponseWithS
 use wasmtime_wasi_http::{FieldMap, WasiHttp, WasiHttpView};
 
 use super::super::state::GuestState;
-use super::fields;
+use super::{client, fields};
 
 /// Links all of WASI 0.3.
 pub(in super::super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result<()> {
@@ -20,6 +20,7 @@ pub(in super::super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result
     let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.3.0")?;
     clock.func_wrap_concurrent("wait-for", wait_for)?;
     clock.func_wrap_concurrent("wait-until", wait_until)?;
+    linker.instance("wasi:http/client@0.3.0")?.func_wrap_concurrent("send", client::send)?;
     let mut types = linker.instance("wasi:http/types@0.3.0")?;
     add_response(&mut types)?;
     fields::add(&mut types)?;
