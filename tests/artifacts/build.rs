@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let examples = packages(&root.join("examples"))?;
     build(&root, &out, examples.iter().flat_map(|name| ["--package", name.as_str()]))?;
     build(&root, &out, ["--package", "guests", "--examples"].into_iter())?;
-    let third_party = build_third_party(&root.join("tests/third-party"), &out)?;
+    let (third_party, packages) = build_third_party(&root.join("tests/third-party"), &out)?;
 
     let built = out.join("wasm32-wasip2/handler");
     let mut guests = String::new();
@@ -42,6 +42,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let file = built.join(format!("examples/{name}.wasm"));
         guests += &guest(&name, &format!("`tests/guests/examples/{name}.rs`."), &file)?;
     }
+    let is_wasip3 =
+        |path: &&PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("wasip3-"));
+    let wit = packages.iter().find(is_wasip3).ok_or("wasip3 is not in tests/third-party/Cargo.lock")?.join("wit");
     for ThirdParty { name, package, file } in &third_party {
         let component = out.join(format!("wasm32-wasip2/release/examples/{name}.wasm"));
         guests += &guest(name, &format!("The example `{file}` of {package}, as it is published."), &component)?;
@@ -52,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let constants = out.join("guests.rs");
     fs::write(&constants, guests)?;
-    fs::write(out.join("artifacts.rs"), lists(&examples, &constants))?;
+    fs::write(out.join("artifacts.rs"), lists(&examples, &constants, &wit))?;
     Ok(())
 }
 
@@ -73,12 +76,13 @@ fn text(name: &str, file: &Path) -> String {
     format!("/// The text of `tests/guests/{name}.wat`.\npub const {constant}_WAT: &str = include_str!({file:?});\n")
 }
 
-/// What is not a constant for each guest: the list of the examples, and where the constants are.
-fn lists(examples: &[String], constants: &Path) -> String {
+/// What is not a constant for each guest: the list of the examples, where the constants are, and where the WIT of WASI 0.3 is.
+fn lists(examples: &[String], constants: &Path, wit: &Path) -> String {
     let examples: String = examples.iter().map(|name| format!("    guest::{},\n", constant(name))).collect();
-    let constants = constants.display().to_string();
+    let (constants, wit) = (constants.display().to_string(), wit.display().to_string());
     format!(
-        "/// The examples, by name.\npub const EXAMPLES: &[Guest] = &[\n{examples}];\n\
+        "/// A directory of WIT whose dependencies are the packages of WASI 0.3.\npub const WASIP3_WIT: &str = {wit:?};\n\
+         /// The examples, by name.\npub const EXAMPLES: &[Guest] = &[\n{examples}];\n\
          /// The file of the constants in [`guest`]. A crate that includes it where it is private is told by the\n\
          /// compiler which of them it does not use.\n\
          #[macro_export]\nmacro_rules! guests_file {{\n    () => {{\n        {constants:?}\n    }};\n}}\n"
@@ -98,8 +102,8 @@ fn build<'a>(root: &Path, out: &Path, what: impl Iterator<Item = &'a str>) -> Re
 }
 
 /// Builds the examples that the package in `package` names. Cargo cannot build an example of a dependency, so they are
-/// copied beside a copy of its manifest.
-fn build_third_party(package: &Path, out: &Path) -> Result<Vec<ThirdParty>, Box<dyn Error>> {
+/// copied beside a copy of its manifest. Also gives the folders of all packages that these need.
+fn build_third_party(package: &Path, out: &Path) -> Result<(Vec<ThirdParty>, Vec<PathBuf>), Box<dyn Error>> {
     let copy = out.join("third-party");
     for file in ["Cargo.toml", "Cargo.lock"] {
         copy_changed(&package.join(file), &copy.join(file))?;
@@ -115,7 +119,7 @@ fn build_third_party(package: &Path, out: &Path) -> Result<Vec<ThirdParty>, Box<
     cargo.args(["--release", "--examples", "--target", "wasm32-wasip2", "--target-dir"]).arg(out);
     // Whoever takes such an example has none of the flags in `.cargo/config.toml`.
     run(cargo.current_dir(&copy).env("CARGO_ENCODED_RUSTFLAGS", ""))?;
-    Ok(examples)
+    Ok((examples, packages))
 }
 
 /// The examples in a manifest.

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use artifacts::WASIP3_WIT;
+
 use crate::support::wire::get;
-use crate::support::{Process, RoutesDir, TestServer, compile_cache, host, run, skip, text};
+use crate::support::{Process, RoutesDir, TestServer, compile_cache, guest, host, run, skip, text};
 
 /// Where projects in Rust are built; kept, so that dependencies are built once.
 const BUILT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/projects");
@@ -181,7 +183,7 @@ fn a_project_for_wasi_http_in_rust_builds_is_good_and_answers() {
 
 #[test]
 fn a_project_for_wasi_http_in_python_builds_is_good_and_answers() {
-    build_for_wasi_http("python", "python", "bin/componentize-py");
+    build_for_wasi_http("python", "python", COMPONENTIZE_PY);
 }
 
 #[test]
@@ -190,6 +192,9 @@ fn a_project_for_wasi_http_in_javascript_builds_is_good_and_answers_also_with_ho
     // After that one: both would install into one folder.
     answer_with_hono();
 }
+
+/// The tool of Python that `make guests-python` installs.
+const COMPONENTIZE_PY: &str = "bin/componentize-py";
 
 /// The folder of the tools for JavaScript in wasi:http.
 const STARLINGMONKEY: &str = "starlingmonkey";
@@ -246,6 +251,85 @@ fn answer_with_hono() {
     );
 }
 
+/// A component of wasi:http 0.3 that calls servers at the same time, streams what it learns, and echoes bodies.
+const CONCURRENT: &str = r#"
+import asyncio
+import componentize_py_async_support
+import wit_world
+from componentize_py_types import Ok
+from wit_world import exports
+from wit_world.imports import client
+from wit_world.imports.wasi_http_types import Fields, Method_Post, Request, Response, Scheme_Http
+
+
+class Handler(exports.Handler):
+    async def handle(self, request):
+        _, _, query = request.get_path_with_query().partition("?")
+        if isinstance(request.get_method(), Method_Post):
+            body, trailers = Request.consume_body(request, done())
+            return Response.new(Fields.from_list([("x-echo", b"yes")]), body, trailers)[0]
+        writer, reader = wit_world.byte_stream()
+        componentize_py_async_support.spawn(count_all(query.split(","), writer))
+        return Response.new(Fields(), reader, no_trailers())[0]
+
+
+async def count_all(authorities, writer):
+    with writer:
+        for result in asyncio.as_completed(map(counted, authorities)):
+            await writer.write_all((await result).encode())
+
+
+async def counted(authority):
+    request = Request.new(Fields(), None, no_trailers(), None)[0]
+    request.set_scheme(Scheme_Http())
+    request.set_authority(authority)
+    response = await client.send(request)
+    status, size = response.get_status_code(), 0
+    body = Response.consume_body(response, done())[0]
+    with body:
+        while not body.writer_dropped:
+            size += len(await body.read(16 * 1024))
+    return f"{status} {size}\n"
+
+
+def no_trailers():
+    return wit_world.result_option_wasi_http_types_fields_wasi_http_types_error_code_future(lambda: Ok(None))[1]
+
+
+def done():
+    return wit_world.result_unit_wasi_http_types_error_code_future(lambda: Ok(None))[1]
+"#;
+
+#[test]
+fn a_component_of_wasi_http_0_3_in_python_calls_servers_at_once_and_echoes() {
+    let Some(_) = with_tools("python", COMPONENTIZE_PY) else { return };
+    let folder = RoutesDir::new().with_file("app.py", CONCURRENT);
+    let mut componentize = Command::new(tools().join("python").join(COMPONENTIZE_PY));
+    componentize.args(["--wit-path", WASIP3_WIT, "--world", "wasi:http/service@0.3.2"]);
+    componentize.args(["componentize", "app", "--output", "app.wasm"]).current_dir(folder.path());
+    let built = run(&mut componentize);
+    assert!(built.status.success(), "{built:?}");
+    let component = fs::read(folder.path().join("app.wasm")).expect("it was built");
+    // It calls another route of a server like this one.
+    let upstream = TestServer::start(RoutesDir::new().with(guest::HELLO));
+    let authority = upstream.address();
+    let file = format!("path = '/app'\n[grant]\nhttp = ['http://{authority}']\n");
+    let server = TestServer::start(RoutesDir::new().with_bytes("app.wasm", &component).with_file("app.toml", &file));
+    assert_eq!(server.diagnostics(), []);
+    for _ in 0..2 {
+        let answer = server.get(&format!("/app?{authority},{authority}"));
+        // There is no route at `/`.
+        assert_eq!(answer.matches("404 ").count(), 2, "{answer}");
+        let body = "x".repeat(100_000);
+        let answer = server.exchange(&format!(
+            "POST /app HTTP/1.1\r\nHost: it\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nx-echo: yes\r\n"), "{answer}");
+        assert_eq!(answer.matches('x').count() - "x-echo".matches('x').count(), body.len(), "all of it comes back");
+    }
+}
+
 /// As [`build_with_tools`], for the world that has one style. What `make guests-LANG` does not install is kept beside it.
 fn build_for_wasi_http(language: &str, tools_folder: &str, tool: &str) {
     let Some(mut command) = with_tools_in(tools_folder, language, tool) else { return };
@@ -285,7 +369,7 @@ fn assert_good_for_wasi_http(folder: &RoutesDir, name: &str, bytes: &[u8]) {
 
 #[test]
 fn each_style_in_python_builds_is_good_and_answers() {
-    build_with_tools("python", "bin/componentize-py");
+    build_with_tools("python", COMPONENTIZE_PY);
 }
 
 #[test]
@@ -357,7 +441,7 @@ def own_late():
     import textwrap
     return textwrap.shorten('a b', 10)
 ";
-    let Some([one, other]) = answers_of("python", "bin/componentize-py", "app.py", SOURCE) else { return };
+    let Some([one, other]) = answers_of("python", COMPONENTIZE_PY, "app.py", SOURCE) else { return };
     let late = "[2026, b'xn--bcher-kva.example', b'\\x80', '61', b'@/', b'\\x8a\\xbf', b'tda', 'a b']|True";
     assert!(one.contains(late) && other.contains(late), "{one:?}");
     assert!(one.split('|').zip(other.split('|')).take(3).all(|(one, other)| one != other), "{one:?} and {other:?}");
