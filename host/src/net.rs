@@ -14,6 +14,7 @@ mod local;
 #[cfg(test)]
 pub mod memory;
 mod peer;
+mod socket_file;
 mod stream;
 mod timer;
 mod write_queue;
@@ -23,8 +24,9 @@ pub use client::ClientStream;
 pub use linger::{LingerBounds, MAX_SILENCE, linger};
 pub use listen::{ListenSpec, ListenSpecError, ListenTarget, ListenerSettings, ProxyHeader, Role, Scheme};
 pub use listener::{AcceptedSocket, ListenAddress, Listener, RegisteredListener, UnregisteredStream};
-pub use local::{LocalBindError, LocalClient, LocalListener, LocalStream};
+pub use local::{LocalClient, LocalListener, LocalStream};
 pub use peer::{ClientKey, Peer, PeerAddress};
+pub use socket_file::{LocalBindError, SocketFile};
 pub use stream::{MAX_READ_AHEAD, PeerState, Stream, is_read_ahead_full};
 pub use timer::Timer;
 pub use write_queue::WriteQueue;

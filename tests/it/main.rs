@@ -139,6 +139,7 @@ mod operations {
     mod stalled_log;
     mod terminal;
     mod thread_limit;
+    mod unix_sockets;
 }
 
 /// Each example of this repository and what it answers, and the guests that only the bench asks.

@@ -298,7 +298,9 @@ fn listen_to_commands(state: &Path) -> Option<LocalListener> {
 fn with_remedy(error: net::BindError) -> anyhow::Error {
     let kind = match &error {
         net::BindError::Refused { error, .. } => error.kind(),
-        net::BindError::NoAddress { .. } | net::BindError::NotAvailable { .. } => return error.into(),
+        net::BindError::NoAddress { .. } | net::BindError::Local(_) | net::BindError::NotAvailable { .. } => {
+            return error.into();
+        }
     };
     let remedy = match kind {
         ErrorKind::AddrInUse => {

@@ -79,7 +79,7 @@ fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
     let local_address = match head.version() {
         // It has a Host, which says whom it is for.
         Version::Http11 => None,
-        Version::Http10 => client.socket.local_address().map(|address| address.to_string().into()),
+        Version::Http10 => client.socket.local_authority().map(String::into_boxed_str),
     };
     Box::new(Request { head, params, local_address, peer: client.peer })
 }

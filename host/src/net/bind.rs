@@ -6,10 +6,10 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-use super::{ListenSpec, ListenTarget, Listener, ListenerSettings};
+use super::{ListenSpec, ListenTarget, Listener, ListenerSettings, LocalBindError};
 
 /// How many completed connections the system keeps until they are accepted.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// How many free ports are tried on all addresses of a name, before each address gets one of its own.
 const ATTEMPTS: usize = 16;
@@ -23,6 +23,9 @@ pub enum BindError {
         /// What the operator gave.
         name: String,
     },
+    /// A Unix socket cannot be listened on.
+    #[error(transparent)]
+    Local(#[from] LocalBindError),
     /// It is not possible yet.
     #[error("`--listen {name}` is not available yet; write host:port, as in 127.0.0.1:8000")]
     NotAvailable {
@@ -49,21 +52,28 @@ pub fn bind(specs: &[ListenSpec]) -> Result<Vec<Listener>, BindError> {
     let all: Vec<SocketAddr> = resolved.concat();
     let mut listeners = Vec::new();
     for (spec, addresses) in specs.iter().zip(&resolved) {
-        let bound = bind_each(addresses, &all).map_err(|error| BindError::Refused { name: spec.to_string(), error })?;
-        listeners.extend(bound.into_iter().map(|listener| Listener::from(listener).with(spec.settings())));
+        let bound: Vec<Listener> = match spec.target() {
+            ListenTarget::Host(_) => {
+                let bound = bind_each(addresses, &all);
+                let bound = bound.map_err(|error| BindError::Refused { name: spec.to_string(), error })?;
+                bound.into_iter().map(Listener::from).collect()
+            }
+            ListenTarget::Unix { path, mode } => vec![Listener::unix(path, *mode)?],
+            ListenTarget::Inherited(_) => return Err(BindError::NotAvailable { name: spec.to_string() }),
+        };
+        listeners.extend(bound.into_iter().map(|listener| listener.with(spec.settings())));
     }
     Ok(listeners)
 }
 
 /// The TCP addresses of a spec.
 fn resolve_spec(spec: &ListenSpec) -> Result<Vec<SocketAddr>, BindError> {
-    let not_available = || BindError::NotAvailable { name: spec.to_string() };
     if spec.settings() != ListenerSettings::default() {
-        return Err(not_available());
+        return Err(BindError::NotAvailable { name: spec.to_string() });
     }
     match spec.target() {
         ListenTarget::Host(host) => resolve(host).ok_or_else(|| BindError::NoAddress { name: spec.to_string() }),
-        ListenTarget::Unix { .. } | ListenTarget::Inherited(_) => Err(not_available()),
+        ListenTarget::Unix { .. } | ListenTarget::Inherited(_) => Ok(Vec::new()),
     }
 }
 

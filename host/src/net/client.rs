@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use super::ListenAddress;
 
@@ -10,6 +12,8 @@ use super::ListenAddress;
 pub enum ClientStream {
     /// TCP.
     Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
 }
 
 impl ClientStream {
@@ -20,6 +24,7 @@ impl ClientStream {
     pub fn connect(address: &ListenAddress) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => TcpStream::connect(address).map(Self::Tcp),
+            ListenAddress::Unix(path) => UnixStream::connect(path.as_deref().unwrap_or(Path::new(""))).map(Self::Unix),
         }
     }
 
@@ -30,6 +35,7 @@ impl ClientStream {
     pub fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
+            Self::Unix(socket) => socket.shutdown(Shutdown::Write),
         }
     }
 }
@@ -38,6 +44,7 @@ impl Read for &ClientStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             ClientStream::Tcp(socket) => (&*socket).read(buffer),
+            ClientStream::Unix(socket) => (&*socket).read(buffer),
         }
     }
 }
@@ -46,12 +53,14 @@ impl Write for &ClientStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             ClientStream::Tcp(socket) => (&*socket).write(bytes),
+            ClientStream::Unix(socket) => (&*socket).write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             ClientStream::Tcp(socket) => (&*socket).flush(),
+            ClientStream::Unix(socket) => (&*socket).flush(),
         }
     }
 }

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
+use super::socket_file::{LocalBindError, SocketFile, bind_unix};
 use super::{ListenerSettings, Peer, Scheme, Stream};
 
 /// A bound socket, to be given to [`Server::start`](crate::server::Server::start).
@@ -20,6 +23,8 @@ pub struct Listener {
 #[derive(Debug)]
 enum ListenerSocket {
     Tcp(TcpListener),
+    /// A Unix socket, and its file if this process has made it.
+    Unix(UnixListener, Option<SocketFile>),
 }
 
 /// The address of a listener.
@@ -27,6 +32,8 @@ enum ListenerSocket {
 pub enum ListenAddress {
     /// A TCP address.
     Tcp(SocketAddr),
+    /// A Unix socket, with its path if it has one.
+    Unix(Option<PathBuf>),
 }
 
 /// A listener that is registered with a runtime.
@@ -39,6 +46,7 @@ pub struct RegisteredListener {
 #[derive(Debug)]
 enum RegisteredSocket {
     Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener, Option<SocketFile>),
 }
 
 /// The socket of an accepted connection. The runtime that accepted it has it registered, until it is moved to another
@@ -56,9 +64,21 @@ pub enum AcceptedSocket {
 pub enum UnregisteredStream {
     /// TCP.
     Tcp(std::net::TcpStream),
+    /// A Unix socket.
+    Unix(std::os::unix::net::UnixStream),
 }
 
 impl Listener {
+    /// Listens on a Unix socket, whose directory has to exist; see [`LocalListener::bind`](super::LocalListener::bind). `mode`
+    /// says who can connect. Its file is removed when the server stops.
+    ///
+    /// # Errors
+    /// See [`LocalBindError`].
+    pub fn unix(path: &Path, mode: u32) -> Result<Self, LocalBindError> {
+        let (listener, file) = bind_unix(path, mode)?;
+        Ok(Self { socket: ListenerSocket::Unix(listener, Some(file)), settings: ListenerSettings::default() })
+    }
+
     /// The same socket, with other settings for its connections.
     #[must_use]
     pub fn with(self, settings: ListenerSettings) -> Self {
@@ -78,6 +98,11 @@ impl Listener {
     pub fn address(&self) -> io::Result<ListenAddress> {
         match &self.socket {
             ListenerSocket::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
+            // The system knows the path at which the socket was made, before the file was renamed.
+            ListenerSocket::Unix(_, Some(file)) => Ok(ListenAddress::Unix(Some(file.path().to_owned()))),
+            ListenerSocket::Unix(listener, None) => {
+                Ok(ListenAddress::Unix(listener.local_addr()?.as_pathname().map(Path::to_owned)))
+            }
         }
     }
 
@@ -87,6 +112,10 @@ impl Listener {
             ListenerSocket::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
                 RegisteredSocket::Tcp(tokio::net::TcpListener::from_std(listener)?)
+            }
+            ListenerSocket::Unix(listener, file) => {
+                listener.set_nonblocking(true)?;
+                RegisteredSocket::Unix(tokio::net::UnixListener::from_std(listener)?, file)
             }
         };
         Ok(RegisteredListener { socket, settings: self.settings })
@@ -106,6 +135,7 @@ impl ListenAddress {
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
         }
     }
 
@@ -114,23 +144,26 @@ impl ListenAddress {
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
         }
     }
 
-    /// The URL of a listener with this address, without a path.
+    /// The URL of a listener with this address, without a path. A Unix socket is written as for `--listen`.
     #[must_use]
     pub fn url(&self, scheme: Scheme) -> String {
         match self {
-            Self::Tcp(address) => format!("{}://{address}", scheme.name()),
+            Self::Unix(_) if scheme == Scheme::Http => self.to_string(),
+            Self::Tcp(_) | Self::Unix(_) => format!("{}://{self}", scheme.name()),
         }
     }
 }
 
-/// The host and the port, as in a URL.
+/// The host and the port, as in a URL. A Unix socket is written as for `--listen`.
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.as_deref().unwrap_or(Path::new("")).display()),
         }
     }
 }
@@ -151,21 +184,58 @@ impl RegisteredListener {
                 let (socket, address) = listener.accept().await?;
                 Ok((AcceptedSocket::Registered(Stream::Tcp(socket)), address.into()))
             }
+            RegisteredSocket::Unix(listener, _) => {
+                let (socket, _) = listener.accept().await?;
+                Ok((AcceptedSocket::Registered(Stream::Unix(socket)), Peer::Local))
+            }
         }
     }
 
     /// Stops listening, and accepts the connections that the system has already completed. The system would otherwise
     /// reset them.
-    pub(crate) fn into_completed(self) -> io::Result<impl Iterator<Item = (AcceptedSocket, Peer)>> {
-        let listener = match self.socket {
-            RegisteredSocket::Tcp(listener) => listener.into_std()?,
-        };
-        // The listener is non-blocking, so this ends when no completed connection is left.
-        let accepted = std::iter::from_fn(move || listener.accept().ok());
-        Ok(accepted.filter_map(|(socket, address)| {
-            socket.set_nonblocking(true).ok()?;
-            Some((AcceptedSocket::Unregistered(UnregisteredStream::Tcp(socket)), address.into()))
-        }))
+    pub(crate) fn into_completed(self) -> io::Result<CompletedConnections> {
+        match self.socket {
+            RegisteredSocket::Tcp(listener) => listener.into_std().map(CompletedConnections::Tcp),
+            RegisteredSocket::Unix(listener, file) => {
+                // Without the file nobody can connect any more.
+                drop(file);
+                listener.into_std().map(CompletedConnections::Unix)
+            }
+        }
+    }
+}
+
+/// The connections that the system has completed on a listener that is closed behind them.
+#[derive(Debug)]
+pub(crate) enum CompletedConnections {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl CompletedConnections {
+    /// The next one. The listener is non-blocking, so there is none if no completed connection is left.
+    fn accept(&self) -> io::Result<(UnregisteredStream, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (socket, address) = listener.accept()?;
+                socket.set_nonblocking(true)?;
+                Ok((UnregisteredStream::Tcp(socket), address.into()))
+            }
+            Self::Unix(listener) => {
+                let (socket, _) = listener.accept()?;
+                socket.set_nonblocking(true)?;
+                Ok((UnregisteredStream::Unix(socket), Peer::Local))
+            }
+        }
+    }
+}
+
+impl Iterator for CompletedConnections {
+    type Item = (AcceptedSocket, Peer);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (stream, peer) = self.accept().ok()?;
+        Some((AcceptedSocket::Unregistered(stream), peer))
     }
 }
 
@@ -178,6 +248,9 @@ impl AcceptedSocket {
         match self {
             Self::Registered(Stream::Tcp(socket)) => {
                 socket.into_std().map(|socket| Self::Unregistered(UnregisteredStream::Tcp(socket)))
+            }
+            Self::Registered(Stream::Unix(socket)) => {
+                socket.into_std().map(|socket| Self::Unregistered(UnregisteredStream::Unix(socket)))
             }
             #[cfg(test)]
             Self::Registered(Stream::Memory(_)) => Ok(self),
@@ -193,6 +266,7 @@ impl AcceptedSocket {
         let stream = match self {
             Self::Registered(stream) => stream,
             Self::Unregistered(UnregisteredStream::Tcp(socket)) => Stream::Tcp(TcpStream::from_std(socket)?),
+            Self::Unregistered(UnregisteredStream::Unix(socket)) => Stream::Unix(UnixStream::from_std(socket)?),
         };
         stream.set_nodelay();
         Ok(stream)

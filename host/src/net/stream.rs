@@ -6,12 +6,12 @@ use std::net::Shutdown;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::{BufMut, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+use tokio::io::{Interest, Ready};
+use tokio::net::{TcpStream, UnixStream};
 
-use super::{ListenAddress, buffers};
+use super::buffers;
 
 /// The most bytes that are read ahead of what is asked for.
 pub const MAX_READ_AHEAD: usize = 16 * 1024;
@@ -30,6 +30,8 @@ const PROBES: u32 = 3;
 pub enum Stream {
     /// TCP, without encryption.
     Tcp(TcpStream),
+    /// A Unix socket, without encryption.
+    Unix(UnixStream),
     /// No client: the host itself has made the request. It sends nothing more, and what is written is dropped.
     Nowhere,
     /// Memory, in tests.
@@ -47,11 +49,13 @@ pub enum PeerState {
 }
 
 impl Stream {
-    /// The address that its client has connected to. `None` if the system does not say.
+    /// The authority of a request that names none: the address and port that its client has connected to, or `localhost` if
+    /// there is no address. `None` if the system does not say.
     #[must_use]
-    pub fn local_address(&self) -> Option<ListenAddress> {
+    pub fn local_authority(&self) -> Option<String> {
         match self {
-            Self::Tcp(socket) => socket.local_addr().ok().map(ListenAddress::Tcp),
+            Self::Tcp(socket) => socket.local_addr().ok().map(|address| address.to_string()),
+            Self::Unix(_) => Some("localhost".to_owned()),
             Self::Nowhere => None,
             #[cfg(test)]
             Self::Memory(_) => None,
@@ -84,33 +88,16 @@ impl Stream {
 
     #[inline]
     fn poll_with(&self, cx: &mut Context<'_>, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
-        let socket = match self {
-            Self::Tcp(socket) => socket,
-            Self::Nowhere => return Poll::Pending,
+        match self {
+            Self::Tcp(socket) => read_socket(socket, cx, take),
+            Self::Unix(socket) => read_socket(socket, cx, take),
+            Self::Nowhere => Poll::Pending,
             #[cfg(test)]
-            Self::Memory(memory) => {
-                return memory.poll_read(cx, usize::MAX).map_ok(|read| {
-                    take(&read);
-                    read.len()
-                });
-            }
-        };
-        buffers::with_read(|buffer| {
-            loop {
-                ready!(socket.poll_read_ready(cx))?;
-                match socket.try_read(buffer) {
-                    Err(error) if is_transient(&error) => {}
-                    Err(error) => return Poll::Ready(Err(error)),
-                    Ok(read) => {
-                        if (1..buffer.len()).contains(&read) {
-                            note_emptied(socket);
-                        }
-                        take(&buffer[..read]);
-                        return Poll::Ready(Ok(read));
-                    }
-                }
-            }
-        })
+            Self::Memory(memory) => memory.poll_read(cx, usize::MAX).map_ok(|read| {
+                take(&read);
+                read.len()
+            }),
+        }
     }
 
     /// Reads at most `max` bytes directly into the memory of `input`, as a body needs it. Ready with 0 at the end of the
@@ -121,25 +108,15 @@ impl Stream {
     /// # Errors
     /// As [`Self::poll_read`].
     pub fn poll_read_at_most(&self, cx: &mut Context<'_>, input: &mut BytesMut, max: usize) -> Poll<io::Result<usize>> {
-        let socket = match self {
-            Self::Tcp(socket) => socket,
-            Self::Nowhere => return Poll::Pending,
+        match self {
+            Self::Tcp(socket) => read_socket_at_most(socket, cx, input, max),
+            Self::Unix(socket) => read_socket_at_most(socket, cx, input, max),
+            Self::Nowhere => Poll::Pending,
             #[cfg(test)]
-            Self::Memory(memory) => {
-                return memory.poll_read(cx, max).map_ok(|read| {
-                    input.extend_from_slice(&read);
-                    read.len()
-                });
-            }
-        };
-        loop {
-            // No buffer is reserved for a client that sends nothing.
-            ready!(socket.poll_read_ready(cx))?;
-            input.reserve(max);
-            match socket.try_read_buf(&mut (&mut *input).limit(max)) {
-                Err(error) if is_transient(&error) => {}
-                read => return Poll::Ready(read),
-            }
+            Self::Memory(memory) => memory.poll_read(cx, max).map_ok(|read| {
+                input.extend_from_slice(&read);
+                read.len()
+            }),
         }
     }
 
@@ -148,6 +125,7 @@ impl Stream {
     pub fn poll_ahead(&self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<PeerState> {
         while input.len() < MAX_READ_AHEAD {
             match self.poll_read_at_most(cx, input, MAX_READ_AHEAD - input.len()) {
+                Poll::Ready(Ok(0)) if self.is_hung_up(cx) => return Poll::Ready(PeerState::Gone),
                 Poll::Ready(Ok(0)) => return Poll::Ready(PeerState::HalfClosed),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(PeerState::Gone),
@@ -166,13 +144,14 @@ impl Stream {
     /// `WouldBlock` if no byte is available, or the connection is lost.
     pub fn read_now(&self, input: &mut BytesMut) -> io::Result<usize> {
         let socket = match self {
-            Self::Tcp(socket) => socket,
+            Self::Tcp(socket) => SockRef::from(socket),
+            Self::Unix(socket) => SockRef::from(socket),
             Self::Nowhere => return Err(io::ErrorKind::WouldBlock.into()),
             #[cfg(test)]
             Self::Memory(_) => return Err(io::ErrorKind::WouldBlock.into()),
         };
         buffers::with_read(|buffer| {
-            let read = (&*SockRef::from(socket)).read(buffer)?;
+            let read = (&*socket).read(buffer)?;
             input.extend_from_slice(&buffer[..read]);
             Ok(read)
         })
@@ -185,6 +164,7 @@ impl Stream {
     pub fn has_unread(&self) -> bool {
         match self {
             Self::Tcp(socket) => matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..)),
+            Self::Unix(socket) => matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..)),
             Self::Nowhere => false,
             #[cfg(test)]
             Self::Memory(memory) => memory.has_unread(),
@@ -201,6 +181,7 @@ impl Stream {
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.try_write(bytes),
+            Self::Unix(socket) => socket.try_write(bytes),
             Self::Nowhere => Ok(bytes.len()),
             #[cfg(test)]
             Self::Memory(memory) => memory.try_write(&[IoSlice::new(bytes)]),
@@ -221,6 +202,7 @@ impl Stream {
     pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.try_write_vectored(slices),
+            Self::Unix(socket) => socket.try_write_vectored(slices),
             Self::Nowhere => Ok(slices.iter().map(|slice| slice.len()).sum()),
             #[cfg(test)]
             Self::Memory(memory) => memory.try_write(slices),
@@ -237,6 +219,7 @@ impl Stream {
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(socket) => socket.poll_write_ready(cx),
+            Self::Unix(socket) => socket.poll_write_ready(cx),
             Self::Nowhere => Poll::Ready(Ok(())),
             #[cfg(test)]
             Self::Memory(memory) => memory.poll_write_ready(cx),
@@ -245,14 +228,14 @@ impl Stream {
 
     /// Ready when the system has all bytes that were written.
     ///
-    /// TCP: always ready, since it has no buffer here. TLS: ready when its buffer is empty.
+    /// TCP and a Unix socket: always ready, since there is no buffer here. TLS: ready when its buffer is empty.
     ///
     /// # Errors
     /// As [`Self::try_write`].
     #[inline]
     pub fn poll_flush(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(_) | Self::Nowhere => Poll::Ready(Ok(())),
+            Self::Tcp(_) | Self::Unix(_) | Self::Nowhere => Poll::Ready(Ok(())),
             #[cfg(test)]
             Self::Memory(_) => Poll::Ready(Ok(())),
         }
@@ -268,6 +251,7 @@ impl Stream {
     pub fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => SockRef::from(socket).shutdown(Shutdown::Write),
+            Self::Unix(socket) => SockRef::from(socket).shutdown(Shutdown::Write),
             Self::Nowhere => Ok(()),
             #[cfg(test)]
             Self::Memory(memory) => {
@@ -286,7 +270,7 @@ impl Stream {
             Self::Tcp(socket) => {
                 let _ = socket.set_zero_linger();
             }
-            Self::Nowhere => {}
+            Self::Unix(_) | Self::Nowhere => {}
             #[cfg(test)]
             Self::Memory(memory) => memory.reset_on_close(),
         }
@@ -299,7 +283,7 @@ impl Stream {
             Self::Tcp(socket) => {
                 let _ = socket.set_nodelay(true);
             }
-            Self::Nowhere => {}
+            Self::Unix(_) | Self::Nowhere => {}
             #[cfg(test)]
             Self::Memory(_) => {}
         }
@@ -315,7 +299,7 @@ impl Stream {
     pub fn set_keepalive(&self, interval: Duration) -> io::Result<()> {
         let socket = match self {
             Self::Tcp(socket) => socket,
-            Self::Nowhere => return Ok(()),
+            Self::Unix(_) | Self::Nowhere => return Ok(()),
             #[cfg(test)]
             Self::Memory(_) => return Ok(()),
         };
@@ -326,13 +310,15 @@ impl Stream {
     /// Waits until the client resets the connection. The system reports this without a read. If the transport cannot do
     /// this, the future never ends, and the next read or write reports the reset.
     pub async fn wait_for_reset(&self) {
-        let socket = match self {
-            Self::Tcp(socket) => socket,
+        let reset = match self {
+            Self::Tcp(socket) => socket.ready(Interest::ERROR).await,
+            // So the system reports a client that has left bytes unread.
+            Self::Unix(socket) => socket.ready(Interest::ERROR).await,
             Self::Nowhere => return std::future::pending().await,
             #[cfg(test)]
             Self::Memory(memory) => return std::future::poll_fn(|cx| memory.poll_reset(cx)).await,
         };
-        if socket.ready(Interest::ERROR).await.is_err() {
+        if reset.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -340,14 +326,111 @@ impl Stream {
     /// Whether the client has closed its sending side of the socket, even if bytes before the end are unread. A
     /// `close_notify` of TLS in those bytes is not detected.
     pub fn is_read_closed(&self, cx: &mut Context<'_>) -> bool {
-        let socket = match self {
-            Self::Tcp(socket) => socket,
-            Self::Nowhere => return false,
+        match self {
+            Self::Tcp(socket) => ready_now(cx, socket.ready(Interest::READABLE)).is_some_and(Ready::is_read_closed),
+            Self::Unix(socket) => ready_now(cx, socket.ready(Interest::READABLE)).is_some_and(Ready::is_read_closed),
+            Self::Nowhere => false,
             #[cfg(test)]
-            Self::Memory(memory) => return memory.is_read_closed(),
-        };
-        let ready = std::pin::pin!(socket.ready(Interest::READABLE));
-        matches!(ready.poll(cx), Poll::Ready(Ok(ready)) if ready.is_read_closed())
+            Self::Memory(memory) => memory.is_read_closed(),
+        }
+    }
+
+    /// Whether the client, which sends no more, is known to read no more either. The system says that of a Unix socket alone.
+    fn is_hung_up(&self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Unix(socket) => {
+                let interest = Interest::READABLE | Interest::WRITABLE;
+                ready_now(cx, socket.ready(interest)).is_some_and(Ready::is_write_closed)
+            }
+            Self::Tcp(_) | Self::Nowhere => false,
+            #[cfg(test)]
+            Self::Memory(_) => false,
+        }
+    }
+}
+
+/// A socket of the runtime, as far as reads are concerned.
+trait ReadSocket {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn try_read_buf(&self, buffer: &mut impl BufMut) -> io::Result<usize>;
+    /// Tells the runtime that a short read has emptied the socket, which saves the read that would find that out. No later
+    /// bytes are missed, because this thread gets the event for them afterwards.
+    fn note_emptied(&self);
+}
+
+macro_rules! impl_read_socket {
+    ($($socket:ty),+) => {$(
+        impl ReadSocket for $socket {
+            #[inline]
+            fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_read_ready(cx)
+            }
+
+            #[inline]
+            fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.try_read(buffer)
+            }
+
+            #[inline]
+            fn try_read_buf(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
+                self.try_read_buf(buffer)
+            }
+
+            #[inline]
+            fn note_emptied(&self) {
+                let _: io::Result<()> = self.try_io(Interest::READABLE, || Err(io::ErrorKind::WouldBlock.into()));
+            }
+        }
+    )+};
+}
+
+impl_read_socket!(TcpStream, UnixStream);
+
+/// See [`Stream::poll_read`].
+#[inline]
+fn read_socket(socket: &impl ReadSocket, cx: &mut Context<'_>, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
+    buffers::with_read(|buffer| {
+        loop {
+            ready!(socket.poll_read_ready(cx))?;
+            match socket.try_read(buffer) {
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(read) => {
+                    if (1..buffer.len()).contains(&read) {
+                        socket.note_emptied();
+                    }
+                    take(&buffer[..read]);
+                    return Poll::Ready(Ok(read));
+                }
+            }
+        }
+    })
+}
+
+/// See [`Stream::poll_read_at_most`].
+fn read_socket_at_most(
+    socket: &impl ReadSocket,
+    cx: &mut Context<'_>,
+    input: &mut BytesMut,
+    max: usize,
+) -> Poll<io::Result<usize>> {
+    loop {
+        // No buffer is reserved for a client that sends nothing.
+        ready!(socket.poll_read_ready(cx))?;
+        input.reserve(max);
+        match socket.try_read_buf(&mut (&mut *input).limit(max)) {
+            Err(error) if is_transient(&error) => {}
+            read => return Poll::Ready(read),
+        }
+    }
+}
+
+/// What a socket is ready for, as far as the runtime knows.
+fn ready_now(cx: &mut Context<'_>, ready: impl Future<Output = io::Result<Ready>>) -> Option<Ready> {
+    match std::pin::pin!(ready).poll(cx) {
+        Poll::Ready(Ok(ready)) => Some(ready),
+        Poll::Ready(Err(_)) | Poll::Pending => None,
     }
 }
 
@@ -359,10 +442,4 @@ pub fn is_read_ahead_full(input: &BytesMut) -> bool {
 
 fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-/// Tells the runtime that a short read has emptied the socket, which saves the read that would find that out. No later
-/// bytes are missed, because this thread gets the event for them afterwards.
-fn note_emptied(socket: &TcpStream) {
-    let _: io::Result<()> = socket.try_io(Interest::READABLE, || Err(io::ErrorKind::WouldBlock.into()));
 }

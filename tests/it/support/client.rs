@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -12,7 +14,7 @@ use super::date::{dated_len, undated};
 /// One connection. A read that waits too long fails the test.
 #[derive(Debug)]
 pub struct Client {
-    socket: TcpStream,
+    socket: Socket,
     /// Received and not yet asked for.
     input: Vec<u8>,
 }
@@ -37,7 +39,7 @@ impl Client {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
         socket.bind(&SocketAddr::from((from, 0)).into()).expect("all of 127.0.0.0/8 is of this machine");
         socket.connect(&address.into()).expect("the server accepts");
-        Self::over(socket.into())
+        Self::over(TcpStream::from(socket))
     }
 
     /// A client whose system takes little of what it does not read.
@@ -45,13 +47,22 @@ impl Client {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket can be made");
         socket.set_recv_buffer_size(4096).expect("a buffer can be small");
         socket.connect(&address.into()).expect("the server accepts");
-        Self::over(socket.into())
+        Self::over(TcpStream::from(socket))
+    }
+
+    /// Connects to a Unix socket.
+    pub fn connect_unix(path: &Path) -> Self {
+        Self::of(UnixStream::connect(path).expect("the server accepts").into())
     }
 
     /// A client over a connection that a test made by itself.
     pub fn over(socket: TcpStream) -> Self {
-        socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out can be set");
         socket.set_nodelay(true).expect("a socket can be without delay");
+        Self::of(socket.into())
+    }
+
+    fn of(socket: Socket) -> Self {
+        socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out can be set");
         Self { socket, input: Vec::new() }
     }
 
@@ -73,9 +84,7 @@ impl Client {
 
     /// Is gone at once, with an RST.
     pub fn reset(self) {
-        socket2::SockRef::from(&self.socket)
-            .set_linger(Some(Duration::ZERO))
-            .expect("a socket can be without lingering");
+        self.socket.set_linger(Some(Duration::ZERO)).expect("a socket can be without lingering");
     }
 
     /// Sends `request` and reads until the server closes; see [`Self::read_to_end`].

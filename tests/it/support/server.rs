@@ -8,6 +8,7 @@ use host::close_reason::CloseReason;
 use host::config::{Compiling, Config, ErrorDetail, Limits, Timeouts};
 use host::counters::PublishedChunks;
 use host::diagnostic::Diagnostic;
+use host::net::{self, ListenAddress};
 use host::options::Value;
 use host::server::{RunningServer, Server};
 
@@ -20,6 +21,8 @@ pub struct TestServer {
     running: RunningServer,
     diagnostics: Vec<Diagnostic>,
     routes: RoutesDir,
+    /// The directory of its Unix sockets.
+    _sockets: tempfile::TempDir,
 }
 
 /// A server that is being configured.
@@ -28,6 +31,8 @@ pub struct Builder {
     config: Config,
     routes: RoutesDir,
     reload: Reload,
+    listen: Vec<String>,
+    sockets: tempfile::TempDir,
 }
 
 /// When a server takes in what changes in its directory.
@@ -58,7 +63,8 @@ impl TestServer {
             interpreters: vec![script::interpreters()],
             ..Config::default()
         };
-        Builder { config, routes, reload: Reload::Never }
+        let sockets = tempfile::tempdir().expect("a directory can be made");
+        Builder { config, routes, reload: Reload::Never, listen: Vec::new(), sockets }
     }
 
     /// Where it listens.
@@ -76,9 +82,22 @@ impl TestServer {
         &self.diagnostics
     }
 
-    /// Another connection to it.
+    /// Another connection to it, over its first listener.
     pub fn connect(&self) -> Client {
-        Client::connect(self.address())
+        self.connect_to(0)
+    }
+
+    /// A connection over the listener of this index.
+    pub fn connect_to(&self, listener: usize) -> Client {
+        match &self.running.addresses()[listener] {
+            ListenAddress::Tcp(address) => Client::connect(*address),
+            ListenAddress::Unix(path) => Client::connect_unix(path.as_deref().expect("it has a path")),
+        }
+    }
+
+    /// The URLs of its listeners.
+    pub fn urls(&self) -> &[String] {
+        self.running.urls()
     }
 
     /// Sends `request` on a connection of its own, and reads until the server closes it: see [`Client::exchange`].
@@ -190,12 +209,18 @@ impl Builder {
         self
     }
 
+    /// Listens on this, as `--listen` names it, and not on a free port. `$DIR` is a directory of its own.
+    pub fn listen(mut self, spec: &str) -> Self {
+        self.listen.push(spec.replace("$DIR", self.sockets.path().to_str().expect("the path is text")));
+        self
+    }
+
     /// Takes in what changes in its directory.
     pub fn watched(self) -> Self {
         Self { reload: Reload::OnChange, ..self }
     }
 
-    /// Serves on a free port of 127.0.0.1.
+    /// Serves on a free port of 127.0.0.1, or where it was told to.
     #[track_caller]
     pub fn start(self) -> TestServer {
         log();
@@ -204,8 +229,14 @@ impl Builder {
             Reload::Never => {}
             Reload::OnChange => server.watch().expect("the system tells of changes"),
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let running = server.start(vec![listener.into()]).expect("a server can be started");
-        TestServer { running, diagnostics, routes: self.routes }
+        let listeners = match self.listen.is_empty() {
+            true => vec![TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free").into()],
+            false => {
+                let specs: Vec<_> = self.listen.iter().map(|spec| spec.parse().expect("it can be parsed")).collect();
+                net::bind(&specs).expect("it can be listened on")
+            }
+        };
+        let running = server.start(listeners).expect("a server can be started");
+        TestServer { running, diagnostics, routes: self.routes, _sockets: self.sockets }
     }
 }
