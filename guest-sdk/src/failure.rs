@@ -6,14 +6,14 @@ use std::fmt::Display;
 use std::io;
 
 use crate::host::response as host;
-use crate::{BodyError, Error, Outcome, Response};
+use crate::{BodyError, Error, Outcome, RequestError, Response};
 
 /// Ends the invocation of a handler that returned an error.
 pub(crate) fn fail<E: Display + 'static>(error: &E, response: Response) -> Outcome {
     match cause(error) {
         Cause::Response(error) => return refused(error),
         // The limit may be the handler's own, of `read_all`, which the host does not know.
-        Cause::Body(BodyError::TooLarge) => match answer(response, 413, b"Content Too Large\n") {
+        Cause::Body(BodyError::TooLarge) => match answer(response, 413, b"Content Too Large\n".to_vec()) {
             Ok(outcome) => return outcome,
             Err(Error::Closed) => {}
             Err(Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge) => {
@@ -21,8 +21,13 @@ pub(crate) fn fail<E: Display + 'static>(error: &E, response: Response) -> Outco
             }
         },
         Cause::Body(error) => give_up(error.text()),
+        Cause::Request(error) => match answer(response, error.status(), [error.message().as_bytes(), b"\n"].concat()) {
+            Ok(outcome) => return outcome,
+            Err(Error::Closed) => {}
+            Err(_) => give_up(error.message()),
+        },
         #[cfg(feature = "json")]
-        Cause::Json => match answer(response, 400, b"Bad Request\n") {
+        Cause::Json => match answer(response, 400, b"Bad Request\n".to_vec()) {
             Ok(outcome) => return outcome,
             Err(Error::Closed) => {}
             Err(_) => give_up(&error.to_string()),
@@ -51,14 +56,14 @@ fn give_up(reason: &str) {
 }
 
 /// Answers here, in place of what the handler has prepared.
-fn answer(response: Response, status: u16, text: &[u8]) -> Result<Outcome, Error> {
+fn answer(response: Response, status: u16, text: Vec<u8>) -> Result<Outcome, Error> {
     response
         .set_status(status)?
         // These fields described a body that is not sent.
         .remove_field("content-length")?
         .remove_field("content-encoding")?
         .set_field("content-type", "text/plain; charset=utf-8")?;
-    Ok(Outcome::Body(text.to_vec()))
+    Ok(Outcome::Body(text))
 }
 
 /// The outcome after a response that is complete or that the host will answer. Not `close`: a second write to a `HEAD`
@@ -74,6 +79,8 @@ enum Cause {
     Response(Error),
     /// The client: its body could not be read.
     Body(BodyError),
+    /// The client.
+    Request(RequestError),
     /// The client: its body is not the JSON that was expected.
     #[cfg(feature = "json")]
     Json,
@@ -88,6 +95,8 @@ fn cause<E: 'static>(error: &E) -> Cause {
         Cause::Response(*error)
     } else if let Some(error) = error.downcast_ref() {
         Cause::Body(*error)
+    } else if let Some(error) = error.downcast_ref() {
+        request_cause(error)
     } else if let Some(cause) = json_cause(error.downcast_ref()) {
         cause
     } else if let Some(error) = error.downcast_ref::<io::Error>() {
@@ -106,6 +115,8 @@ fn cause_inside(error: &(dyn StdError + 'static)) -> Cause {
         Cause::Response(*error)
     } else if let Some(error) = error.downcast_ref() {
         Cause::Body(*error)
+    } else if let Some(error) = error.downcast_ref() {
+        request_cause(error)
     } else if let Some(cause) = json_cause(error.downcast_ref()) {
         cause
     } else if let Some(wrapped) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -113,6 +124,10 @@ fn cause_inside(error: &(dyn StdError + 'static)) -> Cause {
     } else {
         Cause::Handler
     }
+}
+
+fn request_cause(error: &RequestError) -> Cause {
+    error.body_error().map_or_else(|| Cause::Request(error.clone()), Cause::Body)
 }
 
 /// Who caused an error of the module `json`.

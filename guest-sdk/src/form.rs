@@ -1,4 +1,5 @@
-//! Forms that a browser sends: `application/x-www-form-urlencoded`.
+//! Forms that a browser sends: `application/x-www-form-urlencoded`. For files see [`multipart`](crate::multipart).
+//! [`Request::form`] reads both.
 //!
 //! ```no_run
 //! use guest_sdk::{BodyError, Request, form::Form};
@@ -9,7 +10,7 @@
 //! }
 //! ```
 
-use crate::{BodyError, Request, query};
+use crate::{BodyError, Request, RequestError, multipart, query};
 
 /// The names and values of a form, decoded, in the order in which they were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,25 @@ impl Form {
     pub fn read(request: Request, limit: usize) -> Result<Self, BodyError> {
         let body = request.body().read_all(limit)?;
         Ok(Self::parse(&String::from_utf8_lossy(&body)))
+    }
+
+    /// The form of a request, by its type.
+    pub(crate) fn of(request: Request, limit: usize) -> Result<Self, RequestError> {
+        let content_type = request.field_text("content-type").unwrap_or_default();
+        match multipart::media_type(&content_type).as_str() {
+            "application/x-www-form-urlencoded" => Ok(Self::read(request, limit)?),
+            "multipart/form-data" => {
+                let (mut form, mut pairs) = (request.multipart(limit)?, Vec::new());
+                while let Some(mut part) = form.next_part()? {
+                    if part.filename().is_none() {
+                        let text = part.text(limit)?;
+                        pairs.push((part.name().to_owned(), text));
+                    }
+                }
+                Ok(Self(pairs))
+            }
+            _ => Err(RequestError::new(415, "the body is no form")),
+        }
     }
 
     /// Decodes a form. Invalid percent-encoding is left as it is, and bytes that are not UTF-8 are replaced by U+FFFD.

@@ -3,7 +3,7 @@
 //! A handler uses the attribute [`handler`] and can ask for three things: [`Request`], [`Response`] and [`Options`].
 //! [`IntoOutcome`] lists what each return type means. [`push`] reaches parked responses, and [`sse`] formats events.
 //! [`http`] calls other servers and [`kv`] keeps values across requests, if the operator grants that.
-//! [`form`] reads forms, and with the feature `json` the module `json` reads and writes JSON. [`config`] has the settings
+//! [`form`] reads forms, [`multipart`] those with files, [`cookie`] sets cookies, and with the feature `json` the module `json` reads and writes JSON. [`config`] has the settings
 //! and secrets that the operator grants.
 //! Unit tests call a handler with the module `testing`.
 //! Middleware uses [`on_request`], [`on_response`] and [`context`]. The contract with the host is the WIT package
@@ -42,6 +42,7 @@
 //! directory of a host. Each request is answered by a new instance: memory of a handler does not outlive the request,
 //! unless the option `reuse` is above 1.
 
+mod accept;
 mod argument;
 // Generated: change `wit/` or the generator instead, see `tests/bindings.rs`.
 #[allow(missing_docs, reason = "generated")]
@@ -53,8 +54,10 @@ mod argument;
 pub mod bindings;
 mod bindings_of_middleware;
 mod body;
+mod charset;
 pub mod config;
 pub mod context;
+pub mod cookie;
 mod declaration;
 mod failure;
 pub mod form;
@@ -62,11 +65,14 @@ pub mod http;
 #[cfg(feature = "json")]
 pub mod json;
 pub mod kv;
+pub mod multipart;
 mod options;
 mod outcome;
 pub mod push;
 mod query;
+mod redirect;
 mod request;
+mod request_error;
 mod response;
 pub mod sse;
 mod step;
@@ -88,7 +94,9 @@ pub use body::{Body, BodyError};
 pub use guest_sdk_macros::{handler, on_message, on_request, on_response};
 pub use options::Options;
 pub use outcome::{Close, IntoOutcome, Manual};
+pub use redirect::Redirect;
 pub use request::Request;
+pub use request_error::RequestError;
 pub use response::{Error, Response};
 pub use step::{HookResult, IntoStep};
 

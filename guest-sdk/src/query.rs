@@ -14,14 +14,18 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// Decodes percent-encoding and `+`. A `%` without two hexadecimal digits is left as it is.
+/// Decodes percent-encoding and `+`.
 fn decode(text: &str) -> String {
+    decode_percent(&text.replace('+', " "))
+}
+
+/// Decodes percent-encoding. A `%` without two hexadecimal digits is left as it is.
+pub(crate) fn decode_percent(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
         rest = after;
         decoded.push(match (first, after) {
-            (b'+', _) => b' ',
             (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
                 (Some(high), Some(low)) => {
                     rest = after;

@@ -1,7 +1,9 @@
 //! The request that the invocation answers, except for its body.
 
+use crate::form::Form;
 use crate::host::request;
-use crate::{Body, HttpVersion, query};
+use crate::multipart::{self, Multipart};
+use crate::{Body, HttpVersion, RequestError, accept, charset, cookie, query};
 
 /// The request that this invocation answers.
 ///
@@ -96,10 +98,26 @@ impl Request {
         String::from_utf8(request::field(name)?).ok()
     }
 
-    /// The first value of a cookie (RFC 6265 section 4.2), without the quotation marks around it, if it has them.
+    /// The first value of a cookie (RFC 6265 section 4.2), percent-decoded, without the quotation marks around it, if it has
+    /// them.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
-        cookie(&self.field_text("cookie")?, name).map(str::to_owned)
+        let field = self.field_text("cookie")?;
+        cookie::pairs(&field).find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// All cookies, decoded, in the order in which they were sent.
+    #[must_use]
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        let field = self.field_text("cookie").unwrap_or_default();
+        cookie::pairs(&field).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Which of some media types the client likes best (RFC 9110 section 12.5.1): the first of them if it likes several as
+    /// much, `None` if it accepts none.
+    #[must_use]
+    pub fn prefers<'t>(&self, types: &[&'t str]) -> Option<&'t str> {
+        accept::preferred(self.field_text("accept").as_deref(), types)
     }
 
     /// A path parameter, percent-decoded: `id` in `/page/{id}`.
@@ -126,33 +144,33 @@ impl Request {
     pub fn body(&self) -> Body {
         Body::of_invocation()
     }
-}
 
-/// The first value of a cookie in a `cookie` field.
-fn cookie<'f>(field: &'f str, name: &str) -> Option<&'f str> {
-    let pairs = field.split(';').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.map(|(known, value)| (known.trim(), value.trim())).find(|(known, _)| *known == name)?;
-    Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
-}
+    /// The whole body as text, of at most `limit` bytes, in the charset of its type, which is UTF-8 if it names none.
+    ///
+    /// # Errors
+    ///
+    /// 415 if the charset is not known (UTF-8, US-ASCII, ISO-8859-1, windows-1252 and UTF-16 are), 400 if the body is not in
+    /// it, 413 past the limit, or why the body cannot be read.
+    pub fn text(&self, limit: usize) -> Result<String, RequestError> {
+        let charset = multipart::parameter(&self.field_text("content-type").unwrap_or_default(), "charset");
+        charset::decode(self.body().read_all(limit)?, charset.as_deref().unwrap_or("utf-8"))
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::cookie;
+    /// The body as a form: urlencoded, or the texts of a multipart one, without its files. It has at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// 415 if it is neither, 400 if it is malformed, 413 past the limit, or why the body cannot be read.
+    pub fn form(&self, limit: usize) -> Result<Form, RequestError> {
+        Form::of(*self, limit)
+    }
 
-    #[test]
-    fn a_cookie_is_found_by_its_name_among_others() {
-        for (field, expected) in [
-            ("a=1", Some("1")),
-            ("b=2; a=1; a=3", Some("1")),
-            ("b=2;a = 1 ", Some("1")),
-            ("a=\"1\"", Some("1")),
-            ("a=1=2", Some("1=2")),
-            ("a=", Some("")),
-            ("ba=1; a", None),
-            ("A=1", None),
-            ("", None),
-        ] {
-            assert_eq!(cookie(field, "a"), expected, "{field}");
-        }
+    /// The body as a multipart form, which is read part by part. It has at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// 415 if it is none.
+    pub fn multipart(&self, limit: usize) -> Result<Multipart, RequestError> {
+        Multipart::of(*self, limit)
     }
 }

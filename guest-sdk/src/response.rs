@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::bindings::vibrato::handler::types::Error as Refusal;
 use crate::bindings_of_middleware::seals::vibrato::handler::seal as seals;
+use crate::cookie::Cookie;
 use crate::host::response;
 
 /// Maximum bytes that one call passes to the host.
@@ -94,6 +95,16 @@ impl Response {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<Vec<u8>> {
         response::field(name)
+    }
+
+    /// Sets a cookie, beside others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if its name is no token, or its path or domain has a `;` or a control character; and as
+    /// [`set_field`](Self::set_field).
+    pub fn set_cookie(&self, cookie: &Cookie) -> Result<&Self, Error> {
+        self.append_field("set-cookie", cookie.line().ok_or(Error::Invalid)?)
     }
 
     /// Removes all lines of a field. Does nothing if there are none.

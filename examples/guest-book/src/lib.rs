@@ -3,12 +3,16 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::time::Duration;
 
-use guest_sdk::form::Form;
-use guest_sdk::{Outcome, Request, Response, config, handler, http, kv};
+use guest_sdk::cookie::Cookie;
+use guest_sdk::{IntoOutcome, Outcome, Redirect, Request, Response, config, handler, http, kv};
 
 /// The longest form, in bytes.
 const MAX_FORM_BYTES: usize = 16 * 1024;
+
+/// How long a visitor's name is remembered.
+const YEAR: Duration = Duration::from_secs(31_536_000);
 
 /// How many entries the page shows.
 const SHOWN: usize = 50;
@@ -23,7 +27,7 @@ fn guest_book(request: Request, response: Response) -> Result<Outcome, Box<dyn E
 
 /// Adds an entry, and leads back to the page.
 fn sign(request: Request, response: Response) -> Result<Outcome, Box<dyn Error>> {
-    let form = Form::read(request, MAX_FORM_BYTES)?;
+    let form = request.form(MAX_FORM_BYTES)?;
     let field = |name| form.get(name).map(str::trim).filter(|text| !text.is_empty());
     let (Some(name), Some(text)) = (field("name"), field("text")) else {
         response.set_status(400)?;
@@ -34,12 +38,8 @@ fn sign(request: Request, response: Response) -> Result<Outcome, Box<dyn Error>>
     // A line break ends the name in an entry.
     kv::set(&format!("entry-{:019}", i64::MAX - number), format!("{}\n{text}", name.replace('\n', " ")))?;
     tell(name, text);
-    // A cookie has no characters of its own syntax, so the name is encoded.
-    response
-        .set_status(303)?
-        .set_field("location", "/guest-book")?
-        .append_field("set-cookie", format!("name={}; Max-Age=31536000; SameSite=Lax; HttpOnly", encoded(name)))?;
-    Ok(Outcome::Body(Vec::new()))
+    response.set_cookie(&Cookie::new("name", name).max_age(YEAR))?;
+    Ok(Redirect::to("/guest-book").into_outcome(response))
 }
 
 /// Tells the webhook of an entry. It is in the book already, so a failure is only logged.
@@ -61,7 +61,7 @@ fn page(name: &str) -> Result<String, Box<dyn Error>> {
         page,
         "<form method=post><input name=name placeholder=Name value=\"{}\"> <input name=text placeholder=Text size=60> \
          <button>Sign</button></form>",
-        escaped(&decoded(name))
+        escaped(name)
     )?;
     for key in kv::list("entry-").take(SHOWN) {
         let entry = kv::get(&key?)?.unwrap_or_default();
@@ -76,18 +76,4 @@ fn page(name: &str) -> Result<String, Box<dyn Error>> {
 /// Text for HTML, between tags and in an attribute with quotation marks.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Text as hexadecimal digits.
-fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What `encoded` was made of. Empty for what it does not make: a client sends what it likes.
-fn decoded(digits: &str) -> String {
-    let (pairs, rest) = digits.as_bytes().as_chunks();
-    let digit = |of: u8| char::from(of).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let byte = |[high, low]: &[u8; 2]| Some(16 * digit(*high)? + digit(*low)?);
-    let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
-    bytes.filter(|_| rest.is_empty()).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! What the fuzz targets share.
 //!
-//! The modules of the host are those of its own crate, by symbolic links: with all of it, wasmtime would be built once more.
+//! The modules of the host are those of its own crate, by symbolic links, and so is the one of guest-sdk: with all of the host, wasmtime would be built once more.
 
 pub mod client;
 pub mod echo;
@@ -8,6 +8,7 @@ pub mod echo;
 pub mod file;
 pub mod grants;
 pub mod key_value;
+pub mod multipart;
 pub mod outbound;
 pub mod text;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::new::{built, make, with_tools};
 use crate::support::script::{can_run, serve};
-use crate::support::{RoutesDir, TestServer, log, run, text};
+use crate::support::{RoutesDir, TestServer, guest, log, run, text};
 
 const PYTHON: &str = include_str!("packages/handler.py");
 const JAVASCRIPT: &str = include_str!("packages/handler.js");
@@ -173,6 +173,12 @@ fn assert_multipart(server: &TestServer) {
         let answer = server.exchange(post("/own/parts", content_type, b"--x--"));
         assert!(answer.starts_with("HTTP/1.1 415 "), "{content_type}: {answer}");
     }
+}
+
+#[test]
+fn a_component_in_rust_uses_each_helper() {
+    let server = TestServer::serving(guest::HELPERS);
+    assert_helpers(&server);
 }
 
 #[test]
