@@ -14,6 +14,7 @@ mod options;
 mod publish;
 mod routes;
 mod run;
+mod service_manager;
 mod test;
 
 use std::process::ExitCode;

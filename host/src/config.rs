@@ -31,6 +31,9 @@ pub struct Config {
     /// How long a worker thread polls for the next request before it sleeps, if requests arrive that closely. Zero
     /// sleeps at once.
     pub idle_poll: Duration,
+    /// How often each worker notes that it takes turns, for [`RunningServer::is_alive`](crate::server::RunningServer::is_alive).
+    /// `None`: never.
+    pub heartbeat: Option<Duration>,
     /// Directory of the compile cache. `None` compiles every component at every start.
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
@@ -199,6 +202,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             idle_poll: Duration::from_micros(50),
+            heartbeat: None,
             cache_directory: None,
             compiling: Compiling::default(),
             wasi_http_03: true,

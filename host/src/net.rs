@@ -7,6 +7,7 @@
 mod bind;
 pub mod buffers;
 mod client;
+mod inherited;
 mod linger;
 mod listen;
 mod listener;
@@ -19,8 +20,9 @@ mod stream;
 mod timer;
 mod write_queue;
 
-pub use bind::{BindError, bind};
+pub use bind::{BindError, bind, bind_or_inherit};
 pub use client::ClientStream;
+pub use inherited::InheritedSockets;
 pub use linger::{LingerBounds, MAX_SILENCE, linger};
 pub use listen::{ListenSpec, ListenSpecError, ListenTarget, ListenerSettings, ProxyHeader, Role, Scheme};
 pub use listener::{AcceptedSocket, ListenAddress, Listener, RegisteredListener, UnregisteredStream};

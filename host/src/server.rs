@@ -226,6 +226,38 @@ impl RunningServer {
         self.directory.reload();
     }
 
+    /// The same as [`Self::reload`]. The future is ready when what has changed is loaded.
+    pub fn reloaded(&self) -> impl Future<Output = ()> + 'static {
+        self.grant_sources.reload();
+        self.directory.reloaded()
+    }
+
+    /// Ready when all routes that were found at first are loaded.
+    pub fn loaded(&self) -> impl Future<Output = ()> + 'static {
+        let current = self.directory.current().clone();
+        async move {
+            loop {
+                let table = current.table();
+                if table.is_complete() {
+                    return;
+                }
+                current.after(&table).await;
+            }
+        }
+    }
+
+    /// How many routes there are.
+    #[must_use]
+    pub fn routes(&self) -> usize {
+        self.directory.current().table().routes().len()
+    }
+
+    /// Whether every worker has taken a turn within the last `time`. [`Config::heartbeat`] has to be less.
+    #[must_use]
+    pub fn is_alive(&self, time: Duration) -> bool {
+        self.workers.are_alive(time)
+    }
+
     /// Stops the server: stops accepting, serves accepted connections, lets requests in flight end within the drain
     /// timeout, and then closes the remaining connections.
     pub fn stop(&self) {

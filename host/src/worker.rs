@@ -1,10 +1,12 @@
 //! A worker as its connections see it: configuration, engine, current routes, topics, counters and shutdown.
 
 mod admission;
+mod heartbeat;
 mod parking;
 mod shutdown;
 
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use arc_swap::Guard;
 
@@ -20,6 +22,7 @@ use crate::push::{Hub, Topics};
 use crate::routes::{Current, Route, RouteTable};
 
 pub(crate) use admission::{Admission, DetachedAdmission, NotAdmitted};
+use heartbeat::Heartbeat;
 pub(crate) use parking::{ParkedPermit, ParkingLot, ParkingRefused};
 pub(crate) use shutdown::{Shutdown, ShutdownWaiter};
 
@@ -61,6 +64,7 @@ impl ServerState {
 pub(crate) struct Worker {
     shared: Arc<ServerState>,
     stopping: Shutdown,
+    heartbeat: Heartbeat,
     /// The index of the worker.
     number: u64,
     counters: Arc<Counters>,
@@ -73,7 +77,8 @@ impl Worker {
     pub(crate) fn new(shared: Arc<ServerState>, number: usize) -> Self {
         let counters = Arc::new(Counters::default());
         let hub = Arc::new(Hub::new(shared.topics.clone(), number, counters.clone()));
-        Self { shared, stopping: Shutdown::default(), number: number as u64, counters, hub }
+        let heartbeat = Heartbeat::new(Instant::now());
+        Self { shared, stopping: Shutdown::default(), heartbeat, number: number as u64, counters, hub }
     }
 
     /// Makes this thread, which is the worker's, count the memory that it uses.
@@ -189,6 +194,19 @@ impl Worker {
     /// The shutdown signal of the worker.
     pub(crate) fn stopping(&self) -> &Shutdown {
         &self.stopping
+    }
+
+    /// Notes that the worker takes turns, each time that this passes. It never ends.
+    pub(crate) async fn beat(&self, every: Duration) {
+        loop {
+            self.heartbeat.beat(Instant::now());
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Whether the worker has taken a turn within the last `time`, or has stopped. It does so only if `heartbeat` is configured.
+    pub(crate) fn is_alive(&self, time: Duration) -> bool {
+        self.stopping.has_stopped() || self.heartbeat.is_within(time, Instant::now())
     }
 
     /// Counts a request and returns its id, which is unique in this server.

@@ -135,6 +135,7 @@ mod operations {
     mod descriptor_limit;
     mod dev_mode;
     mod dev_pages;
+    mod service_manager;
     mod shutdown;
     mod stalled_log;
     mod terminal;

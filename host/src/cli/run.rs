@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, IsTerminal};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use host::dev::DevState;
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
-use host::net::{self, ListenSpec, Listener, LocalListener};
+use host::net::{self, InheritedSockets, ListenSpec, Listener, LocalListener};
 use host::observe::Observers;
 use host::server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +25,7 @@ use super::access_log::{AccessLogFlags, Started};
 use super::fd_limit;
 use super::logging::{self, LogFormat};
 use super::options::{Loading, RoutesFlags};
+use super::service_manager::ServiceManager;
 
 /// How long to wait for routes before listening. Components in the compile cache load faster than this.
 const LOAD_WAIT: Duration = Duration::from_millis(250);
@@ -197,12 +199,21 @@ impl Run {
     ) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         fd_limit::raise();
-        let listeners = net::bind(&self.listen).map_err(with_remedy)?;
+        let mut inherited = InheritedSockets::from_environment();
+        let listeners = net::bind_or_inherit(&self.listen, &mut inherited).map_err(with_remedy)?;
         if self.dev {
             check_loopback(&listeners)?;
         }
         let _logging = logging::start(self.log_format)?;
         fd_limit::warn_below(self.bounds.max_connections);
+        let manager = ServiceManager::from_environment();
+        let unused = inherited.names();
+        if !unused.is_empty() {
+            tracing::warn!(
+                target: "server",
+                "the service manager has passed sockets that are not used: {unused}; name each with --listen fd:NAME"
+            );
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // From here on, signals are handled and do not kill the process.
         let mut signals = runtime.block_on(async { Signals::new() })?;
@@ -214,7 +225,8 @@ impl Run {
         }
         let access_log = self.access_log.start(self.dev.then(super::access_log::for_developers))?;
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
-        let config = self.config()?;
+        let config = Config { heartbeat: manager.heartbeat(), ..self.config()? };
+        let load_timeout = config.timeouts.load;
         let state = config.state.clone();
         let mut server = Server::open(config, Observers { access_log: signals.access_log.clone(), dev })?;
         // The state directory exists only now.
@@ -229,9 +241,12 @@ impl Run {
         let running = server.start(listeners)?;
         let announcement = announce(running.urls(), access_log.as_ref())?;
         let begun = begin()?;
-        runtime.block_on(signals.next(&running));
-        drop(begun);
-        runtime.block_on(signals.stop(&running));
+        let operation = Operation { running: &running, manager: &manager, load_timeout };
+        runtime.block_on(async {
+            operation.while_serving(signals.next(&operation)).await;
+            drop(begun);
+            operation.while_serving(signals.stop(&operation)).await;
+        });
         running.join();
         if let Some(announcement) = announcement {
             // If nobody has read it by now, nobody will.
@@ -298,9 +313,10 @@ fn listen_to_commands(state: &Path) -> Option<LocalListener> {
 fn with_remedy(error: net::BindError) -> anyhow::Error {
     let kind = match &error {
         net::BindError::Refused { error, .. } => error.kind(),
-        net::BindError::NoAddress { .. } | net::BindError::Local(_) | net::BindError::NotAvailable { .. } => {
-            return error.into();
-        }
+        net::BindError::NoAddress { .. }
+        | net::BindError::Local(_)
+        | net::BindError::NotPassed { .. }
+        | net::BindError::NotAvailable { .. } => return error.into(),
     };
     let remedy = match kind {
         ErrorKind::AddrInUse => {
@@ -334,6 +350,30 @@ fn announce(urls: &[String], access_log: Option<&Started>) -> std::io::Result<Op
     Ok(Some(writer))
 }
 
+/// A server that runs, and who is told of it.
+struct Operation<'r> {
+    running: &'r RunningServer,
+    manager: &'r ServiceManager,
+    load_timeout: Duration,
+}
+
+impl Operation<'_> {
+    /// Waits for `end`, and tells the service manager meanwhile that the server is alive.
+    async fn while_serving(&self, end: impl Future<Output = ()>) {
+        tokio::select! {
+            () = end => {}
+            () = self.manager.keep_alive(self.running) => {}
+        }
+    }
+
+    /// Tells the service manager that the server is ready, once `loaded` is, or requests wait no longer for that.
+    async fn tell_ready(&self, loaded: impl Future<Output = ()>) {
+        // What is loaded later serves then.
+        let _ = tokio::time::timeout(self.load_timeout, loaded).await;
+        self.manager.ready(self.running);
+    }
+}
+
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -342,6 +382,8 @@ struct Signals {
     has_terminal: bool,
     /// The access log that SIGHUP reopens.
     access_log: Option<AccessLog>,
+    /// Whether nobody waits yet until routes are loaded.
+    is_starting: bool,
 }
 
 impl Signals {
@@ -352,11 +394,16 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             has_terminal: has_terminal(),
             access_log: None,
+            is_starting: true,
         })
     }
 
     /// Waits for the next signal to stop. Reloads at each SIGHUP meanwhile.
-    async fn next(&mut self, running: &RunningServer) {
+    async fn next(&mut self, operation: &Operation<'_>) {
+        let mut readiness: Pin<Box<dyn Future<Output = ()> + '_>> = match std::mem::take(&mut self.is_starting) {
+            true => Box::pin(operation.tell_ready(operation.running.loaded())),
+            false => Box::pin(std::future::pending()),
+        };
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => return,
@@ -364,23 +411,26 @@ impl Signals {
                 _ = self.hangup.recv() => match self.has_terminal && !has_terminal() {
                     true => return,
                     false => {
-                        running.reload();
+                        operation.manager.reloading();
+                        readiness = Box::pin(operation.tell_ready(operation.running.reloaded()));
                         self.access_log.iter().for_each(AccessLog::reopen);
                     }
                 },
+                () = &mut readiness => readiness = Box::pin(std::future::pending()),
             }
         }
     }
 
     /// Stops the server after the first signal, and without draining at the second.
-    async fn stop(&mut self, running: &RunningServer) {
+    async fn stop(&mut self, operation: &Operation<'_>) {
         // When a terminal closes, a shell signals its jobs again: that is not a second request to stop.
         self.has_terminal = false;
         tracing::info!(target: "server", "stopping: waiting for requests in flight; another signal stops at once");
-        running.stop();
+        operation.manager.stopping();
+        operation.running.stop();
         tokio::select! {
-            () = self.next(running) => running.stop_at_once(),
-            () = running.stopped() => {}
+            () = self.next(operation) => operation.running.stop_at_once(),
+            () = operation.running.stopped() => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-use super::{ListenSpec, ListenTarget, Listener, ListenerSettings, LocalBindError};
+use super::{InheritedSockets, ListenSpec, ListenTarget, Listener, ListenerSettings, LocalBindError};
 
 /// How many completed connections the system keeps until they are accepted.
 pub(super) const BACKLOG: i32 = 4096;
@@ -26,6 +26,14 @@ pub enum BindError {
     /// A Unix socket cannot be listened on.
     #[error(transparent)]
     Local(#[from] LocalBindError),
+    /// A service manager has passed no socket of that name.
+    #[error("`--listen {name}`: there is no such socket; the service manager has passed {passed}")]
+    NotPassed {
+        /// What the operator gave.
+        name: String,
+        /// What was passed.
+        passed: String,
+    },
     /// It is not possible yet.
     #[error("`--listen {name}` is not available yet; write host:port, as in 127.0.0.1:8000")]
     NotAvailable {
@@ -48,6 +56,14 @@ pub enum BindError {
 /// # Errors
 /// See [`BindError`]. An address that this machine does not have is skipped if the host has others.
 pub fn bind(specs: &[ListenSpec]) -> Result<Vec<Listener>, BindError> {
+    bind_or_inherit(specs, &mut InheritedSockets::default())
+}
+
+/// The same, with sockets that were passed to this process. Those that no spec names are left.
+///
+/// # Errors
+/// See [`BindError`].
+pub fn bind_or_inherit(specs: &[ListenSpec], inherited: &mut InheritedSockets) -> Result<Vec<Listener>, BindError> {
     let resolved = specs.iter().map(resolve_spec).collect::<Result<Vec<_>, _>>()?;
     let all: Vec<SocketAddr> = resolved.concat();
     let mut listeners = Vec::new();
@@ -59,7 +75,7 @@ pub fn bind(specs: &[ListenSpec]) -> Result<Vec<Listener>, BindError> {
                 bound.into_iter().map(Listener::from).collect()
             }
             ListenTarget::Unix { path, mode } => vec![Listener::unix(path, *mode)?],
-            ListenTarget::Inherited(_) => return Err(BindError::NotAvailable { name: spec.to_string() }),
+            ListenTarget::Inherited(name) => inherited.take(name, spec)?,
         };
         listeners.extend(bound.into_iter().map(|listener| listener.with(spec.settings())));
     }

@@ -79,6 +79,11 @@ impl Listener {
         Ok(Self { socket: ListenerSocket::Unix(listener, Some(file)), settings: ListenerSettings::default() })
     }
 
+    /// A Unix socket that another process has made, and whose file is that one's.
+    pub(super) fn inherited_unix(listener: UnixListener) -> Self {
+        Self { socket: ListenerSocket::Unix(listener, None), settings: ListenerSettings::default() }
+    }
+
     /// The same socket, with other settings for its connections.
     #[must_use]
     pub fn with(self, settings: ListenerSettings) -> Self {

@@ -14,6 +14,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::current::Current;
 use super::declared_paths::Declare;
 use super::disk::Disk;
@@ -124,7 +126,17 @@ impl Directory {
 
     /// Loads what has changed, and tries again what could not be loaded.
     pub fn reload(&self) {
-        self.send(PublisherEvent::Reload);
+        self.send(PublisherEvent::Reload(None));
+    }
+
+    /// The same. The future is ready when all that has changed is loaded.
+    pub fn reloaded(&self) -> impl Future<Output = ()> + 'static {
+        let (done, reloaded) = oneshot::channel();
+        self.send(PublisherEvent::Reload(Some(done)));
+        async move {
+            // If the thread has ended, nothing is loaded any more.
+            let _ = reloaded.await;
+        }
     }
 
     fn send(&self, event: PublisherEvent) {

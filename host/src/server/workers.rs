@@ -153,6 +153,11 @@ impl Workers {
         stats
     }
 
+    /// Whether every worker has taken a turn within the last `time`.
+    pub(super) fn are_alive(&self, time: Duration) -> bool {
+        self.0.iter().all(|worker| worker.is_alive(time))
+    }
+
     /// Waits until every worker has stopped.
     pub(super) async fn stopped(&self) {
         for worker in &self.0 {
@@ -197,6 +202,10 @@ impl WorkerThread {
         runtime.block_on(async {
             tokio::spawn(idle_poll::keep(worker.clone()));
             tokio::spawn(guest::scheduler::run());
+            if let Some(every) = worker.config().heartbeat {
+                let worker = worker.clone();
+                tokio::spawn(async move { worker.beat(every).await });
+            }
             let memory = worker.shared().memory.clone();
             tokio::spawn(async move { memory.relieve(guest::drop_unused).await });
             tasks.spawn(timers::run(worker.clone()));

@@ -53,6 +53,11 @@ impl Shutdown {
         self.stage.load(Ordering::Relaxed) >= CLOSING
     }
 
+    /// Whether the worker has stopped.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.stage.load(Ordering::Relaxed) >= STOPPED
+    }
+
     /// Waits until connections must end.
     pub(crate) async fn wait(&self) {
         self.reached(DRAINING).await;

@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use super::first_load::FirstLoad;
 use super::load_queue::{LoadQueue, NextLoad};
 use super::log;
@@ -51,8 +53,8 @@ pub(super) enum PublisherEvent {
     Watched(Option<Box<dyn ChangeWatcher>>),
     /// Something in the source has changed.
     Changed,
-    /// The operator asks for a reload.
-    Reload,
+    /// The operator asks for a reload, and may wait until all that has changed is loaded.
+    Reload(Option<oneshot::Sender<()>>),
     /// The directory is no longer used.
     Stop,
 }
@@ -85,6 +87,8 @@ pub(super) struct Publisher {
     /// Replaced routes, kept until no request has them: a thread that serves must not unmap a component.
     replaced: Vec<Arc<Route>>,
     first: Arc<FirstLoad>,
+    /// Who waits until what has changed is loaded.
+    reloading: Vec<oneshot::Sender<()>>,
     /// Where it is stored who holds which path.
     store: Option<HolderStore>,
 }
@@ -118,6 +122,7 @@ impl Publisher {
             check_at: None,
             replaced: Vec::new(),
             first,
+            reloading: Vec::new(),
             store: None,
         };
         match store.as_mut().map(HolderStore::read) {
@@ -158,6 +163,10 @@ impl Publisher {
                 log::progress(&self.progress.tell(&self.queue.loading(), self.queue.waiting(), now));
                 continue;
             }
+            if self.publish_at.is_none() && self.scan_at.is_none() && !self.catalog.is_loading() {
+                // Whoever does not wait any more is not told.
+                self.reloading.drain(..).for_each(|done| _ = done.send(()));
+            }
             let turn_at = self.queue.end_turns(now);
             let next = [self.publish_at, self.scan_at, self.check_at, self.progress.tell_at(), turn_at];
             let event = match next.into_iter().flatten().min() {
@@ -184,7 +193,10 @@ impl Publisher {
                     self.changed_at = Some(Instant::now());
                     self.scan_by(self.scanned_at + MIN_SCAN_INTERVAL);
                 }
-                Ok(PublisherEvent::Reload) => self.reload(),
+                Ok(PublisherEvent::Reload(done)) => {
+                    self.reload();
+                    self.reloading.extend(done);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(PublisherEvent::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
