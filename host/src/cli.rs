@@ -16,6 +16,7 @@ mod routes;
 mod run;
 mod service_manager;
 mod test;
+mod tls;
 
 use std::process::ExitCode;
 

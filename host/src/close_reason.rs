@@ -41,13 +41,15 @@ pub enum CloseReason {
     Overloaded,
     /// Its client had the maximum of connections per client.
     ClientOverloaded,
+    /// The handshake of TLS failed, or was not complete in time.
+    TlsHandshake,
     /// The server shuts down.
     Stopping,
 }
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::NotKeptByClient,
@@ -67,6 +69,7 @@ impl CloseReason {
         Self::Failed,
         Self::Overloaded,
         Self::ClientOverloaded,
+        Self::TlsHandshake,
         Self::Stopping,
     ];
 
@@ -99,6 +102,7 @@ impl CloseReason {
             Self::Failed => "the handler of a message failed",
             Self::Overloaded => "there are too many connections",
             Self::ClientOverloaded => "there are too many connections from this address",
+            Self::TlsHandshake => "the TLS handshake failed",
             Self::Stopping => "the server stops",
         }
     }

@@ -92,6 +92,9 @@ pub struct Limits {
     pub max_connections: usize,
     /// Maximum connections of one client; at the limit, a new one replaces one of its own, or gets 503.
     pub max_connections_per_client: ConnectionsPerClient,
+    /// Maximum handshakes of TLS that one worker carries on at once; more wait, and then those that take longer than a second
+    /// are given up.
+    pub handshakes: NonZeroUsize,
     /// Maximum concurrent invocations; more get 503.
     pub max_invocations: u32,
     /// Maximum parked responses; more get 503.
@@ -225,6 +228,7 @@ impl Default for Limits {
         Self {
             max_connections: 10_000,
             max_connections_per_client: ConnectionsPerClient::default(),
+            handshakes: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
             max_invocations: 1_000,
             max_parked: 10_000,
             max_memory: half_of_the_machine(),

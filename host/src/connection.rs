@@ -13,6 +13,7 @@ mod error_page;
 mod exchange_loop;
 mod failure;
 mod finished;
+mod handshake;
 mod host_response;
 mod invoke;
 mod io;
@@ -70,7 +71,14 @@ impl Connection {
     #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
     pub fn serve(mut self: Box<Self>) -> impl Future<Output = CloseReason> + Send {
         async move {
-            let reason = self.serve_requests().await;
+            let handshake = match self.client.socket.is_tls() {
+                true => Box::pin(handshake::complete(&mut self.client)).await,
+                false => Ok(()),
+            };
+            let reason = match handshake {
+                Ok(()) => self.serve_requests().await,
+                Err(reason) => reason,
+            };
             Box::pin(self.close(reason)).await;
             reason
         }
@@ -82,8 +90,12 @@ impl Connection {
         &self.client.socket
     }
 
-    /// Sends 503 for `reason` and closes the connection, because the host has no room for another one.
+    /// Sends 503 for `reason` and closes the connection, because the host has no room for another one. With TLS it is closed
+    /// without the response, since a handshake would cost more than what there is no room for.
     pub async fn refuse(mut self: Box<Self>, reason: CloseReason) {
+        if self.client.socket.is_tls() {
+            return self.close(reason).await;
+        }
         let reason = reply::answer_overload(&mut self.client, reason).await.err().unwrap_or(reason);
         self.close(reason).await;
     }

@@ -33,6 +33,7 @@
 
 pub mod access_log;
 mod body_reader;
+pub mod certificates;
 mod clock;
 pub mod close_reason;
 pub mod config;

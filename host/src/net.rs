@@ -18,6 +18,7 @@ mod peer;
 mod socket_file;
 mod stream;
 mod timer;
+pub mod tls;
 mod write_queue;
 
 pub use bind::{BindError, bind, bind_or_inherit};

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::certificates::{CertificateWatch, Certificates};
 use crate::close_reason::CloseReason;
 use crate::config::{Config, ErrorDetail, HolderStoreAccess};
 use crate::counters::{PublishedChunks, ServerStats};
@@ -23,7 +24,8 @@ use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::key_value::{EmbeddedBackend, StateError};
 use crate::meter::Meter;
-use crate::net::{ListenAddress, Listener, LocalListener};
+use crate::net::tls::TlsSettings;
+use crate::net::{ListenAddress, Listener, LocalListener, Scheme};
 use crate::observe::Observers;
 use crate::outbound::UpstreamClient;
 use crate::routes::{Directory, HolderStoreSetup, RouteTable, Setup, WatchError};
@@ -38,6 +40,8 @@ pub struct Server {
     directory: Directory,
     grant_sources: Arc<GrantSources>,
     control: Option<LocalListener>,
+    certificates: Option<Arc<Certificates>>,
+    certificate_watch: Option<CertificateWatch>,
 }
 
 /// A server that runs. If it is dropped, it stops at once.
@@ -49,6 +53,9 @@ pub struct RunningServer {
     threads: Vec<JoinHandle<()>>,
     directory: Directory,
     grant_sources: Arc<GrantSources>,
+    certificates: Option<Arc<Certificates>>,
+    /// Ends with the server.
+    _certificate_watch: Option<CertificateWatch>,
 }
 
 /// Why a server cannot be created or started.
@@ -65,6 +72,12 @@ pub enum ServerError {
         /// The error of the system.
         error: io::Error,
     },
+    /// A listener speaks TLS, and there is no certificate.
+    #[error("there is no certificate for https://; give one with --tls-cert FILE and --tls-key FILE")]
+    NoCertificate,
+    /// The settings of TLS cannot be made.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
     /// The state directory cannot be opened.
     #[error(transparent)]
     State(#[from] StateError),
@@ -125,7 +138,8 @@ impl Server {
         }
         let routes = directory.current().clone();
         let shared = Arc::new(ServerState::new(config, observers, engine, routes));
-        Self { shared, directory, grant_sources: Arc::default(), control: None }
+        let (control, certificates, certificate_watch) = (None, None, None);
+        Self { shared, directory, grant_sources: Arc::default(), control, certificates, certificate_watch }
     }
 
     /// Waits until all routes are loaded, at most for `timeout`. The rest continue to load, and requests for them
@@ -163,17 +177,52 @@ impl Server {
         Self { control: Some(listener), ..self }
     }
 
+    /// Serves listeners of `https://` with these certificates.
+    ///
+    /// # Errors
+    /// The settings of TLS cannot be made.
+    pub fn with_certificates(self, certificates: Arc<Certificates>) -> Result<Self, ServerError> {
+        let settings = TlsSettings::new(certificates.clone()).map_err(|error| ServerError::Tls(error.to_string()))?;
+        // It is set once: a server has one set of certificates, which reads its files again.
+        let _ = self.shared.tls.set(Arc::new(settings));
+        Ok(Self { certificates: Some(certificates), ..self })
+    }
+
+    /// Reads the files of certificates again when they change.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn watch_certificates(&mut self) -> io::Result<()> {
+        if let Some(certificates) = &self.certificates {
+            self.certificate_watch = Some(CertificateWatch::start(certificates.clone())?);
+        }
+        Ok(())
+    }
+
     /// Starts the workers, which serve the connections of `listeners` until the server is stopped.
     ///
     /// # Errors
     /// The error of the system for a socket or a thread.
     pub fn start(self, listeners: Vec<Listener>) -> Result<RunningServer, ServerError> {
+        let is_https = |listener: &Listener| listener.settings().scheme == Scheme::Https;
+        if self.certificates.is_none() && listeners.iter().any(is_https) {
+            return Err(ServerError::NoCertificate);
+        }
         let addresses = listeners.iter().map(Listener::address).collect::<io::Result<Vec<_>>>()?;
         let urls = addresses.iter().zip(&listeners).map(|(address, listener)| address.url(listener.settings().scheme));
         let urls = urls.collect();
         let (workers, worker_threads) = Workers::new(&self.shared, listeners, self.control)?;
-        let Self { directory, grant_sources, .. } = self;
-        let mut running = RunningServer { addresses, urls, workers, threads: Vec::new(), directory, grant_sources };
+        let Self { directory, grant_sources, certificates, certificate_watch, .. } = self;
+        let mut running = RunningServer {
+            addresses,
+            urls,
+            workers,
+            threads: Vec::new(),
+            directory,
+            grant_sources,
+            certificates,
+            _certificate_watch: certificate_watch,
+        };
         for (index, worker) in worker_threads.into_iter().enumerate() {
             let name = format!("worker-{index}");
             running.threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
@@ -219,10 +268,11 @@ impl RunningServer {
         &self.urls
     }
 
-    /// Reads the secrets again, loads the files that have changed in the routes directory, and retries those that could not
+    /// Reads the secrets and the certificates again, loads the files that have changed in the routes directory, and retries those that could not
     /// be loaded.
     pub fn reload(&self) {
         self.grant_sources.reload();
+        self.certificates.iter().for_each(|certificates| certificates.reload());
         self.directory.reload();
     }
 

@@ -1,6 +1,7 @@
 //! A worker as its connections see it: configuration, engine, current routes, topics, counters and shutdown.
 
 mod admission;
+mod handshakes;
 mod heartbeat;
 mod parking;
 mod shutdown;
@@ -17,11 +18,13 @@ use crate::dev::DevState;
 use crate::guest::Engine;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::Meter;
+use crate::net::tls::TlsSettings;
 use crate::observe::Observers;
 use crate::push::{Hub, Topics};
 use crate::routes::{Current, Route, RouteTable};
 
 pub(crate) use admission::{Admission, DetachedAdmission, NotAdmitted};
+pub(crate) use handshakes::Handshakes;
 use heartbeat::Heartbeat;
 pub(crate) use parking::{ParkedPermit, ParkingLot, ParkingRefused};
 pub(crate) use shutdown::{Shutdown, ShutdownWaiter};
@@ -46,6 +49,8 @@ pub(crate) struct ServerState {
     pub(crate) parking: Arc<ParkingLot>,
     /// The memory that all routes may use together.
     pub(crate) memory: Arc<MemoryBudget>,
+    /// The settings of connections that speak TLS, if there are such listeners.
+    pub(crate) tls: OnceLock<Arc<TlsSettings>>,
 }
 
 impl ServerState {
@@ -55,7 +60,8 @@ impl ServerState {
         let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
         let connections = Arc::new(ConnectionTable::new(&config.limits));
         let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
-        Self { config, observers, engine, routes, connections, meter: OnceLock::new(), topics, parking, memory }
+        let (meter, tls) = (OnceLock::new(), OnceLock::new());
+        Self { config, observers, engine, routes, connections, meter, topics, parking, memory, tls }
     }
 }
 
@@ -69,6 +75,7 @@ pub(crate) struct Worker {
     number: u64,
     counters: Arc<Counters>,
     hub: Arc<Hub>,
+    handshakes: Handshakes,
 }
 
 impl Worker {
@@ -78,7 +85,9 @@ impl Worker {
         let counters = Arc::new(Counters::default());
         let hub = Arc::new(Hub::new(shared.topics.clone(), number, counters.clone()));
         let heartbeat = Heartbeat::new(Instant::now());
-        Self { shared, stopping: Shutdown::default(), heartbeat, number: number as u64, counters, hub }
+        let handshakes = Handshakes::new(shared.config.limits.handshakes.get());
+        let stopping = Shutdown::default();
+        Self { shared, stopping, heartbeat, number: number as u64, counters, hub, handshakes }
     }
 
     /// Makes this thread, which is the worker's, count the memory that it uses.
@@ -168,6 +177,11 @@ impl Worker {
     /// What this worker has counted.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The handshakes of TLS that its connections carry on.
+    pub(crate) fn handshakes(&self) -> &Handshakes {
+        &self.handshakes
     }
 
     /// The topics, as invocations of this worker use them.

@@ -23,6 +23,13 @@ mod http {
     mod rfc9112_body;
 }
 
+/// TLS: handshakes, certificates, and what of HTTP is other than without.
+mod tls {
+    mod certificates;
+    mod handshakes;
+    mod responses;
+}
+
 /// What a client gets of a handler, whatever the handler does.
 mod handler {
     mod fairness;

@@ -26,6 +26,7 @@ use super::fd_limit;
 use super::logging::{self, LogFormat};
 use super::options::{Loading, RoutesFlags};
 use super::service_manager::ServiceManager;
+use super::tls::TlsFlags;
 
 /// How long to wait for routes before listening. Components in the compile cache load faster than this.
 const LOAD_WAIT: Duration = Duration::from_millis(250);
@@ -73,6 +74,9 @@ pub(super) struct Run {
     /// Reload changed routes only on SIGHUP, not when their files change.
     #[arg(long, help_heading = "Server")]
     no_watch: bool,
+
+    #[command(flatten)]
+    tls: TlsFlags,
 
     #[command(flatten)]
     bounds: ClientBounds,
@@ -227,8 +231,13 @@ impl Run {
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
         let config = Config { heartbeat: manager.heartbeat(), ..self.config()? };
         let load_timeout = config.timeouts.load;
+        let dev_hosts = self.dev.then_some(&self.dev_host[..]);
+        let certificates = self.tls.certificates(&self.listen, dev_hosts, config.cache_directory.as_deref())?;
         let state = config.state.clone();
         let mut server = Server::open(config, Observers { access_log: signals.access_log.clone(), dev })?;
+        if let Some(certificates) = certificates {
+            server = server.with_certificates(certificates)?;
+        }
         // The state directory exists only now.
         if let Some(listener) = state.as_deref().and_then(listen_to_commands) {
             server = server.controlled_by(listener);
@@ -236,6 +245,7 @@ impl Run {
         if !self.no_watch {
             // If files cannot be watched, the log says so when the directory is read.
             let _ = server.watch();
+            server.watch_certificates()?;
         }
         server.wait(LOAD_WAIT);
         let running = server.start(listeners)?;
@@ -267,6 +277,7 @@ impl Run {
             limits: Limits {
                 max_connections: bounds.max_connections,
                 max_connections_per_client: bounds.max_connections_per_client.unwrap_or_default(),
+                handshakes: self.tls.handshakes(),
                 max_invocations: bounds.max_invocations,
                 max_parked: bounds.max_parked,
                 max_memory: bounds

@@ -19,7 +19,14 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
             return;
         }
         // The client cannot miss any bytes, and the connection has to free its resources at once.
-        CloseReason::ClientGone | CloseReason::Evicted => return,
+        CloseReason::ClientGone => return,
+        CloseReason::Evicted => {
+            // TLS says that this is the end, if the socket accepts that at once.
+            if socket.is_tls() {
+                let _ = socket.shutdown_write();
+            }
+            return;
+        }
         CloseReason::ClientClosed
         | CloseReason::NotKeptByClient
         | CloseReason::NotKeptByServer
@@ -34,9 +41,14 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
         | CloseReason::Failed
         | CloseReason::Overloaded
         | CloseReason::ClientOverloaded
+        | CloseReason::TlsHandshake
         | CloseReason::Stopping => {}
     }
-    if socket.shutdown_write().is_err() || half_closed {
+    let shutdown = match reason {
+        CloseReason::Truncated => socket.break_off(),
+        _ => socket.shutdown_write(),
+    };
+    if shutdown.is_err() || half_closed {
         return;
     }
     let config = worker.config();

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::error_page::RETRY;
 use super::exchange_loop::ExchangeLoop;
 use super::finished::Finished;
+use super::handshake;
 use super::host_response::HostResponse;
 use super::next::Next;
 use super::request_log::RequestLog;
@@ -18,6 +19,7 @@ use crate::http::head::RequestHead;
 use crate::http1::head::HeadError;
 use crate::http1::server::RequestFraming;
 use crate::net::buffers;
+use crate::net::tls::HANDSHAKE_RECORD;
 use crate::pump::Pump;
 use crate::response::{Response, ResponseOptions};
 
@@ -29,6 +31,11 @@ type NoHandler = std::future::Pending<Result<Outcome, CallError>>;
 
 /// Responds to a head that is malformed. What follows it on the connection cannot be parsed either.
 pub(super) async fn refuse_head(client: &mut Client, error: HeadError) -> Result<Next, CloseReason> {
+    if client.http.input().starts_with(&[HANDSHAKE_RECORD, 3]) {
+        tracing::debug!(target: "connection", peer = %client.peer, "a TLS handshake on a listener without TLS");
+        handshake::refuse_tls(&client.socket);
+        return Err(CloseReason::TlsHandshake);
+    }
     tracing::debug!(target: "connection", peer = %client.peer, status = error.status(), "request refused: {error}");
     let terms = RequestTerms::closing(client.http.closing_framing());
     reply(client, &terms, None, HostResponse::of_wrong(error.status(), &error)).await

@@ -32,6 +32,9 @@ pub const TIME_SLICE: Duration = Duration::from_micros(100);
 /// The route id of work that belongs to no route.
 pub const NO_ROUTE: u64 = u64::MAX;
 
+/// The route id of handshakes of TLS.
+pub const HANDSHAKES: u64 = u64::MAX - 1;
+
 /// A request of a route with at least this credit starts at once. A start adds 1 and an interruption subtracts
 /// [`INTERRUPTION_COST`], so a route stays below it if more than one in 64 of its requests is interrupted.
 const START_CREDIT: u32 = 64;

@@ -84,7 +84,7 @@ pub fn bind_or_inherit(specs: &[ListenSpec], inherited: &mut InheritedSockets) -
 
 /// The TCP addresses of a spec.
 fn resolve_spec(spec: &ListenSpec) -> Result<Vec<SocketAddr>, BindError> {
-    if spec.settings() != ListenerSettings::default() {
+    if spec.settings() != (ListenerSettings { scheme: spec.settings().scheme, ..ListenerSettings::default() }) {
         return Err(BindError::NotAvailable { name: spec.to_string() });
     }
     match spec.target() {

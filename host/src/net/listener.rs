@@ -259,7 +259,8 @@ impl AcceptedSocket {
             }
             #[cfg(test)]
             Self::Registered(Stream::Memory(_)) => Ok(self),
-            Self::Registered(Stream::Nowhere) | Self::Unregistered(_) => Ok(self),
+            // TLS begins when it is with its runtime.
+            Self::Registered(Stream::Nowhere | Stream::Tls(_)) | Self::Unregistered(_) => Ok(self),
         }
     }
 

@@ -52,6 +52,16 @@ impl MemoryStream {
         Poll::Ready(Ok(pipes.to_server.drain(..most).collect()))
     }
 
+    /// Ready when there is something to read, or the end.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut pipes = locked(&self.0);
+        if !pipes.to_server.is_empty() || pipes.is_end_sent || pipes.is_reset_by_client {
+            return Poll::Ready(Ok(()));
+        }
+        pipes.wakers.push(cx.waker().clone());
+        Poll::Pending
+    }
+
     pub(super) fn has_unread(&self) -> bool {
         !locked(&self.0).to_server.is_empty()
     }
@@ -119,8 +129,17 @@ impl MemoryClient {
 
     /// Takes the bytes that the server has sent so far, as text.
     pub fn receive(&self) -> String {
-        let received = self.change(|pipes| std::mem::take(&mut pipes.to_client));
-        String::from_utf8_lossy(&received).into_owned()
+        String::from_utf8_lossy(&self.receive_bytes()).into_owned()
+    }
+
+    /// Takes the bytes that the server has sent so far.
+    pub fn receive_bytes(&self) -> Vec<u8> {
+        self.change(|pipes| std::mem::take(&mut pipes.to_client))
+    }
+
+    /// Whether the server has closed its sending side.
+    pub fn is_ended(&self) -> bool {
+        locked(&self.0).is_shut_down
     }
 
     fn change<R>(&self, work: impl FnOnce(&mut Pipes) -> R) -> R {

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, Read as _};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::buffers;
+use super::tls::{Handshake, Sni, TlsStream};
 
 /// The most bytes that are read ahead of what is asked for.
 pub const MAX_READ_AHEAD: usize = 16 * 1024;
@@ -32,6 +34,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// A Unix socket, without encryption.
     Unix(UnixStream),
+    /// TLS over one of the others.
+    Tls(Box<TlsStream>),
     /// No client: the host itself has made the request. It sends nothing more, and what is written is dropped.
     Nowhere,
     /// Memory, in tests.
@@ -56,9 +60,60 @@ impl Stream {
         match self {
             Self::Tcp(socket) => socket.local_addr().ok().map(|address| address.to_string()),
             Self::Unix(_) => Some("localhost".to_owned()),
+            Self::Tls(tls) => tls.socket().local_authority(),
             Self::Nowhere => None,
             #[cfg(test)]
             Self::Memory(_) => None,
+        }
+    }
+
+    /// Whether it is encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// What the client has asked for in the handshake of TLS. `None` without TLS, and before the handshake.
+    #[must_use]
+    pub fn sni(&self) -> Option<Arc<Sni>> {
+        match self {
+            Self::Tls(tls) => tls.sni(),
+            _ => None,
+        }
+    }
+
+    /// Ready when the first byte of the client, or the end of the stream, can be read.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(socket) => socket.poll_read_ready(cx),
+            Self::Unix(socket) => socket.poll_read_ready(cx),
+            Self::Tls(tls) => tls.socket().poll_readable(cx),
+            Self::Nowhere => Poll::Pending,
+            #[cfg(test)]
+            Self::Memory(memory) => memory.poll_readable(cx),
+        }
+    }
+
+    /// Ready when the handshake of TLS has ended. [`Self::poll_read`] takes part in it too; this does not take what follows.
+    ///
+    /// # Errors
+    /// The handshake has failed, and the client was told by an alert; or the connection is lost.
+    pub fn poll_handshake(&self, cx: &mut Context<'_>) -> Poll<io::Result<Handshake>> {
+        match self {
+            Self::Tls(tls) => tls.poll_handshake(cx),
+            _ => Poll::Ready(Ok(Handshake::Complete)),
+        }
+    }
+
+    /// How many bytes of ciphertext are written, but not accepted by the system yet.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        match self {
+            Self::Tls(tls) => tls.unsent(),
+            _ => 0,
         }
     }
 
@@ -87,14 +142,31 @@ impl Stream {
     }
 
     #[inline]
-    fn poll_with(&self, cx: &mut Context<'_>, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
+    fn poll_with(&self, cx: &mut Context<'_>, mut take: impl FnMut(&[u8])) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(socket) => read_socket(socket, cx, take),
-            Self::Unix(socket) => read_socket(socket, cx, take),
-            Self::Nowhere => Poll::Pending,
+            Self::Tls(tls) => tls.poll_read(cx, &mut |read| {
+                take(read);
+                read.len()
+            }),
+            _ => buffers::with_read(|buffer| {
+                let read = ready!(self.poll_read_into(cx, buffer))?;
+                take(&buffer[..read]);
+                Poll::Ready(Ok(read))
+            }),
+        }
+    }
+
+    /// Reads the bytes that are available into `buffer`. Ready with 0 at the end of the stream.
+    #[inline]
+    pub(super) fn poll_read_into(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(socket) => read_socket(socket, cx, buffer),
+            Self::Unix(socket) => read_socket(socket, cx, buffer),
+            // TLS is not within TLS.
+            Self::Tls(_) | Self::Nowhere => Poll::Pending,
             #[cfg(test)]
-            Self::Memory(memory) => memory.poll_read(cx, usize::MAX).map_ok(|read| {
-                take(&read);
+            Self::Memory(memory) => memory.poll_read(cx, buffer.len()).map_ok(|read| {
+                buffer[..read.len()].copy_from_slice(&read);
                 read.len()
             }),
         }
@@ -111,6 +183,15 @@ impl Stream {
         match self {
             Self::Tcp(socket) => read_socket_at_most(socket, cx, input, max),
             Self::Unix(socket) => read_socket_at_most(socket, cx, input, max),
+            Self::Tls(tls) => {
+                let mut left = max;
+                tls.poll_read(cx, &mut |read| {
+                    let taken = read.len().min(left);
+                    input.extend_from_slice(&read[..taken]);
+                    left -= taken;
+                    taken
+                })
+            }
             Self::Nowhere => Poll::Pending,
             #[cfg(test)]
             Self::Memory(memory) => memory.poll_read(cx, max).map_ok(|read| {
@@ -143,18 +224,28 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` if no byte is available, or the connection is lost.
     pub fn read_now(&self, input: &mut BytesMut) -> io::Result<usize> {
-        let socket = match self {
-            Self::Tcp(socket) => SockRef::from(socket),
-            Self::Unix(socket) => SockRef::from(socket),
-            Self::Nowhere => return Err(io::ErrorKind::WouldBlock.into()),
+        match self {
+            Self::Tls(tls) => tls.read_now(&mut |read| {
+                input.extend_from_slice(read);
+                read.len()
+            }),
+            _ => buffers::with_read(|buffer| {
+                let read = self.read_into_now(buffer)?;
+                input.extend_from_slice(&buffer[..read]);
+                Ok(read)
+            }),
+        }
+    }
+
+    /// The same into `buffer`.
+    pub(super) fn read_into_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => (&*SockRef::from(socket)).read(buffer),
+            Self::Unix(socket) => (&*SockRef::from(socket)).read(buffer),
+            Self::Tls(_) | Self::Nowhere => Err(io::ErrorKind::WouldBlock.into()),
             #[cfg(test)]
-            Self::Memory(_) => return Err(io::ErrorKind::WouldBlock.into()),
-        };
-        buffers::with_read(|buffer| {
-            let read = (&*socket).read(buffer)?;
-            input.extend_from_slice(&buffer[..read]);
-            Ok(read)
-        })
+            Self::Memory(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     /// Whether the system has bytes that were not read. Any thread may ask.
@@ -165,6 +256,7 @@ impl Stream {
         match self {
             Self::Tcp(socket) => matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..)),
             Self::Unix(socket) => matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..)),
+            Self::Tls(tls) => tls.socket().has_unread(),
             Self::Nowhere => false,
             #[cfg(test)]
             Self::Memory(memory) => memory.has_unread(),
@@ -182,6 +274,7 @@ impl Stream {
         match self {
             Self::Tcp(socket) => socket.try_write(bytes),
             Self::Unix(socket) => socket.try_write(bytes),
+            Self::Tls(tls) => tls.try_write_vectored(&[IoSlice::new(bytes)]),
             Self::Nowhere => Ok(bytes.len()),
             #[cfg(test)]
             Self::Memory(memory) => memory.try_write(&[IoSlice::new(bytes)]),
@@ -203,6 +296,7 @@ impl Stream {
         match self {
             Self::Tcp(socket) => socket.try_write_vectored(slices),
             Self::Unix(socket) => socket.try_write_vectored(slices),
+            Self::Tls(tls) => tls.try_write_vectored(slices),
             Self::Nowhere => Ok(slices.iter().map(|slice| slice.len()).sum()),
             #[cfg(test)]
             Self::Memory(memory) => memory.try_write(slices),
@@ -220,6 +314,7 @@ impl Stream {
         match self {
             Self::Tcp(socket) => socket.poll_write_ready(cx),
             Self::Unix(socket) => socket.poll_write_ready(cx),
+            Self::Tls(tls) => tls.poll_write_ready(cx),
             Self::Nowhere => Poll::Ready(Ok(())),
             #[cfg(test)]
             Self::Memory(memory) => memory.poll_write_ready(cx),
@@ -233,9 +328,10 @@ impl Stream {
     /// # Errors
     /// As [`Self::try_write`].
     #[inline]
-    pub fn poll_flush(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(_) | Self::Unix(_) | Self::Nowhere => Poll::Ready(Ok(())),
+            Self::Tls(tls) => tls.poll_flush(cx),
             #[cfg(test)]
             Self::Memory(_) => Poll::Ready(Ok(())),
         }
@@ -252,12 +348,27 @@ impl Stream {
         match self {
             Self::Tcp(socket) => SockRef::from(socket).shutdown(Shutdown::Write),
             Self::Unix(socket) => SockRef::from(socket).shutdown(Shutdown::Write),
+            Self::Tls(tls) => tls.shutdown_write(),
             Self::Nowhere => Ok(()),
             #[cfg(test)]
             Self::Memory(memory) => {
                 memory.shutdown_write();
                 Ok(())
             }
+        }
+    }
+
+    /// Shuts down the write direction behind a response that is truncated. The client sees the end of the stream, but is not
+    /// told that it is complete.
+    ///
+    /// TLS: without a `close_notify`.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn break_off(&self) -> io::Result<()> {
+        match self {
+            Self::Tls(tls) => tls.socket().shutdown_write(),
+            _ => self.shutdown_write(),
         }
     }
 
@@ -270,6 +381,7 @@ impl Stream {
             Self::Tcp(socket) => {
                 let _ = socket.set_zero_linger();
             }
+            Self::Tls(tls) => tls.socket().reset_on_close(),
             Self::Unix(_) | Self::Nowhere => {}
             #[cfg(test)]
             Self::Memory(memory) => memory.reset_on_close(),
@@ -283,6 +395,7 @@ impl Stream {
             Self::Tcp(socket) => {
                 let _ = socket.set_nodelay(true);
             }
+            Self::Tls(tls) => tls.socket().set_nodelay(),
             Self::Unix(_) | Self::Nowhere => {}
             #[cfg(test)]
             Self::Memory(_) => {}
@@ -299,6 +412,7 @@ impl Stream {
     pub fn set_keepalive(&self, interval: Duration) -> io::Result<()> {
         let socket = match self {
             Self::Tcp(socket) => socket,
+            Self::Tls(tls) => return tls.socket().set_keepalive(interval),
             Self::Unix(_) | Self::Nowhere => return Ok(()),
             #[cfg(test)]
             Self::Memory(_) => return Ok(()),
@@ -314,6 +428,7 @@ impl Stream {
             Self::Tcp(socket) => socket.ready(Interest::ERROR).await,
             // So the system reports a client that has left bytes unread.
             Self::Unix(socket) => socket.ready(Interest::ERROR).await,
+            Self::Tls(tls) => return Box::pin(tls.socket().wait_for_reset()).await,
             Self::Nowhere => return std::future::pending().await,
             #[cfg(test)]
             Self::Memory(memory) => return std::future::poll_fn(|cx| memory.poll_reset(cx)).await,
@@ -329,6 +444,7 @@ impl Stream {
         match self {
             Self::Tcp(socket) => ready_now(cx, socket.ready(Interest::READABLE)).is_some_and(Ready::is_read_closed),
             Self::Unix(socket) => ready_now(cx, socket.ready(Interest::READABLE)).is_some_and(Ready::is_read_closed),
+            Self::Tls(tls) => tls.socket().is_read_closed(cx),
             Self::Nowhere => false,
             #[cfg(test)]
             Self::Memory(memory) => memory.is_read_closed(),
@@ -342,6 +458,7 @@ impl Stream {
                 let interest = Interest::READABLE | Interest::WRITABLE;
                 ready_now(cx, socket.ready(interest)).is_some_and(Ready::is_write_closed)
             }
+            Self::Tls(tls) => tls.socket().is_hung_up(cx),
             Self::Tcp(_) | Self::Nowhere => false,
             #[cfg(test)]
             Self::Memory(_) => false,
@@ -387,25 +504,22 @@ macro_rules! impl_read_socket {
 
 impl_read_socket!(TcpStream, UnixStream);
 
-/// See [`Stream::poll_read`].
+/// See [`Stream::poll_read_into`].
 #[inline]
-fn read_socket(socket: &impl ReadSocket, cx: &mut Context<'_>, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
-    buffers::with_read(|buffer| {
-        loop {
-            ready!(socket.poll_read_ready(cx))?;
-            match socket.try_read(buffer) {
-                Err(error) if is_transient(&error) => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(read) => {
-                    if (1..buffer.len()).contains(&read) {
-                        socket.note_emptied();
-                    }
-                    take(&buffer[..read]);
-                    return Poll::Ready(Ok(read));
+fn read_socket(socket: &impl ReadSocket, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_read_ready(cx))?;
+        match socket.try_read(buffer) {
+            Err(error) if is_transient(&error) => {}
+            Err(error) => return Poll::Ready(Err(error)),
+            Ok(read) => {
+                if (1..buffer.len()).contains(&read) {
+                    socket.note_emptied();
                 }
+                return Poll::Ready(Ok(read));
             }
         }
-    })
+    }
 }
 
 /// See [`Stream::poll_read_at_most`].

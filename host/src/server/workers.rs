@@ -15,7 +15,10 @@ use crate::connection_table::ConnectionPermit;
 use crate::control;
 use crate::counters::ServerStats;
 use crate::guest;
-use crate::net::{AcceptedSocket, Listener, ListenerSettings, LocalListener, Peer, RegisteredListener, Role};
+use crate::net::tls::TlsStream;
+use crate::net::{
+    AcceptedSocket, Listener, ListenerSettings, LocalListener, Peer, RegisteredListener, Role, Scheme, Stream,
+};
 use crate::worker::{ServerState, Shutdown, Worker};
 
 use super::{idle_poll, timers};
@@ -275,9 +278,15 @@ async fn serve_all(worker: &Worker, mut connections: UnboundedReceiver<AcceptedC
 fn open(accepted: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)> {
     let AcceptedConnection { socket, peer, settings, slot } = accepted;
     match socket.into_stream() {
-        Ok(stream) => match settings.role {
-            Role::Public => Some((Connection::new(stream, peer, slot.worker.clone()), slot)),
-        },
+        Ok(stream) => {
+            let stream = match settings.scheme {
+                Scheme::Http => stream,
+                Scheme::Https => Stream::Tls(Box::new(TlsStream::new(stream, slot.worker.shared().tls.get()?.clone()))),
+            };
+            match settings.role {
+                Role::Public => Some((Connection::new(stream, peer, slot.worker.clone()), slot)),
+            }
+        }
         Err(error) => {
             tracing::warn!(target: "server", %peer, "cannot serve a connection: {error}");
             None

@@ -92,6 +92,7 @@ fn help_shows_every_default() {
         ("--max-connections", "10000"),
         ("--max-connections-per-client", "1000, and none for loopback addresses"),
         ("--max-memory", "half of what the machine or the control group has"),
+        ("--tls-handshakes", "64"),
         ("--max-invocations", "1000"),
         ("--max-parked", "10000"),
         ("--max-head", "32768"),

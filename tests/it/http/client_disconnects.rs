@@ -143,7 +143,7 @@ fn a_client_that_has_sent_its_end_is_served_while_something_is_sent_to_it() {
 #[test]
 fn a_client_that_reads_slowly_after_its_end_is_served_to_the_last_byte() {
     let server = half_closed_with_one_permit();
-    let mut client = Client::with_small_window(server.address());
+    let mut client = server.connect_with_small_window();
     client.send(get!("/script?write-bytes=3000000&sleep=1&body=end"));
     client.half_close();
     client.read_until("\r\n\r\n");

@@ -109,7 +109,7 @@ fn what_is_not_idle_never_gives_way() {
 #[test]
 fn a_client_at_its_own_bound_gives_way_to_itself_or_is_answered_503_while_others_are_served() {
     let server = bounded(|limits| limits.max_connections_per_client = at_most(2));
-    let connect = |from| Client::connect_from(from, server.address());
+    let connect = |from| server.connect_from(from);
     let other = served(connect(OTHER));
     let first = busy(connect(ONE));
     let mut second = served(connect(ONE));
@@ -128,7 +128,7 @@ fn a_client_at_its_own_bound_gives_way_to_itself_or_is_answered_503_while_others
 fn many_clients_share_what_one_may_not_take_alone() {
     let server = bounded(|limits| (limits.max_connections, limits.max_connections_per_client) = (40, at_most(4)));
     let clients = (2..12).map(|last| Ipv4Addr::new(127, 0, 0, last));
-    let connect = |from| Client::connect_from(from, server.address());
+    let connect = |from| server.connect_from(from);
     let mut all: Vec<Client> = clients.clone().flat_map(|from| [from; 4]).map(|from| busy(connect(from))).collect();
     assert_eq!(connect(ONE).read_to_end(), TOO_MANY_OF_CLIENT);
     assert_eq!(connect(Ipv4Addr::new(127, 0, 0, 200)).read_to_end(), TOO_MANY_CONNECTIONS);

@@ -130,7 +130,7 @@ fn a_client_that_reads_below_the_minimum_rate_is_closed_after_its_total_timeout(
         (timeouts.write, timeouts.min_write_rate) = (SHORT, NonZeroU64::new(u64::MAX));
     });
     let (server, mut other) = (server.start(), None);
-    let mut client = Client::with_small_window(server.address());
+    let mut client = server.connect_with_small_window();
     client.send(get!("/endless"));
     client.read_until("\r\n\r\n");
     let start = Instant::now();

@@ -3,7 +3,7 @@
 use std::iter;
 
 use crate::support::wire::get;
-use crate::support::{Client, RoutesDir, TestServer, guest};
+use crate::support::{RoutesDir, TestServer, guest};
 
 /// What the guest `letters` writes at once and returns, and how often.
 const BYTES: usize = 1_000_000;
@@ -34,7 +34,7 @@ fn large_writes_and_a_large_body_are_in_chunks_of_the_buffer_size_to_fast_and_sl
     }
     let expected = body.repeat(TIMES) + "0\r\n\r\n";
     for path in ["/letters", "/paced"] {
-        for mut client in [server.connect(), Client::with_small_window(server.address())] {
+        for mut client in [server.connect(), server.connect_with_small_window()] {
             // Twice, as the connection lives.
             for _ in 0..2 {
                 client.send(get(path));
@@ -50,7 +50,7 @@ fn large_writes_and_a_large_body_end_with_the_connection_of_http_1_0() {
     let server = serve();
     let expected: String = iter::repeat_n(letters(), TIMES).collect();
     for path in ["/letters", "/paced"] {
-        for mut client in [server.connect(), Client::with_small_window(server.address())] {
+        for mut client in [server.connect(), server.connect_with_small_window()] {
             client.send(format!("GET {path} HTTP/1.0\r\n\r\n"));
             client.read_until("\r\n\r\n");
             assert!(client.read_to_end() == expected, "{path}");

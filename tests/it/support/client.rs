@@ -10,11 +10,13 @@ use socket2::{Domain, Socket, Type};
 
 use super::TIMEOUT;
 use super::date::{dated_len, undated};
+use super::tls::TlsClient;
 
 /// One connection. A read that waits too long fails the test.
 #[derive(Debug)]
 pub struct Client {
     socket: Socket,
+    tls: Option<Box<TlsClient>>,
     /// Received and not yet asked for.
     input: Vec<u8>,
 }
@@ -63,7 +65,18 @@ impl Client {
 
     fn of(socket: Socket) -> Self {
         socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out can be set");
-        Self { socket, input: Vec::new() }
+        Self { socket, tls: None, input: Vec::new() }
+    }
+
+    /// The same over TLS. The handshake takes place with what is sent or read first.
+    pub fn over_tls(self, tls: TlsClient) -> Self {
+        Self { tls: Some(Box::new(tls)), ..self }
+    }
+
+    /// Its side of TLS.
+    #[track_caller]
+    pub fn tls(&self) -> &TlsClient {
+        self.tls.as_ref().expect("it speaks TLS")
     }
 
     /// Sends.
@@ -74,12 +87,29 @@ impl Client {
 
     /// Sends to a server that may have closed.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.socket.write_all(bytes.as_ref())
+        match &mut self.tls {
+            Some(tls) => tls.write_all(&self.socket, bytes.as_ref()),
+            None => self.socket.write_all(bytes.as_ref()),
+        }
     }
 
     /// Sends the end, and can still read.
-    pub fn half_close(&self) {
+    pub fn half_close(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close(&self.socket).expect("the connection is open");
+        }
         self.socket.shutdown(Shutdown::Write).expect("the connection is open");
+    }
+
+    /// Sends bytes that are not encrypted.
+    pub fn send_without_tls(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("the server reads");
+    }
+
+    /// Shuts down the socket alone, as if the connection broke.
+    pub fn half_close_without_tls(&self) {
+        // The server may have closed it.
+        let _ = self.socket.shutdown(Shutdown::Write);
     }
 
     /// Is gone at once, with an RST.
@@ -150,7 +180,10 @@ impl Client {
     /// Reads what comes next, for the next read; how many bytes, and none at the end.
     pub fn read_some(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 65_536];
-        let read = self.socket.read(&mut buffer)?;
+        let read = match &mut self.tls {
+            Some(tls) => tls.read(&self.socket, &mut buffer)?,
+            None => self.socket.read(&mut buffer)?,
+        };
         self.input.extend_from_slice(&buffer[..read]);
         Ok(read)
     }

@@ -16,6 +16,7 @@ mod response;
 mod routes_dir;
 pub mod script;
 mod server;
+pub mod tls;
 #[cfg(target_os = "linux")]
 mod usage;
 pub mod websocket;

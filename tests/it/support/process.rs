@@ -65,7 +65,9 @@ impl Process {
         let addresses = (0..listeners).map(|_| {
             let mut line = String::new();
             stdout.read_line(&mut line).expect("stdout is text");
-            let address = line.strip_prefix("listening on http://").and_then(|rest| rest.strip_suffix('\n'));
+            let rest = line.strip_prefix("listening on http");
+            let address = rest.map(|rest| rest.trim_start_matches("s").trim_start_matches("://"));
+            let address = address.and_then(|rest| rest.strip_suffix('\n'));
             let address = address.and_then(|address| address.parse().ok());
             address.unwrap_or_else(|| panic!("{line:?} in place of an address; the log: {:?}", stderr.with(&[])))
         });

@@ -2,8 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use artifacts::Guest;
+use host::certificates::Certificates;
 use host::close_reason::CloseReason;
 use host::config::{Compiling, Config, ErrorDetail, Limits, Timeouts};
 use host::counters::PublishedChunks;
@@ -12,6 +14,7 @@ use host::net::{self, ListenAddress};
 use host::options::Value;
 use host::server::{RunningServer, Server};
 
+use super::tls::{self, TlsClient};
 use super::wire::{get_and_close, get_script};
 use super::{Client, RoutesDir, compile_cache, log, script, wait_for_status};
 
@@ -89,10 +92,26 @@ impl TestServer {
 
     /// A connection over the listener of this index.
     pub fn connect_to(&self, listener: usize) -> Client {
-        match &self.running.addresses()[listener] {
+        let client = match &self.running.addresses()[listener] {
             ListenAddress::Tcp(address) => Client::connect(*address),
             ListenAddress::Unix(path) => Client::connect_unix(path.as_deref().expect("it has a path")),
-        }
+        };
+        self.over_its_protocol(client, listener)
+    }
+
+    /// A connection whose client's system takes little of what it does not read.
+    pub fn connect_with_small_window(&self) -> Client {
+        self.over_its_protocol(Client::with_small_window(self.address()), 0)
+    }
+
+    /// A connection from another address of this machine.
+    pub fn connect_from(&self, from: Ipv4Addr) -> Client {
+        self.over_its_protocol(Client::connect_from(from, self.address()), 0)
+    }
+
+    fn over_its_protocol(&self, client: Client, listener: usize) -> Client {
+        let is_tls = self.running.urls()[listener].starts_with("https:");
+        if is_tls { client.over_tls(TlsClient::new()) } else { client }
     }
 
     /// The URLs of its listeners.
@@ -215,6 +234,11 @@ impl Builder {
         self
     }
 
+    /// Speaks TLS on a free port, with [`tls::CERTIFICATE`].
+    pub fn tls(self) -> Self {
+        self.listen(tls::FREE_PORT)
+    }
+
     /// Takes in what changes in its directory.
     pub fn watched(self) -> Self {
         Self { reload: Reload::OnChange, ..self }
@@ -229,10 +253,13 @@ impl Builder {
             Reload::Never => {}
             Reload::OnChange => server.watch().expect("the system tells of changes"),
         }
-        let listeners = match self.listen.is_empty() {
+        let certificates = Arc::new(Certificates::self_signed(&tls::CERTIFICATE));
+        let server = server.with_certificates(certificates).expect("it can be used");
+        let listeners = match self.listen.is_empty() && !tls::is_default() {
             true => vec![TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free").into()],
             false => {
-                let specs: Vec<_> = self.listen.iter().map(|spec| spec.parse().expect("it can be parsed")).collect();
+                let listen = if self.listen.is_empty() { vec![tls::FREE_PORT.to_owned()] } else { self.listen };
+                let specs: Vec<_> = listen.iter().map(|spec| spec.parse().expect("it can be parsed")).collect();
                 net::bind(&specs).expect("it can be listened on")
             }
         };

@@ -81,7 +81,7 @@ fn a_response_that_passes_its_timeout_after_bytes_is_truncated() {
 fn a_pollable_of_a_full_stream_that_was_asked_and_dropped_does_not_stop_the_clock() {
     for world in WORLDS {
         let server = serve(world, "full", 4.0);
-        let mut client = Client::with_small_window(server.address());
+        let mut client = server.connect_with_small_window();
         client.send(get_script("set&fill&ready-room&log&spin"));
         log().wait_for(&[&world.route("full"), "ready-room: "]);
         log().wait_for(&["ERROR", &format!("handler {} passed its timeout", world.route("full"))]);

@@ -2,7 +2,7 @@
 
 use crate::support::Connection::{Close, KeepAlive, Reset};
 use crate::support::wire::{INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR_CLOSE, get_script};
-use crate::support::{Client, RoutesDir, TestServer, log};
+use crate::support::{RoutesDir, TestServer, log};
 
 use super::worlds::{WASI_02, WASI_03, WORLDS, check, check_one, reported};
 
@@ -357,7 +357,7 @@ fn what_a_component_does_after_its_response_is_done() {
 fn a_component_whose_client_has_gone_is_told_closed_and_ends() {
     for world in WORLDS {
         let server = world.serve("client_gone", "timeout = 3600");
-        let mut client = Client::with_small_window(server.address());
+        let mut client = server.connect_with_small_window();
         client.send(get_script("set&write-bytes=33554432&log&stderr=has%20ended"));
         client.read_until("\r\n\r\n");
         client.reset();

@@ -156,7 +156,7 @@ fn frames_before(client: &mut Client, control: u8, holds: &[u8]) -> usize {
 fn of_many_pings_of_a_client_that_does_not_read_the_last_is_answered() {
     const PINGS: u32 = 300_000;
     let server = TestServer::serving(guest::MESSAGES);
-    let mut client = Client::with_small_window(server.address());
+    let mut client = server.connect_with_small_window();
     client.open_websocket("/messages");
     let start = Instant::now();
     for pings in (1..=PINGS).collect::<Vec<_>>().chunks(1_000) {

@@ -1,0 +1,101 @@
+//! What all TLS connections of a server have in common.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::certificates;
+
+/// The protocols that are offered within TLS, the preferred one first (ALPN).
+pub const TLS_PROTOCOLS: &[&str] = &["http/1.1"];
+
+/// How many tickets to resume with a client of TLS 1.3 gets.
+const TICKETS: usize = 1;
+
+thread_local! {
+    /// What the last handshake on this thread has asked for. rustls tells it to the resolver alone.
+    static NOTED: RefCell<Option<Arc<Sni>>> = const { RefCell::new(None) };
+}
+
+/// The settings of all TLS connections: TLS 1.2 and 1.3, tickets to resume with, no early data.
+pub struct TlsSettings {
+    config: Arc<ServerConfig>,
+}
+
+/// The name that a client has asked for in its handshake, and the certificate that it got.
+pub struct Sni {
+    name: Option<Box<str>>,
+    certificate: Arc<CertifiedKey>,
+}
+
+/// Gives each handshake its certificate, and notes what it has asked for.
+#[derive(Debug)]
+struct NotingResolver(Arc<dyn ResolvesServerCert>);
+
+impl TlsSettings {
+    /// Settings for handshakes that get their certificates from `certificates`.
+    ///
+    /// # Errors
+    /// There is no source of random bytes.
+    pub fn new(certificates: Arc<dyn ResolvesServerCert>) -> Result<Self, rustls::Error> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(rustls::ALL_VERSIONS)?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(NotingResolver(certificates)));
+        config.alpn_protocols = TLS_PROTOCOLS.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        // Tickets need no memory of the host.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer = ring::Ticketer::new()?;
+        config.send_tls13_tickets = TICKETS;
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    pub(super) fn config(&self) -> &Arc<ServerConfig> {
+        &self.config
+    }
+}
+
+impl Sni {
+    /// The name. `None` if the client has sent none.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether the certificate is valid for a host name or an IP address, without a port.
+    #[must_use]
+    pub fn covers(&self, host: &str) -> bool {
+        certificates::covers(&self.certificate, host)
+    }
+}
+
+/// What the handshakes since the last call on this thread have asked for, if any did.
+pub(super) fn take_noted() -> Option<Arc<Sni>> {
+    NOTED.with_borrow_mut(Option::take)
+}
+
+impl ResolvesServerCert for NotingResolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().map(Box::from);
+        let certificate = self.0.resolve(hello)?;
+        let sni = Sni { name, certificate: certificate.clone() };
+        NOTED.with_borrow_mut(|noted| *noted = Some(Arc::new(sni)));
+        Some(certificate)
+    }
+}
+
+impl fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Sni {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sni").field("name", &self.name).finish_non_exhaustive()
+    }
+}
