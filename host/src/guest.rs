@@ -68,7 +68,7 @@ pub use load_error::LoadError;
 pub use message::MessageReply;
 pub use middleware::{Middleware, Step};
 pub(crate) use preemption::was_preempted;
-pub use prepare::NotLoaded;
+pub use prepare::{LoadContext, Loadable, NotLoaded};
 pub use request_fields::{FieldSource, RequestField, RequestFields};
 pub(crate) use thread_hooks::{drop_unused, on_idle};
 pub use wasi_http::NoResponse;

@@ -1,6 +1,5 @@
 //! Turns the bytes of a `.wasm` into a [`Handler`]: compiles, checks against the world, links, and calls `describe`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,10 +13,9 @@ use super::grantable_imports::GrantableImports;
 use super::imports::NoRequest;
 use super::interpreter::{Function, Interpreter, PreparedScript};
 use super::limits::Excess;
-use super::load_attempt::Effort;
 use super::load_error::LoadError;
 use super::message::{GuestMessage, GuestReply};
-use super::prepare::{LoadRequest, NotLoaded};
+use super::prepare::{LoadContext, LoadRequest, Loadable, NotLoaded};
 use super::state::{Expired, GuestState};
 use super::types::{GuestDeclaration, Returned};
 use super::wasm_engine::{EngineKind, WasmEngine};
@@ -54,27 +52,12 @@ pub struct Declaration {
     pub options: Vec<(String, Value)>,
 }
 
-impl Handler {
-    /// Loads a component with the given `effort`. `name` is for its log lines; `memory` and `timeout` limit its start
-    /// and its `describe`.
-    ///
-    /// Compiling takes from milliseconds to many seconds, so do not call this on a worker thread.
-    ///
-    /// # Errors
-    /// Every [`LoadError`] that was found; or that the component is not in the compile cache, or that the attempt was
-    /// stopped.
-    pub fn load(
-        engine: &Engine,
-        name: &Arc<str>,
-        bytes: &Bytes,
-        memory: usize,
-        timeout: Duration,
-        effort: &Effort,
-    ) -> Result<Self, NotLoaded> {
-        let request = LoadRequest { name, is_handler: true, memory, timeout, code: engine.code_quality() };
+impl Loadable for Handler {
+    fn load(engine: &Engine, bytes: &Bytes, context: LoadContext<'_>) -> Result<Self, NotLoaded> {
+        let request = LoadRequest { context, is_handler: true, code: engine.code_quality() };
         let export = world_of(bytes)?;
         let wasm = engine.of(EngineKind::of(export.world)).map_err(|error| no_engine(&export, &error))?;
-        let loaded = prepare::prepare(engine, wasm, bytes, request, effort, |component| {
+        let loaded = prepare::prepare(engine, wasm, bytes, request, |component| {
             let exports = HandlerExports::of(wasm, component, &export)?;
             let pre = link(wasm, component)?;
             let describe = exports.describe;
@@ -98,11 +81,7 @@ impl Handler {
         })
     }
 
-    /// Makes a handler of a script.
-    ///
-    /// # Errors
-    /// [`LoadError::NoScriptHandler`] if the script has none.
-    pub fn of_script(engine: &Engine, interpreter: &Interpreter, script: PreparedScript) -> Result<Self, LoadError> {
+    fn of_script(engine: &Engine, interpreter: &Interpreter, script: PreparedScript) -> Result<Self, LoadError> {
         if !script.has(Function::Handle) {
             return Err(LoadError::NoScriptHandler);
         }
@@ -121,7 +100,9 @@ impl Handler {
             number: next_number(),
         })
     }
+}
 
+impl Handler {
     /// What the instances of an interpreter run.
     pub(super) fn program(&self) -> Option<&Bytes> {
         self.program.as_ref()

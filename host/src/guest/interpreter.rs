@@ -2,8 +2,6 @@
 //! `interpreter`, one for all scripts of a language.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Lower};
@@ -11,10 +9,9 @@ use wasmtime::component::{Component, ComponentExportIndex, ComponentType, Instan
 use super::component::{Declaration, call_without_request, check_export, check_preamble, link};
 use super::engine::Engine;
 use super::grantable_imports::GrantableImports;
-use super::load_attempt::Effort;
 use super::load_error::LoadError;
 use super::message::{GuestMessage, GuestReply};
-use super::prepare::{self, LoadRequest, NotLoaded};
+use super::prepare::{self, LoadContext, LoadRequest, NotLoaded};
 use super::state::GuestState;
 use super::types::{GuestDeclaration, GuestStep, Returned};
 use super::world::{self, World};
@@ -114,20 +111,11 @@ impl PreparedScript {
 }
 
 impl Interpreter {
-    /// Loads an interpreter with the given `effort`. `name` is for its log lines; `memory` and `timeout` limit its start.
-    ///
-    /// Compiling takes many seconds, so do not call this on a worker thread.
+    /// Loads an interpreter.
     ///
     /// # Errors
-    /// As [`Handler::load`](super::Handler::load).
-    pub fn load(
-        engine: &Engine,
-        name: &Arc<str>,
-        bytes: &Bytes,
-        memory: usize,
-        timeout: Duration,
-        effort: &Effort,
-    ) -> Result<Self, NotLoaded> {
+    /// As [`Loadable::load`](super::Loadable::load).
+    pub fn load(engine: &Engine, bytes: &Bytes, context: LoadContext<'_>) -> Result<Self, NotLoaded> {
         let refused = |error| NotLoaded::Refused(vec![error]);
         check_preamble(bytes).map_err(refused)?;
         if world::detect(bytes).map_err(refused)?.world != World::Vibrato {
@@ -135,9 +123,9 @@ impl Interpreter {
         }
         // It is compiled once for all scripts, and runs each time that one of them changes.
         let code = CodeQuality::Optimized;
-        let request = LoadRequest { name, is_handler: true, memory, timeout, code };
+        let request = LoadRequest { context, is_handler: true, code };
         let wasm = engine.serial();
-        let loaded = prepare::prepare(engine, wasm, bytes, request, effort, |component| {
+        let loaded = prepare::prepare(engine, wasm, bytes, request, |component| {
             let pre = link(wasm, component)?;
             Ok(((pre.clone(), Exports::of(component)?), pre, None))
         })?;
@@ -146,18 +134,12 @@ impl Interpreter {
         Ok(Self { pre, handle, on_request, on_response, on_message, prepare, start_memory: facts.memory, imports })
     }
 
-    /// Prepares a script, of which `files` has the script itself and then what it can import. `name`, `memory` and
-    /// `timeout` are as for [`Interpreter::load`].
+    /// Prepares a script, of which `files` has the script itself and then what it can import.
     ///
     /// # Errors
     /// [`LoadError::Script`] with what the interpreter says is wrong, or how it failed.
-    pub fn prepare(
-        &self,
-        files: Vec<SourceFile>,
-        name: &Arc<str>,
-        memory: usize,
-        timeout: Duration,
-    ) -> Result<PreparedScript, LoadError> {
+    pub fn prepare(&self, files: Vec<SourceFile>, context: LoadContext<'_>) -> Result<PreparedScript, LoadError> {
+        let LoadContext { name, memory, timeout, .. } = context;
         let state = GuestState::without_request(name.clone(), memory, timeout);
         let files: Vec<_> =
             files.into_iter().map(|SourceFile { path, content }| GuestSourceFile { path, content }).collect();

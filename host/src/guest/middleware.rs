@@ -2,9 +2,6 @@
 //!
 //! Each call gets an instance of its own.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift};
 
@@ -13,9 +10,8 @@ use super::engine::Engine;
 use super::grantable_imports::GrantableImports;
 use super::instance::{call_error, store};
 use super::interpreter::{Function, Interpreter, PreparedScript};
-use super::load_attempt::Effort;
 use super::meter::timed;
-use super::prepare::{LoadRequest, NotLoaded};
+use super::prepare::{LoadContext, LoadRequest, Loadable, NotLoaded};
 use super::state::GuestState;
 use super::types::GuestStep;
 use super::wasm_engine::WasmEngine;
@@ -45,25 +41,11 @@ pub enum Step {
     End(Outcome),
 }
 
-impl Middleware {
-    /// Loads a middleware with the given `effort`. `name` is for its log lines; `memory` and `timeout` limit its start.
-    ///
-    /// Compiling takes from milliseconds to many seconds, so do not call this on a worker thread.
-    ///
-    /// # Errors
-    /// Every [`LoadError`] that was found; or that the component is not in the compile cache, or that the attempt was
-    /// stopped.
-    pub fn load(
-        engine: &Engine,
-        name: &Arc<str>,
-        bytes: &Bytes,
-        memory: usize,
-        timeout: Duration,
-        effort: &Effort,
-    ) -> Result<Self, NotLoaded> {
-        let request = LoadRequest { name, is_handler: false, memory, timeout, code: engine.code_quality() };
+impl Loadable for Middleware {
+    fn load(engine: &Engine, bytes: &Bytes, context: LoadContext<'_>) -> Result<Self, NotLoaded> {
+        let request = LoadRequest { context, is_handler: false, code: engine.code_quality() };
         let wasm = engine.serial();
-        let loaded = prepare::prepare(engine, wasm, bytes, request, effort, |component| {
+        let loaded = prepare::prepare(engine, wasm, bytes, request, |component| {
             let exports = MiddlewareExports::of(wasm, component)?;
             let pre = link(wasm, component)?;
             Ok(((pre.clone(), exports), pre, None))
@@ -73,11 +55,7 @@ impl Middleware {
         Ok(Self { _engine: engine.clone(), pre, exports, start_memory: facts.memory, imports, program: None })
     }
 
-    /// Makes middleware of a script.
-    ///
-    /// # Errors
-    /// [`LoadError::NoScriptMiddleware`] if the script has no function of one.
-    pub fn of_script(engine: &Engine, interpreter: &Interpreter, script: PreparedScript) -> Result<Self, LoadError> {
+    fn of_script(engine: &Engine, interpreter: &Interpreter, script: PreparedScript) -> Result<Self, LoadError> {
         let exports = MiddlewareExports {
             on_request: script.has(Function::OnRequest).then_some(interpreter.on_request),
             on_response: script.has(Function::OnResponse).then_some(interpreter.on_response),
@@ -94,7 +72,9 @@ impl Middleware {
             program: Some(script.program),
         })
     }
+}
 
+impl Middleware {
     /// Whether it is a script, which an interpreter runs.
     #[must_use]
     pub fn is_script(&self) -> bool {

@@ -13,6 +13,7 @@ use super::compile_process::wire::CompileRequest;
 use super::component;
 use super::component_facts::ComponentFacts;
 use super::engine::Engine;
+use super::interpreter::{Interpreter, PreparedScript};
 use super::load_attempt::Effort;
 use super::load_error::LoadError;
 use super::native::NativeCode;
@@ -20,13 +21,41 @@ use super::state::GuestState;
 use super::wasm_engine::WasmEngine;
 use crate::config::CodeQuality;
 
+/// What loading a component or a script needs beside its bytes. Compiling takes from milliseconds to many seconds, so a
+/// worker's thread must not load.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadContext<'a> {
+    /// For its log lines.
+    pub name: &'a Arc<str>,
+    /// Maximum bytes of its memories at its start and while it describes itself.
+    pub memory: usize,
+    /// Limits its start, and then its description of itself.
+    pub timeout: Duration,
+    /// Whether it may be compiled.
+    pub effort: &'a Effort,
+}
+
+/// What is made of a component, or of a script and the interpreter of its language.
+pub trait Loadable: Sized {
+    /// Loads a component.
+    ///
+    /// # Errors
+    /// Every [`LoadError`] that was found; or that the component is not in the compile cache, or that the attempt was
+    /// stopped.
+    fn load(engine: &Engine, bytes: &Bytes, context: LoadContext<'_>) -> Result<Self, NotLoaded>;
+
+    /// Takes the functions of a script.
+    ///
+    /// # Errors
+    /// [`LoadError::NoScriptHandler`] or [`LoadError::NoScriptMiddleware`] if it has none of them.
+    fn of_script(engine: &Engine, interpreter: &Interpreter, script: PreparedScript) -> Result<Self, LoadError>;
+}
+
 /// What to load and with which limits.
 #[derive(Clone, Copy)]
 pub(super) struct LoadRequest<'a> {
-    pub(super) name: &'a Arc<str>,
+    pub(super) context: LoadContext<'a>,
     pub(super) is_handler: bool,
-    pub(super) memory: usize,
-    pub(super) timeout: Duration,
     /// How much the compiler does for the speed of the code.
     pub(super) code: CodeQuality,
 }
@@ -51,7 +80,6 @@ pub(super) fn prepare<T>(
     wasm: &WasmEngine,
     bytes: &Bytes,
     load_request: LoadRequest<'_>,
-    effort: &Effort,
     accept: impl Fn(&Component) -> Result<AcceptedComponent<T>, Vec<LoadError>>,
 ) -> Result<(T, ComponentFacts), NotLoaded> {
     component::check_preamble(bytes).map_err(|error| NotLoaded::Refused(vec![error]))?;
@@ -61,7 +89,7 @@ pub(super) fn prepare<T>(
         let (accepted, ..) = accept(&component).map_err(NotLoaded::Refused)?;
         return Ok((accepted, facts));
     }
-    let attempt = match effort {
+    let attempt = match load_request.context.effort {
         Effort::Cached => return Err(NotLoaded::Uncached),
         Effort::Full(attempt) => attempt,
     };
@@ -69,10 +97,10 @@ pub(super) fn prepare<T>(
     let (accepted, code, facts) = match engine.compile_process() {
         Some(process) => {
             let request = CompileRequest {
-                name: load_request.name.to_string(),
+                name: load_request.context.name.to_string(),
                 is_handler: load_request.is_handler,
-                memory: load_request.memory,
-                timeout: load_request.timeout,
+                memory: load_request.context.memory,
+                timeout: load_request.context.timeout,
                 reservation: wasm.reservation(),
                 code: load_request.code,
             };
@@ -110,8 +138,13 @@ fn compile_here<T>(
 ) -> Result<(T, NativeCode, ComponentFacts), Vec<LoadError>> {
     let component = component::compile(wasm, bytes)?;
     let (accepted, pre, describe) = accept(&component)?;
-    let state = GuestState::without_request(load_request.name.clone(), load_request.memory, load_request.timeout);
-    let facts = component::start(&pre, describe.as_ref(), state, load_request.timeout, load_request.timeout);
+    let state = GuestState::without_request(
+        load_request.context.name.clone(),
+        load_request.context.memory,
+        load_request.context.timeout,
+    );
+    let facts =
+        component::start(&pre, describe.as_ref(), state, load_request.context.timeout, load_request.context.timeout);
     let facts = facts.map_err(|error| vec![error])?;
     let code = match engine.cache() {
         Some(_) => component.serialize().map_err(|error| vec![LoadError::Broken(format!("{error:#}"))])?,

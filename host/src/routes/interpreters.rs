@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::disk::{self, FileVersion};
 use super::script::Language;
-use crate::guest::{Effort, Engine, Interpreter, LoadError, NotLoaded};
+use crate::guest::{Effort, Engine, Interpreter, LoadContext, LoadError, NotLoaded};
 use crate::regular_file::{self, ReadError};
 
 /// Maximum bytes of the file of an interpreter.
@@ -65,7 +65,8 @@ impl Interpreters {
         let bytes = regular_file::read(&file, MAX_BYTES);
         let bytes = bytes.map_err(|error| NoInterpreter::Unread(file.clone(), error))?;
         let name = Arc::from(format!("the interpreter of {}", language.name()));
-        let interpreter = Interpreter::load(engine, &name, &bytes.into(), MEMORY, TIMEOUT, effort);
+        let context = LoadContext { name: &name, memory: MEMORY, timeout: TIMEOUT, effort };
+        let interpreter = Interpreter::load(engine, &bytes.into(), context);
         let interpreter = Arc::new(interpreter.map_err(|reason| match reason {
             NotLoaded::Refused(errors) => NoInterpreter::Refused(file, errors),
             NotLoaded::Uncached => NoInterpreter::Uncached,
