@@ -321,7 +321,7 @@ fn a_component_of_wasi_http_0_3_in_python_calls_servers_at_once_and_echoes() {
         // There is no route at `/`.
         assert_eq!(answer.matches("404 ").count(), 2, "{answer}");
         let body = "x".repeat(100_000);
-        let answer = server.exchange(&format!(
+        let answer = server.exchange(format!(
             "POST /app HTTP/1.1\r\nHost: it\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ));
