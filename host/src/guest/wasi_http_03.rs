@@ -88,9 +88,8 @@ pub(super) async fn call(
         Ok(request) => store.data_mut().table_mut().push(request)?,
         Err(reason) => return Ok(Err(reason)),
     };
-    let piece = store.data().options().map_or(1, |options| options.settings.buffer_size);
     if let Some(context) = store.data().invocation().map(CallContext::of) {
-        store.data_mut().table_and_hooks().1.begin(piece, context, exchange.clone());
+        store.data_mut().table_and_hooks().1.begin(context, exchange.clone());
     }
     let handler = store.data().handler();
     let (progress, (was_sent, sent)) = (ResponseProgress::default(), oneshot::channel());

@@ -22,17 +22,16 @@ const LINE_COST: usize = size_of::<http::HeaderName>() + size_of::<http::HeaderV
 /// The bytes of one `fields`, as the library counts them.
 const MAX_BYTES: usize = MAX_FIELD_BYTES + MAX_FIELDS * LINE_COST;
 
-/// The most bytes of a piece of a body between a guest and the exchange. Two wait at most.
-const MAX_PIECE: usize = 32 * 1024;
+/// The most bytes of a piece of a response's body between a guest and the exchange. Two wait at most. Each piece costs the tasks of
+/// the guest a turn.
+const MAX_PIECE: usize = 64 * 1024;
 
 /// The bytes of all `fields` that a guest has at once.
 const MAX_TOTAL_BYTES: usize = 1024 * 1024;
 
 /// What an instance has of `wasi:http` 0.3 besides its resources.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in super::super) struct HttpHooks {
-    /// The most bytes of a piece of a response's body.
-    piece: usize,
     /// Whether it has been called.
     is_used: bool,
     /// The most bytes that its fields have, until they are counted.
@@ -51,16 +50,10 @@ pub(super) struct MadeResponse {
     pub(super) has_status: bool,
 }
 
-impl Default for HttpHooks {
-    fn default() -> Self {
-        Self { piece: 1, is_used: false, field_bytes: 0, made: Vec::new(), client: ClientCalls::default() }
-    }
-}
-
 impl HttpHooks {
-    /// The guest is called. It writes its response in pieces of at most `piece` bytes.
-    pub(super) fn begin(&mut self, piece: usize, context: CallContext, exchange: Arc<Exchange>) {
-        (self.piece, self.is_used) = (piece.min(MAX_PIECE), true);
+    /// The guest is called.
+    pub(super) fn begin(&mut self, context: CallContext, exchange: Arc<Exchange>) {
+        self.is_used = true;
         self.client.begin(context, exchange);
     }
 
@@ -125,7 +118,7 @@ impl WasiHttpHooks for HttpHooks {
     }
 
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
-        self.piece
+        MAX_PIECE
     }
 }
 
