@@ -1,4 +1,4 @@
-//! Embeds what `host new` copies into a project: the generated C and Go bindings, the packages for Python and JavaScript, and
+//! Embeds what `host new` copies into a project: the generated C and Go bindings, the packages for Go, Python and JavaScript, and
 //! guest-sdk.
 
 use std::env;
@@ -15,9 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let javascript = examples.join("../guest-sdk/javascript");
     let docs = "What a handler in JavaScript or TypeScript is written with.";
     let javascript = table("JAVASCRIPT", docs, &javascript, &["vibrato", "wit"])?;
+    let docs = "What a handler in Go is written with.";
+    let go_package = table("GO_PACKAGE", docs, &examples.join("../guest-sdk/go"), &["vibrato"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let sdk = sdk(&examples.join(".."), &out)?;
-    fs::write(out.join("bindings.rs"), c + &go + &python + &javascript + &sdk)?;
+    fs::write(out.join("bindings.rs"), c + &go + &go_package + &python + &javascript + &sdk)?;
     Ok(())
 }
 

@@ -13,6 +13,14 @@ default. It returns the body (`str`, `bytes`), JSON (`dict`, `list`), `(body, st
 chunks; it returns `None` to force the connection closed, or `True` to leave the response open.
 """
 
+import sys
+
+try:
+    import wit_world  # noqa: F401
+except ModuleNotFoundError:
+    # This is no component, but a unit test: there the package has a host of its own.
+    sys.path.append(f"{__path__[0]}/testing/host")
+
 from . import config, context, http, kv, push
 from .cookies import cookie
 from .declaration import handler

@@ -53,10 +53,14 @@ def call(
         function = load()[name]
         request._begin()
         return converted(function(*before, **declaration.arguments(function, len(before))))
-    except RequestError as error:
-        # The client is to blame, and nothing was sent yet.
-        return converted((f"{error}\n", error.status, {"content-type": "text/plain; charset=utf-8"}))
-    except BaseException as error:
+    except BaseException as raised:
+        error = raised
+        if isinstance(error, RequestError):
+            try:
+                return converted((f"{error}\n", error.status, {"content-type": "text/plain; charset=utf-8"}))
+            except (HostError, TypeError):
+                # Something was sent already, or there is no response.
+                pass
         refused = told(error.value) if isinstance(error, Err) else error
         # The client has gone, or asked for the head alone: nobody reads the rest.
         if not (isinstance(refused, HostError) and refused.reason == "closed"):

@@ -1,6 +1,16 @@
 """Settings and secrets that the operator grants."""
 
+from typing import overload
+
 from wit_world.imports import config as host
+
+
+@overload
+def get(name: str, default: None = None) -> str | None: ...
+
+
+@overload
+def get(name: str, default: str) -> str: ...
 
 
 def get(name: str, default: str | None = None) -> str | None:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from . import config, context, http, kv, push
 from .options import options
@@ -30,6 +30,19 @@ class Route:
     paths: list[str] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+#: The value of an option.
+Option = bool | int | float | str | list[bool] | list[int] | list[float] | list[str]
+
+
+@overload
+def handler(function: F, /) -> F: ...
+
+
+@overload
+def handler(*paths: str, method: str | list[str] | None = None, **declared: Option) -> Callable[[F], F]: ...
 
 
 def handler(*paths: Any, method: str | list[str] | None = None, **declared: Any) -> Any:

@@ -1,32 +1,23 @@
-// Package export_wit_world writes its body: each Write is one chunk, and returns once there is room for more. The
-// bindings want the package to have this name.
-package export_wit_world
+// Package app writes its body: each write is one chunk, and returns once there is room for more.
+package app
 
 import (
-	request "wit_component/vibrato_handler_request"
-	response "wit_component/vibrato_handler_response"
-	types "wit_component/vibrato_handler_types"
+	"fmt"
+
+	"vibrato"
 )
 
 // Handle answers one request.
-func Handle() types.Outcome {
+func Handle(w *vibrato.Response, r *vibrato.Request) (vibrato.Result, error) {
 	// The head goes out with the first chunk: from then on it is too late for a status or a field.
-	response.SetField("content-type", []byte("text/plain; charset=utf-8"))
-	for _, chunk := range []string{"Hello, ", captured("name") + "!\n"} {
-		if response.Write([]byte(chunk)).IsErr() {
-			break // The client has gone, or asked for the head alone: nobody reads the rest.
-		}
+	if err := w.SetField("content-type", "text/plain; charset=utf-8"); err != nil {
+		return vibrato.Result{}, err
 	}
-	// An empty body ends the response. MakeOutcomeClose would close the connection.
-	return types.MakeOutcomeBody(nil)
-}
-
-// captured is what the path captured under this key: NAME.toml names both.
-func captured(key string) string {
-	for _, param := range request.Params() {
-		if param.F0 == key {
-			return param.F1
-		}
+	if _, err := fmt.Fprint(w, "Hello, "); err != nil {
+		return vibrato.Result{}, err
 	}
-	return ""
+	// NAME.toml names the path, and what it captures.
+	_, err := fmt.Fprintf(w, "%s!\n", r.Param("name"))
+	// An empty result ends the response. vibrato.Close would close the connection.
+	return vibrato.Result{}, err
 }

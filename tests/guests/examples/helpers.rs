@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 /// The most bytes of a body that is read whole.
 const LIMIT: usize = 1_048_576;
 
-#[handler(path = "/own/{what}", greeting = "Hi", times = [1, 2])]
+#[handler(path = "/own/{what}", greeting = "Hi", numbers = [1, 2])]
 fn own(request: Request, response: Response, options: Options) -> Result<Outcome, Box<dyn Error>> {
     let text = match request.param("what").as_deref() {
         Some("query") => {
@@ -57,10 +57,12 @@ fn own(request: Request, response: Response, options: Options) -> Result<Outcome
         Some("chunks") => return Ok(["a", "", "b"].into_outcome(response)),
         Some("close") => return Ok(Close.into_outcome(response)),
         Some("option") => {
-            let Some(Value::Integers(times)) = options.get("times") else { return Err("there are no times".into()) };
-            let times: Vec<_> = times.iter().map(i64::to_string).collect();
+            let Some(Value::Integers(numbers)) = options.get("numbers") else {
+                return Err("there are no numbers".into());
+            };
+            let numbers: Vec<_> = numbers.iter().map(i64::to_string).collect();
             let absent = options.text("absent").unwrap_or_else(|| "none".to_owned());
-            format!("{} {} {absent}", options.text("greeting").unwrap_or_default(), times.join(","))
+            format!("{} {} {absent}", options.text("greeting").unwrap_or_default(), numbers.join(","))
         }
         Some("denied") => format!("{:?}", kv::get("a")?),
         Some("bad") => return Err(RequestError::new(404, "no <such> thing").into()),

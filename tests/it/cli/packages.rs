@@ -9,7 +9,11 @@ use crate::support::script::{can_run, serve};
 use crate::support::{RoutesDir, TestServer, guest, log, run, text};
 
 const PYTHON: &str = include_str!("packages/handler.py");
+const GO: &str = include_str!("packages/handler.go");
 const JAVASCRIPT: &str = include_str!("packages/handler.js");
+
+/// What the handler in Go does not declare itself.
+const DECLARED: &str = "path = '/own/{what}'\ngreeting = 'Hi'\nnumbers = [1, 2]\n";
 
 /// The tool of a language that is there when all of them are.
 const ESBUILD: &str = "node_modules/.bin/esbuild";
@@ -23,7 +27,10 @@ fn project(language: &str, tool: &str, files: &[(&str, &str)]) -> Option<(Routes
         folder.write(&format!("own/{place}"), source);
     }
     let bytes = built(&folder, "own", &mut command, Path::new("own.wasm"));
-    let server = TestServer::start(RoutesDir::new().with_bytes("own.wasm", &bytes));
+    let routes = RoutesDir::new().with_bytes("own.wasm", &bytes);
+    // Components in Go declare nothing.
+    let routes = if language == "go" { routes.with_file("own.toml", DECLARED) } else { routes };
+    let server = TestServer::start(routes);
     assert_eq!(server.diagnostics(), []);
     Some((folder, command, server))
 }
@@ -113,7 +120,7 @@ fn assert_helpers(server: &TestServer) {
     let send = |what: &str, content_type: &str, body: &[u8], status: &str, expected: &str| {
         is(&post(&format!("/own/{what}"), content_type, body), status, expected)
     };
-    send("form", FORM, b"b=1&a=x+y%21&b=2", "200", "[[\"b\",\"1\"],[\"a\",\"x y!\"],[\"b\",\"2\"]]");
+    send("form", FORM, b"a=x+y%21&b=1&b=2", "200", "[[\"a\",\"x y!\"],[\"b\",\"1\"],[\"b\",\"2\"]]");
     send("json", "application/json", b"{\"a\": [7]}", "200", "{\"a\":[7]}");
     send("length", "a/b", &vec![b'x'; 300_000], "200", "300000");
     send("text", "text/plain", "\u{fc}".as_bytes(), "200", "\u{fc}");
@@ -195,6 +202,100 @@ fn a_component_in_python_uses_each_helper_and_its_errors_name_file_and_line() {
     assert!(server.get("/own/fails").starts_with("HTTP/1.1 500 "));
     let line = 1 + PYTHON.lines().position(|line| line.contains("inner().missing")).expect("it is there");
     log().wait_for(&["handler own failed: AttributeError: ", &format!("app.py:{line}")]);
+}
+
+/// A test that uses all that a test can say of a request, and see of a response.
+const PYTHON_MOCKS: &str = include_str!("packages/test_mocks.py");
+
+#[test]
+fn a_unit_test_in_python_has_what_the_host_offers_and_one_that_fails_is_told() {
+    let Some(mut command) = with_tools("python", "bin/componentize-py") else { return };
+    let folder = RoutesDir::new();
+    make(&folder, "own", &["--lang", "python"]);
+    folder.write("own/handler.py", PYTHON);
+    folder.write("own/test_mocks.py", PYTHON_MOCKS);
+    let mut test = || run(command.arg("test").current_dir(folder.path().join("own")));
+    let output = test();
+    let cases = 1 + PYTHON_MOCKS.matches("    def test_").count();
+    assert!(output.status.success() && text(&output.stderr).contains(&format!("Ran {cases} tests in ")), "{output:?}");
+    folder.write("own/app.py", "from vibrato import handler\n\n\n@handler\ndef greet():\n    return missing\n");
+    let output = test();
+    assert!(!output.status.success() && text(&output.stderr).contains("FAILED (failures=1)"), "{output:?}");
+    assert!(text(&output.stderr).contains("name 'missing' is not defined"), "{output:?}");
+}
+
+#[test]
+fn mypy_is_content_with_projects_scripts_and_the_package() {
+    let Some(command) = with_tools("python", "bin/mypy") else { return };
+    let tools = command.get_envs().find(|(name, _)| *name == "TOOLS").and_then(|(_, value)| value);
+    let Some(tools) = tools else { return };
+    let folder = RoutesDir::new();
+    let check = |project: &str, arguments: &[&str]| {
+        let mut mypy = Command::new(Path::new(tools).join("bin/mypy"));
+        run(mypy.args(arguments).current_dir(folder.path().join(project)))
+    };
+    for style in super::new::STYLES {
+        make(&folder, style, &["--lang", "python", "--style", style]);
+        let output = check(style, &["."]);
+        assert!(output.status.success(), "{style}: {}", text(&output.stdout));
+    }
+    folder.write("yield/handler.py", PYTHON);
+    folder.write("yield/test_mocks.py", PYTHON_MOCKS);
+    let output = check("yield", &["app.py", "handler.py", "test_mocks.py"]);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    // The package itself.
+    let listed = fs::read_dir(folder.path().join("yield/vibrato")).expect("it is there");
+    let names = listed.map(|entry| entry.expect("it can be listed").file_name().to_string_lossy().into_owned());
+    let sources = names.filter(|name| name.ends_with(".py")).map(|name| format!("vibrato/{name}"));
+    let sources: Vec<String> = sources.chain(["vibrato/testing/__init__.py".to_owned()]).collect();
+    let output = check("yield", &sources.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    // The example scripts have no annotations.
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/scripts/python");
+    for name in ["hello", "guest-book"] {
+        let script = fs::read_to_string(format!("{scripts}/{name}.py")).expect("it is there");
+        folder.write(&format!("yield/{name}.py"), script);
+    }
+    let loose = ["--allow-untyped-defs", "--allow-untyped-calls", "--check-untyped-defs", "hello.py", "guest-book.py"];
+    let output = check("yield", &loose);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    // A mistake is found.
+    let wrong = "from vibrato import Request, handler, kv\n\n\n@handler(rate=object())\ndef wrong(request: Request) -> str:\n    \
+                 return request.body()\n\n\nlength = len(kv.get(\"x\"))\nnothing = Request().nothing\n";
+    folder.write("yield/wrong.py", wrong);
+    let output = check("yield", &["wrong.py"]);
+    for line in ["wrong.py:4:", "wrong.py:6:", "wrong.py:9:", "wrong.py:10:"] {
+        assert!(text(&output.stdout).contains(line), "{line} {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn a_component_in_go_uses_each_helper_and_its_errors_name_file_and_line() {
+    let Some((.., server)) = project("go", "bin/go", &[("app.go", GO)]) else { return };
+    assert_helpers(&server);
+    assert!(server.get("/own/fails").starts_with("HTTP/1.1 500 "));
+    log().wait_for(&["stream=\"stderr\"", "panic: assignment to entry in nil map"]);
+    let line = 1 + GO.lines().position(|line| line.contains("missing[\"a\"] = ")).expect("it is there");
+    log().wait_for(&["stream=\"stderr\"", &format!("app.go:{line}")]);
+}
+
+/// A test that uses all that a test can say of a request, and see of a response.
+const GO_MOCKS: &str = include_str!("packages/mocks_test.go");
+
+#[test]
+fn a_unit_test_in_go_has_what_the_host_offers_and_one_that_fails_is_told() {
+    let Some(mut command) = with_tools("go", "bin/go") else { return };
+    let folder = RoutesDir::new();
+    make(&folder, "own", &["--lang", "go"]);
+    let mut test = || run(command.arg("test").current_dir(folder.path().join("own")));
+    let output = test();
+    assert!(output.status.success() && text(&output.stdout).contains("ok  \tapp"), "{output:?}");
+    folder.write("own/app.go", GO);
+    folder.write("own/mocks_test.go", GO_MOCKS);
+    let output = test();
+    let told = text(&output.stdout);
+    assert!(!output.status.success() && told.contains("--- FAIL: TestItGreetsByName"), "{output:?}");
+    assert_eq!(told.matches("--- FAIL").count(), 1, "{told}");
 }
 
 #[test]

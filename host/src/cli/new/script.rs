@@ -63,8 +63,9 @@ pub(super) fn python(style: Style) -> Script {
         others: &[
             ("main.py", include_str!("../../../templates/python/main.py")),
             ("late.py", include_str!("../../../../examples/python/late.py")),
+            ("pyproject.toml", include_str!("../../../templates/python/pyproject.toml")),
         ],
-        templates: &[],
+        templates: &[("test_app.py", include_str!("../../../templates/python/test.py"))],
         package: PYTHON,
         bindings: &[],
         needs: NEEDS_PYTHON,
@@ -144,19 +145,25 @@ pub(super) fn c_guest_book() -> Script {
     }
 }
 
-/// The guest book in Go.
+/// The guest book in Go, which is written with the bindings alone: they import it by its module's name.
 pub(super) fn go_guest_book() -> Script {
     Script {
         // The package of the examples has the name that their bindings want.
         text: include_str!("../../../../examples/go/guest-book.go"),
         readme: GUEST_BOOK_README,
         route: GUEST_BOOK_ROUTE,
+        others: &[
+            ("go.mod", include_str!("../../../templates/go/go.mod")),
+            ("go.work", include_str!("../../../templates/go/go.work")),
+        ],
+        templates: &[],
+        package: &[],
         ..go(Style::default())
     }
 }
 
-/// The project has two modules beside that of the bindings. `go.work` joins them, and the bindings import the handler
-/// by its module's name.
+/// The project has modules beside that of the handler, which `go.work` joins: the package, what the component is made of, and
+/// the bindings.
 pub(super) fn go(style: Style) -> Script {
     Script {
         path: "app.go",
@@ -172,11 +179,11 @@ pub(super) fn go(style: Style) -> Script {
         wasi: None,
         ignore: include_str!("../../../templates/go/ignore"),
         others: &[
-            ("go.mod", include_str!("../../../templates/go/go.mod")),
-            ("go.work", include_str!("../../../templates/go/go.work")),
+            ("go.mod", include_str!("../../../templates/go/app.mod")),
+            ("go.work", include_str!("../../../templates/go/app.work")),
         ],
-        templates: &[],
-        package: &[],
+        templates: &[("app_test.go", include_str!("../../../templates/go/app_test.go"))],
+        package: GO_PACKAGE,
         bindings: GO,
         needs: NEEDS_PYTHON_AND_RUST,
     }

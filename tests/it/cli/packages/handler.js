@@ -2,7 +2,7 @@
 
 import { Close, RequestError, config, context, escapeHtml, event, kv, options, redirect, reply, request, response } from 'vibrato';
 
-export const route = { path: '/own/{what}', greeting: 'Hi', times: [1, 2] };
+export const route = { path: '/own/{what}', greeting: 'Hi', numbers: [1, 2] };
 
 const answers = {
   query: () => request.query.getAll('x').join('|'),
@@ -34,7 +34,7 @@ const answers = {
     yield Uint8Array.of(98);
   },
   close: () => Close,
-  option: () => `${options.get('greeting')} ${options.get('times')} ${options.get('absent') ?? 'none'}`,
+  option: () => `${options.get('greeting')} ${options.get('numbers')} ${options.get('absent') ?? 'none'}`,
   denied: () => kv.get('a'),
   bad: () => {
     throw new RequestError('no <such> thing', 404);

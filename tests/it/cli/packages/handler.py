@@ -53,7 +53,7 @@ ANSWERS: dict[str, Callable[[Request, Response], Any]] = {
     "bytes": lambda request, response: b"hi",
     "chunks": chunks,
     "close": lambda request, response: None,
-    "option": lambda request, response: f"{options.get('greeting')} {','.join(map(str, options.get('times')))} {options.get('absent', 'none')}",
+    "option": lambda request, response: f"{options.get('greeting')} {','.join(map(str, options.get('numbers')))} {options.get('absent', 'none')}",
     "denied": lambda request, response: kv.get("a"),
     "bad": bad,
     "fails": fails,
@@ -61,6 +61,6 @@ ANSWERS: dict[str, Callable[[Request, Response], Any]] = {
 }
 
 
-@handler("/own/{what}", greeting="Hi", times=[1, 2])
+@handler("/own/{what}", greeting="Hi", numbers=[1, 2])
 def own(request: Request, response: Response) -> Any:
     return ANSWERS[request.params["what"]](request, response)

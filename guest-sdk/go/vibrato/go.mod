@@ -1,0 +1,3 @@
+module vibrato
+
+go 1.27.1
