@@ -12,7 +12,7 @@ use crate::config::Timeouts;
 use crate::exchange::{BodyError, Exchange};
 use crate::http1::body::{MAX_DRAIN, RequestBody};
 use crate::http1::decode::{DecodeError, Decoded};
-use crate::net::{MAX_READ_AHEAD, Stream};
+use crate::net::{Http2Stream, MAX_READ_AHEAD, Stream};
 use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 
@@ -83,6 +83,14 @@ impl BodyReader {
                 Err(DecodeError::Malformed(_)) => Err(BodyError::Malformed),
                 Err(DecodeError::TooLarge) => Err(BodyError::TooLarge),
                 Ok(Decoded::NeedMore) => match ready!(self.read(cx, socket, input, exchange))? {
+                    0 if self.body.ends_with_stream() => match socket.http2().map(Http2Stream::take_trailers) {
+                        Some(Ok(trailers)) => {
+                            self.body.end_with_stream(trailers);
+                            continue;
+                        }
+                        Some(Err(_)) => Err(BodyError::Malformed),
+                        None => Err(BodyError::Incomplete),
+                    },
                     0 => Err(BodyError::Incomplete),
                     read => {
                         self.timeout.end(read, Instant::now);

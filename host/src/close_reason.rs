@@ -37,6 +37,10 @@ pub enum CloseReason {
     Violation,
     /// The handler of a WebSocket message failed.
     Failed,
+    /// The client violated HTTP/2.
+    Http2Violation,
+    /// The client of an HTTP/2 connection reset too many streams, or sent too many frames that do nothing.
+    Flooding,
     /// The server was overloaded.
     Overloaded,
     /// Its client had the maximum of connections per client.
@@ -49,7 +53,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::NotKeptByClient,
@@ -67,6 +71,8 @@ impl CloseReason {
         Self::Lagging,
         Self::Violation,
         Self::Failed,
+        Self::Http2Violation,
+        Self::Flooding,
         Self::Overloaded,
         Self::ClientOverloaded,
         Self::TlsHandshake,
@@ -100,6 +106,8 @@ impl CloseReason {
             Self::Lagging => "the client is too slow for what is published",
             Self::Violation => "the client broke the protocol of its WebSocket",
             Self::Failed => "the handler of a message failed",
+            Self::Http2Violation => "the client violated HTTP/2",
+            Self::Flooding => "the client reset too many streams, or sent too many frames that do nothing",
             Self::Overloaded => "there are too many connections",
             Self::ClientOverloaded => "there are too many connections from this address",
             Self::TlsHandshake => "the TLS handshake failed",

@@ -1,6 +1,6 @@
 //! The configuration of a server: plain values, validated when they are made.
 
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,6 +99,9 @@ pub struct Limits {
     pub max_invocations: u32,
     /// Maximum parked responses; more get 503.
     pub max_parked: usize,
+    /// Maximum streams of one HTTP/2 connection, each with a request. A stream counts until its handler has ended, also if the
+    /// client has reset it. RFC 9113 section 6.5.2 recommends at least 100.
+    pub max_streams: NonZeroU32,
     /// Maximum bytes of memory that guests, bodies, messages, buffers and published chunks take together. Past it a new
     /// request waits for a second at most and is answered 503, and a guest that runs gets no more.
     pub max_memory: usize,
@@ -231,6 +234,7 @@ impl Default for Limits {
             handshakes: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
             max_invocations: 1_000,
             max_parked: 10_000,
+            max_streams: const { NonZeroU32::new(128).unwrap() },
             max_memory: half_of_the_machine(),
             linger_bytes: 64 * 1024 * 1024,
             head: HeadLimits::default(),

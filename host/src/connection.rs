@@ -15,6 +15,7 @@ mod failure;
 mod finished;
 mod handshake;
 mod host_response;
+mod http2;
 mod invoke;
 mod io;
 mod next;
@@ -40,6 +41,7 @@ use crate::connection_table::{ClientSocket, IdleSince};
 use crate::guest::scheduler::{NO_ROUTE, NextSlice, TIME_SLICE};
 use crate::http::head::RequestHead;
 use crate::http1::head::HeadError;
+use crate::http2::PREFACE_LINE;
 use crate::net::{Peer, Stream};
 use crate::worker::{ShutdownWaiter, Worker};
 
@@ -120,6 +122,7 @@ impl Connection {
             let mut stopping = ShutdownWaiter::new(worker.stopping(), reached.as_mut());
             // When the client began to keep the worker busy with pipelined requests.
             let mut busy_since = None;
+            let mut is_first = true;
             loop {
                 (self.head_started, self.deadline) = (false, clock::recent() + worker.config().timeouts.idle);
                 let mut waits = false;
@@ -140,8 +143,12 @@ impl Connection {
                     }
                 }
                 let client = &mut self.client;
+                let may_be_http2 = std::mem::take(&mut is_first);
                 let serving: RequestFuture<'_> = match head {
                     Ok(Ok(head)) => dispatch::serve(client, head),
+                    Ok(Err(_)) if may_be_http2 && client.http.input().starts_with(PREFACE_LINE) => {
+                        return Box::pin(http2::serve(client)).await;
+                    }
                     Ok(Err(error)) => Box::pin(reply::refuse_head(client, error)),
                     Err(CloseReason::HeadTimeout) => Box::pin(reply::answer_head_timeout(client)),
                     Err(reason @ (CloseReason::Overloaded | CloseReason::ClientOverloaded)) => {

@@ -73,4 +73,4 @@ pub mod text;
 pub mod websocket;
 mod worker;
 
-pub use protocol::{http, http1, response};
+pub use protocol::{http, http1, http2, response};

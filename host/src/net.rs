@@ -7,6 +7,7 @@
 mod bind;
 pub mod buffers;
 mod client;
+mod http2;
 mod inherited;
 mod linger;
 mod listen;
@@ -23,6 +24,7 @@ mod write_queue;
 
 pub use bind::{BindError, bind, bind_or_inherit};
 pub use client::ClientStream;
+pub use http2::{Http2Connection, Http2Stream};
 pub use inherited::InheritedSockets;
 pub use linger::{LingerBounds, MAX_SILENCE, linger};
 pub use listen::{ListenSpec, ListenSpecError, ListenTarget, ListenerSettings, ProxyHeader, Role, Scheme};

@@ -13,6 +13,7 @@ use crate::net::{Stream, WriteQueue};
 use crate::rate::Pacer;
 use crate::rate::min_rate_timeout::MinRateTimeout;
 
+pub(crate) mod http2;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,22 @@ mod tests;
 pub trait Output {
     /// How many there are.
     fn waiting(&self) -> usize;
+
+    /// Sends what comes before them and is no payload: the head of a response on a stream of HTTP/2. Else does nothing.
+    ///
+    /// # Errors
+    /// What the socket says.
+    fn begin(&mut self, _: &Stream) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Sends the end of a response on a stream of HTTP/2, if it has ended and all before it is sent. Else does nothing.
+    ///
+    /// # Errors
+    /// What the socket says.
+    fn end(&mut self, _: &Stream) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Sends the first of them, `most` at most, as far as the socket takes them at once, and forgets what it took.
     ///
@@ -33,8 +50,25 @@ impl Output for &Exchange {
         self.response(|response| response.output().len())
     }
 
+    fn begin(&mut self, socket: &Stream) -> io::Result<()> {
+        match socket.http2() {
+            Some(stream) => self.response(|response| http2::send_head(stream, response, 0)),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self, socket: &Stream) -> io::Result<()> {
+        match socket.http2() {
+            Some(stream) => self.response(|response| http2::send_end(stream, response)),
+            None => Ok(()),
+        }
+    }
+
     fn send(&mut self, socket: &Stream, most: usize) -> io::Result<usize> {
         self.response(|response| {
+            if let Some(stream) = socket.http2() {
+                return http2::send_payload(stream, response, most, 0);
+            }
             let sent = socket.try_write(&response.output()[..most])?;
             response.advance(sent);
             Ok(sent)
@@ -81,15 +115,24 @@ impl Pump {
     /// # Errors
     /// What the socket says: the client is gone.
     pub fn poll(&mut self, cx: &mut Context<'_>, socket: &Stream, mut output: impl Output) -> Poll<io::Result<()>> {
+        output.begin(socket)?;
         loop {
             let waiting = output.waiting();
             if waiting == 0 {
+                output.end(socket)?;
                 let Poll::Ready(flushed) = socket.poll_flush(cx) else { return self.stall() };
                 self.timeout.end(0, Instant::now);
                 return Poll::Ready(flushed);
             }
             let allowed = match &mut self.pacer {
-                Some(pacer) => ready!(pacer.poll(waiting, Instant::now())),
+                Some(pacer) => match socket.http2() {
+                    None => ready!(pacer.poll(waiting, Instant::now())),
+                    Some(stream) => match http2::poll_pacer(cx, stream, pacer, waiting) {
+                        Poll::Ready(allowed) => allowed?,
+                        Poll::Pending if pacer.waiting_until().is_some() => return Poll::Pending,
+                        Poll::Pending => return self.stall(),
+                    },
+                },
                 None => waiting,
             };
             match output.send(socket, allowed) {

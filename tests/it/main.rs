@@ -30,6 +30,20 @@ mod tls {
     mod responses;
 }
 
+/// HTTP/2 as frames.
+mod http2 {
+    mod outcomes;
+    mod requests;
+
+    use crate::support::{TestServer, wait_until};
+
+    /// Waits until as many responses are parked.
+    #[track_caller]
+    fn wait_for_parked(server: &TestServer, parked: usize) {
+        wait_until("a stream is parked, or no longer", || server.parked() == parked);
+    }
+}
+
 /// What a client gets of a handler, whatever the handler does.
 mod handler {
     mod fairness;

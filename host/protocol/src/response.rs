@@ -3,12 +3,13 @@
 //! Owns the state of the response (building, sending, complete, truncated), the declared length, and the small writes
 //! that are collected into one piece. Nothing here depends on the version of HTTP: an [`Encoder`] makes the bytes.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use crate::http::date::Date;
 use crate::http::fields::{FieldError, Fields};
 use crate::http::response_head::{BodyInfo, BodyLength, CloseCause, ResponseHead};
+use crate::http2::encoder::Http2Encoder;
 
 mod direct;
 mod encoder;
@@ -236,6 +237,23 @@ impl Response {
         }
     }
 
+    /// The encoder of a response on a stream of HTTP/2, for who sends its frames. `None` for HTTP/1.
+    #[inline]
+    pub fn http2(&mut self) -> Option<&mut Http2Encoder> {
+        match &mut self.encoder {
+            Encoder::Http1(_) => None,
+            Encoder::Http2(encoder) => Some(encoder),
+        }
+    }
+
+    /// Takes the next `most` bytes of the payload of a response on a stream of HTTP/2, which are sent then. The second value
+    /// says whether the response ends with them, if `shared` bytes of shared chunks wait behind the output. `None` for HTTP/1.
+    pub fn take_payload(&mut self, most: usize, shared: usize) -> Option<(Bytes, bool)> {
+        let (payload, ends) = self.http2()?.take_payload(most, shared);
+        self.sent_bytes += payload.len() as u64;
+        Some((payload, ends))
+    }
+
     /// The encoded bytes that are not sent yet.
     #[must_use]
     #[inline]
@@ -279,7 +297,7 @@ impl Response {
         self.body_bytes
     }
 
-    /// The number of bytes that were sent, with framing.
+    /// The number of bytes that were sent, with the framing of HTTP/1; of HTTP/2 the payload of DATA frames.
     #[must_use]
     #[inline]
     pub fn sent_bytes(&self) -> u64 {

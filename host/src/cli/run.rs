@@ -1,7 +1,7 @@
 //! `host run`: serves a directory until a signal arrives.
 
 use std::io::{ErrorKind, IsTerminal};
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -103,6 +103,10 @@ struct ClientBounds {
     /// Maximum parked responses; more get 503.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_parked)]
     max_parked: usize,
+
+    /// Maximum streams of one HTTP/2 connection, each with a request; the client has to wait with more.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_streams)]
+    max_streams: NonZeroU32,
 
     /// Maximum bytes of memory of all handlers, bodies, messages and published chunks together; more get 503, and a handler
     /// that runs gets no more [default: half of what the machine or the control group has].
@@ -280,6 +284,7 @@ impl Run {
                 handshakes: self.tls.handshakes(),
                 max_invocations: bounds.max_invocations,
                 max_parked: bounds.max_parked,
+                max_streams: bounds.max_streams,
                 max_memory: bounds
                     .max_memory
                     .map_or(Limits::default().max_memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),

@@ -39,6 +39,8 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
         | CloseReason::Truncated
         | CloseReason::Violation
         | CloseReason::Failed
+        | CloseReason::Http2Violation
+        | CloseReason::Flooding
         | CloseReason::Overloaded
         | CloseReason::ClientOverloaded
         | CloseReason::TlsHandshake

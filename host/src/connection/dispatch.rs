@@ -17,7 +17,7 @@ use crate::exchange::{Request, RequestPeer};
 use crate::http::head::RequestHead;
 use crate::http::loopback;
 use crate::http::version::Version;
-use crate::http1::server::RefusedRequest;
+use crate::http1::server::{RefusedRequest, RequestFraming};
 use crate::net::Peer;
 use crate::routes::{Lookup, Params};
 
@@ -29,11 +29,23 @@ pub(super) type RequestFuture<'c> = Pin<Box<dyn Future<Output = Result<Next, Clo
 
 /// Serves one request. The future is boxed, so that a connection that waits for a request is small.
 pub(super) fn serve(client: &mut Client, head: RequestHead) -> RequestFuture<'_> {
-    let arrival = client.worker.measures().then(Instant::now);
     let (framing, refusal) = match client.http.framing(&head) {
-        Ok(framing) => (framing, check_name(client, &head)),
+        Ok(framing) => (framing, None),
         Err(RefusedRequest { framing, error }) => (framing, Some(HostResponse::of_wrong(error.status(), &error))),
     };
+    serve_framed(client, head, framing, refusal)
+}
+
+/// Serves one request whose framing is known. If there is a `refusal`, that is the response.
+#[inline]
+pub(super) fn serve_framed<'c>(
+    client: &'c mut Client,
+    head: RequestHead,
+    framing: RequestFraming,
+    refusal: Option<HostResponse<'static>>,
+) -> RequestFuture<'c> {
+    let arrival = client.worker.measures().then(Instant::now);
+    let refusal = refusal.or_else(|| check_name(client, &head));
     let terms = RequestTerms { framing, arrival, is_from_timer: false };
     if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
@@ -78,7 +90,7 @@ async fn serve_otherwise(client: &mut Client, terms: RequestTerms, head: Request
 fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
     let local_address = match head.version() {
         // It has a Host, which says whom it is for.
-        Version::Http11 => None,
+        Version::Http11 | Version::Http2 => None,
         Version::Http10 => client.socket.local_authority().map(String::into_boxed_str),
     };
     Box::new(Request { head, params, local_address, peer: client.peer })

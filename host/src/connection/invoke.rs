@@ -29,7 +29,7 @@ use crate::net::buffers;
 use crate::options::Settings;
 use crate::pump::Pump;
 use crate::rate::Pacers;
-use crate::response::{Response, ResponseOptions};
+use crate::response::{Encoder, Response, ResponseOptions};
 use crate::routes::Route;
 use crate::websocket::handshake::{self, AcceptKey, HandshakeError};
 use crate::worker::{Admission, Worker};
@@ -183,7 +183,8 @@ fn set_up(
     let measured = terms.arrival.and_then(|arrival| measured(client, arrival));
     let mut exchange = exchange(terms, settings, request, measured);
     exchange.allow_push(worker.hub().clone(), route.topic_user.clone(), settings.push);
-    if download.is_none() {
+    // A stream of HTTP/2 gives its output away without a copy, so a direct write would save none.
+    if download.is_none() && client.socket.http2().is_none() {
         exchange.send_through(client.socket.clone());
     }
     let exchange = Arc::new(exchange);
@@ -243,6 +244,6 @@ fn response(terms: &RequestTerms, settings: &Settings) -> Response {
         coalesce: if settings.stream { 0 } else { (buffer_size / 2).max(1) },
         buffer_size,
     };
-    let encoder = terms.framing.encoder(settings.chunked, buffer_size, buffers::take_output());
+    let encoder = Encoder::for_request(&terms.framing, settings.chunked, buffer_size, buffers::take_output);
     Response::new(options, settings.content_type.as_bytes(), encoder)
 }

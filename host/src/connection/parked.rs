@@ -24,7 +24,7 @@ use crate::http::status;
 use crate::http1::chunk::Chunk;
 use crate::net::{Stream, Timer, WriteQueue, buffers};
 use crate::options::Settings;
-use crate::pump::{Output, Pump};
+use crate::pump::{Output, Pump, http2};
 use crate::push::{InboxEnd, InboxItem, Subscriber};
 use crate::response::Response;
 use crate::worker::{ParkedPermit, Shutdown};
@@ -238,6 +238,8 @@ impl Parked {
             (Err(reason), Some(ParkedEnd::Stopping)) if reason.is_not_persistent() => {
                 Finished::closing(ExchangeEnd::Stopped, CloseReason::Stopping)
             }
+            // So ends a stream of HTTP/2, whose connection persists until all of its streams have ended.
+            (Ok(()), Some(ParkedEnd::Stopping)) => Finished::closing(ExchangeEnd::Stopped, CloseReason::Stopping),
             (Ok(()) | Err(_), _) => finished,
         }
     }
@@ -343,7 +345,24 @@ impl Output for ParkedOutput<'_> {
         self.response.output().len() + self.chunks.bytes()
     }
 
+    fn begin(&mut self, socket: &Stream) -> io::Result<()> {
+        match socket.http2() {
+            Some(stream) => http2::send_head(stream, self.response, self.chunks.bytes()),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self, socket: &Stream) -> io::Result<()> {
+        match socket.http2() {
+            Some(stream) => http2::send_end(stream, self.response),
+            None => Ok(()),
+        }
+    }
+
     fn send(&mut self, socket: &Stream, most: usize) -> io::Result<usize> {
+        if let Some(stream) = socket.http2().filter(|_| !self.response.output().is_empty()) {
+            return http2::send_payload(stream, self.response, most, self.chunks.bytes());
+        }
         let sent = self.chunks.send_behind(self.response.output(), socket, most)?;
         let own = sent.min(self.response.output().len());
         self.response.advance(own);

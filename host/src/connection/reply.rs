@@ -21,7 +21,7 @@ use crate::http1::server::RequestFraming;
 use crate::net::buffers;
 use crate::net::tls::HANDSHAKE_RECORD;
 use crate::pump::Pump;
-use crate::response::{Response, ResponseOptions};
+use crate::response::{Encoder, Response, ResponseOptions};
 
 /// The size of a piece for a response without a route.
 const PIECE: usize = 16 * 1024;
@@ -70,7 +70,7 @@ pub(super) async fn reply(
         body_reader.abandon(client.http.input_mut()) && refusal.last.is_none() && !worker.stopping().is_set();
     let options =
         ResponseOptions { head_only: framing.head_only, status: refusal.status, coalesce: 0, buffer_size: PIECE };
-    let mut response = Response::new(options, b"", framing.encoder(false, PIECE, buffers::take_output()));
+    let mut response = Response::new(options, b"", Encoder::for_request(&framing, false, PIECE, buffers::take_output));
     if !keeps_alive {
         response.forbid_keep_alive();
     }

@@ -151,7 +151,7 @@ impl From<Version> for HttpVersion {
     fn from(version: Version) -> Self {
         match version {
             Version::Http10 => Self::Http10,
-            Version::Http11 => Self::Http11,
+            Version::Http11 | Version::Http2 => Self::Http11,
         }
     }
 }

@@ -260,7 +260,7 @@ impl AcceptedSocket {
             #[cfg(test)]
             Self::Registered(Stream::Memory(_)) => Ok(self),
             // TLS begins when it is with its runtime.
-            Self::Registered(Stream::Nowhere | Stream::Tls(_)) | Self::Unregistered(_) => Ok(self),
+            Self::Registered(Stream::Nowhere | Stream::Http2(_) | Stream::Tls(_)) | Self::Unregistered(_) => Ok(self),
         }
     }
 

@@ -12,8 +12,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::buffers;
 use super::tls::{Handshake, Sni, TlsStream};
+use super::{Http2Stream, buffers};
 
 /// The most bytes that are read ahead of what is asked for.
 pub const MAX_READ_AHEAD: usize = 16 * 1024;
@@ -36,6 +36,8 @@ pub enum Stream {
     Unix(UnixStream),
     /// TLS over one of the others.
     Tls(Box<TlsStream>),
+    /// One stream of an HTTP/2 connection. Boxed, so that other connections do not get larger by it.
+    Http2(Box<Http2Stream>),
     /// No client: the host itself has made the request. It sends nothing more, and what is written is dropped.
     Nowhere,
     /// Memory, in tests.
@@ -61,7 +63,20 @@ impl Stream {
             Self::Tcp(socket) => socket.local_addr().ok().map(|address| address.to_string()),
             Self::Unix(_) => Some("localhost".to_owned()),
             Self::Tls(tls) => tls.socket().local_authority(),
-            Self::Nowhere => None,
+            // Its requests name their authority.
+            Self::Http2(_) | Self::Nowhere => None,
+            #[cfg(test)]
+            Self::Memory(_) => None,
+        }
+    }
+
+    /// The stream, if it is one of HTTP/2.
+    #[must_use]
+    #[inline]
+    pub fn http2(&self) -> Option<&Http2Stream> {
+        match self {
+            Self::Http2(stream) => Some(stream),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::Nowhere => None,
             #[cfg(test)]
             Self::Memory(_) => None,
         }
@@ -91,7 +106,7 @@ impl Stream {
             Self::Tcp(socket) => socket.poll_read_ready(cx),
             Self::Unix(socket) => socket.poll_read_ready(cx),
             Self::Tls(tls) => tls.socket().poll_readable(cx),
-            Self::Nowhere => Poll::Pending,
+            Self::Http2(_) | Self::Nowhere => Poll::Pending,
             #[cfg(test)]
             Self::Memory(memory) => memory.poll_readable(cx),
         }
@@ -132,12 +147,17 @@ impl Stream {
 
     /// Reads the bytes that are available, as [`Self::poll_read`], and drops them.
     ///
-    /// TLS: it decrypts them, to notice a `close_notify` and to answer messages of the TLS protocol.
+    /// TLS: it decrypts them, to notice a `close_notify` and to answer messages of the TLS protocol. HTTP/2: it gives up the
+    /// body for good, and the end of the body is not the end of the stream.
     ///
     /// # Errors
     /// As [`Self::poll_read`].
     #[inline]
     pub fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Self::Http2(stream) = self {
+            stream.abandon_body();
+            return stream.poll_gone(cx).map(|_| Err(io::ErrorKind::ConnectionReset.into()));
+        }
         self.poll_with(cx, |_| ())
     }
 
@@ -148,6 +168,7 @@ impl Stream {
                 take(read);
                 read.len()
             }),
+            Self::Http2(stream) => stream.poll_read(cx, usize::MAX, take),
             _ => buffers::with_read(|buffer| {
                 let read = ready!(self.poll_read_into(cx, buffer))?;
                 take(&buffer[..read]);
@@ -162,8 +183,8 @@ impl Stream {
         match self {
             Self::Tcp(socket) => read_socket(socket, cx, buffer),
             Self::Unix(socket) => read_socket(socket, cx, buffer),
-            // TLS is not within TLS.
-            Self::Tls(_) | Self::Nowhere => Poll::Pending,
+            // Neither is within TLS.
+            Self::Tls(_) | Self::Http2(_) | Self::Nowhere => Poll::Pending,
             #[cfg(test)]
             Self::Memory(memory) => memory.poll_read(cx, buffer.len()).map_ok(|read| {
                 buffer[..read.len()].copy_from_slice(&read);
@@ -183,6 +204,7 @@ impl Stream {
         match self {
             Self::Tcp(socket) => read_socket_at_most(socket, cx, input, max),
             Self::Unix(socket) => read_socket_at_most(socket, cx, input, max),
+            Self::Http2(stream) => stream.poll_read(cx, max, |read| input.extend_from_slice(read)),
             Self::Tls(tls) => {
                 let mut left = max;
                 tls.poll_read(cx, &mut |read| {
@@ -202,8 +224,12 @@ impl Stream {
     }
 
     /// Reads ahead until `input` has [`MAX_READ_AHEAD`] bytes, to notice when the client is gone. Pending while it is not,
-    /// as far as can be known.
+    /// as far as can be known. HTTP/2 reads nothing ahead, since resets are told apart from DATA, and the end of the request
+    /// does not mean that the client sends no more.
     pub fn poll_ahead(&self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<PeerState> {
+        if let Self::Http2(stream) = self {
+            return stream.poll_gone(cx);
+        }
         while input.len() < MAX_READ_AHEAD {
             match self.poll_read_at_most(cx, input, MAX_READ_AHEAD - input.len()) {
                 Poll::Ready(Ok(0)) if self.is_hung_up(cx) => return Poll::Ready(PeerState::Gone),
@@ -242,7 +268,7 @@ impl Stream {
         match self {
             Self::Tcp(socket) => (&*SockRef::from(socket)).read(buffer),
             Self::Unix(socket) => (&*SockRef::from(socket)).read(buffer),
-            Self::Tls(_) | Self::Nowhere => Err(io::ErrorKind::WouldBlock.into()),
+            Self::Tls(_) | Self::Http2(_) | Self::Nowhere => Err(io::ErrorKind::WouldBlock.into()),
             #[cfg(test)]
             Self::Memory(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -257,7 +283,7 @@ impl Stream {
             Self::Tcp(socket) => matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..)),
             Self::Unix(socket) => matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(1..)),
             Self::Tls(tls) => tls.socket().has_unread(),
-            Self::Nowhere => false,
+            Self::Http2(_) | Self::Nowhere => false,
             #[cfg(test)]
             Self::Memory(memory) => memory.has_unread(),
         }
@@ -275,6 +301,7 @@ impl Stream {
             Self::Tcp(socket) => socket.try_write(bytes),
             Self::Unix(socket) => socket.try_write(bytes),
             Self::Tls(tls) => tls.try_write_vectored(&[IoSlice::new(bytes)]),
+            Self::Http2(stream) => stream.try_write(&[IoSlice::new(bytes)]),
             Self::Nowhere => Ok(bytes.len()),
             #[cfg(test)]
             Self::Memory(memory) => memory.try_write(&[IoSlice::new(bytes)]),
@@ -297,6 +324,7 @@ impl Stream {
             Self::Tcp(socket) => socket.try_write_vectored(slices),
             Self::Unix(socket) => socket.try_write_vectored(slices),
             Self::Tls(tls) => tls.try_write_vectored(slices),
+            Self::Http2(stream) => stream.try_write(slices),
             Self::Nowhere => Ok(slices.iter().map(|slice| slice.len()).sum()),
             #[cfg(test)]
             Self::Memory(memory) => memory.try_write(slices),
@@ -315,6 +343,7 @@ impl Stream {
             Self::Tcp(socket) => socket.poll_write_ready(cx),
             Self::Unix(socket) => socket.poll_write_ready(cx),
             Self::Tls(tls) => tls.poll_write_ready(cx),
+            Self::Http2(stream) => stream.poll_write_ready(cx),
             Self::Nowhere => Poll::Ready(Ok(())),
             #[cfg(test)]
             Self::Memory(memory) => memory.poll_write_ready(cx),
@@ -332,6 +361,7 @@ impl Stream {
         match self {
             Self::Tcp(_) | Self::Unix(_) | Self::Nowhere => Poll::Ready(Ok(())),
             Self::Tls(tls) => tls.poll_flush(cx),
+            Self::Http2(stream) => stream.poll_flush(cx),
             #[cfg(test)]
             Self::Memory(_) => Poll::Ready(Ok(())),
         }
@@ -349,7 +379,8 @@ impl Stream {
             Self::Tcp(socket) => SockRef::from(socket).shutdown(Shutdown::Write),
             Self::Unix(socket) => SockRef::from(socket).shutdown(Shutdown::Write),
             Self::Tls(tls) => tls.shutdown_write(),
-            Self::Nowhere => Ok(()),
+            // The task of a stream ends it.
+            Self::Http2(_) | Self::Nowhere => Ok(()),
             #[cfg(test)]
             Self::Memory(memory) => {
                 memory.shutdown_write();
@@ -382,7 +413,7 @@ impl Stream {
                 let _ = socket.set_zero_linger();
             }
             Self::Tls(tls) => tls.socket().reset_on_close(),
-            Self::Unix(_) | Self::Nowhere => {}
+            Self::Unix(_) | Self::Http2(_) | Self::Nowhere => {}
             #[cfg(test)]
             Self::Memory(memory) => memory.reset_on_close(),
         }
@@ -396,7 +427,7 @@ impl Stream {
                 let _ = socket.set_nodelay(true);
             }
             Self::Tls(tls) => tls.socket().set_nodelay(),
-            Self::Unix(_) | Self::Nowhere => {}
+            Self::Unix(_) | Self::Http2(_) | Self::Nowhere => {}
             #[cfg(test)]
             Self::Memory(_) => {}
         }
@@ -405,7 +436,8 @@ impl Stream {
     /// Makes the system probe a client that sends nothing for `interval`, and fail the stream's reads if it does not answer
     /// some probes, one each `interval`.
     ///
-    /// A Unix socket needs no probe: the system knows when its peer is gone.
+    /// A Unix socket needs no probe: the system knows when its peer is gone. HTTP/2: it probes the client of the connection, at
+    /// the shortest interval that a stream wants.
     ///
     /// # Errors
     /// The system refuses. A lost client is then only detected by the next write.
@@ -414,6 +446,10 @@ impl Stream {
             Self::Tcp(socket) => socket,
             Self::Tls(tls) => return tls.socket().set_keepalive(interval),
             Self::Unix(_) | Self::Nowhere => return Ok(()),
+            Self::Http2(stream) => {
+                stream.set_keepalive(interval);
+                return Ok(());
+            }
             #[cfg(test)]
             Self::Memory(_) => return Ok(()),
         };
@@ -429,6 +465,10 @@ impl Stream {
             // So the system reports a client that has left bytes unread.
             Self::Unix(socket) => socket.ready(Interest::ERROR).await,
             Self::Tls(tls) => return Box::pin(tls.socket().wait_for_reset()).await,
+            Self::Http2(stream) => {
+                std::future::poll_fn(|cx| stream.poll_gone(cx)).await;
+                return;
+            }
             Self::Nowhere => return std::future::pending().await,
             #[cfg(test)]
             Self::Memory(memory) => return std::future::poll_fn(|cx| memory.poll_reset(cx)).await,
@@ -445,7 +485,7 @@ impl Stream {
             Self::Tcp(socket) => ready_now(cx, socket.ready(Interest::READABLE)).is_some_and(Ready::is_read_closed),
             Self::Unix(socket) => ready_now(cx, socket.ready(Interest::READABLE)).is_some_and(Ready::is_read_closed),
             Self::Tls(tls) => tls.socket().is_read_closed(cx),
-            Self::Nowhere => false,
+            Self::Http2(_) | Self::Nowhere => false,
             #[cfg(test)]
             Self::Memory(memory) => memory.is_read_closed(),
         }
@@ -459,7 +499,7 @@ impl Stream {
                 ready_now(cx, socket.ready(interest)).is_some_and(Ready::is_write_closed)
             }
             Self::Tls(tls) => tls.socket().is_hung_up(cx),
-            Self::Tcp(_) | Self::Nowhere => false,
+            Self::Tcp(_) | Self::Http2(_) | Self::Nowhere => false,
             #[cfg(test)]
             Self::Memory(_) => false,
         }

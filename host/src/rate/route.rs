@@ -1,7 +1,7 @@
 //! The rates of one route, and which budget a request uses.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{Budget, Clients, Pacer};
@@ -50,8 +50,10 @@ struct DirectionRate {
 
 /// The budgets of one connection, for routes whose rate belongs to each connection: at most two for each route that the
 /// connection has used.
+///
+/// Nothing is allocated for a connection that uses no such route.
 #[derive(Debug, Default)]
-pub struct ConnectionBudgets(Vec<ConnectionBudget>);
+pub struct ConnectionBudgets(Option<Arc<Mutex<Vec<ConnectionBudget>>>>);
 
 #[derive(Debug)]
 struct ConnectionBudget {
@@ -133,11 +135,18 @@ impl RouteRates {
 }
 
 impl ConnectionBudgets {
+    /// The same budgets, for another stream of the connection.
+    #[must_use]
+    pub fn share(&mut self) -> Self {
+        Self(Some(self.0.get_or_insert_default().clone()))
+    }
+
     /// The budget of a route in one direction. It is new if this is the route's first request on the connection, or the
     /// first since the route was loaded with another limit.
     fn get(&mut self, route: &Arc<str>, direction: Direction, limit: RateLimit, now: Instant) -> Budget {
-        let found = self.0.iter().position(|entry| entry.direction == direction && entry.route == *route);
-        if let Some(entry) = found.map(|index| &self.0[index])
+        let mut entries = self.0.get_or_insert_default().lock().unwrap_or_else(PoisonError::into_inner);
+        let found = entries.iter().position(|entry| entry.direction == direction && entry.route == *route);
+        if let Some(entry) = found.map(|index| &entries[index])
             && entry.limit == limit
         {
             return entry.budget.clone();
@@ -145,8 +154,8 @@ impl ConnectionBudgets {
         let budget = Budget::new(limit.rate, limit.burst, now);
         let entry = ConnectionBudget { route: route.clone(), direction, limit, budget: budget.clone() };
         match found {
-            Some(index) => self.0[index] = entry,
-            None => self.0.push(entry),
+            Some(index) => entries[index] = entry,
+            None => entries.push(entry),
         }
         budget
     }
@@ -209,7 +218,17 @@ mod tests {
         assert!(!has_burst(&rates, &mut budgets));
         let other = RouteRates::new(Some(limit(2)), None, RateScope::Connection).succeeding(&rates);
         assert!(has_burst(&other, &mut budgets));
-        assert_eq!(budgets.0.len(), 1);
+        let entries = budgets.0.expect("the connection has used a route");
+        assert_eq!(entries.lock().expect("nothing has panicked").len(), 1);
+    }
+
+    #[test]
+    fn the_streams_of_a_connection_share_its_rate() {
+        let rates = RouteRates::new(Some(limit(1)), None, RateScope::Connection);
+        let mut budgets = ConnectionBudgets::default();
+        let (mut one, mut other) = (budgets.share(), budgets.share());
+        use_up(&rates, &mut one);
+        assert!(!has_burst(&rates, &mut other) && !has_burst(&rates, &mut budgets));
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub fn check(head: &RequestHead, body: BodyFraming) -> Result<AcceptKey, Handsha
         BodyFraming::None => {
             Ok(AcceptKey(STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())))
         }
-        BodyFraming::Length(_) | BodyFraming::Chunked => Err(HandshakeError::Body),
+        BodyFraming::Length(_) | BodyFraming::Chunked | BodyFraming::ByStream(_) => Err(HandshakeError::Body),
     }
 }
 

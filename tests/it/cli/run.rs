@@ -95,6 +95,7 @@ fn help_shows_every_default() {
         ("--tls-handshakes", "64"),
         ("--max-invocations", "1000"),
         ("--max-parked", "10000"),
+        ("--max-streams", "128"),
         ("--max-head", "32768"),
         ("--max-fields", "100"),
         ("--max-target", "16384"),

@@ -152,6 +152,16 @@ impl Client {
         self.take(|input| (input.len() >= length).then_some(length))
     }
 
+    /// As many bytes, or why they do not come.
+    pub fn try_read_exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.input.len() < length {
+            if self.read_some()? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.input.drain(..length).collect())
+    }
+
     /// All up to and with the next `end`.
     #[track_caller]
     pub fn read_until(&mut self, end: &str) -> String {

@@ -143,7 +143,7 @@ impl Target {
 pub(crate) fn check_host<'a>(version: Version, mut values: impl Iterator<Item = &'a [u8]>) -> Result<(), TargetError> {
     match (version, values.next(), values.next()) {
         (Version::Http10, None, _) => Ok(()),
-        (Version::Http11, None, _) => Err(TargetError::HostMissing),
+        (Version::Http11 | Version::Http2, None, _) => Err(TargetError::HostMissing),
         (_, Some(_), Some(_)) => Err(TargetError::HostRepeated),
         (_, Some(host), None) if is_authority(host) => Ok(()),
         (_, Some(_), None) => Err(TargetError::HostInvalid),

@@ -49,6 +49,18 @@ impl RequestBody {
         std::mem::take(&mut self.awaits_continue)
     }
 
+    /// Whether the body ends with its stream, and has not ended yet.
+    #[must_use]
+    #[inline]
+    pub fn ends_with_stream(&self) -> bool {
+        self.decoder.ends_with_stream()
+    }
+
+    /// Completes a body that [ends with its stream](Self::ends_with_stream), which has ended with these trailers.
+    pub fn end_with_stream(&mut self, trailers: Option<Box<Fields>>) {
+        self.decoder.end_with_stream(trailers);
+    }
+
     /// Ends the decoding: the rest of the body cannot be read, or does not exist.
     #[inline]
     pub fn end(&mut self) {
@@ -71,10 +83,11 @@ impl RequestBody {
 
     /// Drops the part of the body that has arrived, because nobody will read it. Returns whether the connection can be
     /// kept once the rest is dropped too, as far as is known. It cannot if the client still waits for `100 Continue`,
-    /// if more than [`MAX_DRAIN`] bytes are left, or if the body is malformed.
+    /// if more than [`MAX_DRAIN`] bytes are left, or if the body is malformed. The rest of a body that
+    /// [ends with its stream](Self::ends_with_stream) is never waited for.
     #[must_use]
     pub fn abandon(&mut self, input: &mut BytesMut) -> bool {
-        if self.is_over || self.awaits_continue {
+        if self.is_over || self.awaits_continue || self.decoder.ends_with_stream() {
             return self.decoder.is_done();
         }
         loop {

@@ -49,6 +49,8 @@ enum DecoderState {
     Chunk(u64),
     ChunkEnd,
     Trailers,
+    /// A body that ends with its stream.
+    ByStream,
     Done,
     Failed(DecodeError),
 }
@@ -125,7 +127,7 @@ impl From<Malformation> for DecodeError {
 /// [`DecodeError::Malformed`].
 pub fn check_begun(framing: BodyFraming, input: &[u8]) -> Result<(), DecodeError> {
     match framing {
-        BodyFraming::None | BodyFraming::Length(_) => Ok(()),
+        BodyFraming::None | BodyFraming::Length(_) | BodyFraming::ByStream(_) => Ok(()),
         BodyFraming::Chunked => {
             let mut decoder = BodyDecoder::new(framing, u64::MAX);
             let mut input = BytesMut::from(input);
@@ -145,6 +147,8 @@ impl BodyDecoder {
             BodyFraming::Length(length) if length > max_body => DecoderState::Failed(DecodeError::TooLarge),
             BodyFraming::Length(length) => DecoderState::Length(length),
             BodyFraming::Chunked => DecoderState::ChunkHeader,
+            BodyFraming::ByStream(Some(length)) if length > max_body => DecoderState::Failed(DecodeError::TooLarge),
+            BodyFraming::ByStream(_) => DecoderState::ByStream,
         };
         BodyDecoder {
             state,
@@ -189,6 +193,19 @@ impl BodyDecoder {
         if self.is_done() { self.trailers.take() } else { None }
     }
 
+    /// Whether the body ends with its stream, and has not ended yet.
+    #[inline]
+    pub fn ends_with_stream(&self) -> bool {
+        self.state == DecoderState::ByStream
+    }
+
+    /// Completes a body that [ends with its stream](Self::ends_with_stream), which has ended with these trailers.
+    pub fn end_with_stream(&mut self, trailers: Option<Box<Fields>>) {
+        if self.ends_with_stream() {
+            (self.state, self.trailers) = (DecoderState::Done, trailers);
+        }
+    }
+
     /// The error that decoding has ended with, if any.
     #[inline]
     pub fn failure(&self) -> Option<DecodeError> {
@@ -199,6 +216,7 @@ impl BodyDecoder {
             | DecoderState::Chunk(_)
             | DecoderState::ChunkEnd
             | DecoderState::Trailers
+            | DecoderState::ByStream
             | DecoderState::Done => None,
         }
     }
@@ -212,6 +230,7 @@ impl BodyDecoder {
             DecoderState::ChunkHeader
             | DecoderState::ChunkEnd
             | DecoderState::Trailers
+            | DecoderState::ByStream
             | DecoderState::Done
             | DecoderState::Failed(_) => 0,
         }
@@ -228,6 +247,15 @@ impl BodyDecoder {
                 DecoderState::Chunk(left) => {
                     let Some((piece, left)) = split_piece(input, left, max) else { return Ok(Decoded::NeedMore) };
                     self.state = if left == 0 { DecoderState::ChunkEnd } else { DecoderState::Chunk(left) };
+                    return Ok(Decoded::Piece(piece));
+                }
+                DecoderState::ByStream => {
+                    let left = self.allowance;
+                    if input.len() as u64 > left {
+                        return Err(DecodeError::TooLarge);
+                    }
+                    let Some((piece, left)) = split_piece(input, left, max) else { return Ok(Decoded::NeedMore) };
+                    self.allowance = left;
                     return Ok(Decoded::Piece(piece));
                 }
                 DecoderState::ChunkHeader => self.chunk_header(input)?,

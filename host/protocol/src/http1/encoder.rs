@@ -93,10 +93,10 @@ impl Http1Encoder {
             connection: match (self.keep_alive, self.options.version, needs_upgrade) {
                 (true, Version::Http10, false) => Some("keep-alive"),
                 (true, Version::Http10, true) => Some("keep-alive, Upgrade"),
-                (true, Version::Http11, false) => None,
-                (true, Version::Http11, true) => Some("Upgrade"),
-                (false, Version::Http10 | Version::Http11, false) => Some("close"),
-                (false, Version::Http10 | Version::Http11, true) => Some("close, Upgrade"),
+                (true, Version::Http11 | Version::Http2, false) => None,
+                (true, Version::Http11 | Version::Http2, true) => Some("Upgrade"),
+                (false, _, false) => Some("close"),
+                (false, _, true) => Some("close, Upgrade"),
             },
         };
         encode::head(&encoded, &mut self.output);
@@ -129,8 +129,8 @@ impl Http1Encoder {
             | (BodyLength::Unknown, Version::Http11, ChunkedCoding::Preferred | ChunkedCoding::IfNeeded) => {
                 Framing::Chunked
             }
-            (BodyLength::Known(length), Version::Http10 | Version::Http11, _) => Framing::Length(length),
-            (BodyLength::Unknown, Version::Http10 | Version::Http11, _) => Framing::CloseDelimited,
+            (BodyLength::Known(length), _, _) => Framing::Length(length),
+            (BodyLength::Unknown, _, _) => Framing::CloseDelimited,
         }
     }
 

@@ -21,6 +21,8 @@ pub enum BodyFraming {
     Length(u64),
     /// The chunked transfer coding.
     Chunked,
+    /// The body ends with its stream of HTTP/2. It has this length, if the head declares one.
+    ByStream(Option<u64>),
 }
 
 /// Why the end of the body cannot be determined. The connection can then carry no further request.
@@ -78,11 +80,11 @@ pub fn request_framing(head: &RequestHead) -> Result<BodyFraming, FramingError> 
     }
     match head.version() {
         Version::Http10 => Err(FramingError::CodingInHttp10),
-        Version::Http11 => transfer_coding(head),
+        Version::Http11 | Version::Http2 => transfer_coding(head),
     }
 }
 
-fn content_length(head: &RequestHead) -> Result<BodyFraming, FramingError> {
+pub(crate) fn content_length(head: &RequestHead) -> Result<BodyFraming, FramingError> {
     let mut length = None;
     // `Content-Length` is a list only if one number was repeated by mistake. An empty element is not that number, so it
     // is refused.
@@ -125,7 +127,7 @@ pub fn keep_alive(head: &RequestHead) -> bool {
     let asks_to =
         |option: &str| list(head.values("connection")).any(|element| element.eq_ignore_ascii_case(option.as_bytes()));
     match head.version() {
-        Version::Http11 => !asks_to("close"),
+        Version::Http11 | Version::Http2 => !asks_to("close"),
         Version::Http10 => asks_to("keep-alive") && !asks_to("close"),
     }
 }
@@ -165,7 +167,10 @@ pub fn expectation(head: &RequestHead, framing: BodyFraming) -> Result<Expectati
         expects_continue = true;
     }
     Ok(match (head.version(), framing) {
-        (Version::Http11, BodyFraming::Length(_) | BodyFraming::Chunked) if expects_continue => Expectation::Continue,
-        (Version::Http10 | Version::Http11, _) => Expectation::None,
+        (
+            Version::Http11 | Version::Http2,
+            BodyFraming::Length(_) | BodyFraming::Chunked | BodyFraming::ByStream(_),
+        ) if expects_continue => Expectation::Continue,
+        (Version::Http10 | Version::Http11 | Version::Http2, _) => Expectation::None,
     })
 }

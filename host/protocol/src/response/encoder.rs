@@ -5,16 +5,20 @@ use bytes::{Bytes, BytesMut};
 use crate::http::date::Date;
 use crate::http::fields::Fields;
 use crate::http::response_head::{BodyInfo, BodyLength, CloseCause, ResponseHead};
+use crate::http::version::Version;
 use crate::http1::chunk::Chunk;
 use crate::http1::encode::Frame;
-use crate::http1::encoder::Http1Encoder;
+use crate::http1::encoder::{ChunkedCoding, Http1Encoder};
 use crate::http1::server::RequestFraming;
+use crate::http2::encoder::Http2Encoder;
 
 /// The encoder of one response.
 #[derive(Debug)]
 pub enum Encoder {
     /// A response on an HTTP/1 connection.
     Http1(Http1Encoder),
+    /// A response on a stream of HTTP/2.
+    Http2(Http2Encoder),
 }
 
 impl From<Http1Encoder> for Encoder {
@@ -26,6 +30,21 @@ impl From<Http1Encoder> for Encoder {
 /// The whole interface between a response and its encoder. The response encodes the head once, then pieces, then the
 /// end.
 impl Encoder {
+    /// The encoder for the response to a request with this framing, with pieces of at most `buffer_size` bytes. `chunked`
+    /// says when HTTP/1.1 uses the chunked coding. `output` gives an empty buffer for HTTP/1.
+    #[must_use]
+    pub fn for_request(
+        framing: &RequestFraming,
+        chunked: impl Into<ChunkedCoding>,
+        buffer_size: usize,
+        output: impl FnOnce() -> BytesMut,
+    ) -> Self {
+        match framing.version {
+            Version::Http10 | Version::Http11 => Self::Http1(framing.encoder(chunked, buffer_size, output())),
+            Version::Http2 => Self::Http2(Http2Encoder::new(buffer_size)),
+        }
+    }
+
     /// An encoder without a buffer, for a response that encodes nothing.
     pub(super) fn none() -> Self {
         Self::Http1(RequestFraming::CLOSING.encoder(false, 1, BytesMut::new()))
@@ -35,6 +54,7 @@ impl Encoder {
     pub(super) fn begin(&mut self, head: &ResponseHead, body: BodyInfo, date: Date) -> Option<u64> {
         match self {
             Self::Http1(encoder) => encoder.begin(head, body, date),
+            Self::Http2(encoder) => encoder.begin(head, body, date),
         }
     }
 
@@ -43,6 +63,7 @@ impl Encoder {
     pub(super) fn declares(&self, length: BodyLength) -> bool {
         match self {
             Self::Http1(encoder) => encoder.declares(length),
+            Self::Http2(encoder) => encoder.declares(length),
         }
     }
 
@@ -50,6 +71,7 @@ impl Encoder {
     pub(super) fn can_send_trailers(&self) -> bool {
         match self {
             Self::Http1(encoder) => encoder.can_send_trailers(),
+            Self::Http2(_) => true,
         }
     }
 
@@ -58,6 +80,7 @@ impl Encoder {
     pub(super) fn encode(&mut self, piece: &[u8]) {
         match self {
             Self::Http1(encoder) => encoder.encode(piece),
+            Self::Http2(encoder) => encoder.encode(piece),
         }
     }
 
@@ -66,6 +89,7 @@ impl Encoder {
     pub(super) fn frame(&self, length: usize) -> Frame {
         match self {
             Self::Http1(encoder) => encoder.frame(length),
+            Self::Http2(_) => Frame::default(),
         }
     }
 
@@ -74,6 +98,7 @@ impl Encoder {
     pub(super) fn queue(&mut self, rest: &[u8]) {
         match self {
             Self::Http1(encoder) => encoder.queue(rest),
+            Self::Http2(encoder) => encoder.encode(rest),
         }
     }
 
@@ -81,6 +106,7 @@ impl Encoder {
     pub(super) fn shared(&self, chunk: &Chunk) -> Bytes {
         match self {
             Self::Http1(encoder) => encoder.shared(chunk),
+            Self::Http2(_) => chunk.piece(),
         }
     }
 
@@ -89,6 +115,7 @@ impl Encoder {
     pub(super) fn finish(&mut self) {
         match self {
             Self::Http1(encoder) => encoder.finish(),
+            Self::Http2(encoder) => encoder.finish(),
         }
     }
 
@@ -96,13 +123,15 @@ impl Encoder {
     pub(super) fn finish_with_trailers(&mut self, trailers: &Fields) {
         match self {
             Self::Http1(encoder) => encoder.finish_with_trailers(trailers),
+            Self::Http2(encoder) => encoder.finish_with_trailers(trailers),
         }
     }
 
-    /// Encodes the head of a response that turns its connection into a WebSocket.
+    /// Encodes the head of a response that turns its connection into a WebSocket. A stream of HTTP/2 is never one.
     pub(super) fn switch_to_websocket(&mut self, head: &ResponseHead, accept: &str, date: Date) {
         match self {
             Self::Http1(encoder) => encoder.switch_protocols(head, accept, date),
+            Self::Http2(_) => (),
         }
     }
 
@@ -110,6 +139,7 @@ impl Encoder {
     pub(super) fn body_comes(&mut self) {
         match self {
             Self::Http1(encoder) => encoder.body_comes(),
+            Self::Http2(_) => (),
         }
     }
 
@@ -117,14 +147,17 @@ impl Encoder {
     pub(super) fn interim_continue(&mut self) {
         match self {
             Self::Http1(encoder) => encoder.interim_continue(),
+            Self::Http2(encoder) => encoder.interim_continue(),
         }
     }
 
-    /// Makes the connection close after the response.
+    /// Makes the connection close after the response. A stream of HTTP/2 ends with its response, and its connection is not
+    /// the response's affair.
     #[inline]
     pub(super) fn forbid_keep_alive(&mut self) {
         match self {
             Self::Http1(encoder) => encoder.forbid_keep_alive(),
+            Self::Http2(_) => (),
         }
     }
 
@@ -133,6 +166,7 @@ impl Encoder {
     pub(super) fn keeps_alive(&self) -> bool {
         match self {
             Self::Http1(encoder) => encoder.keeps_alive(),
+            Self::Http2(_) => true,
         }
     }
 
@@ -141,6 +175,7 @@ impl Encoder {
     pub(super) fn close_cause(&self) -> CloseCause {
         match self {
             Self::Http1(encoder) => encoder.close_cause(),
+            Self::Http2(_) => CloseCause::Server,
         }
     }
 
@@ -149,6 +184,7 @@ impl Encoder {
     pub(super) fn needs_reset(&self) -> bool {
         match self {
             Self::Http1(encoder) => encoder.is_close_delimited(),
+            Self::Http2(_) => false,
         }
     }
 
@@ -157,6 +193,7 @@ impl Encoder {
     pub(super) fn output(&self) -> &[u8] {
         match self {
             Self::Http1(encoder) => encoder.output(),
+            Self::Http2(encoder) => encoder.output(),
         }
     }
 
@@ -165,6 +202,7 @@ impl Encoder {
     pub(super) fn advance(&mut self, sent: usize) {
         match self {
             Self::Http1(encoder) => encoder.advance(sent),
+            Self::Http2(encoder) => encoder.advance(sent),
         }
     }
 
@@ -173,6 +211,7 @@ impl Encoder {
     pub(super) fn has_room(&self) -> bool {
         match self {
             Self::Http1(encoder) => encoder.has_room(),
+            Self::Http2(encoder) => encoder.has_room(),
         }
     }
 
@@ -180,6 +219,7 @@ impl Encoder {
     pub(super) fn take_buffer(&mut self) -> BytesMut {
         match self {
             Self::Http1(encoder) => encoder.take_buffer(),
+            Self::Http2(encoder) => encoder.take_buffer(),
         }
     }
 
@@ -188,6 +228,7 @@ impl Encoder {
     pub(super) fn has_buffer(&self) -> bool {
         match self {
             Self::Http1(encoder) => encoder.has_buffer(),
+            Self::Http2(encoder) => encoder.has_buffer(),
         }
     }
 }

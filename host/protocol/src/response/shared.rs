@@ -50,7 +50,10 @@ impl Response {
                 self.state = ResponseState::Complete;
                 return Ok(Bytes::new());
             }
-            ResponseState::Sending(Remaining::Bytes(left)) if left == length => self.state = ResponseState::Complete,
+            ResponseState::Sending(Remaining::Bytes(left)) if left == length => {
+                self.encoder.finish();
+                self.state = ResponseState::Complete;
+            }
             ResponseState::Sending(Remaining::Bytes(left)) => {
                 self.state = ResponseState::Sending(Remaining::Bytes(left - length));
             }

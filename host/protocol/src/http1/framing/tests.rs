@@ -192,6 +192,7 @@ proptest! {
                 prop_assert!(!coded && lengths.iter().all(|other| other.parse() == Ok(length)));
             }
             Ok(BodyFraming::Chunked) => prop_assert!(lengths.is_empty() && codings == ["chunked"]),
+            Ok(BodyFraming::ByStream(_)) => prop_assert!(false, "only HTTP/2 has streams"),
             Err(_) => prop_assert!(coded || lengths.iter().any(|length| !matches!(&length[..], "5" | "05")) ),
         }
         prop_assert_eq!(framing("1.0", &fields).is_ok(), !coded && framing("1.1", &fields).is_ok());
