@@ -15,7 +15,7 @@
 
 use std::fmt;
 
-use crate::bindings::vibrato::handler::config as host;
+use crate::host::config as host;
 
 /// A setting. `None` if it is not set.
 #[must_use]

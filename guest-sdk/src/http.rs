@@ -26,9 +26,9 @@
 use std::io;
 use std::time::Duration;
 
-use crate::bindings::vibrato::handler::http_client as host;
+use crate::host::http_client as host;
 
-pub use host::HttpError as Error;
+pub use crate::bindings::vibrato::handler::http_client::HttpError as Error;
 
 /// Maximum bytes that are asked for at once.
 const READ_BYTES: u32 = 64 * 1024;

@@ -29,9 +29,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use crate::bindings::vibrato::handler::key_value as host;
+use crate::host::key_value as host;
 
-pub use host::Page;
+pub use crate::bindings::vibrato::handler::key_value::Page;
 
 /// Why a call failed. The store is as it was before the call, except perhaps after [`Error::Other`].
 #[derive(Debug, Clone, PartialEq, Eq)]

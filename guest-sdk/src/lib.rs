@@ -83,9 +83,13 @@ pub mod websocket;
 /// What the host offers: its imports, or in a test what the test offers.
 mod host {
     #[cfg(target_family = "wasm")]
-    pub(crate) use crate::bindings::vibrato::handler::{context, options, push, request, response};
+    pub(crate) use crate::bindings::vibrato::handler::{
+        config, context, http_client, key_value, options, push, request, response,
+    };
     #[cfg(not(target_family = "wasm"))]
     pub(crate) use crate::testing::imports::{context, options, push, request, response};
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) use crate::testing::services::{config, http_client, key_value};
 }
 
 pub use argument::Argument;

@@ -22,15 +22,35 @@
 //! ```
 //!
 //! A test has what [`Request`](crate::Request), [`Response`](crate::Response), [`Options`](crate::Options),
-//! [`push`](crate::push) and [`context`](crate::context) do. It has no routes: path parameters and options are those that
-//! the test sets, and limits do not hold. The modules `config`, `http` and `kv`, and middleware, need a host: `host test`
-//! sends requests to the component itself.
+//! [`push`](crate::push) and [`context`](crate::context) do, and the [`config`](crate::config), the stores
+//! ([`kv`](crate::kv)) and the other servers ([`http`](crate::http)) that it says:
+//!
+//! ```standalone_crate
+//! use guest_sdk::testing::{TestRequest, call};
+//! use guest_sdk::{http, kv};
+//!
+//! # fn main() {
+//! let handler = || -> Result<String, Box<dyn std::error::Error>> {
+//!     let weather = http::get("https://api.example.com/weather?city=Bern")?.text()?;
+//!     Ok(format!("visit {}: {weather}", kv::increment("visits", 1)?))
+//! };
+//! let request = TestRequest::get("/").stored("", "visits", "6").upstream("https://api.example.com/", 200, "sunny");
+//! let response = call(handler, request);
+//! assert_eq!((response.text(), response.calls.len()), ("visit 7: sunny".to_owned(), 1));
+//! # }
+//! ```
+//!
+//! It has no routes: path parameters and options are those that the test sets, limits do not hold, and nothing expires.
+//! Middleware needs a host: `host test` sends requests to the component itself.
 
 mod call;
 pub(crate) mod imports;
 mod mock;
+pub(crate) mod services;
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeMap;
 
 use crate::{Outcome, Value};
 
@@ -48,6 +68,23 @@ pub struct TestRequest {
     peer: String,
     body: Vec<u8>,
     subscribers: u32,
+    config: BTreeMap<String, String>,
+    stores: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// The beginnings of URLs, with the status and the body of what is answered.
+    upstreams: Vec<(String, u16, Vec<u8>)>,
+}
+
+/// A call to another server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamCall {
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// The fields that the handler has set, with names in lower case.
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// What a handler has made of a request.
@@ -73,6 +110,10 @@ pub struct TestResponse {
     pub published: Vec<(String, Vec<u8>)>,
     /// The topics whose responses were finished.
     pub finished: Vec<String>,
+    /// The calls to other servers, in order.
+    pub calls: Vec<UpstreamCall>,
+    /// What the stores have afterwards, by their names and keys.
+    pub stores: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
 }
 
 impl TestRequest {
@@ -89,6 +130,9 @@ impl TestRequest {
             peer: "127.0.0.1".to_owned(),
             body: Vec::new(),
             subscribers: 0,
+            config: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            upstreams: Vec::new(),
         }
     }
 
@@ -153,6 +197,35 @@ impl TestRequest {
         self
     }
 
+    /// Sets a setting or a secret, as `config` of a grant does.
+    #[must_use]
+    pub fn config(mut self, name: &str, value: &str) -> Self {
+        self.config.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Grants a store by its name, empty if nothing is [`stored`](Self::stored). Without it no store is granted.
+    #[must_use]
+    pub fn store(mut self, name: &str) -> Self {
+        self.stores.entry(name.to_owned()).or_default();
+        self
+    }
+
+    /// Grants a store by its name, with this value of a key. `""` is the store that [`kv`](crate::kv) opens by itself.
+    #[must_use]
+    pub fn stored(mut self, store: &str, key: &str, value: impl AsRef<[u8]>) -> Self {
+        self.stores.entry(store.to_owned()).or_default().insert(key.to_owned(), value.as_ref().to_vec());
+        self
+    }
+
+    /// Answers calls to URLs that begin like this, which ends at a `/`, a `?` or the end of the URL. Of several the last one
+    /// counts; any other call is denied.
+    #[must_use]
+    pub fn upstream(mut self, url: &str, status: u16, body: impl AsRef<[u8]>) -> Self {
+        self.upstreams.push((url.to_owned(), status, body.as_ref().to_vec()));
+        self
+    }
+
     /// Sets how many subscribers each topic has, which `publish` and `finish` return.
     #[must_use]
     pub fn subscribers(mut self, subscribers: u32) -> Self {
@@ -161,7 +234,19 @@ impl TestRequest {
     }
 }
 
+/// Whether a URL begins with `start`, as a whole part of it.
+fn is_upstream(start: &str, url: &str) -> bool {
+    url.strip_prefix(start).is_some_and(|rest| rest.is_empty() || start.ends_with('/') || rest.starts_with(['/', '?']))
+}
+
 impl TestResponse {
+    /// What a store has afterwards, as text; what is no UTF-8 is replaced by U+FFFD.
+    #[must_use]
+    pub fn stored(&self, store: &str, key: &str) -> Option<String> {
+        let value = self.stores.get(store)?.get(key)?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    }
+
     /// The body as text; what is no UTF-8 is replaced by U+FFFD.
     #[must_use]
     pub fn text(&self) -> String {

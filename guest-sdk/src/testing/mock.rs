@@ -40,6 +40,8 @@ pub(super) fn begin(request: TestRequest) -> InvocationGuard {
         subscribed: Vec::new(),
         published: Vec::new(),
         finished: Vec::new(),
+        calls: Vec::new(),
+        stores: request.stores.clone(),
     };
     INVOCATION.with_borrow_mut(|invocation| {
         assert!(invocation.is_none(), "a handler that is tested calls another; call one after the other");

@@ -1,6 +1,6 @@
 use super::{TestRequest, call};
 use crate::sse::{self, Event};
-use crate::{BodyError, Error, Manual, Options, Outcome, Request, Response, context, push};
+use crate::{BodyError, Error, Manual, Options, Outcome, Request, Response, config, context, http, kv, push};
 
 #[test]
 fn a_handler_sees_the_request_of_its_test() {
@@ -98,4 +98,47 @@ fn a_handler_that_panics_leaves_nothing_behind() {
 #[should_panic(expected = "call the handler with `guest_sdk::testing::call`")]
 fn outside_of_a_call_there_is_no_request() {
     let _ = push::subscribe("a");
+}
+
+#[test]
+fn settings_and_stores_are_those_of_the_test() {
+    let handler = || -> Result<String, kv::Error> {
+        let secret = config::secret("key").map(|secret| secret.reveal().to_owned());
+        kv::set("new", "1")?;
+        kv::delete("old")?;
+        let swapped = (kv::compare_and_swap("a", Some(b"1"), Some(b"2"))?, kv::compare_and_swap("a", None, None)?);
+        let keys: Vec<String> = kv::list("").collect::<Result<_, _>>()?;
+        let other = (kv::open("other").get("b")?, kv::open("third").get("b"));
+        Ok(format!(
+            "{secret:?} {swapped:?} {keys:?} {other:?} {} {:?}",
+            kv::increment("count", 2)?,
+            kv::increment("a b", 1)
+        ))
+    };
+    let request = TestRequest::get("/").config("key", "s").store("other").stored("", "count", "5").stored("", "a", "1");
+    let response = call(handler, request.stored("", "old", "").stored("", "a b", "x"));
+    let expected = "Some(\"s\") (true, false) [\"a\", \"a b\", \"count\", \"new\"] (None, Err(NoSuchStore)) 7 \
+                    Err(Other(\"the value is no integer\"))";
+    assert_eq!(response.text(), expected);
+    assert_eq!((response.stored("", "a"), response.stored("", "old")), (Some("2".to_owned()), None));
+    let denied = call(|| kv::get("a").map(|_| "found"), TestRequest::get("/"));
+    assert_eq!((denied.status, denied.failure.as_deref()), (500, Some("the route is granted no key-value store")));
+    let large = || kv::set(&"k".repeat(1025), "").or_else(|_| kv::set("", "")).map(|()| "set");
+    assert_eq!(call(large, TestRequest::get("/").store("")).status, 500);
+}
+
+#[test]
+fn calls_to_other_servers_are_answered_by_the_test() {
+    let handler = || -> Result<String, http::Error> {
+        let request = http::Request::new("POST", "https://api.example.com/notes?a=1").field("X-A", "1")?;
+        let mut answer = request.body("text")?;
+        let text = answer.text()?;
+        Ok(format!("{} {text} {:?}", answer.status(), http::get("https://api.example.company/").map(|_| ())))
+    };
+    let request = TestRequest::get("/").upstream("https://api.example.com", 201, "made");
+    let response = call(handler, request);
+    assert_eq!(response.text(), "201 made Err(HttpError::Denied)");
+    let call = &response.calls[0];
+    assert_eq!((call.method.as_str(), call.body.as_slice()), ("POST", &b"text"[..]));
+    assert_eq!(call.fields, [("x-a".to_owned(), b"1".to_vec())]);
 }
