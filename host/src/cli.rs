@@ -11,6 +11,7 @@ mod logging;
 mod man;
 mod new;
 mod options;
+mod proxies;
 mod publish;
 mod routes;
 mod run;

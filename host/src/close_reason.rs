@@ -47,13 +47,17 @@ pub enum CloseReason {
     ClientOverloaded,
     /// The handshake of TLS failed, or was not complete in time.
     TlsHandshake,
+    /// It is from no trusted proxy, and its listener takes clients from those alone.
+    Untrusted,
+    /// It did not start with a header of the PROXY protocol, and its listener requires one.
+    NoProxyHeader,
     /// The server shuts down.
     Stopping,
 }
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::NotKeptByClient,
@@ -76,6 +80,8 @@ impl CloseReason {
         Self::Overloaded,
         Self::ClientOverloaded,
         Self::TlsHandshake,
+        Self::Untrusted,
+        Self::NoProxyHeader,
         Self::Stopping,
     ];
 
@@ -111,6 +117,8 @@ impl CloseReason {
             Self::Overloaded => "there are too many connections",
             Self::ClientOverloaded => "there are too many connections from this address",
             Self::TlsHandshake => "the TLS handshake failed",
+            Self::Untrusted => "it came from no trusted proxy",
+            Self::NoProxyHeader => "it did not start with a header of the PROXY protocol",
             Self::Stopping => "the server stops",
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::grants::GrantTable;
 use crate::http1::head::HeadLimits;
 use crate::memory_budget::half_of_the_machine;
+use crate::net::{ForwardedField, TrustedProxies};
 use crate::options::Value;
 use crate::outbound::{CertificateDer, UpstreamClient};
 use crate::routes::Declare;
@@ -34,6 +35,10 @@ pub struct Config {
     /// How often each worker notes that it takes turns, for [`RunningServer::is_alive`](crate::server::RunningServer::is_alive).
     /// `None`: never.
     pub heartbeat: Option<Duration>,
+    /// The proxies that are trusted to name their clients: in the PROXY protocol if a listener requires it, and in `forwarded`.
+    pub trusted_proxies: TrustedProxies,
+    /// The field in which they name the client of each request. `None`: a connection's requests are those of its peer.
+    pub forwarded: Option<ForwardedField>,
     /// Directory of the compile cache. `None` compiles every component at every start.
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
@@ -209,6 +214,8 @@ impl Default for Config {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             idle_poll: Duration::from_micros(50),
             heartbeat: None,
+            trusted_proxies: TrustedProxies::default(),
+            forwarded: None,
             cache_directory: None,
             compiling: Compiling::default(),
             wasi_http_03: true,

@@ -69,6 +69,13 @@ impl Connection {
         Box::new(Self { deadline: clock::recent(), head_started: false, client })
     }
 
+    /// The same connection, whose client a proxy has named.
+    #[must_use]
+    pub fn through(mut self: Box<Self>, proxy: Peer) -> Box<Self> {
+        self.client.proxy = Some(Box::new(proxy));
+        self
+    }
+
     /// Serves the client until the connection ends, closes it, and returns the reason.
     #[expect(clippy::manual_async_fn, reason = "the future of an async fn holds what it is given twice")]
     pub fn serve(mut self: Box<Self>) -> impl Future<Output = CloseReason> + Send {
@@ -124,6 +131,8 @@ impl Connection {
             let mut busy_since = None;
             let mut is_first = true;
             loop {
+                // The next request may be another client's.
+                self.client.forwarded = None;
                 (self.head_started, self.deadline) = (false, clock::recent() + worker.config().timeouts.idle);
                 let mut waits = false;
                 let head = std::future::poll_fn(|cx| {

@@ -4,6 +4,7 @@
 //! its own connection ([`ClientSocket`]).
 
 mod eviction;
+mod forwarded;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -18,11 +19,13 @@ use std::time::Duration;
 use crate::clock;
 use crate::close_reason::CloseReason;
 use crate::config::{ConnectionsPerClient, Limits};
-use crate::net::{ClientKey, Peer};
+use crate::net::{ClientKey, Peer, TrustedProxies};
 
+pub(crate) use forwarded::ForwardedPermit;
 pub(crate) use socket::{ClientSocket, IdleSince};
 
 use eviction::EvictionQueue;
+use forwarded::ForwardedRequests;
 
 /// The most connections that are answered 503 at once. Past them a connection is closed without a response.
 const MAX_REFUSALS: usize = 128;
@@ -38,6 +41,10 @@ const SHARDS: usize = 16;
 pub(crate) struct ConnectionTable {
     most: usize,
     per_client: ConnectionsPerClient,
+    /// Their connections are those of many clients, so they are not bounded by client.
+    proxies: TrustedProxies,
+    /// The requests that came through proxies.
+    forwarded: ForwardedRequests,
     /// Connections that are served, or on their way to a worker.
     admitted: AtomicUsize,
     /// Connections that are answered 503.
@@ -90,12 +97,19 @@ impl ConnectionTable {
         Self {
             most: limits.max_connections,
             per_client: limits.max_connections_per_client,
+            proxies: TrustedProxies::default(),
+            forwarded: ForwardedRequests::default(),
             admitted: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             evicting: AtomicUsize::new(0),
             shards: Default::default(),
             oldest: Mutex::default(),
         }
+    }
+
+    /// The same table, for a server behind these proxies.
+    pub(crate) fn behind(self, proxies: TrustedProxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// A permit for an accepted connection. None if so many are being refused that it can only be closed.
@@ -134,7 +148,7 @@ impl ConnectionTable {
     /// Counts another connection of `peer`. At a bound, evicts the longest idle connection: of this client, or of all.
     fn reserve(&self, peer: &Peer, now: Duration) -> Result<(), CloseReason> {
         let client = peer.client_key();
-        if !self.reserve_of_client(client, most_of(peer, self.per_client), now) {
+        if !self.reserve_of_client(client, self.most_of(peer), now) {
             return Err(CloseReason::ClientOverloaded);
         }
         loop {
@@ -246,6 +260,17 @@ impl ConnectionTable {
         }
     }
 
+    /// The bound for the client of `peer`.
+    fn most_of(&self, peer: &Peer) -> usize {
+        let bound = match self.per_client {
+            ConnectionsPerClient::AtMost(most) => Some(most),
+            ConnectionsPerClient::AtMostExceptLoopback(most) => Some(most).filter(|_| !peer.is_loopback()),
+            ConnectionsPerClient::Unbounded => None,
+        };
+        let is_bounded = peer.client_key().is_some() && !self.proxies.contains(peer);
+        bound.filter(|_| is_bounded).map_or(usize::MAX, NonZeroUsize::get)
+    }
+
     fn shard(&self, client: ClientId) -> MutexGuard<'_, HashMap<ClientId, ClientConnections>> {
         locked(&self.shards[client.map_or(0, |key| key.shard(SHARDS))])
     }
@@ -276,6 +301,21 @@ impl ConnectionPermit {
         }
     }
 
+    /// The connection, which is not registered yet, turns out to be that of another client than the one it was opened for.
+    pub(crate) fn belongs_to(&mut self, client: &Peer) {
+        let PermitState::Reserved(before) = self.state else { return };
+        let (table, id) = (&self.table, client.client_key());
+        self.state = match table.reserve_of_client(id, table.most_of(client), clock::ticked()) {
+            true => PermitState::Reserved(id),
+            false => {
+                table.admitted.fetch_sub(1, Ordering::Relaxed);
+                table.refused.fetch_add(1, Ordering::Relaxed);
+                PermitState::Refused(CloseReason::ClientOverloaded)
+            }
+        };
+        table.uncount(before);
+    }
+
     /// Registers the connection's socket, and the waker of the task that serves it.
     pub(crate) fn register(&mut self, socket: &Arc<ClientSocket>, waker: &Waker) {
         if let PermitState::Reserved(_) = self.state {
@@ -298,16 +338,6 @@ impl Drop for ConnectionPermit {
             }
         }
     }
-}
-
-/// The bound for the client of `peer`.
-fn most_of(peer: &Peer, per_client: ConnectionsPerClient) -> usize {
-    let bound = match per_client {
-        ConnectionsPerClient::AtMost(most) => Some(most),
-        ConnectionsPerClient::AtMostExceptLoopback(most) => Some(most).filter(|_| !peer.is_loopback()),
-        ConnectionsPerClient::Unbounded => None,
-    };
-    bound.filter(|_| peer.client_key().is_some()).map_or(usize::MAX, NonZeroUsize::get)
 }
 
 /// Each change under a lock is complete before anything can panic.

@@ -7,6 +7,7 @@
 mod bind;
 pub mod buffers;
 mod client;
+mod forwarded;
 mod http2;
 mod inherited;
 mod linger;
@@ -16,14 +17,18 @@ mod local;
 #[cfg(test)]
 pub mod memory;
 mod peer;
+mod proxy_header;
+mod proxy_reader;
 mod socket_file;
 mod stream;
 mod timer;
 pub mod tls;
+mod trusted_proxies;
 mod write_queue;
 
 pub use bind::{BindError, bind, bind_or_inherit};
 pub use client::ClientStream;
+pub use forwarded::{ForwardedClient, ForwardedField};
 pub use http2::{Http2Connection, Http2Stream};
 pub use inherited::InheritedSockets;
 pub use linger::{LingerBounds, MAX_SILENCE, linger};
@@ -31,7 +36,10 @@ pub use listen::{ListenSpec, ListenSpecError, ListenTarget, ListenerSettings, Pr
 pub use listener::{AcceptedSocket, ListenAddress, Listener, RegisteredListener, UnregisteredStream};
 pub use local::{LocalClient, LocalListener, LocalStream};
 pub use peer::{ClientKey, Peer, PeerAddress};
+pub use proxy_header::{MAX_PROXY_HEADER, ProxyHeaderEnd, ProxyHeaderError, parse_proxy_header};
+pub use proxy_reader::{ReadHeaderError, read_proxy_header};
 pub use socket_file::{LocalBindError, SocketFile};
 pub use stream::{MAX_READ_AHEAD, PeerState, Stream, is_read_ahead_full};
 pub use timer::Timer;
+pub use trusted_proxies::{TrustedProxies, TrustedProxy};
 pub use write_queue::WriteQueue;

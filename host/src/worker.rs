@@ -58,7 +58,7 @@ impl ServerState {
     pub(crate) fn new(config: Config, observers: Observers, engine: Engine, routes: Arc<Current>) -> Self {
         let topics = Arc::new(Topics::new(config.workers));
         let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
-        let connections = Arc::new(ConnectionTable::new(&config.limits));
+        let connections = Arc::new(ConnectionTable::new(&config.limits).behind(config.trusted_proxies.clone()));
         let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
         let (meter, tls) = (OnceLock::new(), OnceLock::new());
         Self { config, observers, engine, routes, connections, meter, topics, parking, memory, tls }

@@ -161,6 +161,7 @@ mod operations {
     mod stalled_log;
     mod terminal;
     mod thread_limit;
+    mod trusted_proxies;
     mod unix_sockets;
 }
 

@@ -10,6 +10,7 @@ pub mod grants;
 pub mod key_value;
 pub mod multipart;
 pub mod outbound;
+pub mod proxy_header;
 pub mod text;
 
 /// Cuts the rest of `data` into pieces whose lengths its first bytes say, over and over. What fuzzers change freely

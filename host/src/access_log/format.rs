@@ -14,7 +14,7 @@ use crate::text::time_of_day;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Six words in fixed positions (time, client, method, target, version, status; `-` if absent), then `name=value`
-    /// pairs in a fixed order, without spaces in them. Durations are in microseconds.
+    /// pairs in a fixed order, without spaces in them, the last of them only if a proxy has named the client. Durations are in microseconds.
     Text,
     /// One JSON object per line, with the same names; null if absent.
     Json,
@@ -53,11 +53,12 @@ fn text(entry: &EndedRequest, to: &mut String) {
     let route = entry.route.as_deref().map_or_else(|| "-".to_owned(), word);
     let [took, queued, instantiate, run, paced, upstream] =
         [*took, cost.queued, cost.instantiate, cost.run, cost.paced, cost.upstream].map(microseconds);
+    let proxy = entry.proxy.map_or_else(String::new, |proxy| format!(" proxy={proxy}"));
     // Writing to a string cannot fail.
     let _ = writeln!(
         to,
         "{} {client} {method} {target} {version} {status} body={body} wire={wire} route={route} request={request} \
-         end={} took={took} queued={queued} instantiate={instantiate} run={run} paced={paced} upstream={upstream}",
+         end={} took={took} queued={queued} instantiate={instantiate} run={run} paced={paced} upstream={upstream}{proxy}",
         utc(entry.time),
         entry.end.name()
     );
@@ -65,7 +66,7 @@ fn text(entry: &EndedRequest, to: &mut String) {
 
 fn json(entry: &EndedRequest, to: &mut String) {
     let asked = entry.asked.as_ref();
-    let line = json!({
+    let mut line = json!({
         "time": utc(entry.time).to_string(),
         "client": entry.client.to_string(),
         "method": asked.map(|asked| &*asked.method),
@@ -84,6 +85,9 @@ fn json(entry: &EndedRequest, to: &mut String) {
         "paced": microseconds(entry.cost.paced),
         "upstream": microseconds(entry.cost.upstream),
     });
+    if let Some(proxy) = entry.proxy {
+        line["proxy"] = proxy.to_string().into();
+    }
     let _ = writeln!(to, "{line}");
 }
 

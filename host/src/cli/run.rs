@@ -25,6 +25,7 @@ use super::access_log::{AccessLogFlags, Started};
 use super::fd_limit;
 use super::logging::{self, LogFormat};
 use super::options::{Loading, RoutesFlags};
+use super::proxies::ProxyFlags;
 use super::service_manager::ServiceManager;
 use super::tls::TlsFlags;
 
@@ -77,6 +78,9 @@ pub(super) struct Run {
 
     #[command(flatten)]
     tls: TlsFlags,
+
+    #[command(flatten)]
+    proxies: ProxyFlags,
 
     #[command(flatten)]
     bounds: ClientBounds,
@@ -207,6 +211,7 @@ impl Run {
     ) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         fd_limit::raise();
+        self.proxies.check(&self.listen)?;
         let mut inherited = InheritedSockets::from_environment();
         let listeners = net::bind_or_inherit(&self.listen, &mut inherited).map_err(with_remedy)?;
         if self.dev {
@@ -309,6 +314,8 @@ impl Run {
                 drain: bounds.drain_timeout,
                 drain_request: bounds.drain_request_timeout,
             },
+            trusted_proxies: self.proxies.trusted_proxy.clone().into(),
+            forwarded: self.proxies.forwarded,
             workers: self.workers.unwrap_or(Config::default().workers),
             idle_poll: self.idle_poll,
             error_detail: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
@@ -329,10 +336,9 @@ fn listen_to_commands(state: &Path) -> Option<LocalListener> {
 fn with_remedy(error: net::BindError) -> anyhow::Error {
     let kind = match &error {
         net::BindError::Refused { error, .. } => error.kind(),
-        net::BindError::NoAddress { .. }
-        | net::BindError::Local(_)
-        | net::BindError::NotPassed { .. }
-        | net::BindError::NotAvailable { .. } => return error.into(),
+        net::BindError::NoAddress { .. } | net::BindError::Local(_) | net::BindError::NotPassed { .. } => {
+            return error.into();
+        }
     };
     let remedy = match kind {
         ErrorKind::AddrInUse => {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::io::ConnectionIo;
 use crate::clock;
-use crate::connection_table::{ClientSocket, IdleSince};
+use crate::connection_table::{ClientSocket, ForwardedPermit, IdleSince};
 use crate::http::head::RequestHead;
 use crate::http1::head::HeadError;
 use crate::http1::server::ServerConnection;
@@ -25,12 +27,45 @@ pub(super) struct Client {
     pub(super) timer: Timer,
     /// Whether the client has closed its sending side.
     pub(super) half_closed: bool,
+    /// The other end of the connection, or the client that the PROXY protocol has named.
     pub(super) peer: Peer,
+    /// The client of the current request, if a trusted proxy names it.
+    pub(super) forwarded: Option<Box<ForwardedRequest>>,
+    /// The proxy that has named `peer` in the PROXY protocol, if one has.
+    pub(super) proxy: Option<Box<Peer>>,
     /// The budgets of routes whose `rate_scope` is `connection`.
     pub(super) rate_budgets: ConnectionBudgets,
 }
 
+/// A request that came through trusted proxies.
+#[derive(Debug)]
+pub(super) struct ForwardedRequest {
+    client: Peer,
+    _permit: ForwardedPermit,
+}
+
 impl Client {
+    /// The client of the current request.
+    pub(super) fn requester(&self) -> Peer {
+        self.forwarded.as_ref().map_or(self.peer, |forwarded| forwarded.client)
+    }
+
+    /// The proxy through which the current request came last, if a trusted one has named its client.
+    pub(super) fn proxy(&self) -> Option<&Peer> {
+        if self.forwarded.is_some() { Some(&self.peer) } else { self.proxy.as_deref() }
+    }
+
+    /// Finds out whose request this is. False if that client has too many requests in flight.
+    pub(super) fn identify(&mut self, head: &RequestHead) -> bool {
+        let config = self.worker.config();
+        let Some(field) = config.forwarded else { return true };
+        let lines: SmallVec<[&[u8]; 4]> = head.values(field.name()).collect();
+        let Some(found) = field.client(&self.peer, &config.trusted_proxies, lines.into_iter()) else { return true };
+        let Some(permit) = self.worker.shared().connections.forward(&found.client) else { return false };
+        self.forwarded = Some(Box::new(ForwardedRequest { client: found.client, _permit: permit }));
+        true
+    }
+
     /// A client whose connection was just accepted.
     pub(super) fn new(socket: Stream, peer: Peer, worker: Arc<Worker>) -> Self {
         let accepted = IdleSince::new(clock::ticked(), worker.counters().requests());
@@ -42,6 +77,8 @@ impl Client {
             timer: Timer::default(),
             half_closed: false,
             peer,
+            forwarded: None,
+            proxy: None,
             rate_budgets: ConnectionBudgets::default(),
         }
     }

@@ -44,6 +44,8 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
         | CloseReason::Overloaded
         | CloseReason::ClientOverloaded
         | CloseReason::TlsHandshake
+        | CloseReason::Untrusted
+        | CloseReason::NoProxyHeader
         | CloseReason::Stopping => {}
     }
     let shutdown = match reason {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::client::Client;
 use super::dev_pages;
+use super::error_page::RETRY;
 use super::host_response::{HostResponse, NoRoute, find};
 use super::invoke::invoke;
 use super::next::Next;
@@ -45,7 +46,8 @@ pub(super) fn serve_framed<'c>(
     refusal: Option<HostResponse<'static>>,
 ) -> RequestFuture<'c> {
     let arrival = client.worker.measures().then(Instant::now);
-    let refusal = refusal.or_else(|| check_name(client, &head));
+    let identified = identify(client, &head);
+    let refusal = refusal.or(identified).or_else(|| check_name(client, &head));
     let terms = RequestTerms { framing, arrival, is_from_timer: false };
     if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
@@ -93,7 +95,13 @@ fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
         Version::Http11 | Version::Http2 => None,
         Version::Http10 => client.socket.local_authority().map(String::into_boxed_str),
     };
-    Box::new(Request { head, params, local_address, peer: client.peer })
+    Box::new(Request { head, params, local_address, peer: client.requester() })
+}
+
+/// Finds out whose request this is, and refuses it if that client has too many in flight.
+fn identify(client: &mut Client, head: &RequestHead) -> Option<HostResponse<'static>> {
+    let refused = !client.identify(head);
+    refused.then(|| HostResponse::new(503, "there are too many requests from this address").with(RETRY))
 }
 
 /// In development mode, refuses a request whose host is neither this machine nor a `--dev-host`. Responses then show

@@ -178,7 +178,7 @@ fn set_up(
 ) -> ExchangeParts {
     let settings = &route.options.settings;
     let Pacers { download, upload } =
-        route.rates.pacers(&route.mount.name, client.peer.client_key(), &mut client.rate_budgets);
+        route.rates.pacers(&route.mount.name, client.requester().client_key(), &mut client.rate_budgets);
     let worker = &client.worker;
     let measured = terms.arrival.and_then(|arrival| measured(client, arrival));
     let mut exchange = exchange(terms, settings, request, measured);

@@ -10,7 +10,7 @@ use super::request_terms::RequestTerms;
 use crate::exchange::{Exchange, ExchangeEnd};
 use crate::http::head::RequestHead;
 use crate::meter::Cost;
-use crate::net::PeerAddress;
+use crate::net::{Peer, PeerAddress};
 use crate::observe::{EndedRequest, LoggedRequestLine, Observers};
 use crate::response::Response;
 
@@ -44,6 +44,8 @@ struct Sent {
 #[derive(Debug)]
 struct RequestInfo {
     client: PeerAddress,
+    /// The trusted proxy that has named the client.
+    proxy: Option<PeerAddress>,
     /// The request line. It is `None` if the head could not be parsed.
     asked: Option<LoggedRequestLine>,
     /// When the head was complete, if it was.
@@ -70,7 +72,8 @@ impl RequestLog {
             return None;
         }
         let asking = RequestInfo {
-            client: client.peer.address(),
+            client: client.requester().address(),
+            proxy: client.proxy().map(Peer::address),
             asked: head.map(LoggedRequestLine::of),
             arrival: terms.arrival,
             route: route.cloned(),
@@ -119,6 +122,7 @@ impl Drop for RequestLog {
         self.observers.request_ended(EndedRequest {
             time: SystemTime::now(),
             client: self.asking.client,
+            proxy: self.asking.proxy,
             asked: self.asking.asked.take(),
             status,
             body,

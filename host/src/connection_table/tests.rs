@@ -160,15 +160,20 @@ async fn an_ipv6_network_of_64_bits_is_one_client_and_every_ipv4_address_another
     admit(&table, "2001:db8:0:3::1");
 }
 
+/// How many connections a client with this address may have.
+fn bound(address: &str, max_connections_per_client: ConnectionsPerClient) -> usize {
+    ConnectionTable::new(&Limits { max_connections_per_client, ..Limits::default() }).most_of(&peer(address))
+}
+
 #[test]
 fn loopback_addresses_have_no_bound_unless_it_is_given() {
     let given = ConnectionsPerClient::AtMost(NonZeroUsize::new(7).expect("it is not 0"));
     for (address, by_default) in
         [("127.0.0.1", usize::MAX), ("::1", usize::MAX), ("::ffff:127.0.0.2", usize::MAX), (ONE, 1000)]
     {
-        assert_eq!(most_of(&peer(address), ConnectionsPerClient::default()), by_default, "{address}");
-        assert_eq!(most_of(&peer(address), given), 7, "{address}");
-        assert_eq!(most_of(&peer(address), ConnectionsPerClient::Unbounded), usize::MAX, "{address}");
+        assert_eq!(bound(address, ConnectionsPerClient::default()), by_default, "{address}");
+        assert_eq!(bound(address, given), 7, "{address}");
+        assert_eq!(bound(address, ConnectionsPerClient::Unbounded), usize::MAX, "{address}");
     }
 }
 
@@ -320,4 +325,42 @@ fn assert_is_empty(table: &ConnectionTable) {
     assert!(table.shards.iter().all(|shard| locked(shard).is_empty()));
     let counts = [&table.admitted, &table.refused, &table.evicting].map(|count| count.load(Ordering::Relaxed));
     assert_eq!(counts, [0, 0, 0]);
+}
+
+/// A table that trusts the proxy 192.0.2.1.
+fn behind_proxy(per_client: usize) -> Arc<ConnectionTable> {
+    let most = NonZeroUsize::new(per_client).expect("it is not 0");
+    let limits = Limits { max_connections_per_client: ConnectionsPerClient::AtMost(most), ..Limits::default() };
+    let proxies = vec!["192.0.2.1".parse().expect("it is a proxy")];
+    Arc::new(ConnectionTable::new(&limits).behind(proxies.into()))
+}
+
+#[test]
+fn connections_of_a_trusted_proxy_are_bounded_together_only_and_the_requests_of_its_clients_each() {
+    let table = behind_proxy(2);
+    let (proxy, client, other) = (peer("192.0.2.1"), peer("198.51.100.1"), peer("198.51.100.2"));
+    let _connections: Vec<_> = (0..5).map(|_| table.open(&proxy).expect("it is admitted")).collect();
+    let requests: Vec<_> = (0..2).map(|_| table.forward(&client).expect("it is within its bound")).collect();
+    assert!(table.forward(&client).is_none());
+    assert!(table.forward(&other).is_some() && table.forward(&Peer::Local).is_some());
+    drop(requests);
+    assert!(table.forward(&client).is_some());
+}
+
+#[test]
+fn a_connection_whose_client_a_proxy_names_counts_for_that_client() {
+    let table = behind_proxy(1);
+    let (proxy, client) = (peer("192.0.2.1"), peer("198.51.100.1"));
+    let named = |client: &Peer| {
+        let mut permit = table.open(&proxy).expect("it is admitted");
+        permit.belongs_to(client);
+        permit
+    };
+    let first = named(&client);
+    assert_eq!(first.refused(), None);
+    assert_eq!(named(&client).refused(), Some(CloseReason::ClientOverloaded));
+    assert_eq!(named(&peer("198.51.100.2")).refused(), None);
+    assert_eq!(named(&proxy).refused(), None, "a health check");
+    drop(first);
+    assert_eq!(named(&client).refused(), None);
 }

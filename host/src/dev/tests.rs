@@ -12,6 +12,7 @@ fn request(number: u64, target: &str) -> EndedRequest {
     EndedRequest {
         time: SystemTime::UNIX_EPOCH,
         client: Peer::Local.address(),
+        proxy: None,
         asked: Some(asked),
         status: Some(200),
         body: 0,

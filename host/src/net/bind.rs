@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-use super::{InheritedSockets, ListenSpec, ListenTarget, Listener, ListenerSettings, LocalBindError};
+use super::{InheritedSockets, ListenSpec, ListenTarget, Listener, LocalBindError};
 
 /// How many completed connections the system keeps until they are accepted.
 pub(super) const BACKLOG: i32 = 4096;
@@ -33,12 +33,6 @@ pub enum BindError {
         name: String,
         /// What was passed.
         passed: String,
-    },
-    /// It is not possible yet.
-    #[error("`--listen {name}` is not available yet; write host:port, as in 127.0.0.1:8000")]
-    NotAvailable {
-        /// What the operator gave.
-        name: String,
     },
     /// The system does not allow to listen on it.
     #[error("cannot listen on {name}")]
@@ -84,9 +78,6 @@ pub fn bind_or_inherit(specs: &[ListenSpec], inherited: &mut InheritedSockets) -
 
 /// The TCP addresses of a spec.
 fn resolve_spec(spec: &ListenSpec) -> Result<Vec<SocketAddr>, BindError> {
-    if spec.settings() != (ListenerSettings { scheme: spec.settings().scheme, ..ListenerSettings::default() }) {
-        return Err(BindError::NotAvailable { name: spec.to_string() });
-    }
     match spec.target() {
         ListenTarget::Host(host) => resolve(host).ok_or_else(|| BindError::NoAddress { name: spec.to_string() }),
         ListenTarget::Unix { .. } | ListenTarget::Inherited(_) => Ok(Vec::new()),

@@ -5,8 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The other end of a connection.
 ///
-/// Rates, the access log and handlers use it. If a trusted proxy can name its client one day, that client will be the
-/// peer.
+/// Rates, the access log and handlers use that of a request's client, which trusted proxies may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// It connects from this address and port.

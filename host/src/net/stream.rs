@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use rustix::net::RecvFlags;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream};
@@ -220,6 +221,23 @@ impl Stream {
                 input.extend_from_slice(&read);
                 read.len()
             }),
+        }
+    }
+
+    /// Reads the bytes that are available without taking them, as many as `buffer` has room for. Ready with 0 at the end of the
+    /// stream.
+    ///
+    /// TLS: it is for what precedes TLS, so a stream is only asked before its session.
+    ///
+    /// # Errors
+    /// As [`Self::poll_read`].
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(socket) => peek_socket(socket, cx, buffer),
+            Self::Unix(socket) => peek_socket(socket, cx, buffer),
+            Self::Tls(_) | Self::Http2(_) | Self::Nowhere => Poll::Pending,
+            #[cfg(test)]
+            Self::Memory(_) => Poll::Pending,
         }
     }
 
@@ -511,6 +529,7 @@ trait ReadSocket {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn try_read_buf(&self, buffer: &mut impl BufMut) -> io::Result<usize>;
+    fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize>;
     /// Tells the runtime that a short read has emptied the socket, which saves the read that would find that out. No later
     /// bytes are missed, because this thread gets the event for them afterwards.
     fn note_emptied(&self);
@@ -532,6 +551,13 @@ macro_rules! impl_read_socket {
             #[inline]
             fn try_read_buf(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
                 self.try_read_buf(buffer)
+            }
+
+            fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.try_io(Interest::READABLE, || {
+                    let (peeked, _) = rustix::net::recv(self, &mut *buffer, RecvFlags::PEEK)?;
+                    Ok(peeked)
+                })
             }
 
             #[inline]
@@ -576,6 +602,17 @@ fn read_socket_at_most(
         match socket.try_read_buf(&mut (&mut *input).limit(max)) {
             Err(error) if is_transient(&error) => {}
             read => return Poll::Ready(read),
+        }
+    }
+}
+
+/// See [`Stream::poll_peek`].
+fn peek_socket(socket: &impl ReadSocket, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_read_ready(cx))?;
+        match socket.try_peek(buffer) {
+            Err(error) if is_transient(&error) => {}
+            peeked => return Poll::Ready(peeked),
         }
     }
 }

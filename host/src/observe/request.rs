@@ -19,6 +19,8 @@ pub struct EndedRequest {
     pub time: SystemTime,
     /// The client's address.
     pub client: PeerAddress,
+    /// The trusted proxy that has named the client. `None` if the client has connected itself.
+    pub proxy: Option<PeerAddress>,
     /// The request line. None if the head could not be parsed.
     pub asked: Option<LoggedRequestLine>,
     /// The status. None if no head was made.

@@ -17,11 +17,14 @@ use crate::counters::ServerStats;
 use crate::guest;
 use crate::net::tls::TlsStream;
 use crate::net::{
-    AcceptedSocket, Listener, ListenerSettings, LocalListener, Peer, RegisteredListener, Role, Scheme, Stream,
+    AcceptedSocket, Listener, ListenerSettings, LocalListener, Peer, ProxyHeader, RegisteredListener, Role, Scheme,
+    Stream,
 };
 use crate::worker::{ServerState, Shutdown, Worker};
 
 use super::{idle_poll, timers};
+
+mod proxied;
 
 /// The most connections that are accepted while the server stops, because clients could keep connecting forever.
 const MAX_ACCEPTS_ON_SHUTDOWN: usize = 4096;
@@ -250,9 +253,7 @@ async fn serve_all(worker: &Worker, mut connections: UnboundedReceiver<AcceptedC
             accepted = connections.recv() => match accepted {
                 Some(accepted) => {
                     last = Some(Instant::now());
-                    if let Some((connection, slot)) = open(accepted) {
-                        tasks.spawn(serve(connection, slot));
-                    }
+                    open(accepted, tasks);
                 }
                 None => break,
             },
@@ -275,22 +276,34 @@ async fn serve_all(worker: &Worker, mut connections: UnboundedReceiver<AcceptedC
 
 /// The connection of an accepted socket. It is a function of its own, because the future of [`serve`] would otherwise
 /// keep the parts.
-fn open(accepted: AcceptedConnection) -> Option<(Box<Connection>, ConnectionSlot)> {
+fn open(accepted: AcceptedConnection, tasks: &mut JoinSet<()>) {
     let AcceptedConnection { socket, peer, settings, slot } = accepted;
     match socket.into_stream() {
+        Ok(stream) if settings.proxy_header == ProxyHeader::Required => {
+            tasks.spawn(proxied::serve(stream, peer, settings, slot));
+        }
         Ok(stream) => {
-            let stream = match settings.scheme {
-                Scheme::Http => stream,
-                Scheme::Https => Stream::Tls(Box::new(TlsStream::new(stream, slot.worker.shared().tls.get()?.clone()))),
-            };
-            match settings.role {
-                Role::Public => Some((Connection::new(stream, peer, slot.worker.clone()), slot)),
+            if let Some(connection) = connection(stream, peer, settings, &slot.worker) {
+                tasks.spawn(serve(connection, slot));
             }
         }
-        Err(error) => {
-            tracing::warn!(target: "server", %peer, "cannot serve a connection: {error}");
-            None
-        }
+        Err(error) => tracing::warn!(target: "server", %peer, "cannot serve a connection: {error}"),
+    }
+}
+
+/// The connection of a client, whose first byte is the next one of `stream`. `None` if there are no certificates for it.
+fn connection(
+    stream: Stream,
+    client: Peer,
+    settings: ListenerSettings,
+    worker: &Arc<Worker>,
+) -> Option<Box<Connection>> {
+    let stream = match settings.scheme {
+        Scheme::Http => stream,
+        Scheme::Https => Stream::Tls(Box::new(TlsStream::new(stream, worker.shared().tls.get()?.clone()))),
+    };
+    match settings.role {
+        Role::Public => Some(Connection::new(stream, client, worker.clone())),
     }
 }
 

@@ -1,0 +1,1 @@
+../../src/net/proxy_header.rs
