@@ -132,7 +132,7 @@ async fn read(stream: &mut BufReader<LocalStream>) -> io::Result<Result<PublishR
 fn publish_in(hub: &Hub, request: &PublishRequest) -> Result<u32, PushError> {
     let (directory, named) = match &request.scope {
         TopicScope::Directory(directory) => (directory.as_path(), None),
-        TopicScope::Named(name) => (Path::new(""), Some(name.as_str())),
+        TopicScope::Named { site, name } => (Path::new(""), Some(site.scoped(name))),
     };
-    hub.publish(&TopicUser::new(directory, named, Quotas::default()), &request.topic, &request.chunk)
+    hub.publish(&TopicUser::new(directory, named.as_deref(), Quotas::default()), &request.topic, &request.chunk)
 }

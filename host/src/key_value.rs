@@ -102,6 +102,12 @@ impl StoreName {
         Self(format!("shared\0{name}").into())
     }
 
+    /// A store of all routes of the site `site` that share that name.
+    #[must_use]
+    pub fn shared_in(site: &str, name: &str) -> Self {
+        Self(format!("shared\0@{site}\0{name}").into())
+    }
+
     fn as_str(&self) -> &str {
         &self.0
     }

@@ -9,7 +9,7 @@
 //! _auth.wasm               LoadedMiddleware           `middleware`: which of them are in a route's chain
 //!            all components -> what to load           `catalog`, fed by the thread of `directory`
 //!                Vec<Route> -> RouteTable             `table`, without the losers of a `conflict`; `pending`: still loading
-//!              method, path -> Lookup                 `table`, over `path`'s decoding and `matcher`
+//!        host, method, path -> Lookup                 `table`, over `site`, `path`'s decoding and `matcher`
 //! ```
 //!
 //! A [`RouteTable`] never changes: [`Current`] replaces it by another, and requests in flight keep theirs.
@@ -39,6 +39,7 @@ mod pending;
 mod route;
 mod script;
 mod segment;
+mod site;
 mod source;
 mod suggestions;
 mod table;
@@ -68,6 +69,7 @@ pub use pattern_cover::Cover;
 pub use pending::PendingRoute;
 pub use route::{Mount, Route, RoutePermit};
 pub use script::Language;
+pub use site::{Site, SiteError};
 pub use suggestions::{Similarity, suggest};
 pub use table::{LoadReport, Lookup, MountedRoute, Params, RouteTable};
 pub use target::RouteTarget;

@@ -113,6 +113,7 @@ mod routes {
     mod reload;
     mod reload_directory;
     mod route_log;
+    mod sites;
     #[cfg(target_os = "linux")]
     mod watch_limits;
 }

@@ -45,10 +45,13 @@ impl Format {
 
 fn text(entry: &EndedRequest, to: &mut String) {
     let EndedRequest { client, body, wire, request, took, cost, .. } = entry;
-    let (method, target, version) = match &entry.asked {
-        Some(LoggedRequestLine { method, target, version }) => (word(method), word(target), version_name(*version)),
-        None => ("-".to_owned(), "-".to_owned(), "-"),
+    let (method, target, version, host) = match &entry.asked {
+        Some(LoggedRequestLine { method, target, version, host }) => {
+            (word(method), word(target), version_name(*version), host.as_deref().map(word))
+        }
+        None => ("-".to_owned(), "-".to_owned(), "-", None),
     };
+    let host = host.as_deref().unwrap_or("-");
     let status = entry.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
     let route = entry.route.as_deref().map_or_else(|| "-".to_owned(), word);
     let [took, queued, instantiate, run, paced, upstream] =
@@ -58,7 +61,8 @@ fn text(entry: &EndedRequest, to: &mut String) {
     let _ = writeln!(
         to,
         "{} {client} {method} {target} {version} {status} body={body} wire={wire} route={route} request={request} \
-         end={} took={took} queued={queued} instantiate={instantiate} run={run} paced={paced} upstream={upstream}{proxy}",
+         end={} took={took} queued={queued} instantiate={instantiate} run={run} paced={paced} upstream={upstream} \
+         host={host}{proxy}",
         utc(entry.time),
         entry.end.name()
     );
@@ -84,6 +88,7 @@ fn json(entry: &EndedRequest, to: &mut String) {
         "run": microseconds(entry.cost.run),
         "paced": microseconds(entry.cost.paced),
         "upstream": microseconds(entry.cost.upstream),
+        "host": asked.and_then(|asked| asked.host.as_deref()),
     });
     if let Some(proxy) = entry.proxy {
         line["proxy"] = proxy.to_string().into();

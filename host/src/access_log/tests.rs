@@ -35,7 +35,7 @@ fn entry() -> EndedRequest {
 }
 
 fn asked(target: &str) -> LoggedRequestLine {
-    LoggedRequestLine { method: "GET".into(), target: target.into(), version: Version::Http11 }
+    LoggedRequestLine { method: "GET".into(), target: target.into(), version: Version::Http11, host: Some("it".into()) }
 }
 
 /// A request whose head could not be parsed.
@@ -53,10 +53,11 @@ fn line(format: Format, entry: &EndedRequest) -> String {
 #[test]
 fn a_line_of_text_has_six_words_and_then_names() {
     let expected = "1994-11-06T08:49:37.042Z 127.0.0.1 GET /hello?a=b HTTP/1.1 200 body=11 wire=151 route=hello \
-                    request=17 end=complete took=412 queued=1 instantiate=9 run=2 paced=300000 upstream=5\n";
+                    request=17 end=complete took=412 queued=1 instantiate=9 run=2 paced=300000 upstream=5 \
+                    host=it\n";
     assert_eq!(line(Format::Text, &entry()), expected);
     let expected = "1994-11-06T08:49:37.042Z 127.0.0.1 - - - 400 body=11 wire=151 route=- request=17 end=complete \
-                    took=0 queued=0 instantiate=0 run=0 paced=0 upstream=0\n";
+                    took=0 queued=0 instantiate=0 run=0 paced=0 upstream=0 host=-\n";
     assert_eq!(line(Format::Text, &unread()), expected);
 }
 
@@ -68,7 +69,7 @@ fn a_time_that_no_clock_should_show_is_logged_all_the_same() {
 
 #[test]
 fn a_line_of_json_is_one_object() {
-    let expected = "{\"body\":11,\"client\":\"127.0.0.1\",\"end\":\"complete\",\"instantiate\":9,\"method\":\"GET\",\
+    let expected = "{\"body\":11,\"client\":\"127.0.0.1\",\"end\":\"complete\",\"host\":\"it\",\"instantiate\":9,\"method\":\"GET\",\
                     \"paced\":300000,\"queued\":1,\"request\":17,\"route\":\"hello\",\"run\":2,\"status\":200,\
                     \"target\":\"/hello?a=b\",\"time\":\"1994-11-06T08:49:37.042Z\",\"took\":412,\
                     \"upstream\":5,\"version\":\"HTTP/1.1\",\"wire\":151}\n";
@@ -85,7 +86,7 @@ proptest! {
         prop_assert!(text.bytes().all(|byte| byte == b'\n' || byte.is_ascii_graphic() || byte == b' '));
         prop_assert_eq!(text.matches('\n').count(), 1);
         if !target.is_empty() {
-            prop_assert_eq!(text.split_whitespace().count(), 17);
+            prop_assert_eq!(text.split_whitespace().count(), 18);
         }
         let json = line(Format::Json, &entry);
         prop_assert_eq!(json.matches('\n').count(), 1);

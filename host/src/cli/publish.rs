@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use host::control::{self, PublishRequest, TopicScope};
 use host::push::{self, MAX_CHUNK_BYTES};
+use host::routes::Site;
 
 /// The arguments of `host publish`.
 #[derive(Debug, Args)]
@@ -31,6 +32,10 @@ pub(super) struct Publish {
     #[arg(long, value_name = "NAME")]
     topics: Option<String>,
 
+    /// The site of these routes [default: the default site].
+    #[arg(long, value_name = "HOST", requires = "topics", value_parser = parse_site)]
+    site: Option<Site>,
+
     /// Publish the text as a server-sent event: each line as `data`, and an empty line after them.
     #[arg(long)]
     sse: bool,
@@ -41,7 +46,7 @@ impl Publish {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let directory = self.directory.unwrap_or_default();
         let scope = match self.topics {
-            Some(name) => TopicScope::Named(name),
+            Some(name) => TopicScope::Named { site: self.site.unwrap_or_default(), name },
             None => TopicScope::of_directory(&directory).with_context(|| {
                 let directory = directory.display();
                 format!("{directory} is not below the routes directory; write it relative to that, as in `chat`")
@@ -67,6 +72,10 @@ impl Publish {
         println!("{reached} {}", if reached == 1 { "subscriber" } else { "subscribers" });
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn parse_site(name: &str) -> Result<Site, String> {
+    Site::named(name).map_err(|error| format!("{error}; {}", error.remedy()))
 }
 
 /// A server-sent event with these lines as its data. Lines end in LF, CR LF or CR (HTML standard, section 9.2.6).

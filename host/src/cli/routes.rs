@@ -50,6 +50,11 @@ fn methods(route: &Route) -> String {
     if route.mount.methods.is_empty() { "*".to_owned() } else { route.mount.methods.join(",") }
 }
 
+/// A pattern behind the name of its site. That of the default site has none.
+fn at_site(route: &Route, pattern: &str) -> String {
+    format!("{}{pattern}", route.mount.key.site().name().unwrap_or_default())
+}
+
 /// The scope of a route's topics. `None` if it is the routes directory.
 fn topics(route: &Route) -> Option<String> {
     match &route.mount.topics {
@@ -88,12 +93,13 @@ fn request_fields(route: &Route) -> impl Iterator<Item = &RequestField> {
 fn text(table: &RouteTable) -> String {
     let width = |lengths: &mut dyn Iterator<Item = usize>, header: &str| lengths.fold(header.len(), usize::max);
     let methods_width = width(&mut table.routes().iter().map(|it| methods(&it.route).len()), "METHODS");
-    let patterns = table.routes().iter().flat_map(|mounted| &mounted.patterns);
-    let pattern_width = width(&mut patterns.map(String::len), "PATH");
+    let patterns =
+        table.routes().iter().flat_map(|mounted| mounted.patterns.iter().map(|it| at_site(&mounted.route, it)));
+    let pattern_width = width(&mut patterns.map(|pattern| pattern.len()), "PATH");
     let mut text = format!("{:methods_width$}  {:pattern_width$}  FILE\n", "METHODS", "PATH");
     for MountedRoute { route, patterns } in table.routes() {
         let file = printable(route.mount.key.location());
-        for pattern in patterns {
+        for pattern in patterns.iter().map(|pattern| at_site(route, pattern)) {
             text += &format!("{:methods_width$}  {pattern:pattern_width$}  {file}\n", methods(route));
         }
         if route.target.world() != World::Vibrato {
@@ -144,6 +150,7 @@ fn json(table: &RouteTable) -> String {
         json!({
             "name": &*route.mount.name,
             "methods": route.mount.methods,
+            "site": route.mount.key.site().name(),
             "paths": patterns,
             "file": route.mount.key.location(),
             "world": route.target.world().name(),

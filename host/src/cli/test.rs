@@ -13,6 +13,7 @@ use host::config::Config;
 use host::diagnostic::Severity;
 use host::http_file::{self, FileRequest, ReceivedResponse};
 use host::net::{self, ClientStream};
+use host::routes::Site;
 use host::server::{RunningServer, Server};
 use host::text::printable;
 
@@ -51,7 +52,7 @@ impl Test {
     /// does not hold, or if a component could not be loaded.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let files =
-            self.files()?.into_iter().map(|file| Ok((read(&file)?, file))).collect::<anyhow::Result<Vec<_>>>()?;
+            self.files()?.into_iter().map(|file| Ok((self.read(&file)?, file))).collect::<anyhow::Result<Vec<_>>>()?;
         let config = Config {
             workers: NonZeroUsize::MIN,
             grant: self.grant.as_deref().map(grant_table).transpose()?,
@@ -82,6 +83,19 @@ impl Test {
         println!("{} {requests}; {ok} ok, {failed} failed", ok + failed);
         let is_broken = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         Ok(if failed > 0 || is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    /// The requests of a file. In the directory of a site they are for its name, unless they say another.
+    fn read(&self, file: &Path) -> anyhow::Result<Vec<FileRequest>> {
+        let mut requests = read(file)?;
+        let directory = file.strip_prefix(&self.routes).ok().and_then(Path::parent).unwrap_or(Path::new(""));
+        let (site, _) = Site::of_directory(directory);
+        for FileRequest { fields, .. } in &mut requests {
+            let has_host = fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+            let host = site.exact_name().filter(|_| !has_host);
+            fields.extend(host.map(|host| ("Host".to_owned(), host.to_owned())));
+        }
+        Ok(requests)
     }
 
     /// The files of requests.

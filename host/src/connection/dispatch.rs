@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::client::Client;
 use super::dev_pages;
 use super::error_page::RETRY;
-use super::host_response::{HostResponse, NoRoute, find};
+use super::host_response::{HostResponse, MAX_HOST_CHARS, NoRoute, find};
 use super::invoke::invoke;
 use super::next::Next;
 use super::reply::reply;
@@ -21,9 +21,6 @@ use crate::http::version::Version;
 use crate::http1::server::{RefusedRequest, RequestFraming};
 use crate::net::Peer;
 use crate::routes::{Lookup, Params};
-
-/// The most characters of a host name that a response quotes.
-const MAX_NAME: usize = 255;
 
 /// The future that serves one request.
 pub(super) type RequestFuture<'c> = Pin<Box<dyn Future<Output = Result<Next, CloseReason>> + Send + 'c>>;
@@ -57,7 +54,7 @@ pub(super) fn serve_framed<'c>(
     }
     let table = client.worker.routes();
     if table.is_complete()
-        && let Lookup::Found { route, params } = table.lookup(head.method(), head.path())
+        && let Lookup::Found { route, params } = table.lookup(&head)
     {
         let request = request(client, head, params);
         return Box::pin(invoke(client, terms, route.clone(), request, None));
@@ -112,13 +109,15 @@ fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'stati
         ErrorDetail::Development => {}
         ErrorDetail::Public | ErrorDetail::Logged => return None,
     }
-    let authority = String::from_utf8_lossy(head.values("host").next()?);
-    let host = loopback::host(&authority);
+    let authority = head.authority()?;
+    let host = loopback::host(authority);
     let mut served = client.worker.config().dev_hosts.iter();
-    if loopback::is_loopback(host) || served.any(|served| served.eq_ignore_ascii_case(host)) {
+    let mut is_served = || served.any(|served| served.eq_ignore_ascii_case(host));
+    // The name of a site is the operator's, who says where it leads.
+    if loopback::is_loopback(host) || is_served() || client.worker.routes().has_site(authority) {
         return None;
     }
-    let host: String = host.chars().take(MAX_NAME).collect();
+    let host: String = host.chars().take(MAX_HOST_CHARS).collect();
     let text = format!("--dev serves names of loopback alone, and not {host}; for that, say --dev-host {host}");
     Some(HostResponse::new(421, text))
 }

@@ -8,11 +8,15 @@ use super::suggestions::{loading, near_routes, routes_for_others, why_not_loaded
 use crate::close_reason::CloseReason;
 use crate::dev::{BuildReport, BuildStage};
 use crate::http::head::RequestHead;
+use crate::http::loopback;
 use crate::routes::{Lookup, Params, Route, RouteTable, UnservedRoute};
 use crate::worker::Worker;
 
 /// The text of a response for a route that is being loaded, which takes long only if it is compiled.
 const BEING_COMPILED: &str = "the route is still being compiled";
+
+/// The most characters of a host name that a response quotes.
+pub(super) const MAX_HOST_CHARS: usize = 255;
 
 /// A response of the host's own.
 #[derive(Debug)]
@@ -116,10 +120,14 @@ pub(super) fn find<'t>(
         None => String::new(),
     };
     if head.is_for_server() {
-        return Err(NoRoute { refusal: HostResponse::new(204, "").with(("Allow", table.allow_all())), first: None });
+        let refusal = match table.allow_all(head) {
+            Some(allow) => HostResponse::new(204, "").with(("Allow", allow)),
+            None => misdirected(head),
+        };
+        return Err(NoRoute { refusal, first: None });
     }
-    let lookup = table.lookup(head.method(), head.path());
-    let is_free = matches!(lookup, Lookup::NotFound | Lookup::Pending | Lookup::Unserved(_));
+    let lookup = table.lookup(head);
+    let is_free = matches!(lookup, Lookup::NotFound | Lookup::Pending | Lookup::Unserved(_) | Lookup::Misdirected);
     if let Some(dev) = dev.filter(|_| is_free && head.path() == "/" && matches!(head.method(), "GET" | "HEAD")) {
         return Err(NoRoute { refusal: overview(worker, dev, table, head), first: None });
     }
@@ -134,6 +142,7 @@ pub(super) fn find<'t>(
             return Err(NoRoute { refusal, first: Some(first) });
         }
         Lookup::NotImplemented => HostResponse::new(501, format!("no route takes the method {}", head.method())),
+        Lookup::Misdirected => misdirected(head),
         Lookup::BadPath => HostResponse::new(400, "the path is not valid percent-encoded UTF-8"),
         Lookup::Pending => HostResponse::new(503, BEING_COMPILED).with(RETRY).explained(explain(loading)),
         Lookup::Unserved(UnservedRoute { is_loading: true, .. }) => {
@@ -151,6 +160,18 @@ pub(super) fn find<'t>(
         },
     };
     Err(NoRoute { refusal: refusal.live(worker, head), first: None })
+}
+
+/// The response to a request for a name that no site has.
+fn misdirected<'r>(head: &RequestHead) -> HostResponse<'r> {
+    let text = match head.authority() {
+        Some(authority) => {
+            let host: String = loopback::host(authority).chars().take(MAX_HOST_CHARS).collect();
+            format!("there is no site {host} here")
+        }
+        None => "the request names no host, and there is no default site".to_owned(),
+    };
+    HostResponse::new(421, text)
 }
 
 /// The response while there is no version of what the host builds.

@@ -10,7 +10,7 @@ const MAX_LOADING: usize = 20;
 
 /// The routes that are similar to the path of a request without a route, one on each line.
 pub(super) fn near_routes(table: &RouteTable, head: &RequestHead) -> String {
-    let patterns: Vec<(&str, &MountedRoute)> = patterns(table).collect();
+    let patterns: Vec<(&str, &MountedRoute)> = patterns(table, head).collect();
     let near = suggest(patterns.iter().map(|(pattern, _)| *pattern), head.path());
     if near.is_empty() {
         let count = patterns.len();
@@ -31,8 +31,8 @@ pub(super) fn near_routes(table: &RouteTable, head: &RequestHead) -> String {
 
 /// The routes for the path of a request whose method none of them accepts, one on each line.
 pub(super) fn routes_for_others(table: &RouteTable, head: &RequestHead) -> String {
-    let here =
-        patterns(table).filter(|(pattern, _)| suggest([*pattern].into_iter(), head.path()) == [(0, Similarity::Form)]);
+    let here = patterns(table, head)
+        .filter(|(pattern, _)| suggest([*pattern].into_iter(), head.path()) == [(0, Similarity::Form)]);
     here.fold("The routes there:".to_owned(), |text, (pattern, mounted)| text + "\n  " + &line(pattern, mounted))
 }
 
@@ -55,8 +55,11 @@ pub(super) fn why_not_loaded(table: &RouteTable, unserved: &UnservedRoute) -> St
     reports.map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn patterns(table: &RouteTable) -> impl Iterator<Item = (&str, &MountedRoute)> {
-    table.routes().iter().flat_map(|mounted| mounted.patterns.iter().map(move |pattern| (pattern.as_str(), mounted)))
+/// The patterns of the site that a request is for.
+fn patterns<'t>(table: &'t RouteTable, head: &RequestHead) -> impl Iterator<Item = (&'t str, &'t MountedRoute)> {
+    let site = table.site(head);
+    let of_site = table.routes().iter().filter(move |mounted| Some(mounted.route.mount.key.site()) == site);
+    of_site.flat_map(|mounted| mounted.patterns.iter().map(move |pattern| (pattern.as_str(), mounted)))
 }
 
 fn line(pattern: &str, mounted: &MountedRoute) -> String {

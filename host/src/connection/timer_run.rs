@@ -17,7 +17,8 @@ use crate::worker::Worker;
 /// Runs the route once, in a fresh instance, under its limits and permits. Its response is dropped, and what it publishes
 /// is published. It does nothing if the route has no timer.
 pub(crate) async fn run_by_timer(worker: Arc<Worker>, route: Arc<Route>) {
-    let Some(head) = route.timer.as_ref().and_then(|timer| head(&timer.target)) else { return };
+    let host = route.mount.key.site().exact_name().unwrap_or("localhost");
+    let Some(head) = route.timer.as_ref().and_then(|timer| head(&timer.target, host)) else { return };
     let arrival = worker.measures().then(Instant::now);
     let terms = RequestTerms { framing: RequestFraming::CLOSING, arrival, is_from_timer: true };
     let mut client = Client::new(Stream::Nowhere, Peer::Timer, worker);
@@ -26,13 +27,13 @@ pub(crate) async fn run_by_timer(worker: Arc<Worker>, route: Arc<Route>) {
     drop(invoke(&mut client, terms, route, request, None).await);
 }
 
-/// The head of the request for a target.
-fn head(target: &str) -> Option<RequestHead> {
+/// The head of the request for a target at a host.
+fn head(target: &str, host: &str) -> Option<RequestHead> {
     let parts = RequestParts {
         version: Version::Http11,
         method: TIMER_METHOD.as_bytes(),
         target: target.as_bytes(),
-        authority: Some(b"localhost"),
+        authority: Some(host.as_bytes()),
         fields: &[],
     };
     RequestHead::from_parts(&parts).ok()

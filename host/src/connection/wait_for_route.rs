@@ -22,7 +22,7 @@ pub(super) async fn wait_for_routes(
 ) -> Result<Guard<Arc<RouteTable>>, CloseReason> {
     let until = Instant::now() + client.worker.config().timeouts.load;
     let mut table = client.worker.routes();
-    while !head.is_for_server() && matches!(table.lookup(head.method(), head.path()), Lookup::Pending) {
+    while !head.is_for_server() && matches!(table.lookup(head), Lookup::Pending) {
         // A page that reloads itself tells more than a browser that waits.
         if prefers_page(client, head) {
             break;

@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::routes::Site;
+
 /// A chunk to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishRequest {
@@ -20,8 +22,13 @@ pub struct PublishRequest {
 pub enum TopicScope {
     /// Those of the routes in this directory, which is relative to the routes directory.
     Directory(PathBuf),
-    /// Those of the routes whose files have this name as `topics`.
-    Named(String),
+    /// Those of the routes of a site whose files have this name as `topics`.
+    Named {
+        /// The site.
+        site: Site,
+        /// The name.
+        name: String,
+    },
 }
 
 impl TopicScope {
@@ -43,12 +50,12 @@ impl TopicScope {
 impl PublishRequest {
     /// The request as it is sent.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let (directory, name) = match &self.scope {
-            TopicScope::Directory(directory) => (Some(directory.to_string_lossy()), None),
-            TopicScope::Named(name) => (None, Some(name)),
+        let (directory, site, name) = match &self.scope {
+            TopicScope::Directory(directory) => (Some(directory.to_string_lossy()), None, None),
+            TopicScope::Named { site, name } => (None, site.name(), Some(name)),
         };
         let line = json!({
-            "publish": { "directory": directory, "topics": name, "topic": self.topic, "bytes": self.chunk.len() },
+            "publish": { "directory": directory, "site": site, "topics": name, "topic": self.topic, "bytes": self.chunk.len() },
         });
         let mut bytes = format!("{line}\n").into_bytes();
         bytes.extend_from_slice(&self.chunk);
@@ -62,7 +69,10 @@ impl PublishRequest {
         let publish = &line["publish"];
         let scope = match (publish["directory"].as_str(), publish["topics"].as_str()) {
             (Some(directory), None) => TopicScope::of_directory(Path::new(directory)).ok_or_else(wrong)?,
-            (None, Some(name)) => TopicScope::Named(name.to_owned()),
+            (None, Some(name)) => {
+                let site = publish["site"].as_str().map_or(Ok(Site::default()), Site::named);
+                TopicScope::Named { site: site.map_err(|_| wrong())?, name: name.to_owned() }
+            }
             (Some(_), Some(_)) | (None, None) => return Err(wrong()),
         };
         let topic = publish["topic"].as_str().ok_or_else(wrong)?.to_owned();

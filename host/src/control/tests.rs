@@ -6,9 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::net::LocalBindError;
+use crate::routes::Site;
 
 fn request(scope: TopicScope, topic: &str, chunk: &[u8]) -> PublishRequest {
     PublishRequest { scope, topic: topic.to_owned(), chunk: chunk.to_vec() }
+}
+
+fn named(site: &str, name: &str) -> TopicScope {
+    TopicScope::Named { site: Site::named(site).expect("it is a site"), name: name.to_owned() }
 }
 
 #[test]
@@ -17,7 +22,8 @@ fn a_request_is_read_as_it_was_sent() {
     for request in [
         request(directory(""), "a", b"text"),
         request(directory("./in//deep/"), "t\u{f6}pic \"quoted\"", b""),
-        request(TopicScope::Named("chat".to_owned()), "a", b"{\n}"),
+        request(named("default", "chat"), "a", b"{\n}"),
+        request(named("example.org", "chat"), "a", b"c"),
     ] {
         let bytes = request.to_bytes();
         let end = bytes.iter().position(|byte| *byte == b'\n').expect("it begins with a line") + 1;
@@ -70,7 +76,7 @@ fn a_socket_is_for_its_user_alone_and_one_of_a_host_that_is_gone_is_replaced() -
 #[test]
 fn where_nobody_listens_the_error_names_the_command() {
     let directory = tempfile::tempdir().expect("a directory");
-    let request = request(TopicScope::Named("chat".to_owned()), "a", b"b");
+    let request = request(named("default", "chat"), "a", b"b");
     let error = publish(directory.path(), &request).expect_err("nobody listens").to_string();
     assert!(error.contains("start one with `host run --state "), "{error}");
 }

@@ -8,7 +8,12 @@ use crate::net::Peer;
 use crate::observe::LoggedRequestLine;
 
 fn request(number: u64, target: &str) -> EndedRequest {
-    let asked = LoggedRequestLine { method: "M".repeat(9000).into(), target: target.into(), version: Version::Http11 };
+    let asked = LoggedRequestLine {
+        method: "M".repeat(9000).into(),
+        target: target.into(),
+        version: Version::Http11,
+        host: None,
+    };
     EndedRequest {
         time: SystemTime::UNIX_EPOCH,
         client: Peer::Local.address(),

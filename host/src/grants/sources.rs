@@ -144,11 +144,17 @@ impl GrantSources {
         self.secrets.reload();
     }
 
-    /// Opens what the route file of `route` grants. `None` if it grants nothing.
+    /// Opens what the route file of `route` grants. `None` if it grants nothing. What is shared by name is that of the site
+    /// `site`; `None` is the default site.
     ///
     /// # Errors
     /// All grants that cannot be given.
-    pub fn open(&self, route: &str, table: &GrantTable) -> Result<Option<Arc<Grants>>, Vec<GrantError>> {
+    pub fn open(
+        &self,
+        route: &str,
+        site: Option<&str>,
+        table: &GrantTable,
+    ) -> Result<Option<Arc<Grants>>, Vec<GrantError>> {
         if table.is_empty() {
             return Ok(None);
         }
@@ -162,7 +168,7 @@ impl GrantSources {
             collect(environment.iter().map(|entry| self.setting(GrantKind::Environment, entry)), &mut errors);
         let config = collect(config.iter().map(|entry| self.setting(GrantKind::Config, entry)), &mut errors);
         let directories = collect(files.iter().map(|entry| self.directory(entry)), &mut errors);
-        let stores = collect(stores.iter().map(|entry| self.store(route, entry)), &mut errors);
+        let stores = collect(stores.iter().map(|entry| self.store(route, site, entry)), &mut errors);
         if !errors.is_empty() {
             errors.sort_by_key(|error| error.line);
             return Err(errors);
@@ -191,7 +197,12 @@ impl GrantSources {
         setting.map(|setting| (name.clone(), setting)).map_err(|reason| GrantError { line: *line, reason })
     }
 
-    fn store(&self, route: &str, entry: &StoreEntry) -> Result<(String, Arc<KeyValueStore>), GrantError> {
+    fn store(
+        &self,
+        route: &str,
+        site: Option<&str>,
+        entry: &StoreEntry,
+    ) -> Result<(String, Arc<KeyValueStore>), GrantError> {
         let StoreEntry { line, name, store, can_write, max_bytes, is_shared } = entry;
         let backend = match &self.stores {
             StoreSource::Nowhere => {
@@ -200,7 +211,11 @@ impl GrantSources {
             StoreSource::NotOpen => None,
             StoreSource::Open(backend) => Some(backend.clone()),
         };
-        let of_host = if *is_shared { StoreName::shared(store) } else { StoreName::of_route(route, store) };
+        let of_host = match (is_shared, site) {
+            (true, Some(site)) => StoreName::shared_in(site, store),
+            (true, None) => StoreName::shared(store),
+            (false, _) => StoreName::of_route(route, store),
+        };
         Ok((name.clone(), Arc::new(KeyValueStore::new(backend, of_host, *max_bytes, *can_write))))
     }
 

@@ -12,6 +12,9 @@ use crate::net::PeerAddress;
 /// The most bytes of a target that are reported.
 const MAX_TARGET: usize = 2048;
 
+/// The most bytes of a host that are reported.
+const MAX_HOST: usize = 255;
+
 /// A request that has ended: its last byte is sent, or its response is truncated.
 #[derive(Debug, Clone)]
 pub struct EndedRequest {
@@ -41,7 +44,7 @@ pub struct EndedRequest {
     pub cost: Cost,
 }
 
-/// A request line.
+/// A request line, and the host that the request is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedRequestLine {
     /// The method.
@@ -50,6 +53,8 @@ pub struct LoggedRequestLine {
     pub target: Box<str>,
     /// The version that it is served as.
     pub version: Version,
+    /// The host that it is for, with its port if it has one, truncated to 255 bytes. None if it names none.
+    pub host: Option<Box<str>>,
 }
 
 impl LoggedRequestLine {
@@ -59,6 +64,8 @@ impl LoggedRequestLine {
         let target = head.target();
         // Targets are ASCII.
         let target = target.get(..MAX_TARGET).unwrap_or(target);
-        Self { method: head.method().into(), target: target.into(), version: head.version() }
+        // So are hosts.
+        let host = head.authority().map(|host| host.get(..MAX_HOST).unwrap_or(host).into());
+        Self { method: head.method().into(), target: target.into(), version: head.version(), host }
     }
 }

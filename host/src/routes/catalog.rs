@@ -3,7 +3,7 @@
 //!
 //! Decides what is loaded, when, and which version of a route serves. It starts no thread, reads no source and no clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +16,7 @@ use super::middleware::{LoadedMiddleware, may_mean};
 use super::pattern_cover::Cover;
 use super::pending::PendingRoute;
 use super::route::Route;
+use super::site::Site;
 use super::source::Unread;
 use super::table::{LoadReport, RouteTable};
 use super::unserved::{UnservedPatterns, UnservedRoute};
@@ -36,6 +37,8 @@ pub(super) struct Catalog {
     entries: BTreeMap<ComponentKey, CatalogEntry>,
     /// What is wrong with the source itself, such as a directory that cannot be read.
     source_diagnostics: Vec<Diagnostic>,
+    /// The sites of the source, also those without components.
+    sites: BTreeSet<Site>,
     /// The diagnostics that are reported already.
     reported: Vec<Diagnostic>,
     /// Whether all components that were found at first have been loaded, or failed to.
@@ -111,6 +114,7 @@ impl Catalog {
         Self {
             entries: BTreeMap::new(),
             source_diagnostics: Vec::new(),
+            sites: BTreeSet::new(),
             reported: Vec::new(),
             first_load_done: false,
             holders: Holders::default(),
@@ -140,6 +144,13 @@ impl Catalog {
     pub(super) fn set_source_diagnostics(&mut self, diagnostics: Vec<Diagnostic>) -> bool {
         let differs = self.source_diagnostics != diagnostics;
         self.source_diagnostics = diagnostics;
+        differs
+    }
+
+    /// Replaces the sites of the source. Returns whether they have changed.
+    pub(super) fn set_sites(&mut self, sites: BTreeSet<Site>) -> bool {
+        let differs = self.sites != sites;
+        self.sites = sites;
         differs
     }
 
@@ -276,11 +287,11 @@ impl Catalog {
             leaving.iter().for_each(|key| self.remove(key));
         }
         let (awaited, unchained) = self.mount();
-        let entries = || self.entries.values();
-        let routes = entries().filter_map(|entry| Some(entry.chained.as_ref()?.route.clone())).collect();
+        let routes = self.entries.values().filter_map(|entry| Some(entry.chained.as_ref()?.route.clone())).collect();
         let claims = match self.first_load_done {
             false => {
-                let pending = entries().filter(|it| it.route.is_none()).filter_map(|it| it.pending.clone());
+                let unloaded = self.entries.iter().filter(|(_, entry)| entry.route.is_none());
+                let pending = unloaded.filter_map(|(key, entry)| Some((key.site().clone(), entry.pending.clone()?)));
                 pending.chain(awaited).collect()
             }
             true => Vec::new(),
@@ -295,7 +306,10 @@ impl Catalog {
             found.map(|(key, _)| key.clone())
         };
         self.holders.move_claims(moved);
-        let (table, conflicts) = RouteTable::build(routes, claims, &self.holders);
+        // A name whose components are all broken is still that of its site.
+        let handlers = self.entries.keys().filter(|key| !key.is_middleware());
+        let sites = handlers.map(ComponentKey::site).chain(&self.sites).cloned().collect();
+        let (table, conflicts) = RouteTable::build(routes, claims, &self.holders, sites);
         self.waits_for_claim = table.waits_for_claim();
         // Conflicts are known once all components are loaded.
         let conflicts = if self.first_load_done || !self.is_loading() { conflicts } else { Vec::new() };

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::script;
+use super::site::Site;
 use crate::text::printable;
 
 /// The name of a middleware that is for its directory and all below.
@@ -28,6 +29,7 @@ struct Identity {
     route_file: String,
     role: ComponentRole,
     is_alone: bool,
+    site: Site,
 }
 
 /// What a component is for.
@@ -61,7 +63,8 @@ impl ComponentKey {
             Some(_) => ComponentRole::NamedMiddleware,
         };
         let (location, route_file) = (file.display().to_string(), file.with_extension("toml").display().to_string());
-        Self(Arc::new(Identity { path, location, route_file, role, is_alone }))
+        let site = Site::of_directory(path.parent().unwrap_or(Path::new(""))).0;
+        Self(Arc::new(Identity { path, location, route_file, role, is_alone, site }))
     }
 
     /// Its path in the tree of routes, as in `shop/[id].wasm`. No other component of its source has it.
@@ -74,6 +77,33 @@ impl ComponentKey {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.0.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The site that it belongs to.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.0.site
+    }
+
+    /// Where the tree of its site begins in the tree of routes. Empty outside of all directories of sites.
+    pub(super) fn site_directory(&self) -> &Path {
+        Site::of_directory(self.directory()).1
+    }
+
+    /// Its path in the tree of its site.
+    pub(super) fn path_in_site(&self) -> &Path {
+        self.path().strip_prefix(self.site_directory()).unwrap_or(self.path())
+    }
+
+    /// Its directory in the tree of its site.
+    pub(super) fn directory_in_site(&self) -> &Path {
+        self.path_in_site().parent().unwrap_or(Path::new(""))
+    }
+
+    /// Its directory and those above it in the tree of its site, as paths in the tree of routes.
+    pub(super) fn directories(&self) -> impl Iterator<Item = &Path> {
+        let first = self.site_directory();
+        self.directory().ancestors().take_while(move |directory| directory.starts_with(first))
     }
 
     /// What reports call it: the path of its file.

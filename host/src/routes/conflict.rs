@@ -1,4 +1,5 @@
-//! Conflicts between routes that claim the same requests, that is patterns of one shape with a method in common.
+//! Conflicts between routes that claim the same requests, that is patterns of one site and
+//! shape with a method in common.
 //!
 //! The operator's word goes before a component's declaration; then the route goes on that answered before. If neither
 //! decides, none of the two is mounted there. Each conflict is reported. Patterns of different shapes do not conflict: the
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use super::component::ComponentKey;
 use super::holders::{Authority, CLAIM_KEPT, Holders, Reserved, ReservedBy};
 use super::method;
-use super::pattern::shape;
 use super::route::Route;
 use crate::diagnostic::Diagnostic;
 
@@ -28,7 +28,7 @@ pub(super) struct ResolvedClaims {
     pub(super) waits_for_claim: bool,
 }
 
-/// The claimants of each shape.
+/// The claimants of each shape in its site.
 pub(super) type Claims = BTreeMap<String, Vec<Claimant>>;
 
 /// A route that claims a pattern.
@@ -71,7 +71,7 @@ fn claims(routes: &[Arc<Route>]) -> Claims {
     let mut claims = Claims::new();
     for (index, route) in routes.iter().enumerate() {
         for pattern in &route.mount.patterns {
-            let claimants = claims.entry(shape(pattern)).or_default();
+            let claimants = claims.entry(route.mount.key.site().shape(pattern)).or_default();
             if !claimants.iter().any(|claimant| claimant.index == index) {
                 claimants.push(Claimant { index, pattern: pattern.clone() });
             }

@@ -11,6 +11,7 @@ use super::component::{ComponentKey, is_reserved_name};
 use super::fingerprint::{Fingerprint, Stamp};
 use super::ignored_files;
 use super::script::{self, LIBRARY, Language};
+use super::site::Site;
 use super::source::{ChangeWatcher, LibraryFile, Listing, Source, Unread};
 use super::watch::{WatchError, Watcher};
 use crate::diagnostic::Diagnostic;
@@ -90,7 +91,7 @@ impl Source for Disk {
         let root = if key.is_alone() { file.parent().unwrap_or(Path::new("")) } else { &self.root };
         let mut left = max_bytes;
         let mut read = Vec::new();
-        for path in library(&file, root) {
+        for path in library(&file, &site_root(&file, root)) {
             let content = regular_file::read(&path, left)?;
             left -= content.len() as u64;
             let path = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
@@ -147,7 +148,7 @@ impl<'r> Walk<'r> {
             }
             match path.metadata() {
                 Ok(_) | Err(_) if is_reserved => self.add_component(&path),
-                Ok(metadata) if metadata.is_dir() => self.descend(&path, ancestors),
+                Ok(metadata) if metadata.is_dir() => self.add_directory(&path, ancestors),
                 Ok(_) | Err(_) if is_served => self.add_component(&path),
                 Ok(_) | Err(_) if has("toml") => self.route_files.push(path),
                 Ok(metadata) if metadata.is_file() && !script::is_imported(self.path_in_tree(&path)) => {
@@ -167,6 +168,20 @@ impl<'r> Walk<'r> {
             }
             Err(failed) => self.report_unread(file, failed),
         }
+    }
+
+    /// Adds a directory. At the top of the tree it may be that of a site.
+    fn add_directory(&mut self, directory: &Path, ancestors: &mut Vec<PathBuf>) {
+        let is_at_top = directory.parent() == Some(self.root);
+        match is_at_top.then(|| Site::of_directory_name(directory.file_name()?)).flatten() {
+            Some(Err(error)) => {
+                self.listing.directories.push(directory.to_owned());
+                return self.report(directory, format!("it is no site: {error}"), error.remedy());
+            }
+            Some(Ok(site)) => drop(self.listing.sites.insert(site)),
+            None => {}
+        }
+        self.descend(directory, ancestors);
     }
 
     fn descend(&mut self, directory: &Path, ancestors: &mut Vec<PathBuf>) {
@@ -240,7 +255,7 @@ pub(super) fn version(file: &Path) -> Option<FileVersion> {
 }
 
 /// What the script `file` can import: the files of its language in the directories `lib` beside it and above, up to
-/// `root`. Those of the nearest directory come first. What cannot be listed is left out: an import fails then.
+/// `root`, which is that of its site. Those of the nearest directory come first. What cannot be listed is left out: an import fails then.
 fn library(file: &Path, root: &Path) -> Vec<PathBuf> {
     let Some(language) = Language::of(file) else { return Vec::new() };
     let mut files = Vec::new();
@@ -249,6 +264,12 @@ fn library(file: &Path, root: &Path) -> Vec<PathBuf> {
         add_modules(&directory.join(LIBRARY), language, MAX_DEPTH, &mut files);
     }
     files
+}
+
+/// Where the tree of the site of a file begins. What is above it belongs to others.
+fn site_root(file: &Path, root: &Path) -> PathBuf {
+    let directory = file.parent().and_then(|directory| directory.strip_prefix(root).ok()).unwrap_or(Path::new(""));
+    root.join(Site::of_directory(directory).1)
 }
 
 fn add_modules(directory: &Path, language: Language, depth: usize, files: &mut Vec<PathBuf>) {
@@ -276,7 +297,10 @@ fn fingerprint(file: &Path, root: &Path) -> io::Result<Fingerprint> {
         Err(failed) => Err(failed),
     };
     let component = stamp_at(file)?.map(|stamp| {
-        library(file, root).iter().filter_map(|module| Some((module, version(module)?))).fold(stamp, with_module)
+        library(file, &site_root(file, root))
+            .iter()
+            .filter_map(|module| Some((module, version(module)?)))
+            .fold(stamp, with_module)
     });
     Ok(Fingerprint { component, route_file: stamp_at(&file.with_extension("toml"))? })
 }

@@ -14,6 +14,7 @@ use super::component::ComponentKey;
 use super::holders::HolderRecord;
 use super::method;
 use super::pattern::MAX_PATTERN_BYTES;
+use super::site::shape_in_site;
 use crate::regular_file::{self, ReadError};
 
 #[cfg(test)]
@@ -143,7 +144,8 @@ fn record(value: &Value, root: &Path) -> Option<HolderRecord> {
     let file = PathBuf::from(value.get("file")?.as_str()?);
     let methods = value.get("methods")?.as_array()?.iter().map(|it| it.as_str().map(str::to_owned));
     let methods: Vec<String> = methods.collect::<Option<_>>()?;
-    let is_shape = shape.starts_with('/') && shape.len() <= MAX_PATTERN_BYTES;
+    let in_site = shape_in_site(&shape);
+    let is_shape = in_site.starts_with('/') && in_site.len() <= MAX_PATTERN_BYTES;
     let is_below = file.components().count() > 0 && file.components().all(|it| matches!(it, Component::Normal(_)));
     (is_shape && is_below && method::check(&methods).is_ok()).then(|| HolderRecord {
         shape,

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use super::component::ComponentKey;
 use super::fingerprint::Fingerprint;
-use super::pattern::shape;
 use super::table::RouteTable;
 
 #[cfg(test)]
@@ -31,7 +30,7 @@ pub enum Authority {
 /// The holders of all patterns of a source.
 #[derive(Debug, Default)]
 pub struct Holders {
-    /// By the pattern's shape, and then by the component.
+    /// By the pattern's shape in its site, and then by the component.
     held: BTreeMap<String, BTreeMap<ComponentKey, HeldPattern>>,
     /// By shape: the components that do not serve and that the operator gives it to.
     operator_claims: BTreeMap<String, Vec<(ComponentKey, Authority)>>,
@@ -125,7 +124,7 @@ impl Holders {
             let mount = &mounted.route.mount;
             for pattern in &mounted.patterns {
                 let held = HeldPattern { methods: mount.methods.clone(), missing: None };
-                self.held.entry(shape(pattern)).or_default().insert(mount.key.clone(), held);
+                self.held.entry(mount.key.site().shape(pattern)).or_default().insert(mount.key.clone(), held);
             }
         }
         self.held.retain(|_, by_key| !by_key.is_empty());
@@ -135,7 +134,7 @@ impl Holders {
     pub(super) fn set_operator_claims(&mut self, set: impl Iterator<Item = (ComponentKey, String, Authority)>) {
         self.operator_claims.clear();
         for (key, pattern, authority) in set {
-            self.operator_claims.entry(shape(&pattern)).or_default().push((key, authority));
+            self.operator_claims.entry(key.site().shape(&pattern)).or_default().push((key, authority));
         }
     }
 

@@ -147,7 +147,8 @@ impl Loader {
     fn grants(&self, key: &ComponentKey, route_file: &RouteFile) -> Result<Option<Arc<Grants>>, Failure> {
         let report = |error: &GrantError| Diagnostic::error(key.route_file(), error, error.reason.remedy());
         let route = key.path().with_extension("");
-        let grants = self.grant_sources.open(&route.to_string_lossy(), self.grant_table(route_file));
+        let (route, site) = (route.to_string_lossy(), key.site().name());
+        let grants = self.grant_sources.open(&route, site, self.grant_table(route_file));
         grants.map_err(|errors| Failure::lasting(errors.iter().map(report).collect()))
     }
 }

@@ -86,7 +86,7 @@ impl ChainLink {
 /// directory's path.
 pub(super) fn covers(key: &ComponentKey, paths: &[String]) -> Vec<Cover> {
     let is_of_directory = key.role() == ComponentRole::DirectoryMiddleware && !key.is_alone();
-    let directory = is_of_directory.then(|| Cover::of_directory(key.directory())).flatten();
+    let directory = is_of_directory.then(|| Cover::of_directory(key.directory_in_site())).flatten();
     directory.into_iter().chain(paths.iter().map(|path| Cover::new(path))).collect()
 }
 
@@ -145,7 +145,7 @@ impl ChainError {
 
 /// Whether a route that asks for these names may mean that middleware.
 pub(super) fn may_mean(route: &ComponentKey, names: &[String], middleware: &ComponentKey) -> bool {
-    route.directory().starts_with(middleware.directory())
+    route.directories().any(|directory| directory == middleware.directory())
         && names.iter().any(|name| middleware.is_middleware_named(name))
 }
 
@@ -156,12 +156,12 @@ pub(super) fn chain<L>(
     names: &[String],
     find: impl Fn(&Path) -> MiddlewareLookup<L>,
 ) -> Result<Vec<L>, ChainError> {
-    let mut paths: Vec<_> = route.directory().ancestors().flat_map(directory_middleware).collect();
+    let mut paths: Vec<_> = route.directories().flat_map(directory_middleware).collect();
     paths.reverse();
     let is_there = |path: &_| !matches!(find(path), MiddlewareLookup::Missing);
     paths.retain(|path| is_there(path));
     for name in names {
-        let mut by_distance = route.directory().ancestors().flat_map(|directory| named_middleware(directory, name));
+        let mut by_distance = route.directories().flat_map(|directory| named_middleware(directory, name));
         let nearest = by_distance.find(|path| is_there(path)).ok_or_else(|| ChainError::Missing(name.clone()))?;
         if !paths.contains(&nearest) {
             paths.push(nearest);

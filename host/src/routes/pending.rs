@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::conflict::Claimant;
 use super::matcher::Matcher;
 use super::pattern::shape;
+use super::site::Site;
 use super::table::Lookup;
 
 #[cfg(test)]
@@ -20,9 +22,13 @@ pub enum PendingRoute {
     Anywhere(Option<String>),
 }
 
-/// What all pending routes may answer.
+/// What all pending routes may answer, by site.
 #[derive(Debug)]
-pub(super) struct PendingPatterns {
+pub(super) struct PendingPatterns(BTreeMap<Site, PendingInSite>);
+
+/// What the pending routes of a site may answer.
+#[derive(Debug)]
+struct PendingInSite {
     /// With the patterns of loaded routes, since the most specific of all answers.
     patterns: Matcher<Known>,
     any_path: bool,
@@ -36,14 +42,36 @@ struct Known {
 }
 
 impl PendingPatterns {
-    /// `None` if no route is pending. `loaded` are the shapes of the loaded patterns.
-    pub(super) fn new<'p>(loaded: impl Iterator<Item = &'p String>, claims: Vec<PendingRoute>) -> Option<Self> {
-        if claims.is_empty() {
-            return None;
+    /// `None` if no route is pending. `loaded` has the shapes of the loaded patterns, by site.
+    pub(super) fn new(
+        loaded: &BTreeMap<&Site, Vec<(&str, &[Claimant])>>,
+        claims: Vec<(Site, PendingRoute)>,
+    ) -> Option<Self> {
+        let mut by_site: BTreeMap<Site, Vec<PendingRoute>> = BTreeMap::new();
+        for (site, claim) in claims {
+            by_site.entry(site).or_default().push(claim);
         }
+        let in_site = |(site, claims): (Site, Vec<PendingRoute>)| {
+            let loaded = loaded.get(&site).into_iter().flatten().map(|(shape, _)| *shape);
+            let pending = PendingInSite::new(loaded, claims);
+            (site, pending)
+        };
+        let by_site: BTreeMap<_, _> = by_site.into_iter().map(in_site).collect();
+        (!by_site.is_empty()).then_some(Self(by_site))
+    }
+
+    /// Whether the result of a lookup among the loaded routes of a site may change once all are loaded. A route whose pattern is
+    /// the path itself, without captures, is final: nothing is more specific.
+    pub(super) fn may_change(&self, site: &Site, lookup: &Lookup<'_>, path: &str) -> bool {
+        self.0.get(site).is_some_and(|pending| pending.may_change(lookup, path))
+    }
+}
+
+impl PendingInSite {
+    fn new<'p>(loaded: impl Iterator<Item = &'p str>, claims: Vec<PendingRoute>) -> Self {
         let mut known: BTreeMap<String, Known> = BTreeMap::new();
         for shape in loaded {
-            known.entry(shape.clone()).or_default().loaded = true;
+            known.entry(shape.to_owned()).or_default().loaded = true;
         }
         let mut any_path = false;
         for claim in claims {
@@ -58,12 +86,10 @@ impl PendingPatterns {
         }
         let mut patterns = Matcher::new();
         known.into_iter().for_each(|(shape, known)| patterns.insert(&shape, known));
-        Some(Self { patterns, any_path })
+        Self { patterns, any_path }
     }
 
-    /// Whether the result of a lookup among the loaded routes may change once all are loaded. A route whose pattern is the path
-    /// itself, without captures, is final: nothing is more specific.
-    pub(super) fn may_change(&self, lookup: &Lookup<'_>, path: &str) -> bool {
+    fn may_change(&self, lookup: &Lookup<'_>, path: &str) -> bool {
         let known = || self.patterns.find(path).map(|(known, _)| *known).unwrap_or_default();
         match lookup {
             Lookup::Found { .. } => {
@@ -74,7 +100,7 @@ impl PendingPatterns {
             Lookup::NotFound | Lookup::MethodNotAllowed { .. } | Lookup::Options { .. } | Lookup::NotImplemented => {
                 self.any_path || known().pending
             }
-            Lookup::BadPath | Lookup::Pending | Lookup::Unserved(_) => false,
+            Lookup::BadPath | Lookup::Pending | Lookup::Unserved(_) | Lookup::Misdirected => false,
         }
     }
 }

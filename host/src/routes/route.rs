@@ -58,7 +58,7 @@ pub struct Mount {
     pub key: ComponentKey,
     /// The names of the middleware that it asks for beside that of its directories, checked.
     pub middleware: Vec<String>,
-    /// The scope of topics that the operator has named instead.
+    /// The scope of topics in its site that the operator has named instead.
     pub topics: Option<String>,
 }
 
@@ -70,7 +70,8 @@ impl Route {
     /// A route without middleware and without requests.
     pub fn new(mount: Mount, options: Options, target: Arc<RouteTarget>) -> Self {
         let settings = &options.settings;
-        let topic_user = TopicUser::new(mount.key.directory(), mount.topics.as_deref(), settings.push_quotas);
+        let topics = mount.topics.as_deref().map(|name| mount.key.site().scoped(name));
+        let topic_user = TopicUser::new(mount.key.directory(), topics.as_deref(), settings.push_quotas);
         Self {
             rates: RouteRates::new(
                 settings.rate.map(|rate| RateLimit { rate, burst: settings.burst }),

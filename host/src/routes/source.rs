@@ -1,11 +1,13 @@
 //! Where components come from: what any source can be asked for.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::component::ComponentKey;
 use super::fingerprint::Fingerprint;
+use super::site::Site;
 use super::watch::{WatchError, WatchUpdate};
 use crate::diagnostic::Diagnostic;
 use crate::regular_file::ReadError;
@@ -87,6 +89,8 @@ pub(crate) struct Listing {
     pub(super) components: Vec<(ComponentKey, Fingerprint)>,
     /// The parts of the tree that could not be listed. Nothing is known of the components there.
     pub(super) unread: Vec<Unread>,
+    /// The sites that have a directory, with components or not.
+    pub(super) sites: BTreeSet<Site>,
     /// The directories to watch.
     pub(super) directories: Vec<PathBuf>,
     /// What is wrong with directories and names.

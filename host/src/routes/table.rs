@@ -1,11 +1,11 @@
 //! All routes of a server at one time, and which of them answers a request. Whatever can be computed once is computed when
 //! the table is built.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::component::ComponentKey;
-use super::conflict::resolve;
+use super::conflict::{Claimant, resolve};
 use super::holders::Holders;
 use super::matcher::Matcher;
 use super::method::{self, STANDARD};
@@ -13,8 +13,10 @@ use super::path::{comparable, plain};
 use super::pending::{PendingPatterns, PendingRoute};
 use super::route::Route;
 use super::segment::capture_names;
+use super::site::{Site, SiteMap, shape_in_site};
 use super::unserved::{UnservedPatterns, UnservedRoute};
 use crate::diagnostic::Diagnostic;
+use crate::http::head::RequestHead;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -22,11 +24,8 @@ pub(super) mod tests;
 /// An immutable table of routes.
 #[derive(Debug)]
 pub struct RouteTable {
-    endpoints: Matcher<Endpoint>,
+    sites: SiteMap<SiteRoutes>,
     mounted: Vec<MountedRoute>,
-    /// The methods that some route declares and that are not standard ones.
-    extensions: Vec<String>,
-    allow: String,
     /// What may answer once it is loaded. `None` if the table is complete.
     pending: Option<PendingPatterns>,
     /// Whether some route waits until a claim of another expires.
@@ -35,6 +34,16 @@ pub struct RouteTable {
     load_report: LoadReport,
     /// Paths of components that do not serve. `None` if there are none.
     unserved: Option<UnservedPatterns>,
+}
+
+/// The routes of a site.
+#[derive(Debug)]
+struct SiteRoutes {
+    site: Site,
+    endpoints: Matcher<Endpoint>,
+    /// The methods that some route declares and that are not standard ones.
+    extensions: Vec<String>,
+    allow: String,
 }
 
 /// What is known of the components of a table, beside its routes.
@@ -89,6 +98,8 @@ pub enum Lookup<'t> {
     Pending,
     /// No route answers. The path is known to belong to a component that does not serve.
     Unserved(&'t UnservedRoute),
+    /// No site has the name that the request is for: 421.
+    Misdirected,
 }
 
 /// What the pattern captured: names and percent-decoded values, in the order of the pattern.
@@ -108,10 +119,8 @@ impl RouteTable {
     #[must_use]
     pub fn empty() -> Self {
         Self {
-            endpoints: Matcher::new(),
+            sites: SiteMap::new(&BTreeSet::new(), |site| SiteRoutes::new(site, Vec::new())),
             mounted: Vec::new(),
-            extensions: Vec::new(),
-            allow: method::allow(std::iter::empty()),
             pending: None,
             waits_for_claim: false,
             load_report: LoadReport::default(),
@@ -121,8 +130,13 @@ impl RouteTable {
 
     /// Makes a table, and reports the conflicts. Where routes conflict at a pattern, the one to which the operator gives
     /// it answers, else the one that holds it already, and else none of them; a route that is left without any is not in
-    /// the table. `claims` are those of routes that are still being loaded.
-    pub fn build(mut routes: Vec<Arc<Route>>, claims: Vec<PendingRoute>, holders: &Holders) -> (Self, Vec<Diagnostic>) {
+    /// the table. `claims` are those of routes that are still being loaded. `sites` are there even if no route answers in them.
+    pub fn build(
+        mut routes: Vec<Arc<Route>>,
+        claims: Vec<(Site, PendingRoute)>,
+        holders: &Holders,
+        mut sites: BTreeSet<Site>,
+    ) -> (Self, Vec<Diagnostic>) {
         routes.sort_by(|one, other| one.mount.key.cmp(&other.mount.key));
         let settled = resolve(&routes, holders);
         let held: BTreeSet<(usize, &str)> =
@@ -133,16 +147,26 @@ impl RouteTable {
             (!patterns.is_empty()).then(|| MountedRoute { route: route.clone(), patterns })
         };
         let mounted: Vec<MountedRoute> = routes.iter().enumerate().filter_map(mounted).collect();
-        let mut endpoints = Matcher::new();
-        for (shape, claims) in &settled.claims {
-            let at_shape = claims.iter().map(|claim| (routes[claim.index].clone(), capture_names(&claim.pattern)));
-            endpoints.insert(shape, Endpoint::new(at_shape.collect()));
-        }
+        // All claims to a shape are of one site.
+        let at_shape = settled.claims.iter().filter_map(|(shape, claims)| {
+            let site = routes[claims.first()?.index].mount.key.site();
+            Some((site, shape_in_site(shape), claims.as_slice()))
+        });
+        let mut shapes: BTreeMap<&Site, Vec<(&str, &[Claimant])>> = BTreeMap::new();
+        at_shape.for_each(|(site, shape, claims)| shapes.entry(site).or_default().push((shape, claims)));
+        let pending = PendingPatterns::new(&shapes, claims);
+        sites.extend(shapes.keys().map(|site| (*site).clone()));
+        let sites = SiteMap::new(&sites, |site| {
+            let shapes = shapes.get(site).map_or(&[][..], Vec::as_slice);
+            let endpoints = shapes.iter().map(|(shape, claims)| {
+                let claims = claims.iter().map(|it| (routes[it.index].clone(), capture_names(&it.pattern)));
+                (*shape, Endpoint::new(claims.collect()))
+            });
+            SiteRoutes::new(site, endpoints.collect())
+        });
         let table = Self {
-            endpoints,
-            extensions: method::extensions(declarations(mounted_routes(&mounted))).map(str::to_owned).collect(),
-            allow: method::allow(declarations(mounted_routes(&mounted))),
-            pending: PendingPatterns::new(settled.claims.keys(), claims),
+            sites,
+            pending,
             waits_for_claim: settled.waits_for_claim,
             mounted,
             load_report: LoadReport::default(),
@@ -151,19 +175,45 @@ impl RouteTable {
         (table, settled.diagnostics)
     }
 
-    /// Finds what answers a request: `path` as it was sent, ASCII and percent-encoded, without its query.
+    /// Finds what answers a request, by its authority, its method and its path. A slash at the end of the path counts.
     ///
-    /// A slash at the end counts. Without captures and `%` nothing is allocated.
-    pub fn lookup(&self, method: &str, path: &str) -> Lookup<'_> {
+    /// Without captures and `%` nothing is allocated. If there are no sites, the authority is not looked at.
+    pub fn lookup(&self, head: &RequestHead) -> Lookup<'_> {
+        match self.sites.find(|| head.authority()) {
+            Some(routes) => self.lookup_in(routes, head.method(), head.path()),
+            None => Lookup::Misdirected,
+        }
+    }
+
+    /// `path` is as it was sent, ASCII and percent-encoded, without its query.
+    fn lookup_in<'t>(&'t self, routes: &'t SiteRoutes, method: &str, path: &str) -> Lookup<'t> {
         let Ok(path) = comparable(path) else { return Lookup::BadPath };
-        let lookup = self.lookup_loaded(method, &path);
+        let lookup = routes.lookup(method, &path);
         match &self.pending {
-            Some(pending) if pending.may_change(&lookup, &path) => Lookup::Pending,
+            Some(pending) if pending.may_change(&routes.site, &lookup, &path) => Lookup::Pending,
             Some(_) | None => match (&lookup, &self.unserved) {
-                (Lookup::NotFound, Some(unserved)) => unserved.find(&path).map_or(lookup, Lookup::Unserved),
+                (Lookup::NotFound, Some(unserved)) => {
+                    unserved.find(&routes.site, &path).map_or(lookup, Lookup::Unserved)
+                }
                 _ => lookup,
             },
         }
+    }
+
+    /// What the default site answers.
+    #[cfg(test)]
+    pub(super) fn lookup_by_default(&self, method: &str, path: &str) -> Lookup<'_> {
+        self.lookup_in(self.sites.default_site(), method, path)
+    }
+
+    /// The site that a request is for. `None` if it is for none.
+    pub fn site(&self, head: &RequestHead) -> Option<&Site> {
+        self.sites.find(|| head.authority()).map(|routes| &routes.site)
+    }
+
+    /// Whether there is a site with exactly the name in this authority.
+    pub fn has_site(&self, authority: &str) -> bool {
+        self.sites.exact(authority).is_some()
     }
 
     /// The same table with what is known beside its routes.
@@ -177,25 +227,9 @@ impl RouteTable {
         &self.load_report
     }
 
-    fn lookup_loaded(&self, method: &str, path: &str) -> Lookup<'_> {
-        if !STANDARD.contains(&method) && !self.extensions.iter().any(|known| known == method) {
-            return Lookup::NotImplemented;
-        }
-        let Some((endpoint, captured)) = self.endpoints.find(path) else { return Lookup::NotFound };
-        let [(first, _), ..] = endpoint.routes.as_slice() else { return Lookup::NotFound };
-        match endpoint.routes.iter().find(|(route, _)| method::covers(&route.mount.methods, method)) {
-            Some((route, names)) => {
-                let params = names.iter().zip(captured).map(|(name, value)| (name.clone(), plain(value)));
-                Lookup::Found { route, params: params.collect() }
-            }
-            None if method == "OPTIONS" => Lookup::Options { allow: &endpoint.allow, first },
-            None => Lookup::MethodNotAllowed { allow: &endpoint.allow, first },
-        }
-    }
-
-    /// The value of `Allow` for the whole server: the answer to `OPTIONS *`.
-    pub fn allow_all(&self) -> &str {
-        &self.allow
+    /// The value of `Allow` for all of the site that a request is for: the answer to `OPTIONS *`. `None` if it is for none.
+    pub fn allow_all(&self, head: &RequestHead) -> Option<&str> {
+        self.sites.find(|| head.authority()).map(|routes| routes.allow.as_str())
     }
 
     /// The mounted routes, sorted by file.
@@ -228,14 +262,39 @@ impl RouteTable {
     }
 }
 
+impl SiteRoutes {
+    /// Those of a site, by shape.
+    fn new(site: &Site, by_shape: Vec<(&str, Endpoint)>) -> Self {
+        let routes = || by_shape.iter().flat_map(|(_, endpoint)| endpoint.routes.iter().map(|(route, _)| route));
+        let extensions = method::extensions(declarations(routes())).map(str::to_owned).collect();
+        let allow = method::allow(declarations(routes()));
+        let mut endpoints = Matcher::new();
+        by_shape.into_iter().for_each(|(shape, endpoint)| endpoints.insert(shape, endpoint));
+        Self { site: site.clone(), endpoints, extensions, allow }
+    }
+
+    /// Finds what answers among the loaded routes. The path is comparable.
+    fn lookup(&self, method: &str, path: &str) -> Lookup<'_> {
+        if !STANDARD.contains(&method) && !self.extensions.iter().any(|known| known == method) {
+            return Lookup::NotImplemented;
+        }
+        let Some((endpoint, captured)) = self.endpoints.find(path) else { return Lookup::NotFound };
+        let [(first, _), ..] = endpoint.routes.as_slice() else { return Lookup::NotFound };
+        match endpoint.routes.iter().find(|(route, _)| method::covers(&route.mount.methods, method)) {
+            Some((route, names)) => {
+                let params = names.iter().zip(captured).map(|(name, value)| (name.clone(), plain(value)));
+                Lookup::Found { route, params: params.collect() }
+            }
+            None if method == "OPTIONS" => Lookup::Options { allow: &endpoint.allow, first },
+            None => Lookup::MethodNotAllowed { allow: &endpoint.allow, first },
+        }
+    }
+}
+
 impl Endpoint {
     fn new(routes: Vec<(Arc<Route>, Vec<String>)>) -> Self {
         Self { allow: method::allow(declarations(routes.iter().map(|(route, _)| route))), routes }
     }
-}
-
-fn mounted_routes(mounted: &[MountedRoute]) -> impl Iterator<Item = &Arc<Route>> + Clone {
-    mounted.iter().map(|it| &it.route)
 }
 
 fn declarations<'r>(

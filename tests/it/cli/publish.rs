@@ -13,7 +13,9 @@ fn serve(state: &RoutesDir) -> Process {
         .with_as("inner/script.wasm", guest::SCRIPT)
         .with_file("inner/script.toml", "path = '/inner'")
         .with_as("named/script.wasm", guest::SCRIPT)
-        .with_file("named/script.toml", "path = '/named'\ntopics = 'chat'");
+        .with_file("named/script.toml", "path = '/named'\ntopics = 'chat'")
+        .with_as("@example.org/script.wasm", guest::SCRIPT)
+        .with_file("@example.org/script.toml", "topics = 'chat'");
     Process::start(&routes, &["--state", &state.path().display().to_string()])
 }
 
@@ -50,6 +52,22 @@ fn a_chunk_reaches_the_subscribers_of_its_scope_and_nobody_else() {
     clients[0].expect("3\r\none\r\n11\r\ndata: x\ndata: y\n\n\r\n");
     clients[1].expect("3\r\ntwo\r\n");
     clients[2].expect("4\r\nfour\r\n");
+}
+
+#[test]
+fn a_chunk_reaches_the_topics_of_a_name_in_its_site_alone() {
+    let state = RoutesDir::new();
+    let process = serve(&state);
+    let mut outside = listen(&process, "/named");
+    let mut inside = process.connect();
+    inside.send("GET /script?subscribe=a&write=open&manual HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    inside.read_until("open\r\n");
+    assert_eq!(printed(&publish(&state, &["--topics", "chat", "--site", "example.org", "a", "one"])), "1 subscriber\n");
+    assert_eq!(printed(&publish(&state, &["--topics", "chat", "--site", "default", "a", "two"])), "1 subscriber\n");
+    inside.expect("3\r\none\r\n");
+    outside.expect("3\r\ntwo\r\n");
+    let wrong = publish(&state, &["--topics", "chat", "--site", "Example.org", "a", "one"]);
+    assert!(text(&wrong.stderr).contains("rename it in lower case"), "{wrong:?}");
 }
 
 #[test]

@@ -166,6 +166,16 @@ impl RequestHead {
         }
     }
 
+    /// The authority that the request is for: that of an absolute target, else the value of Host. It is `uri-host [":" port]`
+    /// (RFC 9110 section 7.2). It is `None` if the request has neither, as HTTP/1.0 allows.
+    #[inline]
+    pub fn authority(&self) -> Option<&str> {
+        match self.control.parts.authority {
+            Some(authority) => Some(text(authority.of(self.target_bytes()))),
+            None => self.values("host").next().map(text),
+        }
+    }
+
     /// Whether the target is `*`: the request is for the server as a whole (RFC 9112 section 3.2.4).
     #[inline]
     pub fn is_for_server(&self) -> bool {
@@ -216,5 +226,5 @@ impl RequestHead {
 }
 
 fn text(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).expect("methods, targets and field names were found to be ASCII")
+    str::from_utf8(bytes).expect("methods, targets, field names and Host were found to be ASCII")
 }

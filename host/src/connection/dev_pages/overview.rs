@@ -48,10 +48,14 @@ impl RouteLine {
         let takes_get = mount.methods.is_empty() || mount.methods.iter().any(|method| method == "GET");
         // What begins with two slashes is a link to another host.
         let is_path = !pattern.contains(['{', '}']) && !pattern.starts_with("//");
+        // A link leads to the site of the page, which is the default one on this machine.
+        let site = mount.key.site().name();
+        let is_path = is_path && site.is_none();
         let link = (takes_get && is_path).then(|| utf8_percent_encode(pattern, &NOT_IN_PATH).to_string());
         let methods = if mount.methods.is_empty() { "any".to_owned() } else { mount.methods.join(", ") };
         let file = printable(&mount.key.path().to_string_lossy());
-        Self { methods, pattern: printable(pattern), link, file }
+        let pattern = printable(&format!("{}{pattern}", site.unwrap_or_default()));
+        Self { methods, pattern, link, file }
     }
 }
 

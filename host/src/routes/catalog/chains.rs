@@ -15,6 +15,7 @@ use crate::routes::middleware::{ChainError, ChainLink, LoadedMiddleware, Middlew
 use crate::routes::pattern_cover::{Cover, Extent};
 use crate::routes::pending::PendingRoute;
 use crate::routes::route::Route;
+use crate::routes::site::Site;
 use crate::text::printable;
 
 /// The most routes or files that one message names.
@@ -55,7 +56,7 @@ impl ChainedRoute {
 impl Catalog {
     /// Puts each loaded route behind its chain. Returns the routes that wait for middleware, and reports routes whose chain is
     /// not complete, or has middleware that their files no longer ask for.
-    pub(super) fn mount(&mut self) -> (Vec<PendingRoute>, Vec<Diagnostic>) {
+    pub(super) fn mount(&mut self) -> (Vec<(Site, PendingRoute)>, Vec<Diagnostic>) {
         for (key, _) in self.entries.iter().filter(|(_, entry)| entry.route.is_some() && entry.is_confirmed()) {
             self.guards.forget(key);
         }
@@ -73,7 +74,9 @@ impl Catalog {
                     }
                 }
                 Err(ChainError::Pending(_)) if entry.chained.is_some() => {}
-                Err(ChainError::Pending(_)) => claims.push(PendingRoute::At(route.mount.patterns.clone())),
+                Err(ChainError::Pending(_)) => {
+                    claims.push((key.site().clone(), PendingRoute::At(route.mount.patterns.clone())));
+                }
                 Err(fault @ (ChainError::Broken(_) | ChainError::Missing(_))) => {
                     let result = match entry.chained {
                         Some(_) => "the version before it still serves",
@@ -122,13 +125,16 @@ impl Catalog {
         let mut kept: Vec<ComponentKey> = lost.cloned().collect();
         let of_directories = keys.iter().take_while(|key| key.role() == ComponentRole::DirectoryMiddleware).count();
         let mut covered = Vec::new();
+        let is_of_site = |(middleware, _): &&(ComponentKey, Arc<[Cover]>)| middleware.site() == key.site();
         let is_elsewhere = |(middleware, covers): &(ComponentKey, Arc<[Cover]>)| {
             let is_same = |(other, others): &&(ComponentKey, Arc<[Cover]>)| {
                 self.is_moved(middleware, other) && covers.iter().all(|cover| others.contains(cover))
             };
             covering.iter().any(|other| is_same(&other))
         };
-        for (middleware, covers) in covering.iter().filter(|it| !keys.contains(&it.0) && !is_elsewhere(it)) {
+        for (middleware, covers) in
+            covering.iter().filter(|it| is_of_site(it) && !keys.contains(&it.0) && !is_elsewhere(it))
+        {
             let only = match extent(covers, &route.mount.patterns) {
                 Extent::None => continue,
                 Extent::Some => Some(covers.clone()),

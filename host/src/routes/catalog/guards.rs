@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::routes::component::{ComponentKey, ComponentRole};
 use crate::routes::method;
 use crate::routes::middleware::may_mean;
-use crate::routes::pattern::shape;
 use crate::routes::route::Mount;
 use crate::routes::table::RouteTable;
 
@@ -20,7 +19,7 @@ const MAX_REMOVED: usize = 1_000;
 pub(super) struct Guards {
     /// The names of middleware that route files have had.
     names: BTreeMap<ComponentKey, Vec<String>>,
-    /// Routes that have answered behind middleware, by the shape of the pattern.
+    /// Routes that have answered behind middleware, by the shape of the pattern in the site.
     answered: BTreeMap<String, Vec<Answered>>,
     /// The routes that were removed, the first one first.
     removed: VecDeque<ComponentKey>,
@@ -49,7 +48,8 @@ impl Guards {
 
     /// The middleware that was before routes which answered the same requests as this one.
     pub(super) fn owed(&self, mount: &Mount) -> Vec<ComponentKey> {
-        let at_patterns = mount.patterns.iter().filter_map(|pattern| self.answered.get(&shape(pattern))).flatten();
+        let at_patterns =
+            mount.patterns.iter().filter_map(|pattern| self.answered.get(&mount.key.site().shape(pattern))).flatten();
         let same = at_patterns.filter(|it| method::overlap(&it.methods, &mount.methods).is_some());
         let mut owed: Vec<ComponentKey> = Vec::new();
         for middleware in same.flat_map(|answered| &answered.chain) {
@@ -69,7 +69,7 @@ impl Guards {
                 self.names.insert(mount.key.clone(), names);
             }
             for pattern in &chained.patterns {
-                let answered = self.answered.entry(shape(pattern)).or_default();
+                let answered = self.answered.entry(mount.key.site().shape(pattern)).or_default();
                 answered.retain(|it| it.key != mount.key);
                 // Middleware for some of the paths only says itself for which.
                 let whole = chain.iter().filter(|link| !link.is_partial());

@@ -1,9 +1,17 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::routes::holders::Holders;
 use crate::routes::table::tests::route;
 
 fn table(routes: &[&Arc<Route>]) -> RouteTable {
-    RouteTable::build(routes.iter().map(|route| (*route).clone()).collect(), Vec::new(), &Holders::default()).0
+    RouteTable::build(
+        routes.iter().map(|route| (*route).clone()).collect(),
+        Vec::new(),
+        &Holders::default(),
+        BTreeSet::new(),
+    )
+    .0
 }
 
 fn told(before: &[&Arc<Route>], after: &[&Arc<Route>]) -> Vec<String> {

@@ -233,7 +233,7 @@ impl Publisher {
 
     /// Starts to load the components that have changed and stayed the same for `settle_time`.
     fn apply(&mut self, listing: Listing, settle_time: Duration) {
-        let Listing { components, unread, diagnostics, .. } = listing;
+        let Listing { components, unread, sites, diagnostics, .. } = listing;
         self.has_refused |= !unread.is_empty();
         let is_unread = |key: &ComponentKey| unread.iter().any(|it| it.covers(key.path()));
         self.queue.stop_unless(|key| is_unread(key) || components.iter().any(|(found, _)| found == key));
@@ -243,7 +243,7 @@ impl Publisher {
             let result = self.catalog.update(components.clone(), &unread, now, settle_time);
             names_more = self.start_loads(result);
         }
-        if self.catalog.set_source_diagnostics(diagnostics) {
+        if self.catalog.set_sites(sites) | self.catalog.set_source_diagnostics(diagnostics) {
             self.publish_soon();
         }
     }

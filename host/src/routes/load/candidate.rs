@@ -47,7 +47,7 @@ impl Candidate {
             // No request is answered by it alone.
             Ok(_) if self.key.is_middleware() => PendingRoute::At(Vec::new()),
             Ok(route_file) if route_file.paths.is_empty() => {
-                PendingRoute::Anywhere(pattern::from_tree_path(self.key.path()).ok())
+                PendingRoute::Anywhere(pattern::from_tree_path(self.key.path_in_site()).ok())
             }
             Ok(route_file) => PendingRoute::At(route_file.paths.clone()),
             // It is loaded only to report what is wrong with it too, and not mounted.

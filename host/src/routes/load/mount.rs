@@ -100,7 +100,7 @@ impl Loader {
     /// The declared paths that the component may declare, and a warning if there are others.
     fn admit(&self, key: &ComponentKey, route_file: &RouteFile, paths: &[String]) -> (Vec<String>, Option<Diagnostic>) {
         let declare = route_file.declare.unwrap_or(self.declare);
-        let is_allowed = |path: &String| declare.allows(key.directory(), path);
+        let is_allowed = |path: &String| declare.allows(key.directory_in_site(), path);
         let (admitted, refused): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(is_allowed);
         if refused.is_empty() || !route_file.paths.is_empty() {
             return (admitted, None);
@@ -126,7 +126,7 @@ fn patterns(
     match (route_file.paths.is_empty(), admitted.is_empty()) {
         (false, _) => (Ok(route_file.paths.clone()), Authority::RouteFile),
         (true, false) => (Ok(admitted), Authority::Declared),
-        (true, true) => (pattern::from_tree_path(key.path()).map(|pattern| vec![pattern]), Authority::FilePath),
+        (true, true) => (pattern::from_tree_path(key.path_in_site()).map(|pattern| vec![pattern]), Authority::FilePath),
     }
 }
 

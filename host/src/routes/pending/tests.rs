@@ -1,5 +1,7 @@
 //! Which requests wait for routes that are not loaded.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::routes::holders::Holders;
 use crate::routes::table::RouteTable;
@@ -48,9 +50,14 @@ fn only_a_request_that_an_awaited_route_may_answer_waits() {
             let methods: Vec<&str> = methods.split_whitespace().collect();
             route(file, &[pattern], &methods)
         });
-        let (table, _) = RouteTable::build(routes.into(), claims.clone(), &Holders::default());
+        let (table, _) = RouteTable::build(
+            routes.into(),
+            claims.iter().map(|it| (Site::default(), it.clone())).collect(),
+            &Holders::default(),
+            BTreeSet::new(),
+        );
         assert_eq!(table.is_complete(), claims.is_empty());
-        let waited = matches!(table.lookup(method, path), Lookup::Pending);
+        let waited = matches!(table.lookup_by_default(method, path), Lookup::Pending);
         assert_eq!(waited, waits, "{method} {path} with {claims:?}");
     }
 }

@@ -125,7 +125,7 @@ impl Load for WithoutReading {
 }
 
 fn found(table: &RouteTable, path: &str) -> Option<String> {
-    match table.lookup("GET", path) {
+    match table.lookup_by_default("GET", path) {
         Lookup::Found { route, .. } => Some(route.mount.key.to_string()),
         _ => None,
     }

@@ -39,14 +39,14 @@ fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route> {
 }
 
 fn table(routes: Vec<Arc<Route>>) -> RouteTable {
-    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &Holders::default());
+    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &Holders::default(), BTreeSet::new());
     assert_eq!(diagnostics, []);
     table
 }
 
 /// A lookup in one line: the route's name and what was captured, or the other answers.
 fn found(table: &RouteTable, method: &str, path: &str) -> String {
-    match table.lookup(method, path) {
+    match table.lookup_by_default(method, path) {
         Lookup::Found { route, params } => {
             let params: Vec<String> = params.iter().map(|(name, value)| format!(" {name}={value}")).collect();
             format!("{}{}", route.mount.name, params.concat())
@@ -56,6 +56,7 @@ fn found(table: &RouteTable, method: &str, path: &str) -> String {
         Lookup::NotImplemented => "501".to_owned(),
         Lookup::NotFound => "404".to_owned(),
         Lookup::BadPath => "400".to_owned(),
+        Lookup::Misdirected => "421".to_owned(),
         Lookup::Pending => "awaited".to_owned(),
         Lookup::Unserved(UnservedRoute { key, is_loading }) => {
             format!("{} {}", if *is_loading { "loading" } else { "failed" }, key.path().display())
@@ -185,7 +186,7 @@ fn a_method_finds_its_route_or_what_is_allowed() {
     ] {
         assert_eq!(found(&table, method, path), expected, "{method} {path}");
     }
-    assert_eq!(table.allow_all(), "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, PURGE");
+    assert_eq!(table.sites.default_site().allow, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, PURGE");
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn a_table_lists_its_routes_by_file() {
 fn a_table_whose_routes_have_other_patterns_than_before_differs() {
     let (one, other) = (route("a.wasm", &["/x", "/a"], &[]), route("b.wasm", &["/x"], &[]));
     let alone = table(vec![one.clone()]);
-    let (beside, _) = RouteTable::build(vec![one, other], Vec::new(), &Holders::default());
+    let (beside, _) = RouteTable::build(vec![one, other], Vec::new(), &Holders::default(), BTreeSet::new());
     assert!(alone.has_routes_of(&alone));
     assert_eq!(beside.routes().len(), 1);
     assert!(!alone.has_routes_of(&beside) && !beside.has_routes_of(&alone));
@@ -226,7 +227,7 @@ fn a_table_whose_routes_have_other_patterns_than_before_differs() {
 fn an_empty_table_finds_nothing() {
     let table = table(vec![]);
     assert_eq!(found(&table, "GET", "/"), "404");
-    assert_eq!(table.allow_all(), "OPTIONS");
+    assert_eq!(table.sites.default_site().allow, "OPTIONS");
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn a_conflicting_pattern_is_not_found_and_the_routes_other_patterns_are() {
         route("b.wasm", &["/hello"], &["GET", "POST"]),
         route("c.wasm", &["/hello"], &["PUT"]),
     ];
-    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &Holders::default());
+    let (table, diagnostics) = RouteTable::build(routes, Vec::new(), &Holders::default(), BTreeSet::new());
     assert_eq!(diagnostics.len(), 1);
     for (method, path, expected) in [
         ("GET", "/hello", "405 PUT, OPTIONS"),
@@ -280,7 +281,7 @@ proptest! {
     ) {
         let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
         let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
-        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &Holders::default());
+        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &Holders::default(), BTreeSet::new());
         for path in &paths {
             prop_assert_ne!(found(&table, "GET", path), "501");
         }
@@ -295,7 +296,7 @@ proptest! {
     ) {
         let good = patterns.iter().filter(|pattern| crate::routes::pattern::check(pattern).is_ok());
         let routes = good.enumerate().map(|(n, pattern)| route(&n.to_string(), &[pattern], &["GET"]));
-        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &Holders::default());
+        let (table, _) = RouteTable::build(routes.collect(), Vec::new(), &Holders::default(), BTreeSet::new());
         for MountedRoute { route, patterns } in table.routes() {
             let paths = with_captures(&patterns[0], "%01");
             let finds = |path: &String| found(&table, "GET", path).split(' ').next() == Some(&*route.mount.name);
