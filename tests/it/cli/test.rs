@@ -45,14 +45,6 @@ fn requests_whose_expectations_hold_are_ok() {
 
 #[test]
 fn requests_in_the_directory_of_a_site_are_for_its_name_unless_they_say_another() {
-    let requests = "# expect body other\nGET http://other.test/script\n###\n# expect body example\nGET /script\n";
-    let routes = RoutesDir::new()
-        .with_as("@example.org/script.wasm", guest::SCRIPT)
-        .with_as("@other.test/script.wasm", guest::SCRIPT)
-        .with_file("@example.org/in/script.http", &requests.replace("/script", "/script?ask=field:host&report"));
-    let output = test(&routes, &[]);
-    let printed = text(&output.stdout);
-    assert!(printed.contains("got `ask field:host: other.test") && printed.contains("example.org"), "{printed}");
     let routes = RoutesDir::new().with_as("@example.org/script.wasm", guest::SCRIPT).with_file(
         "@example.org/script.http",
         "# expect body a\nGET /script?body=a\n###\n# expect status 421\nGET http://a.test/script\n",

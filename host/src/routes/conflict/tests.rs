@@ -20,8 +20,11 @@ fn routes(rows: &[Row]) -> Vec<Arc<Route>> {
 fn holders(before: &[Row]) -> Holders {
     let records = routes(before).into_iter().flat_map(|route| {
         let (key, methods) = (route.mount.key.clone(), route.mount.methods.clone());
-        let record =
-            move |pattern: &String| HolderRecord { shape: shape(pattern), key: key.clone(), methods: methods.clone() };
+        let record = move |pattern: &String| HolderRecord {
+            shape: key.site().shape(pattern),
+            key: key.clone(),
+            methods: methods.clone(),
+        };
         route.mount.patterns.iter().map(record).collect::<Vec<_>>()
     });
     Holders::from_records(records.collect())
