@@ -360,6 +360,7 @@ fn routes_prints_json() {
     let expected = serde_json::json!({ "routes": [{
         "name": "page",
         "methods": ["GET"],
+        "site": null,
         "paths": ["/page/{id}"],
         "file": routes.path().join("page.wasm").display().to_string(),
         "world": "vibrato:handler",
