@@ -23,7 +23,7 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-languages test-browser test-proxies chromium curl \
+.PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-tls test-languages test-browser test-proxies chromium curl \
 	proxies lint book wit package \
 	bench peers train counts autobahn fuzz clean
 
@@ -113,11 +113,21 @@ $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 # In two runs: together, features that only tests need would build wasmtime a second time.
 test: target curl proxies interpreters-for-tests $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
 	$(CARGO) test --locked --release --package host --package host-protocol
+	$(MAKE) test-tls
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
 		--package wit-package
 	$(CARGO) test --locked --release --package guest-sdk --features json --lib
 	$(CARGO) test --locked --release --package guest-sdk --features json --doc json
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
+
+# What sockets send by themselves, without the client of the tests, is tested without TLS alone; and past a bound there is
+# another answer, which `tests/it/tls` tests.
+ONLY_PLAIN := rate_limits hostile_crowds answered_503 never_gives_way gives_way_too one_may_not_take_alone \
+	released_when_its_client_disconnects a_reset_leaves_nothing_behind a_client_that_goes_is_noticed_at_once
+
+test-tls: target ## Run the tests of requests, responses, WebSockets and push once more, over TLS
+	TEST_OVER_TLS=1 $(CARGO) test --locked --release --package host --test it -- \
+		http:: handler:: websocket:: push:: $(ONLY_PLAIN:%=--skip %)
 
 test-languages: target guests interpreters ## Run the tests of handlers in other languages than Rust, installing their tools
 	VIBRATO_LANGUAGES=all $(CARGO) test --locked --release --package host --test it -- languages cli::new

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod stamped;
+mod tls;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,6 +15,7 @@ use socket2::{Domain, Socket, Type};
 
 pub use crowd::{Flood, Persistent, asking};
 pub use stamped::{Chunk, Stamped, stamped};
+pub use tls::TlsClient;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER_BYTES: usize = 1024 * 1024;

@@ -4,6 +4,7 @@
 //! other load affects all of them. The ratios are the result, because machines differ. Linux only: memory and cores are
 //! read from `/proc`, and sends from tracefs, which requires root.
 
+mod certificate;
 mod chart;
 mod client;
 mod compare;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
+use crate::certificate::Certificate;
 use crate::machine::{Place, first_line};
 use crate::server::{self, Listening, Server};
 use crate::setup::{self, Setup};
@@ -154,7 +155,22 @@ pub fn upstream(setup: &Setup) -> anyhow::Result<Server> {
     nginx(setup, Place::ClientCore)
 }
 
+/// nginx with one worker that speaks TLS, on the server's core.
+pub fn nginx_tls(setup: &Setup, certificate: &Certificate) -> anyhow::Result<Server> {
+    let tls = format!(
+        "ssl; ssl_certificate {}; ssl_certificate_key {}",
+        certificate.file().display(),
+        certificate.key().display()
+    );
+    nginx_at(setup, Place::ServerCore, &tls)
+}
+
 fn nginx(setup: &Setup, place: Place) -> anyhow::Result<Server> {
+    nginx_at(setup, place, "")
+}
+
+/// `more` follows the address in its `listen`.
+fn nginx_at(setup: &Setup, place: Place, more: &str) -> anyhow::Result<Server> {
     let program = nginx_program();
     first_line(Command::new(program).arg("-v"))
         .context("not installed: `make peers` installs it as root, `apt-get install nginx-light` does")?;
@@ -163,7 +179,8 @@ fn nginx(setup: &Setup, place: Place) -> anyhow::Result<Server> {
     let template = setup.peers.join("nginx/nginx.conf");
     let settings = fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
     let root = folder.display().to_string();
-    fs::write(folder.join("nginx.conf"), settings.replace("LISTEN", &address.to_string()).replace("ROOT", &root))?;
+    let listen = format!("{address} {more}");
+    fs::write(folder.join("nginx.conf"), settings.replace("LISTEN", &listen).replace("ROOT", &root))?;
     // A sparse file of that size: it is sent from the page cache like any other.
     File::create(folder.join(NGINX_STREAM.trim_start_matches('/')))?.set_len(STREAM_BYTES)?;
     let mut command = Command::new(program);

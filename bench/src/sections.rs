@@ -10,6 +10,7 @@ mod reuse;
 mod scale;
 mod start;
 mod stream;
+mod tls;
 mod wasi;
 
 use clap::ValueEnum;
@@ -26,6 +27,8 @@ pub enum Section {
     Reuse,
     /// Long responses
     Stream,
+    /// The same over TLS
+    Tls,
     /// The components of `wasmtime serve` in both servers
     Wasi,
     /// Requests to an upstream
@@ -50,6 +53,7 @@ impl Section {
         Self::Hello,
         Self::Reuse,
         Self::Stream,
+        Self::Tls,
         Self::Wasi,
         Self::Outbound,
         Self::KeyValue,
@@ -66,6 +70,7 @@ impl Section {
             Self::Hello => hello::measure(setup, report),
             Self::Reuse => reuse::measure(setup, report),
             Self::Stream => stream::measure(setup, report),
+            Self::Tls => tls::measure(setup, report),
             Self::Wasi => wasi::measure(setup, report),
             Self::Outbound => outbound::measure(setup, report),
             Self::KeyValue => key_value::measure(setup, report),

@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(1);
 /// How to find out where a server listens.
 #[derive(Clone, Copy)]
 pub enum Listening {
-    /// It prints a line with `http://ADDRESS`.
+    /// It prints a line with `http://ADDRESS` or `https://ADDRESS`.
     Printed,
     /// It was configured to listen there.
     At(SocketAddr),
@@ -121,10 +121,10 @@ pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// The address after the first `http://` in a complete line.
+/// The address after the first `://` in a complete line.
 fn printed_address(output: &str) -> Option<SocketAddr> {
     let whole = &output[..output.rfind('\n')?];
-    let (_, address) = whole.split_once("http://")?;
+    let (_, address) = whole.split_once("://")?;
     address.split(['/', '\n', ' ']).next()?.parse().ok()
 }
 
@@ -142,6 +142,7 @@ mod tests {
     fn the_address_is_read_from_a_whole_line_only() {
         let address = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 4321)));
         assert_eq!(printed_address("a line\nlistening on http://127.0.0.1:4321\n"), address);
+        assert_eq!(printed_address("listening on https://127.0.0.1:4321\n"), address);
         assert_eq!(printed_address("Serving HTTP on http://127.0.0.1:4321/\n"), address);
         assert_eq!(printed_address("listening on http://127.0.0.1:43"), None);
         assert_eq!(printed_address("a line\n"), None);

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
+use crate::certificate::Certificate;
 use crate::machine::Place;
 use crate::server::{Listening, Server};
 use crate::setup::{self, Setup};
@@ -17,6 +18,7 @@ pub struct Routes<'a> {
     files: TempDir,
     environment: Option<(&'a str, &'a str)>,
     flags: &'a [&'a str],
+    certificate: Option<&'a Certificate>,
 }
 
 impl<'a> Routes<'a> {
@@ -24,7 +26,7 @@ impl<'a> Routes<'a> {
     pub fn new(setup: &'a Setup) -> anyhow::Result<Self> {
         let files = setup::folder()?;
         fs::create_dir(files.path().join("routes"))?;
-        Ok(Self { setup, files, environment: None, flags: &[] })
+        Ok(Self { setup, files, environment: None, flags: &[], certificate: None })
     }
 
     /// The routes of these handlers, as they declare themselves.
@@ -44,6 +46,11 @@ impl<'a> Routes<'a> {
     /// Sets flags of `host run`.
     pub fn flags(self, flags: &'a [&'a str]) -> Self {
         Self { flags, ..self }
+    }
+
+    /// Speaks TLS.
+    pub fn tls(self, certificate: &'a Certificate) -> Self {
+        Self { certificate: Some(certificate), ..self }
     }
 
     /// Adds a route: a handler under another name, with the text of its `NAME.toml`.
@@ -76,7 +83,15 @@ impl<'a> Routes<'a> {
     /// Serves the routes at `place`, with the compile cache in `compiled`. Returns when all are loaded.
     pub fn serve_at(self, place: Place, compiled: &Path) -> anyhow::Result<Server> {
         let mut command = Command::new(&self.setup.host);
-        command.args(["run", "--listen", "127.0.0.1:0", "--workers", "1", "--routes"]);
+        command.args(["run", "--listen"]);
+        match self.certificate {
+            Some(certificate) => {
+                command.arg("https://127.0.0.1:0").arg("--tls-cert").arg(certificate.file());
+                command.arg("--tls-key").arg(certificate.key())
+            }
+            None => command.arg("127.0.0.1:0"),
+        };
+        command.args(["--workers", "1", "--routes"]);
         command
             .arg(self.files.path().join("routes"))
             .arg("--cache-dir")

@@ -8,13 +8,47 @@ use anyhow::{Context as _, bail, ensure};
 use crate::compare::Contender;
 use crate::server::Server;
 
+/// What becomes of a connection after its response.
+#[derive(Clone, Copy)]
+pub enum Connections {
+    /// It is used for the next request.
+    Kept,
+    /// Each request has a connection of its own, with a complete handshake.
+    NewForEach,
+}
+
+/// The same over TLS, without a check of the certificate.
+pub fn tls_requests_a_second(
+    server: &Server,
+    contender: &Contender,
+    run: Duration,
+    connections: Connections,
+) -> anyhow::Result<f64> {
+    let fields: &[&str] = match connections {
+        Connections::Kept => &[],
+        Connections::NewForEach => &["-H", "Connection: close"],
+    };
+    measure("https", fields, server, contender, run)
+}
+
 /// Sends requests on the contender's connections, each as soon as the previous response is complete. Returns responses
 /// per second. wrk runs on the core of this thread.
 pub fn requests_a_second(server: &Server, contender: &Contender, run: Duration) -> anyhow::Result<f64> {
+    measure("http", &[], server, contender, run)
+}
+
+fn measure(
+    scheme: &str,
+    fields: &[&str],
+    server: &Server,
+    contender: &Contender,
+    run: Duration,
+) -> anyhow::Result<f64> {
     let Contender { target, connections, .. } = contender;
     let output = Command::new("wrk")
         .args(["-t1", "--timeout", "10s", "-c", &connections.to_string(), "-d", &format!("{}s", run.as_secs())])
-        .arg(format!("http://{}{target}", server.address))
+        .args(fields)
+        .arg(format!("{scheme}://{}{target}", server.address))
         .stderr(Stdio::piped())
         .output()
         .context("cannot start wrk: `apt-get install wrk` installs it")?;

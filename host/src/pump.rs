@@ -92,6 +92,8 @@ pub struct Pump {
     /// In a box, as few responses have one.
     pacer: Option<Box<Pacer>>,
     timeout: MinRateTimeout,
+    /// How many bytes the stream itself held when it was written to last: see [`Stream::unsent`].
+    unsent: usize,
 }
 
 impl Pump {
@@ -99,13 +101,13 @@ impl Pump {
     #[must_use]
     pub fn new(pacer: Option<Pacer>, timeouts: &Timeouts) -> Self {
         let timeout = MinRateTimeout::new(timeouts.write, timeouts.min_write_rate);
-        Self { pacer: pacer.map(Box::new), timeout }
+        Self { pacer: pacer.map(Box::new), timeout, unsent: 0 }
     }
 
     /// The pump, for who goes on with the response; what stays sends nothing.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        let left = Self { pacer: None, timeout: self.timeout.clone() };
+        let left = Self { pacer: None, timeout: self.timeout.clone(), unsent: 0 };
         std::mem::replace(self, left)
     }
 
@@ -120,7 +122,8 @@ impl Pump {
             let waiting = output.waiting();
             if waiting == 0 {
                 output.end(socket)?;
-                let Poll::Ready(flushed) = socket.poll_flush(cx) else { return self.stall() };
+                let Poll::Ready(flushed) = socket.poll_flush(cx) else { return self.stall(socket) };
+                self.note_taken(0, socket);
                 self.timeout.end(0, Instant::now);
                 return Poll::Ready(flushed);
             }
@@ -130,21 +133,21 @@ impl Pump {
                     Some(stream) => match http2::poll_pacer(cx, stream, pacer, waiting) {
                         Poll::Ready(allowed) => allowed?,
                         Poll::Pending if pacer.waiting_until().is_some() => return Poll::Pending,
-                        Poll::Pending => return self.stall(),
+                        Poll::Pending => return self.stall(socket),
                     },
                 },
                 None => waiting,
             };
             match output.send(socket, allowed) {
                 Ok(sent) => {
-                    self.timeout.end(sent, Instant::now);
+                    self.note_taken(sent, socket);
                     if let Some(pacer) = &mut self.pacer {
                         pacer.spend(sent);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if socket.poll_write_ready(cx)?.is_pending() {
-                        return self.stall();
+                        return self.stall(socket);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -153,8 +156,19 @@ impl Pump {
         }
     }
 
-    /// The client takes nothing now.
-    fn stall<T>(&mut self) -> Poll<T> {
+    /// Notes what the client has taken, after `sent` more bytes were written: those that the stream holds are not taken yet.
+    fn note_taken(&mut self, sent: usize, socket: &Stream) {
+        let unsent = socket.unsent();
+        let taken = (self.unsent + sent).saturating_sub(unsent);
+        self.unsent = unsent;
+        if taken > 0 {
+            self.timeout.end(taken, Instant::now);
+        }
+    }
+
+    /// The client takes no more now.
+    fn stall<T>(&mut self, socket: &Stream) -> Poll<T> {
+        self.note_taken(0, socket);
         self.timeout.wait(Instant::now);
         self.rest();
         Poll::Pending

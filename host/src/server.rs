@@ -268,17 +268,22 @@ impl RunningServer {
         &self.urls
     }
 
-    /// Reads the secrets and the certificates again, loads the files that have changed in the routes directory, and retries those that could not
-    /// be loaded.
+    /// Reads the secrets and the certificates again, loads the files that have changed in the routes directory, and retries
+    /// those that could not be loaded.
     pub fn reload(&self) {
+        self.reload_sources();
+        self.directory.reload();
+    }
+
+    /// Reads again what is no route.
+    fn reload_sources(&self) {
         self.grant_sources.reload();
         self.certificates.iter().for_each(|certificates| certificates.reload());
-        self.directory.reload();
     }
 
     /// The same as [`Self::reload`]. The future is ready when what has changed is loaded.
     pub fn reloaded(&self) -> impl Future<Output = ()> + 'static {
-        self.grant_sources.reload();
+        self.reload_sources();
         self.directory.reloaded()
     }
 

@@ -2,7 +2,6 @@
 //! nothing behind.
 
 use std::io;
-use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,11 +67,11 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
 
 /// Bytes, measured by `held`, for each of `count` connections. As many are opened before, because the first ones make
 /// the server allocate shared state.
-pub(super) fn held_by(
+pub(super) fn held_by<C>(
     server: &Server,
     count: u32,
     held: impl Fn(&Server) -> anyhow::Result<f64>,
-    open: impl Fn(u32) -> io::Result<Vec<TcpStream>>,
+    open: impl Fn(u32) -> io::Result<Vec<C>>,
 ) -> anyhow::Result<f64> {
     let first = open(count)?;
     settled(server)?;

@@ -312,7 +312,7 @@ fn a_handler_that_spins_after_its_client_disconnected_ends_after_its_grace() {
     let socket = TcpStream::connect(server.address()).expect("the server accepts");
     // Without a reset it might still read.
     SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
-    let mut client = Client::over(socket);
+    let mut client = server.over(socket);
     client.send(get!("/script?write=abc&spin"));
     client.read_until("abc\r\n");
     drop(client);

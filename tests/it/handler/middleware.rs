@@ -11,7 +11,7 @@ use socket2::SockRef;
 
 use crate::support::Connection::{Close, KeepAlive};
 use crate::support::wire::INTERNAL_SERVER_ERROR;
-use crate::support::{Case, Client, RoutesDir, TestServer, check, guest, log};
+use crate::support::{Case, RoutesDir, TestServer, check, guest, log};
 
 const GET: &str = get!("/in?{}");
 
@@ -355,7 +355,7 @@ fn a_chain_whose_client_has_disconnected_ends() {
         ] {
             let socket = TcpStream::connect(server.address()).expect("the server accepts");
             SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
-            Client::over(socket).send(GET.replace("{}", &handler.steps(commands)));
+            server.over(socket).send(GET.replace("{}", &handler.steps(commands)));
             server.wait_for(&format!("/in?{}", handler.steps("body=Hi")), "200");
         }
     }

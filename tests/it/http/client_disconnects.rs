@@ -7,7 +7,7 @@ use host::options::Value;
 use socket2::SockRef;
 
 use crate::support::wire::get;
-use crate::support::{Client, RoutesDir, TIMEOUT, TestServer, guest};
+use crate::support::{RoutesDir, TIMEOUT, TestServer, guest};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -30,7 +30,7 @@ fn with_one_permit(grace: Duration) -> TestServer {
 fn send_and_reset(server: &TestServer, request: &str, awaited: &str) {
     let socket = TcpStream::connect(server.address()).expect("the server accepts");
     SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
-    let mut client = Client::over(socket);
+    let mut client = server.over(socket);
     client.send(request);
     client.read_until(awaited);
 }
@@ -165,7 +165,7 @@ fn a_client_that_resets_unseen_is_noticed_at_once() {
     for (half_closes, ahead) in [(true, ""), (false, &*ahead), (true, &*ahead)] {
         let socket = TcpStream::connect(server.address()).expect("the server accepts");
         SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
-        let mut client = Client::over(socket);
+        let mut client = server.over(socket);
         client.send(format!("GET /script?write=in&sleep=3600000 HTTP/1.1\r\nHost: it\r\n\r\n{ahead}"));
         client.read_until("in\r\n");
         if half_closes {

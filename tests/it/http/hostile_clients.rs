@@ -252,7 +252,7 @@ fn connect(server: &TestServer) -> (TcpStream, Client) {
     let start = Instant::now();
     loop {
         let socket = TcpStream::connect(server.address()).expect("the server accepts");
-        let mut client = Client::over(socket.try_clone().expect("a socket can be shared"));
+        let mut client = server.over(socket.try_clone().expect("a socket can be shared"));
         client.send(get!("/hello"));
         if client.read_response() == HELLO_RESPONSE {
             return (socket, client);

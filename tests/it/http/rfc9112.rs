@@ -25,7 +25,6 @@ fn a_request_line_is_three_parts_with_a_space_between_them() {
         ("2.2", b"GET /script HTTP/1.1\r\n\tA: b\r\nHost: it\r\n\r\n", 400),
         ("2.2", b"GET /script HTTP/1.1\r\n \r\nHost: it\r\n\r\n", 400),
         ("2.2", b"\xef\xbb\xbfGET /script HTTP/1.1\r\nHost: it\r\n\r\n", 400),
-        ("2.2", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
         // Section 2.3: the name in upper case, one digit, a dot, one digit.
         ("2.3", b"GET /script http/1.1\r\nHost: it\r\n\r\n", 400),
         ("2.3", b"GET /script HTTP/1\r\nHost: it\r\n\r\n", 400),

@@ -9,7 +9,7 @@ use host::options::Value;
 use socket2::SockRef;
 
 use crate::support::wire::get_script;
-use crate::support::{Client, End, RoutesDir, TestServer, guest, log, wait_until};
+use crate::support::{End, RoutesDir, TestServer, guest, log, wait_until};
 
 const OPEN: &str = ok_chunked!("3\r\none\r\n");
 const LAST_CHUNK: &str = "0\r\n\r\n";
@@ -99,7 +99,7 @@ fn a_client_that_goes_is_noticed_at_once() {
     let closes = server.park("subscribe=a&write=one", OPEN);
     let socket = TcpStream::connect(server.address()).expect("the server accepts");
     SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("a socket can be reset");
-    let mut resets = Client::over(socket);
+    let mut resets = server.over(socket);
     resets.send(get_script("subscribe=a&write=one&manual"));
     resets.expect(OPEN);
     wait_until("both are left open", || server.parked() == 2);

@@ -1,6 +1,6 @@
 //! A server in the process of the tests, on a free port, stopped when dropped.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -107,6 +107,11 @@ impl TestServer {
     /// A connection from another address of this machine.
     pub fn connect_from(&self, from: Ipv4Addr) -> Client {
         self.over_its_protocol(Client::connect_from(from, self.address()), 0)
+    }
+
+    /// A client over a connection to its first listener that a test made by itself.
+    pub fn over(&self, socket: TcpStream) -> Client {
+        self.over_its_protocol(Client::over(socket), 0)
     }
 
     fn over_its_protocol(&self, client: Client, listener: usize) -> Client {

@@ -4,15 +4,29 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use rustls::crypto::ring;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::{self, cipher_suite};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SupportedCipherSuite};
 
 use crate::certificates;
 
 /// The protocols that are offered within TLS, the preferred one first (ALPN).
 pub const TLS_PROTOCOLS: &[&str] = &["http/1.1"];
+
+/// The cipher suites in the order in which they are chosen: the fastest first, none is weak.
+const CIPHER_SUITES: [SupportedCipherSuite; 9] = [
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
 
 /// How many tickets to resume with a client of TLS 1.3 gets.
 const TICKETS: usize = 1;
@@ -43,9 +57,11 @@ impl TlsSettings {
     /// # Errors
     /// There is no source of random bytes.
     pub fn new(certificates: Arc<dyn ResolvesServerCert>) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(rustls::ALL_VERSIONS)?;
+        let provider = CryptoProvider { cipher_suites: CIPHER_SUITES.to_vec(), ..ring::default_provider() };
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider));
+        let builder = builder.with_protocol_versions(rustls::ALL_VERSIONS)?;
         let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(NotingResolver(certificates)));
+        config.ignore_client_order = true;
         config.alpn_protocols = TLS_PROTOCOLS.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         // Tickets need no memory of the host.
         config.session_storage = Arc::new(NoServerSessionStorage {});
