@@ -239,7 +239,7 @@ autobahn: target ## Run the Autobahn test suite against WebSockets; installs it,
 fuzz: ## Fuzz what the host and guest-sdk parse, FUZZ_SECONDS for each target; installs a nightly compiler and cargo-fuzz if need be
 	@rustup toolchain list | grep -q ^nightly || rustup toolchain install nightly --profile minimal
 	@cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
-	@for target in head chunks connection origins addresses grants stores multipart proxy_header; do \
+	@for target in head chunks connection http2 origins addresses grants stores multipart proxy_header; do \
 		mkdir -p host/fuzz/corpus/$$target; \
 		cargo +nightly fuzz run --fuzz-dir host/fuzz $$target host/fuzz/corpus/$$target host/fuzz/seeds/$$target \
 			-- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 || exit 1; \

@@ -73,7 +73,19 @@ impl Request {
         query::pairs(&request::query().unwrap_or_default()).collect()
     }
 
-    /// The version of HTTP of the request.
+    /// The protocol that the client speaks: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`. Later hosts may have others.
+    #[must_use]
+    pub fn protocol(&self) -> String {
+        request::protocol()
+    }
+
+    /// The scheme of the request's URL: `https` if the connection is encrypted, else `http`.
+    #[must_use]
+    pub fn scheme(&self) -> String {
+        request::scheme()
+    }
+
+    /// The version of HTTP of the request. HTTP/2 reads as `Http11`; [`protocol`](Self::protocol) tells them apart.
     #[must_use]
     pub fn version(&self) -> HttpVersion {
         request::version()

@@ -66,8 +66,30 @@ pub struct Request<P: ?Sized = dyn RequestPeer> {
     pub params: Vec<(String, String)>,
     /// The address that it was sent to, if its head does not name a host.
     pub local_address: Option<Box<str>>,
+    /// The scheme of its URL.
+    pub scheme: RequestScheme,
     /// The sender.
     pub peer: P,
+}
+
+/// The scheme of a request's URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestScheme {
+    /// The connection is not encrypted.
+    Http,
+    /// The connection is encrypted.
+    Https,
+}
+
+impl RequestScheme {
+    /// As a URL has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 impl Request {

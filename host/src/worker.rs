@@ -189,12 +189,18 @@ impl Worker {
         &self.hub
     }
 
-    /// A permit to run a request of a route that needs `permits` invocation permits.
+    /// A permit to run a request of a route that needs `permits` invocation permits. `window` is how many bytes of its body the
+    /// client may send before the handler reads.
     ///
     /// # Errors
     /// If too few are free, or if the route would exceed its share.
-    pub(crate) fn admit<'w>(&'w self, route: &'w Route, permits: u32) -> Result<Admission<'w>, NotAdmitted> {
-        Admission::acquire(self.engine(), route, permits)
+    pub(crate) fn admit<'w>(
+        &'w self,
+        route: &'w Route,
+        permits: u32,
+        window: usize,
+    ) -> Result<Admission<'w>, NotAdmitted> {
+        Admission::acquire(self.engine(), route, permits, window)
     }
 
     /// A permit to park a response of the route.

@@ -32,8 +32,14 @@ mod tls {
 
 /// HTTP/2 as frames.
 mod http2 {
+    mod attacks;
+    mod clients;
+    mod conformance;
+    mod flow;
+    mod lifetime;
     mod outcomes;
     mod requests;
+    mod tls;
 
     use crate::support::{TestServer, wait_until};
 

@@ -20,6 +20,12 @@ extern void __wasm_import_vibrato_handler_request_query(uint8_t *);
 __attribute__((__import_module__("vibrato:handler/request@0.1.0"), __import_name__("version")))
 extern int32_t __wasm_import_vibrato_handler_request_version(void);
 
+__attribute__((__import_module__("vibrato:handler/request@0.1.0"), __import_name__("protocol")))
+extern void __wasm_import_vibrato_handler_request_protocol(uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/request@0.1.0"), __import_name__("scheme")))
+extern void __wasm_import_vibrato_handler_request_scheme(uint8_t *);
+
 __attribute__((__import_module__("vibrato:handler/request@0.1.0"), __import_name__("fields")))
 extern void __wasm_import_vibrato_handler_request_fields(uint8_t *);
 
@@ -643,6 +649,22 @@ bool vibrato_handler_request_query(handler_string_t *ret) {
 vibrato_handler_request_http_version_t vibrato_handler_request_version(void) {
   int32_t ret = __wasm_import_vibrato_handler_request_version();
   return ret;
+}
+
+void vibrato_handler_request_protocol(handler_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_request_protocol(ptr);
+  *ret = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+void vibrato_handler_request_scheme(handler_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_request_scheme(ptr);
+  *ret = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
 void vibrato_handler_request_fields(handler_list_tuple2_string_list_u8_t *ret) {

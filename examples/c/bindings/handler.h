@@ -431,11 +431,15 @@ extern void vibrato_handler_request_target(handler_string_t *ret);
 extern void vibrato_handler_request_path(handler_string_t *ret);
 // The target's query without its `?`, percent-encoding untouched. None if the target has no `?`.
 extern bool vibrato_handler_request_query(handler_string_t *ret);
-// The version of HTTP that the client speaks.
+// The version of HTTP that the client speaks. HTTP/2 reads as `http11`; `protocol` tells them apart.
 extern vibrato_handler_request_http_version_t vibrato_handler_request_version(void);
-// All fields in the order in which they came: names in lower case, values without the white space around them.
-// `host` has the authority of an absolute target, whatever the client sent (RFC 9112 section 3.2.2). Trailers are
-// not fields: they are dropped.
+// The protocol as the client speaks it: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`. Later hosts may have others.
+extern void vibrato_handler_request_protocol(handler_string_t *ret);
+// The scheme of the request's URL: `https` if the connection is encrypted, else `http`.
+extern void vibrato_handler_request_scheme(handler_string_t *ret);
+// All fields in the order in which they came: names in lower case, values without the white space around them. In
+// HTTP/2 the lines of a name are together, and `cookie` is one line. `host` has the authority of an absolute target or
+// of HTTP/2, whatever the client sent (RFC 9112 section 3.2.2). Trailers are not fields: they are dropped.
 extern void vibrato_handler_request_fields(handler_list_tuple2_string_list_u8_t *ret);
 // One field by its name, in any case. If it came in several lines, they are combined in order with `, ` between
 // them (RFC 9110 section 5.3), or with `; ` for `cookie`. None if it did not come.

@@ -28,6 +28,14 @@ pub(crate) mod request {
         HttpVersion::Http11
     }
 
+    pub(crate) fn protocol() -> String {
+        "HTTP/1.1".to_owned()
+    }
+
+    pub(crate) fn scheme() -> String {
+        "http".to_owned()
+    }
+
     pub(crate) fn fields() -> Vec<(String, Vec<u8>)> {
         with(|invocation| invocation.request.fields.clone())
     }

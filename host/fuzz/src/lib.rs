@@ -7,6 +7,7 @@ pub mod echo;
 
 pub mod file;
 pub mod grants;
+pub mod http2;
 pub mod key_value;
 pub mod multipart;
 pub mod outbound;

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use crate::exchange::ExchangeEnd;
-use crate::http::version::Version;
 use crate::observe::{EndedRequest, LoggedRequestLine};
 use crate::text::time_of_day;
 
@@ -47,7 +46,7 @@ fn text(entry: &EndedRequest, to: &mut String) {
     let EndedRequest { client, body, wire, request, took, cost, .. } = entry;
     let (method, target, version, host) = match &entry.asked {
         Some(LoggedRequestLine { method, target, version, host }) => {
-            (word(method), word(target), version_name(*version), host.as_deref().map(word))
+            (word(method), word(target), version.name(), host.as_deref().map(word))
         }
         None => ("-".to_owned(), "-".to_owned(), "-", None),
     };
@@ -75,7 +74,7 @@ fn json(entry: &EndedRequest, to: &mut String) {
         "client": entry.client.to_string(),
         "method": asked.map(|asked| &*asked.method),
         "target": asked.map(|asked| &*asked.target),
-        "version": asked.map(|asked| version_name(asked.version)),
+        "version": asked.map(|asked| asked.version.name()),
         "status": entry.status,
         "body": entry.body,
         "wire": entry.wire,
@@ -153,14 +152,6 @@ fn word(text: &str) -> String {
         }
     }
     word
-}
-
-fn version_name(version: Version) -> &'static str {
-    match version {
-        Version::Http10 => "HTTP/1.0",
-        Version::Http11 => "HTTP/1.1",
-        Version::Http2 => "HTTP/2",
-    }
 }
 
 fn microseconds(duration: Duration) -> u64 {

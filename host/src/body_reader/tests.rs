@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::exchange::{Request, RequestPeer};
+use crate::exchange::{Request, RequestPeer, RequestScheme};
 use crate::http1::framing::BodyFraming;
 use crate::http1::head::{HeadLimits, HeadParser};
 use crate::http1::server::RequestFraming;
@@ -29,7 +29,7 @@ fn chunked() -> (Exchange, BodyReader) {
     let mut input = BytesMut::from(&b"POST / HTTP/1.1\r\nHost: a\r\n\r\n"[..]);
     let head = HeadParser::default().parse(&mut input, &HeadLimits::default());
     let head = head.expect("a good head").expect("a whole head");
-    let request = Request { head, params: vec![], local_address: None, peer: NoPeer };
+    let request = Request { head, params: vec![], local_address: None, scheme: RequestScheme::Http, peer: NoPeer };
     let framing = RequestFraming { body: BodyFraming::Chunked, ..RequestFraming::CLOSING };
     let options = ResponseOptions { head_only: false, status: 200, coalesce: 0, buffer_size: 64 };
     let response = Response::new(options, b"", framing.encoder(true, 64, BytesMut::new()));

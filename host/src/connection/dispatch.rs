@@ -14,7 +14,7 @@ use super::request_terms::RequestTerms;
 use super::wait_for_route::wait_for_routes;
 use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
-use crate::exchange::{Request, RequestPeer};
+use crate::exchange::{Request, RequestPeer, RequestScheme};
 use crate::http::head::RequestHead;
 use crate::http::loopback;
 use crate::http::version::Version;
@@ -92,7 +92,8 @@ fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
         Version::Http11 | Version::Http2 => None,
         Version::Http10 => client.socket.local_authority().map(String::into_boxed_str),
     };
-    Box::new(Request { head, params, local_address, peer: client.requester() })
+    let scheme = if client.socket.is_tls() { RequestScheme::Https } else { RequestScheme::Http };
+    Box::new(Request { head, params, local_address, scheme, peer: client.requester() })
 }
 
 /// Finds out whose request this is, and refuses it if that client has too many in flight.

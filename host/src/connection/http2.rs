@@ -24,14 +24,14 @@ use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::connection_table::IdleSince;
 use crate::http2::request::{ListenerScheme, ReceivedRequest};
-use crate::net::Http2Connection;
+use crate::net::{Http2Connection, Stream};
 use crate::worker::{ShutdownWaiter, Worker};
 use client_io::{ClientIo, IoState};
 use resets::ResetRate;
 use stream::StreamEnd;
 
 /// The window of each request's body: how much of it a client may send before its handler reads.
-const STREAM_WINDOW: u32 = 64 * 1024;
+pub(super) const STREAM_WINDOW: u32 = 64 * 1024;
 
 /// The most bytes of one response that are queued for the socket.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
@@ -79,7 +79,7 @@ struct Http2Task<'c> {
 pub(super) async fn serve(client: &mut Client) -> CloseReason {
     let worker = client.worker.clone();
     let input = std::mem::take(client.http.input_mut());
-    let shared = Arc::new(Http2Connection::default());
+    let shared = Arc::new(Http2Connection::new(client.socket.is_tls()));
     let io = Arc::new(IoState::new(shared.clone(), &worker.config().timeouts));
     let handshake = builder(worker.config()).handshake(ClientIo::new(client.socket.clone(), input, io.clone()));
     let now = Instant::now();
@@ -196,7 +196,8 @@ impl Http2Task<'_> {
             fields: &parts.headers,
             ends: body.is_end_stream(),
         };
-        let checked = received.check(&worker.config().limits.head, ListenerScheme::Plain);
+        let listener = if socket.is_tls() { ListenerScheme::Tls } else { ListenerScheme::Plain };
+        let checked = received.check(&worker.config().limits.head, listener, |host| is_served(socket, host));
         if let Err(error) = &checked {
             tracing::debug!(target: "connection", %peer, status = error.status(), "request refused: {error}");
             if error.status().is_none() {
@@ -345,6 +346,15 @@ impl Http2Task<'_> {
                 }
             }
         }
+    }
+}
+
+/// Whether the connection may have requests for a host: for the name that its client has asked for in the handshake of TLS,
+/// and for others that its certificate is valid for (RFC 9113 section 9.1.1).
+fn is_served(socket: &Stream, host: &str) -> bool {
+    match socket.sni() {
+        Some(sni) => sni.name().is_none_or(|name| name.eq_ignore_ascii_case(host)) || sni.covers(host),
+        None => true,
     }
 }
 

@@ -11,6 +11,7 @@ use super::error_page::RETRY;
 use super::exchange_loop::{Caller, ExchangeLoop};
 use super::finished::Finished;
 use super::host_response::HostResponse;
+use super::http2::STREAM_WINDOW;
 use super::next::Next;
 use super::reply::reply;
 use super::request_log::RequestLog;
@@ -74,7 +75,9 @@ fn admit<'p>(
     // permits.
     // Middleware is for what clients send.
     let guarded = !terms.is_from_timer && route.is_guarded_at(head.path());
-    match worker.admit(route, if guarded { 2 } else { 1 }) {
+    // What can come of the body on a stream of HTTP/2 before the handler reads is held for it.
+    let window = if matches!(terms.framing.body, BodyFraming::ByStream(_)) { STREAM_WINDOW as usize } else { 0 };
+    match worker.admit(route, if guarded { 2 } else { 1 }, window) {
         Ok(admission) => Ok(Admitted { accept, body, guarded, admission }),
         Err(reason) => Err(HostResponse::new(503, reason.to_string()).with(RETRY)),
     }

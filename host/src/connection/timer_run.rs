@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::client::Client;
 use super::invoke::invoke;
 use super::request_terms::RequestTerms;
-use crate::exchange::Request;
+use crate::exchange::{Request, RequestScheme};
 use crate::http::head::{RequestHead, RequestParts};
 use crate::http::version::Version;
 use crate::http1::server::RequestFraming;
@@ -22,7 +22,13 @@ pub(crate) async fn run_by_timer(worker: Arc<Worker>, route: Arc<Route>) {
     let arrival = worker.measures().then(Instant::now);
     let terms = RequestTerms { framing: RequestFraming::CLOSING, arrival, is_from_timer: true };
     let mut client = Client::new(Stream::Nowhere, Peer::Timer, worker);
-    let request = Box::new(Request { head, params: Params::new(), local_address: None, peer: client.peer });
+    let request = Box::new(Request {
+        head,
+        params: Params::new(),
+        local_address: None,
+        scheme: RequestScheme::Http,
+        peer: client.peer,
+    });
     // What would follow on a connection, such as a parked response, ends here.
     drop(invoke(&mut client, terms, route, request, None).await);
 }

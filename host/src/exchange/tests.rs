@@ -54,7 +54,7 @@ fn request_with(fields: &str) -> Box<Request> {
     let mut input = BytesMut::from(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
     let head = HeadParser::default().parse(&mut input, &HeadLimits::default());
     let head = head.expect("a good head").expect("a whole head");
-    Box::new(Request { head, params: vec![], local_address: None, peer: NoPeer })
+    Box::new(Request { head, params: vec![], local_address: None, scheme: RequestScheme::Http, peer: NoPeer })
 }
 
 pub(crate) fn exchange(options: ResponseOptions) -> Arc<Exchange> {

@@ -78,6 +78,8 @@ fn add_request(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     add_request_getter(linker, "path", |request| request.head.path().to_owned())?;
     add_request_getter(linker, "query", |request| request.head.query().map(str::to_owned))?;
     add_request_getter(linker, "version", |request| HttpVersion::from(request.head.version()))?;
+    add_request_getter(linker, "protocol", |request| request.head.version().name())?;
+    add_request_getter(linker, "scheme", |request| request.scheme.as_str())?;
     add_request_getter(linker, "params", |request| request.params.clone())?;
     add_request_getter(linker, "peer", |request| request.peer.address())?;
     add_request_getter(linker, "fields", |request| {

@@ -25,6 +25,7 @@ const MAX_QUEUED: usize = 256 * 1024;
 /// What the streams of one connection share with its task.
 #[derive(Debug, Default)]
 pub struct Http2Connection {
+    is_tls: bool,
     /// How often all that was queued has been given to the system.
     flushes: AtomicU64,
     /// Payload that is queued, at most: the task counts what is written, with the frames.
@@ -78,6 +79,12 @@ enum SendSide {
 }
 
 impl Http2Connection {
+    /// The shared state of a connection without streams.
+    #[must_use]
+    pub fn new(is_tls: bool) -> Self {
+        Self { is_tls, ..Self::default() }
+    }
+
     /// Notes that the task has written `bytes` to the socket.
     pub fn note_written(&self, bytes: usize) {
         let queued = self.queued.load(Ordering::Relaxed);
@@ -134,6 +141,10 @@ impl Http2Stream {
             is_reset: false,
         };
         Self { connection, inner: Mutex::new(inner) }
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.connection.is_tls
     }
 
     fn lock(&self) -> MutexGuard<'_, StreamState> {

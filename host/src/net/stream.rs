@@ -83,10 +83,14 @@ impl Stream {
         }
     }
 
-    /// Whether it is encrypted.
+    /// Whether it is encrypted, or a stream of a connection that is.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        match self {
+            Self::Tls(_) => true,
+            Self::Http2(stream) => stream.is_tls(),
+            _ => false,
+        }
     }
 
     /// What the client has asked for in the handshake of TLS. `None` without TLS, and before the handshake.

@@ -55,7 +55,12 @@ struct RouteUsageGuard<'w> {
 
 impl<'w> Admission<'w> {
     /// Acquires everything that a request with `permits` invocations needs.
-    pub(super) fn acquire(engine: &'w Engine, route: &'w Route, permits: u32) -> Result<Self, NotAdmitted> {
+    pub(super) fn acquire(
+        engine: &'w Engine,
+        route: &'w Route,
+        permits: u32,
+        window: usize,
+    ) -> Result<Self, NotAdmitted> {
         let _route = route.admit().ok_or(NotAdmitted::Places)?;
         let permit = engine.try_acquire(permits).ok_or(NotAdmitted::Places)?;
         let (in_use, free) = (permit.in_use() as usize, (engine.max_invocations() - permit.in_use()) as usize);
@@ -66,11 +71,11 @@ impl<'w> Admission<'w> {
         if !(settings.share.allows(sum, in_use, free) || sum() <= counted.permits) {
             return Err(NotAdmitted::Places);
         }
-        let _buffers = if settings.buffer_size > LARGE_BUFFER {
-            // One piece of the request's body, and two of the response: the output may exceed its bound by one piece.
-            Some(Box::new(Reservation::new(3 * settings.buffer_size, route.options.memory_owner())?))
-        } else {
-            None
+        // One piece of the request's body, and two of the response: the output may exceed its bound by one piece.
+        let pieces = if settings.buffer_size > LARGE_BUFFER { 3 * settings.buffer_size } else { 0 };
+        let _buffers = match pieces + window {
+            0 => None,
+            bytes => Some(Box::new(Reservation::new(bytes, route.options.memory_owner())?)),
         };
         Ok(Self { _route, _permit: permit, _counted: counted, _buffers })
     }

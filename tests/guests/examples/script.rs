@@ -137,6 +137,8 @@ impl Script {
                 "path" => Some(request.path()),
                 "query" => request.query(),
                 "version" => Some(format!("{:?}", request.version())),
+                "protocol" => Some(request.protocol()),
+                "scheme" => Some(request.scheme()),
                 "peer" => Some(request.peer()),
                 "params" => Some(format!("{:?}", request.params())),
                 "fields" => Some(self.fields()),

@@ -33,6 +33,8 @@ fn a_handler_sees_a_request_as_that_of_any_version() {
     assert_eq!(asked("path", &[]), "path: /script");
     assert_eq!(asked("target", &[]), "target: /script?ask=target&report");
     assert_eq!(asked("version", &[]), "version: HttpVersion::Http11");
+    assert_eq!(asked("protocol", &[]), "protocol: HTTP/2");
+    assert_eq!(asked("scheme", &[]), "scheme: http");
     assert_eq!(asked("field:host", &[]), "field:host: it");
     assert_eq!(asked("fields", &[("x-one", "1"), ("accept", "*/*")]), "fields: host=it;x-one=1;accept=*/*;");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use loona_hpack::Decoder;
 
-use super::Client;
+use super::{Client, tls};
 
 /// What a client sends first.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -59,6 +59,8 @@ pub struct Http2Client {
     decoder: Decoder<'static>,
     /// The WINDOW_UPDATE frames that have come: the stream and the increment.
     pub window_updates: Vec<(u32, u32)>,
+    /// The payload of the last PING that has come.
+    pub last_ping: Vec<u8>,
 }
 
 /// A frame as it was received.
@@ -108,7 +110,8 @@ fn push_length(length: usize, block: &mut Vec<u8>) {
 
 /// The fields of a request of this method for a target.
 pub fn request<'r>(method: &'r str, target: &'r str) -> Vec<(&'r str, &'r str)> {
-    vec![(":method", method), (":scheme", "http"), (":authority", "it"), (":path", target)]
+    let scheme = if tls::is_default() { "https" } else { "http" };
+    vec![(":method", method), (":scheme", scheme), (":authority", "it"), (":path", target)]
 }
 
 /// The payload of SETTINGS.
@@ -133,7 +136,7 @@ impl Http2Client {
 
     /// A connection on which nothing was sent.
     pub fn unopened(client: Client) -> Self {
-        Self { client, decoder: Decoder::new(), window_updates: Vec::new() }
+        Self { client, decoder: Decoder::new(), window_updates: Vec::new(), last_ping: Vec::new() }
     }
 
     /// Sends bytes.
@@ -319,7 +322,11 @@ impl Http2Client {
                 }
                 return None;
             }
-            PING => format!("PING{} {}", if flags & ACK != 0 { " ACK" } else { "" }, String::from_utf8_lossy(payload)),
+            PING if flags & ACK != 0 => format!("PING ACK {}", String::from_utf8_lossy(payload)),
+            PING => {
+                self.last_ping.clone_from(payload);
+                "PING".to_owned()
+            }
             GOAWAY => format!("GOAWAY {} {}", number(0), error_name(number(4))),
             WINDOW_UPDATE => {
                 self.window_updates.push((*stream, number(0)));

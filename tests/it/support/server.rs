@@ -147,6 +147,16 @@ impl TestServer {
         self.running.stats().closed(reason)
     }
 
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.running.stats().connections
+    }
+
+    /// How many requests there were, and messages.
+    pub fn requests(&self) -> u64 {
+        self.running.stats().requests
+    }
+
     /// How many connections are left open by their handlers.
     pub fn parked(&self) -> usize {
         self.running.stats().parked

@@ -97,6 +97,36 @@ func Version() vibrato_handler_types.HttpVersion {
 
 }
 
+//go:wasmimport vibrato:handler/request@0.1.0 protocol
+func wasm_import_protocol(arg0 uintptr)
+
+func Protocol() string {
+	pinner := &runtime.Pinner{}
+	defer pinner.Unpin()
+
+	returnArea := uintptr(witRuntime.Allocate(pinner, (2 * 4), 4))
+	wasm_import_protocol(returnArea)
+	value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))
+	result := value
+	return result
+
+}
+
+//go:wasmimport vibrato:handler/request@0.1.0 scheme
+func wasm_import_scheme(arg0 uintptr)
+
+func Scheme() string {
+	pinner := &runtime.Pinner{}
+	defer pinner.Unpin()
+
+	returnArea := uintptr(witRuntime.Allocate(pinner, (2 * 4), 4))
+	wasm_import_scheme(returnArea)
+	value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))
+	result := value
+	return result
+
+}
+
 //go:wasmimport vibrato:handler/request@0.1.0 fields
 func wasm_import_fields(arg0 uintptr)
 

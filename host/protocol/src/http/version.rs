@@ -10,3 +10,15 @@ pub enum Version {
     /// HTTP/2
     Http2,
 }
+
+impl Version {
+    /// The name of the version, as a request line of HTTP/1 has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        }
+    }
+}

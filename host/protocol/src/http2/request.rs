@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::http::fields::CONNECTION_FIELDS;
 use crate::http::head::{InvalidParts, RequestHead, RequestParts};
+use crate::http::loopback::host;
 use crate::http::version::Version;
 use crate::http1::framing::{BodyFraming, Expectation, content_length, expectation};
 use crate::http1::head::HeadLimits;
@@ -71,6 +72,9 @@ pub enum Http2RequestError {
     /// The request is for `http`, and came encrypted: it is for another server (RFC 9110 section 15.5.20).
     #[error("this listener serves https")]
     SchemeMisdirected,
+    /// The request is for a host that the certificate of the connection is not valid for (RFC 9110 section 15.5.20).
+    #[error("the certificate of this connection is not for that host")]
+    HostMisdirected,
     /// The parts make no valid head.
     #[error(transparent)]
     Parts(#[from] InvalidParts),
@@ -89,7 +93,7 @@ impl Http2RequestError {
             Self::TargetTooLong => Some(414),
             Self::TooManyFields => Some(431),
             Self::SchemeUnknown => Some(400),
-            Self::SchemeMisdirected => Some(421),
+            Self::SchemeMisdirected | Self::HostMisdirected => Some(421),
             Self::Parts(error) => Some(error.status()),
             Self::Request(error) => Some(error.status()),
         }
@@ -109,11 +113,17 @@ impl ReceivedRequest<'_> {
         }
     }
 
-    /// The request, if it is valid.
+    /// The request, if it is valid. `is_served` says whether the connection may have requests for a host, which is a name or
+    /// an address without a port.
     ///
     /// # Errors
     /// See [`Http2RequestError`].
-    pub fn check(&self, limits: &HeadLimits, listener: ListenerScheme) -> Result<Http2Request, Http2RequestError> {
+    pub fn check(
+        &self,
+        limits: &HeadLimits,
+        listener: ListenerScheme,
+        is_served: impl Fn(&str) -> bool,
+    ) -> Result<Http2Request, Http2RequestError> {
         let method = self.method.as_str().as_bytes();
         if method.len() > MAX_METHOD {
             return Err(Http2RequestError::MethodTooLong);
@@ -154,6 +164,12 @@ impl ReceivedRequest<'_> {
         }
         let parts = RequestParts { version: Version::Http2, method, target, authority, fields: &fields };
         let head = RequestHead::from_parts(&parts)?;
+        if listener == ListenerScheme::Tls
+            && let Some(authority) = head.values("host").next()
+            && !is_served(host(&String::from_utf8_lossy(authority)))
+        {
+            return Err(Http2RequestError::HostMisdirected);
+        }
         let framing = self.framing_of(&head)?;
         Ok(Http2Request { head, framing })
     }

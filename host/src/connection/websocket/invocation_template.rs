@@ -32,7 +32,7 @@ impl InvocationTemplate {
         let invocation = route.invocation(exchange.clone(), *id);
         let (route, worker) = (route.clone(), worker.clone());
         Box::pin(async move {
-            let _admission = worker.admit(&route, 1).map_err(|reason| match reason {
+            let _admission = worker.admit(&route, 1, 0).map_err(|reason| match reason {
                 NotAdmitted::Places => CallError::Busy(reason.to_string()),
                 NotAdmitted::Memory(shortage) => shortage.into(),
             })?;

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::*;
-use crate::exchange::RequestPeer;
+use crate::exchange::{RequestPeer, RequestScheme};
 use crate::http1::head::{HeadLimits, HeadParser};
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ fn request(fields: &str) -> Box<Request> {
     let mut input = BytesMut::from(format!("GET / HTTP/1.1\r\nHost: it\r\n{fields}\r\n").as_bytes());
     let head = HeadParser::default().parse(&mut input, &HeadLimits::default());
     let head = head.expect("a good head").expect("a whole head");
-    Box::new(Request { head, params: vec![], local_address: None, peer: NoPeer })
+    Box::new(Request { head, params: vec![], local_address: None, scheme: RequestScheme::Http, peer: NoPeer })
 }
 
 /// The host sets these names to these values.

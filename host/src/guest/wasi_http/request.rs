@@ -12,7 +12,7 @@ use super::bindings::wasi::http::types::{self, ErrorCode, Method, Scheme};
 use super::error_code::StreamFailure;
 use super::fields::{GuestFields, lower_case};
 use super::incoming_response::UpstreamReply;
-use crate::exchange::Request;
+use crate::exchange::{Request, RequestScheme};
 use crate::http::fields::Fields;
 
 /// `incoming-request`
@@ -86,8 +86,12 @@ impl types::HostIncomingRequest for GuestState {
         })
     }
 
-    fn scheme(&mut self, _: Resource<IncomingRequest>) -> wasmtime::Result<Option<Scheme>> {
-        Ok(Some(Scheme::Http))
+    fn scheme(&mut self, request: Resource<IncomingRequest>) -> wasmtime::Result<Option<Scheme>> {
+        let scheme = self.of_request(&request, |request| request.scheme)?;
+        Ok(Some(match scheme {
+            Some(RequestScheme::Https) => Scheme::Https,
+            Some(RequestScheme::Http) | None => Scheme::Http,
+        }))
     }
 
     fn authority(&mut self, request: Resource<IncomingRequest>) -> wasmtime::Result<Option<String>> {

@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{Error, FieldMap, FieldMapError};
 use super::super::request_fields::VisibleFields;
 use super::super::wasi_http::{NoResponse, RequestScope};
 use super::error_code;
-use crate::exchange::Request;
+use crate::exchange::{Request, RequestScheme};
 use crate::http::fields::Fields;
 
 /// The request of an exchange.
@@ -36,7 +36,11 @@ pub(super) fn of(scope: &Arc<RequestScope>) -> Result<GuestRequest, NoResponse> 
     let authority = request.authority().and_then(|authority| Authority::try_from(authority).ok());
     let fields = fields(request, &visible).map_err(|_| NoResponse::NotCalled("its request has too many fields"))?;
     let body = RequestBody { scope: scope.clone(), wait: None, is_over: false };
-    let (request, _) = GuestRequest::new(method, Some(Scheme::HTTP), authority, Some(target), fields, None, body);
+    let scheme = match request.scheme {
+        RequestScheme::Http => Scheme::HTTP,
+        RequestScheme::Https => Scheme::HTTPS,
+    };
+    let (request, _) = GuestRequest::new(method, Some(scheme), authority, Some(target), fields, None, body);
     Ok(request)
 }
 

@@ -13,7 +13,7 @@ use rustls::{ServerConfig, SupportedCipherSuite};
 use crate::certificates;
 
 /// The protocols that are offered within TLS, the preferred one first (ALPN).
-pub const TLS_PROTOCOLS: &[&str] = &["http/1.1"];
+pub const TLS_PROTOCOLS: &[&str] = &["h2", "http/1.1"];
 
 /// The cipher suites in the order in which they are chosen: the fastest first, none is weak.
 const CIPHER_SUITES: [SupportedCipherSuite; 9] = [

@@ -19,7 +19,8 @@ fn check_on(
 ) -> Result<Http2Request, Http2RequestError> {
     let request = received(method, uri, fields);
     let (method, uri, fields) = (request.method(), request.uri(), request.headers());
-    ReceivedRequest { method, uri, fields, ends: false }.check(&HeadLimits::default(), listener)
+    ReceivedRequest { method, uri, fields, ends: false }
+        .check(&HeadLimits::default(), listener, |host| host == "a.example")
 }
 
 fn check(method: &str, uri: &str, fields: &[(&str, &str)]) -> Result<Http2Request, Http2RequestError> {
@@ -129,7 +130,7 @@ fn a_head_is_refused_past_each_limit() {
         let request = received(method, uri, fields);
         let received =
             ReceivedRequest { method: request.method(), uri: request.uri(), fields: request.headers(), ends: true };
-        received.check(&limits, ListenerScheme::Plain).err().and_then(|error| error.status())
+        received.check(&limits, ListenerScheme::Plain, |_| false).err().and_then(|error| error.status())
     };
     let fields = [("x-1", ""), ("x-2", ""), ("x-3", ""), ("x-4", "")];
     assert_eq!(of("GET", "http://a/123456789", &fields[..3]), None);
@@ -150,7 +151,7 @@ fn the_body_ends_with_its_stream_and_keeps_the_length_that_is_declared() {
         let request = received("POST", "http://a.example/", &fields);
         let (method, uri, fields) = (request.method(), request.uri(), request.headers());
         let received = ReceivedRequest { method, uri, fields, ends };
-        let checked = received.check(&HeadLimits::default(), ListenerScheme::Plain).expect("it is valid");
+        let checked = received.check(&HeadLimits::default(), ListenerScheme::Plain, |_| false).expect("it is valid");
         assert_eq!(checked.framing.body, expected, "ends {ends}, length {length:?}");
     }
     assert_eq!(status(check("POST", "http://a.example/", &[("content-length", "1, 2")])), Some(400));
@@ -165,4 +166,13 @@ fn a_client_can_wait_for_100_continue() {
     assert_eq!(awaits(&[("expect", "100-continue")]).ok(), Some(true));
     assert_eq!(awaits(&[]).ok(), Some(false));
     assert_eq!(awaits(&[("expect", "other")]).err().and_then(|error| error.status()), Some(417));
+}
+
+#[test]
+fn a_host_that_the_certificate_is_not_for_is_misdirected() {
+    for (authority, expected) in [("a.example", None), ("a.example:8443", None), ("b.example", Some(421))] {
+        let checked = check_on(ListenerScheme::Tls, "GET", &format!("https://{authority}/"), &[]);
+        assert_eq!(checked.err().and_then(|error| error.status()), expected, "{authority}");
+    }
+    assert!(check("GET", "http://b.example/", &[]).is_ok(), "without TLS there is no certificate");
 }
