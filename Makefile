@@ -130,7 +130,7 @@ test-tls: target ## Run the tests of requests, responses, WebSockets and push on
 		http:: handler:: websocket:: push:: $(ONLY_PLAIN:%=--skip %)
 
 test-languages: target guests interpreters ## Run the tests of handlers in other languages than Rust, installing their tools
-	VIBRATO_LANGUAGES=all $(CARGO) test --locked --release --package host --test it -- languages cli::new
+	VIBRATO_LANGUAGES=all $(CARGO) test --locked --release --package host --test it -- languages cli::new cli::packages cli::dev
 
 test-browser: target chromium ## Test pages in Debian's Chromium, installing it; SCREENSHOT=1 takes the book's picture of them
 	VIBRATO_BROWSER=chromium $(if $(SCREENSHOT),VIBRATO_SCREENSHOT=$(CURDIR)/docs/src/chat.png) \

@@ -268,3 +268,35 @@ fn what_is_neither_a_project_nor_routes_is_refused_with_a_remedy() {
     assert!(text(&output.stderr).contains("is not a loopback address"), "{output:?}");
     assert!(!project.project.path().join(".vibrato").exists());
 }
+
+#[test]
+fn an_edit_of_a_project_in_each_language_is_live_a_moment_later() {
+    // Python's tools take half a minute for two builds: that is for those who ask for all.
+    let slow: &[_] = if super::new::all_languages() { &[("python", "bin/componentize-py", "app.py")] } else { &[] };
+    let quick = [
+        ("js", super::new::ESBUILD, "app.js"),
+        ("ts", super::new::ESBUILD, "app.ts"),
+        ("c", "bin/python-zig", "app.c"),
+        ("go", "bin/go", "app.go"),
+    ];
+    for (language, tool, source) in quick.iter().chain(slow) {
+        let Some(tools) = super::new::with_tools(language, tool) else { continue };
+        let folder = RoutesDir::new();
+        super::new::make(&folder, "own", &["--lang", language]);
+        let mut command = host(&["dev", "--listen", "127.0.0.1:0", "--dev-host", "it", "--cache-dir"]);
+        command.arg(compile_cache()).arg(folder.path().join("own"));
+        command.envs(tools.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let process = Process::spawn(command, 1);
+        let says = |text: &str| process.get("/own/Ada").replace("\r\n5\r\n", "").contains(text);
+        wait_for_compiler(language, &process, || says("Hello, "));
+        let place = folder.path().join("own").join(source);
+        let edited = fs::read_to_string(&place).expect("it is text").replace("Hello", "Good day");
+        fs::write(&place, edited).expect("it can be written");
+        wait_for_compiler(language, &process, || says("Good day, "));
+        // A mistake is told in the words of the language's own tools, and the version before it goes on.
+        fs::write(&place, "this is ) no source").expect("it can be written");
+        let failed = ["the build has failed", "the version before it still serves"];
+        wait_for_compiler(language, &process, || !process.stderr().with(&failed).is_empty());
+        assert!(says("Good day, "), "{language}");
+    }
+}

@@ -15,7 +15,7 @@ const BUILT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/projects");
 pub(super) const STYLES: [&str; 3] = ["yield", "write", "return"];
 
 /// What is there when all tools for JavaScript are.
-const ESBUILD: &str = "node_modules/.bin/esbuild";
+pub(super) const ESBUILD: &str = "node_modules/.bin/esbuild";
 
 /// Makes a project, and its component with the one command that its README names.
 fn build(folder: &RoutesDir, name: &str, arguments: &[&str], command: &mut Command, component: &Path) -> Vec<u8> {
@@ -481,7 +481,7 @@ fn with_tools_in(folder: &str, language: &str, tool: &str) -> Option<Command> {
 }
 
 /// Whether a test fails where a language's tools are not there.
-fn all_languages() -> bool {
+pub(super) fn all_languages() -> bool {
     env::var_os("VIBRATO_LANGUAGES").is_some_and(|wanted| wanted == "all")
 }
 
