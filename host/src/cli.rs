@@ -18,6 +18,7 @@ mod run;
 mod service_manager;
 mod test;
 mod tls;
+mod upgrade;
 
 use std::process::ExitCode;
 

@@ -35,6 +35,8 @@ pub struct Config {
     /// How often each worker notes that it takes turns, for [`RunningServer::is_alive`](crate::server::RunningServer::is_alive).
     /// `None`: never.
     pub heartbeat: Option<Duration>,
+    /// Whether another process has the state directory and ends soon. Calls to stores wait until then.
+    pub takes_over: bool,
     /// The proxies that are trusted to name their clients: in the PROXY protocol if a listener requires it, and in `forwarded`.
     pub trusted_proxies: TrustedProxies,
     /// The field in which they name the client of each request. `None`: a connection's requests are those of its peer.
@@ -214,6 +216,7 @@ impl Default for Config {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             idle_poll: Duration::from_micros(50),
             heartbeat: None,
+            takes_over: false,
             trusted_proxies: TrustedProxies::default(),
             forwarded: None,
             cache_directory: None,

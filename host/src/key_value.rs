@@ -7,6 +7,7 @@
 //! Owns the limits of keys, values and pages, the names of stores, and the backend that is built in. A store has its name
 //! from the operator alone: of a route by default, or shared by all routes that say so.
 
+mod deferred;
 mod embedded;
 mod state_file;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
+pub use deferred::DeferredBackend;
 pub use embedded::{EmbeddedBackend, StateError};
 
 /// The longest key, in bytes. The shortest has one.

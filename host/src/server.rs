@@ -22,10 +22,10 @@ use crate::dev::DevState;
 use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
-use crate::key_value::{EmbeddedBackend, StateError};
+use crate::key_value::{DeferredBackend, EmbeddedBackend, StateError};
 use crate::meter::Meter;
 use crate::net::tls::TlsSettings;
-use crate::net::{ListenAddress, Listener, LocalListener, Scheme};
+use crate::net::{ListenAddress, Listener, ListenerHandle, LocalListener, Scheme};
 use crate::observe::Observers;
 use crate::outbound::UpstreamClient;
 use crate::routes::{Directory, HolderStoreSetup, RouteTable, Setup, WatchError};
@@ -49,6 +49,7 @@ pub struct Server {
 pub struct RunningServer {
     addresses: Vec<ListenAddress>,
     urls: Vec<String>,
+    listeners: Vec<ListenerHandle>,
     workers: Workers,
     threads: Vec<JoinHandle<()>>,
     directory: Directory,
@@ -211,11 +212,15 @@ impl Server {
         let addresses = listeners.iter().map(Listener::address).collect::<io::Result<Vec<_>>>()?;
         let urls = addresses.iter().zip(&listeners).map(|(address, listener)| address.url(listener.settings().scheme));
         let urls = urls.collect();
+        let handles = listeners.iter().map(Listener::handle).collect::<io::Result<Vec<_>>>()?;
+        let control = self.control.as_ref().map(LocalListener::handle).transpose()?;
+        let handles = handles.into_iter().flatten().chain(control).collect();
         let (workers, worker_threads) = Workers::new(&self.shared, listeners, self.control)?;
         let Self { directory, grant_sources, certificates, certificate_watch, .. } = self;
         let mut running = RunningServer {
             addresses,
             urls,
+            listeners: handles,
             workers,
             threads: Vec::new(),
             directory,
@@ -241,6 +246,7 @@ fn grant_sources(config: &Config) -> Result<GrantSources, StateError> {
     if let Some(state) = &config.state {
         sources.forbid("the state directory", state.clone());
         sources = sources.with_stores(match config.open_state {
+            true if config.takes_over => StoreSource::Open(Arc::new(DeferredBackend::open(state)?)),
             true => StoreSource::Open(Arc::new(EmbeddedBackend::open(state)?)),
             false => StoreSource::NotOpen,
         });
@@ -317,6 +323,24 @@ impl RunningServer {
     /// timeout, and then closes the remaining connections.
     pub fn stop(&self) {
         self.workers.stop();
+    }
+
+    /// The listening sockets that another process can go on with.
+    pub fn listeners(&self) -> impl Iterator<Item = &ListenerHandle> {
+        self.listeners.iter()
+    }
+
+    /// Stops the server as [`Self::stop`], when another process goes on with its listening sockets: what waits in their queues
+    /// is left to that one. Parked responses and WebSockets end one after the other over the time `window`.
+    pub fn hand_over(&self, window: Duration) {
+        self.listeners.iter().for_each(|listener| listener.set_handed_over(true));
+        self.workers.set_window(window);
+        self.workers.stop();
+    }
+
+    /// Goes on with the listening sockets of another process, which ends.
+    pub fn take_over(&self) {
+        self.listeners.iter().for_each(|listener| listener.set_handed_over(false));
     }
 
     /// Closes all connections at once.

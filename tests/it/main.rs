@@ -170,6 +170,7 @@ mod operations {
     mod thread_limit;
     mod trusted_proxies;
     mod unix_sockets;
+    mod upgrade;
 }
 
 /// Each example of this repository and what it answers, and the guests that only the bench asks.

@@ -1,5 +1,6 @@
 //! `host run`: serves a directory until a signal arrives.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, IsTerminal};
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use host::dev::DevState;
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
-use host::net::{self, InheritedSockets, ListenSpec, Listener, LocalListener};
+use host::net::{self, InheritedSockets, ListenSpec, Listener, LocalListener, Predecessor};
 use host::observe::Observers;
 use host::server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,9 +29,13 @@ use super::options::{Loading, RoutesFlags};
 use super::proxies::ProxyFlags;
 use super::service_manager::ServiceManager;
 use super::tls::TlsFlags;
+use super::upgrade;
 
 /// How long to wait for routes before listening. Components in the compile cache load faster than this.
 const LOAD_WAIT: Duration = Duration::from_millis(250);
+
+/// Over which time parked responses end when another process takes over.
+const PARK_DRAIN: Duration = Duration::from_secs(10);
 
 /// The arguments of `host run`.
 #[derive(Debug, Args)]
@@ -178,6 +183,11 @@ struct ClientBounds {
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().drain), value_parser = duration)]
     drain_timeout: Duration,
 
+    /// Time over which parked responses and WebSockets end one after the other when another process takes over (SIGUSR2), so that
+    /// their clients do not all come back at once. With --state they end at once, because the new process waits for the stores.
+    #[arg(long, value_name = "SECONDS", default_value = seconds(PARK_DRAIN), value_parser = duration)]
+    park_drain: Duration,
+
     /// Time for incomplete requests to arrive after the server was told to stop.
     #[arg(long, value_name = "SECONDS", default_value = seconds(Timeouts::default().drain_request), value_parser = duration)]
     drain_request_timeout: Duration,
@@ -212,7 +222,11 @@ impl Run {
         self.source.check()?;
         fd_limit::raise();
         self.proxies.check(&self.listen)?;
-        let mut inherited = InheritedSockets::from_environment();
+        let predecessor = upgrade::predecessor()?;
+        let mut inherited = match &predecessor {
+            Some(predecessor) => predecessor.receive()?,
+            None => InheritedSockets::from_environment(),
+        };
         let listeners = net::bind_or_inherit(&self.listen, &mut inherited).map_err(with_remedy)?;
         if self.dev {
             check_loopback(&listeners)?;
@@ -238,7 +252,8 @@ impl Run {
         }
         let access_log = self.access_log.start(self.dev.then(super::access_log::for_developers))?;
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
-        let config = Config { heartbeat: manager.heartbeat(), ..self.config()? };
+        let takes_over = predecessor.is_some();
+        let config = Config { heartbeat: manager.heartbeat(), takes_over, ..self.config()? };
         let load_timeout = config.timeouts.load;
         let dev_hosts = self.dev.then_some(&self.dev_host[..]);
         let certificates = self.tls.certificates(&self.listen, dev_hosts, config.cache_directory.as_deref())?;
@@ -248,7 +263,8 @@ impl Run {
             server = server.with_certificates(certificates)?;
         }
         // The state directory exists only now.
-        if let Some(listener) = state.as_deref().and_then(listen_to_commands) {
+        let control = inherited.take_control();
+        if let Some(listener) = control.or_else(|| state.as_deref().and_then(listen_to_commands)) {
             server = server.controlled_by(listener);
         }
         if !self.no_watch {
@@ -256,15 +272,23 @@ impl Run {
             let _ = server.watch();
             server.watch_certificates()?;
         }
-        server.wait(LOAD_WAIT);
+        // The process whose place this one takes serves until then.
+        server.wait(if takes_over { load_timeout } else { LOAD_WAIT });
         let running = server.start(listeners)?;
         let announcement = announce(running.urls(), access_log.as_ref())?;
         let begun = begin()?;
-        let operation = Operation { running: &running, manager: &manager, load_timeout };
+        let park_drain = if state.is_some() { Duration::ZERO } else { self.bounds.park_drain };
+        let operation = Operation {
+            running: &running,
+            manager: &manager,
+            load_timeout,
+            park_drain,
+            predecessor: Cell::new(predecessor),
+        };
         runtime.block_on(async {
-            operation.while_serving(signals.next(&operation)).await;
+            let end = operation.while_serving(signals.next(&operation)).await;
             drop(begun);
-            operation.while_serving(signals.stop(&operation)).await;
+            operation.while_serving(signals.stop(&operation, end)).await;
         });
         running.join();
         if let Some(announcement) = announcement {
@@ -377,14 +401,46 @@ struct Operation<'r> {
     running: &'r RunningServer,
     manager: &'r ServiceManager,
     load_timeout: Duration,
+    /// Over which time parked responses end when another process takes over.
+    park_drain: Duration,
+    /// The process whose place this one takes, until it is told.
+    predecessor: Cell<Option<Predecessor>>,
+}
+
+/// Why a server ends.
+enum ServingEnd {
+    /// A signal says so.
+    Stopped,
+    /// Another process goes on with its listening sockets.
+    Replaced,
 }
 
 impl Operation<'_> {
     /// Waits for `end`, and tells the service manager meanwhile that the server is alive.
-    async fn while_serving(&self, end: impl Future<Output = ()>) {
+    async fn while_serving<T>(&self, end: impl Future<Output = T>) -> T {
+        let alive = async {
+            self.manager.keep_alive(self.running).await;
+            std::future::pending().await
+        };
         tokio::select! {
-            () = end => {}
-            () = self.manager.keep_alive(self.running) => {}
+            end = end => end,
+            never = alive => never,
+        }
+    }
+
+    /// Starts a process that takes over. If that fails, the log says why, and this one goes on.
+    async fn upgrade(&self) -> Option<ServingEnd> {
+        tracing::info!(target: "server", "starting a new process that takes over");
+        match upgrade::start(self.running, self.load_timeout).await {
+            Ok(process) => {
+                self.manager.replaced_by(process);
+                tracing::info!(target: "server", process, "another process serves now");
+                Some(ServingEnd::Replaced)
+            }
+            Err(reason) => {
+                tracing::error!(target: "server", "the upgrade has failed, and this host goes on: {reason}");
+                None
+            }
         }
     }
 
@@ -392,6 +448,11 @@ impl Operation<'_> {
     async fn tell_ready(&self, loaded: impl Future<Output = ()>) {
         // What is loaded later serves then.
         let _ = tokio::time::timeout(self.load_timeout, loaded).await;
+        if let Some(predecessor) = self.predecessor.take() {
+            self.running.take_over();
+            // If it has died meanwhile, this process is the only one.
+            let _ = predecessor.ready();
+        }
         self.manager.ready(self.running);
     }
 }
@@ -400,12 +461,15 @@ struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
+    upgrade: tokio::signal::unix::Signal,
     /// Whether the process had a terminal when it started.
     has_terminal: bool,
     /// The access log that SIGHUP reopens.
     access_log: Option<AccessLog>,
     /// Whether nobody waits yet until routes are loaded.
     is_starting: bool,
+    /// Whether the server is told to stop, so that no other process takes over.
+    is_stopping: bool,
 }
 
 impl Signals {
@@ -417,21 +481,25 @@ impl Signals {
             has_terminal: has_terminal(),
             access_log: None,
             is_starting: true,
+            is_stopping: false,
+            upgrade: signal(SignalKind::user_defined2())?,
         })
     }
 
     /// Waits for the next signal to stop. Reloads at each SIGHUP meanwhile.
-    async fn next(&mut self, operation: &Operation<'_>) {
+    async fn next(&mut self, operation: &Operation<'_>) -> ServingEnd {
+        let mut upgrade: Pin<Box<dyn Future<Output = Option<ServingEnd>> + '_>> = Box::pin(std::future::pending());
+        let mut is_upgrading = false;
         let mut readiness: Pin<Box<dyn Future<Output = ()> + '_>> = match std::mem::take(&mut self.is_starting) {
             true => Box::pin(operation.tell_ready(operation.running.loaded())),
             false => Box::pin(std::future::pending()),
         };
         loop {
             tokio::select! {
-                _ = self.interrupt.recv() => return,
-                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return ServingEnd::Stopped,
+                _ = self.terminate.recv() => return ServingEnd::Stopped,
                 _ = self.hangup.recv() => match self.has_terminal && !has_terminal() {
-                    true => return,
+                    true => return ServingEnd::Stopped,
                     false => {
                         operation.manager.reloading();
                         readiness = Box::pin(operation.tell_ready(operation.running.reloaded()));
@@ -439,19 +507,36 @@ impl Signals {
                     }
                 },
                 () = &mut readiness => readiness = Box::pin(std::future::pending()),
+                _ = self.upgrade.recv(), if !is_upgrading && !self.is_stopping => {
+                    is_upgrading = true;
+                    upgrade = Box::pin(operation.upgrade());
+                }
+                end = &mut upgrade => {
+                    if let Some(end) = end {
+                        return end;
+                    }
+                    is_upgrading = false;
+                    upgrade = Box::pin(std::future::pending());
+                }
             }
         }
     }
 
     /// Stops the server after the first signal, and without draining at the second.
-    async fn stop(&mut self, operation: &Operation<'_>) {
+    async fn stop(&mut self, operation: &Operation<'_>, end: ServingEnd) {
         // When a terminal closes, a shell signals its jobs again: that is not a second request to stop.
         self.has_terminal = false;
+        self.is_stopping = true;
         tracing::info!(target: "server", "stopping: waiting for requests in flight; another signal stops at once");
-        operation.manager.stopping();
-        operation.running.stop();
+        match end {
+            ServingEnd::Stopped => {
+                operation.manager.stopping();
+                operation.running.stop();
+            }
+            ServingEnd::Replaced => operation.running.hand_over(operation.park_drain),
+        }
         tokio::select! {
-            () = self.next(operation) => operation.running.stop_at_once(),
+            _ = self.next(operation) => operation.running.stop_at_once(),
             () = operation.running.stopped() => {}
         }
     }

@@ -38,6 +38,11 @@ impl ServiceManager {
         }
     }
 
+    /// Another process of this number goes on in place of this one, and is ready.
+    pub(super) fn replaced_by(&self, process: u32) {
+        notify(&[NotifyState::MainPid(process), NotifyState::Ready, NotifyState::Status("replaced by a new process")]);
+    }
+
     /// The host stops.
     pub(super) fn stopping(&self) {
         notify(&[NotifyState::Stopping, NotifyState::Status("waiting for requests in flight")]);

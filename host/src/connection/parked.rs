@@ -122,7 +122,7 @@ impl Parked {
             self.response.forbid_keep_alive();
         }
         let stopping = client.worker.stopping();
-        let reached = std::pin::pin!(stopping.wait());
+        let reached = std::pin::pin!(stopping.wait_for_turn());
         let (socket, timer) = (&client.socket, &mut client.timer);
         let parked_loop = &mut ParkedLoop { parked: &mut self, socket, timer, stopping, reached };
         let Finished { end, next } = turns::run(parked_loop).await;

@@ -116,7 +116,7 @@ impl WebSocket {
     /// Serves the WebSocket until it ends, and returns the reason.
     pub(super) async fn serve(mut self: Box<Self>, client: &mut Client) -> CloseReason {
         let worker = client.worker.clone();
-        let stopping = std::pin::pin!(worker.stopping().wait());
+        let stopping = std::pin::pin!(worker.stopping().wait_for_turn());
         turns::run(&mut WebSocketLoop { websocket: &mut self, io: client.io(), stopping }).await
     }
 

@@ -3,6 +3,7 @@
 //! A read is made on a snapshot, on the worker itself. A change is queued for the writer, which commits all that wait in
 //! one transaction, and answers once it is on the disk.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -158,9 +159,26 @@ impl EmbeddedBackend {
     /// See [`StateError`].
     pub fn open(directory: &Path) -> Result<Self, StateError> {
         let path = directory.join(FILE);
+        Self::open_with(directory, || state_file::open(&path)?.ok_or_else(|| io::ErrorKind::ResourceBusy.into()))
+    }
+
+    /// The same, and waits as long as another process has the file.
+    ///
+    /// # Errors
+    /// See [`StateError`].
+    pub(super) fn open_when_released(directory: &Path) -> Result<Self, StateError> {
+        let path = directory.join(FILE);
+        Self::open_with(directory, || state_file::open_when_released(&path))
+    }
+
+    fn open_with(directory: &Path, open: impl FnOnce() -> io::Result<File>) -> Result<Self, StateError> {
+        let path = directory.join(FILE);
         let failed = |error| StateError::Open { path: path.clone(), error };
         std::fs::create_dir_all(directory).map_err(failed)?;
-        let file = state_file::open(&path).map_err(failed)?.ok_or_else(|| StateError::InUse(path.clone()))?;
+        let file = open().map_err(|error| match error.kind() {
+            io::ErrorKind::ResourceBusy => StateError::InUse(path.clone()),
+            _ => failed(error),
+        })?;
         state_file::sync_directory(directory).map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
         let clock = Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis));

@@ -9,9 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
 
+/// Opens a file and locks it for this process, once no other one has it.
+pub(super) fn open_when_released(path: &Path) -> io::Result<File> {
+    let file = open_unlocked(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+fn open_unlocked(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 /// Opens a file and locks it for this process. `None` if another one has it.
 pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = open_unlocked(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

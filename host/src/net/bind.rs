@@ -61,8 +61,10 @@ pub fn bind_or_inherit(specs: &[ListenSpec], inherited: &mut InheritedSockets) -
     let resolved = specs.iter().map(resolve_spec).collect::<Result<Vec<_>, _>>()?;
     let all: Vec<SocketAddr> = resolved.concat();
     let mut listeners = Vec::new();
-    for (spec, addresses) in specs.iter().zip(&resolved) {
+    for (index, (spec, addresses)) in specs.iter().zip(&resolved).enumerate() {
+        let taken_over = inherited.take_over(index, spec)?;
         let bound: Vec<Listener> = match spec.target() {
+            _ if !taken_over.is_empty() => taken_over,
             ListenTarget::Host(_) => {
                 let bound = bind_each(addresses, &all);
                 let bound = bound.map_err(|error| BindError::Refused { name: spec.to_string(), error })?;
@@ -71,7 +73,7 @@ pub fn bind_or_inherit(specs: &[ListenSpec], inherited: &mut InheritedSockets) -
             ListenTarget::Unix { path, mode } => vec![Listener::unix(path, *mode)?],
             ListenTarget::Inherited(name) => inherited.take(name, spec)?,
         };
-        listeners.extend(bound.into_iter().map(|listener| listener.with(spec.settings())));
+        listeners.extend(bound.into_iter().map(|listener| listener.used_for(index, spec)));
     }
     Ok(listeners)
 }

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpStream, UnixStream};
 
+use super::handover::{HandedOver, ListenerHandle};
+use super::inherited::SocketUse;
 use super::socket_file::{LocalBindError, SocketFile, bind_unix};
-use super::{ListenerSettings, Peer, Scheme, Stream};
+use super::{ListenSpec, ListenerSettings, LocalListener, Peer, Scheme, Stream};
 
 /// A bound socket, to be given to [`Server::start`](crate::server::Server::start).
 ///
@@ -18,10 +20,13 @@ use super::{ListenerSettings, Peer, Scheme, Stream};
 pub struct Listener {
     socket: ListenerSocket,
     settings: ListenerSettings,
+    /// Which `--listen` it is for, if it is for one.
+    used_for: Option<SocketUse>,
+    handed_over: HandedOver,
 }
 
 #[derive(Debug)]
-enum ListenerSocket {
+pub(super) enum ListenerSocket {
     Tcp(TcpListener),
     /// A Unix socket, and its file if this process has made it.
     Unix(UnixListener, Option<SocketFile>),
@@ -41,6 +46,7 @@ pub enum ListenAddress {
 pub struct RegisteredListener {
     socket: RegisteredSocket,
     settings: ListenerSettings,
+    handed_over: HandedOver,
 }
 
 #[derive(Debug)]
@@ -76,12 +82,46 @@ impl Listener {
     /// See [`LocalBindError`].
     pub fn unix(path: &Path, mode: u32) -> Result<Self, LocalBindError> {
         let (listener, file) = bind_unix(path, mode)?;
-        Ok(Self { socket: ListenerSocket::Unix(listener, Some(file)), settings: ListenerSettings::default() })
+        let handed_over = file.handed_over().clone();
+        Ok(Self::inherited(ListenerSocket::Unix(listener, Some(file)), handed_over))
     }
 
     /// A Unix socket that another process has made, and whose file is that one's.
     pub(super) fn inherited_unix(listener: UnixListener) -> Self {
-        Self { socket: ListenerSocket::Unix(listener, None), settings: ListenerSettings::default() }
+        Self::inherited(ListenerSocket::Unix(listener, None), HandedOver::default())
+    }
+
+    /// A socket with the default settings.
+    pub(super) fn inherited(socket: ListenerSocket, handed_over: HandedOver) -> Self {
+        Self { socket, settings: ListenerSettings::default(), used_for: None, handed_over }
+    }
+
+    /// The same socket, for the spec of this index.
+    pub(super) fn used_for(self, index: usize, spec: &ListenSpec) -> Self {
+        let used_for = Some(SocketUse::Listen { index, spec: spec.to_string() });
+        Self { used_for, ..self.with(spec.settings()) }
+    }
+
+    /// The socket of the operator's commands, if it can be one.
+    pub(super) fn into_local(self) -> Option<LocalListener> {
+        match self.socket {
+            ListenerSocket::Unix(listener, Some(file)) => Some(LocalListener::new(listener, file)),
+            ListenerSocket::Unix(_, None) | ListenerSocket::Tcp(_) => None,
+        }
+    }
+
+    /// Another handle of it, to give it to another process. `None` if no `--listen` names it.
+    ///
+    /// # Errors
+    /// The error of the system.
+    pub(crate) fn handle(&self) -> io::Result<Option<ListenerHandle>> {
+        let Some(used_for) = self.used_for.clone() else { return Ok(None) };
+        let (socket, file) = match &self.socket {
+            ListenerSocket::Tcp(listener) => (listener.try_clone()?.into(), None),
+            ListenerSocket::Unix(listener, file) => (listener.try_clone()?.into(), file.as_ref()),
+        };
+        let file = file.map(SocketFile::identity);
+        Ok(Some(ListenerHandle { socket, used_for, file, handed_over: self.handed_over.clone() }))
     }
 
     /// The same socket, with other settings for its connections.
@@ -123,14 +163,14 @@ impl Listener {
                 RegisteredSocket::Unix(tokio::net::UnixListener::from_std(listener)?, file)
             }
         };
-        Ok(RegisteredListener { socket, settings: self.settings })
+        Ok(RegisteredListener { socket, settings: self.settings, handed_over: self.handed_over })
     }
 }
 
 /// A TCP listener has the default settings: it is public and not encrypted.
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { socket: ListenerSocket::Tcp(listener), settings: ListenerSettings::default() }
+        Self::inherited(ListenerSocket::Tcp(listener), HandedOver::default())
     }
 }
 
@@ -197,8 +237,11 @@ impl RegisteredListener {
     }
 
     /// Stops listening, and accepts the connections that the system has already completed. The system would otherwise
-    /// reset them.
+    /// reset them. There are none if another process goes on with the socket: it accepts them.
     pub(crate) fn into_completed(self) -> io::Result<CompletedConnections> {
+        if self.handed_over.is_set() {
+            return Ok(CompletedConnections::None);
+        }
         match self.socket {
             RegisteredSocket::Tcp(listener) => listener.into_std().map(CompletedConnections::Tcp),
             RegisteredSocket::Unix(listener, file) => {
@@ -215,6 +258,7 @@ impl RegisteredListener {
 pub(crate) enum CompletedConnections {
     Tcp(TcpListener),
     Unix(UnixListener),
+    None,
 }
 
 impl CompletedConnections {
@@ -231,6 +275,7 @@ impl CompletedConnections {
                 socket.set_nonblocking(true)?;
                 Ok((UnregisteredStream::Unix(socket), Peer::Local))
             }
+            Self::None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::SocketFile;
+use super::handover::ListenerHandle;
+use super::inherited::SocketUse;
 use super::socket_file::{LocalBindError, bind_unix};
 
 /// The mode of the socket: only its user connects.
@@ -33,7 +35,20 @@ impl LocalListener {
     /// See [`LocalBindError`].
     pub fn bind(path: &Path) -> Result<Self, LocalBindError> {
         let (listener, file) = bind_unix(path, MODE)?;
-        Ok(Self { listener, file })
+        Ok(Self::new(listener, file))
+    }
+
+    pub(super) fn new(listener: UnixListener, file: SocketFile) -> Self {
+        Self { listener, file }
+    }
+
+    /// Another handle of it, to give it to another process.
+    ///
+    /// # Errors
+    /// The error of the system.
+    pub(crate) fn handle(&self) -> io::Result<ListenerHandle> {
+        let (socket, file) = (self.listener.try_clone()?.into(), Some(self.file.identity()));
+        Ok(ListenerHandle { socket, used_for: SocketUse::Control, file, handed_over: self.file.handed_over().clone() })
     }
 
     /// Registers it with the current runtime, and calls `serve` with each connection until the future is dropped. `pause` is

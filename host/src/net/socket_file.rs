@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
 
+use super::HandedOver;
 use super::bind::BACKLOG;
 
 /// How many names of a private directory are tried. A process that was killed may have left one.
@@ -20,6 +21,8 @@ pub struct SocketFile {
     path: PathBuf,
     /// The device and the number of the file, so that the file of another host is left alone.
     id: (u64, u64),
+    /// Whether another process goes on with the socket, so that the file stays.
+    handed_over: HandedOver,
 }
 
 /// Why a socket cannot be listened on.
@@ -69,7 +72,7 @@ pub(super) fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, SocketF
         fs::set_permissions(&inner, Permissions::from_mode(mode))?;
         let id = file_id(&inner)?;
         fs::rename(&inner, path)?;
-        Ok((listener, SocketFile { path: path.to_owned(), id }))
+        Ok((listener, SocketFile { path: path.to_owned(), id, handed_over: HandedOver::default() }))
     });
     // Of what failed, nothing is left.
     let _ = fs::remove_file(&inner);
@@ -110,6 +113,21 @@ fn file_id(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 impl SocketFile {
+    /// The file of a socket that another process has passed, and that is that one's as long as `handed_over` is set.
+    pub(super) fn of_other(path: PathBuf, id: (u64, u64), handed_over: HandedOver) -> Self {
+        Self { path, id, handed_over }
+    }
+
+    /// Its path, and its device and number.
+    pub(super) fn identity(&self) -> (PathBuf, (u64, u64)) {
+        (self.path.clone(), self.id)
+    }
+
+    /// Whether another process goes on with the socket.
+    pub(super) fn handed_over(&self) -> &HandedOver {
+        &self.handed_over
+    }
+
     /// The path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -119,7 +137,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // If it is gone, or another host has replaced it, nothing is to be done.
-        if file_id(&self.path).is_ok_and(|id| id == self.id) {
+        if !self.handed_over.is_set() && file_id(&self.path).is_ok_and(|id| id == self.id) {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -144,6 +144,11 @@ impl Workers {
         self.0.iter().for_each(|worker| worker.stopping().close());
     }
 
+    /// Tells all workers over which time what stays open ends.
+    pub(super) fn set_window(&self, window: Duration) {
+        self.0.iter().for_each(|worker| worker.stopping().set_window(window));
+    }
+
     pub(super) fn stop_at_once(&self) {
         self.0.iter().for_each(|worker| worker.stopping().stop_at_once());
     }
@@ -269,7 +274,7 @@ async fn serve_all(worker: &Worker, mut connections: UnboundedReceiver<AcceptedC
             report(ended);
         }
     };
-    if tokio::time::timeout(worker.config().timeouts.drain, drained).await.is_err() {
+    if tokio::time::timeout(worker.config().timeouts.drain + worker.stopping().window(), drained).await.is_err() {
         tracing::warn!(target: "server", "drain timeout expired; closed the remaining connections");
     }
 }

@@ -1,8 +1,9 @@
 //! The shutdown of a worker: its stages, and waiting for them.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::Context;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -18,6 +19,10 @@ const STOPPED: u8 = 4;
 pub(crate) struct Shutdown {
     stage: AtomicU8,
     stage_changed: Notify,
+    /// Over which time what stays open ends, in milliseconds.
+    window: AtomicU64,
+    /// How many have been told when to end.
+    turns: AtomicU32,
 }
 
 /// Lets a task poll repeatedly for the end of connections. It registers once: registering for each request would touch
@@ -61,6 +66,27 @@ impl Shutdown {
     /// Waits until connections must end.
     pub(crate) async fn wait(&self) {
         self.reached(DRAINING).await;
+    }
+
+    /// Waits until a connection that stays open must end: those that wait end one after the other over the time that was given.
+    pub(crate) async fn wait_for_turn(&self) {
+        self.wait().await;
+        let window = self.window.load(Ordering::Relaxed);
+        if window > 0 {
+            let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+            // Boxed, as few wait for it at any time.
+            Box::pin(tokio::time::sleep(place_in(Duration::from_millis(window), turn))).await;
+        }
+    }
+
+    /// The time over which what stays open ends, if the server stops.
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_millis(self.window.load(Ordering::Relaxed))
+    }
+
+    /// Sets it, before the worker is told to stop.
+    pub(crate) fn set_window(&self, window: Duration) {
+        self.window.store(u64::try_from(window.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Waits until no more connections are accepted.
@@ -114,6 +140,12 @@ impl Shutdown {
     }
 }
 
+/// The place of a turn in a time, so that however many turns there are, they are spread evenly: multiples of the golden ratio.
+fn place_in(window: Duration, turn: u32) -> Duration {
+    const GOLDEN_RATIO: u32 = 0x9E37_79B9;
+    window.mul_f64(f64::from(turn.wrapping_mul(GOLDEN_RATIO)) / f64::from(u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -128,6 +160,19 @@ mod tests {
     impl Wake for Wakes {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn however_many_turns_there_are_they_are_spread_evenly() {
+        for turns in [10_u32, 100, 1000, 12_345] {
+            let mut tenths = [0_u32; 10];
+            for turn in 0..turns {
+                let place = place_in(Duration::from_secs(10), turn).as_secs_f64();
+                tenths[(place as usize).min(9)] += 1;
+            }
+            let mean = turns / 10;
+            assert!(tenths.iter().all(|tenth| (mean / 2..=2 * mean).contains(tenth)), "{turns}: {tenths:?}");
         }
     }
 

@@ -112,6 +112,7 @@ fn help_shows_every_default() {
         ("--linger-timeout", "30"),
         ("--linger-bytes", "67108864"),
         ("--drain-timeout", "30"),
+        ("--park-drain", "10"),
         ("--drain-request-timeout", "3"),
         ("--buffer-size", "16384"),
         ("--concurrency", "0"),
