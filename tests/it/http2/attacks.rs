@@ -189,6 +189,8 @@ fn a_connection_without_a_request_is_closed_after_the_head_timeout() {
     assert_eq!(silent.rest().last().map(String::as_str), Some("closed"));
     is_counted(1);
     let mut begun = Http2Client::open(server.connect());
+    // Within a block of fields the client must not even acknowledge settings.
+    begun.expect_answer_to_ping();
     begun.frame(HEADERS, END_STREAM, 1, block(&request("GET", "/script?body=a")));
     assert_eq!(begun.rest().last().map(String::as_str), Some("closed"));
     is_counted(2);
