@@ -4,8 +4,6 @@
 
 mod load;
 mod self_signed;
-#[cfg(test)]
-mod tests;
 mod validity;
 mod watch;
 mod x509;
