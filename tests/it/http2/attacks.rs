@@ -223,7 +223,13 @@ fn a_flood_of_frames_holds_up_no_other_connection() {
     let flood = frame(PRIORITY, 0, 1, [0, 0, 0, 0, 1]).repeat(1000);
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| while !is_over.load(Ordering::Relaxed) && client.try_send(&flood) {});
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                if !client.try_send(&flood) {
+                    break;
+                }
+            }
+        });
         for _ in 0..20 {
             assert!(server.get("/script?body=served").contains("served"));
         }

@@ -32,7 +32,9 @@ mod tests {
             )
         };
         let mut map = HeaderMap::new();
-        lines.iter().map(line).for_each(|(name, value)| drop(map.append(name, value)));
+        lines.iter().map(line).for_each(|(name, value)| {
+            let _ = map.append(name, value);
+        });
         map
     }
 
