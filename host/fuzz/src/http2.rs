@@ -28,6 +28,8 @@ const DATE: Date = *b"Sun, 06 Nov 1994 08:49:37 GMT";
 const MAX_BODY: u64 = 64 * 1024;
 const BUFFER_SIZE: usize = 16;
 const MAX_STREAMS: u32 = 8;
+/// The type of the frame.
+const RST_STREAM: u8 = 3;
 
 /// The bounds of a head: small, so that fuzzers reach them.
 const LIMITS: HeadLimits = HeadLimits { max_bytes: 1024, max_fields: 16, max_target: 256 };
@@ -145,17 +147,22 @@ impl Http2Server {
     fn step(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..1000 {
-            let before = (self.memory.lock().output.len(), self.memory.lock().input.len(), self.running.len());
+            let before = self.progress();
             self.poll_frames(&mut cx);
             let running = &mut self.running;
             running.retain_mut(|running| !running.poll(&mut cx));
             self.poll_frames(&mut cx);
-            let after = (self.memory.lock().output.len(), self.memory.lock().input.len(), self.running.len());
-            if before == after {
+            if before == self.progress() {
                 return;
             }
         }
         panic!("it makes progress for ever");
+    }
+
+    /// What changes as long as there is progress.
+    fn progress(&self) -> (usize, usize, usize) {
+        let pipes = self.memory.lock();
+        (pipes.output.len(), pipes.input.len(), self.running.len())
     }
 
     fn poll_frames(&mut self, cx: &mut Context<'_>) {
@@ -194,7 +201,8 @@ impl Http2Server {
             let length = usize::from(rest[0]) << 16 | usize::from(rest[1]) << 8 | usize::from(rest[2]);
             let stream = u32::from_be_bytes([rest[5], rest[6], rest[7], rest[8]]);
             assert!(length <= 16_384 && rest.len() >= 9 + length, "a frame is whole");
-            assert!(stream == 0 || stream % 2 == 1, "stream {stream}");
+            // A malformed head is reset on whatever stream it came.
+            assert!(stream % 2 == 1 || stream == 0 || rest[3] == RST_STREAM, "type {} on stream {stream}", rest[3]);
             rest = &rest[9 + length..];
         }
         assert!(rest.is_empty(), "a frame is whole");
