@@ -1,4 +1,4 @@
-//! Forms that a browser sends: `application/x-www-form-urlencoded`. For files see [`multipart`](crate::multipart).
+//! Forms that a browser sends: `application/x-www-form-urlencoded`. For files see [`multipart`].
 //! [`Request::form`] reads both.
 //!
 //! ```no_run
