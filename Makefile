@@ -121,8 +121,9 @@ test: target curl proxies interpreters-for-tests $(INSTALLED:%=guests-%) ## Run 
 	$(CARGO) test --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH)
 
 # What sockets send by themselves, without the client of the tests, is tested without TLS alone; and past a bound there is
-# another answer, which `tests/it/tls` tests.
-ONLY_PLAIN := rate_limits hostile_crowds answered_503 never_gives_way gives_way_too one_may_not_take_alone \
+# another answer, which `tests/it/tls` tests. A test that counts what is served while its client sends would count how fast the
+# client encrypts. `http::` is also a part of `wasi_http::`, whose components see the scheme.
+ONLY_PLAIN := wasi_http:: a_client_that_sends_requests_ahead rate_limits hostile_crowds answered_503 never_gives_way gives_way_too one_may_not_take_alone \
 	released_when_its_client_disconnects a_reset_leaves_nothing_behind a_client_that_goes_is_noticed_at_once
 
 test-tls: target ## Run the tests of requests, responses, WebSockets and push once more, over TLS
