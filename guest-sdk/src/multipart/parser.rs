@@ -68,7 +68,7 @@ pub struct Parser {
     input: Vec<u8>,
     /// How much of the input was taken.
     taken: usize,
-    /// Up to where the input is surely content, so that many small reads do not look at it again and again.
+    /// How much of the input is known to be content, so that many small reads do not search it again.
     content_end: usize,
     state: State,
     parts: usize,

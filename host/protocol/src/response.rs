@@ -237,7 +237,7 @@ impl Response {
         }
     }
 
-    /// The encoder of a response on a stream of HTTP/2, for who sends its frames. `None` for HTTP/1.
+    /// The encoder of a response on a stream of HTTP/2, for the code that sends its frames. `None` for HTTP/1.
     #[inline]
     pub fn http2(&mut self) -> Option<&mut Http2Encoder> {
         match &mut self.encoder {

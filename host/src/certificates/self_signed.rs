@@ -35,7 +35,7 @@ pub struct SelfSigned {
 /// Why none can be made.
 #[derive(Debug, Error)]
 pub enum SelfSignedError {
-    /// A name that it is to be valid for is none.
+    /// A name that the certificate was to be valid for is no valid name.
     #[error("cannot make a certificate for {names}: {error}")]
     Make {
         /// The names.

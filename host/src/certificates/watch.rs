@@ -37,7 +37,7 @@ impl ChangeDetector {
         Self { last: read.clone(), read }
     }
 
-    /// Whether the files are to be read again: they have changed since that, and not since the last look. So a certificate
+    /// Whether the files have to be read again: they have changed since they were read, and not since the last look. So a certificate
     /// and its key, which are written one after the other, are read together.
     pub(super) fn should_read(&mut self, now: Vec<FileState>) -> bool {
         let has_settled = now == self.last;

@@ -114,7 +114,7 @@ fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'stati
     let host = loopback::host(authority);
     let mut served = client.worker.config().dev_hosts.iter();
     let mut is_served = || served.any(|served| served.eq_ignore_ascii_case(host));
-    // The name of a site is the operator's, who says where it leads.
+    // The operator has chosen the name of a site, so no attacker can let it lead here.
     if loopback::is_loopback(host) || is_served() || client.worker.routes().has_site(authority) {
         return None;
     }

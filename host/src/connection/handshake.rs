@@ -136,7 +136,7 @@ async fn answer_plain(client: &mut Client) -> CloseReason {
     refused.err().unwrap_or(CloseReason::TlsHandshake)
 }
 
-/// Tells a client that has begun TLS where nothing is encrypted, in its own protocol: a fatal alert.
+/// If a client begins TLS on a listener without it, tells the client so in its own protocol: by a fatal alert.
 pub(super) fn refuse_tls(socket: &Stream) {
     /// A handshake that is refused (RFC 8446 section 6.2): fatal, handshake_failure.
     const ALERT: [u8; 7] = [21, 3, 1, 0, 2, 2, 40];

@@ -43,7 +43,7 @@ const MAX_ERROR_RESETS: usize = 100;
 const FIELD_OVERHEAD: usize = 32;
 
 /// The frames of the connection, from its preface on.
-enum Frames {
+enum FrameState {
     /// The preface and the settings of the client are awaited.
     Opening(Handshake<ClientIo, Bytes>),
     Open(Http2Frames<ClientIo, Bytes>),
@@ -51,7 +51,7 @@ enum Frames {
 
 /// What the connection does.
 #[derive(Debug, Clone, Copy)]
-enum Phase {
+enum ConnectionPhase {
     /// It takes new streams.
     Serving,
     /// The server stops. Streams are served to their end.
@@ -63,12 +63,12 @@ enum Phase {
 /// The task of a connection.
 struct Http2Task<'c> {
     client: &'c mut Client,
-    frames: Frames,
+    frames: FrameState,
     shared: Arc<Http2Connection>,
     io: Arc<IoState>,
     streams: JoinSet<StreamEnd>,
     resets: ResetRate,
-    phase: Phase,
+    phase: ConnectionPhase,
     /// Since when no stream is open.
     idle_since: Option<Instant>,
     /// Until when the block of fields that has begun has to be complete.
@@ -85,12 +85,12 @@ pub(super) async fn serve(client: &mut Client) -> CloseReason {
     let now = Instant::now();
     let mut task = Http2Task {
         client,
-        frames: Frames::Opening(handshake),
+        frames: FrameState::Opening(handshake),
         shared,
         io,
         streams: JoinSet::new(),
         resets: ResetRate::new(now),
-        phase: Phase::Serving,
+        phase: ConnectionPhase::Serving,
         idle_since: Some(now),
         head_until: Some(now + worker.config().timeouts.head),
     };
@@ -152,15 +152,15 @@ impl Http2Task<'_> {
 
     /// Moves frames, and starts the streams that have come.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        if let Frames::Opening(handshake) = &mut self.frames {
+        if let FrameState::Opening(handshake) = &mut self.frames {
             match std::pin::Pin::new(handshake).poll(cx) {
-                Poll::Ready(Ok(open)) => self.frames = Frames::Open(open),
+                Poll::Ready(Ok(open)) => self.frames = FrameState::Open(open),
                 Poll::Ready(Err(error)) => return Poll::Ready(self.reason(&error)),
                 Poll::Pending => return Poll::Pending,
             }
         }
         loop {
-            let Frames::Open(frames) = &mut self.frames else { return Poll::Pending };
+            let FrameState::Open(frames) = &mut self.frames else { return Poll::Pending };
             // A handler counts until it has ended, also if its stream was reset. So resets make no room for more handlers.
             if self.streams.len() >= self.client.worker.config().limits.max_streams.get() as usize {
                 return match frames.poll_closed(cx) {
@@ -233,12 +233,12 @@ impl Http2Task<'_> {
 
     /// Once the server stops, no new stream is taken.
     fn heed_shutdown(&mut self, cx: &mut Context<'_>, stopping: &mut ShutdownWaiter<'_, impl Future<Output = ()>>) {
-        if matches!(self.phase, Phase::Serving) && stopping.poll(cx) {
+        if matches!(self.phase, ConnectionPhase::Serving) && stopping.poll(cx) {
             match &mut self.frames {
-                Frames::Opening(_) => self.close(CloseReason::Stopping, Reason::NO_ERROR),
-                Frames::Open(frames) => {
+                FrameState::Opening(_) => self.close(CloseReason::Stopping, Reason::NO_ERROR),
+                FrameState::Open(frames) => {
                     frames.graceful_shutdown();
-                    self.phase = Phase::Draining;
+                    self.phase = ConnectionPhase::Draining;
                     // Without streams the client has this long to take notice.
                     self.idle_since = self.idle_since.map(|_| Instant::now());
                 }
@@ -248,14 +248,14 @@ impl Http2Task<'_> {
 
     /// Closes the connection with a GOAWAY. Its streams end with it.
     fn close(&mut self, reason: CloseReason, told: Reason) {
-        if matches!(self.phase, Phase::Closing(..)) {
+        if matches!(self.phase, ConnectionPhase::Closing(..)) {
             return;
         }
-        if let Frames::Open(frames) = &mut self.frames {
+        if let FrameState::Open(frames) = &mut self.frames {
             frames.abrupt_shutdown(told);
         }
         let until = Instant::now() + self.client.worker.config().timeouts.drain_request;
-        self.phase = Phase::Closing(reason, until);
+        self.phase = ConnectionPhase::Closing(reason, until);
     }
 
     /// Records whether the connection is idle: it is if no stream is open.
@@ -266,7 +266,7 @@ impl Http2Task<'_> {
         }
         self.idle_since.get_or_insert_with(clock::recent);
         let Client { socket, worker, .. } = &self.client;
-        if matches!(self.phase, Phase::Serving)
+        if matches!(self.phase, ConnectionPhase::Serving)
             && !socket.note_idle(|| IdleSince::new(clock::ticked(), worker.counters().requests()))
         {
             self.close(CloseReason::Evicted, Reason::NO_ERROR);
@@ -289,8 +289,10 @@ impl Http2Task<'_> {
                 continue;
             }
             match (self.phase, &self.frames) {
-                (Phase::Closing(..) | Phase::Draining, _) | (_, Frames::Opening(_)) => return Poll::Ready(reason),
-                (Phase::Serving, Frames::Open(_)) => {
+                (ConnectionPhase::Closing(..) | ConnectionPhase::Draining, _) | (_, FrameState::Opening(_)) => {
+                    return Poll::Ready(reason);
+                }
+                (ConnectionPhase::Serving, FrameState::Open(_)) => {
                     self.close(reason, Reason::NO_ERROR);
                     // The frames have something to send.
                     cx.waker().wake_by_ref();
@@ -303,9 +305,11 @@ impl Http2Task<'_> {
     fn deadline(&mut self) -> (Option<Instant>, CloseReason) {
         let timeouts = &self.client.worker.config().timeouts;
         match self.phase {
-            Phase::Closing(reason, until) => (Some(until), reason),
-            Phase::Draining => (self.idle_since.map(|since| since + timeouts.drain_request), CloseReason::Stopping),
-            Phase::Serving => {
+            ConnectionPhase::Closing(reason, until) => (Some(until), reason),
+            ConnectionPhase::Draining => {
+                (self.idle_since.map(|since| since + timeouts.drain_request), CloseReason::Stopping)
+            }
+            ConnectionPhase::Serving => {
                 // A client that waits between its requests has no head to complete.
                 if !self.io.awaits_head() {
                     self.head_until = None;
@@ -325,19 +329,23 @@ impl Http2Task<'_> {
     /// Why the connection has ended without an error.
     fn ended(&self) -> CloseReason {
         match self.phase {
-            Phase::Serving => CloseReason::ClientClosed,
-            Phase::Draining => CloseReason::Stopping,
-            Phase::Closing(reason, _) => reason,
+            ConnectionPhase::Serving => CloseReason::ClientClosed,
+            ConnectionPhase::Draining => CloseReason::Stopping,
+            ConnectionPhase::Closing(reason, _) => reason,
         }
     }
 
     /// Why the connection has ended with this error.
     fn reason(&self, error: &h2::Error) -> CloseReason {
         match self.phase {
-            Phase::Closing(reason, _) => reason,
-            Phase::Serving | Phase::Draining if error.is_io() && self.io.has_ended() => CloseReason::ClientClosed,
-            Phase::Serving | Phase::Draining if error.is_io() || error.is_remote() => CloseReason::ClientGone,
-            Phase::Serving | Phase::Draining => {
+            ConnectionPhase::Closing(reason, _) => reason,
+            ConnectionPhase::Serving | ConnectionPhase::Draining if error.is_io() && self.io.has_ended() => {
+                CloseReason::ClientClosed
+            }
+            ConnectionPhase::Serving | ConnectionPhase::Draining if error.is_io() || error.is_remote() => {
+                CloseReason::ClientGone
+            }
+            ConnectionPhase::Serving | ConnectionPhase::Draining => {
                 let peer = &self.client.peer;
                 tracing::debug!(target: "connection", %peer, "the client violated HTTP/2: {error}");
                 match error.reason() {

@@ -31,14 +31,14 @@ pub struct Http2Connection {
     /// Payload that is queued, at most: the task counts what is written, with the frames.
     queued: AtomicUsize,
     /// The streams that wait for either, and how often all of them were woken.
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingTasks>,
     /// The shortest interval in milliseconds at which a parked response wants the client to be probed; 0 for none.
     heartbeat: AtomicU64,
     heartbeat_changed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingTasks {
     wakers: Vec<Waker>,
     woken: u64,
 }
@@ -120,7 +120,7 @@ impl Http2Connection {
         self.queued.load(Ordering::Relaxed) < MAX_QUEUED
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, WaitingTasks> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,9 +14,9 @@ pub(crate) struct Handshakes {
 }
 
 /// Counts a handshake that waits.
-struct Waiting<'h>(&'h Handshakes);
+struct WaitingHandshake<'h>(&'h Handshakes);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingHandshake<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -33,7 +33,7 @@ impl Handshakes {
             return Some(permit);
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(self);
+        let _waiting = WaitingHandshake(self);
         self.permits.acquire().await.ok()
     }
 

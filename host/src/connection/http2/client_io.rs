@@ -1,4 +1,4 @@
-//! The socket of a connection as `h2` reads and writes it, and what is to be known of that.
+//! The socket of a connection as `h2` reads and writes it, and what its task has to know of it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -107,19 +107,19 @@ fn start(
         Ok(request) => request,
         Err(error) => return Ok(Err(error.downcast()?)),
     };
-    let request = request.map(|body| SentBody { body, end: Some(body_end) }.boxed_unsync());
+    let request = request.map(|body| TransmittedBody { body, end: Some(body_end) }.boxed_unsync());
     let hooks = store.data_mut().table_and_hooks().1;
     Ok(hooks.start_call(request, options.as_deref().copied()))
 }
 
 /// The body of a request, which reports when all of it was taken.
-struct SentBody {
+struct TransmittedBody {
     body: WasiBody,
     /// It is dropped unused if the body is given up before its end.
     end: Option<oneshot::Sender<()>>,
 }
 
-impl SentBody {
+impl TransmittedBody {
     fn note_end(&mut self) {
         if let Some(end) = self.end.take() {
             // If the guest has dropped the future, nobody is told.
@@ -128,7 +128,7 @@ impl SentBody {
     }
 }
 
-impl Body for SentBody {
+impl Body for TransmittedBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -152,7 +152,7 @@ impl Body for SentBody {
     }
 }
 
-impl Drop for SentBody {
+impl Drop for TransmittedBody {
     fn drop(&mut self) {
         // A body of a declared length is not asked for its end.
         if self.body.is_end_stream() || self.body.size_hint().exact() == Some(0) {
