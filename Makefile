@@ -222,7 +222,7 @@ bench: dist routes peers ## Measure the host beside its peers; ONLY=hello,stream
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
 	$(if $(ONLY),,$(CARGO) bench --locked --no-fail-fast --package host)
 
-peers: target ## Build and install what the bench measures beside: wasmtime-cli, nginx, Tremolo, and wrk to ask
+peers: target ## Build and install what the bench measures beside: wasmtime-cli, nginx, Tremolo, and wrk and h2load to ask
 	$(CARGO) build --locked --release --manifest-path bench/Cargo.toml --target-dir $(BENCH) \
 		--package bare-hello --package hyper-hello
 	$(CARGO) build --locked --profile handler --target $(WASM) --manifest-path bench/Cargo.toml --target-dir $(BENCH) \

@@ -19,7 +19,9 @@ impl Certificate {
         let certificate = Self { files: setup::folder()? };
         let output = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"])
-            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout"])
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+            // A client of rustls takes no certificate of an authority for that of a server.
+            .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
             .arg(certificate.key())
             .arg("-out")
             .arg(certificate.file())

@@ -2,6 +2,7 @@
 //! and load the server on other routes.
 
 mod crowd;
+mod http2;
 mod stamped;
 mod tls;
 
@@ -14,8 +15,9 @@ use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Socket, Type};
 
 pub use crowd::{Flood, Persistent, asking};
+pub use http2::{Http2Connection, Until};
 pub use stamped::{Chunk, Stamped, stamped};
-pub use tls::TlsClient;
+pub use tls::{Sessions, TlsClient, TlsConnection, exchange as tls_exchange};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER_BYTES: usize = 1024 * 1024;
@@ -203,7 +205,8 @@ pub fn unread(server: SocketAddr, target: &str, connections: u32) -> io::Result<
     (0..connections).map(open).collect()
 }
 
-fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+/// Connects.
+pub fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpStream::connect(server)?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(TIMEOUT))?;

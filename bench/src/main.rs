@@ -8,6 +8,7 @@ mod certificate;
 mod chart;
 mod client;
 mod compare;
+mod h2load;
 mod machine;
 mod peers;
 mod readme;

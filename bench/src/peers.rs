@@ -95,6 +95,7 @@ pub fn versions(setup: &Setup) -> Vec<String> {
         (first_line(Command::new(nginx_program()).arg("-v")), "nginx"),
         (first_line(Command::new(python(setup)).args(["-c", tremolo])), "Tremolo"),
         (first_line(Command::new("wrk").arg("-v")).map(until_copyright), "wrk"),
+        (first_line(Command::new("h2load").arg("--version")), "h2load"),
         (first_line(Command::new("rustc").arg("--version")), "rustc"),
     ];
     let programs = programs.into_iter().map(|(version, name)| version.unwrap_or_else(|| format!("no {name}")));
@@ -155,14 +156,33 @@ pub fn upstream(setup: &Setup) -> anyhow::Result<Server> {
     nginx(setup, Place::ClientCore)
 }
 
-/// nginx with one worker that speaks TLS, on the server's core.
-pub fn nginx_tls(setup: &Setup, certificate: &Certificate) -> anyhow::Result<Server> {
-    let tls = format!(
-        "ssl; ssl_certificate {}; ssl_certificate_key {}",
-        certificate.file().display(),
-        certificate.key().display()
-    );
-    nginx_at(setup, Place::ServerCore, &tls)
+/// What nginx speaks besides HTTP/1 without TLS.
+#[derive(Clone, Copy)]
+pub enum Protocol<'a> {
+    /// HTTP/1 over TLS.
+    Tls(&'a Certificate),
+    /// HTTP/2 over TLS.
+    Http2OverTls(&'a Certificate),
+    /// HTTP/2 alone, with prior knowledge.
+    Http2,
+}
+
+/// nginx with one worker on the server's core.
+pub fn nginx_speaking(setup: &Setup, protocol: Protocol<'_>) -> anyhow::Result<Server> {
+    // Before nginx 1.23.4 TLS 1.3 is off by default.
+    let tls = |more: &str, certificate: &Certificate| {
+        format!(
+            "ssl{more}; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {}; ssl_certificate_key {}",
+            certificate.file().display(),
+            certificate.key().display()
+        )
+    };
+    let more = match protocol {
+        Protocol::Tls(certificate) => tls("", certificate),
+        Protocol::Http2OverTls(certificate) => tls(" http2", certificate),
+        Protocol::Http2 => "http2".to_owned(),
+    };
+    nginx_at(setup, Place::ServerCore, &more)
 }
 
 fn nginx(setup: &Setup, place: Place) -> anyhow::Result<Server> {

@@ -2,6 +2,7 @@
 
 mod fair;
 mod hello;
+mod http2;
 mod key_value;
 mod memory;
 mod outbound;
@@ -29,6 +30,8 @@ pub enum Section {
     Stream,
     /// The same over TLS
     Tls,
+    /// HTTP/2
+    Http2,
     /// The components of `wasmtime serve` in both servers
     Wasi,
     /// Requests to an upstream
@@ -54,6 +57,7 @@ impl Section {
         Self::Reuse,
         Self::Stream,
         Self::Tls,
+        Self::Http2,
         Self::Wasi,
         Self::Outbound,
         Self::KeyValue,
@@ -71,6 +75,7 @@ impl Section {
             Self::Reuse => reuse::measure(setup, report),
             Self::Stream => stream::measure(setup, report),
             Self::Tls => tls::measure(setup, report),
+            Self::Http2 => http2::measure(setup, report),
             Self::Wasi => wasi::measure(setup, report),
             Self::Outbound => outbound::measure(setup, report),
             Self::KeyValue => key_value::measure(setup, report),

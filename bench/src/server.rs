@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use rustix::param::clock_ticks_per_second as ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -89,6 +90,29 @@ impl Server {
         resident(&self.proc("status")?).context("the process has no VmRSS")
     }
 
+    /// Runs a load of as many requests as `load` returns. Returns the requests per second of the processor time that the
+    /// server has taken for them, with the processes that it has started. So it does not matter whether the client is
+    /// faster than the server.
+    pub fn rate_of_processor(&self, load: impl FnOnce() -> anyhow::Result<u64>) -> anyhow::Result<f64> {
+        let before = self.processor_time()?;
+        let requests = load()?;
+        let taken = self.processor_time()?.saturating_sub(before);
+        ensure!(!taken.is_zero(), "the server has taken no processor time");
+        Ok(requests as f64 / taken.as_secs_f64())
+    }
+
+    fn processor_time(&self) -> anyhow::Result<Duration> {
+        let id = self.process.id();
+        let started = self.proc(&format!("task/{id}/children"))?;
+        let ticks = started.split_ascii_whitespace().map(str::to_owned).chain([id.to_string()]).map(|process| {
+            let path = format!("/proc/{process}/stat");
+            let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+            processor_ticks(&stat).with_context(|| format!("{path} has no times"))
+        });
+        let ticks = ticks.sum::<anyhow::Result<u64>>()?;
+        Ok(Duration::from_secs_f64(ticks as f64 / ticks_per_second() as f64))
+    }
+
     /// The ids of its current threads.
     pub fn threads(&self) -> anyhow::Result<Vec<String>> {
         let path = format!("/proc/{}/task", self.process.id());
@@ -128,6 +152,14 @@ fn printed_address(output: &str) -> Option<SocketAddr> {
     address.split(['/', '\n', ' ']).next()?.parse().ok()
 }
 
+/// The time of a process in user mode and in the kernel, of its `/proc/PID/stat`. The name of the process is in parentheses
+/// and may contain spaces.
+fn processor_ticks(stat: &str) -> Option<u64> {
+    let mut times =
+        stat.rsplit(')').next()?.split_ascii_whitespace().skip(11).map_while(|word| word.parse::<u64>().ok());
+    Some(times.next()? + times.next()?)
+}
+
 fn resident(status: &str) -> Option<u64> {
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?;
     Some(kib.parse::<u64>().ok()? * 1024)
@@ -146,6 +178,12 @@ mod tests {
         assert_eq!(printed_address("Serving HTTP on http://127.0.0.1:4321/\n"), address);
         assert_eq!(printed_address("listening on http://127.0.0.1:43"), None);
         assert_eq!(printed_address("a line\n"), None);
+    }
+
+    #[test]
+    fn processor_time_is_that_of_the_process_alone() {
+        assert_eq!(processor_ticks("7 (a b) c) S 1 1 1 0 -1 4 1 0 0 0 19 6 40 5 20"), Some(25));
+        assert_eq!(processor_ticks("7 (a) S 1"), None);
     }
 
     #[test]

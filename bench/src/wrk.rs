@@ -8,46 +8,21 @@ use anyhow::{Context as _, bail, ensure};
 use crate::compare::Contender;
 use crate::server::Server;
 
-/// What becomes of a connection after its response.
-#[derive(Clone, Copy)]
-pub enum Connections {
-    /// It is used for the next request.
-    Kept,
-    /// Each request has a connection of its own, with a complete handshake.
-    NewForEach,
-}
-
-/// The same over TLS, without a check of the certificate.
-pub fn tls_requests_a_second(
-    server: &Server,
-    contender: &Contender,
-    run: Duration,
-    connections: Connections,
-) -> anyhow::Result<f64> {
-    let fields: &[&str] = match connections {
-        Connections::Kept => &[],
-        Connections::NewForEach => &["-H", "Connection: close"],
-    };
-    measure("https", fields, server, contender, run)
-}
-
 /// Sends requests on the contender's connections, each as soon as the previous response is complete. Returns responses
 /// per second. wrk runs on the core of this thread.
 pub fn requests_a_second(server: &Server, contender: &Contender, run: Duration) -> anyhow::Result<f64> {
-    measure("http", &[], server, contender, run)
+    measure("http", server, contender, run).map(|(_, rate)| rate)
 }
 
-fn measure(
-    scheme: &str,
-    fields: &[&str],
-    server: &Server,
-    contender: &Contender,
-    run: Duration,
-) -> anyhow::Result<f64> {
+/// The same over TLS, without a check of the certificate. Returns how many requests were answered.
+pub fn tls_requests(server: &Server, contender: &Contender, run: Duration) -> anyhow::Result<u64> {
+    measure("https", server, contender, run).map(|(answered, _)| answered)
+}
+
+fn measure(scheme: &str, server: &Server, contender: &Contender, run: Duration) -> anyhow::Result<(u64, f64)> {
     let Contender { target, connections, .. } = contender;
     let output = Command::new("wrk")
         .args(["-t1", "--timeout", "10s", "-c", &connections.to_string(), "-d", &format!("{}s", run.as_secs())])
-        .args(fields)
         .arg(format!("{scheme}://{}{target}", server.address))
         .stderr(Stdio::piped())
         .output()
@@ -56,16 +31,20 @@ fn measure(
     parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// The rate that wrk reports. An error if any request failed.
-fn parse(output: &str) -> anyhow::Result<f64> {
+/// How many requests wrk has sent, and the rate that it reports. An error if any request failed.
+fn parse(output: &str) -> anyhow::Result<(u64, f64)> {
+    let mut answered = None;
     for line in output.lines().map(str::trim) {
         if line.starts_with("Socket errors:") || line.starts_with("Non-2xx") {
             bail!("wrk: {line}");
         }
+        if let Some((count, _)) = line.split_once(" requests in ") {
+            answered = count.parse().ok();
+        }
         if let Some(rate) = line.strip_prefix("Requests/sec:") {
             let rate = rate.trim().parse().context("wrk reports a rate that is not a number")?;
             ensure!(rate > 0.0, "wrk had no answer in time");
-            return Ok(rate);
+            return Ok((answered.context("wrk reports no number of requests")?, rate));
         }
     }
     bail!("wrk reports no rate")
@@ -81,7 +60,7 @@ mod tests {
     fn the_rate_is_what_wrk_says() {
         let output =
             format!("{HEAD}  8752 requests in 2.03s, 1.59MB read\nRequests/sec:   4314.78\nTransfer/sec: 1KB\n");
-        assert_eq!(parse(&output).ok(), Some(4314.78));
+        assert_eq!(parse(&output).ok(), Some((8752, 4314.78)));
     }
 
     #[test]
