@@ -50,6 +50,7 @@ impl Output for &Exchange {
         self.response(|response| response.output().len())
     }
 
+    #[inline]
     fn begin(&mut self, socket: &Stream) -> io::Result<()> {
         match socket.http2() {
             Some(stream) => self.response(|response| http2::send_head(stream, response, 0)),
@@ -57,6 +58,7 @@ impl Output for &Exchange {
         }
     }
 
+    #[inline]
     fn end(&mut self, socket: &Stream) -> io::Result<()> {
         match socket.http2() {
             Some(stream) => self.response(|response| http2::send_end(stream, response)),
@@ -157,6 +159,7 @@ impl Pump {
     }
 
     /// Notes what the client has taken, after `sent` more bytes were written: those that the stream holds are not taken yet.
+    #[inline]
     fn note_taken(&mut self, sent: usize, socket: &Stream) {
         let unsent = socket.unsent();
         let taken = (self.unsent + sent).saturating_sub(unsent);

@@ -10,7 +10,7 @@ use crate::connection_table::{ClientSocket, ForwardedPermit, IdleSince};
 use crate::http::head::RequestHead;
 use crate::http1::head::HeadError;
 use crate::http1::server::ServerConnection;
-use crate::net::{Peer, Stream, Timer};
+use crate::net::{ForwardedField, Peer, Stream, Timer};
 use crate::rate::ConnectionBudgets;
 use crate::worker::Worker;
 
@@ -56,9 +56,18 @@ impl Client {
     }
 
     /// Finds out whose request this is. False if that client has too many requests in flight.
+    #[inline]
     pub(super) fn identify(&mut self, head: &RequestHead) -> bool {
         let config = self.worker.config();
-        let Some(field) = config.forwarded else { return true };
+        match config.forwarded {
+            Some(field) => self.identify_by(field, head),
+            None => true,
+        }
+    }
+
+    /// Finds out in this field, if the peer is a trusted proxy, whose request this is.
+    fn identify_by(&mut self, field: ForwardedField, head: &RequestHead) -> bool {
+        let config = self.worker.config();
         let lines: SmallVec<[&[u8]; 4]> = head.values(field.name()).collect();
         let Some(found) = field.client(&self.peer, &config.trusted_proxies, lines.into_iter()) else { return true };
         let Some(permit) = self.worker.shared().connections.forward(&found.client) else { return false };

@@ -13,7 +13,6 @@ use super::reply::reply;
 use super::request_terms::RequestTerms;
 use super::wait_for_route::wait_for_routes;
 use crate::close_reason::CloseReason;
-use crate::config::ErrorDetail;
 use crate::exchange::{Request, RequestPeer, RequestScheme};
 use crate::http::head::RequestHead;
 use crate::http::loopback;
@@ -44,12 +43,13 @@ pub(super) fn serve_framed<'c>(
 ) -> RequestFuture<'c> {
     let arrival = client.worker.measures().then(Instant::now);
     let identified = identify(client, &head);
-    let refusal = refusal.or(identified).or_else(|| check_name(client, &head));
+    let is_development = client.worker.dev().is_some();
+    let refusal = refusal.or(identified).or_else(|| is_development.then(|| check_name(client, &head)).flatten());
     let terms = RequestTerms { framing, arrival, is_from_timer: false };
     if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
     }
-    if client.worker.dev().is_some() && dev_pages::is_reserved(head.path()) {
+    if is_development && dev_pages::is_reserved(head.path()) {
         return Box::pin(dev_pages::serve(client, terms, head));
     }
     let table = client.worker.routes();
@@ -97,19 +97,16 @@ fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
 }
 
 /// Finds out whose request this is, and refuses it if that client has too many in flight.
+#[inline]
 fn identify(client: &mut Client, head: &RequestHead) -> Option<HostResponse<'static>> {
     let refused = !client.identify(head);
     refused.then(|| HostResponse::new(503, "there are too many requests from this address").with(RETRY))
 }
 
-/// In development mode, refuses a request whose host is neither this machine nor a `--dev-host`. Responses then show
+/// Refuses a request, in development mode, whose host is neither this machine nor a `--dev-host`. Responses then show
 /// details that a page of another site must not read. An attacker can let a name of his own resolve to this machine,
 /// and a browser then takes both for one site.
 fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'static>> {
-    match client.worker.error_detail() {
-        ErrorDetail::Development => {}
-        ErrorDetail::Public | ErrorDetail::Logged => return None,
-    }
     let authority = head.authority()?;
     let host = loopback::host(authority);
     let mut served = client.worker.config().dev_hosts.iter();

@@ -130,6 +130,7 @@ impl Stream {
 
     /// How many bytes of ciphertext are written, but not accepted by the system yet.
     #[must_use]
+    #[inline]
     pub fn unsent(&self) -> usize {
         match self {
             Self::Tls(tls) => tls.unsent(),
@@ -169,16 +170,25 @@ impl Stream {
     #[inline]
     fn poll_with(&self, cx: &mut Context<'_>, mut take: impl FnMut(&[u8])) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tls(tls) => tls.poll_read(cx, &mut |read| {
-                take(read);
-                read.len()
-            }),
-            Self::Http2(stream) => stream.poll_read(cx, usize::MAX, take),
+            Self::Tls(_) | Self::Http2(_) => self.poll_layered(cx, take),
             _ => buffers::with_read(|buffer| {
                 let read = ready!(self.poll_read_into(cx, buffer))?;
                 take(&buffer[..read]);
                 Poll::Ready(Ok(read))
             }),
+        }
+    }
+
+    /// Reads from a stream that is within another one. It is apart so that reads from a socket are small enough to be inlined.
+    #[inline(never)]
+    fn poll_layered(&self, cx: &mut Context<'_>, mut take: impl FnMut(&[u8])) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tls(tls) => tls.poll_read(cx, &mut |read| {
+                take(read);
+                read.len()
+            }),
+            Self::Http2(stream) => stream.poll_read(cx, usize::MAX, take),
+            _ => Poll::Pending,
         }
     }
 

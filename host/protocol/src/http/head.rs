@@ -135,7 +135,12 @@ impl RequestHead {
     /// The method, which is case-sensitive (RFC 9110 section 9.1): `get` is not `GET`.
     #[inline]
     pub fn method(&self) -> &str {
-        self.text(self.control.method)
+        match self.control.method.of(&self.bytes) {
+            // The usual ones without a check that they are text.
+            b"GET" => "GET",
+            b"POST" => "POST",
+            method => text(method),
+        }
     }
 
     /// Whether the method is HEAD, so that the response has no body.
