@@ -1,6 +1,7 @@
 //! The command line: parses arguments, resolves them to a configuration, calls the library and prints results.
 
 mod access_log;
+mod admin;
 mod call;
 mod check;
 mod compile;

@@ -91,6 +91,38 @@ impl CloseReason {
         matches!(self, Self::NotKeptByClient | Self::NotKeptByServer | Self::CloseDelimited)
     }
 
+    /// Its name as a label: one word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClientClosed => "client-closed",
+            Self::ClientGone => "client-gone",
+            Self::NotKeptByClient => "not-kept-by-client",
+            Self::NotKeptByServer => "not-kept-by-server",
+            Self::CloseDelimited => "close-delimited",
+            Self::Handler => "handler",
+            Self::Idle => "idle",
+            Self::Evicted => "evicted",
+            Self::HeadTimeout => "head-timeout",
+            Self::WriteTimeout => "write-timeout",
+            Self::Refused => "refused",
+            Self::BodyUnread => "body-unread",
+            Self::Truncated => "truncated",
+            Self::TruncatedCloseDelimited => "truncated-close-delimited",
+            Self::Lagging => "lagging",
+            Self::Violation => "websocket-violation",
+            Self::Failed => "message-failed",
+            Self::Http2Violation => "http2-violation",
+            Self::Flooding => "flooding",
+            Self::Overloaded => "overloaded",
+            Self::ClientOverloaded => "client-overloaded",
+            Self::TlsHandshake => "tls-handshake",
+            Self::Untrusted => "untrusted",
+            Self::NoProxyHeader => "no-proxy-header",
+            Self::Stopping => "stopping",
+        }
+    }
+
     /// The reason, as text.
     #[must_use]
     pub fn explain(self) -> &'static str {

@@ -32,6 +32,8 @@ pub struct Config {
     /// How long a worker thread polls for the next request before it sleeps, if requests arrive that closely. Zero
     /// sleeps at once.
     pub idle_poll: Duration,
+    /// Whether requests are counted by route, for metrics.
+    pub metrics: bool,
     /// How often each worker notes that it takes turns, for [`RunningServer::is_alive`](crate::server::RunningServer::is_alive).
     /// `None`: never.
     pub heartbeat: Option<Duration>,
@@ -215,6 +217,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             idle_poll: Duration::from_micros(50),
+            metrics: false,
             heartbeat: None,
             takes_over: false,
             trusted_proxies: TrustedProxies::default(),

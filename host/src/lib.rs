@@ -32,6 +32,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_types))]
 
 pub mod access_log;
+pub mod admin;
 mod body_reader;
 pub mod certificates;
 mod clock;
@@ -40,7 +41,6 @@ pub mod config;
 mod connection;
 mod connection_table;
 pub mod control;
-pub mod counters;
 pub mod dev;
 pub mod diagnostic;
 mod exchange;
@@ -53,6 +53,7 @@ pub mod line_writer;
 pub mod log_quota;
 mod memory_budget;
 pub mod meter;
+pub mod metrics;
 #[allow(clippy::disallowed_types, reason = "sockets have their names here")]
 pub mod net;
 pub mod observe;

@@ -124,7 +124,36 @@ impl Meter {
     }
 }
 
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Instantiate, Self::Run, Self::Paced, Self::Upstream];
+
+    /// Its name in the access log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Instantiate => "instantiate",
+            Self::Run => "run",
+            Self::Paced => "paced",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
 impl Cost {
+    /// The time in a stage.
+    #[must_use]
+    pub fn duration(&self, stage: Stage) -> Duration {
+        match stage {
+            Stage::Queued => self.queued,
+            Stage::Instantiate => self.instantiate,
+            Stage::Run => self.run,
+            Stage::Paced => self.paced,
+            Stage::Upstream => self.upstream,
+        }
+    }
+
     fn duration_mut(&mut self, stage: Stage) -> &mut Duration {
         match stage {
             Stage::Queued => &mut self.queued,

@@ -26,9 +26,9 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use crate::counters::Counters;
 use crate::http1::chunk::Chunk;
 use crate::memory_budget::{self, Reservation};
+use crate::metrics::WorkerMetrics;
 
 pub use inbox::{InboxEnd, InboxItem, Overflow, QueueBounds};
 pub use subscriber::Subscriber;
@@ -84,13 +84,13 @@ pub struct Hub {
     topics: Arc<Topics>,
     worker: usize,
     next_subscriber: AtomicU64,
-    counters: Arc<Counters>,
+    counters: Arc<WorkerMetrics>,
 }
 
 impl Hub {
     /// The hub of a worker: `worker` is its index, and `counters` count what its invocations publish.
     #[must_use]
-    pub fn new(topics: Arc<Topics>, worker: usize, counters: Arc<Counters>) -> Self {
+    pub fn new(topics: Arc<Topics>, worker: usize, counters: Arc<WorkerMetrics>) -> Self {
         Self { topics, worker, next_subscriber: AtomicU64::new(0), counters }
     }
 

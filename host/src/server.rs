@@ -1,6 +1,7 @@
 //! A server: loads its routes, accepts connections, runs its workers and stops them.
 
 mod idle_poll;
+mod monitor;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -17,19 +18,21 @@ use thiserror::Error;
 use crate::certificates::{CertificateWatch, Certificates};
 use crate::close_reason::CloseReason;
 use crate::config::{Config, ErrorDetail, HolderStoreAccess};
-use crate::counters::{PublishedChunks, ServerStats};
 use crate::dev::DevState;
 use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::key_value::{DeferredBackend, EmbeddedBackend, StateError};
 use crate::meter::Meter;
+use crate::metrics::{PublishedChunks, ServerStats};
 use crate::net::tls::TlsSettings;
 use crate::net::{ListenAddress, Listener, ListenerHandle, LocalListener, Scheme};
 use crate::observe::Observers;
 use crate::outbound::UpstreamClient;
 use crate::routes::{Directory, HolderStoreSetup, RouteTable, Setup, WatchError};
 use crate::worker::ServerState;
+
+pub use monitor::{MAX_STALL, ServerMonitor};
 
 use workers::Workers;
 
@@ -51,6 +54,7 @@ pub struct RunningServer {
     urls: Vec<String>,
     listeners: Vec<ListenerHandle>,
     workers: Workers,
+    monitor: ServerMonitor,
     threads: Vec<JoinHandle<()>>,
     directory: Directory,
     grant_sources: Arc<GrantSources>,
@@ -126,7 +130,6 @@ impl Server {
             interpreters: config.interpreters.clone(),
             grant_sources: grant_sources.clone(),
             grant: config.grant.clone(),
-            origins: observers.dev.as_ref().map(|dev| dev.origins().clone()).unwrap_or_default(),
         };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
@@ -217,11 +220,12 @@ impl Server {
         let control = self.control.as_ref().map(LocalListener::handle).transpose()?;
         let handles = handles.into_iter().flatten().chain(control).collect();
         let (workers, worker_threads) = Workers::new(&self.shared, listeners, self.control)?;
-        let Self { directory, grant_sources, certificates, certificate_watch, .. } = self;
+        let Self { shared, directory, grant_sources, certificates, certificate_watch, .. } = self;
         let mut running = RunningServer {
             addresses,
             urls,
             listeners: handles,
+            monitor: ServerMonitor::new(workers.clone(), shared),
             workers,
             threads: Vec::new(),
             directory,
@@ -320,9 +324,21 @@ impl RunningServer {
         self.workers.are_alive(time)
     }
 
+    /// What is known of it, for whoever watches it.
+    #[must_use]
+    pub fn monitor(&self) -> ServerMonitor {
+        self.monitor.clone()
+    }
+
+    /// Says that it stops soon, so that it counts as not ready. It serves until it is stopped.
+    pub fn begin_draining(&self) {
+        self.monitor.begin_draining();
+    }
+
     /// Stops the server: stops accepting, serves accepted connections, lets requests in flight end within the drain
     /// timeout, and then closes the remaining connections.
     pub fn stop(&self) {
+        self.begin_draining();
         self.workers.stop();
     }
 
@@ -336,7 +352,7 @@ impl RunningServer {
     pub fn hand_over(&self, window: Duration) {
         self.listeners.iter().for_each(|listener| listener.set_handed_over(true));
         self.workers.set_window(window);
-        self.workers.stop();
+        self.stop();
     }
 
     /// Goes on with the listening sockets of another process, which ends.

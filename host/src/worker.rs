@@ -7,17 +7,17 @@ mod parking;
 mod shutdown;
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::Guard;
 
 use crate::config::{Config, ErrorDetail};
 use crate::connection_table::ConnectionTable;
-use crate::counters::{Counters, InFlight};
 use crate::dev::DevState;
 use crate::guest::Engine;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::Meter;
+use crate::metrics::{InFlight, RouteRegistry, WorkerMetrics, WorkerRoute};
 use crate::net::tls::TlsSettings;
 use crate::observe::Observers;
 use crate::push::{Hub, Topics};
@@ -51,6 +51,10 @@ pub(crate) struct ServerState {
     pub(crate) memory: Arc<MemoryBudget>,
     /// The settings of connections that speak TLS, if there are such listeners.
     pub(crate) tls: OnceLock<Arc<TlsSettings>>,
+    /// What is counted of requests, by route. `None` if nobody asks for it.
+    pub(crate) route_metrics: Option<RouteRegistry>,
+    /// When it was made.
+    pub(crate) started: SystemTime,
 }
 
 impl ServerState {
@@ -61,7 +65,21 @@ impl ServerState {
         let connections = Arc::new(ConnectionTable::new(&config.limits).behind(config.trusted_proxies.clone()));
         let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
         let (meter, tls) = (OnceLock::new(), OnceLock::new());
-        Self { config, observers, engine, routes, connections, meter, topics, parking, memory, tls }
+        let route_metrics = config.metrics.then(|| RouteRegistry::new(config.workers));
+        Self {
+            config,
+            observers,
+            engine,
+            routes,
+            connections,
+            meter,
+            topics,
+            parking,
+            memory,
+            tls,
+            route_metrics,
+            started: SystemTime::now(),
+        }
     }
 }
 
@@ -73,7 +91,7 @@ pub(crate) struct Worker {
     heartbeat: Heartbeat,
     /// The index of the worker.
     number: u64,
-    counters: Arc<Counters>,
+    counters: Arc<WorkerMetrics>,
     hub: Arc<Hub>,
     handshakes: Handshakes,
 }
@@ -82,7 +100,7 @@ impl Worker {
     /// A worker with the given index. Its request ids start at the index and advance by the number of workers. Messages
     /// advance them too.
     pub(crate) fn new(shared: Arc<ServerState>, number: usize) -> Self {
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(WorkerMetrics::default());
         let hub = Arc::new(Hub::new(shared.topics.clone(), number, counters.clone()));
         let heartbeat = Heartbeat::new(Instant::now());
         let handshakes = Handshakes::new(shared.config.limits.handshakes.get());
@@ -161,21 +179,37 @@ impl Worker {
         self.shared.config.error_detail
     }
 
-    /// Whether the cost of requests is measured. If not, no clock is read for it.
-    pub(crate) fn measures(&self) -> bool {
+    /// When a request arrives, if anybody wants to know how long it takes. If not, no clock is read for it.
+    pub(crate) fn arrival(&self) -> Option<Instant> {
+        (self.measures_each() || self.shared.route_metrics.is_some()).then(Instant::now)
+    }
+
+    /// Whether the cost of each request is measured.
+    fn measures_each(&self) -> bool {
         self.observers().want_requests()
             || self.error_detail() == ErrorDetail::Development
             || self.shared.meter.get().is_some()
     }
 
-    /// The meter of the next invocation. `None` if nothing is measured.
-    pub(crate) fn meter(&self) -> Option<Meter> {
-        let shared = self.shared.meter.get().cloned();
-        shared.or_else(|| self.measures().then(Meter::default))
+    /// The meter of the invocation for a request of a route that arrives now, and how many requests it stands for. `None` if
+    /// it is not measured.
+    pub(crate) fn meter(&self, route: &Route, arrival: Instant) -> Option<(Meter, u64)> {
+        if self.measures_each() {
+            return Some((self.shared.meter.get().cloned().unwrap_or_default(), 1));
+        }
+        let requests = self.route_metrics(Some(route))?.measure(arrival)?;
+        Some((Meter::default(), requests))
+    }
+
+    /// The counters of a route, or of the requests that no route answers. `None` if nobody asks for them.
+    pub(crate) fn route_metrics<'m>(&'m self, route: Option<&'m Route>) -> Option<WorkerRoute<'m>> {
+        let registry = self.shared.route_metrics.as_ref()?;
+        let metrics = route.map_or(registry.host(), |route| route.metrics(registry));
+        metrics.of_worker(usize::try_from(self.number).unwrap_or(usize::MAX))
     }
 
     /// What this worker has counted.
-    pub(crate) fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &WorkerMetrics {
         &self.counters
     }
 

@@ -157,12 +157,14 @@ mod cli {
 /// A host in operation: its logs, its limits, its end.
 mod operations {
     mod access_log;
+    mod admin;
     mod advisories;
     #[cfg(target_os = "linux")]
     mod closed_terminal;
     mod descriptor_limit;
     mod dev_mode;
     mod dev_pages;
+    mod metrics;
     mod service_manager;
     mod shutdown;
     mod stalled_log;

@@ -11,18 +11,20 @@ use std::time::Duration;
 
 use clap::{Args, FromArgMatches};
 use host::access_log::AccessLog;
+use host::admin::AdminServer;
 use host::config::{CodeQuality, Config, ConnectionsPerClient, ErrorDetail, HolderStoreAccess, Limits, Timeouts};
 use host::control;
 use host::dev::DevState;
 use host::http::loopback;
 use host::http1::head::HeadLimits;
 use host::line_writer::{Capacity, Destination, LineQueue, LineWriter, Trouble};
-use host::net::{self, InheritedSockets, ListenSpec, Listener, LocalListener, Predecessor};
+use host::net::{self, InheritedSockets, ListenSpec, Listener, LocalListener, Predecessor, Role};
 use host::observe::Observers;
 use host::server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access_log::{AccessLogFlags, Started};
+use super::admin::AdminFlags;
 use super::fd_limit;
 use super::logging::{self, LogFormat};
 use super::options::{Loading, RoutesFlags};
@@ -86,6 +88,9 @@ pub(super) struct Run {
 
     #[command(flatten)]
     proxies: ProxyFlags,
+
+    #[command(flatten)]
+    admin: AdminFlags,
 
     #[command(flatten)]
     bounds: ClientBounds,
@@ -227,7 +232,11 @@ impl Run {
             Some(predecessor) => predecessor.receive()?,
             None => InheritedSockets::from_environment(),
         };
-        let listeners = net::bind_or_inherit(&self.listen, &mut inherited).map_err(with_remedy)?;
+        let specs: Vec<ListenSpec> = self.listen.iter().chain(self.admin.listen()).cloned().collect();
+        let listeners = net::bind_or_inherit(&specs, &mut inherited).map_err(with_remedy)?;
+        let (admin, listeners): (Vec<_>, Vec<_>) =
+            listeners.into_iter().partition(|listener| listener.settings().role == Role::Admin);
+        self.admin.check(&admin)?;
         if self.dev {
             check_loopback(&listeners)?;
         }
@@ -253,7 +262,7 @@ impl Run {
         let access_log = self.access_log.start(self.dev.then(super::access_log::for_developers))?;
         signals.access_log = access_log.as_ref().map(|started| started.log.clone());
         let takes_over = predecessor.is_some();
-        let config = Config { heartbeat: manager.heartbeat(), takes_over, ..self.config()? };
+        let config = Config { heartbeat: self.admin.heartbeat(manager.heartbeat()), takes_over, ..self.config()? };
         let load_timeout = config.timeouts.load;
         let dev_hosts = self.dev.then_some(&self.dev_host[..]);
         let certificates = self.tls.certificates(&self.listen, dev_hosts, config.cache_directory.as_deref())?;
@@ -275,12 +284,19 @@ impl Run {
         // The process whose place this one takes serves until then.
         server.wait(if takes_over { load_timeout } else { LOAD_WAIT });
         let running = server.start(listeners)?;
-        let announcement = announce(running.urls(), access_log.as_ref())?;
+        let admin = self.admin.start(admin, &running)?;
+        let admin_urls = admin.as_ref().map_or(&[][..], AdminServer::urls);
+        let announcement = announce(running.urls(), admin_urls, access_log.as_ref())?;
+        if let Some(admin) = admin.as_ref().filter(|_| !takes_over) {
+            admin.open();
+        }
         let begun = begin()?;
         let park_drain = if state.is_some() { Duration::ZERO } else { self.bounds.park_drain };
         let operation = Operation {
             running: &running,
+            admin: admin.as_ref(),
             manager: &manager,
+            drain_delay: self.admin.drain_delay(),
             load_timeout,
             park_drain,
             predecessor: Cell::new(predecessor),
@@ -291,6 +307,7 @@ impl Run {
             operation.while_serving(signals.stop(&operation, end)).await;
         });
         running.join();
+        drop(admin);
         if let Some(announcement) = announcement {
             // If nobody has read it by now, nobody will.
             let _ = announcement.finish(Duration::ZERO);
@@ -342,6 +359,7 @@ impl Run {
             forwarded: self.proxies.forwarded,
             workers: self.workers.unwrap_or(Config::default().workers),
             idle_poll: self.idle_poll,
+            metrics: self.admin.counts(),
             error_detail: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
             dev_hosts: self.dev_host.clone(),
             ..config
@@ -378,8 +396,13 @@ fn with_remedy(error: net::BindError) -> anyhow::Error {
 }
 
 /// Prints the addresses on stdout. If nobody reads stdout, signals still work.
-fn announce(urls: &[String], access_log: Option<&Started>) -> std::io::Result<Option<LineWriter<String>>> {
-    let lines: String = urls.iter().map(|url| format!("listening on {url}\n")).collect();
+fn announce(
+    urls: &[String],
+    admin: &[String],
+    access_log: Option<&Started>,
+) -> std::io::Result<Option<LineWriter<String>>> {
+    let public = urls.iter().map(|url| format!("listening on {url}\n"));
+    let lines: String = public.chain(admin.iter().map(|url| format!("admin on {url}\n"))).collect();
     if let Some(Started { log, destination: Destination::Stdout, .. }) = access_log {
         log.line(lines);
         return Ok(None);
@@ -399,7 +422,10 @@ fn announce(urls: &[String], access_log: Option<&Started>) -> std::io::Result<Op
 /// A server that runs, and who is told of it.
 struct Operation<'r> {
     running: &'r RunningServer,
+    admin: Option<&'r AdminServer>,
     manager: &'r ServiceManager,
+    /// How long the server serves on after it was told to stop.
+    drain_delay: Option<Duration>,
     load_timeout: Duration,
     /// Over which time parked responses end when another process takes over.
     park_drain: Duration,
@@ -431,7 +457,7 @@ impl Operation<'_> {
     /// Starts a process that takes over. If that fails, the log says why, and this one goes on.
     async fn upgrade(&self) -> Option<ServingEnd> {
         tracing::info!(target: "server", "starting a new process that takes over");
-        match upgrade::start(self.running, self.load_timeout).await {
+        match upgrade::start(self.running, self.admin, self.load_timeout).await {
             Ok(process) => {
                 self.manager.replaced_by(process);
                 tracing::info!(target: "server", process, "another process serves now");
@@ -450,6 +476,7 @@ impl Operation<'_> {
         let _ = tokio::time::timeout(self.load_timeout, loaded).await;
         if let Some(predecessor) = self.predecessor.take() {
             self.running.take_over();
+            self.admin.into_iter().for_each(AdminServer::open);
             // If it has died meanwhile, this process is the only one.
             let _ = predecessor.ready();
         }
@@ -527,13 +554,26 @@ impl Signals {
         // When a terminal closes, a shell signals its jobs again: that is not a second request to stop.
         self.has_terminal = false;
         self.is_stopping = true;
+        if let (ServingEnd::Stopped, Some(delay)) = (&end, operation.drain_delay) {
+            operation.manager.stopping();
+            operation.running.begin_draining();
+            let seconds = delay.as_secs_f64();
+            tracing::info!(target: "server", "stopping in {seconds} s: /readyz says so; another signal stops at once");
+            tokio::select! {
+                _ = self.next(operation) => return operation.running.stop_at_once(),
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
         tracing::info!(target: "server", "stopping: waiting for requests in flight; another signal stops at once");
         match end {
             ServingEnd::Stopped => {
                 operation.manager.stopping();
                 operation.running.stop();
             }
-            ServingEnd::Replaced => operation.running.hand_over(operation.park_drain),
+            ServingEnd::Replaced => {
+                operation.admin.into_iter().for_each(AdminServer::hand_over);
+                operation.running.hand_over(operation.park_drain);
+            }
         }
         tokio::select! {
             _ = self.next(operation) => operation.running.stop_at_once(),
@@ -569,7 +609,7 @@ fn seconds(duration: Duration) -> String {
     duration.as_secs_f64().to_string()
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let expected = "expected a number of seconds above 0, such as 30 or 0.5";
     let seconds: f64 = text.parse().map_err(|_| expected.to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|_| expected.to_owned())?;

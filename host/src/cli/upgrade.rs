@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use host::admin::AdminServer;
 use host::net::{Predecessor, Successor};
 use host::server::RunningServer;
 
@@ -42,11 +43,16 @@ pub(super) fn predecessor() -> anyhow::Result<Option<Predecessor>> {
 ///
 /// # Errors
 /// Why there is no new process.
-pub(super) async fn start(running: &RunningServer, load_timeout: Duration) -> Result<u32, String> {
+pub(super) async fn start(
+    running: &RunningServer,
+    admin: Option<&AdminServer>,
+    load_timeout: Duration,
+) -> Result<u32, String> {
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_else(|| OsString::from("host"));
     let (successor, stdin) =
-        Successor::new(running.listeners()).map_err(|error| format!("cannot pass the listening sockets: {error}"))?;
+        Successor::new(running.listeners().chain(admin.into_iter().flat_map(AdminServer::listeners)))
+            .map_err(|error| format!("cannot pass the listening sockets: {error}"))?;
     let mut command = Command::new(&program);
     // The watchdog is for one process, which the manager is told of.
     command.args(arguments).env(VARIABLE, "1").env_remove("WATCHDOG_PID").stdin(Stdio::from(stdin));

@@ -1,7 +1,6 @@
 //! Dispatches a request whose head is known: to a route's handler, or to a response of the host's own.
 
 use std::pin::Pin;
-use std::time::Instant;
 
 use super::client::Client;
 use super::dev_pages;
@@ -41,7 +40,7 @@ pub(super) fn serve_framed<'c>(
     framing: RequestFraming,
     refusal: Option<HostResponse<'static>>,
 ) -> RequestFuture<'c> {
-    let arrival = client.worker.measures().then(Instant::now);
+    let arrival = client.worker.arrival();
     let identified = identify(client, &head);
     let is_development = client.worker.dev().is_some();
     let refusal = refusal.or(identified).or_else(|| is_development.then(|| check_name(client, &head)).flatten());

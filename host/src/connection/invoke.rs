@@ -52,7 +52,8 @@ struct ExchangeParts {
     body_reader: BodyReader,
     pump: Pump,
     upgrade: Option<Box<PendingUpgrade>>,
-    request_log: Option<Box<RequestLog>>,
+    /// How many requests the measured cost of this one stands for. 0 if it is not measured.
+    stands_for: u64,
 }
 
 /// Admits a request to a route's target, or to the host's response. If the request is refused, returns the host's
@@ -101,8 +102,10 @@ pub(super) fn invoke<'c>(
                 Err(refusal) => return Box::pin(reply(client, &terms, Some(&request.head), refusal)).await,
             };
         let _in_flight = worker.in_flight();
-        let ExchangeParts { exchange, id, body_reader, pump, upgrade, request_log } =
+        let ExchangeParts { exchange, id, body_reader, pump, upgrade, stands_for } =
             set_up(client, &terms, &route, request, body, accept);
+        let head = exchange.request().map(|request| &request.head);
+        let request_log = RequestLog::follow(client, &worker, &exchange, &terms, head, Some(&route), (id, stands_for));
         let settings = &route.options.settings;
         let invocation = route.invocation(exchange.clone(), id);
         let io = client.io();
@@ -150,10 +153,8 @@ pub(super) fn invoke<'c>(
             }
         };
         match &mut next {
-            Ok(Next::Parked(parked)) => parked.watch(settings, &client.socket, request_log),
-            Ok(Next::Request | Next::WebSocket(_)) | Err(_) => {
-                request_log.into_iter().for_each(|request_log| request_log.close(end));
-            }
+            Ok(Next::Parked(parked)) => parked.watch(settings, &client.socket, request_log.park(&worker, &route)),
+            Ok(Next::Request | Next::WebSocket(_)) | Err(_) => request_log.close(end),
         }
         buffers::return_output(exchange.response(Response::take_buffer));
         next
@@ -183,7 +184,7 @@ fn set_up(
     let Pacers { download, upload } =
         route.rates.pacers(&route.mount.name, client.requester().client_key(), &mut client.rate_budgets);
     let worker = &client.worker;
-    let measured = terms.arrival.and_then(|arrival| measured(client, arrival));
+    let (measured, stands_for) = terms.arrival.and_then(|arrival| measured(client, route, arrival)).unzip();
     let mut exchange = exchange(terms, settings, request, measured);
     exchange.allow_push(worker.hub().clone(), route.topic_user.clone(), settings.push);
     // A stream of HTTP/2 gives its output away without a copy, so a direct write would save none.
@@ -192,10 +193,6 @@ fn set_up(
     }
     let exchange = Arc::new(exchange);
     let id = worker.next_id();
-    let request_log = terms.arrival.and_then(|_| {
-        let head = exchange.request().map(|request| &request.head);
-        RequestLog::follow(client, &exchange, terms, head, Some(&route.mount.name), id)
-    });
     // A handshake has no body, so the upload rate is for the messages that follow it.
     let (upload, of_messages) = if accept.is_some() { (None, upload) } else { (upload, None) };
     let upgrade = accept.map(|accept| Box::new(PendingUpgrade::new(accept, &exchange, route, worker, id, of_messages)));
@@ -207,20 +204,21 @@ fn set_up(
         body_reader,
         pump: Pump::new(download, &worker.config().timeouts),
         upgrade,
-        request_log,
+        stands_for: stands_for.unwrap_or(0),
     }
 }
 
-/// The meter of an exchange whose head was complete at `arrival`, if the exchange is measured.
-fn measured(client: &Client, arrival: Instant) -> Option<Measured> {
-    let meter = client.worker.meter()?;
+/// The meter of an exchange whose head was complete at `arrival`, and how many requests it stands for, if the exchange is
+/// measured.
+fn measured(client: &Client, route: &Route, arrival: Instant) -> Option<(Measured, u64)> {
+    let (meter, stands_for) = client.worker.meter(route, arrival)?;
     meter.add(Stage::Queued, arrival.elapsed());
     let timing = match client.worker.error_detail() {
         ErrorDetail::Public | ErrorDetail::Logged => Timing::Untold,
         ErrorDetail::Development => Timing::Told,
     };
     let keeps_output = client.worker.error_detail() != ErrorDetail::Public;
-    Some(Measured { meter, timing, keeps_output })
+    Some((Measured { meter, timing, keeps_output }, stands_for))
 }
 
 /// The response to an invalid handshake, for a route that only accepts WebSockets.

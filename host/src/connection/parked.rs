@@ -14,7 +14,7 @@ use super::client::Client;
 use super::deadlines::{Deadline, Deadlines};
 use super::error_page::{ErrorPage, RETRY};
 use super::finished::Finished;
-use super::request_log::RequestLog;
+use super::request_log::ParkedLog;
 use super::turns::{self, Policy, Turn};
 use crate::clock;
 use crate::close_reason::CloseReason;
@@ -58,7 +58,7 @@ pub(super) struct Parked {
     comments: Option<Duration>,
     _place: ParkedPermit,
     /// The log entry, which is written at its end.
-    request_log: Option<Box<RequestLog>>,
+    request_log: Option<Box<ParkedLog>>,
 }
 
 /// Why a parked response ends, if it is not finished by a handler.
@@ -105,7 +105,7 @@ impl Parked {
     }
 
     /// Applies the options of its route, and attaches its log entry.
-    pub(super) fn watch(&mut self, settings: &Settings, socket: &Stream, request_log: Option<Box<RequestLog>>) {
+    pub(super) fn watch(&mut self, settings: &Settings, socket: &Stream, request_log: Option<Box<ParkedLog>>) {
         self.request_log = request_log;
         self.update_log();
         self.park_timeout = settings.park_timeout;

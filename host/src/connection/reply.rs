@@ -77,11 +77,12 @@ pub(super) async fn reply(
     let id = worker.next_id();
     refusal.write(head, id).replace(&mut response);
     let exchange = Arc::new(Exchange::answered(response));
-    let follow = || RequestLog::follow(client, &exchange, terms, head, None, id);
-    let request_log = if refusal.is_logged() { follow() } else { None };
+    let follow = || RequestLog::follow(client, &worker, &exchange, terms, head, None, (id, 0));
+    let request_log = refusal.is_logged().then(follow);
     let io = client.io();
     let handler = std::pin::pin!(None::<NoHandler>);
-    let mut exchange_loop = ExchangeLoop::new(io, exchange, handler, None, body_reader, Pump::new(None, timeouts));
+    let mut exchange_loop =
+        ExchangeLoop::new(io, exchange.clone(), handler, None, body_reader, Pump::new(None, timeouts));
     let Finished { end, next } = exchange_loop.run().await;
     if let Some(request_log) = request_log {
         request_log.close(end);

@@ -20,6 +20,17 @@ pub enum ExchangeEnd {
 }
 
 impl ExchangeEnd {
+    /// Every end.
+    pub const ALL: [Self; 7] = [
+        Self::Complete,
+        Self::Truncated,
+        Self::Closed,
+        Self::ClientGone,
+        Self::LeftOpen,
+        Self::Upgraded,
+        Self::Stopped,
+    ];
+
     /// Its name in the access log, which is one word.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -18,8 +18,10 @@ const ATTEMPTS: usize = 16;
 #[derive(Debug, Error)]
 pub enum BindError {
     /// The host has no address.
-    #[error("`--listen {name}`: there is no host of that name; write an address, as in 127.0.0.1:8000")]
+    #[error("`{flag} {name}`: there is no host of that name; write an address, as in 127.0.0.1:8000")]
     NoAddress {
+        /// The flag that names it.
+        flag: &'static str,
         /// What the operator gave.
         name: String,
     },
@@ -27,8 +29,10 @@ pub enum BindError {
     #[error(transparent)]
     Local(#[from] LocalBindError),
     /// A service manager has passed no socket of that name.
-    #[error("`--listen {name}`: there is no such socket; the service manager has passed {passed}")]
+    #[error("`{flag} {name}`: there is no such socket; the service manager has passed {passed}")]
     NotPassed {
+        /// The flag that names it.
+        flag: &'static str,
         /// What the operator gave.
         name: String,
         /// What was passed.
@@ -81,7 +85,9 @@ pub fn bind_or_inherit(specs: &[ListenSpec], inherited: &mut InheritedSockets) -
 /// The TCP addresses of a spec.
 fn resolve_spec(spec: &ListenSpec) -> Result<Vec<SocketAddr>, BindError> {
     match spec.target() {
-        ListenTarget::Host(host) => resolve(host).ok_or_else(|| BindError::NoAddress { name: spec.to_string() }),
+        ListenTarget::Host(host) => {
+            resolve(host).ok_or_else(|| BindError::NoAddress { flag: spec.flag(), name: spec.to_string() })
+        }
         ListenTarget::Unix { .. } | ListenTarget::Inherited(_) => Ok(Vec::new()),
     }
 }

@@ -68,7 +68,7 @@ impl InheritedSockets {
             "" => "no socket at all".to_owned(),
             names => format!("only {names}"),
         };
-        Err(BindError::NotPassed { name: spec.to_string(), passed })
+        Err(BindError::NotPassed { flag: spec.flag(), name: spec.to_string(), passed })
     }
 
     /// Takes the sockets that another host had for the spec of this index.

@@ -56,6 +56,8 @@ pub enum Role {
     /// Requests to the routes.
     #[default]
     Public,
+    /// Requests of the operator: metrics and health. No route answers them.
+    Admin,
 }
 
 /// The scheme of the URLs of a listener.
@@ -108,6 +110,9 @@ pub enum ListenSpecError {
     /// A setting that does not exist, or not for this kind of socket.
     #[error("expected no other settings than proxy=required, and mode= for a Unix socket; found {0:?}")]
     Setting(String),
+    /// The listener of the operator is neither encrypted nor behind a proxy that names clients.
+    #[error("expected an address without https:// and without proxy=required: the admin listener has neither")]
+    NotForAdmin,
     /// A setting that is there twice.
     #[error("expected each setting once; found {0:?} again")]
     Repeated(String),
@@ -117,10 +122,30 @@ pub enum ListenSpecError {
 }
 
 impl ListenSpec {
+    /// The same for requests of the operator, if it has no settings that only public listeners have.
+    ///
+    /// # Errors
+    /// It is encrypted, or its connections start with a header of the PROXY protocol.
+    pub fn for_admin(self) -> Result<Self, ListenSpecError> {
+        if self.settings.scheme == Scheme::Https || self.settings.proxy_header == ProxyHeader::Required {
+            return Err(ListenSpecError::NotForAdmin);
+        }
+        Ok(Self { settings: ListenerSettings { role: Role::Admin, ..self.settings }, ..self })
+    }
+
     /// Where its sockets come from.
     #[must_use]
     pub fn target(&self) -> &ListenTarget {
         &self.target
+    }
+
+    /// The flag that gives it.
+    #[must_use]
+    pub fn flag(&self) -> &'static str {
+        match self.settings.role {
+            Role::Public => "--listen",
+            Role::Admin => "--admin",
+        }
     }
 
     /// The settings of its connections.

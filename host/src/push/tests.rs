@@ -10,7 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::counters::PublishedChunks;
+use crate::metrics::PublishedChunks;
 
 const ROOMY: QueueBounds = QueueBounds { bytes: 1024 * 1024, overflow: Overflow::Disconnect };
 

@@ -13,8 +13,8 @@ use crate::close_reason::CloseReason;
 use crate::connection::Connection;
 use crate::connection_table::ConnectionPermit;
 use crate::control;
-use crate::counters::ServerStats;
 use crate::guest;
+use crate::metrics::ServerStats;
 use crate::net::tls::TlsStream;
 use crate::net::{
     AcceptedSocket, Listener, ListenerSettings, LocalListener, Peer, ProxyHeader, RegisteredListener, Role, Scheme,
@@ -73,7 +73,7 @@ impl Drop for ConnectionSlot {
 }
 
 /// All workers, to observe and to stop them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Workers(Vec<Arc<Worker>>);
 
 /// Gives accepted connections to workers. When the last clone is dropped, no more connections follow.
@@ -167,6 +167,17 @@ impl Workers {
     /// Whether every worker has taken a turn within the last `time`.
     pub(super) fn are_alive(&self, time: Duration) -> bool {
         self.0.iter().all(|worker| worker.is_alive(time))
+    }
+
+    /// The indexes of those that have taken no turn within the last `time`.
+    pub(super) fn stalled(&self, time: Duration) -> Vec<usize> {
+        let stalled = self.0.iter().enumerate().filter(|(_, worker)| !worker.is_alive(time));
+        stalled.map(|(index, _)| index).collect()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// Waits until every worker has stopped.
@@ -309,6 +320,8 @@ fn connection(
     };
     match settings.role {
         Role::Public => Some(Connection::new(stream, client, worker.clone())),
+        // The admin server accepts these by itself.
+        Role::Admin => None,
     }
 }
 

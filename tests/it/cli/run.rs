@@ -111,6 +111,7 @@ fn help_shows_every_default() {
         ("--grace", "5"),
         ("--linger-timeout", "30"),
         ("--linger-bytes", "67108864"),
+        ("--drain-delay", "none"),
         ("--drain-timeout", "30"),
         ("--park-drain", "10"),
         ("--drain-request-timeout", "3"),

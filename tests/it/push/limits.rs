@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use host::close_reason::CloseReason;
-use host::counters::PublishedChunks;
+use host::metrics::PublishedChunks;
 use host::options::Value;
 use socket2::SockRef;
 

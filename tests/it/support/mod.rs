@@ -3,6 +3,7 @@
 #[macro_use]
 pub mod wire;
 
+mod admin;
 mod browser;
 mod cases;
 mod client;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+pub use admin::{Admin, Metrics};
 pub use browser::{Browser, Page};
 pub use cases::{Case, Connection, check, check_before};
 pub use client::{Client, End};

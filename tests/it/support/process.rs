@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 
 use super::wire::get_and_close;
-use super::{Client, Lines, RoutesDir, compile_cache, wait_for_status};
+use super::{Admin, Client, Lines, RoutesDir, compile_cache, wait_for_status};
 
 /// A running `host run`, killed when dropped.
 #[derive(Debug)]
@@ -73,6 +73,23 @@ impl Process {
         });
         let addresses = addresses.collect();
         Self { child, addresses, stdout, stderr, reader: Some(reader) }
+    }
+
+    /// The same with an admin listener on a free port.
+    pub fn start_with_admin(routes: &RoutesDir, arguments: &[&str]) -> (Self, Admin) {
+        let arguments = [&["--admin", "127.0.0.1:0"], arguments].concat();
+        let mut process = Self::start(routes, &arguments);
+        let admin = process.admin();
+        (process, admin)
+    }
+
+    /// The admin listener, whose line comes next.
+    #[track_caller]
+    pub fn admin(&mut self) -> Admin {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("stdout is text");
+        let address = line.strip_prefix("admin on http://").and_then(|rest| rest.trim_end().parse().ok());
+        Admin::new(address.unwrap_or_else(|| panic!("{line:?} in place of an address")), None)
     }
 
     /// Where it listens, in the order of its lines.

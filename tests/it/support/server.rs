@@ -5,18 +5,19 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use artifacts::Guest;
+use host::admin::{AdminServer, AdminSettings};
 use host::certificates::Certificates;
 use host::close_reason::CloseReason;
 use host::config::{Compiling, Config, ErrorDetail, Limits, Timeouts};
-use host::counters::PublishedChunks;
 use host::diagnostic::Diagnostic;
-use host::net::{self, ListenAddress};
+use host::metrics::PublishedChunks;
+use host::net::{self, ListenAddress, ListenSpec};
 use host::options::Value;
 use host::server::{RunningServer, Server};
 
 use super::tls::{self, TlsClient};
 use super::wire::{get_and_close, get_script};
-use super::{Client, RoutesDir, compile_cache, log, script, wait_for_status};
+use super::{Admin, Client, RoutesDir, compile_cache, log, script, wait_for_status};
 
 /// A server that serves.
 #[derive(Debug)]
@@ -170,6 +171,17 @@ impl TestServer {
     /// What has become of what handlers published.
     pub fn pushed(&self) -> PublishedChunks {
         self.running.stats().published
+    }
+
+    /// An admin listener of it, on a free port.
+    pub fn admin(&self, settings: AdminSettings) -> Admin {
+        let spec: ListenSpec = "127.0.0.1:0".parse().expect("it is an address");
+        let spec = spec.for_admin().expect("it can be one");
+        let listeners = net::bind(&[spec]).expect("a port is free");
+        let address = listeners[0].address().expect("it is bound").socket_addr().expect("it is a port");
+        let server = AdminServer::start(listeners, self.running.monitor(), settings).expect("it can be started");
+        server.open();
+        Admin::new(address, Some(server))
     }
 
     /// Tells it to look at its directory, whose files are as they are meant to be.

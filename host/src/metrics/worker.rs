@@ -1,6 +1,6 @@
-//! What the server counts: connections, requests, invocations and published chunks.
+//! What a worker counts: connections, requests, invocations and published chunks.
 //!
-//! Each worker has counters of its own, which no other core writes often. [`ServerStats`] is the sum of all workers.
+//! No other core writes to these often. [`ServerStats`] is the sum of all workers.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ mod tests;
 /// The counters of one worker. They have cache lines of their own, so that cores share nothing.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Counters {
+pub struct WorkerMetrics {
     requests: AtomicU64,
     connections: AtomicUsize,
     invocations: AtomicUsize,
@@ -53,7 +53,7 @@ pub struct PublishedChunks {
     pub dropped: u64,
 }
 
-impl Counters {
+impl WorkerMetrics {
     /// Counts a request or a message. Returns how many there were before.
     pub(crate) fn count_request(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed)

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn the_stats_of_a_server_are_the_sum_of_its_workers() {
-    let workers = [Counters::default(), Counters::default()];
+    let workers = [WorkerMetrics::default(), WorkerMetrics::default()];
     let [one, two] = &workers;
     let in_flight = [one.start_invocation(), two.start_invocation(), two.start_invocation()];
     one.add_connection();

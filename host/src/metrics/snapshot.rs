@@ -1,0 +1,98 @@
+//! All that is known of a server at one moment, as values.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::exposition::TextFormat;
+use super::process::ProcessFigures;
+use super::route::RouteStats;
+use super::worker::ServerStats;
+use super::{json, write};
+
+/// All that is known of a server at one moment. A figure that is counted while it is taken may be in one sum and not yet in
+/// another.
+#[derive(Debug, Clone)]
+pub struct MetricsSnapshot {
+    /// When it was taken.
+    pub time: SystemTime,
+    /// When the server was made.
+    pub started: SystemTime,
+    /// Whether all routes were loaded once, and the server does not stop.
+    pub is_ready: bool,
+    /// Whether the server stops, or does so soon.
+    pub is_draining: bool,
+    /// Whether every worker took a turn lately.
+    pub is_alive: bool,
+    /// Worker threads.
+    pub workers: usize,
+    /// What is counted of all routes together.
+    pub server: ServerStats,
+    /// The bytes of `max_memory`.
+    pub memory_limit: usize,
+    /// The routes by name: those that are mounted, those that have had a request, and as `-` the requests that no route answered.
+    pub routes: BTreeMap<Arc<str>, RouteFigures>,
+    /// Components that are being loaded.
+    pub loading: usize,
+    /// How many files have errors, and how many have warnings.
+    pub problems: [usize; 2],
+    /// What the system says of the process.
+    pub process: ProcessFigures,
+}
+
+/// What is known of the routes of one name.
+#[derive(Debug, Clone, Default)]
+pub struct RouteFigures {
+    /// What was counted.
+    pub counted: RouteStats,
+    /// What it is now. `None` if no route of this name is mounted.
+    pub mounted: Option<MountedRouteFigures>,
+}
+
+/// A mounted route, and what it uses now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MountedRouteFigures {
+    /// The patterns at which it answers.
+    pub patterns: Vec<String>,
+    /// The methods that it declares. Empty: every standard one.
+    pub methods: Vec<String>,
+    /// Its file, relative to the routes directory.
+    pub file: String,
+    /// Permits for invocations.
+    pub invocations: usize,
+    /// Parked responses and WebSockets.
+    pub parked: usize,
+    /// Bytes of `max_memory`.
+    pub memory: usize,
+}
+
+impl MetricsSnapshot {
+    /// As text that Prometheus reads.
+    #[must_use]
+    pub fn to_text(&self, format: TextFormat) -> String {
+        write::text(self, format)
+    }
+
+    /// As JSON, for pages and tools.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        json::object(self).to_string()
+    }
+
+    /// How many requests have ended.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.routes.values().map(|route| route.counted.total()).sum()
+    }
+}
+
+impl MountedRouteFigures {
+    /// Adds another route of the same name.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.patterns.extend(other.patterns);
+        self.methods.extend(other.methods);
+        self.invocations += other.invocations;
+        self.parked += other.parked;
+        self.memory += other.memory;
+    }
+}

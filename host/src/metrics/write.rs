@@ -1,0 +1,125 @@
+//! Writes a snapshot as text for Prometheus. Each family of [`FAMILIES`](super::FAMILIES) is written once, in that order.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::exposition::{Exposition, SampleValue, TextFormat};
+use super::family::*;
+use super::route::RouteStats;
+use super::snapshot::{MetricsSnapshot, MountedRouteFigures};
+use crate::close_reason::CloseReason;
+use crate::exchange::ExchangeEnd;
+use crate::meter::Stage;
+
+/// About how many bytes the text of one route takes, and the rest.
+const BYTES_OF_ROUTE: usize = 3 * 1024;
+const BYTES_OF_REST: usize = 16 * 1024;
+
+/// The whole text.
+pub(super) fn text(snapshot: &MetricsSnapshot, format: TextFormat) -> String {
+    let mut exposition = Exposition::new(format, BYTES_OF_REST + BYTES_OF_ROUTE * snapshot.routes.len());
+    host(&mut exposition, snapshot);
+    counted(&mut exposition, snapshot);
+    usage(&mut exposition, snapshot);
+    connections(&mut exposition, snapshot);
+    process(&mut exposition, snapshot);
+    exposition.finish()
+}
+
+fn host(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
+    exposition.family(&BUILD).sample(&[env!("CARGO_PKG_VERSION")], 1_u64);
+    exposition.family(&READY).sample(&[], snapshot.is_ready);
+    exposition.family(&WORKERS).sample(&[], snapshot.workers);
+    exposition.family(&ROUTES).sample(&[], snapshot.routes.values().filter(|route| route.mounted.is_some()).count());
+    exposition.family(&COMPONENTS_LOADING).sample(&[], snapshot.loading);
+    let [errors, warnings] = snapshot.problems;
+    exposition.family(&ROUTE_PROBLEMS).sample(&["error"], errors).sample(&["warning"], warnings);
+}
+
+/// What is counted of requests, by route.
+fn counted(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
+    let routes = || {
+        let counted = snapshot.routes.iter().map(|(name, route)| (name, &route.counted));
+        counted.filter(|(_, route)| !route.requests.is_empty())
+    };
+    let mut requests = exposition.family(&REQUESTS);
+    for (name, route) in routes() {
+        for ((method, status), count) in &route.requests {
+            requests.sample(&[name, method.name(), &status.name()], *count);
+        }
+    }
+    let mut seconds = exposition.family(&REQUEST_SECONDS);
+    routes().for_each(|(name, route)| seconds.histogram(&[name], &route.latency));
+    let mut ends = exposition.family(&REQUEST_ENDS);
+    for (name, route) in routes() {
+        for (end, count) in ExchangeEnd::ALL.iter().zip(route.ends).filter(|(_, count)| *count > 0) {
+            ends.sample(&[name, end.name()], count);
+        }
+    }
+    by_route(exposition, &SENT_BYTES, routes(), |route| route.sent_bytes.into());
+    let mut stages = exposition.family(&STAGE_SECONDS);
+    for (name, route) in routes() {
+        for (stage, nanoseconds) in Stage::ALL.iter().zip(route.stages).filter(|(_, nanoseconds)| *nanoseconds > 0) {
+            stages.sample(&[name, stage.name()], nanoseconds as f64 / 1e9);
+        }
+    }
+    let measured = routes().filter(|(_, route)| route.instance_memory > 0);
+    by_route(exposition, &INSTANCE_MEMORY, measured, |route| route.instance_memory.into());
+}
+
+fn by_route<'s>(
+    exposition: &mut Exposition,
+    family: &'static Family,
+    routes: impl Iterator<Item = (&'s Arc<str>, &'s RouteStats)>,
+    value: impl Fn(&RouteStats) -> SampleValue,
+) {
+    let mut writer = exposition.family(family);
+    routes.for_each(|(name, route)| _ = writer.sample(&[name], value(route)));
+}
+
+/// What routes use now.
+fn usage(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
+    let mut write = |family: &'static Family, figure: fn(&MountedRouteFigures) -> usize| {
+        let mut writer = exposition.family(family);
+        for (name, route) in &snapshot.routes {
+            if let Some(mounted) = &route.mounted {
+                writer.sample(&[name], figure(mounted));
+            }
+        }
+    };
+    write(&INVOCATIONS, |route| route.invocations);
+    write(&PARKED, |route| route.parked);
+    write(&ROUTE_MEMORY, |route| route.memory);
+    exposition.family(&MEMORY).sample(&[], snapshot.server.memory);
+    exposition.family(&MEMORY_LIMIT).sample(&[], snapshot.memory_limit);
+}
+
+fn connections(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
+    exposition.family(&CONNECTIONS).sample(&[], snapshot.server.connections);
+    let mut closed = exposition.family(&CONNECTIONS_CLOSED);
+    for reason in CloseReason::ALL {
+        closed.sample(&[reason.name()], snapshot.server.closed(reason));
+    }
+    let published = snapshot.server.published;
+    exposition.family(&PUSHED_CHUNKS).sample(&["queued"], published.reached).sample(&["dropped"], published.dropped);
+}
+
+fn process(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
+    let figures = &snapshot.process;
+    exposition.family(&CPU_SECONDS).sample(&[], figures.cpu.as_secs_f64());
+    exposition.family(&RESIDENT_MEMORY).sample(&[], figures.resident_bytes);
+    exposition.family(&VIRTUAL_MEMORY).sample(&[], figures.virtual_bytes);
+    exposition.family(&OPEN_FDS).sample(&[], figures.open_fds);
+    exposition.family(&MAX_FDS).sample(&[], figures.max_fds);
+    exposition.family(&THREADS).sample(&[], figures.threads);
+    exposition.family(&START_TIME).sample(&[], since_epoch(snapshot.started));
+}
+
+/// Seconds since 1970, to the millisecond.
+pub(super) fn since_epoch(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs_f64() * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+pub(super) mod tests;

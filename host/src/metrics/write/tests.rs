@@ -1,0 +1,73 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::super::{FAMILIES, MethodLabel, ProcessFigures, RouteFigures, ServerStats, StatusLabel};
+use super::*;
+
+pub(in super::super) fn snapshot() -> MetricsSnapshot {
+    let mut counted = RouteStats { sent_bytes: 1234, instance_memory: 65536, ..RouteStats::default() };
+    counted.requests.insert((MethodLabel::Get, StatusLabel::Code(200)), 7);
+    counted.requests.insert((MethodLabel::Other, StatusLabel::None), 1);
+    counted.latency.buckets[3] = 8;
+    counted.ends[ExchangeEnd::Complete as usize] = 8;
+    counted.stages[Stage::Run as usize] = 1_500_000;
+    let mounted = MountedRouteFigures { patterns: vec!["/a".to_owned()], parked: 3, ..MountedRouteFigures::default() };
+    let routes = [
+        ("-".into(), RouteFigures::default()),
+        ("a".into(), RouteFigures { counted, mounted: Some(mounted.clone()) }),
+        ("quiet".into(), RouteFigures { mounted: Some(mounted), ..RouteFigures::default() }),
+    ];
+    MetricsSnapshot {
+        time: UNIX_EPOCH + Duration::from_secs(20),
+        started: UNIX_EPOCH + Duration::from_millis(1500),
+        is_ready: true,
+        is_draining: false,
+        is_alive: true,
+        workers: 2,
+        server: ServerStats::default(),
+        memory_limit: 1 << 30,
+        routes: routes.into(),
+        loading: 0,
+        problems: [1, 2],
+        process: ProcessFigures::default(),
+    }
+}
+
+#[test]
+fn each_family_is_written_once_in_their_order() {
+    let text = snapshot().to_text(TextFormat::Prometheus);
+    let written: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let expected: Vec<String> = FAMILIES.iter().map(Family::sample_name).collect();
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn no_series_is_written_twice() {
+    let text = snapshot().to_text(TextFormat::Prometheus);
+    let mut seen = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (series, _) = line.rsplit_once(' ').expect("it has a value");
+        assert!(seen.insert(series), "{line}");
+    }
+}
+
+#[test]
+fn a_route_without_requests_has_no_counters_and_says_what_it_uses() {
+    let text = snapshot().to_text(TextFormat::Prometheus);
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("\"quiet\"")).collect();
+    let names = ["vibrato_invocations", "vibrato_parked", "vibrato_route_memory_bytes"];
+    assert_eq!(lines.len(), names.len(), "{lines:?}");
+    for name in names {
+        assert!(lines.iter().any(|line| line.starts_with(name)), "{name}");
+    }
+    for line in [
+        "vibrato_requests_total{route=\"a\",method=\"GET\",code=\"200\"} 7",
+        "vibrato_requests_total{route=\"a\",method=\"other\",code=\"-\"} 1",
+        "vibrato_stage_seconds_total{route=\"a\",stage=\"run\"} 0.0015",
+        "vibrato_route_problems{severity=\"warning\"} 2",
+        "process_start_time_seconds 1.5",
+        "vibrato_routes 2",
+    ] {
+        assert!(text.lines().any(|written| written == line), "{line} in {text}");
+    }
+}

@@ -1,0 +1,115 @@
+//! What is known of a running server, for whoever watches it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use super::workers::Workers;
+use crate::diagnostic::Severity;
+use crate::metrics::{MetricsSnapshot, MountedRouteFigures, ProcessFigures, RouteFigures};
+use crate::routes::{Current, MountedRoute};
+use crate::share::Resource;
+use crate::worker::ServerState;
+
+/// How long a worker may take no turn before it counts as stalled, unless the operator says otherwise.
+pub const MAX_STALL: Duration = Duration::from_secs(10);
+
+/// Watches a server from any thread, without a wait for its workers. Clones watch the same server.
+#[derive(Debug, Clone)]
+pub struct ServerMonitor(Arc<MonitoredServer>);
+
+#[derive(Debug)]
+struct MonitoredServer {
+    workers: Workers,
+    shared: Arc<ServerState>,
+    routes: Arc<Current>,
+    is_draining: AtomicBool,
+    started: SystemTime,
+}
+
+impl ServerMonitor {
+    pub(super) fn new(workers: Workers, shared: Arc<ServerState>) -> Self {
+        let routes = shared.routes.clone();
+        let (is_draining, started) = (AtomicBool::new(false), shared.started);
+        Self(Arc::new(MonitoredServer { workers, shared, routes, is_draining, started }))
+    }
+
+    /// The server stops, or does so soon.
+    pub(super) fn begin_draining(&self) {
+        self.0.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server stops, or does so soon.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether all routes that were found at first are loaded.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.0.routes.read().is_complete()
+    }
+
+    /// Whether requests should be sent to the server: it has loaded its routes and does not stop.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_loaded() && !self.is_draining()
+    }
+
+    /// The indexes of the workers that took no turn within the last `time`.
+    /// [`Config::heartbeat`](crate::config::Config::heartbeat) has to be less.
+    #[must_use]
+    pub fn stalled_workers(&self, time: Duration) -> Vec<usize> {
+        self.0.workers.stalled(time)
+    }
+
+    /// All that is known now.
+    #[must_use]
+    pub fn snapshot(&self) -> MetricsSnapshot {
+        let MonitoredServer { workers, shared, routes, started, .. } = &*self.0;
+        let table = routes.table();
+        let counted = shared.route_metrics.as_ref().map(|registry| registry.stats()).unwrap_or_default();
+        let counted = counted.into_iter().map(|(name, counted)| (name, RouteFigures { counted, mounted: None }));
+        let mut figures: BTreeMap<Arc<str>, RouteFigures> = counted.collect();
+        for mounted in table.routes() {
+            let figures = figures.entry(mounted.route.mount.name.clone()).or_default();
+            let now = of_mounted(mounted);
+            match &mut figures.mounted {
+                Some(other) => other.merge(now),
+                none => *none = Some(now),
+            }
+        }
+        let report = table.load_report();
+        let problems = |severity| report.diagnostics.iter().filter(|it| it.severity == severity).count();
+        MetricsSnapshot {
+            time: SystemTime::now(),
+            started: *started,
+            is_ready: self.is_ready(),
+            is_draining: self.is_draining(),
+            is_alive: self.stalled_workers(MAX_STALL).is_empty(),
+            workers: workers.count(),
+            server: workers.stats(),
+            memory_limit: shared.config.limits.max_memory,
+            routes: figures,
+            loading: report.loading.len(),
+            problems: [problems(Severity::Error), problems(Severity::Warning)],
+            process: ProcessFigures::read(),
+        }
+    }
+}
+
+/// What a mounted route uses now.
+fn of_mounted(mounted: &MountedRoute) -> MountedRouteFigures {
+    let MountedRoute { route, patterns } = mounted;
+    let usage = |resource| route.options.usage.sum(resource);
+    MountedRouteFigures {
+        patterns: patterns.clone(),
+        methods: route.mount.methods.clone(),
+        file: route.mount.key.path().display().to_string(),
+        invocations: usage(Resource::Invocations),
+        parked: usage(Resource::Parked),
+        memory: usage(Resource::Memory),
+    }
+}
