@@ -4,13 +4,14 @@
 //! All of it is bounded. Without development mode there is none, so that no request takes its lock.
 
 mod build;
+mod file_origins;
 mod recent;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
@@ -19,6 +20,7 @@ use crate::observe::EndedRequest;
 use crate::text::excerpt;
 
 pub use build::{BuildReport, BuildStage};
+pub use file_origins::{FileOrigin, FileOrigins};
 pub use recent::{RecentFailure, RecentRequest};
 
 /// How many requests are remembered.
@@ -34,6 +36,7 @@ pub struct DevState {
     run: String,
     /// Whether pages of handlers are reloaded too.
     reloads_handler_pages: bool,
+    origins: Arc<FileOrigins>,
     records: Mutex<DevRecords>,
     requests: AtomicU64,
     builds: AtomicU64,
@@ -58,6 +61,7 @@ impl DevState {
         Self {
             run: format!("{process:x}-{started:x}-{number:x}"),
             reloads_handler_pages,
+            origins: Arc::default(),
             records: Mutex::default(),
             requests: AtomicU64::new(0),
             builds: AtomicU64::new(0),
@@ -75,6 +79,12 @@ impl DevState {
     #[must_use]
     pub fn reloads_handler_pages(&self) -> bool {
         self.reloads_handler_pages
+    }
+
+    /// Where what is served was copied from.
+    #[must_use]
+    pub fn origins(&self) -> &Arc<FileOrigins> {
+        &self.origins
     }
 
     /// Remembers a request that has ended.

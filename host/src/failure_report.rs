@@ -54,7 +54,7 @@ impl FailureReport {
             let output = Part::output(printed);
             if !failure.may_be_printed || output.frames.is_empty() {
                 let parts = [Part { frames, ..Part::default() }, output];
-                return Self { lead: reason, source: String::new(), parts: parts.into() };
+                return Self { lead: reason, source: stack::place(&parts[0].frames), parts: parts.into() };
             }
             let backtrace = Part { title: reason, frames, is_logged: false };
             return Self { parts: vec![output, backtrace], ..Self::default() };

@@ -130,6 +130,7 @@ impl Server {
             interpreters: config.interpreters.clone(),
             grant_sources: grant_sources.clone(),
             grant: config.grant.clone(),
+            origins: observers.dev.as_ref().map(|dev| dev.origins().clone()).unwrap_or_default(),
         };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;

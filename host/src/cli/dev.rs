@@ -58,7 +58,7 @@ impl Dev {
             }
             Project::Built(built) => {
                 // It is removed after the server has ended.
-                let staging = Arc::new(Staging::new(built.root())?);
+                let staging = Arc::new(Staging::new(built.root(), dev.origins().clone())?);
                 let run = Run::for_dev(staging.routes().to_owned(), self.loading, self.listen, self.dev_host)?;
                 run.serve(Some(dev.clone()), || BuildLoop::start(built, staging.clone(), dev))
             }

@@ -52,6 +52,14 @@ pub(super) fn of_wasm(reason: &str) -> (&str, Vec<Frame>) {
     (reason, frames)
 }
 
+/// The place in the handler's source where the first of its functions was, if there is debug information: `FILE:LINE:COLUMN`.
+/// Otherwise it is empty.
+pub(super) fn place(frames: &[Frame]) -> String {
+    let place =
+        |frame: &Frame| frame.text.lines().find_map(|line| line.trim_start().strip_prefix("at ").map(str::to_owned));
+    frames.iter().filter(|frame| frame.origin == FrameOrigin::Handler).find_map(place).unwrap_or_default()
+}
+
 /// The origin of the function in `  N: OFFSET - MODULE!FUNCTION` or, with debug information, `  N: OFFSET - FUNCTION`.
 fn wasm_origin(line: &str) -> FrameOrigin {
     let symbol = line.split_once(" - ").map_or(line, |(_, symbol)| symbol);

@@ -164,6 +164,25 @@ fn an_assertion_of_c_names_its_place() {
 }
 
 #[test]
+fn a_trap_of_c_names_its_function_and_its_place_if_there_is_debug_information() {
+    let trap = |frames: &str| {
+        let reason =
+            format!("wasm trap: out of bounds memory access\nerror while executing at wasm backtrace:\n{frames}");
+        report(&reason, "").text()
+    };
+    assert_eq!(
+        trap("    0:    0x6ed - shop.core!look_up\n    1:    0xa87 - shop.core!exports_handler_handle"),
+        "handler shop wasm trap: out of bounds memory access\n\n    0:    0x6ed - shop.core!look_up\n    \
+         1:    0xa87 - shop.core!exports_handler_handle"
+    );
+    let text = trap(
+        "    0:    0x6ed - abort\n                    at libc/abort.c:9:3\n    1:    0x7f0 - look_up\n                    at \
+         shop.c:65:40",
+    );
+    assert!(text.starts_with("handler shop wasm trap: out of bounds memory access\n  at shop.c:65:40\n\n"), "{text}");
+}
+
+#[test]
 fn functions_are_of_who_wrote_them() {
     let origin = |symbol: &str| {
         let reason = format!("x\nerror while executing at wasm backtrace:\n    0: 0x1 - {symbol}");

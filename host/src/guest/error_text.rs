@@ -5,6 +5,7 @@
 use std::fmt::{self, Display, Write};
 
 use wasmtime::{FrameInfo, FrameSymbol, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 use crate::text::printable;
 
@@ -22,6 +23,9 @@ const MAX_REASON_BYTES: usize = 2048;
 
 /// The root cause of an error, in one line.
 pub(super) fn cause(error: &wasmtime::Error) -> String {
+    if let Some(I32Exit(status)) = error.downcast_ref() {
+        return format!("called `exit` with status {status}");
+    }
     bounded(error.root_cause(), MAX_REASON_BYTES)
 }
 

@@ -9,10 +9,18 @@ use super::compile_process::ChildEvent;
 /// How far loading goes.
 #[derive(Debug, Clone)]
 pub enum Effort {
-    /// Reads only the compile cache: takes milliseconds and runs nothing of the component.
-    Cached,
+    /// Reads only the compile cache: takes milliseconds, but for the start of a script.
+    Cached(LoadAttempt),
     /// Compiles if needed.
     Full(LoadAttempt),
+}
+
+impl Effort {
+    /// Call this when all code is there, and only a start and a description remain.
+    pub(crate) fn note_compiled(&self) {
+        let (Self::Cached(attempt) | Self::Full(attempt)) = self;
+        attempt.note_compiled();
+    }
 }
 
 /// An attempt that can be stopped. Clones are the same attempt.

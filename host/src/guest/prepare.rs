@@ -90,7 +90,7 @@ pub(super) fn prepare<T>(
         return Ok((accepted, facts));
     }
     let attempt = match load_request.context.effort {
-        Effort::Cached => return Err(NotLoaded::Uncached),
+        Effort::Cached(_) => return Err(NotLoaded::Uncached),
         Effort::Full(attempt) => attempt,
     };
     engine.count_cache_miss();

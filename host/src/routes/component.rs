@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::script;
 use super::site::Site;
+use crate::dev::FileOrigin;
 use crate::text::printable;
 
 /// The name of a middleware that is for its directory and all below.
@@ -56,13 +57,23 @@ impl ComponentKey {
         Self::new(file.file_name().map_or_else(|| file.to_owned(), PathBuf::from), file, true)
     }
 
+    /// The component at `path` in the tree of a directory whose files are copies. Reports name what they are copies of.
+    pub(super) fn copied_from(path: &Path, origin: &FileOrigin) -> Self {
+        let FileOrigin { component, route_file } = origin;
+        Self::reported_as(path.to_owned(), component, route_file, false)
+    }
+
     fn new(path: PathBuf, file: &Path, is_alone: bool) -> Self {
+        Self::reported_as(path, file, &file.with_extension("toml"), is_alone)
+    }
+
+    fn reported_as(path: PathBuf, file: &Path, route_file: &Path, is_alone: bool) -> Self {
         let role = match middleware_name(&path) {
             None => ComponentRole::Handler,
             Some(name) if name == OF_DIRECTORY => ComponentRole::DirectoryMiddleware,
             Some(_) => ComponentRole::NamedMiddleware,
         };
-        let (location, route_file) = (file.display().to_string(), file.with_extension("toml").display().to_string());
+        let (location, route_file) = (file.display().to_string(), route_file.display().to_string());
         let site = Site::of_directory(path.parent().unwrap_or(Path::new(""))).0;
         Self(Arc::new(Identity { path, location, route_file, role, is_alone, site }))
     }
@@ -261,6 +272,15 @@ pub(super) mod tests {
             (Path::new("in"), "in/a", "in/a.wasm")
         );
         assert!(key("in/a.wasm") < key("in.wasm"), "what is in a directory comes before a file of a longer name");
+    }
+
+    #[test]
+    fn a_copy_is_reported_as_what_it_is_a_copy_of() {
+        let origin = FileOrigin { component: "target/a_b.wasm".into(), route_file: "a-b.toml".into() };
+        let copy = ComponentKey::copied_from(Path::new("a-b.wasm"), &origin);
+        assert_eq!((copy.location(), copy.route_file()), ("target/a_b.wasm", "a-b.toml"));
+        assert_eq!((copy.path(), &*copy.name()), (Path::new("a-b.wasm"), "a-b"));
+        assert_eq!(copy, key("a-b.wasm"));
     }
 
     #[test]

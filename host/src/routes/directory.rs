@@ -24,6 +24,7 @@ use super::interpreters::Interpreters;
 use super::load::{Load, Loader};
 use super::source::Source;
 use super::watch::WatchError;
+use crate::dev::FileOrigins;
 use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantSources, GrantTable};
 use crate::guest::Engine;
@@ -61,6 +62,8 @@ pub struct Setup {
     pub grant_sources: Arc<GrantSources>,
     /// What every component is granted in place of what its route file says.
     pub grant: Option<GrantTable>,
+    /// Where the files were copied from, for reports.
+    pub origins: Arc<FileOrigins>,
 }
 
 impl Directory {
@@ -69,9 +72,9 @@ impl Directory {
     /// # Errors
     /// If `root` itself cannot be read, or a thread cannot be started. Everything else becomes a diagnostic.
     pub fn open(root: &Path, setup: Setup, engine: &Engine) -> io::Result<Self> {
-        let Setup { flags, declare, memory, max_memory, interpreters, grant_sources, grant } = setup;
+        let Setup { flags, declare, memory, max_memory, interpreters, grant_sources, grant, origins } = setup;
         let interpreters = Interpreters::new(interpreters);
-        let source: Arc<dyn Source> = Arc::new(Disk::new(root));
+        let source: Arc<dyn Source> = Arc::new(Disk::copied_from(root, origins));
         let (source_of_loader, engine) = (source.clone(), engine.clone());
         let loader =
             Loader { source: source_of_loader, flags, declare, max_memory, engine, interpreters, grant_sources, grant };

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::component::{ComponentKey, is_reserved_name};
@@ -14,6 +15,7 @@ use super::script::{self, LIBRARY, Language};
 use super::site::Site;
 use super::source::{ChangeWatcher, LibraryFile, Listing, Source, Unread};
 use super::watch::{WatchError, Watcher};
+use crate::dev::FileOrigins;
 use crate::diagnostic::Diagnostic;
 use crate::regular_file::{self, ReadError};
 
@@ -34,11 +36,13 @@ pub(super) struct FileVersion(Stamp);
 #[derive(Debug)]
 pub(crate) struct Disk {
     root: PathBuf,
+    origins: Arc<FileOrigins>,
 }
 
 /// A listing of a directory while it is made.
 struct Walk<'r> {
     root: &'r Path,
+    origins: &'r FileOrigins,
     listing: Listing,
     route_files: Vec<PathBuf>,
     /// Files that are no components and no route files.
@@ -56,8 +60,14 @@ pub(super) struct DirectoryIdentity {
 
 impl Disk {
     /// The directory `root`, or the component file.
+    #[cfg(test)]
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self::copied_from(root, Arc::default())
+    }
+
+    /// The directory `root`, or the component file. Reports name what its files are copies of.
+    pub(crate) fn copied_from(root: &Path, origins: Arc<FileOrigins>) -> Self {
+        Self { root: root.to_owned(), origins }
     }
 
     fn file(&self, key: &ComponentKey) -> PathBuf {
@@ -76,7 +86,7 @@ impl Source for Disk {
 
     fn list(&self) -> io::Result<Listing> {
         if fs::metadata(&self.root)?.is_dir() {
-            return Walk::new(&self.root).run();
+            return Walk::new(&self.root, &self.origins).run();
         }
         let component = (ComponentKey::alone(&self.root), self.fingerprint_of(&self.root)?);
         Ok(Listing { components: vec![component], directories: vec![self.root.clone()], ..Listing::default() })
@@ -119,9 +129,9 @@ impl Source for Disk {
 }
 
 impl<'r> Walk<'r> {
-    fn new(root: &'r Path) -> Self {
+    fn new(root: &'r Path, origins: &'r FileOrigins) -> Self {
         let listing = Listing { directories: vec![root.to_owned()], ..Listing::default() };
-        Self { root, listing, route_files: Vec::new(), ignored: Vec::new() }
+        Self { root, origins, listing, route_files: Vec::new(), ignored: Vec::new() }
     }
 
     fn run(mut self) -> io::Result<Listing> {
@@ -163,7 +173,11 @@ impl<'r> Walk<'r> {
     fn add_component(&mut self, file: &Path) {
         match fingerprint(file, self.root) {
             Ok(fingerprint) => {
-                let key = ComponentKey::in_directory(self.root, self.path_in_tree(file));
+                let path = self.path_in_tree(file);
+                let key = match self.origins.of(path) {
+                    Some(origin) => ComponentKey::copied_from(path, &origin),
+                    None => ComponentKey::in_directory(self.root, path),
+                };
                 self.listing.components.push((key, fingerprint));
             }
             Err(failed) => self.report_unread(file, failed),

@@ -132,6 +132,26 @@ fn a_project_is_built_served_and_built_again_and_a_failed_build_is_shown() {
 }
 
 #[test]
+fn what_is_wrong_is_told_with_the_files_that_a_person_writes() {
+    let project = BuiltProject::new("plain");
+    project.project.write("hello.toml", "path = '/hello'\nrate = 'much'\n");
+    let process = project.start();
+    let root = fs::canonicalize(project.project.path()).expect("it is there");
+    let told = process.stderr().wait_for(&["rate"]);
+    assert!(told.contains(&format!("{}/hello.toml: line 2: ", root.display())), "{told}");
+    project.project.write("hello.toml", "path = '/hello'\nmemroy = 1_000_000\n");
+    let told = process.stderr().wait_for(&["memroy"]);
+    assert!(told.contains(&format!("{}/hello.toml: ", root.display())), "{told}");
+    project.project.write("parts/plain", "no component");
+    let told = process.stderr().wait_for(&["it is not WebAssembly"]);
+    assert!(told.contains(&format!("{}/hello.wasm: ", root.display())), "{told}");
+    let all = process.stderr().with(&[".vibrato"]);
+    assert!(all.is_empty(), "{all:?}");
+    let shown = page(&process, "/");
+    assert!(shown.contains(&format!("{}/hello.wasm", root.display())) && !shown.contains(".vibrato"), "{shown}");
+}
+
+#[test]
 fn a_change_during_a_build_is_built_after_it_and_no_two_builds_run_at_once() {
     let project = BuiltProject::new("plain");
     project.hold(true);

@@ -187,6 +187,20 @@ fn components_that_compile_for_long_delay_no_other() {
     assert!(ended < 4, "it was loaded after all others");
 }
 
+#[test]
+fn scripts_that_wait_for_their_interpreter_delay_no_other() {
+    let interpreters = RoutesDir::new().with_bytes("python.wasm", &nested_loops(20_000));
+    let routes = RoutesDir::new().with_file("0.py", "");
+    let process = start_loading(&routes, &["--interpreters", &interpreters.path().display().to_string()]);
+    wait_until("the interpreter is not compiled", || children(process.id()).len() == 1);
+    // As many as there are cores are looked up at once.
+    let scripts = std::thread::available_parallelism().map_or(1, usize::from);
+    (1..=scripts).for_each(|number| routes.write(&format!("{number}.py"), ""));
+    routes.write("z.wasm", plain());
+    wait_until_served(&process, "/z");
+    assert!(process.stderr().with(&["the interpreter of Python"]).is_empty(), "it was loaded after the scripts");
+}
+
 /// The processes that `parent` has started.
 fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("there is a /proc").flatten();

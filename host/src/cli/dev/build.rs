@@ -22,6 +22,9 @@ use super::staging::BuiltComponent;
 /// The target of components.
 const TARGET: &str = "wasm32-wasip2";
 
+/// The environment variable that tells a program `build` that it is for development.
+const DEV_VARIABLE: &str = "VIBRATO_DEV";
+
 /// The interval between checks whether the child process has ended, or has to be ended.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -117,6 +120,7 @@ fn command(project: &BuiltProject) -> Command {
             cargo
         }
     };
+    command.env(DEV_VARIABLE, "1");
     command.current_dir(project.root()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own, so that what it has started ends with it.
     command.process_group(0);

@@ -4,8 +4,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
+use host::dev::{FileOrigin, FileOrigins};
 
 /// The directory in the project, which git ignores.
 const DIRECTORY: &str = ".vibrato";
@@ -26,16 +28,18 @@ pub(super) struct BuiltComponent {
 pub(super) struct Staging {
     directory: PathBuf,
     routes: PathBuf,
+    /// Is told what the copies are copies of.
+    origins: Arc<FileOrigins>,
     /// Locked, so that no other process uses the directory.
     _lock: File,
 }
 
 impl Staging {
-    /// An empty one in the project at `root`.
+    /// An empty one in the project at `root`. `origins` is told what it has copies of.
     ///
     /// # Errors
     /// If it cannot be made, or another process has it.
-    pub(super) fn new(root: &Path) -> anyhow::Result<Self> {
+    pub(super) fn new(root: &Path, origins: Arc<FileOrigins>) -> anyhow::Result<Self> {
         let directory = root.join(DIRECTORY);
         let make = || {
             fs::create_dir_all(&directory)?;
@@ -55,7 +59,7 @@ impl Staging {
             fs::create_dir(&routes)
         };
         empty().with_context(|| format!("cannot write to {}", routes.display()))?;
-        Ok(Self { directory, routes, _lock: lock })
+        Ok(Self { directory, routes, origins, _lock: lock })
     }
 
     pub(super) fn routes(&self) -> &Path {
@@ -67,6 +71,11 @@ impl Staging {
     /// # Errors
     /// That of the system, with the file.
     pub(super) fn publish(&self, components: &[BuiltComponent]) -> anyhow::Result<()> {
+        let origin = |it: &BuiltComponent| {
+            let origin = FileOrigin { component: it.file.clone(), route_file: it.route_file.clone() };
+            (PathBuf::from(format!("{}.wasm", it.name)), origin)
+        };
+        self.origins.set(components.iter().map(origin));
         let mut wanted = Vec::new();
         for component in components {
             // The route file first: the component must not be served for a moment without it.
@@ -138,7 +147,7 @@ mod tests {
     #[test]
     fn what_was_built_last_is_there_with_its_route_file_and_nothing_else() {
         let root = tempfile::tempdir().expect("a directory can be made");
-        let staging = Staging::new(root.path()).expect("it can be made");
+        let staging = Staging::new(root.path(), Arc::default()).expect("it can be made");
         let component = |name: &str| BuiltComponent {
             name: name.to_owned(),
             file: root.path().join(format!("{name}.wasm")),
@@ -162,11 +171,11 @@ mod tests {
     #[test]
     fn two_at_once_are_refused_and_nothing_is_left_at_the_end() {
         let root = tempfile::tempdir().expect("a directory can be made");
-        let staging = Staging::new(root.path()).expect("it can be made");
-        let refused = Staging::new(root.path()).expect_err("another has it").to_string();
+        let staging = Staging::new(root.path(), Arc::default()).expect("it can be made");
+        let refused = Staging::new(root.path(), Arc::default()).expect_err("another has it").to_string();
         assert!(refused.contains("another `host dev` serves"), "{refused}");
         drop(staging);
         assert_eq!(fs::read_dir(root.path()).expect("it can be read").count(), 0);
-        Staging::new(root.path()).expect("it is free again");
+        Staging::new(root.path(), Arc::default()).expect("it is free again");
     }
 }

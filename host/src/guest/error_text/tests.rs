@@ -22,3 +22,9 @@ fn a_text_is_truncated_at_its_bound() {
         assert_eq!(bounded(text, max_bytes), shown, "{text:?} at {max_bytes}");
     }
 }
+
+#[test]
+fn what_a_guest_ends_itself_with_is_told_in_plain_words() {
+    let error = wasmtime::Error::from(I32Exit(1)).context("while it ran");
+    assert_eq!(cause(&error), "called `exit` with status 1");
+}

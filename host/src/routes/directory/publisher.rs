@@ -45,6 +45,8 @@ pub(super) use watching::watch;
 pub(super) enum PublisherEvent {
     /// A component was looked up in the compile cache.
     LookedUp(Candidate, Result<Loaded, Unfinished>),
+    /// All code of a component that is looked up was found, and it starts.
+    Found(ComponentKey),
     /// The component of the load with this number is compiled, and starts.
     Compiled(u64),
     /// The load with this number has ended, or was stopped.
@@ -178,6 +180,7 @@ impl Publisher {
                     self.queue.looked_up(&candidate.key);
                     self.finish_load(candidate, loaded, 0);
                 }
+                Ok(PublisherEvent::Found(key)) => self.queue.found(&key),
                 Ok(PublisherEvent::Compiled(number)) => self.queue.compiled(number),
                 Ok(PublisherEvent::Loaded(number, candidate, loaded)) => {
                     let turns = self.queue.end(number);
@@ -303,9 +306,10 @@ impl Publisher {
             // Sending fails if the directory was dropped: then nobody waits for the result.
             let (candidate, started) = match begin {
                 NextLoad::LookUp(candidate) => {
-                    let work = candidate.clone();
+                    let (work, found, key) = (candidate.clone(), events.clone(), candidate.key.clone());
+                    let attempt = LoadAttempt::new(move || drop(found.send(PublisherEvent::Found(key.clone()))));
                     let started = Builder::new().name("load".to_owned()).spawn(move || {
-                        let loaded = load_one(&*load, &work, &Effort::Cached);
+                        let loaded = load_one(&*load, &work, &Effort::Cached(attempt));
                         let _ = events.send(PublisherEvent::LookedUp(work, loaded));
                     });
                     let started = started.inspect_err(|_| self.queue.looked_up(&candidate.key));

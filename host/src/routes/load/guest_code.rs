@@ -50,6 +50,7 @@ impl Loader {
     ) -> Result<G, NotMounted> {
         let interpreter = self.interpreter(key, language, context.effort)?;
         let files = self.script_files(key)?;
+        context.effort.note_compiled();
         let script = interpreter.prepare(files, context);
         let loaded = script.and_then(|script| G::of_script(&self.engine, &interpreter, script));
         loaded.map_err(|error| {
