@@ -63,6 +63,7 @@ pub mod outbound;
 mod page;
 mod pump;
 pub mod push;
+pub mod quarantine;
 pub mod rate;
 pub mod redaction;
 mod regular_file;

@@ -60,6 +60,7 @@ mod handler {
     mod outcomes_failed;
     mod outcomes_http10;
     mod outcomes_manual;
+    mod quarantine;
     mod refused_calls;
     mod route_shares;
     mod total_memory;

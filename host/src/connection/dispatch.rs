@@ -17,7 +17,7 @@ use crate::http::head::RequestHead;
 use crate::http::loopback;
 use crate::http::version::Version;
 use crate::http1::server::{RefusedRequest, RequestFraming};
-use crate::net::Peer;
+use crate::net::{ClientKey, Peer};
 use crate::routes::{Lookup, Params};
 
 /// The future that serves one request.
@@ -122,5 +122,9 @@ fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'stati
 impl RequestPeer for Peer {
     fn address(&self) -> String {
         Self::address(self).to_canonical().to_string()
+    }
+
+    fn client(&self) -> u64 {
+        self.client_key().map_or(u64::MAX, ClientKey::number)
     }
 }

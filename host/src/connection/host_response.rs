@@ -1,5 +1,6 @@
 //! The responses that the host sends instead of a handler, and when it does.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::dev_pages::{LiveReload, overview};
@@ -23,7 +24,7 @@ pub(super) const MAX_HOST_CHARS: usize = 255;
 pub(super) struct HostResponse<'r> {
     pub(super) status: u16,
     /// A field in addition to those of every response.
-    field: Option<(&'r str, &'r str)>,
+    field: Option<(&'r str, Cow<'r, str>)>,
     text: String,
     /// Details that are shown in development mode only.
     details: String,
@@ -57,7 +58,7 @@ impl<'r> HostResponse<'r> {
     }
 
     /// The response to the request with this number. `head` is its head, if it could be parsed.
-    pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'r> {
+    pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'_> {
         let live = match self.dev.as_deref() {
             Some(DevPart::Content(content_type, content)) => {
                 return RenderedPage::of_dev_content(self.status, content_type, content.clone());
@@ -69,23 +70,28 @@ impl<'r> HostResponse<'r> {
             ErrorPage { status: self.status, text: &self.text, details: self.details(), request: Some(id), live };
         // If the request cannot be trusted, its `Accept` is ignored and the response is plain text.
         let asked = head.filter(|_| self.last.is_none()).map(|head| head.values("accept"));
-        page.write(asked, self.field.as_slice())
+        let field = self.field.as_ref().map(|(name, value)| (*name, &**value));
+        page.write(asked, field.as_slice())
     }
 
     pub(super) fn with(self, field: (&'r str, &'r str)) -> Self {
-        Self { field: Some(field), ..self }
+        Self { field: Some((field.0, field.1.into())), ..self }
+    }
+
+    pub(super) fn with_value(self, name: &'r str, value: String) -> Self {
+        Self { field: Some((name, value.into())), ..self }
     }
 
     fn details(&self) -> Details<'_> {
         if self.details.is_empty() { Details::None } else { Details::Text(&self.details) }
     }
 
-    fn explained(self, details: String) -> Self {
+    pub(super) fn explained(self, details: String) -> Self {
         Self { details, ..self }
     }
 
     /// The same, as a page that is reloaded in development mode.
-    fn live(self, worker: &Worker, head: &RequestHead) -> Self {
+    pub(super) fn live(self, worker: &Worker, head: &RequestHead) -> Self {
         let live = LiveReload::of_host_page(worker, Some(head));
         Self { dev: live.map(|live| Box::new(DevPart::Reload(live))), ..self }
     }
