@@ -32,6 +32,8 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_types))]
 
 pub mod access_log;
+#[cfg(feature = "acme")]
+pub mod acme;
 pub mod admin;
 mod body_reader;
 pub mod certificates;

@@ -25,6 +25,8 @@ mod http {
 
 /// TLS: handshakes, certificates, and what of HTTP is other than without.
 mod tls {
+    #[cfg(feature = "acme")]
+    mod acme;
     mod certificates;
     mod handshakes;
     mod responses;

@@ -48,8 +48,13 @@ pub(super) fn serve_framed<'c>(
     if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
     }
-    if is_development && dev_pages::is_reserved(head.path()) {
-        return Box::pin(dev_pages::serve(client, terms, head));
+    if is_development | client.worker.has_challenges() {
+        if let Some(response) = challenge(client, &head) {
+            return Box::pin(async move { reply(client, &terms, Some(&head), response).await });
+        }
+        if is_development && dev_pages::is_reserved(head.path()) {
+            return Box::pin(dev_pages::serve(client, terms, head));
+        }
     }
     let table = client.worker.routes();
     if table.is_complete()
@@ -100,6 +105,13 @@ fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
 fn identify(client: &mut Client, head: &RequestHead) -> Option<HostResponse<'static>> {
     let refused = !client.identify(head);
     refused.then(|| HostResponse::new(503, "there are too many requests from this address").with(RETRY))
+}
+
+/// The response to a certificate authority that looks whether a name leads here.
+#[cold]
+fn challenge(client: &Client, head: &RequestHead) -> Option<HostResponse<'static>> {
+    let is_read = matches!(head.method(), "GET" | "HEAD");
+    is_read.then(|| client.worker.challenge(head.path())).flatten().map(HostResponse::challenge)
 }
 
 /// Refuses a request, in development mode, whose host is neither this machine nor a `--dev-host`. Responses then show
