@@ -5,6 +5,7 @@
 //! ends by decisions of the host alone: it stops, the client floods, is silent or takes nothing.
 
 mod client_io;
+mod control_frames;
 mod resets;
 mod stream;
 
@@ -137,7 +138,8 @@ impl Http2Task<'_> {
             if let Poll::Ready(reason) = ended {
                 return Poll::Ready(reason);
             }
-            if !self.reap(cx) {
+            let has_reaped = self.reap(cx);
+            if !self.heed_flood() && !has_reaped {
                 break;
             }
         }
@@ -229,6 +231,15 @@ impl Http2Task<'_> {
         if self.resets.note_reset(clock::recent()) {
             self.close(CloseReason::Flooding, Reason::ENHANCE_YOUR_CALM);
         }
+    }
+
+    /// Ends the connection if its client has sent too many frames that are of no request. Returns whether it has to be told.
+    fn heed_flood(&mut self) -> bool {
+        let floods = self.io.is_flooding() && !matches!(self.phase, ConnectionPhase::Closing(..));
+        if floods {
+            self.close(CloseReason::Flooding, Reason::ENHANCE_YOUR_CALM);
+        }
+        floods
     }
 
     /// Once the server stops, no new stream is taken.

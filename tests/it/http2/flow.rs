@@ -43,7 +43,7 @@ fn a_client_may_send_no_more_than_a_window_before_the_handler_reads() {
     // Once it reads, the window opens.
     let mut sent = STREAM_WINDOW;
     while sent < 4 * STREAM_WINDOW {
-        client.expect_answer_to_ping();
+        client.wait_for_window();
         while sent + FRAME <= STREAM_WINDOW + opened(&client, 3) && sent < 4 * STREAM_WINDOW {
             client.data(3, vec![b'x'; FRAME], false);
             sent += FRAME;

@@ -223,6 +223,17 @@ impl Http2Client {
         }
     }
 
+    /// Waits until the server lets the client send more. Nothing else comes before that.
+    #[track_caller]
+    pub fn wait_for_window(&mut self) {
+        let updates = self.window_updates.len();
+        while self.window_updates.len() == updates {
+            let received = self.receive().unwrap_or_else(|end| panic!("{end}, and no window is opened"));
+            let line = self.describe(&received);
+            assert_eq!(line, None, "no window is opened");
+        }
+    }
+
     /// Reads the lines that are expected, and no others between them.
     #[track_caller]
     pub fn expect(&mut self, expected: &[&str]) {

@@ -1,9 +1,14 @@
-//! Follows the frames that a client sends, to know whether a block of fields is incomplete (RFC 9113 section 4).
+//! Follows the frames that a client sends, to know whether a block of fields is incomplete (RFC 9113 section 4), and how many
+//! frames are of no request.
 //!
 //! It only counts. The frames themselves are read elsewhere.
 
 /// The length of the header of a frame.
 const HEADER: usize = 9;
+
+/// Types of frames.
+const DATA: u8 = 0;
+const WINDOW_UPDATE: u8 = 8;
 
 /// Types of frames that carry a block of fields, or a part of one.
 const HEADERS: u8 = 1;
@@ -27,32 +32,45 @@ pub struct FrameScanner {
     is_continued: bool,
     /// How many HEADERS frames have begun.
     headers: u64,
+    /// How many HEADERS and DATA frames have begun.
+    messages: u64,
+    /// How many frames have begun that are of no request.
+    controls: u64,
 }
 
 impl FrameScanner {
     /// Follows further bytes.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            if self.payload > 0 {
-                let skipped = self.payload.min(bytes.len());
-                self.payload -= skipped;
-                bytes = &bytes[skipped..];
-                continue;
-            }
-            let taken = (HEADER - self.come).min(bytes.len());
-            self.header[self.come..self.come + taken].copy_from_slice(&bytes[..taken]);
-            self.come += taken;
-            bytes = &bytes[taken..];
-            if self.come == HEADER {
-                self.begin_frame();
-            }
+            bytes = &bytes[self.feed_part(bytes)..];
         }
+    }
+
+    /// Follows the first of further bytes: at most to the end of the header of a frame, or of its payload. Returns how many.
+    pub fn feed_part(&mut self, bytes: &[u8]) -> usize {
+        if self.payload > 0 {
+            let skipped = self.payload.min(bytes.len());
+            self.payload -= skipped;
+            return skipped;
+        }
+        let taken = (HEADER - self.come).min(bytes.len());
+        self.header[self.come..self.come + taken].copy_from_slice(&bytes[..taken]);
+        self.come += taken;
+        if self.come == HEADER {
+            self.begin_frame();
+        }
+        taken
     }
 
     fn begin_frame(&mut self) {
         self.come = 0;
         let [high, middle, low, kind, flags, ..] = self.header;
         self.payload = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        match kind {
+            HEADERS | DATA => self.messages += 1,
+            CONTINUATION | WINDOW_UPDATE => {}
+            _ => self.controls += 1,
+        }
         self.is_of_block = matches!(kind, HEADERS | PUSH_PROMISE | CONTINUATION);
         if self.is_of_block {
             self.headers += u64::from(kind == HEADERS);
@@ -70,6 +88,18 @@ impl FrameScanner {
     #[must_use]
     pub fn headers(&self) -> u64 {
         self.headers
+    }
+
+    /// How many HEADERS and DATA frames have begun: the frames of requests.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// How many frames have begun that are of no request and open no window, such as PING, SETTINGS, PRIORITY and RST_STREAM.
+    #[must_use]
+    pub fn controls(&self) -> u64 {
+        self.controls
     }
 }
 
@@ -117,6 +147,27 @@ mod tests {
         let (states, scanner) = follow(&[frame(0, 0, 20), frame(4, 0, 12), frame(6, 0, 8)].concat());
         assert!(states.iter().all(|incomplete| !incomplete));
         assert_eq!(scanner.headers(), 0);
+    }
+
+    #[test]
+    fn frames_are_told_by_whether_they_are_of_a_request() {
+        let of_requests = [frame(1, 4, 3), frame(0, 0, 20), frame(0, 1, 0)].concat();
+        let neutral = [frame(8, 0, 4), frame(9, 4, 2)].concat();
+        let others: Vec<u8> = [2, 3, 4, 5, 6, 7, 10, 255].into_iter().flat_map(|kind| frame(kind, 4, 8)).collect();
+        let (_, scanner) = follow(&[of_requests, neutral, others].concat());
+        assert_eq!((scanner.messages(), scanner.controls()), (3, 8));
+    }
+
+    #[test]
+    fn a_part_ends_with_the_header_of_a_frame_or_with_its_payload() {
+        let bytes = [frame(6, 0, 8), frame(4, 0, 0)].concat();
+        let (mut scanner, mut rest, mut parts) = (FrameScanner::default(), &bytes[..], Vec::new());
+        while !rest.is_empty() {
+            let taken = scanner.feed_part(rest);
+            rest = &rest[taken..];
+            parts.push(taken);
+        }
+        assert_eq!(parts, [HEADER, 8, HEADER]);
     }
 
     #[test]

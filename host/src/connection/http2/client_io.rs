@@ -9,6 +9,8 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::control_frames::ControlFrameRate;
+use crate::clock;
 use crate::config::Timeouts;
 use crate::connection_table::ClientSocket;
 use crate::http2::PREFACE;
@@ -39,6 +41,11 @@ struct Inner {
     reads_left: u32,
     preface_left: usize,
     scanner: FrameScanner,
+    control_frames: ControlFrameRate,
+    /// Whether the client has sent too many frames that are of no request. No more is read then.
+    is_flooding: bool,
+    /// Bytes that the socket has taken.
+    written: u64,
     /// How long the socket takes nothing.
     write_timeout: MinRateTimeout,
     /// Whether the client has closed its sending side.
@@ -51,6 +58,9 @@ impl IoState {
             reads_left: READS_IN_TURN,
             preface_left: PREFACE.len(),
             scanner: FrameScanner::default(),
+            control_frames: ControlFrameRate::new(clock::recent()),
+            is_flooding: false,
+            written: 0,
             write_timeout: MinRateTimeout::new(timeouts.write, timeouts.min_write_rate),
             has_ended: false,
         };
@@ -78,6 +88,11 @@ impl IoState {
         scanner.headers() == 0 || scanner.is_in_head()
     }
 
+    /// Whether the client has sent too many frames that are of no request.
+    pub(super) fn is_flooding(&self) -> bool {
+        self.lock().is_flooding
+    }
+
     /// Whether the client has closed its sending side.
     pub(super) fn has_ended(&self) -> bool {
         self.lock().has_ended
@@ -103,7 +118,10 @@ impl ClientIo {
         loop {
             match write(&self.socket) {
                 Ok(written) => {
-                    self.state.lock().write_timeout.end(written, Instant::now);
+                    let mut state = self.state.lock();
+                    state.write_timeout.end(written, Instant::now);
+                    state.written += written as u64;
+                    drop(state);
                     self.state.shared.note_written(written);
                     return Poll::Ready(Ok(written));
                 }
@@ -123,6 +141,9 @@ impl ClientIo {
 impl AsyncRead for ClientIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { socket, input, state } = self.get_mut();
+        if state.lock().is_flooding {
+            return Poll::Pending;
+        }
         if input.is_empty() {
             if state.lock().reads_left == 0 {
                 cx.waker().wake_by_ref();
@@ -135,7 +156,7 @@ impl AsyncRead for ClientIo {
             state.lock().reads_left -= 1;
         }
         let given = input.len().min(buffer.remaining());
-        state.lock().follow(&input[..given]);
+        let given = state.lock().follow(&input[..given]);
         buffer.put_slice(&input[..given]);
         input.advance(given);
         if input.is_empty() {
@@ -147,10 +168,15 @@ impl AsyncRead for ClientIo {
 }
 
 impl Inner {
-    fn follow(&mut self, bytes: &[u8]) {
-        let of_preface = self.preface_left.min(bytes.len());
-        self.preface_left -= of_preface;
-        self.scanner.feed(&bytes[of_preface..]);
+    /// Follows what is read. Returns how many of the bytes may be taken: all of them, unless there are too many frames.
+    fn follow(&mut self, bytes: &[u8]) -> usize {
+        let mut followed = self.preface_left.min(bytes.len());
+        self.preface_left -= followed;
+        while followed < bytes.len() && !self.is_flooding {
+            followed += self.scanner.feed_part(&bytes[followed..]);
+            self.is_flooding = self.control_frames.is_exceeded(&self.scanner, self.written, clock::recent);
+        }
+        followed
     }
 }
 
