@@ -1,6 +1,7 @@
 //! A host that is replaced by a new process (SIGUSR2): no request is lost, and whatever is wrong with the new one, the old one
 //! serves on.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::support::http2::{ACK, END_HEADERS, END_STREAM, HEADERS, PING, block, frame, request};
 use crate::support::wire::{HELLO_RESPONSE, HELLO_RESPONSE_CLOSE, get_and_close, get_script};
-use crate::support::{Client, Process, RoutesDir, TIMEOUT, compile_cache, guest, host, wait_until};
+use crate::support::{Client, Http2Client, Process, RoutesDir, TIMEOUT, compile_cache, guest, host, wait_until};
 
 /// The process that takes over, killed when dropped. It has the pipes of the old one, so it has to be dropped first.
 struct Successor(String);
@@ -129,6 +131,63 @@ fn keeping(connect: impl Fn() -> Client + Send + 'static) -> Box<dyn FnMut() + S
     })
 }
 
+/// A client of HTTP/2 that has four requests under way on its connection. If it is told that the connection ends, it opens
+/// another one, and sends again what the server says that it has not begun (RFC 9113 section 6.8).
+fn multiplexing(connect: impl Fn() -> Client + Send + 'static) -> Box<dyn FnMut() + Send> {
+    let mut kept: Option<(Http2Client, u32)> = None;
+    Box::new(move || {
+        let mut left = 4;
+        while left > 0 {
+            let (client, next) = kept.get_or_insert_with(|| (Http2Client::open(connect()), 1));
+            let streams: Vec<u32> = (0..left).map(|number| *next + 2 * number).collect();
+            *next += 2 * left;
+            let head = block(&request("GET", "/hello"));
+            let heads = streams.iter().flat_map(|stream| frame(HEADERS, END_HEADERS | END_STREAM, *stream, &head));
+            // If the server has closed it, it has said before which of them it has not begun.
+            client.try_send(heads.collect::<Vec<u8>>());
+            let (served, ends) = read_hellos(client, &streams);
+            left -= served;
+            if ends {
+                kept = None;
+            }
+        }
+    })
+}
+
+/// Reads the responses on these streams. Returns how many there were, and whether the connection ends.
+fn read_hellos(client: &mut Http2Client, streams: &[u32]) -> (u32, bool) {
+    let mut bodies: BTreeMap<u32, String> = streams.iter().map(|stream| (*stream, String::new())).collect();
+    let (mut served, mut ends) = (0, false);
+    while !bodies.is_empty() {
+        let line = client.next();
+        let mut words = line.splitn(3, ' ');
+        let [kind, number, rest] = std::array::from_fn(|_| words.next().unwrap_or_default());
+        let number: u32 = number.parse().unwrap_or_default();
+        match kind {
+            "HEADERS" => assert!(rest.starts_with(":status=200 "), "{line}"),
+            "DATA" => {
+                let body = bodies.get_mut(&number).unwrap_or_else(|| panic!("no such stream: {line}"));
+                body.push_str(rest.trim_end_matches("END").trim_end());
+                if rest.ends_with("END") {
+                    assert_eq!(bodies.remove(&number).as_deref(), Some("HelloWorld!"));
+                    served += 1;
+                }
+            }
+            "PING" => {
+                let payload = client.last_ping.clone();
+                client.try_send(frame(PING, ACK, 0, payload));
+            }
+            "GOAWAY" => {
+                assert_eq!(rest, "NO_ERROR");
+                ends = true;
+                bodies.retain(|stream, _| *stream <= number);
+            }
+            _ => panic!("a request was lost: {line}, and {bodies:?} are awaited"),
+        }
+    }
+    (served, ends)
+}
+
 /// Sends requests over a port and a Unix socket while the host is replaced `times` times, and at least `requests` in all.
 fn replace_under_load(times: usize, requests: usize) -> usize {
     let (routes, directory) = (RoutesDir::new().with(guest::HELLO), directory());
@@ -143,7 +202,9 @@ fn replace_under_load(times: usize, requests: usize) -> usize {
         connecting(move || Client::connect(address)),
         connecting(unix.clone()),
         keeping(move || Client::connect(address)),
-        keeping(unix),
+        keeping(unix.clone()),
+        multiplexing(move || Client::connect(address)),
+        multiplexing(unix),
     ]);
     let mut successors: Vec<Successor> = Vec::new();
     for number in 1..=times {
@@ -257,6 +318,53 @@ fn parked_responses_end_one_after_the_other_over_the_time_for_it() {
     // Each worker spreads its own, so that the first and the last are far apart.
     let spread = ends[ends.len() - 1] - ends[0];
     assert!(spread >= WINDOW / 2 && spread < WINDOW + TIMEOUT, "{spread:?}");
+    drop(successor);
+}
+
+#[test]
+fn parked_streams_of_http2_end_one_after_the_other_over_the_time_for_it() {
+    const WINDOW: Duration = Duration::from_secs(2);
+    const STREAMS: u32 = 10;
+    let (routes, directory) = (RoutesDir::new().with(guest::SCRIPT), directory());
+    let process = start(&routes, directory.path(), &["--park-drain", "2"]);
+    let parked: Vec<Http2Client> = (0..2)
+        .map(|_| {
+            let mut client = Http2Client::open(process.connect());
+            for stream in (1..).step_by(2).take(STREAMS as usize) {
+                client.get(stream, "/script?subscribe=upgrade&write=1&manual");
+                assert!(client.next().starts_with(&format!("HEADERS {stream} :status=200")));
+                assert_eq!(client.next(), format!("DATA {stream} 1"));
+            }
+            client
+        })
+        .collect();
+    process.signal("USR2");
+    let successor = Successor::of(&process, 1);
+    let clients = parked.into_iter().map(|mut client| {
+        std::thread::spawn(move || {
+            let mut ends = Vec::new();
+            loop {
+                let line = client.next();
+                match line.split(' ').next() {
+                    Some("DATA") if line.ends_with("  END") => ends.push(Instant::now()),
+                    Some("PING") => {
+                        let payload = client.last_ping.clone();
+                        client.try_send(frame(PING, ACK, 0, payload));
+                    }
+                    Some("GOAWAY") => assert!(line.ends_with(" NO_ERROR"), "{line}"),
+                    Some("closed") => return ends,
+                    _ => panic!("{line}"),
+                }
+            }
+        })
+    });
+    let clients: Vec<JoinHandle<Vec<Instant>>> = clients.collect();
+    for client in clients {
+        let ends = client.join().expect("its streams end whole");
+        assert_eq!(ends.len(), STREAMS as usize);
+        let spread = ends[ends.len() - 1] - ends[0];
+        assert!(spread >= WINDOW / 4 && spread < WINDOW + TIMEOUT, "{spread:?}");
+    }
     drop(successor);
 }
 
