@@ -25,8 +25,6 @@ mod http {
 
 /// TLS: handshakes, certificates, and what of HTTP is other than without.
 mod tls {
-    #[cfg(feature = "acme")]
-    mod acme;
     mod certificates;
     mod handshakes;
     mod responses;
@@ -35,13 +33,16 @@ mod tls {
 /// HTTP/2 as frames.
 mod http2 {
     mod attacks;
+    mod browser;
     mod clients;
     mod conformance;
     mod flow;
     mod lifetime;
     mod outcomes;
     mod requests;
+    mod splits;
     mod tls;
+    mod trailers;
 
     use crate::support::{TestServer, wait_until};
 
@@ -62,7 +63,6 @@ mod handler {
     mod outcomes_failed;
     mod outcomes_http10;
     mod outcomes_manual;
-    mod quarantine;
     mod refused_calls;
     mod route_shares;
     mod total_memory;
@@ -80,7 +80,7 @@ mod wasi_http {
     mod reuse;
     mod third_party;
     mod trailers;
-    mod worlds;
+    pub mod worlds;
 }
 
 /// Scripts, which an interpreter runs.

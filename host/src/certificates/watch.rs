@@ -82,8 +82,7 @@ impl Drop for CertificateWatch {
 
 impl Certificates {
     pub(super) fn file_states(&self) -> Vec<FileState> {
-        let files = self.sources.iter().map(|source| &source.files);
-        files.flat_map(|pair| [state(&pair.certificate), state(&pair.key)]).collect()
+        self.files.iter().flat_map(|pair| [state(&pair.certificate), state(&pair.key)]).collect()
     }
 }
 

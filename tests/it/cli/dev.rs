@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{Process, RoutesDir, compile_cache, guest, host, plain, run, text, wait_until};
+use crate::support::{Browser, Process, RoutesDir, compile_cache, guest, host, plain, run, text, wait_until};
 
 /// A program that takes some bytes in place of a compiler: `app.txt` says which, and whether there is a mistake.
 const BUILD: &str = "#!/bin/sh
@@ -149,6 +149,36 @@ fn what_is_wrong_is_told_with_the_files_that_a_person_writes() {
     assert!(all.is_empty(), "{all:?}");
     let shown = page(&process, "/");
     assert!(shown.contains(&format!("{}/hello.wasm", root.display())) && !shown.contains(".vibrato"), "{shown}");
+}
+
+#[test]
+fn an_open_page_in_a_browser_reloads_itself_when_its_handler_changes() {
+    let Some(browser) = Browser::start() else { return };
+    let project = BuiltProject::new("plain");
+    let process = project.start();
+    process.wait_for("/hello", "200");
+    let page = browser.open(&format!("http://{}/hello", process.addresses()[0]), 400, 300);
+    let shows =
+        |text: &str| page.evaluate("document.body.textContent").as_str().is_some_and(|body| body.contains(text));
+    assert!(shows("plain"));
+    page.evaluate("window.wasHere = true");
+    project.project.write("app.txt", "text");
+    page.wait_for_reload();
+    assert!(shows("Hello, World!"));
+    assert_eq!(page.evaluate("window.wasHere === undefined"), true, "it is another page");
+    // A mistake is shown on the page that there is, and what mends it reloads the page.
+    page.evaluate("window.wasHere = true");
+    project.project.write("app.txt", "BROKEN");
+    page.wait_until("document.body.textContent.includes('app.txt:1: <b>BROKEN</b> is not a word')");
+    assert!(shows("Hello, World!"));
+    assert_eq!(page.evaluate("window.wasHere"), true, "it is the same page");
+    project.project.write("app.txt", "plain");
+    page.wait_for_reload();
+    assert!(shows("plain") && !shows("BROKEN"));
+    // A change of the route file is one of what is shown, too.
+    project.project.write("hello.toml", "path = '/hello'\nstatus = 404");
+    page.wait_for_reload();
+    assert!(shows("plain"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn pages_in_a_room_talk_to_each_other_by_server_sent_events() {
     let Some(browser) = Browser::start() else { return };
     let server = TestServer::start(RoutesDir::new().with(guest::CHAT).with(guest::CHAT_PAGE));
     let enter = |name: &str, room: &str| {
-        let page = enter(&browser, &format!("http://{}/chat?room={room}", server.address()));
+        let page = enter(&browser, &format!("{}/chat?room={room}", server.urls()[0]));
         page.type_into("name", name);
         page
     };
@@ -35,8 +35,8 @@ fn pages_in_a_room_talk_to_each_other_by_server_sent_events() {
 fn pages_in_a_room_talk_to_each_other_over_websocket() {
     let Some(browser) = Browser::start() else { return };
     let server = TestServer::start(RoutesDir::new().with(guest::CHAT_WS).with(guest::CHAT_WS_PAGE));
-    let [ada, ben, eve] = ["kitchen", "kitchen", "garden"]
-        .map(|room| enter(&browser, &format!("http://{}/chat-ws/{room}", server.address())));
+    let [ada, ben, eve] =
+        ["kitchen", "kitchen", "garden"].map(|room| enter(&browser, &format!("{}/chat-ws/{room}", server.urls()[0])));
     talk(&ada, &ben, &eve);
 }
 

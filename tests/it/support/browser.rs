@@ -85,6 +85,10 @@ impl Browser {
         // Only one page has the keyboard otherwise.
         page.ask("Emulation.setFocusEmulationEnabled", json!({"enabled": true}));
         page.ask("Page.enable", json!({}));
+        if url.starts_with("https:") {
+            // It is one of a certificate that the tests have made, which no browser knows.
+            page.ask("Security.setIgnoreCertificateErrors", json!({"ignore": true}));
+        }
         page.ask("Page.navigate", json!({"url": url}));
         self.wait_for_event(&page.session, "Page.loadEventFired");
         page
@@ -145,6 +149,12 @@ impl Page<'_> {
         let evaluated = self.ask("Runtime.evaluate", params);
         assert_eq!(evaluated["exceptionDetails"], Value::Null, "{expression}");
         evaluated["result"]["value"].clone()
+    }
+
+    /// Waits until it is loaded once more, by itself.
+    #[track_caller]
+    pub fn wait_for_reload(&self) {
+        self.browser.wait_for_event(&self.session, "Page.loadEventFired");
     }
 
     /// Waits until an expression holds, which it looks at whenever the document changes.

@@ -6,12 +6,17 @@ use crate::support::{TestServer, guest, run, skip, text};
 
 /// Says `held` at its end.
 const CLIENT: &str = r#"
-import sys
+import ssl, sys
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
 # It offers permessage-deflate, and is content without.
 url = sys.argv[1]
+if url.startswith("wss:"):
+    # The certificate is one that the tests have made.
+    from functools import partial
+    context = ssl.create_default_context(cafile=sys.argv[2])
+    connect = partial(connect, ssl=context)
 with connect(url + "?set=Sec-WebSocket-Protocol:chat&subscribe=room", subprotocols=["chat", "other"]) as one:
     assert one.subprotocol == "chat", one.subprotocol
     one.send("echo=héllo")
