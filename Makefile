@@ -23,7 +23,7 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-tls test-languages test-browser test-proxies chromium curl \
+.PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-tls test-languages test-browser test-proxies chromium curl pebble \
 	clients proxies lint book wit package \
 	bench peers train counts autobahn fuzz clean
 
@@ -111,8 +111,8 @@ endef
 $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 
 # In two runs: together, features that only tests need would build wasmtime a second time.
-test: target curl clients proxies interpreters-for-tests $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
-	$(CARGO) test --locked --release --package host --package host-protocol
+test: target curl pebble clients proxies interpreters-for-tests $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
+	VIBRATO_PEBBLE=1 $(CARGO) test --locked --release --package host --package host-protocol
 	$(MAKE) test-tls
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
 		--package wit-package
@@ -144,12 +144,10 @@ chromium curl: # What tests show pages in, and what the book's commands ask with
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES_$@) >/dev/null; } || \
 		{ echo "$@ is not installed: apt-get install $(PACKAGES_$@), as root, does it" >&2; exit 1; }
 
-clients: # Other clients of HTTP/2 and of WebSockets; the tests of those that are not installed are skipped
-	@nghttp --version >/dev/null 2>&1 || \
-		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends nghttp2-client >/dev/null; } || \
-		echo "nghttp is not installed: apt-get install nghttp2-client, as root, does it" >&2
-	@python3 -c 'import h2, websockets' 2>/dev/null || python3 -m pip install --quiet h2 websockets || \
-		echo "not installed: python3 -m pip install h2 websockets" >&2
+pebble: ## Install Debian's Pebble, a certificate authority to test with
+	@command -v pebble >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends pebble >/dev/null; } || \
+		{ echo "pebble is not installed: apt-get install pebble, as root, does it" >&2; exit 1; }
 
 PROXIES := nginx caddy haproxy
 # Where systemd runs, Debian's packages start what they install: there it is for the machine's owner to say.
@@ -167,6 +165,7 @@ test-proxies: target proxies ## Test the book's recipes for proxies, installing 
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --release --package host --package host-protocol --package artifacts --all-targets -- -D warnings
+	$(CARGO) clippy --locked --release --package host --no-default-features -- -D warnings
 	$(CARGO) clippy --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
 		--package wit-package --all-targets -- -D warnings
 	$(CARGO) clippy --locked --release --package guest-sdk --features json -- -D warnings

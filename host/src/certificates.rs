@@ -1,7 +1,9 @@
 //! The certificates of TLS, from files.
 //!
-//! Owns which certificate a handshake gets, and when a changed file is read again. Knows no socket.
+//! Owns which certificate a handshake gets, and when a changed file is read again. Knows no socket. Some files may be written
+//! while the server serves: those of certificates that an authority issues (`acme`).
 
+mod challenges;
 mod load;
 mod self_signed;
 mod validity;
@@ -10,14 +12,16 @@ mod x509;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-pub use load::{CertificateError, CertificateWarning};
+pub use challenges::{AnsweredChallenge, CHALLENGE_PROTOCOL, PendingChallenges};
+pub use load::{CertificateError, CertificateWarning, check_for_name};
 pub use self_signed::{SelfSigned, SelfSignedError};
+pub use validity::Validity;
 pub use watch::CertificateWatch;
 pub use x509::covers;
 
@@ -37,19 +41,31 @@ pub struct CertificateFiles {
 #[derive(Debug)]
 pub struct Certificates {
     /// Empty if the certificates are not from files.
-    files: Vec<CertificateFiles>,
+    sources: Vec<CertificateSource>,
     current: ArcSwap<CertificateSet>,
-    /// Held while the files are read again.
+    /// Held while files are read again.
     reloading: Mutex<()>,
+    /// Set if some certificates are issued while the server serves.
+    challenges: OnceLock<Arc<PendingChallenges>>,
+}
+
+/// Where a certificate comes from.
+#[derive(Debug)]
+struct CertificateSource {
+    files: CertificateFiles,
+    /// Whether an authority issues it while the server serves, so that it may not be there yet.
+    is_issued: bool,
 }
 
 /// Certificates, by the names that they are valid for.
 #[derive(Debug)]
 struct CertificateSet {
-    /// Never empty.
-    certificates: Vec<Arc<LoadedCertificate>>,
+    /// One for each source. `None` if it is not there yet.
+    certificates: Vec<Option<Arc<LoadedCertificate>>>,
     /// In lower case, with `*.` before the rest of a wildcard. Each has the certificates that have it, in their order.
     by_name: HashMap<String, Vec<usize>>,
+    /// The first that is there, for any other name.
+    first: Option<usize>,
 }
 
 impl Certificates {
@@ -58,54 +74,124 @@ impl Certificates {
     /// # Errors
     /// One of them cannot be used. The warnings are of those that can.
     pub fn load(files: Vec<CertificateFiles>) -> Result<(Self, Vec<CertificateWarning>), CertificateError> {
+        Self::load_with_issued(files, Vec::new())
+    }
+
+    /// The same, and behind these some that an authority issues while the server serves. Those may be missing; what cannot be
+    /// used of them is logged.
+    ///
+    /// # Errors
+    /// One of `files` cannot be used, or there is nothing at all.
+    pub fn load_with_issued(
+        files: Vec<CertificateFiles>,
+        issued: Vec<CertificateFiles>,
+    ) -> Result<(Self, Vec<CertificateWarning>), CertificateError> {
+        let given = files.into_iter().map(|files| CertificateSource { files, is_issued: false });
+        let issued = issued.into_iter().map(|files| CertificateSource { files, is_issued: true });
+        let sources: Vec<CertificateSource> = given.chain(issued).collect();
+        if sources.is_empty() {
+            return Err(CertificateError::NoneGiven);
+        }
         let mut warnings = Vec::new();
         let mut loaded = Vec::new();
-        for pair in &files {
-            let (certificate, found) = LoadedCertificate::load(pair)?;
-            log(pair, &certificate, "certificate loaded");
-            warnings.extend(found);
-            loaded.push(Arc::new(certificate));
+        for source in &sources {
+            loaded.push(match LoadedCertificate::load(&source.files) {
+                Ok((certificate, found)) => {
+                    log(&source.files, &certificate, "certificate loaded");
+                    // Of those that are issued, the host itself takes care.
+                    warnings.extend(found.into_iter().filter(|_| !source.is_issued));
+                    Some(Arc::new(certificate))
+                }
+                Err(error) if source.is_issued => {
+                    source.report(&error);
+                    None
+                }
+                Err(error) => return Err(error),
+            });
         }
-        Ok((Self::of(files, CertificateSet::new(loaded).ok_or(CertificateError::NoneGiven)?), warnings))
+        Ok((Self::of(sources, CertificateSet::new(loaded)), warnings))
     }
 
     /// The one certificate that the host has made.
     #[must_use]
     pub fn self_signed(made: &SelfSigned) -> Self {
         let loaded = LoadedCertificate::new(made.certified_key().clone());
-        let by_name = CertificateSet::index([&loaded]);
-        Self::of(Vec::new(), CertificateSet { certificates: vec![Arc::new(loaded)], by_name })
+        Self::of(Vec::new(), CertificateSet::new(vec![Some(Arc::new(loaded))]))
     }
 
-    fn of(files: Vec<CertificateFiles>, set: CertificateSet) -> Self {
-        Self { files, current: ArcSwap::from_pointee(set), reloading: Mutex::new(()) }
+    fn of(sources: Vec<CertificateSource>, set: CertificateSet) -> Self {
+        let (reloading, challenges) = (Mutex::new(()), OnceLock::new());
+        Self { sources, current: ArcSwap::from_pointee(set), reloading, challenges }
+    }
+
+    /// Whether an authority issues some of them while the server serves.
+    #[must_use]
+    pub fn are_issued(&self) -> bool {
+        self.sources.iter().any(|source| source.is_issued)
+    }
+
+    /// Answers handshakes of an authority that looks for a challenge.
+    pub fn answer_challenges(&self, challenges: Arc<PendingChallenges>) {
+        // It is set once: a server has one set of challenges.
+        let _ = self.challenges.set(challenges);
+    }
+
+    /// When the certificate in these files begins and ends to be valid, if it is served and is for this name.
+    #[must_use]
+    pub fn validity(&self, files: &CertificateFiles, name: &str) -> Option<Validity> {
+        let current = self.current.load();
+        let index = self.sources.iter().position(|source| source.files == *files)?;
+        let certificate = current.certificates.get(index)?.as_ref()?;
+        covers(certificate.key(), name).then(|| certificate.validity()).flatten()
     }
 
     /// Reads the files again. What cannot be used is logged, and the one before it stays. Handshakes that have begun and
     /// open connections are not affected.
     pub fn reload(&self) {
+        self.reload_those(|_| true);
+    }
+
+    /// Reads the files of one certificate again, as [`Self::reload`] does with all.
+    pub fn reload_files(&self, files: &CertificateFiles) {
+        self.reload_those(|source| source.files == *files);
+    }
+
+    fn reload_those(&self, is_meant: impl Fn(&CertificateSource) -> bool) {
         let _reloading = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load_full();
         let mut is_changed = false;
-        let mut certificates = Vec::new();
-        for (pair, old) in self.files.iter().zip(&current.certificates) {
-            let certificate = match LoadedCertificate::load(pair) {
-                Ok((new, _)) if new.is_same(old) => old.clone(),
+        let mut certificates = current.certificates.clone();
+        for (source, certificate) in self.sources.iter().zip(&mut certificates) {
+            if !is_meant(source) {
+                continue;
+            }
+            match LoadedCertificate::load(&source.files) {
+                Ok((new, _)) if certificate.as_ref().is_some_and(|old| new.is_same(old)) => {}
                 Ok((new, warnings)) => {
                     is_changed = true;
-                    log(pair, &new, "certificate replaced");
+                    let event = if certificate.is_some() { "certificate replaced" } else { "certificate loaded" };
+                    log(&source.files, &new, event);
                     warnings.iter().for_each(|warning| tracing::warn!(target: "server", "{warning}"));
-                    Arc::new(new)
+                    *certificate = Some(Arc::new(new));
                 }
-                Err(error) => {
-                    tracing::error!(target: "server", "a certificate was not replaced, the one before it stays: {error}");
-                    old.clone()
-                }
-            };
-            certificates.push(certificate);
+                Err(error) => source.report(&error),
+            }
         }
-        if is_changed && let Some(set) = CertificateSet::new(certificates) {
-            self.current.store(Arc::new(set));
+        if is_changed {
+            self.current.store(Arc::new(CertificateSet::new(certificates)));
+        }
+    }
+}
+
+impl CertificateSource {
+    /// Logs why its files cannot be used.
+    fn report(&self, error: &CertificateError) {
+        match (self.is_issued, error) {
+            (true, error) if error.is_missing() => {}
+            (true, error) => tracing::error!(target: "server", "an issued certificate cannot be used: {error}"),
+            (false, error) => {
+                tracing::error!(target: "server", "a certificate was not replaced, the one before it stays: {error}");
+            }
         }
     }
 }
@@ -119,28 +205,24 @@ fn log(pair: &CertificateFiles, certificate: &LoadedCertificate, event: &str) {
 }
 
 impl CertificateSet {
-    fn new(certificates: Vec<Arc<LoadedCertificate>>) -> Option<Self> {
-        let by_name = Self::index(certificates.iter().map(|certificate| &**certificate));
-        (!certificates.is_empty()).then_some(Self { certificates, by_name })
-    }
-
-    fn index<'c>(certificates: impl IntoIterator<Item = &'c LoadedCertificate>) -> HashMap<String, Vec<usize>> {
+    fn new(certificates: Vec<Option<Arc<LoadedCertificate>>>) -> Self {
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, certificate) in certificates.into_iter().enumerate() {
-            for name in certificate.names() {
+        for (index, certificate) in certificates.iter().enumerate() {
+            for name in certificate.iter().flat_map(|certificate| certificate.names()) {
                 by_name.entry(name.to_ascii_lowercase()).or_default().push(index);
             }
         }
-        by_name
+        let first = certificates.iter().position(Option::is_some);
+        Self { certificates, by_name, first }
     }
 
-    /// The certificate for a name. Of several that have it, the first that `fits` the client.
-    fn find(&self, name: Option<&str>, fits: impl Fn(&CertifiedKey) -> bool) -> &Arc<CertifiedKey> {
-        let candidates = name.and_then(|name| self.with_name(&name.to_ascii_lowercase())).unwrap_or(&[0]);
-        let all = || candidates.iter().filter_map(|index| self.certificates.get(*index));
+    /// The certificate for a name. Of several that have it, the first that `fits` the client. `None` if there is none yet.
+    fn find(&self, name: Option<&str>, fits: impl Fn(&CertifiedKey) -> bool) -> Option<&Arc<CertifiedKey>> {
+        let named = name.and_then(|name| self.with_name(&name.to_ascii_lowercase()));
+        let candidates = named.unwrap_or(self.first.as_slice());
+        let all = || candidates.iter().filter_map(|index| self.certificates.get(*index)?.as_deref());
         let found = all().find(|certificate| fits(certificate.key())).or_else(|| all().next());
-        // A set has at least one.
-        found.unwrap_or(&self.certificates[0]).key()
+        found.map(LoadedCertificate::key)
     }
 
     /// Those with exactly this name, or else with a wildcard in place of its first label (RFC 6125 section 6.4.3).
@@ -153,8 +235,13 @@ impl CertificateSet {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let Some(challenges) = self.challenges.get()
+            && challenges::is_challenge(&hello)
+        {
+            return challenges.tls(hello.server_name()?);
+        }
         let schemes = hello.signature_schemes();
         let set = self.current.load();
-        Some(set.find(hello.server_name(), |key| key.key.choose_scheme(schemes).is_some()).clone())
+        set.find(hello.server_name(), |key| key.key.choose_scheme(schemes).is_some()).cloned()
     }
 }

@@ -1,6 +1,8 @@
 //! The command line: parses arguments, resolves them to a configuration, calls the library and prints results.
 
 mod access_log;
+#[cfg(feature = "acme")]
+mod acme;
 mod admin;
 mod call;
 mod check;

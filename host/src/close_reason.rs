@@ -47,6 +47,8 @@ pub enum CloseReason {
     ClientOverloaded,
     /// The handshake of TLS failed, or was not complete in time.
     TlsHandshake,
+    /// A certificate authority has verified in its handshake that a name leads here.
+    CertificateChallenge,
     /// It is from no trusted proxy, and its listener takes clients from those alone.
     Untrusted,
     /// It did not start with a header of the PROXY protocol, and its listener requires one.
@@ -57,7 +59,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::NotKeptByClient,
@@ -80,6 +82,7 @@ impl CloseReason {
         Self::Overloaded,
         Self::ClientOverloaded,
         Self::TlsHandshake,
+        Self::CertificateChallenge,
         Self::Untrusted,
         Self::NoProxyHeader,
         Self::Stopping,
@@ -117,6 +120,7 @@ impl CloseReason {
             Self::Overloaded => "overloaded",
             Self::ClientOverloaded => "client-overloaded",
             Self::TlsHandshake => "tls-handshake",
+            Self::CertificateChallenge => "certificate-challenge",
             Self::Untrusted => "untrusted",
             Self::NoProxyHeader => "no-proxy-header",
             Self::Stopping => "stopping",
@@ -149,6 +153,7 @@ impl CloseReason {
             Self::Overloaded => "there are too many connections",
             Self::ClientOverloaded => "there are too many connections from this address",
             Self::TlsHandshake => "the TLS handshake failed",
+            Self::CertificateChallenge => "a certificate authority has verified a name",
             Self::Untrusted => "it came from no trusted proxy",
             Self::NoProxyHeader => "it did not start with a header of the PROXY protocol",
             Self::Stopping => "the server stops",

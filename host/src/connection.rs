@@ -20,6 +20,7 @@ mod invoke;
 mod io;
 mod next;
 mod parked;
+mod quarantine;
 mod reply;
 mod request_log;
 mod request_terms;

@@ -55,6 +55,11 @@ use wait::{WaitReason, Waits, Wakers};
 pub trait RequestPeer: fmt::Debug + Send + Sync {
     /// The address of the sender in canonical form, without a port.
     fn address(&self) -> String;
+
+    /// A number that the requests of one client have in common. It is the same for all whose client is not known.
+    fn client(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// A request without its body.

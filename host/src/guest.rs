@@ -116,6 +116,9 @@ pub enum CallError {
     /// The engine's pool has no free slot, or the system has no memory for another instance.
     #[error("no instance is free: {0}")]
     Busy(String),
+    /// Its route is in quarantine.
+    #[error("was not run: its route is in quarantine")]
+    Quarantined,
     /// There is no memory for it.
     #[error("was not run: {0}")]
     NoMemory(#[from] MemoryShortage),
@@ -157,7 +160,7 @@ impl CallError {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::Busy(_) | Self::NoMemory(_) => 503,
+            Self::Busy(_) | Self::NoMemory(_) | Self::Quarantined => 503,
             Self::Deadline { .. } | Self::ProcessorTime { .. } => 504,
             Self::NoResponse(reason) => reason.status(),
             Self::Trap { .. } | Self::Failed(_) => 500,

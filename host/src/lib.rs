@@ -32,6 +32,8 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_types))]
 
 pub mod access_log;
+#[cfg(feature = "acme")]
+pub mod acme;
 pub mod admin;
 mod body_reader;
 pub mod certificates;
@@ -63,6 +65,7 @@ pub mod outbound;
 mod page;
 mod pump;
 pub mod push;
+pub mod quarantine;
 pub mod rate;
 pub mod redaction;
 mod regular_file;

@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::grants::Denials;
 use crate::log_quota::LogQuota;
 use crate::memory_budget::MemoryOwner;
+use crate::quarantine::Quarantine;
 use crate::share::{RouteUsage, Share};
 
 mod builtin;
@@ -36,6 +37,8 @@ pub struct Options {
     pub log: Arc<LogQuota>,
     /// When its components were last warned about what they were denied.
     pub denials: Arc<Denials>,
+    /// Its failures, and whether it is in quarantine because of them.
+    pub quarantine: Arc<Quarantine>,
     /// What all versions of the route take of what all routes share.
     pub usage: Arc<RouteUsage>,
     entries: Vec<ResolvedOption>,
@@ -67,7 +70,7 @@ pub enum OptionSource {
 }
 
 /// The built-in options that a middleware has.
-const MIDDLEWARE_OPTIONS: [&str; 3] = ["log_rate", "memory", "timeout"];
+const MIDDLEWARE_OPTIONS: [&str; 4] = ["log_rate", "memory", "quarantine", "timeout"];
 
 /// Options by name while they are being resolved.
 type Entries = BTreeMap<String, ResolvedOption>;
@@ -100,6 +103,7 @@ impl Options {
         Ok(Self {
             log: Arc::new(LogQuota::new(settings.log_rate, Instant::now())),
             denials: Arc::default(),
+            quarantine: Arc::new(Quarantine::after(settings.quarantine)),
             usage: Arc::default(),
             settings,
             entries: entries.into_values().collect(),
@@ -107,8 +111,8 @@ impl Options {
         })
     }
 
-    /// Resolves the options of a middleware. It has three built-in options, `log_rate`, `memory` and `timeout`; the
-    /// others belong to its routes.
+    /// Resolves the options of a middleware. It has four built-in options, `log_rate`, `memory`, `quarantine` and
+    /// `timeout`; the others belong to its routes.
     ///
     /// # Errors
     /// As [`Self::resolve`], and for built-in options that a middleware does not have.

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+#[cfg(feature = "acme")]
+use crate::acme::{AcmeSettings, AcmeStore, AcmeThread};
 use crate::certificates::{CertificateWatch, Certificates};
 use crate::close_reason::CloseReason;
 use crate::config::{Config, ErrorDetail, HolderStoreAccess};
@@ -45,6 +47,8 @@ pub struct Server {
     control: Option<LocalListener>,
     certificates: Option<Arc<Certificates>>,
     certificate_watch: Option<CertificateWatch>,
+    #[cfg(feature = "acme")]
+    acme: Option<AcmeThread>,
 }
 
 /// A server that runs. If it is dropped, it stops at once.
@@ -61,6 +65,8 @@ pub struct RunningServer {
     certificates: Option<Arc<Certificates>>,
     /// Ends with the server.
     _certificate_watch: Option<CertificateWatch>,
+    #[cfg(feature = "acme")]
+    acme: Option<AcmeThread>,
 }
 
 /// Why a server cannot be created or started.
@@ -145,7 +151,16 @@ impl Server {
         let routes = directory.current().clone();
         let shared = Arc::new(ServerState::new(config, observers, engine, routes));
         let (control, certificates, certificate_watch) = (None, None, None);
-        Self { shared, directory, grant_sources: Arc::default(), control, certificates, certificate_watch }
+        Self {
+            shared,
+            directory,
+            grant_sources: Arc::default(),
+            control,
+            certificates,
+            certificate_watch,
+            #[cfg(feature = "acme")]
+            acme: None,
+        }
     }
 
     /// Waits until all routes are loaded, at most for `timeout`. The rest continue to load, and requests for them
@@ -188,7 +203,12 @@ impl Server {
     /// # Errors
     /// The settings of TLS cannot be made.
     pub fn with_certificates(self, certificates: Arc<Certificates>) -> Result<Self, ServerError> {
-        let settings = TlsSettings::new(certificates.clone()).map_err(|error| ServerError::Tls(error.to_string()))?;
+        let mut settings =
+            TlsSettings::new(certificates.clone()).map_err(|error| ServerError::Tls(error.to_string()))?;
+        if certificates.are_issued() {
+            certificates.answer_challenges(self.shared.challenges.clone());
+            settings = settings.with_challenges();
+        }
         // It is set once: a server has one set of certificates, which reads its files again.
         let _ = self.shared.tls.set(Arc::new(settings));
         Ok(Self { certificates: Some(certificates), ..self })
@@ -201,6 +221,20 @@ impl Server {
     pub fn watch_certificates(&mut self) -> io::Result<()> {
         if let Some(certificates) = &self.certificates {
             self.certificate_watch = Some(CertificateWatch::start(certificates.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Orders from an authority those certificates that are due, as long as the server runs. It does nothing if the server has
+    /// no certificates.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    #[cfg(feature = "acme")]
+    pub fn order_certificates(&mut self, settings: AcmeSettings, store: AcmeStore) -> io::Result<()> {
+        if let Some(certificates) = &self.certificates {
+            let challenges = self.shared.challenges.clone();
+            self.acme = Some(AcmeThread::start(settings, store, certificates.clone(), challenges)?);
         }
         Ok(())
     }
@@ -221,6 +255,8 @@ impl Server {
         let control = self.control.as_ref().map(LocalListener::handle).transpose()?;
         let handles = handles.into_iter().flatten().chain(control).collect();
         let (workers, worker_threads) = Workers::new(&self.shared, listeners, self.control)?;
+        #[cfg(feature = "acme")]
+        let acme = self.acme;
         let Self { shared, directory, grant_sources, certificates, certificate_watch, .. } = self;
         let mut running = RunningServer {
             addresses,
@@ -233,6 +269,8 @@ impl Server {
             grant_sources,
             certificates,
             _certificate_watch: certificate_watch,
+            #[cfg(feature = "acme")]
+            acme,
         };
         for (index, worker) in worker_threads.into_iter().enumerate() {
             let name = format!("worker-{index}");
@@ -291,6 +329,8 @@ impl RunningServer {
     fn reload_sources(&self) {
         self.grant_sources.reload();
         self.certificates.iter().for_each(|certificates| certificates.reload());
+        #[cfg(feature = "acme")]
+        self.acme.iter().for_each(AcmeThread::retry_now);
     }
 
     /// The same as [`Self::reload`]. The future is ready when what has changed is loaded.
@@ -339,6 +379,8 @@ impl RunningServer {
     /// Stops the server: stops accepting, serves accepted connections, lets requests in flight end within the drain
     /// timeout, and then closes the remaining connections.
     pub fn stop(&self) {
+        #[cfg(feature = "acme")]
+        self.acme.iter().for_each(AcmeThread::stop);
         self.begin_draining();
         self.workers.stop();
     }

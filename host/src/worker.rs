@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::Guard;
 
+use crate::certificates::PendingChallenges;
 use crate::config::{Config, ErrorDetail};
 use crate::connection_table::ConnectionTable;
 use crate::dev::DevState;
@@ -55,6 +56,8 @@ pub(crate) struct ServerState {
     pub(crate) route_metrics: Option<RouteRegistry>,
     /// When it was made.
     pub(crate) started: SystemTime,
+    /// The challenges that a certificate authority may look at now.
+    pub(crate) challenges: Arc<PendingChallenges>,
 }
 
 impl ServerState {
@@ -79,6 +82,7 @@ impl ServerState {
             tls,
             route_metrics,
             started: SystemTime::now(),
+            challenges: Arc::default(),
         }
     }
 }
@@ -162,6 +166,16 @@ impl Worker {
     /// What development mode remembers. `None` without it.
     pub(crate) fn dev(&self) -> Option<&Arc<DevState>> {
         self.shared.observers.dev.as_ref()
+    }
+
+    /// Whether a certificate authority may ask for a path.
+    pub(crate) fn has_challenges(&self) -> bool {
+        self.shared.challenges.has_http()
+    }
+
+    /// What a certificate authority has asked for, if this path is that of a challenge.
+    pub(crate) fn challenge(&self, path: &str) -> Option<String> {
+        self.shared.challenges.http(path)
     }
 
     /// How often what the routes tell has changed; see [`Current::changes`].

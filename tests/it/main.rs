@@ -25,6 +25,8 @@ mod http {
 
 /// TLS: handshakes, certificates, and what of HTTP is other than without.
 mod tls {
+    #[cfg(feature = "acme")]
+    mod acme;
     mod certificates;
     mod handshakes;
     mod responses;
@@ -63,6 +65,7 @@ mod handler {
     mod outcomes_failed;
     mod outcomes_http10;
     mod outcomes_manual;
+    mod quarantine;
     mod refused_calls;
     mod route_shares;
     mod total_memory;

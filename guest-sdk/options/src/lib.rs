@@ -71,7 +71,7 @@ pub enum Limit {
 const NON_NEGATIVE: OptionKind = OptionKind::Integer { least: 0, most: i64::MAX };
 
 /// The built-in options, sorted by name.
-pub static BUILTINS: [Builtin; 26] = [
+pub static BUILTINS: [Builtin; 27] = [
     Builtin {
         name: "buffer_size",
         kind: OptionKind::Integer { least: 1, most: 1_048_576 },
@@ -190,6 +190,13 @@ pub static BUILTINS: [Builtin; 26] = [
         default: Some(Preset::Integer(65_536)),
         limit: Limit::Yes,
         help: "bytes of published chunks that may wait for a client, each counting for at least 128",
+    },
+    Builtin {
+        name: "quarantine",
+        kind: OptionKind::Integer { least: 0, most: 1_000_000 },
+        default: Some(Preset::Integer(20)),
+        limit: Limit::ZeroIsUnlimited,
+        help: "failures within 10 s, with hardly a success between them, after which the route answers 503 for some seconds before it is tried again; 0: never",
     },
     Builtin {
         name: "rate",

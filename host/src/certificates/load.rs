@@ -78,6 +78,13 @@ pub enum CertificateError {
     },
 }
 
+impl CertificateError {
+    /// Whether a file is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// What is wrong with a certificate that is used all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CertificateWarning {
@@ -160,6 +167,11 @@ impl LoadedCertificate {
         &self.names
     }
 
+    /// From when until when it is valid. `None` if that cannot be read.
+    pub(super) fn validity(&self) -> Option<Validity> {
+        self.validity
+    }
+
     /// When it ends.
     pub(super) fn expires(&self) -> Option<String> {
         self.validity.as_ref().map(Validity::ends)
@@ -188,6 +200,25 @@ impl LoadedCertificate {
             warnings.push(CertificateWarning::NoNames(file));
         }
         warnings
+    }
+}
+
+/// Checks that files are a certificate, with its key, that a client accepts now for a name if it trusts the authority.
+///
+/// # Errors
+/// They cannot be used, or not for this name.
+pub fn check_for_name(files: &CertificateFiles, name: &str) -> Result<(), CertificateError> {
+    let (certificate, _) = LoadedCertificate::load(files)?;
+    let bad =
+        |reason: &str| CertificateError::BadCertificate { file: files.certificate.clone(), reason: reason.to_owned() };
+    if !x509::covers(certificate.key(), name) {
+        return Err(bad("it is for another name"));
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    match certificate.validity() {
+        Some(validity) if validity.not_after > now => Ok(()),
+        Some(_) => Err(bad("it has expired")),
+        None => Err(bad("it does not say when it expires")),
     }
 }
 

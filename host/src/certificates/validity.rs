@@ -10,11 +10,13 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// Times in seconds since 1970.
+/// From when until when a certificate is valid, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Validity {
-    pub(super) not_before: u64,
-    pub(super) not_after: u64,
+pub struct Validity {
+    /// Its first second.
+    pub not_before: u64,
+    /// Its last second.
+    pub not_after: u64,
 }
 
 impl Validity {
@@ -36,11 +38,15 @@ impl Validity {
         Some(Self { not_before, not_after: seconds(tag, ends)? })
     }
 
-    pub(super) fn begins(&self) -> String {
+    /// When it begins, as HTTP shows a date.
+    #[must_use]
+    pub fn begins(&self) -> String {
         date(self.not_before)
     }
 
-    pub(super) fn ends(&self) -> String {
+    /// When it ends, as HTTP shows a date.
+    #[must_use]
+    pub fn ends(&self) -> String {
         date(self.not_after)
     }
 

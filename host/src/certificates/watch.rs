@@ -82,7 +82,8 @@ impl Drop for CertificateWatch {
 
 impl Certificates {
     pub(super) fn file_states(&self) -> Vec<FileState> {
-        self.files.iter().flat_map(|pair| [state(&pair.certificate), state(&pair.key)]).collect()
+        let files = self.sources.iter().map(|source| &source.files);
+        files.flat_map(|pair| [state(&pair.certificate), state(&pair.key)]).collect()
     }
 }
 

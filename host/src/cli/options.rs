@@ -92,8 +92,8 @@ struct GrantFlags {
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_outbound: u32,
 
-    /// Directory of the key-value stores that `[grant]` in NAME.toml names; made if it does not exist. Two hosts cannot
-    /// have the same.
+    /// Directory of the key-value stores that `[grant]` in NAME.toml names, and of certificates that --acme-domain orders; made if it
+    /// does not exist. Two hosts cannot have the same.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 

@@ -24,6 +24,8 @@ use host::server::{RunningServer, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access_log::{AccessLogFlags, Started};
+#[cfg(feature = "acme")]
+use super::acme::{AcmeFlags, AcmeOrders};
 use super::admin::AdminFlags;
 use super::fd_limit;
 use super::logging::{self, LogFormat};
@@ -85,6 +87,10 @@ pub(super) struct Run {
 
     #[command(flatten)]
     tls: TlsFlags,
+
+    #[cfg(feature = "acme")]
+    #[command(flatten)]
+    acme: AcmeFlags,
 
     #[command(flatten)]
     proxies: ProxyFlags,
@@ -265,7 +271,14 @@ impl Run {
         let config = Config { heartbeat: self.admin.heartbeat(manager.heartbeat()), takes_over, ..self.config()? };
         let load_timeout = config.timeouts.load;
         let dev_hosts = self.dev.then_some(&self.dev_host[..]);
-        let certificates = self.tls.certificates(&self.listen, dev_hosts, config.cache_directory.as_deref())?;
+        #[cfg(feature = "acme")]
+        let orders = self.acme.orders(&self.listen, config.state.as_deref())?;
+        #[cfg(feature = "acme")]
+        let issued = orders.as_ref().map_or_else(Vec::new, AcmeOrders::files);
+        #[cfg(not(feature = "acme"))]
+        let issued = Vec::new();
+        let cache = config.cache_directory.as_deref();
+        let certificates = self.tls.certificates(&self.listen, dev_hosts, cache, issued)?;
         let state = config.state.clone();
         let mut server = Server::open(config, Observers { access_log: signals.access_log.clone(), dev })?;
         if let Some(certificates) = certificates {
@@ -283,6 +296,11 @@ impl Run {
         }
         // The process whose place this one takes serves until then.
         server.wait(if takes_over { load_timeout } else { LOAD_WAIT });
+        // The authority looks at what the listeners answer.
+        #[cfg(feature = "acme")]
+        if let Some(AcmeOrders { settings, store }) = orders {
+            server.order_certificates(settings, store)?;
+        }
         let running = server.start(listeners)?;
         let admin = self.admin.start(admin, &running)?;
         let admin_urls = admin.as_ref().map_or(&[][..], AdminServer::urls);

@@ -34,12 +34,14 @@ impl TlsFlags {
     }
 
     /// The certificates for the listeners that speak TLS. `None` if there are no such listeners. In development mode one is
-    /// made if none is given: for this machine and `dev_hosts`, kept in `cache`.
+    /// made if none is given: for this machine and `dev_hosts`, kept in `cache`. `issued` are the files of those that an authority
+    /// issues.
     pub(super) fn certificates(
         &self,
         listen: &[ListenSpec],
         dev_hosts: Option<&[String]>,
         cache: Option<&Path>,
+        issued: Vec<CertificateFiles>,
     ) -> anyhow::Result<Option<Arc<Certificates>>> {
         let (certificates, keys) = (self.tls_cert.len(), self.tls_key.len());
         anyhow::ensure!(
@@ -54,22 +56,22 @@ impl TlsFlags {
             return Ok(None);
         }
         let certificates = match dev_hosts {
-            Some(others) if certificates == 0 => made(others, cache)?,
-            Some(_) | None => self.load()?,
+            Some(others) if certificates == 0 && issued.is_empty() => made(others, cache)?,
+            Some(_) | None => self.load(issued)?,
         };
         Ok(Some(Arc::new(certificates)))
     }
 
-    fn load(&self) -> anyhow::Result<Certificates> {
+    fn load(&self, issued: Vec<CertificateFiles>) -> anyhow::Result<Certificates> {
         anyhow::ensure!(
-            !self.tls_cert.is_empty(),
-            "--listen https:// needs a certificate: give one with --tls-cert FILE and --tls-key FILE; or --dev makes one for \
-             this machine"
+            !self.tls_cert.is_empty() || !issued.is_empty(),
+            "--listen https:// needs a certificate: give one with --tls-cert FILE and --tls-key FILE; --acme-domain NAME gets one \
+             for a public name, and --dev makes one for this machine"
         );
         let files = self.tls_cert.iter().zip(&self.tls_key);
         let files =
             files.map(|(certificate, key)| CertificateFiles { certificate: certificate.clone(), key: key.clone() });
-        let (certificates, warnings) = Certificates::load(files.collect())?;
+        let (certificates, warnings) = Certificates::load_with_issued(files.collect(), issued)?;
         for warning in warnings {
             tracing::warn!(target: "server", "{warning}");
         }

@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::failure::{explain, log_failure, remember_failure};
+use super::quarantine::{Subject, count_failure};
 use crate::exchange::{BodyError, Exchange};
 use crate::guest::scheduler::note_poll;
 use crate::guest::{CallError, Outcome};
@@ -57,8 +58,12 @@ impl Background {
             let backtrace = "; it went on after its response".to_owned();
             Err(CallError::Deadline { backtrace })
         });
+        let Self { exchange, route, worker, id, .. } = &self;
+        match &end {
+            Ok(_) => Subject::target(route).succeeded(exchange),
+            Err(error) => count_failure(route, exchange, error),
+        }
         if let Err(error) = end {
-            let Self { exchange, route, worker, id, .. } = &self;
             log_failure(&route.mount.name, &route.options.log, worker.error_detail(), *id, exchange, &error);
             let report = explain(worker.error_detail(), &route.mount.name, exchange, &error);
             remember_failure(worker, &route.mount.name, *id, report.as_ref());

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::failure::{explain, log_failure, remember_failure, substitute};
 use super::host_response::HostResponse;
+use super::quarantine::Subject;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Invocation, Outcome, Step};
 use crate::routes::{ChainLink, LoadedMiddleware, Route};
@@ -24,6 +25,9 @@ pub(super) async fn on_request(
         let step =
             layer.component.on_request(layer.invocation(exchange.clone(), invocation.handler, invocation.id)).await?;
         exchange.leave();
+        if !layer.component.sees_responses() {
+            Subject::middleware(layer).succeeded(&exchange);
+        }
         match step {
             Step::End(outcome) => return Ok(outcome),
             Step::Next if exchange.response(|response| response.is_over()) => return Ok(nothing_more()),
@@ -31,7 +35,11 @@ pub(super) async fn on_request(
         }
     }
     match host_response {
-        None => route.target.call(invocation).await,
+        None => {
+            let outcome = route.target.call(invocation).await?;
+            Subject::target(route).returned(&exchange, &outcome);
+            Ok(outcome)
+        }
         Some(response) => Ok(answer(&exchange, &response, invocation.id)),
     }
 }
@@ -45,10 +53,18 @@ pub(super) async fn on_response(
     worker: Arc<Worker>,
 ) -> Option<Bytes> {
     let mut failed = None;
+    // The one that has failed for the request does not count as one that works.
+    let failed_before = exchange.middleware();
     for layer in layers(&route, &exchange).rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
         let invocation = layer.invocation(exchange.clone(), route.target.id(), id);
-        if let Err(error) = layer.component.on_response(invocation).await {
+        let ended = layer.component.on_response(invocation).await;
+        match &ended {
+            Ok(()) if failed_before.as_ref() == Some(&layer.name) => {}
+            Ok(()) => Subject::middleware(layer).succeeded(&exchange),
+            Err(error) => Subject::middleware(layer).failed(&exchange, error),
+        }
+        if let Err(error) = ended {
             let (name, log) = (&route.mount.name, &route.options.log);
             log_failure(name, log, worker.error_detail(), id, &exchange, &error);
             let report = explain(worker.error_detail(), name, &exchange, &error);

@@ -44,6 +44,7 @@ pub(super) async fn close(socket: &Stream, timer: &mut Timer, worker: &Worker, r
         | CloseReason::Overloaded
         | CloseReason::ClientOverloaded
         | CloseReason::TlsHandshake
+        | CloseReason::CertificateChallenge
         | CloseReason::Untrusted
         | CloseReason::NoProxyHeader
         | CloseReason::Stopping => {}

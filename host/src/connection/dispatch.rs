@@ -17,7 +17,7 @@ use crate::http::head::RequestHead;
 use crate::http::loopback;
 use crate::http::version::Version;
 use crate::http1::server::{RefusedRequest, RequestFraming};
-use crate::net::Peer;
+use crate::net::{ClientKey, Peer};
 use crate::routes::{Lookup, Params};
 
 /// The future that serves one request.
@@ -48,8 +48,13 @@ pub(super) fn serve_framed<'c>(
     if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
     }
-    if is_development && dev_pages::is_reserved(head.path()) {
-        return Box::pin(dev_pages::serve(client, terms, head));
+    if is_development | client.worker.has_challenges() {
+        if let Some(response) = challenge(client, &head) {
+            return Box::pin(async move { reply(client, &terms, Some(&head), response).await });
+        }
+        if is_development && dev_pages::is_reserved(head.path()) {
+            return Box::pin(dev_pages::serve(client, terms, head));
+        }
     }
     let table = client.worker.routes();
     if table.is_complete()
@@ -102,6 +107,13 @@ fn identify(client: &mut Client, head: &RequestHead) -> Option<HostResponse<'sta
     refused.then(|| HostResponse::new(503, "there are too many requests from this address").with(RETRY))
 }
 
+/// The response to a certificate authority that looks whether a name leads here.
+#[cold]
+fn challenge(client: &Client, head: &RequestHead) -> Option<HostResponse<'static>> {
+    let is_read = matches!(head.method(), "GET" | "HEAD");
+    is_read.then(|| client.worker.challenge(head.path())).flatten().map(HostResponse::challenge)
+}
+
 /// Refuses a request, in development mode, whose host is neither this machine nor a `--dev-host`. Responses then show
 /// details that a page of another site must not read. An attacker can let a name of his own resolve to this machine,
 /// and a browser then takes both for one site.
@@ -122,5 +134,9 @@ fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'stati
 impl RequestPeer for Peer {
     fn address(&self) -> String {
         Self::address(self).to_canonical().to_string()
+    }
+
+    fn client(&self) -> u64 {
+        self.client_key().map_or(u64::MAX, ClientKey::number)
     }
 }

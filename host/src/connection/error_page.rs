@@ -65,6 +65,12 @@ impl RenderedPage<'_> {
         Self { status, fields: fields.into_iter().collect(), varies: false, text }
     }
 
+    /// What shows a certificate authority that a name leads here (RFC 8555 section 8.3).
+    pub(super) fn of_challenge(status: u16, text: String) -> Self {
+        let fields = [("Content-Type", "application/octet-stream"), ("Cache-Control", "no-store")];
+        Self { status, fields: fields.into_iter().collect(), varies: false, text }
+    }
+
     /// Makes it the response, and removes what was set before. The head must not be sent yet.
     pub(super) fn replace(self, response: &mut Response) {
         // `fields_mut` fails only if the head is sent, and the callers have checked that it is not.

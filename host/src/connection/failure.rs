@@ -60,6 +60,7 @@ fn report(who: &str, exchange: &Exchange, error: &CallError) -> FailureReport {
         CallError::Trap { .. } | CallError::NoResponse(_) => true,
         CallError::Busy(_)
         | CallError::NoMemory(_)
+        | CallError::Quarantined
         | CallError::Deadline { .. }
         | CallError::ProcessorTime { .. }
         | CallError::Failed(_) => false,

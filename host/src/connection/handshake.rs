@@ -82,6 +82,7 @@ pub(super) async fn complete(client: &mut Client) -> Result<(), CloseReason> {
     match ended {
         Handshake::Complete => Ok(()),
         Handshake::NotTls => Err(answer_plain(client).await),
+        Handshake::Challenge => Err(CloseReason::CertificateChallenge),
     }
 }
 

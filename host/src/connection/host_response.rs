@@ -1,5 +1,6 @@
 //! The responses that the host sends instead of a handler, and when it does.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::dev_pages::{LiveReload, overview};
@@ -23,71 +24,86 @@ pub(super) const MAX_HOST_CHARS: usize = 255;
 pub(super) struct HostResponse<'r> {
     pub(super) status: u16,
     /// A field in addition to those of every response.
-    field: Option<(&'r str, &'r str)>,
+    field: Option<(&'r str, Cow<'r, str>)>,
     text: String,
     /// Details that are shown in development mode only.
     details: String,
-    dev: Option<Box<DevPart>>,
+    special: Option<Box<SpecialContent>>,
     /// Why the connection closes after the response. It is set if the bytes after the request cannot be trusted.
     pub(super) last: Option<CloseReason>,
 }
 
-/// What a response has in development mode only.
+/// What a response has beside a text about its status, or in place of that.
 #[derive(Debug)]
-enum DevPart {
-    /// The script that reloads it, if it is sent as a page.
+enum SpecialContent {
+    /// In development mode the script that reloads it, if it is sent as a page.
     Reload(LiveReload),
-    /// This content of this type in place of a text about the status.
-    Content(&'static str, String),
+    /// In development mode this content of this type.
+    Dev(&'static str, String),
+    /// What a certificate authority has asked for.
+    Challenge(String),
 }
 
 impl<'r> HostResponse<'r> {
     pub(super) fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, field: None, text: text.into(), details: String::new(), dev: None, last: None }
+        Self { status, field: None, text: text.into(), details: String::new(), special: None, last: None }
     }
 
     /// Content that is served in development mode, and is neither cached nor logged.
     pub(super) fn dev_content(content_type: &'static str, content: String) -> Self {
-        Self { dev: Some(Box::new(DevPart::Content(content_type, content))), ..Self::new(200, "") }
+        Self { special: Some(Box::new(SpecialContent::Dev(content_type, content))), ..Self::new(200, "") }
+    }
+
+    /// The content of a challenge of a certificate authority.
+    pub(super) fn challenge(content: String) -> Self {
+        Self { special: Some(Box::new(SpecialContent::Challenge(content))), ..Self::new(200, "") }
     }
 
     /// Whether the request is logged.
     pub(super) fn is_logged(&self) -> bool {
-        !matches!(self.dev.as_deref(), Some(DevPart::Content(..)))
+        !matches!(self.special.as_deref(), Some(SpecialContent::Dev(..)))
     }
 
     /// The response to the request with this number. `head` is its head, if it could be parsed.
-    pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'r> {
-        let live = match self.dev.as_deref() {
-            Some(DevPart::Content(content_type, content)) => {
+    pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'_> {
+        let live = match self.special.as_deref() {
+            Some(SpecialContent::Dev(content_type, content)) => {
                 return RenderedPage::of_dev_content(self.status, content_type, content.clone());
             }
-            Some(DevPart::Reload(live)) => Some(live.clone()),
+            Some(SpecialContent::Challenge(content)) => {
+                return RenderedPage::of_challenge(self.status, content.clone());
+            }
+            Some(SpecialContent::Reload(live)) => Some(live.clone()),
             None => None,
         };
         let page =
             ErrorPage { status: self.status, text: &self.text, details: self.details(), request: Some(id), live };
         // If the request cannot be trusted, its `Accept` is ignored and the response is plain text.
         let asked = head.filter(|_| self.last.is_none()).map(|head| head.values("accept"));
-        page.write(asked, self.field.as_slice())
+        let field = self.field.as_ref().map(|(name, value)| (*name, &**value));
+        page.write(asked, field.as_slice())
     }
 
     pub(super) fn with(self, field: (&'r str, &'r str)) -> Self {
-        Self { field: Some(field), ..self }
+        Self { field: Some((field.0, field.1.into())), ..self }
+    }
+
+    pub(super) fn with_value(self, name: &'r str, value: String) -> Self {
+        Self { field: Some((name, value.into())), ..self }
     }
 
     fn details(&self) -> Details<'_> {
         if self.details.is_empty() { Details::None } else { Details::Text(&self.details) }
     }
 
-    fn explained(self, details: String) -> Self {
+    pub(super) fn explained(self, details: String) -> Self {
         Self { details, ..self }
     }
 
     /// The same, as a page that is reloaded in development mode.
-    fn live(self, worker: &Worker, head: &RequestHead) -> Self {
+    pub(super) fn live(self, worker: &Worker, head: &RequestHead) -> Self {
         let live = LiveReload::of_host_page(worker, Some(head));
-        Self { dev: live.map(|live| Box::new(DevPart::Reload(live))), ..self }
+        Self { special: live.map(|live| Box::new(SpecialContent::Reload(live))), ..self }
     }
 
     pub(super) fn last(self, reason: CloseReason) -> Self {

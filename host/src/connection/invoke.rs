@@ -13,6 +13,7 @@ use super::finished::Finished;
 use super::host_response::HostResponse;
 use super::http2::STREAM_WINDOW;
 use super::next::Next;
+use super::quarantine::{self, Probes};
 use super::reply::reply;
 use super::request_log::RequestLog;
 use super::request_terms::RequestTerms;
@@ -22,7 +23,6 @@ use crate::close_reason::CloseReason;
 use crate::config::ErrorDetail;
 use crate::exchange::{Exchange, Measured, Request, Timing};
 use crate::guest::Invocation;
-use crate::http::head::RequestHead;
 use crate::http1::body::RequestBody;
 use crate::http1::framing::BodyFraming;
 use crate::meter::Stage;
@@ -43,6 +43,8 @@ struct Admitted<'p> {
     /// Whether middleware applies to the request's path.
     guarded: bool,
     admission: Admission<'p>,
+    /// What is let through although it is in quarantine.
+    probes: Probes,
 }
 
 /// Everything that an exchange needs, except its handler.
@@ -61,11 +63,11 @@ struct ExchangeParts {
 fn admit<'p>(
     terms: &RequestTerms,
     route: &'p Route,
-    head: &RequestHead,
+    request: &Request,
     is_for_target: bool,
     worker: &'p Worker,
 ) -> Result<Admitted<'p>, HostResponse<'static>> {
-    let settings = &route.options.settings;
+    let (settings, head) = (&route.options.settings, &request.head);
     let opens = settings.websocket && is_for_target && !terms.is_from_timer;
     let accept = opens.then(|| handshake::check(head, terms.framing.body)).transpose().map_err(of_handshake)?;
     let body = terms.framing.body(settings.max_body);
@@ -76,10 +78,19 @@ fn admit<'p>(
     // permits.
     // Middleware is for what clients send.
     let guarded = !terms.is_from_timer && route.is_guarded_at(head.path());
+    let mut probes = None;
+    if is_for_target {
+        let admitted = quarantine::admit_to_target(route, || request.peer.client(), &mut probes);
+        admitted.map_err(|refused| refused.response(worker, head))?;
+    }
+    if guarded {
+        let admitted = quarantine::admit_to_chain(route, head.path(), request.peer.client(), &mut probes);
+        admitted.map_err(|refused| refused.response(worker, head))?;
+    }
     // What can come of the body on a stream of HTTP/2 before the handler reads is held for it.
     let window = if matches!(terms.framing.body, BodyFraming::ByStream(_)) { STREAM_WINDOW as usize } else { 0 };
     match worker.admit(route, if guarded { 2 } else { 1 }, window) {
-        Ok(admission) => Ok(Admitted { accept, body, guarded, admission }),
+        Ok(admission) => Ok(Admitted { accept, body, guarded, admission, probes }),
         Err(reason) => Err(HostResponse::new(503, reason.to_string()).with(RETRY)),
     }
 }
@@ -96,8 +107,8 @@ pub(super) fn invoke<'c>(
 ) -> impl Future<Output = Result<Next, CloseReason>> + Send + 'c {
     async move {
         let worker = client.worker.clone();
-        let Admitted { accept, body, guarded, admission } =
-            match admit(&terms, &route, &request.head, host_response.is_none(), &worker) {
+        let Admitted { accept, body, guarded, admission, probes: _probes } =
+            match admit(&terms, &route, &request, host_response.is_none(), &worker) {
                 Ok(admitted) => admitted,
                 Err(refusal) => return Box::pin(reply(client, &terms, Some(&request.head), refusal)).await,
             };
@@ -109,7 +120,8 @@ pub(super) fn invoke<'c>(
         let settings = &route.options.settings;
         let invocation = route.invocation(exchange.clone(), id);
         let io = client.io();
-        let caller = Caller { route: &route, id, worker: &worker, upgrade };
+        let caller =
+            Caller { route: &route, id, worker: &worker, upgrade, is_behind_chain: guarded || host_response.is_some() };
         let Finished { end, mut next } = match host_response {
             None if !guarded && !route.target.may_outlive_exchange() => {
                 let handler = std::pin::pin!(Some(route.target.call(invocation)));

@@ -19,6 +19,7 @@ use super::client::Client;
 use super::deadlines::{Deadline, Deadlines, earlier};
 use super::failure::{explain, log_failure, remember_failure};
 use super::io::ConnectionIo;
+use super::quarantine::Subject;
 use super::turns::{self, Policy, Turn};
 use crate::close_reason::CloseReason;
 use crate::guest::scheduler::{NextSlice, TIME_SLICE, note_poll};
@@ -349,6 +350,13 @@ impl WebSocket {
             }
             (end, Some(_) | None) => end,
         };
+        let InvocationTemplate { exchange, route, .. } = &self.template;
+        match &end {
+            Ok(_) => Subject::target(route).succeeded(exchange),
+            // What its client has sent before it went gets little time.
+            Err(CallError::Deadline { .. }) if self.grace.is_some() => {}
+            Err(error) => Subject::target(route).failed(exchange, error),
+        }
         match end {
             Ok(MessageReply::Nothing) => {}
             Ok(MessageReply::Message(message)) if self.protocol.is_open() => {
@@ -362,6 +370,10 @@ impl WebSocket {
                 let (name, request) = (&*self.template.route.mount.name, self.template.id);
                 tracing::info!(target: "handler", route = name, request, "handler {name} was ended: the client of its WebSocket has gone");
             }
+            Err(CallError::Quarantined) => {
+                let frame = CloseFrame::from_host(CloseFrame::OVERLOADED, "try again later");
+                self.close(Some(frame), CloseReason::Overloaded);
+            }
             Err(error) => self.fail(&error),
         }
     }
@@ -373,7 +385,7 @@ impl WebSocket {
         let report = explain(worker.error_detail(), &route.mount.name, exchange, error);
         remember_failure(worker, &route.mount.name, *id, report.as_ref());
         let (code, reason, ended) = match error {
-            CallError::Busy(_) | CallError::NoMemory(_) => {
+            CallError::Busy(_) | CallError::NoMemory(_) | CallError::Quarantined => {
                 (CloseFrame::OVERLOADED, "try again later", CloseReason::Overloaded)
             }
             CallError::Deadline { .. }

@@ -76,6 +76,15 @@ impl NoResponse {
         Self::ErrorCode { status: error_code::status(code), code: error_code::text(code) }
     }
 
+    /// Whether the component does not do what a handler has to. `None` if it was not called.
+    pub(crate) fn is_broken(&self) -> Option<bool> {
+        match self {
+            Self::NeverSet | Self::Refused(_) | Self::Unfinished(_) => Some(true),
+            Self::ErrorCode { .. } => Some(false),
+            Self::NotCalled(_) => None,
+        }
+    }
+
     /// The status that answers it, if the head is not sent (RFC 9110 section 15).
     pub(super) fn status(&self) -> u16 {
         match self {

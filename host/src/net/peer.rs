@@ -83,6 +83,15 @@ impl PeerAddress {
 }
 
 impl ClientKey {
+    /// Itself as a number that no other client has. No client has a prefix of all ones, as those of IPv4 get it.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        match self {
+            Self::V4(address) => u64::from(address.to_bits()) | (u64::from(u32::MAX) << 32),
+            Self::V6Prefix(prefix) => prefix,
+        }
+    }
+
     /// The index of its shard.
     #[must_use]
     pub fn shard(self, shards: usize) -> usize {

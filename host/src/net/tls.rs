@@ -68,6 +68,8 @@ pub enum Handshake {
     Complete,
     /// The client has sent a request without TLS. What is written is sent without TLS too, to tell it.
     NotTls,
+    /// A certificate authority has looked for a challenge. Nothing follows.
+    Challenge,
 }
 
 impl TlsStream {
@@ -110,7 +112,8 @@ impl TlsStream {
                     let flushed = self.poll_flush_session(session, cx)?;
                     session.check()?;
                     if !session.is_handshaking() {
-                        return Poll::Ready(Ok(Handshake::Complete));
+                        let ended = if session.is_challenge() { Handshake::Challenge } else { Handshake::Complete };
+                        return Poll::Ready(Ok(ended));
                     }
                     // The client has nothing to answer to before it has all of this.
                     ready!(flushed);

@@ -43,6 +43,8 @@ pub struct Settings {
     pub concurrency: Option<NonZeroU32>,
     /// Bytes per second that the route's handlers may log; 0 is unlimited.
     pub log_rate: u64,
+    /// The failures within 10 s after which the route answers 503 for a while; 0 is never.
+    pub quarantine: u32,
     /// The part of shared resources that the route may use.
     pub share: Share,
     /// How many invocations an instance serves, at least 1.
@@ -101,6 +103,7 @@ impl Settings {
             memory: size(entries, "memory"),
             concurrency: concurrency(integer(entries, "concurrency")),
             log_rate: integer(entries, "log_rate").unsigned_abs(),
+            quarantine: u32::try_from(integer(entries, "quarantine")).unwrap_or(u32::MAX),
             share: whole(entries, "share").map_or(Share::DEFAULT, Share::new),
             reuse: u32::try_from(integer(entries, "reuse")).expect("a reuse fits"),
             rate_scope: match text(entries, "rate_scope") {

@@ -46,6 +46,7 @@ fn without_any_source_every_built_in_has_its_default() {
         cpu: Duration::from_secs(10),
         memory: 134_217_728,
         log_rate: 131_072,
+        quarantine: 20,
         concurrency: None,
         share: Share::DEFAULT,
         reuse: 1,

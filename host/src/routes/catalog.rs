@@ -237,7 +237,11 @@ impl Catalog {
                     Some(lost) if !lost.is_empty() && !entry.confirmed => {
                         withheld = Some(format!("as middleware it has lost {lost}"));
                     }
-                    Some(_) | None => entry.middleware = Some(middleware),
+                    Some(_) | None => {
+                        if let Some(before) = entry.middleware.replace(middleware.clone()) {
+                            middleware.succeed(&before);
+                        }
+                    }
                 }
             }
             None => {}

@@ -63,6 +63,15 @@ impl LoadedMiddleware {
     }
 }
 
+impl LoadedMiddleware {
+    /// Makes this the next version of `before`, whose quarantine ends.
+    pub(super) fn succeed(&self, before: &Self) {
+        if let Some(change) = self.options.quarantine.replace(&before.options.quarantine) {
+            change.log("middleware", &self.name);
+        }
+    }
+}
+
 impl ChainLink {
     /// Whether it is for some paths of the route only.
     #[must_use]

@@ -159,6 +159,9 @@ impl Route {
     /// has logged, and the rate budgets of clients if the rate is the same.
     #[must_use]
     pub fn succeeding(mut self, before: &Self) -> Self {
+        if let Some(change) = self.options.quarantine.replace(&before.options.quarantine) {
+            change.log("handler", &self.mount.name);
+        }
         Arc::make_mut(&mut self.options).usage = before.options.usage.clone();
         Arc::make_mut(&mut self.options).denials = before.options.denials.clone();
         if self.options.log.has_same_rate(&before.options.log) {

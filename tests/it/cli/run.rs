@@ -93,6 +93,7 @@ fn help_shows_every_default() {
         ("--max-connections-per-client", "1000, and none for loopback addresses"),
         ("--max-memory", "half of what the machine or the control group has"),
         ("--tls-handshakes", "64"),
+        ("--acme-directory", "https://acme-v02.api.letsencrypt.org/directory"),
         ("--max-invocations", "1000"),
         ("--max-parked", "10000"),
         ("--max-streams", "128"),
@@ -129,6 +130,7 @@ fn help_shows_every_default() {
         ("--publish-rate", "16777216"),
         ("--push-overflow", "disconnect"),
         ("--push-queue", "65536"),
+        ("--quarantine", "20"),
         ("--rate", "0"),
         ("--rate-scope", "client"),
         ("--reuse", "1"),
@@ -327,6 +329,7 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
            publish_rate = 16777216\n  \
            push_overflow = disconnect\n  \
            push_queue = 65536\n  \
+           quarantine = 20\n  \
            rate = 0\n  \
            rate_scope = client\n  \
            reuse = 1\n  \

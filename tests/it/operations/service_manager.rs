@@ -8,22 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::wire::{HELLO_RESPONSE_CLOSE, get_and_close};
-use crate::support::{Client, Process, RoutesDir, TIMEOUT, compile_cache, guest, run, skip, text};
-
-/// `host run` with the descriptors 3 and above: each is `socket`, and they have these names.
-fn with_sockets(socket: OwnedFd, names: &[&str], routes: &RoutesDir, arguments: &[&str]) -> Command {
-    let copies: String = (3..3 + names.len()).map(|number| format!("exec {number}<&0; ")).collect();
-    let script = format!(
-        "{copies} export LISTEN_FDS={} LISTEN_FDNAMES={} LISTEN_PID=$$; exec \"$@\" </dev/null",
-        names.len(),
-        names.join(":")
-    );
-    let mut command = Command::new("sh");
-    command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_host"), "run", "--cache-dir"]);
-    command.arg(compile_cache()).arg("--routes").arg(routes.path()).args(arguments);
-    command.stdin(Stdio::from(socket)).env_remove("RUST_LOG");
-    command
-}
+use crate::support::{Client, Process, RoutesDir, TIMEOUT, compile_cache, guest, run, skip, text, with_sockets};
 
 fn hello() -> RoutesDir {
     RoutesDir::new().with(guest::HELLO)

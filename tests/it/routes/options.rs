@@ -31,6 +31,7 @@ const DECLARED: &str = "\
     publish_rate: Value::Integer(16777216)\n\
     push_overflow: Value::Text(\"disconnect\")\n\
     push_queue: Value::Integer(65536)\n\
+    quarantine: Value::Integer(0)\n\
     rate: Value::Integer(1000000)\n\
     rate_scope: Value::Text(\"connection\")\n\
     reuse: Value::Integer(1)\n\
@@ -202,6 +203,7 @@ fn flags_hold_unless_something_overrides_them() {
         ("publish_rate", Value::Integer(8_000_000)),
         ("push_overflow", Value::Text("drop-oldest".to_owned())),
         ("push_queue", Value::Integer(1_024)),
+        ("quarantine", Value::Integer(30)),
         ("rate", Value::Integer(50_000_000)),
         ("rate_scope", Value::Text("connection".to_owned())),
         ("reuse", Value::Integer(3)),

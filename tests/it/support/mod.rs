@@ -12,6 +12,8 @@ mod date;
 pub mod guest;
 pub mod http2;
 mod log;
+#[cfg(feature = "acme")]
+pub mod pebble;
 mod process;
 mod refusal;
 mod response;
@@ -35,7 +37,7 @@ pub use client::{Client, End};
 pub use component::{assemble, plain, plain_importing};
 pub use http2::Http2Client;
 pub use log::{Lines, log};
-pub use process::{Process, host, run, text};
+pub use process::{Process, host, run, text, with_sockets};
 pub use refusal::{Refused, refuse};
 pub use routes_dir::RoutesDir;
 pub use server::TestServer;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 
@@ -22,6 +23,21 @@ pub struct Process {
 pub fn host(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
     command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// `host run` with the descriptors 3 and above: each is `socket`, and they have these names.
+pub fn with_sockets(socket: OwnedFd, names: &[&str], routes: &RoutesDir, arguments: &[&str]) -> Command {
+    let copies: String = (3..3 + names.len()).map(|number| format!("exec {number}<&0; ")).collect();
+    let script = format!(
+        "{copies} export LISTEN_FDS={} LISTEN_FDNAMES={} LISTEN_PID=$$; exec \"$@\" </dev/null",
+        names.len(),
+        names.join(":")
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_host"), "run", "--cache-dir"]);
+    command.arg(compile_cache()).arg("--routes").arg(routes.path()).args(arguments);
+    command.stdin(Stdio::from(socket)).env_remove("RUST_LOG");
     command
 }
 

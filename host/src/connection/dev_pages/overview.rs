@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::live_reload::LiveReload;
+use crate::connection::quarantine;
 use crate::dev::{BuildReport, DevState, RecentFailure, RecentRequest};
 use crate::exchange::ExchangeEnd;
 use crate::page::page_with_icon;
@@ -26,6 +27,8 @@ pub(super) struct Overview {
     routes: Vec<RouteLine>,
     more_routes: usize,
     loading: Vec<String>,
+    /// What is in quarantine.
+    quarantines: Vec<String>,
     reports: Vec<String>,
     more_reports: usize,
     failure: Option<RecentFailure>,
@@ -76,6 +79,7 @@ impl Overview {
                 .take(MAX_REPORTS)
                 .map(|key| printable(&key.path().to_string_lossy()))
                 .collect(),
+            quarantines: quarantine::all(table).into_iter().take(MAX_REPORTS).collect(),
             reports: report.diagnostics.iter().take(MAX_REPORTS).map(ToString::to_string).collect(),
             more_reports: report.diagnostics.len().saturating_sub(MAX_REPORTS),
             failure: dev.last_failure(),
@@ -105,8 +109,8 @@ impl Overview {
 
     fn reports_html(&self) -> Markup {
         html! {
-            @if !self.reports.is_empty() { h2 { "What is wrong" } }
-            @for report in &self.reports { pre { (report) } }
+            @if !self.reports.is_empty() || !self.quarantines.is_empty() { h2 { "What is wrong" } }
+            @for report in self.quarantines.iter().chain(&self.reports) { pre { (report) } }
             @if self.more_reports > 0 { p { "And " (self.more_reports) " more: " code { "host check" } " prints them." } }
         }
     }
@@ -160,7 +164,7 @@ impl Overview {
         if !self.loading.is_empty() {
             let _ = writeln!(text, "Being compiled: {}\n", self.loading.join(", "));
         }
-        for report in &self.reports {
+        for report in self.quarantines.iter().chain(&self.reports) {
             let _ = writeln!(text, "{report}\n");
         }
         text += "Routes:\n";

@@ -6,8 +6,9 @@ use super::state::ExchangeLoop;
 use crate::connection::dev_pages::LiveReload;
 use crate::connection::error_page::{Details, ErrorPage, RETRY};
 use crate::connection::failure::{LINE, explain, log_failure, remember_failure};
+use crate::connection::quarantine::{self, Subject};
 use crate::failure_report::FailureReport;
-use crate::guest::CallError;
+use crate::guest::{CallError, Outcome};
 use crate::http::status;
 
 impl<G> ExchangeLoop<'_, G> {
@@ -27,6 +28,20 @@ impl<G> ExchangeLoop<'_, G> {
                 &self.exchange,
                 error,
             );
+        }
+    }
+
+    /// Counts the failure of a guest for the quarantine.
+    pub(super) fn count_failure(&self, error: &CallError) {
+        if let Some(caller) = &self.caller {
+            quarantine::count_failure(caller.route, &self.exchange, error);
+        }
+    }
+
+    /// Counts the end of the route's target. If there is a chain, that does so, as it knows what has ended.
+    pub(super) fn count_success(&self, outcome: &Outcome) {
+        if let Some(caller) = self.caller.as_ref().filter(|caller| !caller.is_behind_chain) {
+            Subject::target(caller.route).returned(&self.exchange, outcome);
         }
     }
 

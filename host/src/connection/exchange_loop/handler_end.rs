@@ -32,20 +32,24 @@ impl<G> ExchangeLoop<'_, G> {
                 }
                 None => {
                     self.log_failure(&error);
+                    self.count_failure(&error);
                     let report = self.explain_failure(&error);
                     HandlerEnd::Failed(error.status(), report)
                 }
             },
-            Ok(outcome) => match failed {
-                Some(error)
-                    if building
-                        && matches!(outcome, Outcome::Body(_))
-                        && self.exchange.response(|response| response.head().status()) < 400 =>
-                {
-                    HandlerEnd::Failed(error.status(), None)
+            Ok(outcome) => {
+                self.count_success(&outcome);
+                match failed {
+                    Some(error)
+                        if building
+                            && matches!(outcome, Outcome::Body(_))
+                            && self.exchange.response(|response| response.head().status()) < 400 =>
+                    {
+                        HandlerEnd::Failed(error.status(), None)
+                    }
+                    Some(_) | None => HandlerEnd::Returned(outcome),
                 }
-                Some(_) | None => HandlerEnd::Returned(outcome),
-            },
+            }
         }
     }
 

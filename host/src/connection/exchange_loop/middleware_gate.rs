@@ -82,6 +82,7 @@ where
     /// Ends the middleware, whose deadline has passed while it waits.
     pub(super) fn abort_middleware(&mut self, error: &CallError) {
         self.log_failure(error);
+        self.count_failure(error);
         let report = self.explain_failure(error);
         let body = substitute(self.worker(), &self.exchange, self.id(), error.status(), report.as_ref());
         self.release_head(Some(body));

@@ -29,6 +29,8 @@ pub(in crate::connection) struct Caller<'c> {
     pub(in crate::connection) worker: &'c Worker,
     /// The WebSocket that the request wants to open, if any.
     pub(in crate::connection) upgrade: Option<Box<PendingUpgrade>>,
+    /// Whether what ends may have been middleware, and not the target of the route.
+    pub(in crate::connection) is_behind_chain: bool,
 }
 
 impl<'c> Caller<'c> {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::connection::quarantine::admit_to_target;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, MessageReply};
 use crate::routes::Route;
@@ -32,6 +33,9 @@ impl InvocationTemplate {
         let invocation = route.invocation(exchange.clone(), *id);
         let (route, worker) = (route.clone(), worker.clone());
         Box::pin(async move {
+            let mut _probes = None;
+            let client = || invocation.exchange.request().map_or(u64::MAX, |request| request.peer.client());
+            admit_to_target(&route, client, &mut _probes).map_err(|_| CallError::Quarantined)?;
             let _admission = worker.admit(&route, 1, 0).map_err(|reason| match reason {
                 NotAdmitted::Places => CallError::Busy(reason.to_string()),
                 NotAdmitted::Memory(shortage) => shortage.into(),

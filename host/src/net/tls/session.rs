@@ -12,6 +12,7 @@ use rustls::unbuffered::{
 
 use super::plaintext::{MAX_PLAINTEXT, Plaintext};
 use super::settings;
+use crate::certificates::CHALLENGE_PROTOCOL;
 
 pub use super::settings::Sni;
 
@@ -71,6 +72,11 @@ impl Session {
 
     pub(super) fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
+    }
+
+    /// Whether the client is an authority that has looked for a challenge. Nothing follows then.
+    pub(super) fn is_challenge(&self) -> bool {
+        self.connection.alpn_protocol() == Some(CHALLENGE_PROTOCOL)
     }
 
     pub(super) fn is_ended(&self) -> bool {

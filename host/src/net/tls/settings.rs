@@ -10,7 +10,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedCipherSuite};
 
-use crate::certificates;
+use crate::certificates::{self, CHALLENGE_PROTOCOL};
 
 /// The protocols that are offered within TLS, the preferred one first (ALPN).
 pub const TLS_PROTOCOLS: &[&str] = &["h2", "http/1.1"];
@@ -68,6 +68,14 @@ impl TlsSettings {
         config.ticketer = ring::Ticketer::new()?;
         config.send_tls13_tickets = TICKETS;
         Ok(Self { config: Arc::new(config) })
+    }
+
+    /// The same, and completes handshakes of certificate authorities that look for a challenge.
+    #[must_use]
+    pub fn with_challenges(mut self) -> Self {
+        // It is the last: a client that offers others as well wants those.
+        Arc::make_mut(&mut self.config).alpn_protocols.push(CHALLENGE_PROTOCOL.to_vec());
+        self
     }
 
     pub(super) fn config(&self) -> &Arc<ServerConfig> {
