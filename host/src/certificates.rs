@@ -6,6 +6,7 @@
 mod challenges;
 mod load;
 mod self_signed;
+mod ticket_keys;
 mod validity;
 mod watch;
 mod x509;
@@ -21,6 +22,7 @@ use rustls::sign::CertifiedKey;
 pub use challenges::{AnsweredChallenge, CHALLENGE_PROTOCOL, PendingChallenges};
 pub use load::{CertificateError, CertificateWarning, check_for_name};
 pub use self_signed::{SelfSigned, SelfSignedError};
+pub use ticket_keys::{TicketKeys, TicketKeysError};
 pub use validity::Validity;
 pub use watch::CertificateWatch;
 pub use x509::covers;
@@ -47,6 +49,8 @@ pub struct Certificates {
     reloading: Mutex<()>,
     /// Set if some certificates are issued while the server serves.
     challenges: OnceLock<Arc<PendingChallenges>>,
+    /// The keys of session tickets, if they are from a file.
+    ticket_keys: Option<Arc<TicketKeys>>,
 }
 
 /// Where a certificate comes from.
@@ -121,7 +125,19 @@ impl Certificates {
 
     fn of(sources: Vec<CertificateSource>, set: CertificateSet) -> Self {
         let (reloading, challenges) = (Mutex::new(()), OnceLock::new());
-        Self { sources, current: ArcSwap::from_pointee(set), reloading, challenges }
+        Self { sources, current: ArcSwap::from_pointee(set), reloading, challenges, ticket_keys: None }
+    }
+
+    /// The same certificates, with keys of session tickets that other hosts may have too. They are read again with the certificates.
+    #[must_use]
+    pub fn with_ticket_keys(self, keys: TicketKeys) -> Self {
+        Self { ticket_keys: Some(Arc::new(keys)), ..self }
+    }
+
+    /// The keys of session tickets, if they are from a file.
+    #[must_use]
+    pub fn ticket_keys(&self) -> Option<&Arc<TicketKeys>> {
+        self.ticket_keys.as_ref()
     }
 
     /// Whether an authority issues some of them while the server serves.
@@ -149,6 +165,7 @@ impl Certificates {
     /// open connections are not affected.
     pub fn reload(&self) {
         self.reload_those(|_| true);
+        self.ticket_keys.iter().for_each(|keys| keys.reload());
     }
 
     /// Reads the files of one certificate again, as [`Self::reload`] does with all.

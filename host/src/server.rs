@@ -205,6 +205,9 @@ impl Server {
     pub fn with_certificates(self, certificates: Arc<Certificates>) -> Result<Self, ServerError> {
         let mut settings =
             TlsSettings::new(certificates.clone()).map_err(|error| ServerError::Tls(error.to_string()))?;
+        if let Some(keys) = certificates.ticket_keys() {
+            settings = settings.with_tickets(keys.clone());
+        }
         if certificates.are_issued() {
             certificates.answer_challenges(self.shared.challenges.clone());
             settings = settings.with_challenges();

@@ -30,6 +30,7 @@ mod tls {
     mod certificates;
     mod handshakes;
     mod responses;
+    mod tickets;
 }
 
 /// HTTP/2 as frames.

@@ -72,8 +72,10 @@ impl AcmeStore {
 
     /// Checks that a file can be written, before something is ordered that could not be kept.
     pub(super) fn check(&self) -> Result<(), AcmeStoreError> {
-        let probe = self.directory.join("probe.new");
-        self.write(&probe, b"").and_then(|()| fs::remove_file(&probe).map_err(|error| self.failed(error)))
+        // Another process may check at the same time.
+        let probe = self.directory.join(format!("probe-{}.new", std::process::id()));
+        let written = self.write_new(&probe, b"").and_then(|()| fs::remove_file(&probe));
+        written.map_err(|error| self.failed(error))
     }
 
     /// The account, as [`Self::store_account`] was given it. `None` if there is none.

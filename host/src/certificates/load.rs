@@ -24,7 +24,7 @@ const MAX_FILE: u64 = 1024 * 1024;
 const EXPIRES_SOON: u64 = 7 * 86_400;
 
 /// The permission of everybody to read a file.
-const READABLE_BY_ALL: u32 = 0o004;
+pub(super) const READABLE_BY_ALL: u32 = 0o004;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, Error)]

@@ -83,7 +83,8 @@ impl Drop for CertificateWatch {
 impl Certificates {
     pub(super) fn file_states(&self) -> Vec<FileState> {
         let files = self.sources.iter().map(|source| &source.files);
-        files.flat_map(|pair| [state(&pair.certificate), state(&pair.key)]).collect()
+        let ticket_keys = self.ticket_keys().map(|keys| state(keys.file()));
+        files.flat_map(|pair| [state(&pair.certificate), state(&pair.key)]).chain(ticket_keys).collect()
     }
 }
 

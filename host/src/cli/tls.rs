@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use host::certificates::{CertificateFiles, Certificates, SelfSigned};
+use host::certificates::{CertificateFiles, Certificates, SelfSigned, TicketKeys};
 use host::config::Limits;
 use host::net::{ListenSpec, Scheme};
 
@@ -21,6 +21,12 @@ pub(super) struct TlsFlags {
     /// Private key of the --tls-cert at the same position, in PEM.
     #[arg(long, value_name = "FILE")]
     tls_key: Vec<PathBuf>,
+
+    /// File of one to three keys of session tickets, of 80 random bytes each, that several hosts share, so that a client which comes
+    /// back to another one of them resumes. The first encrypts, all decrypt. A changed file is read again; if it has one key, the two
+    /// before it go on decrypting [default: keys that this process makes, and replaces every six hours].
+    #[arg(long, value_name = "FILE")]
+    tls_ticket_keys: Option<PathBuf>,
 
     /// Maximum TLS handshakes that one worker carries on at once; more wait, and while they do, a handshake that takes longer
     /// than a second is given up. Each has to be complete within --head-timeout.
@@ -53,11 +59,19 @@ impl TlsFlags {
                 certificates == 0,
                 "--tls-cert is given, but no listener speaks TLS; say --listen https://HOST:PORT"
             );
+            anyhow::ensure!(
+                self.tls_ticket_keys.is_none(),
+                "--tls-ticket-keys is given, but no listener speaks TLS; say --listen https://HOST:PORT"
+            );
             return Ok(None);
         }
         let certificates = match dev_hosts {
             Some(others) if certificates == 0 && issued.is_empty() => made(others, cache)?,
             Some(_) | None => self.load(issued)?,
+        };
+        let certificates = match &self.tls_ticket_keys {
+            Some(file) => certificates.with_ticket_keys(TicketKeys::load(file.clone())?),
+            None => certificates,
         };
         Ok(Some(Arc::new(certificates)))
     }

@@ -3,13 +3,16 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 
 use crate::support::tls::{TlsClient, VERSIONS, config};
-use crate::support::wire::HELLO_RESPONSE;
-use crate::support::{Client, Process, RoutesDir, compile_cache, guest, host, run, text};
+use crate::support::wire::{HELLO_RESPONSE, get_script};
+use crate::support::{Client, Process, RoutesDir, compile_cache, guest, host, run, skip, text};
 
 const GET: &str = get!("/hello");
 
@@ -105,6 +108,27 @@ fn a_changed_pair_is_served_and_open_connections_stay() {
     process.stderr().wait_for(&["certificate replaced", "new.test"]);
     open.send(GET);
     open.expect(HELLO_RESPONSE);
+}
+
+#[test]
+fn a_websocket_and_a_parked_response_live_on_over_a_replacement() {
+    let routes = RoutesDir::new().with(guest::MESSAGES).with(guest::SCRIPT);
+    let directory = TempDir::new().expect("a directory can be made");
+    let old = write_pair(directory.path(), "it", &["it.test"]);
+    let process = start(&routes, directory.path(), &["it"], &[]);
+    let mut websocket = client(&process, &old, "it.test");
+    websocket.open_websocket("/messages");
+    websocket.expect_answer("echo=before", "before");
+    let mut parked = client(&process, &old, "it.test");
+    parked.send(get_script("subscribe=a&write=one&manual"));
+    parked.expect(ok_chunked!("3\r\none\r\n"));
+    let new = write_pair(directory.path(), "it", &["it.test"]);
+    crate::support::wait_until("the new certificate is served", || {
+        let mut publisher = client(&process, &new, "it.test");
+        publisher.try_send(get_script("publish=a:two&body=")).is_ok()
+    });
+    parked.expect("3\r\ntwo\r\n");
+    websocket.expect_answer("echo=after", "after");
 }
 
 #[test]
@@ -225,6 +249,92 @@ fn what_is_wrong_with_a_certificate_is_said_at_the_start() {
     }
 }
 
+/// Makes a certificate that is valid from so many days ago until in so many days, and its key.
+fn write_dated(directory: &Path, name: &str, days_ago: i64, days_left: i64) {
+    let in_days = |days: i64| {
+        let (now, distance) = (SystemTime::now(), Duration::from_secs(days.unsigned_abs() * 86_400));
+        if days < 0 { now - distance } else { now + distance }
+    };
+    let names = if name == "unnamed" { Vec::new() } else { vec!["it.test".to_owned()] };
+    let mut params = rcgen::CertificateParams::new(names).expect("it is a name");
+    params.not_before = in_days(-days_ago).into();
+    params.not_after = in_days(days_left).into();
+    let key = rcgen::KeyPair::generate().expect("it can be made");
+    write(&directory.join(format!("{name}.pem")), &params.self_signed(&key).expect("it can be made").pem());
+    write(&directory.join(format!("{name}.key")), &key.serialize_pem());
+}
+
+#[test]
+fn a_certificate_that_clients_refuse_or_will_and_a_key_that_others_read_are_warned_of_and_served() {
+    let (routes, directory) = (hello(), TempDir::new().expect("a directory can be made"));
+    let root = directory.path();
+    for (name, days_ago, days_left) in [
+        ("expired", 90, -1),
+        ("ending", 84, 6),
+        ("good", 60, 30),
+        ("short", 5, 1),
+        ("early", -1, 90),
+        ("unnamed", 1, 90),
+    ] {
+        write_dated(root, name, days_ago, days_left);
+    }
+    write_dated(root, "open", 1, 90);
+    fs::set_permissions(root.join("open.key"), fs::Permissions::from_mode(0o644)).expect("it is ours");
+    let all = ["good", "expired", "ending", "short", "early", "unnamed", "open"];
+    let process = start(&routes, root, &all, &[]);
+    let said = |name: &str| process.stderr().with(&["WARN", &format!("{name}.")]);
+    for (name, warning) in [
+        ("expired", "expired.pem has expired on "),
+        ("ending", "ending.pem expires on "),
+        ("early", "early.pem is valid from "),
+        ("unnamed", "unnamed.pem names no host; clients refuse it: it needs a subjectAltName"),
+        ("open", "everybody on this machine can read the private key in "),
+    ] {
+        let said = said(name);
+        assert!(said.len() == 1 && said[0].contains(warning), "{name}: {said:?}");
+    }
+    for name in ["good", "short"] {
+        assert!(said(name).is_empty(), "{name}: {:?}", said(name));
+    }
+    let file = root.join("good.pem");
+    let good = CertificateDer::from_pem_file(file).expect("it is there");
+    assert!(gets(&process, &good, "it.test"));
+    // One that comes later is warned of, too.
+    write_dated(root, "good", 80, 3);
+    process.stderr().wait_for(&["WARN", "good.pem expires on "]);
+}
+
+#[test]
+fn an_encrypted_key_is_refused_with_what_to_do() {
+    let (routes, directory) = (hello(), TempDir::new().expect("a directory can be made"));
+    let root = directory.path();
+    write_pair(root, "it", &["it.test"]);
+    for (name, arguments) in
+        [("pkcs8", &["pkcs8", "-topk8", "-v2", "aes-256-cbc"][..]), ("traditional", &["ec", "-aes256"])]
+    {
+        let file = root.join(format!("{name}.key"));
+        let mut openssl = Command::new("openssl");
+        openssl
+            .args(arguments)
+            .args(["-passout", "pass:secret", "-in"])
+            .arg(root.join("it.key"))
+            .arg("-out")
+            .arg(&file);
+        match openssl.output() {
+            Ok(made) => assert!(made.status.success(), "{made:?}"),
+            Err(_) => return skip("there is no openssl"),
+        }
+        let mut command = host(&["run", "--listen", "https://127.0.0.1:0"]);
+        command.arg("--routes").arg(routes.path()).arg("--cache-dir").arg(compile_cache());
+        command.arg("--tls-cert").arg(root.join("it.pem")).arg("--tls-key").arg(&file);
+        let output = run(&mut command);
+        let expected =
+            format!("is encrypted; write it without a passphrase: openssl pkey -in {} -out NEW", file.display());
+        let printed = text(&output.stderr);
+        assert!(!output.status.success() && printed.contains(&expected), "{name}: {printed}");
+    }
+}
+
 #[test]
 fn development_mode_makes_its_own_certificate_once() {
     let (routes, cache) = (hello(), TempDir::new().expect("a directory can be made"));
@@ -235,10 +345,7 @@ fn development_mode_makes_its_own_certificate_once() {
         process.stderr().wait_for(&["routes loaded"]);
         process
     };
-    let certificate = || {
-        use rustls::pki_types::pem::PemObject as _;
-        CertificateDer::from_pem_file(cache.path().join("tls/localhost.pem")).expect("it is kept")
-    };
+    let certificate = || CertificateDer::from_pem_file(cache.path().join("tls/localhost.pem")).expect("it is kept");
     let get = |process: &Process, name: &str| {
         let mut client = client(process, &certificate(), name);
         client.send(GET.replace("it", name));

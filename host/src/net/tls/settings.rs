@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{self, cipher_suite};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedCipherSuite};
 
@@ -68,6 +68,13 @@ impl TlsSettings {
         config.ticketer = ring::Ticketer::new()?;
         config.send_tls13_tickets = TICKETS;
         Ok(Self { config: Arc::new(config) })
+    }
+
+    /// The same, with other keys of session tickets than those that this process has made for itself.
+    #[must_use]
+    pub fn with_tickets(mut self, tickets: Arc<dyn ProducesTickets>) -> Self {
+        Arc::make_mut(&mut self.config).ticketer = tickets;
+        self
     }
 
     /// The same, and completes handshakes of certificate authorities that look for a challenge.
