@@ -22,6 +22,7 @@ mod service_manager;
 mod test;
 mod tls;
 mod upgrade;
+mod usage_tips;
 
 use std::process::ExitCode;
 
@@ -36,12 +37,12 @@ Examples:
   host check routes                           report every mistake in a directory
   host call routes/hello.wasm --path /hello   send one request to one handler
   host run --dev                              serve the directory routes at 127.0.0.1:8000, with errors on the page
-  host run --routes DIR --listen 0.0.0.0:80   serve another directory to everybody
+  host run DIR --listen 0.0.0.0:80            serve another directory to everybody
   host routes --json                          print the routes and their options
 
 `host COMMAND --help` describes a command.";
 
-/// An HTTP/1.x server whose route handlers are WebAssembly components: of its own world, or of wasi:http.
+/// An HTTP server whose route handlers are WebAssembly components: of its own world, or of wasi:http.
 #[derive(Debug, Parser)]
 #[command(name = "host", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
@@ -79,7 +80,8 @@ enum Command {
 /// Runs the command in the process's arguments.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let (arguments, shows_all) = help::arguments(std::env::args_os());
-    let matches = help::command(Cli::command(), shows_all).get_matches_from(arguments);
+    let matches = help::command(Cli::command(), shows_all).try_get_matches_from(arguments);
+    let matches = matches.unwrap_or_else(|error| usage_tips::improve(error).exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.command {
         Command::Run(command) => command.run(),

@@ -14,9 +14,13 @@ use host::routes::Declare;
 /// What to serve, and how to load it.
 #[derive(Debug, Args)]
 pub(super) struct RoutesFlags {
+    /// The routes directory, in place of --routes.
+    #[arg(value_name = "DIR", conflicts_with = "routes")]
+    directory: Option<PathBuf>,
+
     /// The routes directory.
     #[arg(long, value_name = "DIR", default_value = "routes")]
-    pub(super) routes: PathBuf,
+    routes: PathBuf,
 
     #[command(flatten)]
     pub(super) loading: Loading,
@@ -114,10 +118,20 @@ impl GrantFlags {
 }
 
 impl RoutesFlags {
+    /// Of a directory.
+    pub(super) fn of(routes: PathBuf, loading: Loading) -> Self {
+        Self { directory: None, routes, loading }
+    }
+
+    /// The routes directory.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.as_deref().unwrap_or(&self.routes)
+    }
+
     /// Checks that the routes directory exists.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        let directory = self.routes.display();
-        let metadata = std::fs::metadata(&self.routes).with_context(|| {
+        let directory = self.directory().display();
+        let metadata = std::fs::metadata(self.directory()).with_context(|| {
             format!("cannot read the routes directory {directory}; make it, or name another with --routes")
         })?;
         anyhow::ensure!(metadata.is_dir(), "{directory} is not a directory; name one with --routes");

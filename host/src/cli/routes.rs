@@ -31,7 +31,7 @@ impl Routes {
     /// Prints the routes on stdout and the diagnostics on stderr. The exit code is 1 if there is an error.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.source.check()?;
-        let config = self.source.loading.config(self.source.routes.clone())?;
+        let config = self.source.loading.config(self.source.directory().to_owned())?;
         // The host that serves them may have it.
         let config = Config { open_state: false, ..config };
         let (server, diagnostics) = Server::new(config)?;

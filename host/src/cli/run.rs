@@ -220,7 +220,7 @@ impl Run {
     ) -> anyhow::Result<Self> {
         let matches = Self::augment_args(clap::Command::new("run")).try_get_matches_from(["run"])?;
         let defaults = Self::from_arg_matches(&matches)?;
-        Ok(Self { source: RoutesFlags { routes, loading }, listen, dev: true, dev_host, ..defaults })
+        Ok(Self { source: RoutesFlags::of(routes, loading), listen, dev: true, dev_host, ..defaults })
     }
 
     /// The same. In development mode, `dev` has what pages show. `begin` is called once the addresses are bound, and what it
@@ -336,7 +336,7 @@ impl Run {
 
     fn config(&self) -> anyhow::Result<Config> {
         let bounds = &self.bounds;
-        let mut config = self.source.loading.config(self.source.routes.clone())?;
+        let mut config = self.source.loading.config(self.source.directory().to_owned())?;
         if self.dev {
             config.compiling.code = CodeQuality::Quick;
         }

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::wire::HELLO_RESPONSE_CLOSE;
-use crate::support::{Client, Process, RoutesDir, compile_cache, guest, host, run, text};
+use crate::support::{Client, Process, RoutesDir, compile_cache, guest, host, plain, run, text};
 
 /// `host COMMAND` over a directory, with the shared compile cache.
 fn over(command: &str, routes: &RoutesDir, arguments: &[&str]) -> Command {
@@ -220,6 +220,24 @@ fn every_mistake_is_reported_before_it_listens() {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         is_refused(command.args(*arguments), error);
+    }
+}
+
+#[test]
+fn a_routes_directory_is_named_with_a_flag_or_without() {
+    let routes = RoutesDir::new().with_bytes("plain.wasm", &plain());
+    let mut command = host(&["run", "--no-cache", "--listen", "127.0.0.1:0"]);
+    command.arg(routes.path());
+    Process::spawn(command, 1).wait_for("/plain", "200");
+    let listed = run(host(&["routes", "--no-cache"]).arg(routes.path()));
+    assert!(text(&listed.stdout).contains("/plain"), "{listed:?}");
+    for command in ["run", "routes"] {
+        let error = "error: the argument '--routes <DIR>' cannot be used with '[DIR]'\n";
+        is_refused(&mut host(&[command, "--routes", "a", "b"]), error);
+        is_refused(
+            &mut host(&[command, "/no/such/directory"]),
+            "error: cannot read the routes directory /no/such/directory; ",
+        );
     }
 }
 
