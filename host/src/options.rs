@@ -135,6 +135,15 @@ impl Options {
         Ok(options)
     }
 
+    /// Sets another default of `buffer_size`, in bytes, unless a source has set it. Bursts stay as they are.
+    pub(crate) fn set_default_buffer_size(&mut self, bytes: u32) {
+        let unset = |it: &&mut ResolvedOption| it.name == "buffer_size" && it.source == OptionSource::Default;
+        if let Some(entry) = self.entries.iter_mut().find(unset) {
+            entry.value = Value::Integer(bytes.into());
+            self.settings.buffer_size = usize::try_from(bytes).unwrap_or(usize::MAX);
+        }
+    }
+
     /// Whose memory it is that requests of the route take.
     #[must_use]
     pub fn memory_owner(&self) -> MemoryOwner<'_> {

@@ -77,7 +77,7 @@ pub static BUILTINS: [Builtin; 27] = [
         kind: OptionKind::Integer { least: 1, most: 1_048_576 },
         default: Some(Preset::Integer(16_384)),
         limit: Limit::Yes,
-        help: "bytes: bodies are read and written in pieces of at most this size; a component may declare up to 65536 where the operator says nothing",
+        help: "bytes: bodies are read and written in pieces of at most this size, by default 65536 for a component of wasi:http 0.3; a component may declare up to 65536 where the operator says nothing",
     },
     Builtin {
         name: "burst",

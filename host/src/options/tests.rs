@@ -355,3 +355,16 @@ fn the_text_of_a_flag_is_read_by_its_option() {
         assert_eq!(parse(find(name).expect("it is in the table"), given), value);
     }
 }
+
+#[test]
+fn another_default_of_the_buffer_size_goes_behind_every_source_and_changes_no_burst() {
+    let with_default = |flags: Given, file: Given| {
+        let mut options = resolved(flags, &[], file);
+        options.set_default_buffer_size(65_536);
+        (options.settings.buffer_size, options.settings.burst, options.get("buffer_size").cloned())
+    };
+    assert_eq!(with_default(&[], &[]), (65_536, 16_384, Some(Integer(65_536))));
+    let own = [("buffer_size", Integer(10))];
+    assert_eq!(with_default(&own, &[]), (10, 10, Some(Integer(10))));
+    assert_eq!(with_default(&[], &own), (10, 10, Some(Integer(10))));
+}

@@ -18,6 +18,10 @@ use crate::guest::{Declaration, Effort, Handler, RequestFields, World};
 use crate::options::{Options, Settings};
 use crate::text::printable;
 
+/// The default of `buffer_size` for components of `wasi:http` 0.3, in bytes: the library that runs them moves its own pieces
+/// in this size, and each one costs several turns.
+const WASI_HTTP_03_BUFFER: u32 = 64 * 1024;
+
 impl Loader {
     /// Loads a component as a handler, and makes a route of it.
     pub(super) fn route(&self, candidate: &Candidate, name: Arc<str>, effort: &Effort) -> Result<Loaded, NotMounted> {
@@ -51,6 +55,12 @@ impl Loader {
             declared.options.iter().cloned().partition(|(name, _)| OPERATOR_KEYS.contains(&name.as_str()));
         let options = Options::resolve(&self.flags, &declared_options, &route_file.options);
         let options = options.map_err(|errors| wrong.extend(option_errors(key, route_file, &errors)));
+        let options = options.map(|mut options| {
+            if handler.world() == World::WasiHttp03 {
+                options.set_default_buffer_size(WASI_HTTP_03_BUFFER);
+            }
+            options
+        });
         if options.as_ref().is_ok_and(|options| options.settings.websocket) && !handler.takes_messages() {
             let reason = "it has the option `websocket`, and does not export `on-message` of the world `websocket`";
             let remedy = if handler.world() == World::Vibrato {
