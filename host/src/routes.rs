@@ -51,7 +51,6 @@ mod watch;
 pub use component::{ComponentKey, ComponentRole};
 pub use current::Current;
 pub use declared_paths::{Declare, DeclareError};
-pub(crate) use directory::SETTLE_TIME;
 pub use directory::{Directory, Setup};
 #[cfg(test)]
 pub(crate) use disk::Disk;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ignore::{DirEntry, WalkBuilder};
 
 use crate::regular_file;
-use crate::routes::{SETTLE_TIME, Watcher};
+use crate::routes::Watcher;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +33,10 @@ const MAX_FILES: usize = 20_000;
 
 /// The largest file whose content is compared. Of larger ones the time of the last change counts.
 const MAX_COMPARED_BYTES: u64 = 1 << 20;
+
+/// How long the files must rest before a change counts: an editor that saves several writes them within this time. If it takes
+/// longer, another build follows.
+const REST_TIME: Duration = Duration::from_millis(60);
 
 /// How often the tree is looked at if the system does not report changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -116,7 +120,7 @@ impl SourceTree {
             return Some(changed);
         }
         loop {
-            self.pause(SETTLE_TIME)?;
+            self.pause(REST_TIME)?;
             match self.scan() {
                 more if more.is_empty() => break,
                 more => changed.extend(more),

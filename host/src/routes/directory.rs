@@ -33,8 +33,6 @@ use crate::options::Value;
 use first_load::FirstLoad;
 use publisher::{Publisher, PublisherEvent};
 
-pub(crate) use publisher::SETTLE_TIME;
-
 /// A directory whose routes are loaded by threads of its own. They end when it is dropped.
 #[derive(Debug)]
 pub struct Directory {

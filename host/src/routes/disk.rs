@@ -130,7 +130,8 @@ impl Source for Disk {
 
 impl<'r> Walk<'r> {
     fn new(root: &'r Path, origins: &'r FileOrigins) -> Self {
-        let listing = Listing { directories: vec![root.to_owned()], ..Listing::default() };
+        let (directories, is_settled) = (vec![root.to_owned()], !origins.is_empty());
+        let listing = Listing { directories, is_settled, ..Listing::default() };
         Self { root, origins, listing, route_files: Vec::new(), ignored: Vec::new() }
     }
 

@@ -93,6 +93,8 @@ pub(crate) struct Listing {
     pub(super) sites: BTreeSet<Site>,
     /// The directories to watch.
     pub(super) directories: Vec<PathBuf>,
+    /// Whether files appear only once they are complete, so that a change counts at once.
+    pub(super) is_settled: bool,
     /// What is wrong with directories and names.
     pub(super) diagnostics: Vec<Diagnostic>,
 }

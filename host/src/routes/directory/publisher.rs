@@ -27,7 +27,7 @@ use crate::routes::table::RouteTable;
 const PUBLISH_DELAY: Duration = Duration::from_millis(20);
 
 /// How long a fingerprint must stay the same before the component is loaded.
-pub(crate) const SETTLE_TIME: Duration = Duration::from_millis(200);
+pub(super) const SETTLE_TIME: Duration = Duration::from_millis(200);
 
 /// The shortest time between two listings, however much changes.
 const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(50);
@@ -220,7 +220,8 @@ impl Publisher {
                 self.unreadable_since = None;
                 let unwatched = self.watch(&listing);
                 listing.diagnostics.extend(unwatched);
-                self.apply(listing, SETTLE_TIME);
+                let settle_time = if listing.is_settled { Duration::ZERO } else { SETTLE_TIME };
+                self.apply(listing, settle_time);
             }
             Err(failed) => {
                 // The operator cannot confirm what cannot be listed.
