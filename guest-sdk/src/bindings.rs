@@ -323,13 +323,13 @@ pub mod vibrato {
                     }
                 }
             }
-            /// The version that the client speaks. `HTTP/1.2` or above counts as `http11`.
+            /// The version that the client speaks. All above `HTTP/1.1`, HTTP/2 included, count as `http11`.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum HttpVersion {
                 /// HTTP/1.0
                 Http10,
-                /// HTTP/1.1
+                /// HTTP/1.1 or above.
                 Http11,
             }
             impl ::core::fmt::Debug for HttpVersion {
@@ -417,7 +417,8 @@ pub mod vibrato {
                 /// The path patterns of the route: `/hello`, `/page/{id}` (one segment), `/files/{*rest}` (the rest). If there
                 /// are none, the path follows from the file's place in the routes directory.
                 pub paths: _rt::Vec<_rt::String>,
-                /// The methods of the route. `GET` includes `HEAD`. If there are none: every method.
+                /// The methods of the route. `GET` includes `HEAD`. If there are none: every method that clients send. `TIMER` cannot be
+                /// declared.
                 pub methods: _rt::Vec<_rt::String>,
                 /// Options by name: the host's own (`rate`, `buffer_size`, ...) and the handler's. If the operator's flags set
                 /// a limit, a component's value can lower it but not raise it.
@@ -446,7 +447,7 @@ pub mod vibrato {
             pub type BodyError = super::super::super::vibrato::handler::types::BodyError;
             pub type HttpVersion = super::super::super::vibrato::handler::types::HttpVersion;
             #[allow(unused_unsafe, clippy::all)]
-            /// The method, a case-sensitive token: `GET`. A `HEAD` request is seen as `HEAD`.
+            /// The method, a case-sensitive token: `GET`. A `HEAD` request is seen as `HEAD`. `TIMER` is a call by the clock.
             #[allow(async_fn_in_trait)]
             pub fn method() -> _rt::String {
                 unsafe {
@@ -484,7 +485,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The request target as it was sent (RFC 9112 section 3.2): visible ASCII, percent-encoding untouched.
+            /// The request target as it was sent (RFC 9112 section 3.2): visible ASCII, percent-encoding untouched. In HTTP/2 it is
+            /// the `:path`.
             #[allow(async_fn_in_trait)]
             pub fn target() -> _rt::String {
                 unsafe {
@@ -904,7 +906,9 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The client's address, without its port: `192.0.2.1`, `2001:db8::1`.
+            /// The client's address, without its port: `192.0.2.1`, `2001:db8::1`. Behind a proxy that the operator trusts it is the
+            /// client that the proxy names, else the proxy itself. `unix` if the client is known by a Unix socket only, `timer` for a
+            /// call by the clock.
             #[allow(async_fn_in_trait)]
             pub fn peer() -> _rt::String {
                 unsafe {

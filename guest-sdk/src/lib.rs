@@ -1,4 +1,4 @@
-//! Route handlers for Vibrato, an HTTP/1.x server, as WebAssembly components.
+//! Route handlers for Vibrato, an HTTP server, as WebAssembly components.
 //!
 //! A handler uses the attribute [`handler`] and can ask for three things: [`Request`], [`Response`] and [`Options`].
 //! [`IntoOutcome`] lists what each return type means. [`push`] reaches parked responses, and [`sse`] formats events.

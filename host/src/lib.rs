@@ -1,4 +1,4 @@
-//! Vibrato: an HTTP/1.x server whose route handlers are WebAssembly components.
+//! Vibrato: an HTTP server (HTTP/1.x and HTTP/2) whose route handlers are WebAssembly components.
 //!
 //! This library is the server; the program `host` is a thin layer over it. The path of a request:
 //!

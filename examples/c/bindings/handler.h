@@ -97,12 +97,12 @@ typedef uint8_t vibrato_handler_types_body_error_t;
 // The client sent nothing, or less than the minimum rate, for longer than the host waits.
 #define VIBRATO_HANDLER_TYPES_BODY_ERROR_TIMED_OUT 3
 
-// The version that the client speaks. `HTTP/1.2` or above counts as `http11`.
+// The version that the client speaks. All above `HTTP/1.1`, HTTP/2 included, count as `http11`.
 typedef uint8_t vibrato_handler_types_http_version_t;
 
 // HTTP/1.0
 #define VIBRATO_HANDLER_TYPES_HTTP_VERSION_HTTP10 0
-// HTTP/1.1
+// HTTP/1.1 or above.
 #define VIBRATO_HANDLER_TYPES_HTTP_VERSION_HTTP11 1
 
 typedef struct {
@@ -172,7 +172,8 @@ typedef struct vibrato_handler_types_declaration_t {
   // The path patterns of the route: `/hello`, `/page/{id}` (one segment), `/files/{*rest}` (the rest). If there
   // are none, the path follows from the file's place in the routes directory.
   handler_list_string_t   paths;
-  // The methods of the route. `GET` includes `HEAD`. If there are none: every method.
+  // The methods of the route. `GET` includes `HEAD`. If there are none: every method that clients send. `TIMER` cannot be
+  // declared.
   handler_list_string_t   methods;
   // Options by name: the host's own (`rate`, `buffer_size`, ...) and the handler's. If the operator's flags set
   // a limit, a component's value can lower it but not raise it.
@@ -423,9 +424,10 @@ typedef struct {
 typedef vibrato_handler_types_outcome_t handler_outcome_t;
 
 // Imported Functions from `vibrato:handler/request@0.1.0`
-// The method, a case-sensitive token: `GET`. A `HEAD` request is seen as `HEAD`.
+// The method, a case-sensitive token: `GET`. A `HEAD` request is seen as `HEAD`. `TIMER` is a call by the clock.
 extern void vibrato_handler_request_method(handler_string_t *ret);
-// The request target as it was sent (RFC 9112 section 3.2): visible ASCII, percent-encoding untouched.
+// The request target as it was sent (RFC 9112 section 3.2): visible ASCII, percent-encoding untouched. In HTTP/2 it is
+// the `:path`.
 extern void vibrato_handler_request_target(handler_string_t *ret);
 // The target's path without its query, percent-encoding untouched: `/page/7`.
 extern void vibrato_handler_request_path(handler_string_t *ret);
@@ -446,7 +448,9 @@ extern void vibrato_handler_request_fields(handler_list_tuple2_string_list_u8_t 
 extern bool vibrato_handler_request_field(handler_string_t *name, handler_list_u8_t *ret);
 // The path segments that the route's pattern captured, by name, percent-decoded.
 extern void vibrato_handler_request_params(handler_list_tuple2_string_string_t *ret);
-// The client's address, without its port: `192.0.2.1`, `2001:db8::1`.
+// The client's address, without its port: `192.0.2.1`, `2001:db8::1`. Behind a proxy that the operator trusts it is the
+// client that the proxy names, else the proxy itself. `unix` if the client is known by a Unix socket only, `timer` for a
+// call by the clock.
 extern void vibrato_handler_request_peer(handler_string_t *ret);
 // Waits for the next piece of the body: at least one byte, at most `max`, and never more than the route's
 // `buffer_size`. None at the end of the body, and on each further call. A `max` of 0 counts as 1.

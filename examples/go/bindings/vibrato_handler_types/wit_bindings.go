@@ -139,11 +139,11 @@ type BodyError = uint8
 const (
 	// HTTP/1.0
 	HttpVersion_Http10 uint8 = 0
-	// HTTP/1.1
+	// HTTP/1.1 or above.
 	HttpVersion_Http11 uint8 = 1
 )
 
-// The version that the client speaks. `HTTP/1.2` or above counts as `http11`.
+// The version that the client speaks. All above `HTTP/1.1`, HTTP/2 included, count as `http11`.
 type HttpVersion = uint8
 
 const (
@@ -261,7 +261,8 @@ type Declaration struct {
 	// The path patterns of the route: `/hello`, `/page/{id}` (one segment), `/files/{*rest}` (the rest). If there
 	// are none, the path follows from the file's place in the routes directory.
 	Paths []string
-	// The methods of the route. `GET` includes `HEAD`. If there are none: every method.
+	// The methods of the route. `GET` includes `HEAD`. If there are none: every method that clients send. `TIMER` cannot be
+	// declared.
 	Methods []string
 	// Options by name: the host's own (`rate`, `buffer_size`, ...) and the handler's. If the operator's flags set
 	// a limit, a component's value can lower it but not raise it.
