@@ -8,6 +8,7 @@ use host::options::Value;
 
 use crate::support::wire::get;
 use crate::support::{Client, RoutesDir, TIMEOUT, TestServer, guest, log};
+use crate::wasi_http::worlds::WORLDS;
 
 /// Asks for `path` on an open connection; the status of the answer.
 fn ask(client: &mut Client, path: &str) -> String {
@@ -53,6 +54,30 @@ fn a_request_waits_for_one_slice_and_not_for_one_of_each_client_of_another_route
     let server = with_long_timeouts(RoutesDir::new().with(guest::SPIN).with(guest::HELLO));
     let mut spinning = crowd(&server, (0..300).map(|_| "/spin".to_owned()));
     assert_answered_beside(&server, &mut spinning, "/hello");
+}
+
+#[test]
+fn a_request_waits_for_one_slice_beside_components_of_either_version_of_wasi_http() {
+    for world in WORLDS {
+        let server = with_long_timeouts(world.routes("spins", "").with(guest::HELLO));
+        let mut spinning = crowd(&server, (0..300).map(|_| "/script?ready-body&drop-request&spin".to_owned()));
+        assert_answered_beside(&server, &mut spinning, "/hello");
+    }
+}
+
+#[test]
+fn a_request_waits_for_one_slice_beside_components_that_go_on_after_their_response() {
+    for world in WORLDS {
+        let server = with_long_timeouts(world.routes("goes_on", "").with(guest::HELLO));
+        // All at once: each needs a slice for its response, in turn with those that spin.
+        let mut answered = crowd(&server, (0..200).map(|_| "/script?set&write=Hello&finish&spin".to_owned()));
+        for client in &mut answered {
+            assert!(client.read_response().starts_with("HTTP/1.1 200 "), "{world:?}");
+        }
+        assert_answered_beside(&server, &mut [], "/hello");
+        // Those that spin are there all the while: their connections are free, and have no second answer to send.
+        answered.iter_mut().for_each(|client| client.expect_silence(Duration::from_millis(1)));
+    }
 }
 
 #[test]
