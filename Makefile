@@ -24,7 +24,7 @@ FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
 .PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-tls test-languages test-browser test-proxies chromium curl pebble \
-	clients proxies lint book wit package \
+	clients engines proxies lint book wit package \
 	bench peers train counts autobahn fuzz clean
 
 help: ## Print this list
@@ -111,8 +111,8 @@ endef
 $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 
 # In two runs: together, features that only tests need would build wasmtime a second time.
-test: target curl pebble clients proxies interpreters-for-tests $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
-	VIBRATO_PEBBLE=1 $(CARGO) test --locked --release --package host --package host-protocol
+test: target curl pebble clients engines proxies interpreters-for-tests $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
+	VIBRATO_PEBBLE=1 VIBRATO_ENGINES=1 $(CARGO) test --locked --release --package host --package host-protocol
 	$(MAKE) test-tls
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
 		--package wit-package
@@ -148,6 +148,12 @@ pebble: ## Install Debian's Pebble, a certificate authority to test with
 	@command -v pebble >/dev/null || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends pebble >/dev/null; } || \
 		{ echo "pebble is not installed: apt-get install pebble, as root, does it" >&2; exit 1; }
+
+# Where systemd runs, Debian's package starts what it installs: there it is for the machine's owner to say.
+engines: ## Install Debian's Redis, to test several hosts with
+	@command -v redis-server >/dev/null || { [ ! -d /run/systemd/system ] && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server >/dev/null; } || \
+		{ echo "redis-server is not installed: apt-get install redis-server, as root, does it" >&2; exit 1; }
 
 PROXIES := nginx caddy haproxy
 # Where systemd runs, Debian's packages start what they install: there it is for the machine's owner to say.

@@ -9,6 +9,7 @@ mod check;
 mod compile;
 mod dev;
 mod fd_limit;
+mod fleet;
 mod help;
 mod logging;
 mod man;

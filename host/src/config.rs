@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::fleet::EngineSettings;
 use crate::grants::GrantTable;
 use crate::http1::head::HeadLimits;
 use crate::memory_budget::half_of_the_machine;
@@ -43,6 +44,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The field in which they name the client of each request. `None`: a connection's requests are those of its peer.
     pub forwarded: Option<ForwardedField>,
+    /// The engine that connects this host with others. `None` if it is alone.
+    pub engine: Option<EngineSettings>,
     /// Directory of the compile cache. `None` compiles every component at every start.
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
@@ -222,6 +225,7 @@ impl Default for Config {
             takes_over: false,
             trusted_proxies: TrustedProxies::default(),
             forwarded: None,
+            engine: None,
             cache_directory: None,
             compiling: Compiling::default(),
             wasi_http_03: true,

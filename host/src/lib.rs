@@ -47,6 +47,7 @@ pub mod dev;
 pub mod diagnostic;
 mod exchange;
 mod failure_report;
+pub mod fleet;
 pub mod grants;
 pub mod guest;
 pub mod http_file;

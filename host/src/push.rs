@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Owns the names, the queues, their bounds and what happens past them. The rest of the host uses a [`Hub`] and a
-//! [`Subscriber`], so a shared backend for several hosts would fit behind them.
+//! [`Subscriber`]. If there are several hosts, a [`Relay`] carries what is published to the others, behind the subscribers of
+//! this one.
 //!
 //! A topic belongs to a scope, by default the routes of one directory. A route ([`TopicUser`]) reaches only the topics
 //! of its own scope.
@@ -14,6 +15,7 @@
 //! only the lists of a topic. A chunk is encoded once and queued by reference.
 
 mod inbox;
+mod relay;
 mod subscriber;
 mod tenant;
 #[cfg(test)]
@@ -31,8 +33,9 @@ use crate::memory_budget::{self, Reservation};
 use crate::metrics::WorkerMetrics;
 
 pub use inbox::{InboxEnd, InboxItem, Overflow, QueueBounds};
+pub use relay::Relay;
 pub use subscriber::Subscriber;
-pub use tenant::{Quotas, Scope, TopicUser};
+pub use tenant::{Quotas, Scope, ScopeName, TopicUser};
 pub use topics::Topics;
 
 use inbox::Delivery;
@@ -104,7 +107,8 @@ impl Hub {
         Ok(Subscriber::new(self.clone(), tenant.clone(), quota, id, bounds))
     }
 
-    /// Queues a chunk for every subscriber of a topic in the route's scope. Returns the number of subscribers reached.
+    /// Queues a chunk for every subscriber of a topic in the route's scope. Returns the number of subscribers reached, those of
+    /// this host alone.
     ///
     /// # Errors
     /// [`PushError::Topic`], [`PushError::Empty`], [`PushError::LargeChunk`], [`PushError::PublishRate`].
@@ -116,7 +120,16 @@ impl Hub {
             _ => return Err(PushError::LargeChunk),
         }
         tenant.charge(chunk.len(), Instant::now)?;
-        let Some(topic) = self.topics.find(tenant.scope(), topic) else { return Ok(0) };
+        let reached = self.deliver(tenant, topic, chunk);
+        if let Some(relay) = self.topics.relay() {
+            relay.publish(tenant, topic, chunk);
+        }
+        Ok(reached)
+    }
+
+    /// Queues a chunk for the subscribers of this host alone: it is one of another host. Returns their number.
+    pub fn deliver(&self, tenant: &TopicUser, topic: &str, chunk: &[u8]) -> u32 {
+        let Some(topic) = self.topics.find(tenant.scope(), topic) else { return 0 };
         // The chunk may be kept in two encodings.
         let (bytes, owner) = (2 * chunk.len().max(MIN_CHUNK_COST), tenant.memory_owner());
         let is_short = memory_budget::check(bytes, owner).is_err();
@@ -132,21 +145,30 @@ impl Hub {
             Delivery::Ended => {}
         });
         self.counters.count_reached(reached);
-        Ok(reached)
+        reached
     }
 
     /// Ends the responses of every subscriber of a topic in the route's scope, after their queued chunks. Returns their
-    /// number.
+    /// number, those of this host alone.
     ///
     /// # Errors
     /// [`PushError::Topic`].
     pub fn finish(&self, tenant: &TopicUser, topic: &str) -> Result<u32, PushError> {
         check_topic(topic)?;
+        let finished = self.finish_here(tenant, topic);
+        if let Some(relay) = self.topics.relay() {
+            relay.finish(tenant, topic);
+        }
+        Ok(finished)
+    }
+
+    /// Ends the responses of this host alone: another host has finished the topic. Returns their number.
+    pub fn finish_here(&self, tenant: &TopicUser, topic: &str) -> u32 {
         let mut finished = 0;
         if let Some(topic) = self.topics.find(tenant.scope(), topic) {
             topic.for_each(|inbox| finished += u32::from(inbox.finish()));
         }
-        Ok(finished)
+        finished
     }
 }
 

@@ -22,6 +22,7 @@ use crate::close_reason::CloseReason;
 use crate::config::{Config, ErrorDetail, HolderStoreAccess};
 use crate::dev::DevState;
 use crate::diagnostic::Diagnostic;
+use crate::fleet::{FleetLink, FleetStats};
 use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::key_value::{DeferredBackend, EmbeddedBackend, StateError};
@@ -45,6 +46,8 @@ pub struct Server {
     directory: Directory,
     grant_sources: Arc<GrantSources>,
     control: Option<LocalListener>,
+    /// The connection with other hosts, if there are any.
+    fleet: Option<FleetLink>,
     certificates: Option<Arc<Certificates>>,
     certificate_watch: Option<CertificateWatch>,
     #[cfg(feature = "acme")]
@@ -149,13 +152,15 @@ impl Server {
             ErrorDetail::Development => _ = observers.dev.get_or_insert_with(|| Arc::new(DevState::new(false))),
         }
         let routes = directory.current().clone();
-        let shared = Arc::new(ServerState::new(config, observers, engine, routes));
+        let (fleet, relay) = config.engine.clone().map(FleetLink::new).unzip();
+        let shared = Arc::new(ServerState::new(config, observers, engine, routes, relay));
         let (control, certificates, certificate_watch) = (None, None, None);
         Self {
             shared,
             directory,
             grant_sources: Arc::default(),
             control,
+            fleet,
             certificates,
             certificate_watch,
             #[cfg(feature = "acme")]
@@ -260,7 +265,7 @@ impl Server {
         let (workers, worker_threads) = Workers::new(&self.shared, listeners, self.control)?;
         #[cfg(feature = "acme")]
         let acme = self.acme;
-        let Self { shared, directory, grant_sources, certificates, certificate_watch, .. } = self;
+        let Self { shared, directory, grant_sources, fleet, certificates, certificate_watch, .. } = self;
         let mut running = RunningServer {
             addresses,
             urls,
@@ -278,6 +283,9 @@ impl Server {
         for (index, worker) in worker_threads.into_iter().enumerate() {
             let name = format!("worker-{index}");
             running.threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
+        }
+        if let Some(fleet) = fleet {
+            running.threads.extend(running.workers.run_fleet(fleet)?);
         }
         Ok(running)
     }
@@ -366,6 +374,12 @@ impl RunningServer {
     #[must_use]
     pub fn is_alive(&self, time: Duration) -> bool {
         self.workers.are_alive(time)
+    }
+
+    /// What it has exchanged with other hosts. `None` if it has no engine.
+    #[must_use]
+    pub fn fleet(&self) -> Option<FleetStats> {
+        self.monitor.fleet()
     }
 
     /// What is known of it, for whoever watches it.

@@ -15,6 +15,7 @@ use crate::certificates::PendingChallenges;
 use crate::config::{Config, ErrorDetail};
 use crate::connection_table::ConnectionTable;
 use crate::dev::DevState;
+use crate::fleet::FleetRelay;
 use crate::guest::Engine;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::Meter;
@@ -46,6 +47,8 @@ pub(crate) struct ServerState {
     pub(crate) meter: OnceLock<Meter>,
     /// The topics of all workers.
     pub(crate) topics: Arc<Topics>,
+    /// What carries topics to other hosts, if there are any.
+    pub(crate) fleet: Option<Arc<FleetRelay>>,
     /// Counts the parked responses of all workers.
     pub(crate) parking: Arc<ParkingLot>,
     /// The memory that all routes may use together.
@@ -62,8 +65,18 @@ pub(crate) struct ServerState {
 
 impl ServerState {
     /// The state of a new server.
-    pub(crate) fn new(config: Config, observers: Observers, engine: Engine, routes: Arc<Current>) -> Self {
-        let topics = Arc::new(Topics::new(config.workers));
+    pub(crate) fn new(
+        config: Config,
+        observers: Observers,
+        engine: Engine,
+        routes: Arc<Current>,
+        fleet: Option<Arc<FleetRelay>>,
+    ) -> Self {
+        let topics = Topics::new(config.workers);
+        let topics = Arc::new(match &fleet {
+            Some(fleet) => topics.relayed_by(fleet.clone()),
+            None => topics,
+        });
         let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
         let connections = Arc::new(ConnectionTable::new(&config.limits).behind(config.trusted_proxies.clone()));
         let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
@@ -77,6 +90,7 @@ impl ServerState {
             connections,
             meter,
             topics,
+            fleet,
             parking,
             memory,
             tls,

@@ -56,6 +56,11 @@ mod http2 {
     }
 }
 
+/// Several hosts that share an engine.
+mod fleet {
+    mod topics;
+}
+
 /// What a client gets of a handler, whatever the handler does.
 mod handler {
     mod fairness;

@@ -28,6 +28,7 @@ use super::access_log::{AccessLogFlags, Started};
 use super::acme::{AcmeFlags, AcmeOrders};
 use super::admin::AdminFlags;
 use super::fd_limit;
+use super::fleet::FleetFlags;
 use super::logging::{self, LogFormat};
 use super::options::{Loading, RoutesFlags};
 use super::proxies::ProxyFlags;
@@ -97,6 +98,9 @@ pub(super) struct Run {
 
     #[command(flatten)]
     admin: AdminFlags,
+
+    #[command(flatten)]
+    fleet: FleetFlags,
 
     #[command(flatten)]
     bounds: ClientBounds,
@@ -375,6 +379,7 @@ impl Run {
             },
             trusted_proxies: self.proxies.trusted_proxy.clone().into(),
             forwarded: self.proxies.forwarded,
+            engine: self.fleet.engine()?,
             workers: self.workers.unwrap_or(Config::default().workers),
             idle_poll: self.idle_poll,
             metrics: self.admin.counts(),

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -42,6 +42,24 @@ impl Scope {
     }
 }
 
+/// What a scope is called. It means the same on every host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ScopeName {
+    /// The routes in this directory, which is relative to the routes directory.
+    Directory(PathBuf),
+    /// The routes to which the operator has given this name.
+    Named(String),
+}
+
+impl ScopeName {
+    fn scope(&self) -> Scope {
+        match self {
+            Self::Directory(directory) => Scope::of_directory(directory),
+            Self::Named(name) => Scope::named(name),
+        }
+    }
+}
+
 /// Quotas of a route. `None` is unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quotas {
@@ -58,7 +76,9 @@ pub struct Quotas {
 #[derive(Debug)]
 pub struct TopicUser {
     scope: Scope,
-    /// The scope of the route's own directory, also if it uses a named scope.
+    scope_name: Arc<ScopeName>,
+    /// The route's own directory, also if it uses a named scope.
+    directory: Arc<Path>,
     directory_scope: Scope,
     quotas: Quotas,
     usage: Taken,
@@ -93,7 +113,12 @@ impl TopicUser {
         let usage =
             Taken { topics: Arc::default(), subscribers: Arc::default(), published: quotas.publish_rate.map(budget) };
         let (memory, share) = (Arc::default(), Share::DEFAULT);
-        Self { scope: named.map_or(directory_scope, Scope::named), directory_scope, quotas, usage, memory, share }
+        let scope_name = match named {
+            Some(name) => ScopeName::Named(name.to_owned()),
+            None => ScopeName::Directory(directory.to_owned()),
+        };
+        let (scope, scope_name) = (scope_name.scope(), Arc::new(scope_name));
+        Self { scope, scope_name, directory: directory.into(), directory_scope, quotas, usage, memory, share }
     }
 
     /// The same route, whose published chunks count as the memory of `owner`.
@@ -114,11 +139,24 @@ impl TopicUser {
         if self.quotas.publish_rate != before.quotas.publish_rate {
             usage.published = self.usage.published.clone();
         }
-        Self { usage, memory: before.memory.clone(), ..*self }
+        let (scope_name, directory) = (self.scope_name.clone(), self.directory.clone());
+        Self { usage, memory: before.memory.clone(), scope_name, directory, ..*self }
     }
 
     pub(super) fn scope(&self) -> Scope {
         self.scope
+    }
+
+    /// What its scope is called.
+    #[must_use]
+    pub fn scope_name(&self) -> &Arc<ScopeName> {
+        &self.scope_name
+    }
+
+    /// Its own directory, relative to the routes directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Whether both routes are in the same directory. Only such a publisher may cause a slow client to be disconnected.

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use smallvec::SmallVec;
 
 use super::inbox::Inbox;
-use super::tenant::{Counted, Scope, TopicUser};
+use super::relay::Relay;
+use super::tenant::{Counted, Scope, ScopeName, TopicUser};
 use super::{MAX_TOPIC_BYTES, PushError};
 
 /// More shards than threads, so that threads rarely contend.
@@ -21,6 +22,8 @@ pub struct Topics {
     /// Seeded for each process, because clients may choose the names.
     hasher: RandomState,
     shards: [RwLock<TopicShard>; SHARDS],
+    /// The way to other hosts, if there are any.
+    relay: Option<Arc<dyn Relay>>,
 }
 
 type TopicShard = HashMap<Arc<[u8]>, Arc<Topic>>;
@@ -32,6 +35,7 @@ type Key = SmallVec<[u8; MAX_TOPIC_BYTES + size_of::<Scope>()]>;
 #[derive(Debug)]
 pub(super) struct Topic {
     key: Arc<[u8]>,
+    scope_name: Arc<ScopeName>,
     /// Taken from the quota of the route that subscribed first.
     _quota: Counted,
     /// The subscribers of each worker by id. Each worker locks only its own list when connections come and go.
@@ -44,7 +48,18 @@ impl Topics {
     /// An empty set of topics for this many workers.
     #[must_use]
     pub fn new(workers: NonZeroUsize) -> Self {
-        Self { workers, hasher: RandomState::new(), shards: std::array::from_fn(|_| RwLock::default()) }
+        Self { workers, hasher: RandomState::new(), shards: std::array::from_fn(|_| RwLock::default()), relay: None }
+    }
+
+    /// The same set, whose chunks also reach the subscribers of other hosts.
+    #[must_use]
+    pub fn relayed_by(self, relay: Arc<dyn Relay>) -> Self {
+        Self { relay: Some(relay), ..self }
+    }
+
+    /// The way to other hosts.
+    pub(super) fn relay(&self) -> Option<&dyn Relay> {
+        self.relay.as_deref()
     }
 
     /// Looks up a topic. `None` if it has no subscriber.
@@ -74,8 +89,9 @@ impl Topics {
             Some(topic) => topic.clone(),
             None => {
                 let key: Arc<[u8]> = (&*key).into();
-                let topic = Arc::new(Topic::new(key.clone(), tenant.take_topic()?, self.workers));
+                let topic = Arc::new(Topic::new(key.clone(), tenant, self.workers)?);
                 topics.insert(key, topic.clone());
+                self.relay.iter().for_each(|relay| relay.topic_added(tenant.scope_name(), name));
                 topic
             }
         };
@@ -96,6 +112,7 @@ impl Topics {
         // Another subscriber may have come meanwhile, or the name may belong to a new topic.
         if topics.get(&topic.key).is_some_and(|topic| topic.is_empty()) {
             topics.remove(&topic.key);
+            self.relay.iter().for_each(|relay| relay.topic_removed(&topic.scope_name, topic.name()));
             if topics.capacity() > 4 * topics.len() {
                 topics.shrink_to_fit();
             }
@@ -114,8 +131,13 @@ impl Topics {
 }
 
 impl Topic {
-    fn new(key: Arc<[u8]>, quota: Counted, workers: NonZeroUsize) -> Self {
-        Self { key, _quota: quota, lists: (0..workers.get()).map(|_| Mutex::default()).collect() }
+    fn new(key: Arc<[u8]>, tenant: &TopicUser, workers: NonZeroUsize) -> Result<Self, PushError> {
+        let lists = (0..workers.get()).map(|_| Mutex::default()).collect();
+        Ok(Self { key, scope_name: tenant.scope_name().clone(), _quota: tenant.take_topic()?, lists })
+    }
+
+    fn name(&self) -> &str {
+        str::from_utf8(&self.key[size_of::<Scope>()..]).expect("a key ends with the name, which is text")
     }
 
     /// Whether it is the topic of that name in that scope.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::workers::Workers;
 use crate::diagnostic::Severity;
+use crate::fleet::FleetStats;
 use crate::metrics::{MetricsSnapshot, MountedRouteFigures, ProcessFigures, RouteFigures};
 use crate::routes::{Current, MountedRoute};
 use crate::share::Resource;
@@ -63,6 +64,12 @@ impl ServerMonitor {
     #[must_use]
     pub fn stalled_workers(&self, time: Duration) -> Vec<usize> {
         self.0.workers.stalled(time)
+    }
+
+    /// What the server has exchanged with other hosts. `None` if it has no engine.
+    #[must_use]
+    pub fn fleet(&self) -> Option<FleetStats> {
+        self.0.shared.fleet.as_ref().map(|relay| relay.stats())
     }
 
     /// All that is known now.

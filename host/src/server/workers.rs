@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
@@ -13,6 +14,7 @@ use crate::close_reason::CloseReason;
 use crate::connection::Connection;
 use crate::connection_table::ConnectionPermit;
 use crate::control;
+use crate::fleet::FleetLink;
 use crate::guest;
 use crate::metrics::ServerStats;
 use crate::net::tls::TlsStream;
@@ -178,6 +180,21 @@ impl Workers {
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// Starts the thread that connects this host with others. It ends with the first worker, whose hub gets what others publish.
+    pub(super) fn run_fleet(&self, fleet: FleetLink) -> io::Result<Option<JoinHandle<()>>> {
+        let Some(worker) = self.0.first().cloned() else { return Ok(None) };
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+        let thread = std::thread::Builder::new().name("fleet".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = fleet.run(worker.hub()) => {}
+                    () = worker.stopping().wait_stopped() => {}
+                }
+            });
+        })?;
+        Ok(Some(thread))
     }
 
     /// Waits until every worker has stopped.

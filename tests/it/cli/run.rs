@@ -94,6 +94,7 @@ fn help_shows_every_default() {
         ("--max-memory", "half of what the machine or the control group has"),
         ("--tls-handshakes", "64"),
         ("--tls-ticket-keys", "keys that this process makes, and replaces every six hours"),
+        ("--engine-prefix", "vibrato"),
         ("--acme-directory", "https://acme-v02.api.letsencrypt.org/directory"),
         ("--max-invocations", "1000"),
         ("--max-parked", "10000"),

@@ -15,6 +15,7 @@ mod log;
 #[cfg(feature = "acme")]
 pub mod pebble;
 mod process;
+pub mod redis;
 mod refusal;
 mod response;
 mod routes_dir;

@@ -10,6 +10,7 @@ use host::certificates::Certificates;
 use host::close_reason::CloseReason;
 use host::config::{Compiling, Config, ErrorDetail, Limits, Timeouts};
 use host::diagnostic::Diagnostic;
+use host::fleet::FleetStats;
 use host::metrics::PublishedChunks;
 use host::net::{self, ListenAddress, ListenSpec};
 use host::options::Value;
@@ -166,6 +167,11 @@ impl TestServer {
     /// How many bytes of `max_memory` are in use.
     pub fn memory_in_use(&self) -> usize {
         self.running.stats().memory
+    }
+
+    /// What it has exchanged with other hosts.
+    pub fn fleet(&self) -> Option<FleetStats> {
+        self.running.fleet()
     }
 
     /// What has become of what handlers published.

@@ -1,0 +1,131 @@
+//! The thread that talks to the engine: connects, again and again, and says when the engine is away.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::channel::Channel;
+use super::incoming;
+use super::redis::EngineSettings;
+use super::relay::FleetRelay;
+use super::session::{Lost, Session};
+use super::subscriptions::Subscriptions;
+use crate::push::Hub;
+
+/// The shortest and the longest time between two attempts to connect.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// The shortest time between two log lines about an engine that is away.
+const REPORTS: Duration = Duration::from_secs(60);
+
+/// A chunk, or the end of a topic, on its way to the engine.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) channel: Channel,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The connection of a host to its engine.
+#[derive(Debug)]
+pub struct FleetLink {
+    engine: EngineSettings,
+    relay: Arc<FleetRelay>,
+    frames: UnboundedReceiver<Frame>,
+    subscriptions: Subscriptions,
+    outage: Option<Outage>,
+}
+
+/// A time without the engine.
+#[derive(Debug)]
+struct Outage {
+    since: Instant,
+    reported: Instant,
+    /// What was dropped when it began.
+    dropped: u64,
+}
+
+impl FleetLink {
+    /// The link to this engine, which is not connected yet, and what gives it what is published here.
+    #[must_use]
+    pub fn new(engine: EngineSettings) -> (Self, Arc<FleetRelay>) {
+        let (relay, frames) = FleetRelay::new(engine.prefix().to_owned());
+        (Self { engine, relay: relay.clone(), frames, subscriptions: Subscriptions::default(), outage: None }, relay)
+    }
+
+    /// Connects to the engine, again and again, and delivers to `hub` what other hosts publish. It never ends.
+    pub async fn run(mut self, hub: &Hub) {
+        let mut backoff = BACKOFF.0;
+        loop {
+            let lost = self.connect_and_serve(hub).await;
+            if self.relay.counts.is_up.swap(false, Ordering::Relaxed) {
+                backoff = BACKOFF.0;
+                if !self.subscriptions.is_empty() {
+                    self.relay.counts.gaps.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            self.note_lost(&lost);
+            self.drop_frames();
+            tokio::time::sleep(jittered(backoff)).await;
+            backoff = (backoff * 2).min(BACKOFF.1);
+        }
+    }
+
+    /// Serves one connection to its end.
+    async fn connect_and_serve(&mut self, hub: &Hub) -> Lost {
+        let (sender, incoming) = incoming::queue();
+        let connection = match self.engine.connect(sender).await {
+            Ok(connection) => connection,
+            Err(error) => return error.into(),
+        };
+        let mut session = Session::new(connection, &self.relay, &mut self.subscriptions, hub);
+        let up = || note_up(&self.engine, &self.relay, &mut self.outage);
+        session.serve(incoming, &mut self.frames, up).await
+    }
+
+    /// Says that the engine is away, at once and then each minute.
+    fn note_lost(&mut self, lost: &Lost) {
+        let now = Instant::now();
+        let is_new = self.outage.is_none();
+        let dropped = self.relay.stats().dropped;
+        let outage = self.outage.get_or_insert(Outage { since: now, reported: now, dropped });
+        if is_new || now.duration_since(outage.reported) >= REPORTS {
+            outage.reported = now;
+            tracing::warn!(
+                target: "fleet",
+                "the engine {} is away: {lost}; topics reach the clients of this host alone until it is back",
+                self.engine
+            );
+        }
+    }
+
+    /// Drops what waits for an engine that is away.
+    fn drop_frames(&mut self) {
+        while let Ok(frame) = self.frames.try_recv() {
+            self.relay.forget(&frame);
+            self.relay.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The host hears itself through the engine.
+fn note_up(engine: &EngineSettings, relay: &FleetRelay, outage: &mut Option<Outage>) {
+    relay.counts.is_up.store(true, Ordering::Relaxed);
+    match outage.take() {
+        None => tracing::info!(target: "fleet", "connected to the engine {engine}"),
+        Some(Outage { since, dropped, .. }) => tracing::info!(
+            target: "fleet",
+            seconds = since.elapsed().as_secs(),
+            dropped = relay.stats().dropped.saturating_sub(dropped),
+            "the engine {engine} is back"
+        ),
+    }
+}
+
+/// A time between half of this and all of it, so that hosts do not all come back at once.
+fn jittered(time: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) as u32;
+    time / 2 + time.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
+}
