@@ -126,7 +126,7 @@ test: target curl pebble clients engines proxies interpreters-for-tests $(INSTAL
 ONLY_PLAIN := wasi_http:: a_client_that_sends_requests_ahead rate_limits hostile_crowds answered_503 never_gives_way gives_way_too one_may_not_take_alone \
 	released_when_its_client_disconnects a_reset_leaves_nothing_behind a_client_that_goes_is_noticed_at_once
 
-test-tls: target ## Run the tests of requests, responses, WebSockets and push once more, over TLS
+test-tls: target ## Run the tests of requests, responses, WebSockets, push and pages in a browser once more, over TLS
 	TEST_OVER_TLS=1 $(CARGO) test --locked --release --package host --test it -- \
 		http:: handler:: websocket:: push:: browser $(ONLY_PLAIN:%=--skip %)
 

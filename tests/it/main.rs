@@ -146,6 +146,7 @@ mod push {
 
 /// WebSockets.
 mod websocket {
+    mod autobahn;
     mod closing;
     mod control_frames;
     mod messages;

@@ -3,8 +3,6 @@
 use std::io::Write;
 use std::process::Command;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use tempfile::NamedTempFile;
 
 use crate::support::{RoutesDir, TestServer, guest, run, skip, text, tls};
@@ -33,9 +31,7 @@ impl Served {
             Over::Plain => builder.listen("127.0.0.1:0"),
             Over::Tls => builder.tls(),
         };
-        let der = tls::CERTIFICATE.certificate().expect("there is a certificate");
-        let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64_STANDARD.encode(der));
-        Self { server: server.start(), certificate: file(pem.as_bytes()) }
+        Self { server: server.start(), certificate: tls::certificate_file() }
     }
 
     fn url(&self, target: &str) -> String {

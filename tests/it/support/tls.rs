@@ -6,10 +6,13 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::{Arc, LazyLock};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use host::certificates::SelfSigned;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
 use socket2::Socket;
+use tempfile::NamedTempFile;
 
 /// A listener that speaks TLS.
 pub const FREE_PORT: &str = "https://127.0.0.1:0";
@@ -25,6 +28,15 @@ static CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
     let certificate = CERTIFICATE.certificate().expect("there is a certificate");
     config(certificate, rustls::ALL_VERSIONS)
 });
+
+/// The file of [`CERTIFICATE`], in PEM, for clients that are programs.
+pub fn certificate_file() -> NamedTempFile {
+    let der = CERTIFICATE.certificate().expect("there is a certificate");
+    let mut file = NamedTempFile::new().expect("a file can be made");
+    let text = BASE64_STANDARD.encode(der);
+    writeln!(file, "-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----").expect("it can be written");
+    file
+}
 
 /// Whether all tests are to use TLS.
 pub fn is_default() -> bool {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{TestServer, guest, run, skip, text};
+use crate::support::{TestServer, guest, run, skip, text, tls};
 
 /// Says `held` at its end.
 const CLIENT: &str = r#"
@@ -51,7 +51,8 @@ fn a_client_of_another_make_agrees_with_the_host() {
         return skip("WebSockets with a client of another make: python3 has no package `websockets`");
     }
     let server = TestServer::serving(guest::MESSAGES);
-    let url = format!("ws://{}/messages", server.address());
-    let ended = run(Command::new("python3").args(["-c", CLIENT, &url]));
+    let url = format!("{}/messages", server.urls()[0].replacen("http", "ws", 1));
+    let certificate = tls::certificate_file();
+    let ended = run(Command::new("python3").args(["-c", CLIENT, &url]).arg(certificate.path()));
     assert_eq!((text(&ended.stdout), text(&ended.stderr)), ("held\n", ""));
 }
