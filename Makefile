@@ -134,8 +134,8 @@ test-languages: target guests interpreters ## Run the tests of handlers in other
 	VIBRATO_LANGUAGES=all $(CARGO) test --locked --release --package host --test it -- languages cli::new cli::packages cli::dev
 
 test-browser: target chromium ## Test pages in Debian's Chromium, installing it; SCREENSHOT=1 takes the book's picture of them
-	VIBRATO_BROWSER=chromium $(if $(SCREENSHOT),VIBRATO_SCREENSHOT=$(CURDIR)/docs/src/chat.png) \
-		$(CARGO) test --locked --release --package host --test it -- browser
+	VIBRATO_BROWSER=chromium $(if $(SCREENSHOT),VIBRATO_SCREENSHOT=$(CURDIR)/docs/src/chat.png VIBRATO_DASHBOARD_SCREENSHOT=$(CURDIR)/docs/src/dashboard.png) \
+		$(CARGO) test --locked --release --package host --test it -- browser dashboard
 
 PACKAGES_chromium := chromium fonts-dejavu-core
 PACKAGES_curl := curl

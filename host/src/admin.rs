@@ -3,6 +3,8 @@
 //! It has a thread and a runtime of its own, so that it answers while workers are stalled. Its connections are never those of
 //! routes: no handler answers here, and a public listener leads to none of it, whatever a request names. Each path is read only.
 
+mod dashboard;
+mod details;
 mod events;
 mod guard;
 mod response;

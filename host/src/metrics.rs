@@ -14,6 +14,7 @@
 //! `write.rs`. Tests compare the families with the book and with the dashboard.
 
 mod exposition;
+mod failures;
 mod family;
 mod histogram;
 mod json;
@@ -26,6 +27,8 @@ mod worker;
 mod write;
 
 pub use exposition::TextFormat;
+pub use failures::FailureRecord;
+pub(crate) use failures::FailureRecords;
 pub use family::{FAMILIES, Family, MetricKind};
 pub use histogram::{HistogramStats, LATENCY_BOUNDS};
 pub use labels::{MethodLabel, StatusLabel};
@@ -36,3 +39,4 @@ pub(crate) use route::{CountedRequest, RouteMetrics, WorkerRoute};
 pub use snapshot::{MetricsSnapshot, MountedRouteFigures, RouteFigures};
 pub(crate) use worker::InFlight;
 pub use worker::{PublishedChunks, ServerStats, WorkerMetrics};
+pub(crate) use write::since_epoch;

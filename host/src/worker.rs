@@ -19,7 +19,7 @@ use crate::fleet::FleetRelay;
 use crate::guest::Engine;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::Meter;
-use crate::metrics::{InFlight, RouteRegistry, WorkerMetrics, WorkerRoute};
+use crate::metrics::{FailureRecords, InFlight, RouteRegistry, WorkerMetrics, WorkerRoute};
 use crate::net::tls::TlsSettings;
 use crate::observe::Observers;
 use crate::push::{Hub, Topics};
@@ -57,6 +57,8 @@ pub(crate) struct ServerState {
     pub(crate) tls: OnceLock<Arc<TlsSettings>>,
     /// What is counted of requests, by route. `None` if nobody asks for it.
     pub(crate) route_metrics: Option<RouteRegistry>,
+    /// The last failures of handlers. `None` if nobody asks for them.
+    pub(crate) failures: Option<FailureRecords>,
     /// When it was made.
     pub(crate) started: SystemTime,
     /// The challenges that a certificate authority may look at now.
@@ -82,6 +84,7 @@ impl ServerState {
         let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
         let (meter, tls) = (OnceLock::new(), OnceLock::new());
         let route_metrics = config.metrics.then(|| RouteRegistry::new(config.workers));
+        let failures = config.metrics.then(FailureRecords::default);
         Self {
             config,
             observers,
@@ -95,6 +98,7 @@ impl ServerState {
             memory,
             tls,
             route_metrics,
+            failures,
             started: SystemTime::now(),
             challenges: Arc::default(),
         }
@@ -195,6 +199,13 @@ impl Worker {
     /// How often what the routes tell has changed; see [`Current::changes`].
     pub(crate) fn route_changes(&self) -> u64 {
         self.shared.routes.changes()
+    }
+
+    /// Keeps an entry of the log about a failed handler or middleware, if somebody may ask for it.
+    pub(crate) fn keep_failure(&self, route: &str, middleware: Option<&str>, request: u64, entry: &str) {
+        if let Some(failures) = &self.shared.failures {
+            failures.add(route, middleware, request, entry);
+        }
     }
 
     /// Waits until there were other than `seen` such changes.

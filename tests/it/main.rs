@@ -174,6 +174,7 @@ mod operations {
     mod advisories;
     #[cfg(target_os = "linux")]
     mod closed_terminal;
+    mod dashboard;
     mod descriptor_limit;
     mod dev_mode;
     mod dev_pages;

@@ -5,26 +5,28 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    RETRY_AFTER,
+};
 use hyper::{Method, Request, Response, StatusCode};
-use maud::html;
 
 use super::AdminState;
+use super::dashboard::{DASHBOARD, Dashboard};
+use super::details;
 use super::events::Viewer;
 use super::guard::{check_host, check_site};
 use crate::metrics::TextFormat;
-use crate::page::page_with_icon;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What pages may do: they ask this listener alone.
-const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; \
-     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What a response may do that is opened as a page: nothing.
+const CONTENT_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Fields of each response.
 const FIELDS: [(HeaderName, &str); 5] = [
     (CACHE_CONTROL, "no-store"),
-    (HeaderName::from_static("content-security-policy"), CONTENT_POLICY),
+    (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
     (HeaderName::from_static("x-content-type-options"), "nosniff"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("referrer-policy"), "no-referrer"),
@@ -55,7 +57,7 @@ pub(super) fn respond<B>(state: &AdminState, request: &Request<B>, is_local: boo
         return response;
     }
     match request.uri().path() {
-        "/" => whole(StatusCode::OK, "text/html; charset=utf-8", index()),
+        "/" => dashboard(),
         "/healthz" => health(state),
         "/readyz" => readiness(state),
         "/metrics" => {
@@ -64,6 +66,10 @@ pub(super) fn respond<B>(state: &AdminState, request: &Request<B>, is_local: boo
         }
         "/stats.json" => whole(StatusCode::OK, "application/json", state.monitor.snapshot().to_json()),
         "/stats/events" => events(state),
+        "/routes.json" => whole(StatusCode::OK, "application/json", details::routes(&state.monitor.routes())),
+        "/failures.json" => {
+            whole(StatusCode::OK, "application/json", details::failures(&state.monitor.last_failures()))
+        }
         _ => told(StatusCode::NOT_FOUND, "there is nothing at this path; see /".to_owned()),
     }
 }
@@ -100,23 +106,12 @@ fn events(state: &AdminState) -> Response<AdminBody> {
     }
 }
 
-/// The page at `/`.
-fn index() -> String {
-    let links = [
-        ("/healthz", "whether all workers take turns"),
-        ("/readyz", "whether requests should be sent here"),
-        ("/metrics", "figures for Prometheus"),
-        ("/stats.json", "the same figures as JSON"),
-    ];
-    let list = html! {
-        h1 { "Vibrato" }
-        ul {
-            @for (path, what) in links {
-                li { a href=(path) { (path) } ": " (what) }
-            }
-        }
-    };
-    page_with_icon("Vibrato", list)
+/// The page at `/`, with a policy of its own.
+fn dashboard() -> Response<AdminBody> {
+    let Dashboard { page, policy } = &*DASHBOARD;
+    let mut response = response(StatusCode::OK, "text/html; charset=utf-8", AdminBody::Whole(Some(page.clone())));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy.clone());
+    response
 }
 
 fn accepted(fields: &HeaderMap) -> impl Iterator<Item = &str> {

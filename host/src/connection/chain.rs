@@ -66,7 +66,7 @@ pub(super) async fn on_response(
         }
         if let Err(error) = ended {
             let (name, log) = (&route.mount.name, &route.options.log);
-            log_failure(name, log, worker.error_detail(), id, &exchange, &error);
+            log_failure(&worker, name, log, id, &exchange, &error);
             let report = explain(worker.error_detail(), name, &exchange, &error);
             remember_failure(&worker, name, id, report.as_ref());
             failed = Some(substitute(Some(&worker), &exchange, id, error.status(), report.as_ref()));

@@ -20,9 +20,9 @@ pub(super) const LINE: usize = 128;
 /// Logs why a guest has failed, with its backtrace. Repeated failures are counted and logged later as one line, except
 /// in development mode.
 pub(super) fn log_failure(
+    worker: &Worker,
     route: &str,
     quota: &Arc<LogQuota>,
-    error_detail: ErrorDetail,
     request: u64,
     exchange: &Exchange,
     error: &CallError,
@@ -33,6 +33,7 @@ pub(super) fn log_failure(
         }
         return;
     }
+    let error_detail = worker.error_detail();
     if error_detail == ErrorDetail::Public && !quota.admit_failure(route, request, error) {
         return;
     }
@@ -41,7 +42,9 @@ pub(super) fn log_failure(
         ErrorDetail::Public => format!("{who} {error}"),
         ErrorDetail::Logged | ErrorDetail::Development => report(&who, exchange, error).log_entry(&who),
     };
-    match exchange.middleware() {
+    let middleware = exchange.middleware();
+    worker.keep_failure(route, middleware.as_deref(), request, &entry);
+    match middleware {
         Some(middleware) => tracing::error!(target: "handler", route, %middleware, request, "{entry}"),
         None => tracing::error!(target: "handler", route, request, "{entry}"),
     }

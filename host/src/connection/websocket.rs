@@ -381,7 +381,7 @@ impl WebSocket {
     /// Logs why an invocation has failed, and closes the WebSocket.
     fn fail(&mut self, error: &CallError) {
         let InvocationTemplate { exchange, route, worker, id } = &self.template;
-        log_failure(&route.mount.name, &route.options.log, worker.error_detail(), *id, exchange, error);
+        log_failure(worker, &route.mount.name, &route.options.log, *id, exchange, error);
         let report = explain(worker.error_detail(), &route.mount.name, exchange, error);
         remember_failure(worker, &route.mount.name, *id, report.as_ref());
         let (code, reason, ended) = match error {

@@ -34,6 +34,7 @@ pub(super) fn object(snapshot: &MetricsSnapshot) -> Value {
         "pushed": { "queued": server.published.reached, "dropped": server.published.dropped },
         "loading": snapshot.loading,
         "problems": { "error": errors, "warning": warnings },
+        "logged_failures": snapshot.logged_failures,
         "process": {
             "cpu_seconds": process.cpu.as_secs_f64(),
             "resident_bytes": process.resident_bytes,

@@ -36,6 +36,8 @@ pub struct MetricsSnapshot {
     pub loading: usize,
     /// How many files have errors, and how many have warnings.
     pub problems: [usize; 2],
+    /// How many failures of handlers were logged in full.
+    pub logged_failures: u64,
     /// What the system says of the process.
     pub process: ProcessFigures,
 }

@@ -116,7 +116,7 @@ fn process(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
 }
 
 /// Seconds since 1970, to the millisecond.
-pub(super) fn since_epoch(time: SystemTime) -> f64 {
+pub(crate) fn since_epoch(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs_f64() * 1e3).round() / 1e3
 }

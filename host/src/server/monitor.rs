@@ -8,8 +8,10 @@ use std::time::{Duration, SystemTime};
 use super::workers::Workers;
 use crate::diagnostic::Severity;
 use crate::fleet::FleetStats;
-use crate::metrics::{MetricsSnapshot, MountedRouteFigures, ProcessFigures, RouteFigures};
-use crate::routes::{Current, MountedRoute};
+use crate::metrics::{
+    FailureRecord, FailureRecords, MetricsSnapshot, MountedRouteFigures, ProcessFigures, RouteFigures,
+};
+use crate::routes::{Current, MountedRoute, RouteTable};
 use crate::share::Resource;
 use crate::worker::ServerState;
 
@@ -72,6 +74,18 @@ impl ServerMonitor {
         self.0.shared.fleet.as_ref().map(|relay| relay.stats())
     }
 
+    /// The routes that there are now.
+    #[must_use]
+    pub fn routes(&self) -> Arc<RouteTable> {
+        self.0.routes.table()
+    }
+
+    /// The last failures of handlers and middleware that were logged in full, the last first.
+    #[must_use]
+    pub fn last_failures(&self) -> Vec<FailureRecord> {
+        self.0.shared.failures.as_ref().map(FailureRecords::last).unwrap_or_default()
+    }
+
     /// All that is known now.
     #[must_use]
     pub fn snapshot(&self) -> MetricsSnapshot {
@@ -102,6 +116,7 @@ impl ServerMonitor {
             routes: figures,
             loading: report.loading.len(),
             problems: [problems(Severity::Error), problems(Severity::Warning)],
+            logged_failures: shared.failures.as_ref().map_or(0, |failures| failures.number()),
             process: ProcessFigures::read(),
         }
     }

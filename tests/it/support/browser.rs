@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -84,7 +84,9 @@ impl Browser {
         page.ask("Emulation.setDeviceMetricsOverride", size);
         // Only one page has the keyboard otherwise.
         page.ask("Emulation.setFocusEmulationEnabled", json!({"enabled": true}));
-        page.ask("Page.enable", json!({}));
+        for domain in ["Page.enable", "Network.enable", "Log.enable", "Runtime.enable"] {
+            page.ask(domain, json!({}));
+        }
         if url.starts_with("https:") {
             // It is one of a certificate that the tests have made, which no browser knows.
             page.ask("Security.setIgnoreCertificateErrors", json!({"ignore": true}));
@@ -104,8 +106,9 @@ impl Browser {
             request["sessionId"] = session.into();
         }
         self.requests.borrow_mut().write_all(format!("{request}\0").as_bytes()).expect("the browser reads");
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            let message = self.receive(&request);
+            let message = self.receive(&request, deadline);
             if message["id"] == id {
                 assert_eq!(message["error"], Value::Null, "{request}");
                 return message["result"].clone();
@@ -117,16 +120,18 @@ impl Browser {
     #[track_caller]
     fn wait_for_event(&self, session: &str, method: &str) {
         let awaited = |event: &Value| event["sessionId"] == session && event["method"] == method;
+        let deadline = Instant::now() + TIMEOUT;
         while !self.events.borrow().iter().any(awaited) {
-            let message = self.receive(&method.into());
+            let message = self.receive(&method.into(), deadline);
             self.events.borrow_mut().push(message);
         }
         self.events.borrow_mut().retain(|event| !awaited(event));
     }
 
     #[track_caller]
-    fn receive(&self, awaiting: &Value) -> Value {
-        let received = self.messages.recv_timeout(TIMEOUT);
+    fn receive(&self, awaiting: &Value, deadline: Instant) -> Value {
+        // A page that is told something each second has events without end.
+        let received = self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         received.unwrap_or_else(|error| panic!("the browser says nothing to {awaiting}: {error}"))
     }
 }
@@ -180,9 +185,60 @@ impl Page<'_> {
     /// Presses Enter where the keyboard is.
     #[track_caller]
     pub fn press_enter(&self) {
-        let key = |event: &str| json!({"type": event, "key": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"});
-        self.ask("Input.dispatchKeyEvent", key("keyDown"));
+        self.press("Enter", 13, "\r");
+    }
+
+    /// Presses Tab: the keyboard is where the next control is.
+    #[track_caller]
+    pub fn press_tab(&self) {
+        self.press("Tab", 9, "");
+    }
+
+    #[track_caller]
+    fn press(&self, name: &str, code: u32, text: &str) {
+        let key = |event: &str| json!({"type": event, "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text});
+        self.ask("Input.dispatchKeyEvent", key(if text.is_empty() { "rawKeyDown" } else { "keyDown" }));
         self.ask("Input.dispatchKeyEvent", key("keyUp"));
+    }
+
+    /// Makes it as large as this.
+    #[track_caller]
+    pub fn resize(&self, width: u32, height: u32) {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.ask("Emulation.setDeviceMetricsOverride", size);
+    }
+
+    /// Has it shown without scrollbars, as on a phone.
+    #[track_caller]
+    pub fn hide_scrollbars(&self) {
+        self.ask("Emulation.setScrollbarsHidden", json!({"hidden": true}));
+    }
+
+    /// The URLs that it has asked for so far.
+    #[track_caller]
+    pub fn requested(&self) -> Vec<String> {
+        let url = |event: &Value| event["params"]["request"]["url"].as_str().expect("it has a URL").to_owned();
+        self.events("Network.requestWillBeSent", url)
+    }
+
+    /// What the browser has complained about so far: violations of its policy, exceptions, and what its script has logged.
+    #[track_caller]
+    pub fn complaints(&self) -> Vec<String> {
+        let text = |event: &Value| event["params"].to_string();
+        let logged = ["Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"];
+        logged.into_iter().flat_map(|method| self.events(method, text)).collect()
+    }
+
+    #[track_caller]
+    fn events<T>(&self, method: &str, map: impl Fn(&Value) -> T) -> Vec<T> {
+        // An answer comes after the events before it.
+        self.evaluate("1");
+        let events = self.browser.events.borrow();
+        events
+            .iter()
+            .filter(|event| event["sessionId"] == *self.session && event["method"] == method)
+            .map(map)
+            .collect()
     }
 
     /// Has it shown as to a person who prefers a colour scheme: `light` or `dark`.

@@ -17,6 +17,7 @@ pub mod pebble;
 mod process;
 pub mod redis;
 mod refusal;
+mod relay;
 mod response;
 mod routes_dir;
 pub mod script;
@@ -40,6 +41,7 @@ pub use http2::Http2Client;
 pub use log::{Lines, log};
 pub use process::{Process, host, run, text, with_sockets};
 pub use refusal::{Refused, refuse};
+pub use relay::Relay;
 pub use routes_dir::RoutesDir;
 pub use server::TestServer;
 

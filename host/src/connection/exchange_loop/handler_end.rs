@@ -122,11 +122,14 @@ impl<G> ExchangeLoop<'_, G> {
     /// Ends the response of a handler that has returned another length than it has declared.
     fn fail_over_length(&mut self, length: usize) {
         let (route, request) = (self.name(), self.id());
+        let entry = format!("handler {route} returned {length} bytes against its content-length");
         if self.may_log() {
-            tracing::error!(target: "handler", route, request, "handler {route} returned {length} bytes against its content-length");
+            if let Some(caller) = &self.caller {
+                caller.worker.keep_failure(route, None, request, &entry);
+            }
+            tracing::error!(target: "handler", route, request, "{entry}");
         }
-        let report = (self.io.error_detail == ErrorDetail::Development)
-            .then(|| format!("handler {route} returned {length} bytes against its content-length").into());
+        let report = (self.io.error_detail == ErrorDetail::Development).then(|| entry.into());
         self.fail(500, report.as_ref());
     }
 

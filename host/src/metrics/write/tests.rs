@@ -29,6 +29,7 @@ pub(in super::super) fn snapshot() -> MetricsSnapshot {
         routes: routes.into(),
         loading: 0,
         problems: [1, 2],
+        logged_failures: 0,
         process: ProcessFigures::default(),
     }
 }
