@@ -46,6 +46,8 @@ pub struct Config {
     pub forwarded: Option<ForwardedField>,
     /// The engine that connects this host with others. `None` if it is alone.
     pub engine: Option<EngineSettings>,
+    /// Whether they say the scheme of each request in `X-Forwarded-Proto`, so that what a client sends there never arrives.
+    pub forwarded_proto: bool,
     /// Directory of the compile cache. `None` compiles every component at every start.
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
@@ -226,6 +228,7 @@ impl Default for Config {
             trusted_proxies: TrustedProxies::default(),
             forwarded: None,
             engine: None,
+            forwarded_proto: false,
             cache_directory: None,
             compiling: Compiling::default(),
             wasi_http_03: true,

@@ -80,9 +80,9 @@ pub struct Request<P: ?Sized = dyn RequestPeer> {
 /// The scheme of a request's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestScheme {
-    /// The connection is not encrypted.
+    /// The connection of the client is not encrypted.
     Http,
-    /// The connection is encrypted.
+    /// The connection of the client is encrypted: to this host, or to the trusted proxy that says so.
     Https,
 }
 

@@ -30,7 +30,7 @@ mod write_queue;
 
 pub use bind::{BindError, bind, bind_or_inherit};
 pub use client::ClientStream;
-pub use forwarded::{ForwardedClient, ForwardedField};
+pub use forwarded::{FORWARDED_PROTO, ForwardedClient, ForwardedField, forwarded_scheme};
 pub use handover::{HandedOver, ListenerHandle, Predecessor, Successor};
 pub use http2::{Http2Connection, Http2Stream};
 pub use hyper_stream::HyperStream;

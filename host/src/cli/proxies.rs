@@ -16,11 +16,20 @@ pub(super) struct ProxyFlags {
     /// the first address that is not trusted.
     #[arg(long, value_name = "FIELD", requires = "trusted_proxy")]
     pub(super) forwarded: Option<ForwardedField>,
+
+    /// Trusted proxies say in X-Forwarded-Proto whether the client uses https, which `request.scheme()` then is. They have to set it in
+    /// each request, or append to it: otherwise clients choose. With --forwarded forwarded it is not needed.
+    #[arg(long, requires = "forwarded")]
+    pub(super) forwarded_proto: bool,
 }
 
 impl ProxyFlags {
     /// Refuses listeners that would take no connection, and proxies that nobody asks.
     pub(super) fn check(&self, listen: &[ListenSpec]) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !(self.forwarded_proto && self.forwarded == Some(ForwardedField::Forwarded)),
+            "--forwarded-proto is for --forwarded x-forwarded-for; the field Forwarded says the scheme itself"
+        );
         let mut proxied = listen.iter().filter(|spec| spec.settings().proxy_header == ProxyHeader::Required).peekable();
         anyhow::ensure!(
             self.trusted_proxy.is_empty() || self.forwarded.is_some() || proxied.peek().is_some(),

@@ -380,6 +380,7 @@ impl Run {
             trusted_proxies: self.proxies.trusted_proxy.clone().into(),
             forwarded: self.proxies.forwarded,
             engine: self.fleet.engine()?,
+            forwarded_proto: self.proxies.forwarded_proto,
             workers: self.workers.unwrap_or(Config::default().workers),
             idle_poll: self.idle_poll,
             metrics: self.admin.counts(),

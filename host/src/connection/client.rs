@@ -7,10 +7,11 @@ use smallvec::SmallVec;
 use super::io::ConnectionIo;
 use crate::clock;
 use crate::connection_table::{ClientSocket, ForwardedPermit, IdleSince};
+use crate::exchange::RequestScheme;
 use crate::http::head::RequestHead;
 use crate::http1::head::HeadError;
 use crate::http1::server::ServerConnection;
-use crate::net::{ForwardedField, Peer, Stream, Timer};
+use crate::net::{FORWARDED_PROTO, ForwardedField, Peer, Scheme, Stream, Timer, forwarded_scheme};
 use crate::rate::ConnectionBudgets;
 use crate::worker::Worker;
 
@@ -27,6 +28,8 @@ pub(super) struct Client {
     pub(super) timer: Timer,
     /// Whether the client has closed its sending side.
     pub(super) half_closed: bool,
+    /// The scheme of the current request, if a trusted proxy says it.
+    forwarded_scheme: Option<Scheme>,
     /// The other end of the connection, or the client that the PROXY protocol has named.
     pub(super) peer: Peer,
     /// The client of the current request, if a trusted proxy names it.
@@ -65,11 +68,26 @@ impl Client {
         }
     }
 
-    /// Finds out in this field, if the peer is a trusted proxy, whose request this is.
+    /// The scheme of the URL of the current request.
+    pub(super) fn scheme(&self) -> RequestScheme {
+        match self.forwarded_scheme {
+            Some(Scheme::Http) => RequestScheme::Http,
+            Some(Scheme::Https) => RequestScheme::Https,
+            None if self.socket.is_tls() => RequestScheme::Https,
+            None => RequestScheme::Http,
+        }
+    }
+
+    /// Finds out in this field, if the peer is a trusted proxy, whose request this is, and with which scheme.
     fn identify_by(&mut self, field: ForwardedField, head: &RequestHead) -> bool {
         let config = self.worker.config();
-        let lines: SmallVec<[&[u8]; 4]> = head.values(field.name()).collect();
-        let Some(found) = field.client(&self.peer, &config.trusted_proxies, lines.into_iter()) else { return true };
+        let lines_of = |name| head.values(name).collect::<SmallVec<[&[u8]; 4]>>().into_iter();
+        let found = field.client(&self.peer, &config.trusted_proxies, lines_of(field.name()));
+        self.forwarded_scheme = match config.forwarded_proto {
+            true => forwarded_scheme(&self.peer, &config.trusted_proxies, lines_of(FORWARDED_PROTO)),
+            false => found.and_then(|found| found.scheme),
+        };
+        let Some(found) = found else { return true };
         let Some(permit) = self.worker.shared().connections.forward(&found.client) else { return false };
         self.forwarded = Some(Box::new(ForwardedRequest { client: found.client, _permit: permit }));
         true
@@ -85,6 +103,7 @@ impl Client {
             http: ServerConnection::default(),
             timer: Timer::default(),
             half_closed: false,
+            forwarded_scheme: None,
             peer,
             forwarded: None,
             proxy: None,

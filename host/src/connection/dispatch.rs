@@ -12,7 +12,7 @@ use super::reply::reply;
 use super::request_terms::RequestTerms;
 use super::wait_for_route::wait_for_routes;
 use crate::close_reason::CloseReason;
-use crate::exchange::{Request, RequestPeer, RequestScheme};
+use crate::exchange::{Request, RequestPeer};
 use crate::http::head::RequestHead;
 use crate::http::loopback;
 use crate::http::version::Version;
@@ -96,8 +96,7 @@ fn request(client: &Client, head: RequestHead, params: Params) -> Box<Request> {
         Version::Http11 | Version::Http2 => None,
         Version::Http10 => client.socket.local_authority().map(String::into_boxed_str),
     };
-    let scheme = if client.socket.is_tls() { RequestScheme::Https } else { RequestScheme::Http };
-    Box::new(Request { head, params, local_address, scheme, peer: client.requester() })
+    Box::new(Request { head, params, local_address, scheme: client.scheme(), peer: client.requester() })
 }
 
 /// Finds out whose request this is, and refuses it if that client has too many in flight.

@@ -83,6 +83,32 @@ impl ForwardedField {
     }
 }
 
+/// The field in which proxies say the scheme of the client's request.
+pub const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// The scheme that `peer` says in these lines of [`FORWARDED_PROTO`], if it is a trusted proxy. Of several values the last one
+/// counts: the peer has written that, and what is before it may be from anybody.
+#[must_use]
+pub fn forwarded_scheme<'v>(
+    peer: &Peer,
+    trusted: &TrustedProxies,
+    mut lines: impl DoubleEndedIterator<Item = &'v [u8]>,
+) -> Option<Scheme> {
+    if !trusted.contains(peer) {
+        return None;
+    }
+    let last = lines.next_back()?.rsplit(|byte| *byte == b',').next()?;
+    parse_scheme(str::from_utf8(last.trim_ascii()).ok()?)
+}
+
+fn parse_scheme(text: &str) -> Option<Scheme> {
+    match text {
+        _ if text.eq_ignore_ascii_case("http") => Some(Scheme::Http),
+        _ if text.eq_ignore_ascii_case("https") => Some(Scheme::Https),
+        _ => None,
+    }
+}
+
 impl FromStr for ForwardedField {
     type Err = &'static str;
 
@@ -136,8 +162,7 @@ fn parse_forwarded(element: &str) -> Option<ForwardedElement> {
         }
         match name.to_ascii_lowercase().as_str() {
             "for" => address = Some(parse_address(&value)?),
-            "proto" if value.eq_ignore_ascii_case("http") => scheme = Some(Scheme::Http),
-            "proto" if value.eq_ignore_ascii_case("https") => scheme = Some(Scheme::Https),
+            "proto" => scheme = parse_scheme(&value),
             _ => {}
         }
         names.push(name.to_owned());

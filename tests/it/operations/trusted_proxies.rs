@@ -8,8 +8,10 @@ use host::close_reason::CloseReason;
 use host::config::ConnectionsPerClient;
 use host::net::ForwardedField;
 
+use crate::support::http2;
+use crate::support::tls::TlsClient;
 use crate::support::wire::{get_script, host_response_close};
-use crate::support::{Client, End, Process, RoutesDir, TIMEOUT, TestServer, guest, host, run, text};
+use crate::support::{Client, End, Http2Client, Process, RoutesDir, TIMEOUT, TestServer, guest, host, run, text};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -64,6 +66,79 @@ fn one_connection_of_a_trusted_proxy_carries_requests_of_many_clients() {
                 is_from(&mut client, if *peer == "127.0.0.1" { of_connection } else { peer });
             }
         }
+    }
+}
+
+/// Asks for the scheme of this request, with more fields.
+fn which_scheme(fields: &str) -> String {
+    format!("GET /script?ask=scheme&report HTTP/1.1\r\nHost: it\r\n{fields}\r\n")
+}
+
+#[track_caller]
+fn has_scheme(client: &mut Client, scheme: &str) {
+    let body = format!("scheme: {scheme}\n");
+    client.read_until("\r\n\r\n");
+    client.expect(&format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()));
+}
+
+#[test]
+fn a_trusted_proxy_says_the_scheme_of_each_request() {
+    use ForwardedField::{Forwarded, XForwardedFor};
+    let rows: [(ForwardedField, &str, &str); 9] = [
+        (Forwarded, "Forwarded: for=192.0.2.1;proto=https\r\n", "https"),
+        (Forwarded, "Forwarded: for=192.0.2.1\r\nX-Forwarded-Proto: https\r\n", "own"),
+        (Forwarded, "Forwarded: for=192.0.2.1;proto=http, for=127.0.0.9;proto=https\r\n", "http"),
+        (Forwarded, "Forwarded: proto=https\r\n", "own"),
+        (XForwardedFor, "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n", "https"),
+        (XForwardedFor, "X-Forwarded-Proto: http\r\nX-Forwarded-Proto: https\r\n", "https"),
+        (XForwardedFor, "X-Forwarded-Proto: https, http\r\n", "http"),
+        (XForwardedFor, "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1;proto=https\r\n", "own"),
+        (XForwardedFor, "", "own"),
+    ];
+    for field in [Forwarded, XForwardedFor] {
+        let specs = ["127.0.0.1:0", "https://127.0.0.1:0"];
+        let builder = builder!(["127.0.0.0/8"], Some(field), specs, RoutesDir::new().with(guest::SCRIPT));
+        let server = builder.config(|config| config.forwarded_proto = field == XForwardedFor).start();
+        for (listener, own) in [(0, "http"), (1, "https")] {
+            let mut client = server.connect_to(listener);
+            for (_, fields, scheme) in rows.iter().filter(|(of, ..)| *of == field) {
+                client.send(which_scheme(fields));
+                has_scheme(&mut client, if *scheme == "own" { own } else { scheme });
+            }
+        }
+        let mut client = Http2Client::open(server.connect());
+        let said = match field {
+            Forwarded => ("forwarded", "for=192.0.2.1;proto=https"),
+            XForwardedFor => ("x-forwarded-proto", "https"),
+        };
+        let head = http2::request("GET", "/script?ask=scheme&report");
+        client.head(1, &[&head[..], &[said]].concat(), true);
+        assert_eq!(client.body_of(1), "scheme: https");
+        client.head(3, &head, true);
+        assert_eq!(client.body_of(3), "scheme: http");
+    }
+}
+
+#[test]
+fn nobody_else_says_the_scheme_and_without_being_asked_for_it_x_forwarded_proto_says_nothing() {
+    use ForwardedField::{Forwarded, XForwardedFor};
+    let fields = "X-Forwarded-Proto: https\r\nForwarded: for=192.0.2.1;proto=https\r\nX-Forwarded-For: 192.0.2.1\r\n";
+    for (proxy, forwarded, forwarded_proto) in [
+        ("10.0.0.1", Some(Forwarded), false),
+        ("10.0.0.1", Some(XForwardedFor), true),
+        ("127.0.0.1", Some(XForwardedFor), false),
+        ("127.0.0.1", None, true),
+    ] {
+        let builder = builder!([proxy], forwarded, ["127.0.0.1:0"], RoutesDir::new().with(guest::SCRIPT));
+        let server = builder.config(|config| config.forwarded_proto = forwarded_proto).start();
+        let mut client = server.connect();
+        client.send(which_scheme(fields));
+        has_scheme(&mut client, "http");
+        let mut client = Http2Client::open(server.connect());
+        let mut head = http2::request("GET", "/script?ask=scheme&report");
+        head.iter_mut().filter(|(name, _)| *name == ":scheme").for_each(|(_, scheme)| *scheme = "https");
+        client.head(1, &head, true);
+        assert_eq!(client.body_of(1), "scheme: http", "anybody can write that");
     }
 }
 
@@ -188,6 +263,65 @@ fn the_proxy_protocol_names_the_client_of_a_connection() {
             is_from(&mut slow, peer);
         }
     }
+}
+
+#[test]
+fn the_header_of_the_proxy_protocol_stands_before_the_handshake_of_tls() {
+    let server = behind(&["127.0.0.1"], None, &["https://127.0.0.1:0,proxy=required"]);
+    let connect = || Client::connect(server.address());
+    for (header, peer) in [
+        (LINE.as_bytes().to_vec(), "192.0.2.1"),
+        (binary(false), "192.0.2.1"),
+        (binary(true), "127.0.0.1"),
+        (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
+    ] {
+        let mut at_once = connect();
+        at_once.send(&header);
+        let mut slow = connect();
+        for byte in &header {
+            slow.send([*byte]);
+        }
+        for client in [at_once, slow] {
+            let mut client = client.over_tls(TlsClient::new());
+            for _ in 0..2 {
+                client.send(whose(""));
+                is_from(&mut client, peer);
+            }
+        }
+    }
+    // A handshake, a request and garbage without a header, and a header after the handshake has begun.
+    let mut missing = connect().over_tls(TlsClient::new());
+    assert!(missing.try_send(whose("")).is_err());
+    for (number, wrong) in (2..).zip([whose("").as_bytes(), b"PROXY TCP4 192.0.2.1\r\n", b"\x16\x03\x01PROXY"]) {
+        let mut client = connect();
+        client.send(wrong);
+        assert_eq!(client.read_until_end().0, "");
+        assert_eq!(server.closed(CloseReason::NoProxyHeader), number);
+    }
+    // Behind a header, what is no TLS is told so, and a second header is none.
+    let mut plain = connect();
+    plain.send(format!("{LINE}{}", whose("")));
+    assert!(plain.read_until_end().0.contains("this port speaks TLS: use https:// in place of http://"));
+    let mut twice = connect();
+    twice.send(format!("{LINE}{LINE}"));
+    assert!(!twice.read_until_end().0.contains("200 OK"));
+    let mut untrusted = Client::connect_from([127, 0, 0, 2].into(), server.address());
+    untrusted.send(LINE);
+    assert_eq!(untrusted.read_until_end().0, "");
+    assert_eq!(server.closed(CloseReason::Untrusted), 1);
+}
+
+#[test]
+fn a_client_that_stalls_within_the_header_or_behind_it_before_its_handshake_is_closed_in_time() {
+    let routes = RoutesDir::new().with(guest::SCRIPT);
+    let builder = builder!(["127.0.0.1"], None, ["https://127.0.0.1:0,proxy=required"], routes);
+    let server = builder.timeouts(|timeouts| timeouts.head = SHORT).start();
+    for begun in ["", "PROXY TCP4 192.0.2.1 ", LINE] {
+        let mut client = Client::connect(server.address());
+        client.send(begun);
+        assert_eq!(client.read_until_end().0, "", "{begun:?}");
+    }
+    assert_eq!((server.closed(CloseReason::HeadTimeout), server.closed(CloseReason::TlsHandshake)), (2, 1));
 }
 
 #[test]

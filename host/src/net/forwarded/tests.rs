@@ -149,6 +149,30 @@ fn the_scheme_is_that_of_the_element_that_names_the_client() {
 }
 
 #[test]
+fn the_scheme_of_another_field_is_the_last_word_of_a_trusted_peer() {
+    let scheme = |peer: &Peer, lines: &[&str]| {
+        forwarded_scheme(peer, &trusted(&["10.0.0.0/8"]), lines.iter().map(|line| line.as_bytes()))
+    };
+    for (lines, expected) in [
+        (&["https"][..], Some(Scheme::Https)),
+        (&["HTTP"], Some(Scheme::Http)),
+        (&["http, https"], Some(Scheme::Https)),
+        (&["https", "http"], Some(Scheme::Http)),
+        (&["\"https, http"], Some(Scheme::Http)),
+        (&["https,"], None),
+        (&["https http"], None),
+        (&["wss"], None),
+        (&[""], None),
+        (&[], None),
+    ] {
+        assert_eq!(scheme(&peer("10.0.0.1"), lines), expected, "{lines:?}");
+        for other in [peer("192.0.2.1"), Peer::Local, Peer::Timer] {
+            assert_eq!(scheme(&other, lines), None, "{lines:?}");
+        }
+    }
+}
+
+#[test]
 fn a_peer_that_is_not_trusted_is_the_client_whatever_it_sends() {
     for field in [Forwarded, XForwardedFor] {
         for peer in [peer("192.0.2.1"), peer("::1"), Peer::Local, Peer::Timer] {
@@ -178,6 +202,8 @@ fn untrusted() -> impl Strategy<Value = Vec<u8>> {
             "for=10.0.0.3",
             "198.51.100.9",
             "proto=https",
+            "https",
+            "http",
             " ",
             "unknown",
             "=",
@@ -202,13 +228,18 @@ proptest! {
         is_v6 in any::<bool>(),
         is_forwarded in any::<bool>(),
         appends in any::<bool>(),
+        is_https in any::<bool>(),
     ) {
         let trusted = trusted(&["10.0.0.0/8", "fd00::/8"]);
         let field = if is_forwarded { Forwarded } else { XForwardedFor };
         let real: IpAddr = if is_v6 { "2001:db8::7" } else { "192.0.2.7" }.parse().expect("it is an address");
+        // Between the proxies it is the other one.
+        let scheme_of = |address: IpAddr| if (address == real) == is_https { "https" } else { "http" };
         let write = |address: IpAddr, has_port: bool| match (is_forwarded, address, has_port) {
-            (true, IpAddr::V4(address), false) => format!("for={address}"),
-            (true, address, _) => format!("for=\"{}\";host=\"a, b\\\"\"", SocketAddr::new(address, 80)),
+            (true, IpAddr::V4(address), false) => format!("for={address};proto={}", scheme_of(address.into())),
+            (true, address, _) => {
+                format!("for=\"{}\";host=\"a, b\\\"\";proto=\"{}\"", SocketAddr::new(address, 80), scheme_of(address))
+            }
             (false, address, false) => address.to_string(),
             (false, address, true) => SocketAddr::new(address, 80).to_string(),
         };
@@ -228,9 +259,34 @@ proptest! {
             append(before, has_port, joins);
         }
         let found = field.client(&peer("10.0.0.1"), &trusted, lines.iter().map(Vec::as_slice));
+        let scheme = found.and_then(|found| found.scheme);
+        let real_scheme = if is_https { Scheme::Https } else { Scheme::Http };
+        prop_assert_eq!(scheme, is_forwarded.then_some(real_scheme), "{:?}", lines);
         let found = found.map(|found| found.client.address());
         prop_assert_eq!(found, Some(Peer::Ip(SocketAddr::new(real, 0)).address()), "{:?}", lines);
         let none = TrustedProxies::default();
         prop_assert_eq!(field.client(&peer("10.0.0.1"), &none, lines.iter().map(Vec::as_slice)), None);
+    }
+
+    /// A client sends anything. The proxy that the host sees sets the scheme, or appends it to a line or as a line.
+    #[test]
+    fn no_untrusted_byte_decides_the_scheme(
+        sent in prop::collection::vec(untrusted(), 0..3),
+        is_https in any::<bool>(),
+        way in 0..3,
+    ) {
+        let word = if is_https { "https" } else { "http" };
+        let mut lines = sent;
+        match (way, lines.last_mut()) {
+            (0, _) => lines = vec![word.as_bytes().to_vec()],
+            (1, Some(last)) => last.extend(format!(", {word}").into_bytes()),
+            (_, _) => lines.push(word.as_bytes().to_vec()),
+        }
+        let found = forwarded_scheme(&peer("10.0.0.1"), &trusted(&["10.0.0.0/8"]), lines.iter().map(Vec::as_slice));
+        prop_assert_eq!(found, Some(if is_https { Scheme::Https } else { Scheme::Http }), "{:?}", lines);
+        for other in [peer("192.0.2.1"), Peer::Local] {
+            let found = forwarded_scheme(&other, &trusted(&["10.0.0.0/8"]), lines.iter().map(Vec::as_slice));
+            prop_assert_eq!(found, None);
+        }
     }
 }
