@@ -23,7 +23,7 @@ INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard 
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-tls test-languages test-browser test-proxies chromium curl pebble \
+.PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-tls test-languages test-browser test-proxies test-metrics chromium curl pebble \
 	clients engines proxies lint book wit package \
 	bench peers train counts autobahn fuzz clean
 
@@ -167,6 +167,14 @@ proxies: # What the book has recipes for; the tests of those that are not instal
 
 test-proxies: target proxies ## Test the book's recipes for proxies, installing nginx, Caddy and HAProxy of Debian
 	VIBRATO_PROXIES=all $(CARGO) test --locked --release --package host --test it -- book::proxies
+
+PROMETHEUS := prometheus python3-prometheus-client
+test-metrics: target ## Test what Prometheus' own tools make of the metrics and the alerts, installing them
+	@promtool --version >/dev/null 2>&1 && /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || \
+		{ [ ! -d /run/systemd/system ] && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PROMETHEUS) >/dev/null; } || \
+		{ echo "not installed; apt-get install $(PROMETHEUS), as root, does it" >&2; exit 1; }
+	$(CARGO) test --locked --release --package host --test it -- operations::prometheus operations::metrics
 
 lint: target ## Check formatting, lints and documentation; warnings are errors
 	$(CARGO) fmt --all --check

@@ -11,7 +11,7 @@ mod validity;
 mod watch;
 mod x509;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -159,6 +159,20 @@ impl Certificates {
         let index = self.sources.iter().position(|source| source.files == *files)?;
         let certificate = current.certificates.get(index)?.as_ref()?;
         covers(certificate.key(), name).then(|| certificate.validity()).flatten()
+    }
+
+    /// When the certificates end to be valid, in seconds since 1970, by the first name of each: the earliest of those that
+    /// have it. A certificate that says neither is left out.
+    #[must_use]
+    pub fn expirations(&self) -> BTreeMap<String, u64> {
+        let mut expirations = BTreeMap::new();
+        for certificate in self.current.load().certificates.iter().flatten() {
+            if let (Some(name), Some(at)) = (certificate.names().first(), certificate.expires_at()) {
+                let earliest = expirations.entry(name.clone()).or_insert(at);
+                *earliest = at.min(*earliest);
+            }
+        }
+        expirations
     }
 
     /// Reads the files again. What cannot be used is logged, and the one before it stays. Handshakes that have begun and

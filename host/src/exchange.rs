@@ -124,6 +124,8 @@ pub struct Exchange {
 struct Inner {
     response: Response,
     body: Body,
+    /// Bytes of the body that the handler was given.
+    received: u64,
     /// The trailers of the request, until the handler takes them. Boxed, since few requests have any.
     request_trailers: Option<Box<Fields>>,
     clock: HandlerClock,
@@ -173,6 +175,7 @@ impl Inner {
         Self {
             response,
             body,
+            received: 0,
             request_trailers: None,
             clock,
             waits: Waits::default(),
@@ -388,7 +391,16 @@ impl Exchange {
 
     /// Gives the handler the next piece of the body.
     pub fn push_piece(&self, piece: Bytes) {
-        self.change(|inner| inner.body = Body::Piece(piece));
+        self.change(|inner| {
+            inner.received += piece.len() as u64;
+            inner.body = Body::Piece(piece);
+        });
+    }
+
+    /// How many bytes of the body the handler was given.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.lock().received
     }
 
     /// Tells the handler that the body has ended, or why its rest cannot be read.

@@ -16,11 +16,13 @@ mod writer;
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
+
+use crate::metrics::{GrantCounters, GrantRegistry, StoreOutcome};
 
 pub use deferred::DeferredBackend;
 pub use embedded::{EmbeddedBackend, StateError};
@@ -207,13 +209,33 @@ pub struct KeyValueStore {
     name: StoreName,
     max_bytes: u64,
     can_write: bool,
+    /// The counters of its operations, once they were needed.
+    counters: OnceLock<Arc<GrantCounters>>,
+}
+
+impl KeyValueError {
+    /// How it counts.
+    pub(crate) fn outcome(&self) -> StoreOutcome {
+        match self {
+            Self::ReadOnly => StoreOutcome::ReadOnly,
+            Self::Key(_) | Self::Value(_) | Self::TooManyKeys | Self::BatchBytes => StoreOutcome::TooLarge,
+            Self::Full { .. } => StoreOutcome::Full,
+            Self::NotInteger | Self::Overflow | Self::Cursor => StoreOutcome::Invalid,
+            Self::Storage | Self::NotOpen => StoreOutcome::Storage,
+        }
+    }
 }
 
 impl KeyValueStore {
+    /// Counts an operation. `registry` is that of the one route that this store is granted to, by `name`.
+    pub(crate) fn count(&self, outcome: StoreOutcome, registry: &GrantRegistry, name: &str) {
+        self.counters.get_or_init(|| registry.store(name)).count_operation(outcome);
+    }
+
     /// A store that may hold `max_bytes`.
     #[must_use]
     pub fn new(backend: Option<Arc<dyn KeyValueBackend>>, name: StoreName, max_bytes: u64, can_write: bool) -> Self {
-        Self { backend, name, max_bytes, can_write }
+        Self { backend, name, max_bytes, can_write, counters: OnceLock::new() }
     }
 
     fn backend(&self) -> Result<&dyn KeyValueBackend, KeyValueError> {

@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::grants::Denials;
 use crate::log_quota::LogQuota;
 use crate::memory_budget::MemoryOwner;
+use crate::metrics::{RouteMetrics, RouteRegistry};
 use crate::quarantine::Quarantine;
 use crate::share::{RouteUsage, Share};
 
@@ -41,6 +42,8 @@ pub struct Options {
     pub quarantine: Arc<Quarantine>,
     /// What all versions of the route take of what all routes share.
     pub usage: Arc<RouteUsage>,
+    /// What is counted of its requests. `None` if nobody asks for that.
+    pub(crate) metrics: Option<Arc<RouteMetrics>>,
     entries: Vec<ResolvedOption>,
     lowered: Vec<Clamped>,
 }
@@ -105,6 +108,7 @@ impl Options {
             denials: Arc::default(),
             quarantine: Arc::new(Quarantine::after(settings.quarantine)),
             usage: Arc::default(),
+            metrics: None,
             settings,
             entries: entries.into_values().collect(),
             lowered,
@@ -142,6 +146,12 @@ impl Options {
             entry.value = Value::Integer(bytes.into());
             self.settings.buffer_size = usize::try_from(bytes).unwrap_or(usize::MAX);
         }
+    }
+
+    /// The same options, of what counts its requests under this name.
+    #[must_use]
+    pub(crate) fn counted(self, registry: Option<&Arc<RouteRegistry>>, name: &Arc<str>) -> Self {
+        Self { metrics: registry.map(|registry| registry.register(name)), ..self }
     }
 
     /// Whose memory it is that requests of the route take.

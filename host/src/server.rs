@@ -27,7 +27,7 @@ use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::key_value::{DeferredBackend, EmbeddedBackend, StateError};
 use crate::meter::Meter;
-use crate::metrics::{PublishedChunks, ServerStats};
+use crate::metrics::{PublishedChunks, RouteRegistry, ServerStats};
 use crate::net::tls::TlsSettings;
 use crate::net::{ListenAddress, Listener, ListenerHandle, LocalListener, Scheme};
 use crate::observe::Observers;
@@ -131,6 +131,7 @@ impl Server {
             writes: config.remember == HolderStoreAccess::Write,
         });
         let grant_sources = Arc::new(grant_sources(&config)?);
+        let metrics = config.metrics.then(|| Arc::new(RouteRegistry::new(config.workers)));
         let setup = Setup {
             flags: config.options.clone(),
             declare: config.declare,
@@ -140,20 +141,27 @@ impl Server {
             grant_sources: grant_sources.clone(),
             grant: config.grant.clone(),
             origins: observers.dev.as_ref().map(|dev| dev.origins().clone()).unwrap_or_default(),
+            metrics: metrics.clone(),
         };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
-        Ok(Self { grant_sources, ..Self::of(config, observers, engine, directory) })
+        Ok(Self { grant_sources, ..Self::of(config, observers, engine, directory, metrics) })
     }
 
-    fn of(config: Config, mut observers: Observers, engine: Engine, directory: Directory) -> Self {
+    fn of(
+        config: Config,
+        mut observers: Observers,
+        engine: Engine,
+        directory: Directory,
+        metrics: Option<Arc<RouteRegistry>>,
+    ) -> Self {
         match config.error_detail {
             ErrorDetail::Public | ErrorDetail::Logged => observers.dev = None,
             ErrorDetail::Development => _ = observers.dev.get_or_insert_with(|| Arc::new(DevState::new(false))),
         }
         let routes = directory.current().clone();
         let (fleet, relay) = config.engine.clone().map(FleetLink::new).unzip();
-        let shared = Arc::new(ServerState::new(config, observers, engine, routes, relay));
+        let shared = Arc::new(ServerState::new(config, observers, engine, routes, relay, metrics));
         let (control, certificates, certificate_watch) = (None, None, None);
         Self {
             shared,
@@ -270,7 +278,7 @@ impl Server {
             addresses,
             urls,
             listeners: handles,
-            monitor: ServerMonitor::new(workers.clone(), shared),
+            monitor: ServerMonitor::new(workers.clone(), shared, certificates.clone()),
             workers,
             threads: Vec::new(),
             directory,

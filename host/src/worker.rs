@@ -56,7 +56,7 @@ pub(crate) struct ServerState {
     /// The settings of connections that speak TLS, if there are such listeners.
     pub(crate) tls: OnceLock<Arc<TlsSettings>>,
     /// What is counted of requests, by route. `None` if nobody asks for it.
-    pub(crate) route_metrics: Option<RouteRegistry>,
+    pub(crate) route_metrics: Option<Arc<RouteRegistry>>,
     /// The last failures of handlers. `None` if nobody asks for them.
     pub(crate) failures: Option<FailureRecords>,
     /// When it was made.
@@ -73,6 +73,7 @@ impl ServerState {
         engine: Engine,
         routes: Arc<Current>,
         fleet: Option<Arc<FleetRelay>>,
+        route_metrics: Option<Arc<RouteRegistry>>,
     ) -> Self {
         let topics = Topics::new(config.workers);
         let topics = Arc::new(match &fleet {
@@ -83,7 +84,6 @@ impl ServerState {
         let connections = Arc::new(ConnectionTable::new(&config.limits).behind(config.trusted_proxies.clone()));
         let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
         let (meter, tls) = (OnceLock::new(), OnceLock::new());
-        let route_metrics = config.metrics.then(|| RouteRegistry::new(config.workers));
         let failures = config.metrics.then(FailureRecords::default);
         Self {
             config,
@@ -242,8 +242,11 @@ impl Worker {
 
     /// The counters of a route, or of the requests that no route answers. `None` if nobody asks for them.
     pub(crate) fn route_metrics<'m>(&'m self, route: Option<&'m Route>) -> Option<WorkerRoute<'m>> {
-        let registry = self.shared.route_metrics.as_ref()?;
-        let metrics = route.map_or(registry.host(), |route| route.metrics(registry));
+        let registry = self.shared.route_metrics.as_deref()?;
+        let metrics = match route {
+            Some(route) => route.options.metrics.as_deref()?,
+            None => registry.host(),
+        };
         metrics.of_worker(usize::try_from(self.number).unwrap_or(usize::MAX))
     }
 

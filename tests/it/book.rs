@@ -56,6 +56,7 @@ pages! {
     components_of_wasi_http_do_what_they_show: "docs/src/wasi-http.md",
     grants_do_what_they_show: "docs/src/grants.md",
     operating_does_what_it_shows: "docs/src/operating.md",
+    what_is_observed_is_what_it_shows: "docs/src/observe.md",
     the_dashboard_is_what_it_shows: "docs/src/dashboard.md",
     the_internet_is_faced_as_shown: "docs/src/internet.md",
     sites_do_what_they_show: "docs/src/sites.md",

@@ -179,6 +179,7 @@ mod operations {
     mod dev_mode;
     mod dev_pages;
     mod metrics;
+    mod prometheus;
     mod service_manager;
     mod shutdown;
     mod stalled_log;

@@ -177,6 +177,11 @@ impl LoadedCertificate {
         self.validity.as_ref().map(Validity::ends)
     }
 
+    /// When it ends to be valid, in seconds since 1970.
+    pub(super) fn expires_at(&self) -> Option<u64> {
+        self.validity.as_ref().map(|validity| validity.not_after)
+    }
+
     /// A certificate has one key, so this is about both.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.key.cert == other.key.cert

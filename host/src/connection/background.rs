@@ -64,7 +64,7 @@ impl Background {
             Err(error) => count_failure(route, exchange, error),
         }
         if let Err(error) = end {
-            log_failure(worker, &route.mount.name, &route.options.log, *id, exchange, &error);
+            log_failure(worker, route, *id, exchange, &error);
             let report = explain(worker.error_detail(), &route.mount.name, exchange, &error);
             remember_failure(worker, &route.mount.name, *id, report.as_ref());
         }

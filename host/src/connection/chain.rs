@@ -65,8 +65,8 @@ pub(super) async fn on_response(
             Err(error) => Subject::middleware(layer).failed(&exchange, error),
         }
         if let Err(error) = ended {
-            let (name, log) = (&route.mount.name, &route.options.log);
-            log_failure(&worker, name, log, id, &exchange, &error);
+            let name = &route.mount.name;
+            log_failure(&worker, &route, id, &exchange, &error);
             let report = explain(worker.error_detail(), name, &exchange, &error);
             remember_failure(&worker, name, id, report.as_ref());
             failed = Some(substitute(Some(&worker), &exchange, id, error.status(), report.as_ref()));

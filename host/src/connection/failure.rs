@@ -1,7 +1,5 @@
 //! Failures of a handler or middleware: what is logged, and what the client gets.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::dev_pages::LiveReload;
@@ -11,7 +9,8 @@ use crate::exchange::{ClientLoss, Exchange};
 use crate::failure_report::{FailureReport, HandlerFailure};
 use crate::guest::CallError;
 use crate::http::status;
-use crate::log_quota::LogQuota;
+use crate::metrics::FailureKind;
+use crate::routes::Route;
 use crate::worker::Worker;
 
 /// The approximate number of bytes that a line about a handler uses of the log quota.
@@ -19,21 +18,17 @@ pub(super) const LINE: usize = 128;
 
 /// Logs why a guest has failed, with its backtrace. Repeated failures are counted and logged later as one line, except
 /// in development mode.
-pub(super) fn log_failure(
-    worker: &Worker,
-    route: &str,
-    quota: &Arc<LogQuota>,
-    request: u64,
-    exchange: &Exchange,
-    error: &CallError,
-) {
+pub(super) fn log_failure(worker: &Worker, failed: &Route, request: u64, exchange: &Exchange, error: &CallError) {
+    let (route, quota, error_detail) = (&*failed.mount.name, &failed.options.log, worker.error_detail());
     if let (CallError::Deadline { backtrace }, Some(loss)) = (error, exchange.client_loss()) {
         if quota.admit(route, LINE + backtrace.len()) {
             log_client_loss(route, request, loss, backtrace);
         }
         return;
     }
-    let error_detail = worker.error_detail();
+    if let Some(counters) = worker.route_metrics(Some(failed)) {
+        counters.count_failure(kind(error));
+    }
     if error_detail == ErrorDetail::Public && !quota.admit_failure(route, request, error) {
         return;
     }
@@ -47,6 +42,21 @@ pub(super) fn log_failure(
     match middleware {
         Some(middleware) => tracing::error!(target: "handler", route, %middleware, request, "{entry}"),
         None => tracing::error!(target: "handler", route, request, "{entry}"),
+    }
+}
+
+/// How a failure counts.
+fn kind(error: &CallError) -> FailureKind {
+    match error {
+        CallError::Busy(_) => FailureKind::NoInstance,
+        CallError::NoMemory(_) => FailureKind::NoMemory,
+        CallError::Quarantined => FailureKind::Quarantine,
+        CallError::Deadline { .. } => FailureKind::Timeout,
+        CallError::ProcessorTime { .. } => FailureKind::Cpu,
+        CallError::Trap { limit, .. } if !limit.is_empty() => FailureKind::MemoryLimit,
+        CallError::Trap { .. } => FailureKind::Trap,
+        CallError::NoResponse(_) => FailureKind::NoResponse,
+        CallError::Failed(_) => FailureKind::Failed,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::close_reason::CloseReason;
 use crate::connection_table::IdleSince;
 use crate::guest::scheduler::{HANDSHAKES, NextSlice};
 use crate::http1::server::RequestFraming;
+use crate::metrics::HandshakeOutcome;
 use crate::net::Stream;
 use crate::net::tls::Handshake;
 use crate::worker::ShutdownWaiter;
@@ -32,6 +33,18 @@ const MAX_WHILE_OTHERS_WAIT: Duration = Duration::from_secs(1);
 /// # Errors
 /// Why the connection is closed.
 pub(super) async fn complete(client: &mut Client) -> Result<(), CloseReason> {
+    let ended = carry_on(client).await;
+    let outcome = match (&ended, client.socket.tls_agreement()) {
+        (Ok(()), Some(agreement)) => HandshakeOutcome::of(agreement.is_1_3, agreement.is_resumed),
+        (Ok(()), None) | (Err(CloseReason::CertificateChallenge), _) => return ended,
+        (Err(CloseReason::TlsHandshake), _) => HandshakeOutcome::Failed,
+        (Err(_), _) => HandshakeOutcome::GivenUp,
+    };
+    client.worker.counters().count_handshake(outcome);
+    ended
+}
+
+async fn carry_on(client: &mut Client) -> Result<(), CloseReason> {
     let worker = client.worker.clone();
     let mut reached = Box::pin(worker.stopping().wait());
     let mut stopping = ShutdownWaiter::new(worker.stopping(), reached.as_mut());

@@ -25,6 +25,7 @@ use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::connection_table::IdleSince;
 use crate::http2::request::{ListenerScheme, ReceivedRequest};
+use crate::metrics::OpenConnections;
 use crate::net::{Http2Connection, Stream};
 use crate::worker::{ShutdownWaiter, Worker};
 use client_io::{ClientIo, IoState};
@@ -79,6 +80,7 @@ struct Http2Task<'c> {
 /// Serves the streams of a client that has sent the preface of HTTP/2, until the connection ends.
 pub(super) async fn serve(client: &mut Client) -> CloseReason {
     let worker = client.worker.clone();
+    let _open = worker.counters().open(OpenConnections::Http2);
     let input = std::mem::take(client.http.input_mut());
     let shared = Arc::new(Http2Connection::new(client.socket.is_tls()));
     let io = Arc::new(IoState::new(shared.clone(), &worker.config().timeouts));

@@ -29,7 +29,7 @@ use crate::meter::Stage;
 use crate::net::buffers;
 use crate::options::Settings;
 use crate::pump::Pump;
-use crate::rate::Pacers;
+use crate::rate::{Pacer, Pacers};
 use crate::response::{Encoder, Response, ResponseOptions};
 use crate::routes::Route;
 use crate::websocket::handshake::{self, AcceptKey, HandshakeError};
@@ -195,6 +195,11 @@ fn set_up(
     let settings = &route.options.settings;
     let Pacers { download, upload } =
         route.rates.pacers(&route.mount.name, client.requester().client_key(), &mut client.rate_budgets);
+    let counted = |pacer: Option<Pacer>, direction: usize| {
+        let waits = route.options.metrics.as_ref().map(|metrics| metrics.waits().of(direction));
+        pacer.map(|pacer| pacer.counted(waits))
+    };
+    let (download, upload) = (counted(download, 0), counted(upload, 1));
     let worker = &client.worker;
     let (measured, stands_for) = terms.arrival.and_then(|arrival| measured(client, route, arrival)).unzip();
     let mut exchange = exchange(terms, settings, request, measured);

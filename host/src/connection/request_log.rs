@@ -34,6 +34,7 @@ pub(super) struct RequestLog<'r> {
 pub(super) struct ParkedLog {
     facts: RequestFacts,
     sent: Sent,
+    received: u64,
     cost: Option<Cost>,
     counters: Option<Arc<RouteMetrics>>,
     /// The index of its worker.
@@ -113,15 +114,15 @@ impl<'r> RequestLog<'r> {
 
     /// Follows the request further, whose response is parked.
     pub(super) fn park(mut self, worker: &Worker, route: &Route) -> Option<Box<ParkedLog>> {
-        let registry = self.counters.take().and(worker.shared().route_metrics.as_ref());
-        let counters = registry.map(|registry| route.metrics(registry).clone());
+        let counters = self.counters.take().and(route.options.metrics.clone());
         let entry = self.entry.take();
         if counters.is_none() && entry.is_none() {
             return None;
         }
         let worker = usize::try_from(worker.number()).unwrap_or(usize::MAX);
         let (sent, cost) = (self.sent(), self.cost(Instant::now()));
-        Some(Box::new(ParkedLog { facts: self.facts, sent, cost, counters, worker, entry }))
+        let received = self.exchange.received();
+        Some(Box::new(ParkedLog { facts: self.facts, sent, received, cost, counters, worker, entry }))
     }
 
     fn sent(&self) -> Sent {
@@ -139,7 +140,9 @@ impl Drop for RequestLog<'_> {
             return;
         }
         let now = Instant::now();
-        self.facts.conclude(now, self.sent(), self.cost(now), self.counters, self.entry.take());
+        // Only the counters want to know.
+        let received = if self.counters.is_some() { self.exchange.received() } else { 0 };
+        self.facts.conclude(now, self.sent(), received, self.cost(now), self.counters, self.entry.take());
     }
 }
 
@@ -158,7 +161,7 @@ impl ParkedLog {
 impl Drop for ParkedLog {
     fn drop(&mut self) {
         let counters = self.counters.as_ref().and_then(|metrics| metrics.of_worker(self.worker));
-        self.facts.conclude(Instant::now(), self.sent, self.cost, counters, self.entry.take());
+        self.facts.conclude(Instant::now(), self.sent, self.received, self.cost, counters, self.entry.take());
     }
 }
 
@@ -168,6 +171,7 @@ impl RequestFacts {
         self,
         now: Instant,
         sent: Sent,
+        received_bytes: u64,
         cost: Option<Cost>,
         counters: Option<WorkerRoute<'_>>,
         entry: Option<Box<LogEntry>>,
@@ -177,7 +181,7 @@ impl RequestFacts {
         let took = arrival.map_or(Duration::ZERO, |arrival| now.saturating_duration_since(arrival));
         if let Some(counters) = counters {
             let cost = cost.filter(|_| stands_for > 0).map(|cost| (cost, stands_for));
-            counters.count(&CountedRequest { method, status, took, sent_bytes: wire, end, cost });
+            counters.count(&CountedRequest { method, status, took, sent_bytes: wire, received_bytes, end, cost });
         }
         if let Some(entry) = entry {
             let LogEntry { observers, client, proxy, asked, route, request } = *entry;

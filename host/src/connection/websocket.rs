@@ -25,6 +25,7 @@ use crate::close_reason::CloseReason;
 use crate::guest::scheduler::{NextSlice, TIME_SLICE, note_poll};
 use crate::guest::{CallError, MessageReply};
 use crate::memory_budget;
+use crate::metrics::OpenConnections;
 use crate::net::{PeerState, Timer, WriteQueue};
 use crate::options::Settings;
 use crate::pump::Pump;
@@ -117,6 +118,7 @@ impl WebSocket {
     /// Serves the WebSocket until it ends, and returns the reason.
     pub(super) async fn serve(mut self: Box<Self>, client: &mut Client) -> CloseReason {
         let worker = client.worker.clone();
+        let _open = worker.counters().open(OpenConnections::WebSockets);
         let stopping = std::pin::pin!(worker.stopping().wait_for_turn());
         turns::run(&mut WebSocketLoop { websocket: &mut self, io: client.io(), stopping }).await
     }
@@ -381,7 +383,7 @@ impl WebSocket {
     /// Logs why an invocation has failed, and closes the WebSocket.
     fn fail(&mut self, error: &CallError) {
         let InvocationTemplate { exchange, route, worker, id } = &self.template;
-        log_failure(worker, &route.mount.name, &route.options.log, *id, exchange, error);
+        log_failure(worker, route, *id, exchange, error);
         let report = explain(worker.error_detail(), &route.mount.name, exchange, error);
         remember_failure(worker, &route.mount.name, *id, report.as_ref());
         let (code, reason, ended) = match error {

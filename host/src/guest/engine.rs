@@ -1,8 +1,9 @@
 //! The engine, one per process: owns the engines of wasmtime and the compile cache, and counts invocations.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -81,6 +82,7 @@ struct EngineShared {
     code: CodeQuality,
     cache_hits: AtomicUsize,
     cache_misses: AtomicUsize,
+    compile_nanoseconds: AtomicU64,
     running: AtomicU32,
     max_invocations: u32,
     ticker: EpochTicker,
@@ -113,6 +115,7 @@ impl Engine {
                 code: process_code(&options.compiling),
                 cache_hits: AtomicUsize::new(0),
                 cache_misses: AtomicUsize::new(0),
+                compile_nanoseconds: AtomicU64::new(0),
                 running: AtomicU32::new(0),
                 max_invocations: options.max_invocations.min(instances),
                 ticker,
@@ -143,6 +146,17 @@ impl Engine {
     #[must_use]
     pub fn cache_hits_and_misses(&self) -> (usize, usize) {
         (self.shared.cache_hits.load(Ordering::Relaxed), self.shared.cache_misses.load(Ordering::Relaxed))
+    }
+
+    /// How long components were compiled, started and asked for their description, all together.
+    #[must_use]
+    pub fn compile_time(&self) -> Duration {
+        Duration::from_nanos(self.shared.compile_nanoseconds.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn count_compile_time(&self, took: Duration) {
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.shared.compile_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
     pub(super) fn count_cache_hit(&self) {

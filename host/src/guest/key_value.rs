@@ -14,6 +14,7 @@ use super::state::GuestState;
 use crate::key_value::{
     ChangeOutcome, KeyPage, KeyValueError, KeyValueStore, MAX_KEY_BYTES, MAX_KEYS, MAX_VALUE_BYTES, StoreChange,
 };
+use crate::metrics::StoreOutcome;
 
 pub(super) use wasi::{WASI_KEYVALUE_VERSIONS, add_to_linker};
 
@@ -43,6 +44,8 @@ async fn call<T>(
 ) -> std::result::Result<T, CallFailure> {
     let (exchange, granted) = store.data().key_value_store(name).map_err(CallFailure::Refused)?;
     let result = exchange.wait_elsewhere(call(&granted)).await;
+    let outcome = result.as_ref().map_or_else(KeyValueError::outcome, |_| StoreOutcome::Ok);
+    store.data().count_store_call(name, &granted, outcome);
     if let Err(error) = &result {
         store.data().note_store_failure(name, error);
     }

@@ -2,7 +2,7 @@
 //! program is configured for that, by compiling in this process.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
@@ -94,6 +94,7 @@ pub(super) fn prepare<T>(
         Effort::Full(attempt) => attempt,
     };
     engine.count_cache_miss();
+    let _timed = CompileTimer { engine, begun: Instant::now() };
     let (accepted, code, facts) = match engine.compile_process() {
         Some(process) => {
             let request = CompileRequest {
@@ -120,6 +121,18 @@ pub(super) fn prepare<T>(
         cache.put(name, &facts, &code);
     }
     Ok((accepted, facts))
+}
+
+/// Counts how long a component is compiled, however that ends.
+struct CompileTimer<'e> {
+    engine: &'e Engine,
+    begun: Instant,
+}
+
+impl Drop for CompileTimer<'_> {
+    fn drop(&mut self) {
+        self.engine.count_compile_time(self.begun.elapsed());
+    }
 }
 
 /// Looks a component up in the compile cache. `None` if the engine rejects the code.

@@ -27,6 +27,7 @@ use crate::exchange::Exchange;
 use crate::grants::{Denied, Grants, Remedy};
 use crate::key_value::{KeyValueError, KeyValueStore};
 use crate::memory_budget::{self, MemoryOwner, MemoryShortage};
+use crate::metrics::StoreOutcome;
 use crate::options::{self, Options, Value};
 use crate::share::Resource;
 
@@ -237,6 +238,15 @@ impl GuestState {
         };
         invocation.options.denials.warn(Denied::KeyValue, &invocation.route, Some(invocation.id), what, &remedy);
         Err(refusal)
+    }
+
+    /// Counts a call to a store that was granted by this name.
+    pub(super) fn count_store_call(&self, name: &str, store: &KeyValueStore, outcome: StoreOutcome) {
+        if let RunPurpose::Invocation(invocation) = &self.purpose
+            && let Some(metrics) = &invocation.options.metrics
+        {
+            store.count(outcome, metrics.grants(), if name.is_empty() { "default" } else { name });
+        }
     }
 
     /// Logs why a call to a store has failed, if the error that the component gets does not say it: `too-large`, `full` and

@@ -15,6 +15,7 @@ use super::state::GuestState;
 use crate::exchange::Exchange;
 use crate::grants::{Denied, Grants, Remedy};
 use crate::http::fields::Fields;
+use crate::metrics::{GrantCounters, OutboundOutcome};
 use crate::options::Options;
 use crate::outbound::{
     HttpGrant, InvocationCalls, Origin, PendingResponse, UpstreamFailure, UpstreamRequest, UpstreamResponse,
@@ -59,8 +60,13 @@ impl UpstreamCalls {
             context.warn_denied(&origin);
             return Err(UpstreamFailure::Denied);
         };
-        let log = CallLog { context: context.clone(), origin };
-        let pending = self.start(grant, request).inspect_err(|failure| log.note(failure))?;
+        let registry = context.options.metrics.as_ref().map(|metrics| metrics.grants());
+        let counters = registry.and_then(|registry| grant.counters(&origin, registry));
+        let log = CallLog { context: context.clone(), origin, counters };
+        let pending = self.start(grant, request).inspect_err(|failure| {
+            log.note(failure);
+            log.count(failure.outcome());
+        })?;
         let call = Arc::new(UpstreamCall { state: Mutex::new(CallState::Pending(pending)), log });
         self.open.push(Arc::downgrade(&call));
         Ok(call)
@@ -89,11 +95,12 @@ enum CallState {
     Failed(UpstreamFailure),
 }
 
-/// Who is told of a failure.
+/// Who is told of a failure, and what counts the call.
 #[derive(Debug)]
 struct CallLog {
     context: CallContext,
     origin: Origin,
+    counters: Option<Arc<GrantCounters>>,
 }
 
 /// The grants of an invocation, and what log lines about its requests name.
@@ -139,6 +146,10 @@ impl fmt::Debug for UpstreamCall {
 }
 
 impl CallLog {
+    fn count(&self, outcome: OutboundOutcome) {
+        self.counters.iter().for_each(|counters| counters.count_request(outcome));
+    }
+
     fn note(&self, failure: &UpstreamFailure) {
         if *failure != UpstreamFailure::Ended {
             let CallContext { options, route, request, .. } = &self.context;
@@ -158,6 +169,13 @@ impl GuestState {
     }
 }
 
+impl Drop for UpstreamCall {
+    fn drop(&mut self) {
+        // If it is pending still, it is given up.
+        self.close();
+    }
+}
+
 impl UpstreamCall {
     fn lock(&self) -> MutexGuard<'_, CallState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -166,7 +184,9 @@ impl UpstreamCall {
     /// Gives it up.
     fn close(&self) {
         let ended = std::mem::replace(&mut *self.lock(), CallState::Failed(UpstreamFailure::Ended));
-        drop(ended);
+        if let CallState::Pending(_) = ended {
+            self.log.count(OutboundOutcome::GivenUp);
+        }
     }
 
     /// Waits for its head, or its failure.
@@ -175,9 +195,13 @@ impl UpstreamCall {
         let CallState::Pending(pending) = state else { return Poll::Ready(()) };
         let Poll::Ready(response) = Pin::new(pending).poll(cx) else { return Poll::Pending };
         *state = match response {
-            Ok(response) => CallState::Responded(Box::new(response)),
+            Ok(response) => {
+                self.log.count(OutboundOutcome::of_status(response.status()));
+                CallState::Responded(Box::new(response))
+            }
             Err(failure) => {
                 self.log.note(&failure);
+                self.log.count(failure.outcome());
                 CallState::Failed(failure)
             }
         };

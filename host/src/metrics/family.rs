@@ -68,6 +68,14 @@ families! {
         "Mounted routes.";
     COMPONENTS_LOADING = Gauge "vibrato_components_loading" []
         "Components that are being loaded.";
+    COMPONENT_LOADS = Counter "vibrato_component_loads" ["outcome"]
+        "Components that were loaded, at the start and after each change of a file, and those that could not be.";
+    ROUTE_CHANGES = Counter "vibrato_route_changes" []
+        "How often the routes have changed, or what is known of them.";
+    COMPILE_LOOKUPS = Counter "vibrato_compile_lookups" ["outcome"]
+        "Components that were found in the compile cache, and those that had to be compiled.";
+    COMPILE_SECONDS = Counter "vibrato_compile_seconds" []
+        "Seconds for which components were compiled, started and asked for their description.";
     ROUTE_PROBLEMS = Gauge "vibrato_route_problems" ["severity"]
         "What is wrong with files of the routes directory, as the log and `host check` say.";
     REQUESTS = Counter "vibrato_requests" ["route", "method", "code"]
@@ -76,10 +84,26 @@ families! {
         "How long requests took in seconds, from the complete head to the last byte.";
     REQUEST_ENDS = Counter "vibrato_request_ends" ["route", "end"]
         "Requests by how they ended, as `end=` of the access log.";
+    FAILURES = Counter "vibrato_failures" ["route", "kind"]
+        "Invocations of handlers and middleware that have failed, and not because of their client.";
+    QUARANTINED = Gauge "vibrato_quarantined" ["route"]
+        "Whether a route or a middleware is in quarantine, because it has failed again and again.";
+    MESSAGES = Counter "vibrato_websocket_messages" ["route"]
+        "Messages of WebSockets that handlers were given.";
+    RECEIVED_BYTES = Counter "vibrato_received_bytes" ["route"]
+        "Bytes of request bodies that handlers were given.";
     SENT_BYTES = Counter "vibrato_sent_bytes" ["route"]
         "Bytes of responses, with their heads and framing, as `wire=` of the access log.";
     STAGE_SECONDS = Counter "vibrato_stage_seconds" ["route", "stage"]
         "Seconds of requests by stage, as in the access log; estimated from a few requests if there are many.";
+    RATE_WAITS = Counter "vibrato_rate_waits" ["route", "direction"]
+        "Pieces that the rate of a route has held back.";
+    RATE_WAIT_SECONDS = Counter "vibrato_rate_wait_seconds" ["route", "direction"]
+        "Seconds for which pieces were held back by the rate of a route.";
+    OUTBOUND = Counter "vibrato_outbound_requests" ["route", "grant", "outcome"]
+        "Requests of components to other servers, by what the operator has granted.";
+    STORE_OPERATIONS = Counter "vibrato_store_operations" ["route", "store", "outcome"]
+        "Operations of key-value stores, by the name of the store in the route file.";
     INSTANCE_MEMORY = Gauge "vibrato_instance_memory_bytes" ["route"]
         "Bytes of the memories of an instance, measured at the end of a request.";
     INVOCATIONS = Gauge "vibrato_invocations" ["route"]
@@ -92,10 +116,14 @@ families! {
         "Bytes of --max-memory in use.";
     MEMORY_LIMIT = Gauge "vibrato_memory_limit_bytes" []
         "Bytes of --max-memory.";
-    CONNECTIONS = Gauge "vibrato_connections" []
-        "Open connections.";
+    CONNECTIONS = Gauge "vibrato_connections" ["protocol"]
+        "Open connections; those of HTTP/2 with all of their streams.";
     CONNECTIONS_CLOSED = Counter "vibrato_connections_closed" ["reason"]
         "Connections that were closed, by the reason.";
+    TLS_HANDSHAKES = Counter "vibrato_tls_handshakes" ["outcome", "version", "resumed"]
+        "Handshakes of TLS that have ended.";
+    CERTIFICATE_EXPIRY = Gauge "vibrato_certificate_expiry_seconds" ["name"]
+        "When a certificate ends to be valid, in seconds since 1970, by the first name that it has.";
     PUSHED_CHUNKS = Counter "vibrato_pushed_chunks" ["outcome"]
         "Published chunks, one for each subscriber: queued for it, or dropped because it reads too slowly.";
     CPU_SECONDS = Counter "process_cpu_seconds" []

@@ -1,11 +1,14 @@
 //! Writes a snapshot as JSON. Fields may be added; those that there are keep their meaning.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::histogram::LATENCY_BOUNDS;
+use super::labels::{FailureKind, HandshakeOutcome, OutboundOutcome, StoreOutcome};
 use super::snapshot::{MetricsSnapshot, RouteFigures};
+use super::waits::WaitStats;
 use super::write::since_epoch;
 use crate::close_reason::CloseReason;
 use crate::exchange::ExchangeEnd;
@@ -17,6 +20,8 @@ pub(super) fn object(snapshot: &MetricsSnapshot) -> Value {
     let closed: Map<String, Value> =
         CloseReason::ALL.iter().map(|reason| (reason.name().to_owned(), server.closed(*reason).into())).collect();
     let [errors, warnings] = snapshot.problems;
+    let [loaded, failed] = snapshot.loads;
+    let quarantined: Vec<&str> = snapshot.quarantined.iter().filter(|(_, is)| **is).map(|(name, _)| &**name).collect();
     let process = &snapshot.process;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -27,7 +32,22 @@ pub(super) fn object(snapshot: &MetricsSnapshot) -> Value {
         "alive": snapshot.is_alive,
         "workers": snapshot.workers,
         "requests": snapshot.requests(),
-        "connections": { "open": server.connections, "closed": closed },
+        "connections": {
+            "open": server.connections,
+            "http2": server.http2_connections,
+            "websockets": server.websockets,
+            "closed": closed,
+        },
+        "tls_handshakes": words(HandshakeOutcome::ALL.map(|outcome| (outcome.name(), server.handshakes(outcome)))),
+        "certificates": snapshot.certificates,
+        "quarantined": quarantined,
+        "loads": { "loaded": loaded, "failed": failed },
+        "route_changes": snapshot.route_changes,
+        "compiling": {
+            "cached": snapshot.compiling.hits,
+            "compiled": snapshot.compiling.misses,
+            "seconds": snapshot.compiling.time.as_secs_f64(),
+        },
         "invocations": server.invocations,
         "parked": server.parked,
         "memory": { "used": server.memory, "limit": snapshot.memory_limit },
@@ -54,6 +74,23 @@ fn bounds() -> Vec<f64> {
     LATENCY_BOUNDS.iter().map(|bound| bound.parse().unwrap_or(f64::INFINITY)).collect()
 }
 
+fn words<const N: usize>(counts: [(&'static str, u64); N]) -> Map<String, Value> {
+    counts.into_iter().map(|(word, count)| (word.to_owned(), count.into())).collect()
+}
+
+fn waits(stats: &WaitStats) -> Value {
+    json!({ "waits": stats.waits, "seconds": stats.nanoseconds as f64 / 1e9 })
+}
+
+/// By the name of each grant, the outcomes that there were.
+fn grants<const N: usize>(counted: &BTreeMap<Arc<str>, [u64; N]>, outcomes: [&'static str; N]) -> Map<String, Value> {
+    let of_grant = |counts: &[u64; N]| {
+        let counts = outcomes.iter().zip(counts).filter(|(_, count)| **count > 0);
+        Value::from(counts.map(|(outcome, count)| ((*outcome).to_owned(), (*count).into())).collect::<Map<_, _>>())
+    };
+    counted.iter().map(|(grant, counts)| (grant.to_string(), of_grant(counts))).collect()
+}
+
 fn of_route(name: &Arc<str>, route: &RouteFigures) -> Value {
     let counted = &route.counted;
     let requests =
@@ -77,7 +114,18 @@ fn of_route(name: &Arc<str>, route: &RouteFigures) -> Value {
         "requests": requests.collect::<Vec<_>>(),
         "latency": { "buckets": counted.latency.buckets, "seconds": counted.latency.seconds() },
         "ends": ends.collect::<Map<_, _>>(),
+        "failures": words(std::array::from_fn::<_, { FailureKind::ALL.len() }, _>(|index| {
+            (FailureKind::ALL[index].name(), counted.failures[index])
+        })),
+        "messages": counted.messages,
+        "received_bytes": counted.received_bytes,
         "sent_bytes": counted.sent_bytes,
+        "rate_waits": {
+            "download": waits(&counted.waits[0]),
+            "upload": waits(&counted.waits[1]),
+        },
+        "outbound": grants(&counted.outbound, OutboundOutcome::ALL.map(OutboundOutcome::name)),
+        "stores": grants(&counted.stores, StoreOutcome::ALL.map(StoreOutcome::name)),
         "stages": stages.collect::<Map<_, _>>(),
         "instance_memory": counted.instance_memory,
     })

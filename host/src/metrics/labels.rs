@@ -47,6 +47,160 @@ pub enum StatusLabel {
     Class(u16),
 }
 
+/// A closed list of words that are labels.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            /// Every one, in the order of their numbers.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
+
+            /// The text of the label.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// Why an invocation has made no response, or not all of it.
+    FailureKind {
+        /// It trapped.
+        Trap = "trap",
+        /// It trapped after it was refused memory beyond its route's `memory`.
+        MemoryLimit = "memory-limit",
+        /// It passed its route's `timeout`.
+        Timeout = "timeout",
+        /// It used up its route's `cpu`.
+        Cpu = "cpu",
+        /// It called `fail`.
+        Failed = "failed",
+        /// A handler of wasi:http made no whole response.
+        NoResponse = "no-response",
+        /// It returned another length than it had declared.
+        WrongLength = "wrong-length",
+        /// The engine had no free instance.
+        NoInstance = "no-instance",
+        /// There was no memory for it.
+        NoMemory = "no-memory",
+        /// Its route is in quarantine.
+        Quarantine = "quarantine",
+    }
+}
+
+words! {
+    /// How a handshake of TLS has ended.
+    HandshakeOutcome {
+        /// A new session of TLS 1.2.
+        Full12 = "full-1.2",
+        /// A session of TLS 1.2 was resumed.
+        Resumed12 = "resumed-1.2",
+        /// A new session of TLS 1.3.
+        Full13 = "full-1.3",
+        /// A session of TLS 1.3 was resumed.
+        Resumed13 = "resumed-1.3",
+        /// It failed, or was not complete in time.
+        Failed = "failed",
+        /// The connection was closed before it was complete.
+        GivenUp = "given-up",
+    }
+}
+
+impl HandshakeOutcome {
+    /// That of a complete handshake.
+    pub(crate) fn of(is_1_3: bool, is_resumed: bool) -> Self {
+        match (is_1_3, is_resumed) {
+            (false, false) => Self::Full12,
+            (false, true) => Self::Resumed12,
+            (true, false) => Self::Full13,
+            (true, true) => Self::Resumed13,
+        }
+    }
+
+    /// The labels `outcome`, `version` and `resumed`.
+    pub(super) fn labels(self) -> [&'static str; 3] {
+        match self {
+            Self::Full12 => ["complete", "1.2", "false"],
+            Self::Resumed12 => ["complete", "1.2", "true"],
+            Self::Full13 => ["complete", "1.3", "false"],
+            Self::Resumed13 => ["complete", "1.3", "true"],
+            Self::Failed => ["failed", "-", "-"],
+            Self::GivenUp => ["given-up", "-", "-"],
+        }
+    }
+}
+
+words! {
+    /// How a request to another server has ended.
+    OutboundOutcome {
+        /// A response of the class 1xx or 2xx.
+        Success = "2xx",
+        /// A response of the class 3xx.
+        Redirect = "3xx",
+        /// A response of the class 4xx.
+        ClientError = "4xx",
+        /// A response of the class 5xx or another one.
+        ServerError = "5xx",
+        /// The host name has no address, or none that may be reached.
+        Lookup = "lookup",
+        /// There was no connection.
+        Connect = "connect",
+        /// TLS has failed.
+        Tls = "tls",
+        /// A time-out has passed.
+        Timeout = "timeout",
+        /// The connection was closed before the response.
+        Closed = "closed",
+        /// What the server has sent is not HTTP, or too large.
+        Protocol = "protocol",
+        /// The request was invalid.
+        Invalid = "invalid",
+        /// The component has too many requests at once.
+        TooMany = "too-many",
+        /// The invocation has ended before.
+        GivenUp = "given-up",
+    }
+}
+
+impl OutboundOutcome {
+    /// That of a response.
+    pub(crate) fn of_status(status: u16) -> Self {
+        match status {
+            100..=299 => Self::Success,
+            300..=399 => Self::Redirect,
+            400..=499 => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+words! {
+    /// How an operation of a key-value store has ended.
+    StoreOutcome {
+        /// It was done.
+        Ok = "ok",
+        /// The store may only be read.
+        ReadOnly = "read-only",
+        /// A key, a value or a batch is too large.
+        TooLarge = "too-large",
+        /// The store is full.
+        Full = "full",
+        /// What is stored is no number, or the number is too large; or a cursor is invalid.
+        Invalid = "invalid",
+        /// The disk has failed.
+        Storage = "storage",
+    }
+}
+
 /// The first statuses of a route, in the order in which they came. All workers read them, and a worker writes once for each.
 #[derive(Debug, Default)]
 pub(super) struct StatusCodes([AtomicU16; MAX_CODES]);

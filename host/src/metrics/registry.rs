@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::route::{RouteMetrics, RouteStats};
@@ -17,12 +18,14 @@ const GONE: &str = "(removed)";
 
 /// The counters of all routes that have had a request.
 #[derive(Debug)]
-pub(crate) struct RouteRegistry {
+pub struct RouteRegistry {
     workers: NonZeroUsize,
     /// The counters of the requests that no route answers.
     host: Arc<RouteMetrics>,
     /// Locked once for each version of a route, and for a snapshot.
     routes: Mutex<Registered>,
+    /// How many components were loaded, and how many could not be.
+    loads: [AtomicU64; 2],
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +46,12 @@ struct RegisteredRoute {
 
 impl RouteRegistry {
     pub(crate) fn new(workers: NonZeroUsize) -> Self {
-        Self { workers, host: Arc::new(RouteMetrics::new(workers)), routes: Mutex::default() }
+        Self {
+            workers,
+            host: Arc::new(RouteMetrics::new(workers)),
+            routes: Mutex::default(),
+            loads: Default::default(),
+        }
     }
 
     /// The counters of the requests that no route answers.
@@ -78,6 +86,16 @@ impl RouteRegistry {
             stats.entry(GONE.into()).or_default().merge(&routes.gone);
         }
         stats
+    }
+
+    /// Counts a component that was loaded, or that could not be.
+    pub(crate) fn count_load(&self, is_loaded: bool) {
+        self.loads[usize::from(!is_loaded)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many components were loaded, and how many could not be.
+    pub(crate) fn loads(&self) -> [u64; 2] {
+        [0, 1].map(|index| self.loads[index].load(Ordering::Relaxed))
     }
 
     fn lock(&self) -> MutexGuard<'_, Registered> {
@@ -115,7 +133,15 @@ mod tests {
     fn count(metrics: &RouteMetrics) {
         let worker = metrics.of_worker(0).expect("there is one");
         let (method, status, end) = (MethodLabel::Get, Some(200), ExchangeEnd::Complete);
-        worker.count(&CountedRequest { method, status, took: Duration::ZERO, sent_bytes: 1, end, cost: None });
+        worker.count(&CountedRequest {
+            method,
+            status,
+            took: Duration::ZERO,
+            sent_bytes: 1,
+            received_bytes: 0,
+            end,
+            cost: None,
+        });
     }
 
     fn total(registry: &RouteRegistry) -> u64 {

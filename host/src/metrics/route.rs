@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::grants::{GrantRegistry, merge_grants};
 use super::histogram::{Histogram, HistogramStats, add, nanoseconds};
-use super::labels::{MethodLabel, StatusCodes, StatusLabel};
+use super::labels::{FailureKind, MethodLabel, OutboundOutcome, StatusCodes, StatusLabel, StoreOutcome};
+use super::waits::{DirectionWaits, WaitStats};
 use crate::exchange::ExchangeEnd;
 use crate::meter::{Cost, Stage};
 
@@ -19,6 +21,10 @@ const MEASURE_EVERY: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct RouteMetrics {
     codes: StatusCodes,
+    /// What rates have held back.
+    waits: DirectionWaits,
+    /// What components do with what is granted to them.
+    grants: GrantRegistry,
     /// A cell for each worker, made when that has its first request.
     cells: Box<[OnceLock<Box<RouteCell>>]>,
 }
@@ -32,6 +38,9 @@ struct RouteCell {
     latency: Histogram,
     ends: [AtomicU64; ExchangeEnd::ALL.len()],
     sent_bytes: AtomicU64,
+    received_bytes: AtomicU64,
+    messages: AtomicU64,
+    failures: [AtomicU64; FailureKind::ALL.len()],
     /// In nanoseconds.
     stages: [AtomicU64; Stage::ALL.len()],
     /// Bytes of the memories of the last instance that was measured.
@@ -60,6 +69,8 @@ pub(crate) struct CountedRequest {
     pub(crate) took: Duration,
     /// All bytes that were sent.
     pub(crate) sent_bytes: u64,
+    /// The bytes of its body that the handler was given.
+    pub(crate) received_bytes: u64,
     pub(crate) end: ExchangeEnd,
     /// What it has cost, and how many requests this stands for. `None` if it was not measured.
     pub(crate) cost: Option<(Cost, u64)>,
@@ -76,6 +87,18 @@ pub struct RouteStats {
     pub ends: [u64; ExchangeEnd::ALL.len()],
     /// All bytes that were sent, heads and framing included.
     pub sent_bytes: u64,
+    /// Bytes of bodies that handlers were given.
+    pub received_bytes: u64,
+    /// Messages of WebSockets that handlers were given.
+    pub messages: u64,
+    /// Invocations that have failed, in the order of [`FailureKind::ALL`].
+    pub failures: [u64; FailureKind::ALL.len()],
+    /// What the route's `rate` has held back, and what its `upload_rate`.
+    pub waits: [WaitStats; 2],
+    /// Requests to other servers, by what the operator has granted.
+    pub outbound: BTreeMap<Arc<str>, [u64; OutboundOutcome::ALL.len()]>,
+    /// Operations of key-value stores, by the name of the store.
+    pub stores: BTreeMap<Arc<str>, [u64; StoreOutcome::ALL.len()]>,
     /// How long all requests took in each stage, in nanoseconds and in the order of [`Stage::ALL`]. It is estimated: of many
     /// requests few are measured.
     pub stages: [u64; Stage::ALL.len()],
@@ -85,7 +108,13 @@ pub struct RouteStats {
 
 impl RouteMetrics {
     pub(super) fn new(workers: NonZeroUsize) -> Self {
-        Self { codes: StatusCodes::default(), cells: (0..workers.get()).map(|_| OnceLock::new()).collect() }
+        let cells = (0..workers.get()).map(|_| OnceLock::new()).collect();
+        Self {
+            codes: StatusCodes::default(),
+            waits: DirectionWaits::default(),
+            grants: GrantRegistry::default(),
+            cells,
+        }
     }
 
     /// The counters, as the worker with this index counts in them. Only that worker's thread may use them.
@@ -99,6 +128,18 @@ impl RouteMetrics {
         for cell in self.cells.iter().filter_map(OnceLock::get) {
             cell.add_to(stats, &self.codes);
         }
+        self.waits.add_to(&mut stats.waits);
+        self.grants.add_to(&mut stats.outbound, &mut stats.stores);
+    }
+
+    /// The counters of what the route's `rate` holds back, or else its `upload_rate`.
+    pub(crate) fn waits(&self) -> &DirectionWaits {
+        &self.waits
+    }
+
+    /// The counters of what is granted to the route.
+    pub(crate) fn grants(&self) -> &GrantRegistry {
+        &self.grants
     }
 }
 
@@ -109,6 +150,9 @@ impl Default for RouteCell {
             latency: Histogram::default(),
             ends: Default::default(),
             sent_bytes: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
+            messages: AtomicU64::new(0),
+            failures: Default::default(),
             stages: Default::default(),
             memory: AtomicU64::new(0),
             measure_at: AtomicU64::new(0),
@@ -129,8 +173,14 @@ impl RouteCell {
             }
         }
         self.latency.add_to(&mut stats.latency);
-        let sums = stats.ends.iter_mut().zip(&self.ends).chain(stats.stages.iter_mut().zip(&self.stages));
-        for (sum, own) in sums.chain([(&mut stats.sent_bytes, &self.sent_bytes)]) {
+        let lists = stats.ends.iter_mut().zip(&self.ends).chain(stats.stages.iter_mut().zip(&self.stages));
+        let lists = lists.chain(stats.failures.iter_mut().zip(&self.failures));
+        let single = [
+            (&mut stats.sent_bytes, &self.sent_bytes),
+            (&mut stats.received_bytes, &self.received_bytes),
+            (&mut stats.messages, &self.messages),
+        ];
+        for (sum, own) in lists.chain(single) {
             *sum = sum.wrapping_add(own.load(Ordering::Relaxed));
         }
         stats.instance_memory = stats.instance_memory.max(self.memory.load(Ordering::Relaxed));
@@ -149,6 +199,16 @@ impl WorkerRoute<'_> {
         Some(self.cell.unmeasured.swap(0, Ordering::Relaxed) + 1)
     }
 
+    /// Counts an invocation that has failed.
+    pub(crate) fn count_failure(self, kind: FailureKind) {
+        add(&self.cell.failures[kind as usize], 1);
+    }
+
+    /// Counts a message of a WebSocket.
+    pub(crate) fn count_message(self) {
+        add(&self.cell.messages, 1);
+    }
+
     /// Counts a request that has ended.
     pub(crate) fn count(self, request: &CountedRequest) {
         let Self { codes, cell } = self;
@@ -158,6 +218,7 @@ impl WorkerRoute<'_> {
         cell.latency.count(request.took);
         add(&cell.ends[request.end as usize], 1);
         add(&cell.sent_bytes, request.sent_bytes);
+        add(&cell.received_bytes, request.received_bytes);
         if let Some((cost, requests)) = &request.cost {
             for stage in Stage::ALL {
                 add(&cell.stages[stage as usize], nanoseconds(cost.duration(stage)).saturating_mul(*requests));
@@ -182,10 +243,19 @@ impl RouteStats {
             *self.requests.entry(*labels).or_default() += count;
         }
         self.latency.merge(&other.latency);
-        let sums = self.ends.iter_mut().zip(&other.ends).chain(self.stages.iter_mut().zip(&other.stages));
-        for (sum, own) in sums.chain([(&mut self.sent_bytes, &other.sent_bytes)]) {
+        let lists = self.ends.iter_mut().zip(&other.ends).chain(self.stages.iter_mut().zip(&other.stages));
+        let lists = lists.chain(self.failures.iter_mut().zip(&other.failures));
+        let single = [
+            (&mut self.sent_bytes, &other.sent_bytes),
+            (&mut self.received_bytes, &other.received_bytes),
+            (&mut self.messages, &other.messages),
+        ];
+        for (sum, own) in lists.chain(single) {
             *sum = sum.wrapping_add(*own);
         }
+        self.waits.iter_mut().zip(&other.waits).for_each(|(sum, own)| sum.merge(own));
+        merge_grants(&mut self.outbound, &other.outbound);
+        merge_grants(&mut self.stores, &other.stores);
         self.instance_memory = self.instance_memory.max(other.instance_memory);
     }
 }
@@ -196,7 +266,7 @@ mod tests {
 
     fn request(method: MethodLabel, status: Option<u16>) -> CountedRequest {
         let (took, end) = (Duration::from_millis(3), ExchangeEnd::Complete);
-        CountedRequest { method, status, took, sent_bytes: 100, end, cost: None }
+        CountedRequest { method, status, took, sent_bytes: 100, received_bytes: 10, end, cost: None }
     }
 
     fn stats(metrics: &RouteMetrics) -> RouteStats {
@@ -224,10 +294,16 @@ mod tests {
         ];
         assert_eq!(stats.requests, BTreeMap::from(expected));
         assert_eq!((stats.total(), stats.latency.count(), stats.sent_bytes), (4, 4, 400));
+        assert_eq!(stats.received_bytes, 40);
         assert_eq!(stats.ends[ExchangeEnd::Complete as usize], 3);
         assert_eq!(stats.ends[ExchangeEnd::Truncated as usize], 1);
         assert_eq!(stats.stages[Stage::Run as usize], 21, "it stands for three requests");
         assert_eq!(stats.instance_memory, 64);
+        one.count_failure(FailureKind::Trap);
+        two.count_failure(FailureKind::Trap);
+        two.count_message();
+        let stats = self::stats(&metrics);
+        assert_eq!((stats.failures[FailureKind::Trap as usize], stats.messages), (2, 1));
         let mut twice = stats.clone();
         twice.merge(&stats);
         assert_eq!((twice.total(), twice.latency.count(), twice.sent_bytes), (8, 8, 800));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::exposition::TextFormat;
 use super::process::ProcessFigures;
@@ -38,8 +38,29 @@ pub struct MetricsSnapshot {
     pub problems: [usize; 2],
     /// How many failures of handlers were logged in full.
     pub logged_failures: u64,
+    /// How many components were loaded, and how many could not be.
+    pub loads: [u64; 2],
+    /// How often the routes have changed, or what is known of them.
+    pub route_changes: u64,
+    /// What was compiled.
+    pub compiling: CompileStats,
+    /// Whether a route or a middleware is in quarantine, by name.
+    pub quarantined: BTreeMap<Arc<str>, bool>,
+    /// When certificates end, in seconds since 1970, by the first name of each.
+    pub certificates: BTreeMap<String, u64>,
     /// What the system says of the process.
     pub process: ProcessFigures,
+}
+
+/// What was compiled so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CompileStats {
+    /// Components that were found in the compile cache.
+    pub hits: usize,
+    /// Components that had to be compiled.
+    pub misses: usize,
+    /// For how long components were compiled, started and asked for their description.
+    pub time: Duration,
 }
 
 /// What is known of the routes of one name.

@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::labels::HandshakeOutcome;
 use crate::close_reason::CloseReason;
 
 #[cfg(test)]
@@ -19,9 +20,20 @@ pub struct WorkerMetrics {
     closed: [AtomicU64; CloseReason::ALL.len()],
     chunks_reached: AtomicU64,
     chunks_dropped: AtomicU64,
+    open: [AtomicUsize; 2],
+    handshakes: [AtomicU64; HandshakeOutcome::ALL.len()],
 }
 
-/// Counts an invocation as in flight until it is dropped.
+/// What an open connection is, if it is no connection of HTTP/1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenConnections {
+    /// A connection of HTTP/2, with all of its streams.
+    Http2,
+    /// A WebSocket.
+    WebSockets,
+}
+
+/// Counts an invocation as in flight, or a connection as open, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlight<'c>(&'c AtomicUsize);
 
@@ -40,6 +52,11 @@ pub struct ServerStats {
     pub memory: usize,
     /// Published chunks so far.
     pub published: PublishedChunks,
+    /// Open connections that are of HTTP/2.
+    pub http2_connections: usize,
+    /// Open WebSockets.
+    pub websockets: usize,
+    handshakes: [u64; HandshakeOutcome::ALL.len()],
     closed: [u64; CloseReason::ALL.len()],
 }
 
@@ -90,6 +107,18 @@ impl WorkerMetrics {
         self.invocations.load(Ordering::Relaxed)
     }
 
+    /// Counts a connection as of this kind until the guard is dropped.
+    pub(crate) fn open(&self, kind: OpenConnections) -> InFlight<'_> {
+        let open = &self.open[kind as usize];
+        open.fetch_add(1, Ordering::Relaxed);
+        InFlight(open)
+    }
+
+    /// Counts a handshake of TLS that has ended.
+    pub(crate) fn count_handshake(&self, outcome: HandshakeOutcome) {
+        self.handshakes[outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a connection that was closed for this reason.
     pub(crate) fn count_closed(&self, reason: CloseReason) {
         self.closed[reason as usize].fetch_add(1, Ordering::Relaxed);
@@ -121,9 +150,12 @@ impl WorkerMetrics {
         let PublishedChunks { reached, dropped } = self.published();
         stats.published.reached += reached;
         stats.published.dropped += dropped;
-        for (sum, own) in stats.closed.iter_mut().zip(&self.closed) {
+        let closed = stats.closed.iter_mut().zip(&self.closed);
+        for (sum, own) in closed.chain(stats.handshakes.iter_mut().zip(&self.handshakes)) {
             *sum += own.load(Ordering::Relaxed);
         }
+        stats.http2_connections += self.open[OpenConnections::Http2 as usize].load(Ordering::Relaxed);
+        stats.websockets += self.open[OpenConnections::WebSockets as usize].load(Ordering::Relaxed);
     }
 }
 
@@ -138,5 +170,11 @@ impl ServerStats {
     #[must_use]
     pub fn closed(&self, reason: CloseReason) -> u64 {
         self.closed[reason as usize]
+    }
+
+    /// How many handshakes of TLS have ended so.
+    #[must_use]
+    pub fn handshakes(&self, outcome: HandshakeOutcome) -> u64 {
+        self.handshakes[outcome as usize]
     }
 }

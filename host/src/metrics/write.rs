@@ -1,12 +1,14 @@
 //! Writes a snapshot as text for Prometheus. Each family of [`FAMILIES`](super::FAMILIES) is written once, in that order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::exposition::{Exposition, SampleValue, TextFormat};
+use super::exposition::{Exposition, FamilyWriter, SampleValue, TextFormat};
 use super::family::*;
+use super::labels::{FailureKind, HandshakeOutcome, OutboundOutcome, StoreOutcome};
 use super::route::RouteStats;
-use super::snapshot::{MetricsSnapshot, MountedRouteFigures};
+use super::snapshot::{CompileStats, MetricsSnapshot, MountedRouteFigures};
 use crate::close_reason::CloseReason;
 use crate::exchange::ExchangeEnd;
 use crate::meter::Stage;
@@ -32,6 +34,12 @@ fn host(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
     exposition.family(&WORKERS).sample(&[], snapshot.workers);
     exposition.family(&ROUTES).sample(&[], snapshot.routes.values().filter(|route| route.mounted.is_some()).count());
     exposition.family(&COMPONENTS_LOADING).sample(&[], snapshot.loading);
+    let [loaded, failed] = snapshot.loads;
+    exposition.family(&COMPONENT_LOADS).sample(&["loaded"], loaded).sample(&["failed"], failed);
+    exposition.family(&ROUTE_CHANGES).sample(&[], snapshot.route_changes);
+    let CompileStats { hits, misses, time } = snapshot.compiling;
+    exposition.family(&COMPILE_LOOKUPS).sample(&["cached"], hits).sample(&["compiled"], misses);
+    exposition.family(&COMPILE_SECONDS).sample(&[], time.as_secs_f64());
     let [errors, warnings] = snapshot.problems;
     exposition.family(&ROUTE_PROBLEMS).sample(&["error"], errors).sample(&["warning"], warnings);
 }
@@ -56,6 +64,17 @@ fn counted(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
             ends.sample(&[name, end.name()], count);
         }
     }
+    let mut failures = exposition.family(&FAILURES);
+    for (name, route) in routes() {
+        for (kind, count) in FailureKind::ALL.iter().zip(route.failures).filter(|(_, count)| *count > 0) {
+            failures.sample(&[name, kind.name()], count);
+        }
+    }
+    let mut quarantined = exposition.family(&QUARANTINED);
+    snapshot.quarantined.iter().for_each(|(name, is_quarantined)| _ = quarantined.sample(&[name], *is_quarantined));
+    let with_messages = routes().filter(|(_, route)| route.messages > 0);
+    by_route(exposition, &MESSAGES, with_messages, |route| route.messages.into());
+    by_route(exposition, &RECEIVED_BYTES, routes(), |route| route.received_bytes.into());
     by_route(exposition, &SENT_BYTES, routes(), |route| route.sent_bytes.into());
     let mut stages = exposition.family(&STAGE_SECONDS);
     for (name, route) in routes() {
@@ -63,8 +82,47 @@ fn counted(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
             stages.sample(&[name, stage.name()], nanoseconds as f64 / 1e9);
         }
     }
+    waits(exposition, routes());
+    let mut outbound = exposition.family(&OUTBOUND);
+    by_grant(
+        &mut outbound,
+        routes().map(|(name, route)| (name, &route.outbound)),
+        OutboundOutcome::ALL.map(OutboundOutcome::name),
+    );
+    let mut stores = exposition.family(&STORE_OPERATIONS);
+    by_grant(
+        &mut stores,
+        routes().map(|(name, route)| (name, &route.stores)),
+        StoreOutcome::ALL.map(StoreOutcome::name),
+    );
     let measured = routes().filter(|(_, route)| route.instance_memory > 0);
     by_route(exposition, &INSTANCE_MEMORY, measured, |route| route.instance_memory.into());
+}
+
+fn waits<'s>(exposition: &mut Exposition, routes: impl Iterator<Item = (&'s Arc<str>, &'s RouteStats)> + Clone) {
+    const DIRECTIONS: [&str; 2] = ["download", "upload"];
+    let all = routes.flat_map(|(name, route)| DIRECTIONS.into_iter().zip(route.waits).map(move |it| (name, it)));
+    let all = all.filter(|(_, (_, waits))| waits.waits > 0);
+    let mut number = exposition.family(&RATE_WAITS);
+    all.clone().for_each(|(name, (direction, waits))| _ = number.sample(&[name, direction], waits.waits));
+    let mut seconds = exposition.family(&RATE_WAIT_SECONDS);
+    all.for_each(|(name, (direction, waits))| {
+        seconds.sample(&[name, direction], waits.nanoseconds as f64 / 1e9);
+    });
+}
+
+fn by_grant<'s, const N: usize>(
+    writer: &mut FamilyWriter<'_>,
+    routes: impl Iterator<Item = (&'s Arc<str>, &'s BTreeMap<Arc<str>, [u64; N]>)>,
+    outcomes: [&'static str; N],
+) {
+    for (route, grants) in routes {
+        for (grant, counts) in grants {
+            for (outcome, count) in outcomes.iter().zip(counts).filter(|(_, count)| **count > 0) {
+                writer.sample(&[route, grant, outcome], *count);
+            }
+        }
+    }
 }
 
 fn by_route<'s>(
@@ -95,11 +153,21 @@ fn usage(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
 }
 
 fn connections(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
-    exposition.family(&CONNECTIONS).sample(&[], snapshot.server.connections);
+    let server = &snapshot.server;
+    let http1 = server.connections.saturating_sub(server.http2_connections + server.websockets);
+    let mut connections = exposition.family(&CONNECTIONS);
+    connections.sample(&["http1"], http1).sample(&["http2"], server.http2_connections);
+    connections.sample(&["websocket"], server.websockets);
     let mut closed = exposition.family(&CONNECTIONS_CLOSED);
     for reason in CloseReason::ALL {
         closed.sample(&[reason.name()], snapshot.server.closed(reason));
     }
+    let mut handshakes = exposition.family(&TLS_HANDSHAKES);
+    for outcome in HandshakeOutcome::ALL {
+        handshakes.sample(&outcome.labels(), server.handshakes(outcome));
+    }
+    let mut expiry = exposition.family(&CERTIFICATE_EXPIRY);
+    snapshot.certificates.iter().for_each(|(name, at)| _ = expiry.sample(&[name], *at));
     let published = snapshot.server.published;
     exposition.family(&PUSHED_CHUNKS).sample(&["queued"], published.reached).sample(&["dropped"], published.dropped);
 }

@@ -13,7 +13,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::tls::{Handshake, Sni, TlsStream};
+use super::tls::{Handshake, Sni, TlsAgreement, TlsStream};
 use super::{Http2Stream, buffers};
 
 /// The most bytes that are read ahead of what is asked for.
@@ -98,6 +98,15 @@ impl Stream {
     pub fn sni(&self) -> Option<Arc<Sni>> {
         match self {
             Self::Tls(tls) => tls.sni(),
+            _ => None,
+        }
+    }
+
+    /// What was agreed upon in the handshake of TLS. `None` without TLS, and before the handshake.
+    #[must_use]
+    pub fn tls_agreement(&self) -> Option<TlsAgreement> {
+        match self {
+            Self::Tls(tls) => tls.agreement(),
             _ => None,
         }
     }

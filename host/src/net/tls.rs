@@ -19,7 +19,7 @@ use std::task::{Context, Poll, ready};
 use super::Stream;
 use session::Session;
 
-pub use session::{MAX_UNSENT, Sni};
+pub use session::{MAX_UNSENT, Sni, TlsAgreement};
 pub use settings::{TLS_PROTOCOLS, TlsSettings};
 
 /// The first byte of every record of a handshake.
@@ -90,6 +90,15 @@ impl TlsStream {
     pub fn sni(&self) -> Option<Arc<Sni>> {
         match &*self.phase() {
             Phase::Tls(session) => session.sni().cloned(),
+            Phase::Silent | Phase::Plain => None,
+        }
+    }
+
+    /// What was agreed upon, once the handshake is complete.
+    #[must_use]
+    pub fn agreement(&self) -> Option<TlsAgreement> {
+        match &*self.phase() {
+            Phase::Tls(session) => session.agreement(),
             Phase::Silent | Phase::Plain => None,
         }
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::metrics::OutboundOutcome;
+
 /// Why a request to another server has failed. The messages are for the component and the log.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UpstreamFailure {
@@ -84,6 +86,23 @@ pub enum UpstreamFailure {
 }
 
 impl UpstreamFailure {
+    /// How it counts.
+    pub(crate) fn outcome(&self) -> OutboundOutcome {
+        match self {
+            Self::Denied | Self::Invalid(_) | Self::RequestLength | Self::Internal(_) => OutboundOutcome::Invalid,
+            Self::AddressProhibited(_) | Self::Lookup(_) => OutboundOutcome::Lookup,
+            Self::Refused | Self::Unreachable(_) => OutboundOutcome::Connect,
+            Self::ConnectTimeout(_) | Self::FirstByteTimeout(_) | Self::ReadTimeout(_) | Self::WriteTimeout(_) => {
+                OutboundOutcome::Timeout
+            }
+            Self::Certificate(_) | Self::TlsAlert { .. } | Self::Tls(_) => OutboundOutcome::Tls,
+            Self::HeadTooLarge | Self::BodyTooLarge(_) | Self::Protocol(_) => OutboundOutcome::Protocol,
+            Self::Closed | Self::Incomplete => OutboundOutcome::Closed,
+            Self::TooManyCalls(_) => OutboundOutcome::TooMany,
+            Self::Ended => OutboundOutcome::GivenUp,
+        }
+    }
+
     /// What an attempt to connect has failed with.
     pub(super) fn of_connect(error: &io::Error) -> Self {
         match error.kind() {

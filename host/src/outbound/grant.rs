@@ -1,6 +1,6 @@
 //! What one route may reach, within which limits; and what all routes share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
@@ -14,6 +14,7 @@ use super::origin::{HostName, Origin, OriginPattern};
 use super::pool::Pool;
 use super::resolver::{Resolve, RouteLookups, SystemResolver};
 use super::tls::Trust;
+use crate::metrics::{GrantCounters, GrantRegistry};
 
 /// What the requests of all routes share: the resolver, the trusted roots, and the number of connections.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub struct HttpGrant {
     pub(super) connections: Arc<Semaphore>,
     pool: Pool,
     lookups: RouteLookups,
+    /// The counters of each pattern, once one was needed.
+    counters: OnceLock<Vec<Arc<GrantCounters>>>,
 }
 
 /// The requests that one invocation has in flight.
@@ -90,6 +93,7 @@ impl HttpGrant {
             connections,
             pool: Pool::default(),
             lookups: RouteLookups::default(),
+            counters: OnceLock::new(),
         })
     }
 
@@ -109,6 +113,13 @@ impl HttpGrant {
     #[must_use]
     pub fn allows(&self, origin: &Origin) -> bool {
         self.patterns.iter().any(|pattern| pattern.allows(origin))
+    }
+
+    /// The counters of the first pattern that allows an origin. All calls give the registry of the one route that has this.
+    pub(crate) fn counters(&self, origin: &Origin, registry: &GrantRegistry) -> Option<Arc<GrantCounters>> {
+        let at = self.patterns.iter().position(|pattern| pattern.allows(origin))?;
+        let of_each = || self.patterns.iter().map(|pattern| registry.outbound(&pattern.to_string())).collect();
+        self.counters.get_or_init(of_each).get(at).cloned()
     }
 
     /// Sends a request. It is given up when what is returned is dropped. Call it on a worker.

@@ -1,9 +1,11 @@
 //! Paces one transfer by a budget.
 
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::Budget;
+use crate::metrics::RateWaits;
 
 #[cfg(test)]
 mod tests;
@@ -21,13 +23,22 @@ pub struct Pacer {
     from: Option<Instant>,
     /// When the last piece was due. None once no bytes wait.
     due: Option<Instant>,
+    /// Counts how long bytes are held back, if that is counted.
+    waits: Option<Arc<RateWaits>>,
 }
 
 impl Pacer {
     /// Paces by `budget`, at most `piece` bytes at a time.
     #[must_use]
     pub fn new(budget: Budget, piece: usize) -> Self {
-        Self { budget, piece, reserved: 0, from: None, due: None }
+        Self { budget, piece, reserved: 0, from: None, due: None, waits: None }
+    }
+
+    /// The same pacer, which counts how long it holds bytes back.
+    #[must_use]
+    pub(crate) fn counted(mut self, waits: Option<Arc<RateWaits>>) -> Self {
+        self.waits = waits;
+        self
     }
 
     /// The budget that it uses.
@@ -49,6 +60,9 @@ impl Pacer {
             let from = self.budget.reserve(asked as u64, self.due.unwrap_or(now));
             self.reserved = asked;
             self.from = Some(from);
+            if let Some(waits) = self.waits.as_ref().filter(|_| now < from) {
+                waits.count(from - now);
+            }
         }
         if let Some(from) = self.from {
             if now < from {

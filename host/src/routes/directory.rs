@@ -28,6 +28,7 @@ use crate::dev::FileOrigins;
 use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantSources, GrantTable};
 use crate::guest::Engine;
+use crate::metrics::RouteRegistry;
 use crate::options::Value;
 
 use first_load::FirstLoad;
@@ -62,6 +63,8 @@ pub struct Setup {
     pub grant: Option<GrantTable>,
     /// Where the files were copied from, for reports.
     pub origins: Arc<FileOrigins>,
+    /// Where what is counted of routes goes on, if it is counted.
+    pub metrics: Option<Arc<RouteRegistry>>,
 }
 
 impl Directory {
@@ -70,12 +73,20 @@ impl Directory {
     /// # Errors
     /// If `root` itself cannot be read, or a thread cannot be started. Everything else becomes a diagnostic.
     pub fn open(root: &Path, setup: Setup, engine: &Engine) -> io::Result<Self> {
-        let Setup { flags, declare, memory, max_memory, interpreters, grant_sources, grant, origins } = setup;
+        let Setup { flags, declare, memory, max_memory, interpreters, grant_sources, grant, origins, metrics } = setup;
         let interpreters = Interpreters::new(interpreters);
         let source: Arc<dyn Source> = Arc::new(Disk::copied_from(root, origins));
-        let (source_of_loader, engine) = (source.clone(), engine.clone());
-        let loader =
-            Loader { source: source_of_loader, flags, declare, max_memory, engine, interpreters, grant_sources, grant };
+        let loader = Loader {
+            source: source.clone(),
+            flags,
+            declare,
+            max_memory,
+            engine: engine.clone(),
+            interpreters,
+            grant_sources,
+            grant,
+            metrics,
+        };
         // A component that is served alone shares no path with another.
         let store = memory.filter(|_| root.is_dir()).map(|memory| HolderStore::new(&memory, root));
         Self::load_with(source, store, Arc::new(loader))

@@ -34,6 +34,7 @@ use super::source::Source;
 use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantError, GrantSources, GrantTable, Grants};
 use crate::guest::{Effort, Engine, LoadContext, Loadable};
+use crate::metrics::RouteRegistry;
 use crate::options::{Settings, Value};
 use failure::{NotMounted, both};
 
@@ -84,6 +85,8 @@ pub(crate) struct Loader {
     pub(crate) grant_sources: Arc<GrantSources>,
     /// What every component is granted in place of what its route file says.
     pub(crate) grant: Option<GrantTable>,
+    /// Where what is counted of routes goes on, if it is counted.
+    pub(crate) metrics: Option<Arc<RouteRegistry>>,
 }
 
 impl Loaded {
@@ -106,11 +109,13 @@ impl Load for Loader {
             true => self.middleware(candidate, name, effort),
             false => self.route(candidate, name, effort),
         };
-        match loaded {
-            Ok(loaded) => Ok(loaded),
-            Err(NotMounted::Failed(failure)) => Ok(failure.into()),
-            Err(NotMounted::Unfinished(unfinished)) => Err(unfinished),
-        }
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(NotMounted::Failed(failure)) => failure.into(),
+            Err(NotMounted::Unfinished(unfinished)) => return Err(unfinished),
+        };
+        self.metrics.iter().for_each(|registry| registry.count_load(loaded.component.is_some()));
+        Ok(loaded)
     }
 
     fn cache_hits_and_misses(&self) -> (usize, usize) {

@@ -1,7 +1,7 @@
 //! One route: where it is mounted, what answers it, under which options, and what its requests share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use super::component::ComponentKey;
 use super::holders::Authority;
@@ -11,7 +11,6 @@ use super::timer::RouteTimer;
 use crate::exchange::Exchange;
 use crate::grants::Grants;
 use crate::guest::{Invocation, RequestFields};
-use crate::metrics::{RouteMetrics, RouteRegistry};
 use crate::options::Options;
 use crate::push::TopicUser;
 use crate::rate::{RateLimit, RouteRates};
@@ -42,8 +41,6 @@ pub struct Route {
     pub topic_user: Arc<TopicUser>,
     /// The running invocations of all its versions. Counted only if it has a `concurrency`.
     running: Arc<AtomicU32>,
-    /// What is counted of its requests, once it has had one that is counted.
-    metrics: OnceLock<Arc<RouteMetrics>>,
 }
 
 /// Where a route is mounted.
@@ -82,7 +79,6 @@ impl Route {
                 settings.rate_scope,
             ),
             running: Arc::default(),
-            metrics: OnceLock::new(),
             topic_user: Arc::new(topic_user.owned(options.memory_owner())),
             mount,
             options: Arc::new(options),
@@ -140,14 +136,7 @@ impl Route {
             rates: self.rates.clone(),
             topic_user: self.topic_user.clone(),
             running: self.running.clone(),
-            metrics: self.metrics.clone(),
         }
-    }
-
-    /// What is counted of its requests. Routes of one name count together, so a new version goes on with the counters of the
-    /// one before.
-    pub(crate) fn metrics(&self, registry: &RouteRegistry) -> &Arc<RouteMetrics> {
-        self.metrics.get_or_init(|| registry.register(&self.mount.name))
     }
 
     /// Whether some middleware covers a path of this route. The path is as the client sent it.

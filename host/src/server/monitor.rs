@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::workers::Workers;
+use crate::certificates::Certificates;
 use crate::diagnostic::Severity;
 use crate::fleet::FleetStats;
 use crate::metrics::{
-    FailureRecord, FailureRecords, MetricsSnapshot, MountedRouteFigures, ProcessFigures, RouteFigures,
+    CompileStats, FailureRecord, FailureRecords, MetricsSnapshot, MountedRouteFigures, ProcessFigures, RouteFigures,
 };
 use crate::routes::{Current, MountedRoute, RouteTable};
 use crate::share::Resource;
@@ -27,15 +28,16 @@ struct MonitoredServer {
     workers: Workers,
     shared: Arc<ServerState>,
     routes: Arc<Current>,
+    certificates: Option<Arc<Certificates>>,
     is_draining: AtomicBool,
     started: SystemTime,
 }
 
 impl ServerMonitor {
-    pub(super) fn new(workers: Workers, shared: Arc<ServerState>) -> Self {
+    pub(super) fn new(workers: Workers, shared: Arc<ServerState>, certificates: Option<Arc<Certificates>>) -> Self {
         let routes = shared.routes.clone();
         let (is_draining, started) = (AtomicBool::new(false), shared.started);
-        Self(Arc::new(MonitoredServer { workers, shared, routes, is_draining, started }))
+        Self(Arc::new(MonitoredServer { workers, shared, routes, certificates, is_draining, started }))
     }
 
     /// The server stops, or does so soon.
@@ -104,6 +106,7 @@ impl ServerMonitor {
         }
         let report = table.load_report();
         let problems = |severity| report.diagnostics.iter().filter(|it| it.severity == severity).count();
+        let (hits, misses) = shared.engine.cache_hits_and_misses();
         MetricsSnapshot {
             time: SystemTime::now(),
             started: *started,
@@ -117,9 +120,27 @@ impl ServerMonitor {
             loading: report.loading.len(),
             problems: [problems(Severity::Error), problems(Severity::Warning)],
             logged_failures: shared.failures.as_ref().map_or(0, |failures| failures.number()),
+            loads: shared.route_metrics.as_ref().map(|registry| registry.loads()).unwrap_or_default(),
+            route_changes: routes.changes(),
+            compiling: CompileStats { hits, misses, time: shared.engine.compile_time() },
+            quarantined: quarantined(&table),
+            certificates: self.0.certificates.as_ref().map(|it| it.expirations()).unwrap_or_default(),
             process: ProcessFigures::read(),
         }
     }
+}
+
+/// Whether each route and each middleware is in quarantine.
+fn quarantined(table: &RouteTable) -> BTreeMap<Arc<str>, bool> {
+    let mut quarantined = BTreeMap::new();
+    for mounted in table.routes() {
+        let route = &mounted.route;
+        let chain = route.chain.iter().map(|link| (&link.middleware.name, &link.middleware.options));
+        for (name, options) in chain.chain([(&route.mount.name, &route.options)]) {
+            *quarantined.entry(name.clone()).or_default() |= options.quarantine.status().is_some();
+        }
+    }
+    quarantined
 }
 
 /// What a mounted route uses now.

@@ -109,11 +109,12 @@ impl Gateway {
             engine: engine.clone(),
             grant_sources: Arc::default(),
             grant: None,
+            metrics: None,
         };
         let gate = Arc::new(Gate::default());
         let gated = Gated { loader, late: place.into(), gate: gate.clone() };
         let directory = Directory::load_with(disk, None, Arc::new(gated)).expect("the directory is there");
-        let server = Server::of(config, Observers::default(), engine, directory);
+        let server = Server::of(config, Observers::default(), engine, directory, None);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         Self { running: server.start(vec![listener.into()]).expect("a server can be started"), gate, _routes: routes }
     }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use host::metrics::FAMILIES;
 use host::options::{BUILTINS, Limit, Value};
 
 use super::contract;
@@ -77,6 +78,7 @@ fn part(name: &str) -> String {
     match name {
         "options" => options(),
         "flags" => flags(),
+        "metrics" => metrics(),
         "contract" => contract::reference(&Page::read("wit/world.wit").text),
         other => panic!("nothing makes a part `{other}`"),
     }
@@ -92,6 +94,18 @@ fn options() -> String {
         };
         let default = builtin.default.map_or_else(String::new, |preset| format!("`{}`", Value::from(preset)));
         let _ = writeln!(table, "| `{}`{star} | {default} | {} | {} |", builtin.name, builtin.expected(), builtin.help);
+    }
+    table
+}
+
+/// Every metric, as queries name it.
+fn metrics() -> String {
+    let mut table = "| metric | kind | labels | what it is |\n|---|---|---|---|\n".to_owned();
+    for family in FAMILIES {
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind, labels) = (family.sample_name(), family.kind.name(), labels.join(", "));
+        let help = family.help.trim_end_matches('.').replace('<', "&lt;");
+        let _ = writeln!(table, "| `{name}` | {kind} | {labels} | {help} |");
     }
     table
 }

@@ -147,7 +147,9 @@ impl<'p> Reader<'p> {
             std::thread::park_timeout(Duration::from_millis(20));
         }
         self.server = Some(server);
-        let shown = shown.lines().filter(|line| *line != format!("listening on http://{SHOWN}"));
+        // What is listened on is told on stdout.
+        let is_address = |line: &&str| line.starts_with("admin on ") || *line == format!("listening on http://{SHOWN}");
+        let shown = shown.lines().filter(|line| !is_address(line));
         shown.for_each(|line| self.logged(at, line));
     }
 

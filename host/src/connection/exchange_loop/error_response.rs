@@ -20,7 +20,7 @@ impl<G> ExchangeLoop<'_, G> {
     /// Logs why a guest has failed.
     pub(super) fn log_failure(&self, error: &CallError) {
         if let Some(caller) = &self.caller {
-            log_failure(caller.worker, caller.name(), &caller.route.options.log, caller.id, &self.exchange, error);
+            log_failure(caller.worker, caller.route, caller.id, &self.exchange, error);
         }
     }
 

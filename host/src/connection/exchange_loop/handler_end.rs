@@ -8,6 +8,7 @@ use crate::config::ErrorDetail;
 use crate::connection::dev_pages::{has_script, of_handler_page};
 use crate::connection::error_page::Details;
 use crate::guest::{CallError, Outcome};
+use crate::metrics::FailureKind;
 use crate::response::SelectedRange;
 use crate::worker::Worker;
 
@@ -122,6 +123,8 @@ impl<G> ExchangeLoop<'_, G> {
     /// Ends the response of a handler that has returned another length than it has declared.
     fn fail_over_length(&mut self, length: usize) {
         let (route, request) = (self.name(), self.id());
+        let counters = self.caller.as_ref().and_then(|caller| caller.worker.route_metrics(Some(caller.route)));
+        counters.into_iter().for_each(|counters| counters.count_failure(FailureKind::WrongLength));
         let entry = format!("handler {route} returned {length} bytes against its content-length");
         if self.may_log() {
             if let Some(caller) = &self.caller {

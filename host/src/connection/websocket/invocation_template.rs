@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::connection::quarantine::admit_to_target;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, MessageReply};
+use crate::metrics::WorkerRoute;
 use crate::routes::Route;
 use crate::websocket::message::Message;
 use crate::worker::{NotAdmitted, Worker};
@@ -42,6 +43,7 @@ impl InvocationTemplate {
             })?;
             let _in_flight = worker.in_flight();
             worker.counters().count_request();
+            worker.route_metrics(Some(&route)).into_iter().for_each(WorkerRoute::count_message);
             route.target.deliver(invocation, message).await
         })
     }

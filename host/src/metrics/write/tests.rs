@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::{FAMILIES, MethodLabel, ProcessFigures, RouteFigures, ServerStats, StatusLabel};
+use super::super::{FAMILIES, MethodLabel, ProcessFigures, RouteFigures, ServerStats, StatusLabel, WaitStats};
 use super::*;
 
 pub(in super::super) fn snapshot() -> MetricsSnapshot {
@@ -10,6 +10,9 @@ pub(in super::super) fn snapshot() -> MetricsSnapshot {
     counted.requests.insert((MethodLabel::Other, StatusLabel::None), 1);
     counted.latency.buckets[3] = 8;
     counted.ends[ExchangeEnd::Complete as usize] = 8;
+    counted.failures[FailureKind::Trap as usize] = 2;
+    counted.waits[1] = WaitStats { waits: 3, nanoseconds: 2_000_000_000 };
+    counted.outbound.insert("https://a.example".into(), std::array::from_fn(|index| u64::from(index == 0)));
     counted.stages[Stage::Run as usize] = 1_500_000;
     let mounted = MountedRouteFigures { patterns: vec!["/a".to_owned()], parked: 3, ..MountedRouteFigures::default() };
     let routes = [
@@ -30,6 +33,11 @@ pub(in super::super) fn snapshot() -> MetricsSnapshot {
         loading: 0,
         problems: [1, 2],
         logged_failures: 0,
+        loads: [3, 1],
+        route_changes: 4,
+        compiling: CompileStats { hits: 2, misses: 1, time: Duration::from_millis(250) },
+        quarantined: [("a".into(), true)].into(),
+        certificates: [("example.org".to_owned(), 2_000_000_000)].into(),
         process: ProcessFigures::default(),
     }
 }
@@ -65,6 +73,13 @@ fn a_route_without_requests_has_no_counters_and_says_what_it_uses() {
         "vibrato_requests_total{route=\"a\",method=\"GET\",code=\"200\"} 7",
         "vibrato_requests_total{route=\"a\",method=\"other\",code=\"-\"} 1",
         "vibrato_stage_seconds_total{route=\"a\",stage=\"run\"} 0.0015",
+        "vibrato_failures_total{route=\"a\",kind=\"trap\"} 2",
+        "vibrato_rate_wait_seconds_total{route=\"a\",direction=\"upload\"} 2.0",
+        "vibrato_outbound_requests_total{route=\"a\",grant=\"https://a.example\",outcome=\"2xx\"} 1",
+        "vibrato_quarantined{route=\"a\"} 1",
+        "vibrato_compile_seconds_total 0.25",
+        "vibrato_certificate_expiry_seconds{name=\"example.org\"} 2000000000",
+        "vibrato_tls_handshakes_total{outcome=\"complete\",version=\"1.3\",resumed=\"true\"} 0",
         "vibrato_route_problems{severity=\"warning\"} 2",
         "process_start_time_seconds 1.5",
         "vibrato_routes 2",

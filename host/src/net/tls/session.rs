@@ -4,11 +4,11 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use bytes::{Buf as _, BytesMut};
-use rustls::ServerConfig;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError, UnbufferedStatus, WriteTraffic,
 };
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::plaintext::{MAX_PLAINTEXT, Plaintext};
 use super::settings;
@@ -45,6 +45,15 @@ pub(super) struct Session {
     closing: Closing,
 }
 
+/// What a client and the host have agreed upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsAgreement {
+    /// Whether it is TLS 1.3, and not 1.2.
+    pub is_1_3: bool,
+    /// Whether an earlier session was resumed.
+    pub is_resumed: bool,
+}
+
 /// How far the host has closed its sending side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
@@ -77,6 +86,11 @@ impl Session {
     /// Whether the client is an authority that has looked for a challenge. Nothing follows then.
     pub(super) fn is_challenge(&self) -> bool {
         self.connection.alpn_protocol() == Some(CHALLENGE_PROTOCOL)
+    }
+
+    pub(super) fn agreement(&self) -> Option<TlsAgreement> {
+        let is_resumed = self.connection.handshake_kind()? == HandshakeKind::Resumed;
+        Some(TlsAgreement { is_1_3: self.connection.protocol_version()? == ProtocolVersion::TLSv1_3, is_resumed })
     }
 
     pub(super) fn is_ended(&self) -> bool {

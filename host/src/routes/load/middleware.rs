@@ -39,6 +39,7 @@ impl Loader {
         let covers = covers(key, &paths).into();
         let mut diagnostics = self.needless_grants(key, route_file, component.imports());
         diagnostics.extend(similar_options(key, route_file, &[]));
+        let options = options.counted(self.metrics.as_ref(), &name);
         let middleware = Arc::new(LoadedMiddleware {
             name,
             key: key.clone(),

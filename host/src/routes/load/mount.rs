@@ -102,6 +102,7 @@ impl Loader {
         let topics = route_file.topics.clone();
         let mount = Mount { name, patterns, methods, key: key.clone(), middleware, topics, authority };
         let request_fields = route_file.request_fields.iter().map(|entry| entry.field.clone()).collect();
+        let options = options.counted(self.metrics.as_ref(), &mount.name);
         let route = Route::new(mount, options, Arc::new(RouteTarget::Component(handler)));
         let route = Box::new(route.granted(grants).setting(RequestFields::new(request_fields)).timed(timer));
         Loaded { component: Some(LoadedComponent::Route(route)), diagnostics, retry: Retry::OnChange }
