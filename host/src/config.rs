@@ -44,10 +44,10 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The field in which they name the client of each request. `None`: a connection's requests are those of its peer.
     pub forwarded: Option<ForwardedField>,
-    /// The engine that connects this host with others. `None` if it is alone.
-    pub engine: Option<EngineSettings>,
     /// Whether they say the scheme of each request in `X-Forwarded-Proto`, so that what a client sends there never arrives.
     pub forwarded_proto: bool,
+    /// The engine that connects this host with others. `None` if it is alone.
+    pub engine: Option<EngineSettings>,
     /// Directory of the compile cache. `None` compiles every component at every start.
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.

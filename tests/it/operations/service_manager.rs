@@ -177,6 +177,50 @@ fn the_service_manager_is_told_when_the_host_is_ready_reloads_and_stops() {
     assert!(process.wait().0.success());
 }
 
+/// A process that is no child of the tests, killed when dropped.
+struct MainProcess(String);
+
+impl MainProcess {
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.0]).status();
+        assert!(status.expect("there is a kill command").success());
+    }
+}
+
+impl Drop for MainProcess {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = Command::new("kill").args(["-s", "KILL", &self.0]).stderr(Stdio::null()).status();
+    }
+}
+
+#[test]
+fn the_service_manager_is_told_which_process_goes_on_after_an_upgrade() {
+    let manager = Manager::new();
+    let routes = hello();
+    let process = manager.start(&routes, &[]);
+    let ready = "READY=1\nSTATUS=serving 1 route\n";
+    assert_eq!(manager.next(), ready);
+    let address = process.addresses()[0];
+    process.signal("USR2");
+    // One is of the new process, and one of the old.
+    let mut told = [manager.next(), manager.next()];
+    told.sort();
+    let main = told[0]
+        .strip_prefix("MAINPID=")
+        .and_then(|rest| rest.strip_suffix("\nREADY=1\nSTATUS=replaced by a new process\n"));
+    let main = MainProcess(main.unwrap_or_else(|| panic!("{told:?}")).to_owned());
+    assert_eq!(told[1], ready);
+    assert_ne!(main.0, process.id().to_string());
+    assert_eq!(Client::connect(address).exchange(get_and_close!("/hello")), HELLO_RESPONSE_CLOSE);
+    main.signal("TERM");
+    assert_eq!(manager.next(), "STOPPING=1\nSTATUS=waiting for requests in flight\n", "that is the main process");
+    // Both have its stdout.
+    assert!(process.wait().0.success());
+    manager.socket.set_nonblocking(true).expect("it can be set");
+    assert!(manager.socket.recv(&mut [0]).is_err(), "the old one does not say that the service stops");
+}
+
 #[test]
 fn the_host_is_ready_although_a_route_does_not_load() {
     let manager = Manager::new();
