@@ -22,6 +22,7 @@ mod run;
 mod service_manager;
 mod test;
 mod tls;
+mod traces;
 mod upgrade;
 mod usage_tips;
 

@@ -12,6 +12,7 @@ use crate::net::{ForwardedField, TrustedProxies};
 use crate::options::Value;
 use crate::outbound::{CertificateDer, UpstreamClient};
 use crate::routes::Declare;
+use crate::trace::TraceSettings;
 
 /// The configuration of a server.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct Config {
     pub idle_poll: Duration,
     /// Whether requests are counted by route, for metrics.
     pub metrics: bool,
+    /// Which requests are traced, and where their spans are sent. `None`: there are no traces.
+    pub traces: Option<TraceSettings>,
     /// How often each worker notes that it takes turns, for [`RunningServer::is_alive`](crate::server::RunningServer::is_alive).
     /// `None`: never.
     pub heartbeat: Option<Duration>,
@@ -222,6 +225,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             idle_poll: Duration::from_micros(50),
+            traces: None,
             metrics: false,
             heartbeat: None,
             takes_over: false,

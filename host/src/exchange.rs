@@ -16,6 +16,7 @@ use crate::http::fields::{FieldError, Fields};
 use crate::http::head::RequestHead;
 use crate::push::Subscriber;
 use crate::response::{Response, ResponseError};
+use crate::trace::RequestTrace;
 
 mod body_error;
 mod context;
@@ -113,6 +114,7 @@ impl Request {
 pub struct Exchange {
     request: Option<Box<Request>>,
     measured: Option<Measured>,
+    trace: Option<Arc<RequestTrace>>,
     push: Option<Push>,
     /// Writes large chunks directly to the client's socket. It is `None` if the client has a rate limit.
     sink: Option<Arc<dyn DirectWriter>>,
@@ -265,7 +267,19 @@ impl Exchange {
 
     fn with(request: Option<Box<Request>>, measured: Option<Measured>, inner: Inner) -> Self {
         let (task, inner) = (HandlerTask::default(), Mutex::new(inner));
-        Self { request, measured, push: None, sink: None, task, inner }
+        Self { request, measured, trace: None, push: None, sink: None, task, inner }
+    }
+
+    /// The same exchange, whose request has this trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<Arc<RequestTrace>>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// The trace of its request, if requests are traced.
+    #[must_use]
+    pub fn trace(&self) -> Option<&Arc<RequestTrace>> {
+        self.trace.as_ref()
     }
 
     /// The request, unless the host itself has made the response.

@@ -75,6 +75,7 @@ pub mod server;
 pub mod share;
 pub mod source_tree;
 pub mod text;
+pub mod trace;
 pub mod websocket;
 mod worker;
 

@@ -33,6 +33,7 @@ use crate::net::{ListenAddress, Listener, ListenerHandle, LocalListener, Scheme}
 use crate::observe::Observers;
 use crate::outbound::UpstreamClient;
 use crate::routes::{Directory, HolderStoreSetup, RouteTable, Setup, WatchError};
+use crate::trace::Tracer;
 use crate::worker::ServerState;
 
 pub use monitor::{MAX_STALL, ServerMonitor};
@@ -66,6 +67,7 @@ pub struct RunningServer {
     directory: Directory,
     grant_sources: Arc<GrantSources>,
     certificates: Option<Arc<Certificates>>,
+    tracer: Option<Arc<Tracer>>,
     /// Ends with the server.
     _certificate_watch: Option<CertificateWatch>,
     #[cfg(feature = "acme")]
@@ -145,7 +147,14 @@ impl Server {
         };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
-        Ok(Self { grant_sources, ..Self::of(config, observers, engine, directory, metrics) })
+        let tracer =
+            config.traces.clone().map(|traces| Tracer::start(traces, config.authorities.clone())).transpose()?;
+        let server = Self { grant_sources, ..Self::of(config, observers, engine, directory, metrics) };
+        if let Some(tracer) = tracer {
+            // It is set once.
+            let _ = server.shared.tracer.set(tracer);
+        }
+        Ok(server)
     }
 
     fn of(
@@ -278,6 +287,7 @@ impl Server {
             addresses,
             urls,
             listeners: handles,
+            tracer: shared.tracer.get().cloned(),
             monitor: ServerMonitor::new(workers.clone(), shared, certificates.clone()),
             workers,
             threads: Vec::new(),
@@ -465,6 +475,9 @@ impl RunningServer {
             if thread.join().is_err() {
                 tracing::error!(target: "server", "a worker has panicked");
             }
+        }
+        if let Some(tracer) = self.tracer.take() {
+            tracer.close();
         }
     }
 }

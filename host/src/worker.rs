@@ -24,6 +24,7 @@ use crate::net::tls::TlsSettings;
 use crate::observe::Observers;
 use crate::push::{Hub, Topics};
 use crate::routes::{Current, Route, RouteTable};
+use crate::trace::Tracer;
 
 pub(crate) use admission::{Admission, DetachedAdmission, NotAdmitted};
 pub(crate) use handshakes::Handshakes;
@@ -53,6 +54,8 @@ pub(crate) struct ServerState {
     pub(crate) parking: Arc<ParkingLot>,
     /// The memory that all routes may use together.
     pub(crate) memory: Arc<MemoryBudget>,
+    /// Traces requests, if the operator wants that.
+    pub(crate) tracer: OnceLock<Arc<Tracer>>,
     /// The settings of connections that speak TLS, if there are such listeners.
     pub(crate) tls: OnceLock<Arc<TlsSettings>>,
     /// What is counted of requests, by route. `None` if nobody asks for it.
@@ -83,7 +86,7 @@ impl ServerState {
         let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
         let connections = Arc::new(ConnectionTable::new(&config.limits).behind(config.trusted_proxies.clone()));
         let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
-        let (meter, tls) = (OnceLock::new(), OnceLock::new());
+        let (meter, tls, tracer) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let failures = config.metrics.then(FailureRecords::default);
         Self {
             config,
@@ -97,6 +100,7 @@ impl ServerState {
             parking,
             memory,
             tls,
+            tracer,
             route_metrics,
             failures,
             started: SystemTime::now(),
@@ -231,13 +235,19 @@ impl Worker {
     }
 
     /// The meter of the invocation for a request of a route that arrives now, and how many requests it stands for. `None` if
-    /// it is not measured.
-    pub(crate) fn meter(&self, route: &Route, arrival: Instant) -> Option<(Meter, u64)> {
+    /// it is not measured. One whose trace `is_sampled` always is.
+    pub(crate) fn meter(&self, route: &Route, arrival: Instant, is_sampled: bool) -> Option<(Meter, u64)> {
         if self.measures_each() {
             return Some((self.shared.meter.get().cloned().unwrap_or_default(), 1));
         }
-        let requests = self.route_metrics(Some(route))?.measure(arrival)?;
+        let requests = self.route_metrics(Some(route)).and_then(|metrics| metrics.measure(arrival));
+        let requests = requests.or(is_sampled.then_some(0))?;
         Some((Meter::default(), requests))
+    }
+
+    /// What begins the traces of requests. `None` if there are none.
+    pub(crate) fn tracer(&self) -> Option<&Arc<Tracer>> {
+        self.shared.tracer.get()
     }
 
     /// The counters of a route, or of the requests that no route answers. `None` if nobody asks for them.

@@ -63,6 +63,7 @@ pages! {
     several_hosts_do_what_they_show: "docs/src/several-hosts.md",
     what_a_component_can_do_is_what_it_shows: "docs/src/security.md",
     diagnostics_are_what_they_show: "docs/src/diagnostics.md",
+    traces_do_what_they_show: "docs/src/traces.md",
     the_errors_do_what_they_show: "docs/src/errors.md",
     the_differences_do_what_they_show: "docs/src/tremolo.md",
     the_contract_does_what_it_shows: "docs/src/contract.md",

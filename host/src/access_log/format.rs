@@ -13,7 +13,7 @@ use crate::text::time_of_day;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Six words in fixed positions (time, client, method, target, version, status; `-` if absent), then `name=value`
-    /// pairs in a fixed order, without spaces in them, the last of them only if a proxy has named the client. Durations are in microseconds.
+    /// pairs in a fixed order, without spaces in them, the last two only if a proxy has named the client, and if requests are traced. Durations are in microseconds.
     Text,
     /// One JSON object per line, with the same names; null if absent.
     Json,
@@ -56,12 +56,13 @@ fn text(entry: &EndedRequest, to: &mut String) {
     let [took, queued, instantiate, run, paced, upstream] =
         [*took, cost.queued, cost.instantiate, cost.run, cost.paced, cost.upstream].map(microseconds);
     let proxy = entry.proxy.map_or_else(String::new, |proxy| format!(" proxy={proxy}"));
+    let trace = entry.trace.map_or_else(String::new, |trace| format!(" trace={trace}"));
     // Writing to a string cannot fail.
     let _ = writeln!(
         to,
         "{} {client} {method} {target} {version} {status} body={body} wire={wire} route={route} request={request} \
          end={} took={took} queued={queued} instantiate={instantiate} run={run} paced={paced} upstream={upstream} \
-         host={host}{proxy}",
+         host={host}{proxy}{trace}",
         utc(entry.time),
         entry.end.name()
     );
@@ -91,6 +92,9 @@ fn json(entry: &EndedRequest, to: &mut String) {
     });
     if let Some(proxy) = entry.proxy {
         line["proxy"] = proxy.to_string().into();
+    }
+    if let Some(trace) = entry.trace {
+        line["trace"] = trace.to_string().into();
     }
     let _ = writeln!(to, "{line}");
 }

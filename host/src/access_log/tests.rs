@@ -15,6 +15,7 @@ fn entry() -> EndedRequest {
         time: UNIX_EPOCH + Duration::from_millis(784_111_777_042),
         client: Peer::Ip(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000))).address(),
         proxy: None,
+        trace: None,
         asked: Some(asked("/hello?a=b")),
         status: Some(200),
         body: 11,

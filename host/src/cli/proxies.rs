@@ -24,15 +24,15 @@ pub(super) struct ProxyFlags {
 }
 
 impl ProxyFlags {
-    /// Refuses listeners that would take no connection, and proxies that nobody asks.
-    pub(super) fn check(&self, listen: &[ListenSpec]) -> anyhow::Result<()> {
+    /// Refuses listeners that would take no connection, and proxies that nobody asks. Traces ask them.
+    pub(super) fn check(&self, listen: &[ListenSpec], is_tracing: bool) -> anyhow::Result<()> {
         anyhow::ensure!(
             !(self.forwarded_proto && self.forwarded == Some(ForwardedField::Forwarded)),
             "--forwarded-proto is for --forwarded x-forwarded-for; the field Forwarded says the scheme itself"
         );
         let mut proxied = listen.iter().filter(|spec| spec.settings().proxy_header == ProxyHeader::Required).peekable();
         anyhow::ensure!(
-            self.trusted_proxy.is_empty() || self.forwarded.is_some() || proxied.peek().is_some(),
+            self.trusted_proxy.is_empty() || self.forwarded.is_some() || proxied.peek().is_some() || is_tracing,
             "--trusted-proxy needs --forwarded FIELD, or a --listen ADDR,proxy=required, to say how proxies name their clients"
         );
         if let Some(spec) = proxied.next()

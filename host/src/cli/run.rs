@@ -34,6 +34,7 @@ use super::options::{Loading, RoutesFlags};
 use super::proxies::ProxyFlags;
 use super::service_manager::ServiceManager;
 use super::tls::TlsFlags;
+use super::traces::TraceFlags;
 use super::upgrade;
 
 /// How long to wait for routes before listening. Components in the compile cache load faster than this.
@@ -101,6 +102,9 @@ pub(super) struct Run {
 
     #[command(flatten)]
     fleet: FleetFlags,
+
+    #[command(flatten)]
+    traces: TraceFlags,
 
     #[command(flatten)]
     bounds: ClientBounds,
@@ -236,7 +240,7 @@ impl Run {
     ) -> anyhow::Result<ExitCode> {
         self.source.check()?;
         fd_limit::raise();
-        self.proxies.check(&self.listen)?;
+        self.proxies.check(&self.listen, self.traces.settings().is_some())?;
         let predecessor = upgrade::predecessor()?;
         let mut inherited = match &predecessor {
             Some(predecessor) => predecessor.receive()?,
@@ -384,6 +388,7 @@ impl Run {
             workers: self.workers.unwrap_or(Config::default().workers),
             idle_poll: self.idle_poll,
             metrics: self.admin.counts(),
+            traces: self.traces.settings(),
             error_detail: if self.dev { ErrorDetail::Development } else { ErrorDetail::Public },
             dev_hosts: self.dev_host.clone(),
             ..config

@@ -10,6 +10,7 @@ use super::quarantine::Subject;
 use crate::exchange::Exchange;
 use crate::guest::{CallError, Invocation, Outcome, Step};
 use crate::routes::{ChainLink, LoadedMiddleware, Route};
+use crate::trace::OpenSpan;
 use crate::worker::Worker;
 
 /// Calls the chain's `on-request`, from the outermost middleware to the innermost. If none of them ends the request,
@@ -22,8 +23,10 @@ pub(super) async fn on_request(
     let exchange = invocation.exchange.clone();
     for layer in layers(route, &exchange).filter(|layer| layer.component.sees_requests()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
-        let step =
-            layer.component.on_request(layer.invocation(exchange.clone(), invocation.handler, invocation.id)).await?;
+        let mut span = enter_span(&exchange, layer, "on-request");
+        let step = layer.component.on_request(layer.invocation(exchange.clone(), invocation.handler, invocation.id));
+        let step = step.await.inspect_err(|error| span.iter_mut().for_each(|span| span.fail(error)))?;
+        drop(span);
         exchange.leave();
         if !layer.component.sees_responses() {
             Subject::middleware(layer).succeeded(&exchange);
@@ -58,7 +61,12 @@ pub(super) async fn on_response(
     for layer in layers(&route, &exchange).rev().filter(|layer| layer.component.sees_responses()) {
         exchange.enter(layer.name.clone(), layer.options.settings.timeout);
         let invocation = layer.invocation(exchange.clone(), route.target.id(), id);
+        let mut span = enter_span(&exchange, layer, "on-response");
         let ended = layer.component.on_response(invocation).await;
+        if let (Some(span), Err(error)) = (&mut span, &ended) {
+            span.fail(error);
+        }
+        drop(span);
         match &ended {
             Ok(()) if failed_before.as_ref() == Some(&layer.name) => {}
             Ok(()) => Subject::middleware(layer).succeeded(&exchange),
@@ -79,6 +87,11 @@ pub(super) async fn on_response(
     failed
 }
 
+/// Begins the span of a middleware, if the request's trace is sampled.
+fn enter_span(exchange: &Exchange, middleware: &LoadedMiddleware, function: &str) -> Option<OpenSpan> {
+    exchange.trace()?.enter(|| format!("middleware {} {function}", middleware.name))
+}
+
 /// The middleware of a route that applies to the path of the request, from the outermost to the innermost.
 fn layers<'r>(route: &'r Route, exchange: &'r Exchange) -> impl DoubleEndedIterator<Item = &'r LoadedMiddleware> {
     let path = exchange.request().map(|request| request.head.path());
@@ -88,7 +101,8 @@ fn layers<'r>(route: &'r Route, exchange: &'r Exchange) -> impl DoubleEndedItera
 
 /// Sends the host's response, with the fields that the chain has set.
 fn answer(exchange: &Exchange, refusal: &HostResponse<'_>, id: u64) -> Outcome {
-    let written = refusal.write(exchange.request().map(|request| &request.head), id);
+    let trace = exchange.trace().map(|trace| trace.id());
+    let written = refusal.write(exchange.request().map(|request| &request.head), id, trace);
     match exchange.response(|response| written.describe(response)) {
         Ok(()) => Outcome::Body(written.text.into()),
         // A middleware has already written, so its response stands.

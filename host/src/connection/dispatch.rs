@@ -1,6 +1,8 @@
 //! Dispatches a request whose head is known: to a route's handler, or to a response of the host's own.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
 
 use super::client::Client;
 use super::dev_pages;
@@ -19,6 +21,7 @@ use crate::http::version::Version;
 use crate::http1::server::{RefusedRequest, RequestFraming};
 use crate::net::{ClientKey, Peer};
 use crate::routes::{Lookup, Params};
+use crate::trace::{RequestTrace, Tracer};
 
 /// The future that serves one request.
 pub(super) type RequestFuture<'c> = Pin<Box<dyn Future<Output = Result<Next, CloseReason>> + Send + 'c>>;
@@ -40,11 +43,12 @@ pub(super) fn serve_framed<'c>(
     framing: RequestFraming,
     refusal: Option<HostResponse<'static>>,
 ) -> RequestFuture<'c> {
-    let arrival = client.worker.arrival();
+    let trace = client.worker.tracer().map(|tracer| begin_trace(tracer, client, &head));
+    let arrival = client.worker.arrival().or_else(|| arrival_of(trace.as_deref()));
     let identified = identify(client, &head);
     let is_development = client.worker.dev().is_some();
     let refusal = refusal.or(identified).or_else(|| is_development.then(|| check_name(client, &head)).flatten());
-    let terms = RequestTerms { framing, arrival, is_from_timer: false };
+    let terms = RequestTerms { framing, arrival, is_from_timer: false, trace };
     if let Some(refusal) = refusal {
         return Box::pin(async move { reply(client, &terms, Some(&head), refusal).await });
     }
@@ -65,6 +69,18 @@ pub(super) fn serve_framed<'c>(
     }
     drop(table);
     Box::pin(serve_otherwise(client, terms, head))
+}
+
+/// Begins the trace of a request, or goes on with that of a trusted proxy.
+#[cold]
+fn begin_trace(tracer: &Arc<Tracer>, client: &Client, head: &RequestHead) -> Arc<RequestTrace> {
+    let is_trusted = client.worker.config().trusted_proxies.contains(&client.peer);
+    tracer.begin(is_trusted, head.values("traceparent"), head.values("tracestate"))
+}
+
+/// When a request arrives, if its trace is sampled.
+fn arrival_of(trace: Option<&RequestTrace>) -> Option<Instant> {
+    trace.is_some_and(RequestTrace::is_sampled).then(Instant::now)
 }
 
 /// Serves a request that has to wait for its route, or that has no route.

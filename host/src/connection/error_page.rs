@@ -10,6 +10,7 @@ use crate::http::accept::BodyForm;
 use crate::http::status;
 use crate::page::{page, page_with_icon};
 use crate::response::{Response, ResponseError};
+use crate::trace::TraceId;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,8 @@ pub(super) struct ErrorPage<'p> {
     pub(super) details: Details<'p>,
     /// The number of the request in the logs, if it has one.
     pub(super) request: Option<u64>,
+    /// The id of its trace, if requests are traced.
+    pub(super) trace: Option<TraceId>,
     /// The script that reloads the page, in development mode.
     pub(super) live: Option<LiveReload>,
 }
@@ -149,6 +152,9 @@ impl ErrorPage<'_> {
         if let Some(request) = self.request {
             text += &format!("\nrequest {request}\n");
         }
+        if let Some(trace) = self.trace {
+            text += &format!("trace {trace}\n");
+        }
         text
     }
 
@@ -170,7 +176,9 @@ impl ErrorPage<'_> {
                 Details::Failure(report) => (report.markup()),
             }
             @if let Some(live) = &self.live { (live.build_failure()) p { "This page reloads itself when something changes." } }
-            @if let Some(request) = self.request { p { small { "Request " (request) } } }
+            @if let Some(request) = self.request {
+                p { small { "Request " (request) @if let Some(trace) = self.trace { ", trace " (trace) } } }
+            }
             @if let Some(live) = &self.live { (live) }
         };
         match self.live {

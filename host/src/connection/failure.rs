@@ -1,6 +1,7 @@
 //! Failures of a handler or middleware: what is logged, and what the client gets.
 
 use bytes::Bytes;
+use tracing::field::DisplayValue;
 
 use super::dev_pages::LiveReload;
 use super::error_page::{Details, ErrorPage, RETRY};
@@ -11,6 +12,7 @@ use crate::guest::CallError;
 use crate::http::status;
 use crate::metrics::FailureKind;
 use crate::routes::Route;
+use crate::trace::TraceId;
 use crate::worker::Worker;
 
 /// The approximate number of bytes that a line about a handler uses of the log quota.
@@ -22,7 +24,7 @@ pub(super) fn log_failure(worker: &Worker, failed: &Route, request: u64, exchang
     let (route, quota, error_detail) = (&*failed.mount.name, &failed.options.log, worker.error_detail());
     if let (CallError::Deadline { backtrace }, Some(loss)) = (error, exchange.client_loss()) {
         if quota.admit(route, LINE + backtrace.len()) {
-            log_client_loss(route, request, loss, backtrace);
+            log_client_loss(route, request, exchange, loss, backtrace);
         }
         return;
     }
@@ -37,11 +39,11 @@ pub(super) fn log_failure(worker: &Worker, failed: &Route, request: u64, exchang
         ErrorDetail::Public => format!("{who} {error}"),
         ErrorDetail::Logged | ErrorDetail::Development => report(&who, exchange, error).log_entry(&who),
     };
-    let middleware = exchange.middleware();
+    let (middleware, trace) = (exchange.middleware(), trace_id(exchange));
     worker.keep_failure(route, middleware.as_deref(), request, &entry);
     match middleware {
-        Some(middleware) => tracing::error!(target: "handler", route, %middleware, request, "{entry}"),
-        None => tracing::error!(target: "handler", route, request, "{entry}"),
+        Some(middleware) => tracing::error!(target: "handler", route, %middleware, request, trace, "{entry}"),
+        None => tracing::error!(target: "handler", route, request, trace, "{entry}"),
     }
 }
 
@@ -58,6 +60,11 @@ fn kind(error: &CallError) -> FailureKind {
         CallError::NoResponse(_) => FailureKind::NoResponse,
         CallError::Failed(_) => FailureKind::Failed,
     }
+}
+
+/// The id of the trace of a request, for the log.
+pub(super) fn trace_id(exchange: &Exchange) -> Option<DisplayValue<TraceId>> {
+    exchange.trace().map(|trace| tracing::field::display(trace.id()))
 }
 
 /// What has failed.
@@ -82,16 +89,18 @@ fn report(who: &str, exchange: &Exchange, error: &CallError) -> FailureReport {
 }
 
 /// Logs that a guest was ended because of its client. This is not a failure of the guest.
-fn log_client_loss(route: &str, request: u64, loss: ClientLoss, backtrace: &str) {
+fn log_client_loss(route: &str, request: u64, exchange: &Exchange, loss: ClientLoss, backtrace: &str) {
+    let trace = trace_id(exchange);
     match loss {
         ClientLoss::Gone => {
-            tracing::info!(target: "handler", route, request, "handler {route} was ended: its client has gone{backtrace}");
+            tracing::info!(target: "handler", route, request, trace, "handler {route} was ended: its client has gone{backtrace}");
         }
         ClientLoss::StoppedReading => {
             tracing::info!(
                 target: "handler",
                 route,
                 request,
+                trace,
                 "handler {route} passed its timeout after its client had stopped reading{backtrace}"
             );
         }
@@ -100,6 +109,7 @@ fn log_client_loss(route: &str, request: u64, loss: ClientLoss, backtrace: &str)
                 target: "handler",
                 route,
                 request,
+                trace,
                 "handler {route} was ended: its client has sent its last byte, and was sent nothing within \
                  --half-close-timeout{backtrace}"
             );
@@ -140,7 +150,14 @@ pub(super) fn substitute(
     let head = exchange.request().map(|request| &request.head);
     let live = worker.and_then(|worker| LiveReload::of_host_page(worker, head));
     let details = report.map_or(Details::None, Details::Failure);
-    let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(request), live };
+    let page = ErrorPage {
+        status: code,
+        text: status::reason(code),
+        details,
+        request: Some(request),
+        trace: exchange.trace().map(|trace| trace.id()),
+        live,
+    };
     let written = page.write(asked, fields);
     exchange.clear_unsealed();
     exchange.response(|response| {

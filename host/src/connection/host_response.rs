@@ -11,6 +11,7 @@ use crate::dev::{BuildReport, BuildStage};
 use crate::http::head::RequestHead;
 use crate::http::loopback;
 use crate::routes::{Lookup, Params, Route, RouteTable, UnservedRoute};
+use crate::trace::TraceId;
 use crate::worker::Worker;
 
 /// The text of a response for a route that is being loaded, which takes long only if it is compiled.
@@ -65,7 +66,7 @@ impl<'r> HostResponse<'r> {
     }
 
     /// The response to the request with this number. `head` is its head, if it could be parsed.
-    pub(super) fn write(&self, head: Option<&RequestHead>, id: u64) -> RenderedPage<'_> {
+    pub(super) fn write(&self, head: Option<&RequestHead>, id: u64, trace: Option<TraceId>) -> RenderedPage<'_> {
         let live = match self.special.as_deref() {
             Some(SpecialContent::Dev(content_type, content)) => {
                 return RenderedPage::of_dev_content(self.status, content_type, content.clone());
@@ -76,8 +77,14 @@ impl<'r> HostResponse<'r> {
             Some(SpecialContent::Reload(live)) => Some(live.clone()),
             None => None,
         };
-        let page =
-            ErrorPage { status: self.status, text: &self.text, details: self.details(), request: Some(id), live };
+        let page = ErrorPage {
+            status: self.status,
+            text: &self.text,
+            details: self.details(),
+            request: Some(id),
+            trace,
+            live,
+        };
         // If the request cannot be trusted, its `Accept` is ignored and the response is plain text.
         let asked = head.filter(|_| self.last.is_none()).map(|head| head.values("accept"));
         let field = self.field.as_ref().map(|(name, value)| (*name, &**value));

@@ -201,8 +201,8 @@ fn set_up(
     };
     let (download, upload) = (counted(download, 0), counted(upload, 1));
     let worker = &client.worker;
-    let (measured, stands_for) = terms.arrival.and_then(|arrival| measured(client, route, arrival)).unzip();
-    let mut exchange = exchange(terms, settings, request, measured);
+    let (measured, stands_for) = terms.arrival.and_then(|arrival| measured(client, route, arrival, terms)).unzip();
+    let mut exchange = exchange(terms, settings, request, measured).traced(terms.trace.clone());
     exchange.allow_push(worker.hub().clone(), route.topic_user.clone(), settings.push);
     // A stream of HTTP/2 gives its output away without a copy, so a direct write would save none.
     if download.is_none() && client.socket.http2().is_none() {
@@ -227,8 +227,9 @@ fn set_up(
 
 /// The meter of an exchange whose head was complete at `arrival`, and how many requests it stands for, if the exchange is
 /// measured.
-fn measured(client: &Client, route: &Route, arrival: Instant) -> Option<(Measured, u64)> {
-    let (meter, stands_for) = client.worker.meter(route, arrival)?;
+fn measured(client: &Client, route: &Route, arrival: Instant, terms: &RequestTerms) -> Option<(Measured, u64)> {
+    let is_sampled = terms.trace.as_ref().is_some_and(|trace| trace.is_sampled());
+    let (meter, stands_for) = client.worker.meter(route, arrival, is_sampled)?;
     meter.add(Stage::Queued, arrival.elapsed());
     let timing = match client.worker.error_detail() {
         ErrorDetail::Public | ErrorDetail::Logged => Timing::Untold,

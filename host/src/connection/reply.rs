@@ -75,8 +75,8 @@ pub(super) async fn reply(
         response.forbid_keep_alive();
     }
     let id = worker.next_id();
-    refusal.write(head, id).replace(&mut response);
-    let exchange = Arc::new(Exchange::answered(response));
+    refusal.write(head, id, terms.trace.as_ref().map(|trace| trace.id())).replace(&mut response);
+    let exchange = Arc::new(Exchange::answered(response).traced(terms.trace.clone()));
     let follow = || RequestLog::follow(client, &worker, &exchange, terms, head, None, (id, 0));
     let request_log = refusal.is_logged().then(follow);
     let io = client.io();

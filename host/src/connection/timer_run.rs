@@ -1,6 +1,7 @@
 //! One run of a route by its timer: an invocation like any other, without a client.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::client::Client;
 use super::invoke::invoke;
@@ -19,7 +20,10 @@ pub(crate) async fn run_by_timer(worker: Arc<Worker>, route: Arc<Route>) {
     let host = route.mount.key.site().exact_name().unwrap_or("localhost");
     let Some(head) = route.timer.as_ref().and_then(|timer| head(&timer.target, host)) else { return };
     let arrival = worker.arrival();
-    let terms = RequestTerms { framing: RequestFraming::CLOSING, arrival, is_from_timer: true };
+    let none = || std::iter::empty::<&[u8]>();
+    let trace = worker.tracer().map(|tracer| tracer.begin(false, none(), none()));
+    let arrival = arrival.or_else(|| trace.as_ref().filter(|trace| trace.is_sampled()).map(|_| Instant::now()));
+    let terms = RequestTerms { framing: RequestFraming::CLOSING, arrival, is_from_timer: true, trace };
     let mut client = Client::new(Stream::Nowhere, Peer::Timer, worker);
     let request = Box::new(Request {
         head,

@@ -18,6 +18,7 @@ fn request(number: u64, target: &str) -> EndedRequest {
         time: SystemTime::UNIX_EPOCH,
         client: Peer::Local.address(),
         proxy: None,
+        trace: None,
         asked: Some(asked),
         status: Some(200),
         body: 0,

@@ -15,6 +15,7 @@ use crate::key_value::{
     ChangeOutcome, KeyPage, KeyValueError, KeyValueStore, MAX_KEY_BYTES, MAX_KEYS, MAX_VALUE_BYTES, StoreChange,
 };
 use crate::metrics::StoreOutcome;
+use crate::trace::SpanKind;
 
 pub(super) use wasi::{WASI_KEYVALUE_VERSIONS, add_to_linker};
 
@@ -43,7 +44,16 @@ async fn call<T>(
     call: impl AsyncFnOnce(&KeyValueStore) -> std::result::Result<T, KeyValueError>,
 ) -> std::result::Result<T, CallFailure> {
     let (exchange, granted) = store.data().key_value_store(name).map_err(CallFailure::Refused)?;
+    let mut span = exchange.trace().and_then(|trace| trace.begin(SpanKind::Client, || "key-value".to_owned()));
+    if let Some(span) = &mut span {
+        span.note("db.system.name", "vibrato");
+        span.note("db.namespace", name);
+    }
     let result = exchange.wait_elsewhere(call(&granted)).await;
+    if let (Some(span), Err(error)) = (&mut span, &result) {
+        span.fail(error);
+    }
+    drop(span);
     let outcome = result.as_ref().map_or_else(KeyValueError::outcome, |_| StoreOutcome::Ok);
     store.data().count_store_call(name, &granted, outcome);
     if let Err(error) = &result {

@@ -17,6 +17,7 @@ use super::Invocation;
 use crate::exchange::Exchange;
 use crate::log_quota::LogQuota;
 use crate::text::is_plain;
+use crate::trace::TraceId;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,9 @@ pub(super) struct GuestLog {
 impl GuestLog {
     /// For an invocation with or without a request. If `quota` is `None`, only the bounds of the invocation apply.
     pub(super) fn new(route: Arc<str>, request: Option<u64>, quota: Option<Arc<LogQuota>>) -> Self {
-        let log = Arc::new(Mutex::new(Log { route, request, quota, left: Some(MAX_BYTES), error_page: Weak::new() }));
+        let error_page = Weak::new();
+        let log = Log { route, request, trace: None, quota, left: Some(MAX_BYTES), error_page };
+        let log = Arc::new(Mutex::new(log));
         let stream = |name| {
             let lines = Lines { name, partial: Vec::new(), log: log.clone() };
             LogStream(Arc::new(Mutex::new(lines)))
@@ -57,7 +60,12 @@ impl GuestLog {
     pub(super) fn of(invocation: &Invocation) -> Self {
         let Invocation { exchange, options, route, id, .. } = invocation;
         let log = Self::new(route.clone(), Some(*id), Some(options.log.clone()));
-        log.stdout.lines().log().error_page = error_page(exchange);
+        {
+            let lines = log.stdout.lines();
+            let mut log = lines.log();
+            log.error_page = error_page(exchange);
+            log.trace = exchange.trace().map(|trace| trace.id());
+        }
         log
     }
 
@@ -69,6 +77,7 @@ impl GuestLog {
         (log.request, log.left) = (Some(invocation.id), Some(MAX_BYTES));
         log.quota = Some(invocation.options.log.clone());
         log.error_page = error_page(&invocation.exchange);
+        log.trace = invocation.exchange.trace().map(|trace| trace.id());
     }
 
     /// Logs an incomplete last line.
@@ -155,6 +164,7 @@ fn whole_characters(bytes: &[u8]) -> usize {
 struct Log {
     route: Arc<str>,
     request: Option<u64>,
+    trace: Option<TraceId>,
     quota: Option<Arc<LogQuota>>,
     /// The bytes that may still be logged. `None` once the bound was exceeded and reported.
     left: Option<usize>,
@@ -196,7 +206,10 @@ impl Log {
             return;
         }
         match self.request {
-            Some(request) => tracing::info!(target: "guest", route, request, stream, "{line}"),
+            Some(request) => {
+                let trace = self.trace.map(tracing::field::display);
+                tracing::info!(target: "guest", route, request, trace, stream, "{line}");
+            }
             None => tracing::info!(target: "guest", route, stream, "{line}"),
         }
     }

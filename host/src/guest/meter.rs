@@ -11,6 +11,8 @@ use crate::meter::{Meter, Stage};
 /// invocation has one too.
 pub(super) async fn call(handler: &Handler, invocation: Invocation, meter: &Meter) -> Result<Outcome, CallError> {
     let reuse = invocation.options.settings.reuse;
+    let route = invocation.route.clone();
+    let mut span = invocation.exchange.trace().and_then(|trace| trace.enter(|| format!("handler {route}")));
     let made = pin!(handler.instance(invocation));
     let mut instance = Timed { inner: made, meter, stage: Stage::Instantiate }.await?;
     meter.note_memory(instance.memory());
@@ -19,7 +21,8 @@ pub(super) async fn call(handler: &Handler, invocation: Invocation, meter: &Mete
         Timed { inner: called, meter, stage: Stage::Run }.await
     };
     meter.note_memory(instance.memory());
-    let outcome = outcome?;
+    let outcome = outcome.inspect_err(|error| span.iter_mut().for_each(|span| span.fail(error)))?;
+    drop(span);
     handler.end(instance, reuse, &outcome);
     Ok(outcome)
 }

@@ -20,9 +20,17 @@ use crate::options::Options;
 use crate::outbound::{
     HttpGrant, InvocationCalls, Origin, PendingResponse, UpstreamFailure, UpstreamRequest, UpstreamResponse,
 };
+use crate::text::excerpt;
+use crate::trace::{OpenSpan, RequestTrace, SpanKind};
 
 /// How many requests and responses to and of other servers an instance may have at once.
 const MAX_CALLS: usize = 64;
+
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// The most bytes of a path in a span.
+const MAX_PATH_BYTES: usize = 1024;
 
 /// The requests of an instance.
 #[derive(Debug, Default)]
@@ -52,7 +60,7 @@ impl UpstreamCalls {
     pub(super) fn call(
         &mut self,
         context: &CallContext,
-        request: UpstreamRequest,
+        mut request: UpstreamRequest,
     ) -> Result<Arc<UpstreamCall>, UpstreamFailure> {
         let origin = request.target.origin.clone();
         let grant = context.grants.as_ref().and_then(|grants| grants.http.as_ref());
@@ -63,11 +71,13 @@ impl UpstreamCalls {
         let registry = context.options.metrics.as_ref().map(|metrics| metrics.grants());
         let counters = registry.and_then(|registry| grant.counters(&origin, registry));
         let log = CallLog { context: context.clone(), origin, counters };
+        let span = context.trace.as_ref().and_then(|trace| trace_call(trace, &mut request));
         let pending = self.start(grant, request).inspect_err(|failure| {
             log.note(failure);
             log.count(failure.outcome());
         })?;
-        let call = Arc::new(UpstreamCall { state: Mutex::new(CallState::Pending(pending)), log });
+        let state = Mutex::new(CallState::Pending(pending, span.map(Box::new)));
+        let call = Arc::new(UpstreamCall { state, log });
         self.open.push(Arc::downgrade(&call));
         Ok(call)
     }
@@ -90,7 +100,8 @@ pub(super) struct UpstreamCall {
 
 #[derive(Debug)]
 enum CallState {
-    Pending(PendingResponse),
+    /// With its span, if the request that makes it is traced.
+    Pending(PendingResponse, Option<Box<OpenSpan>>),
     Responded(Box<UpstreamResponse>),
     Failed(UpstreamFailure),
 }
@@ -110,6 +121,7 @@ pub(super) struct CallContext {
     options: Arc<Options>,
     route: Arc<str>,
     request: u64,
+    trace: Option<Arc<RequestTrace>>,
 }
 
 impl CallContext {
@@ -119,6 +131,7 @@ impl CallContext {
             options: invocation.options.clone(),
             route: invocation.route.clone(),
             request: invocation.id,
+            trace: invocation.exchange.trace().cloned(),
         }
     }
 
@@ -184,7 +197,7 @@ impl UpstreamCall {
     /// Gives it up.
     fn close(&self) {
         let ended = std::mem::replace(&mut *self.lock(), CallState::Failed(UpstreamFailure::Ended));
-        if let CallState::Pending(_) = ended {
+        if let CallState::Pending(..) = ended {
             self.log.count(OutboundOutcome::GivenUp);
         }
     }
@@ -192,8 +205,14 @@ impl UpstreamCall {
     /// Waits for its head, or its failure.
     pub(super) fn poll_response(&self, cx: &mut Context<'_>) -> Poll<()> {
         let state = &mut *self.lock();
-        let CallState::Pending(pending) = state else { return Poll::Ready(()) };
+        let CallState::Pending(pending, span) = state else { return Poll::Ready(()) };
         let Poll::Ready(response) = Pin::new(pending).poll(cx) else { return Poll::Pending };
+        if let Some(mut span) = span.take() {
+            match &response {
+                Ok(response) => note_status(&mut span, response.status()),
+                Err(failure) => span.fail(failure),
+            }
+        }
         *state = match response {
             Ok(response) => {
                 self.log.count(OutboundOutcome::of_status(response.status()));
@@ -214,7 +233,7 @@ impl UpstreamCall {
         read: impl FnOnce(&mut UpstreamResponse) -> R,
     ) -> Option<Result<R, UpstreamFailure>> {
         match &mut *self.lock() {
-            CallState::Pending(_) => None,
+            CallState::Pending(..) => None,
             CallState::Responded(response) => Some(Ok(read(response))),
             CallState::Failed(failure) => Some(Err(failure.clone())),
         }
@@ -234,14 +253,14 @@ impl UpstreamCall {
     pub(super) fn poll_received(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut *self.lock() {
             CallState::Responded(response) => response.poll_received(cx),
-            CallState::Pending(_) | CallState::Failed(_) => Poll::Ready(()),
+            CallState::Pending(..) | CallState::Failed(_) => Poll::Ready(()),
         }
     }
 
     /// Reads a piece of its body, if it is there.
     pub(super) fn try_read(&self, max: usize) -> Option<Result<Option<Bytes>, UpstreamFailure>> {
         let read = match &mut *self.lock() {
-            CallState::Pending(_) => return None,
+            CallState::Pending(..) => return None,
             CallState::Responded(response) => response.try_read(max),
             CallState::Failed(failure) => Some(Err(failure.clone())),
         };
@@ -249,6 +268,38 @@ impl UpstreamCall {
             self.log.note(failure);
         }
         read
+    }
+}
+
+/// Begins the span of a request, and lets the request carry it. What the guest has set is replaced: it is that of the
+/// request that the guest serves, of which this one is a part.
+fn trace_call(trace: &Arc<RequestTrace>, request: &mut UpstreamRequest) -> Option<OpenSpan> {
+    let mut span = trace.begin(SpanKind::Client, || request.method.to_string());
+    if let Some(span) = &mut span {
+        let origin = &request.target.origin;
+        span.note("http.request.method", request.method.as_str());
+        span.note("server.address", origin.host.to_string());
+        span.note("server.port", u64::from(origin.port));
+        // The query may have secrets.
+        let path = request.target.path_and_query.split('?').next().unwrap_or_default();
+        span.note("url.full", format!("{origin}{}", excerpt(path, MAX_PATH_BYTES)));
+    }
+    let parent = trace.parent_of_call(span.as_ref()).to_string();
+    let state = trace.state().and_then(|state| HeaderValue::from_str(state).ok());
+    request.fields.remove(TRACE_STATE);
+    if let Ok(parent) = HeaderValue::from_str(&parent) {
+        request.fields.insert(TRACE_PARENT, parent);
+    }
+    if let Some(state) = state {
+        request.fields.insert(TRACE_STATE, state);
+    }
+    span
+}
+
+fn note_status(span: &mut OpenSpan, status: u16) {
+    span.note("http.response.status_code", u64::from(status));
+    if status >= 400 {
+        span.fail(&status);
     }
 }
 

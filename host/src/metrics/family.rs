@@ -126,6 +126,8 @@ families! {
         "When a certificate ends to be valid, in seconds since 1970, by the first name that it has.";
     PUSHED_CHUNKS = Counter "vibrato_pushed_chunks" ["outcome"]
         "Published chunks, one for each subscriber: queued for it, or dropped because it reads too slowly.";
+    TRACE_SPANS = Counter "vibrato_trace_spans" ["outcome"]
+        "Spans of traces: sent to the collector, dropped because the queue was full, or failed because the collector did not take them.";
     CPU_SECONDS = Counter "process_cpu_seconds" []
         "Processor time of the process in seconds.";
     RESIDENT_MEMORY = Gauge "process_resident_memory_bytes" []

@@ -52,6 +52,7 @@ pub(super) fn object(snapshot: &MetricsSnapshot) -> Value {
         "parked": server.parked,
         "memory": { "used": server.memory, "limit": snapshot.memory_limit },
         "pushed": { "queued": server.published.reached, "dropped": server.published.dropped },
+        "spans": { "sent": snapshot.spans.sent, "dropped": snapshot.spans.dropped, "failed": snapshot.spans.failed },
         "loading": snapshot.loading,
         "problems": { "error": errors, "warning": warnings },
         "logged_failures": snapshot.logged_failures,
@@ -106,6 +107,7 @@ fn of_route(name: &Arc<str>, route: &RouteFigures) -> Value {
             "invocations": mounted.invocations,
             "parked": mounted.parked,
             "memory": mounted.memory,
+            "quarantine": mounted.quarantine,
         })
     });
     json!({

@@ -9,6 +9,7 @@ use super::process::ProcessFigures;
 use super::route::RouteStats;
 use super::worker::ServerStats;
 use super::{json, write};
+use crate::trace::SpanCounts;
 
 /// All that is known of a server at one moment. A figure that is counted while it is taken may be in one sum and not yet in
 /// another.
@@ -48,6 +49,8 @@ pub struct MetricsSnapshot {
     pub quarantined: BTreeMap<Arc<str>, bool>,
     /// When certificates end, in seconds since 1970, by the first name of each.
     pub certificates: BTreeMap<String, u64>,
+    /// What has become of the spans of traces.
+    pub spans: SpanCounts,
     /// What the system says of the process.
     pub process: ProcessFigures,
 }
@@ -87,6 +90,8 @@ pub struct MountedRouteFigures {
     pub parked: usize,
     /// Bytes of `max_memory`.
     pub memory: usize,
+    /// Why it or a middleware before it is in quarantine, if that is so.
+    pub quarantine: Option<String>,
 }
 
 impl MetricsSnapshot {
@@ -117,5 +122,6 @@ impl MountedRouteFigures {
         self.invocations += other.invocations;
         self.parked += other.parked;
         self.memory += other.memory;
+        self.quarantine = self.quarantine.take().or(other.quarantine);
     }
 }

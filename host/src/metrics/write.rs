@@ -12,6 +12,7 @@ use super::snapshot::{CompileStats, MetricsSnapshot, MountedRouteFigures};
 use crate::close_reason::CloseReason;
 use crate::exchange::ExchangeEnd;
 use crate::meter::Stage;
+use crate::trace::SpanCounts;
 
 /// About how many bytes the text of one route takes, and the rest.
 const BYTES_OF_ROUTE: usize = 3 * 1024;
@@ -170,6 +171,9 @@ fn connections(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
     snapshot.certificates.iter().for_each(|(name, at)| _ = expiry.sample(&[name], *at));
     let published = snapshot.server.published;
     exposition.family(&PUSHED_CHUNKS).sample(&["queued"], published.reached).sample(&["dropped"], published.dropped);
+    let SpanCounts { sent, dropped, failed } = snapshot.spans;
+    let mut spans = exposition.family(&TRACE_SPANS);
+    spans.sample(&["sent"], sent).sample(&["dropped"], dropped).sample(&["failed"], failed);
 }
 
 fn process(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {

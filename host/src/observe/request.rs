@@ -8,6 +8,7 @@ use crate::http::head::RequestHead;
 use crate::http::version::Version;
 use crate::meter::Cost;
 use crate::net::PeerAddress;
+use crate::trace::TraceId;
 
 /// The most bytes of a target that are reported.
 const MAX_TARGET: usize = 2048;
@@ -36,6 +37,8 @@ pub struct EndedRequest {
     pub route: Option<Arc<str>>,
     /// The number of the request, as in other lines of the log.
     pub request: u64,
+    /// The id of its trace, if requests are traced.
+    pub trace: Option<TraceId>,
     /// How the response ended.
     pub end: ExchangeEnd,
     /// From the complete head to the end. Zero if the head was not complete.

@@ -125,6 +125,7 @@ impl ServerMonitor {
             compiling: CompileStats { hits, misses, time: shared.engine.compile_time() },
             quarantined: quarantined(&table),
             certificates: self.0.certificates.as_ref().map(|it| it.expirations()).unwrap_or_default(),
+            spans: shared.tracer.get().map(|tracer| tracer.counts()).unwrap_or_default(),
             process: ProcessFigures::read(),
         }
     }
@@ -147,6 +148,11 @@ fn quarantined(table: &RouteTable) -> BTreeMap<Arc<str>, bool> {
 fn of_mounted(mounted: &MountedRoute) -> MountedRouteFigures {
     let MountedRoute { route, patterns } = mounted;
     let usage = |resource| route.options.usage.sum(resource);
+    let chain = route.chain.iter().map(|link| ("middleware", &*link.middleware.name, &link.middleware.options));
+    let mut subjects = [("handler", &*route.mount.name, &route.options)].into_iter().chain(chain);
+    let quarantine = subjects.find_map(|(kind, name, options)| {
+        options.quarantine.status().map(|status| format!("{kind} {name} {}", status.summary()))
+    });
     MountedRouteFigures {
         patterns: patterns.clone(),
         methods: route.mount.methods.clone(),
@@ -154,5 +160,6 @@ fn of_mounted(mounted: &MountedRoute) -> MountedRouteFigures {
         invocations: usage(Resource::Invocations),
         parked: usage(Resource::Parked),
         memory: usage(Resource::Memory),
+        quarantine,
     }
 }

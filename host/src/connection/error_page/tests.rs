@@ -3,8 +3,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::failure_report::HandlerFailure;
 
-const NOT_FOUND: ErrorPage<'static> =
-    ErrorPage { status: 404, text: "there is no route at /a&b", details: Details::None, request: Some(7), live: None };
+const NOT_FOUND: ErrorPage<'static> = ErrorPage {
+    status: 404,
+    text: "there is no route at /a&b",
+    details: Details::None,
+    request: Some(7),
+    trace: None,
+    live: None,
+};
 
 #[test]
 fn a_page_says_in_plain_words_what_is_wrong_and_which_line_of_the_log_is_its() {
@@ -24,6 +30,7 @@ fn who_develops_is_shown_details_and_where_to_look() {
         text: "Internal Server Error",
         details: Details::Text("it <trapped>\n  0: f"),
         request: Some(7),
+        trace: None,
         live: None,
     };
     assert_eq!(page.render(BodyForm::Plain), "Internal Server Error\n\nit <trapped>\n  0: f\n\nrequest 7\n");
@@ -41,7 +48,7 @@ proptest! {
     fn nothing_of_a_client_or_a_guest_is_markup(text in ".{1,40}", details in ".{0,40}", may_be_printed: bool) {
         let report = FailureReport::new(HandlerFailure { who: "handler a", reason: &text, may_be_printed }, std::slice::from_ref(&details));
         let plain = FailureReport::new(HandlerFailure { who: "handler a", reason: "x", may_be_printed }, &["x".to_owned()]);
-        let page = ErrorPage { status: 500, text: &text, details: Details::Failure(&report), request: None, live: None };
+        let page = ErrorPage { status: 500, text: &text, details: Details::Failure(&report), request: None, trace: None, live: None };
         let empty = ErrorPage { text: "x", details: Details::Failure(&plain), ..page.clone() };
         let markup = |page: &ErrorPage<'_>| {
             let html = page.render(BodyForm::Html);

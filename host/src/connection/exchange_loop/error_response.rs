@@ -73,7 +73,8 @@ impl<G> ExchangeLoop<'_, G> {
                 let head = self.exchange.request().map(|request| &request.head);
                 LiveReload::of_host_page(caller.worker, head)
             });
-            let page = ErrorPage { status: code, text: status::reason(code), details, request: Some(self.id()), live };
+            let (request, trace) = (Some(self.id()), self.exchange.trace().map(|trace| trace.id()));
+            let page = ErrorPage { status: code, text: status::reason(code), details, request, trace, live };
             page.write(asked, &fields).answer(response);
         });
     }

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::config::ErrorDetail;
 use crate::connection::dev_pages::{has_script, of_handler_page};
 use crate::connection::error_page::Details;
+use crate::connection::failure::trace_id;
 use crate::guest::{CallError, Outcome};
 use crate::metrics::FailureKind;
 use crate::response::SelectedRange;
@@ -25,9 +26,9 @@ impl<G> ExchangeLoop<'_, G> {
             Err(error) => match failed {
                 // The client has caused this, so the handler's failure is not logged.
                 Some(failed) => {
-                    let (route, request) = (self.name(), self.id());
+                    let (route, request, trace) = (self.name(), self.id(), trace_id(&self.exchange));
                     if self.may_log() {
-                        tracing::info!(target: "handler", route, request, "handler {route} did not get its whole request: {failed}");
+                        tracing::info!(target: "handler", route, request, trace, "handler {route} did not get its whole request: {failed}");
                     }
                     HandlerEnd::Failed(failed.status(), None)
                 }
@@ -122,7 +123,7 @@ impl<G> ExchangeLoop<'_, G> {
 
     /// Ends the response of a handler that has returned another length than it has declared.
     fn fail_over_length(&mut self, length: usize) {
-        let (route, request) = (self.name(), self.id());
+        let (route, request, trace) = (self.name(), self.id(), trace_id(&self.exchange));
         let counters = self.caller.as_ref().and_then(|caller| caller.worker.route_metrics(Some(caller.route)));
         counters.into_iter().for_each(|counters| counters.count_failure(FailureKind::WrongLength));
         let entry = format!("handler {route} returned {length} bytes against its content-length");
@@ -130,7 +131,7 @@ impl<G> ExchangeLoop<'_, G> {
             if let Some(caller) = &self.caller {
                 caller.worker.keep_failure(route, None, request, &entry);
             }
-            tracing::error!(target: "handler", route, request, "{entry}");
+            tracing::error!(target: "handler", route, request, trace, "{entry}");
         }
         let report = (self.io.error_detail == ErrorDetail::Development).then(|| entry.into());
         self.fail(500, report.as_ref());

@@ -38,6 +38,7 @@ pub(in super::super) fn snapshot() -> MetricsSnapshot {
         compiling: CompileStats { hits: 2, misses: 1, time: Duration::from_millis(250) },
         quarantined: [("a".into(), true)].into(),
         certificates: [("example.org".to_owned(), 2_000_000_000)].into(),
+        spans: SpanCounts::default(),
         process: ProcessFigures::default(),
     }
 }
