@@ -4328,7 +4328,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Queues `chunk` for every connection that is subscribed to `topic`, this one included, and returns their number.
+            /// Queues `chunk` for every connection that is subscribed to `topic`, this one included, and returns their number. If
+            /// several hosts share their topics, it reaches the connections of the others too, which the number does not count.
             /// Their clients may still not get it. The number may be 0. It never waits: see above for clients that read too
             /// slowly.
             ///
@@ -4397,7 +4398,8 @@ pub mod vibrato {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Ends the response of every connection that is subscribed to `topic`, and returns their number. Its queue is
+            /// Ends the response of every connection that is subscribed to `topic`, on every host that shares it, and returns the number
+            /// of those of this host. Its queue is
             /// sent, and then the last chunk, or what else its framing needs. Then the connection stays open if keep-alive
             /// allows it. It leaves all its topics at once: later chunks do not reach it. A response that a running handler
             /// writes ends once the handler has returned `manual`. A second call returns 0.

@@ -570,14 +570,16 @@ extern bool vibrato_handler_key_value_compare_and_swap(handler_string_t *store, 
 // A second call with the same topic does nothing. A 33rd topic is `too-large`, which bounds the cost of one
 // connection. `closed` once the response is complete or has failed, or its client has gone.
 extern bool vibrato_handler_push_subscribe(handler_string_t *topic, vibrato_handler_push_error_t *err);
-// Queues `chunk` for every connection that is subscribed to `topic`, this one included, and returns their number.
+// Queues `chunk` for every connection that is subscribed to `topic`, this one included, and returns their number. If
+// several hosts share their topics, it reaches the connections of the others too, which the number does not count.
 // Their clients may still not get it. The number may be 0. It never waits: see above for clients that read too
 // slowly.
 // 
 // An empty chunk is `invalid`, and one of more than 64 KiB is `too-large`. It is encoded once for all connections.
 // The state of this invocation's own response does not matter.
 extern bool vibrato_handler_push_publish(handler_string_t *topic, handler_list_u8_t *chunk, uint32_t *ret, vibrato_handler_push_error_t *err);
-// Ends the response of every connection that is subscribed to `topic`, and returns their number. Its queue is
+// Ends the response of every connection that is subscribed to `topic`, on every host that shares it, and returns the number
+// of those of this host. Its queue is
 // sent, and then the last chunk, or what else its framing needs. Then the connection stays open if keep-alive
 // allows it. It leaves all its topics at once: later chunks do not reach it. A response that a running handler
 // writes ends once the handler has returned `manual`. A second call returns 0.
