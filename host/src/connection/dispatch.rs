@@ -129,7 +129,7 @@ fn challenge(client: &Client, head: &RequestHead) -> Option<HostResponse<'static
     is_read.then(|| client.worker.challenge(head.path())).flatten().map(HostResponse::challenge)
 }
 
-/// Refuses a request, in development mode, whose host is neither this machine nor a `--dev-host`. Responses then show
+/// For development mode: refuses a request whose host is neither this machine nor a `--dev-host`. Responses then show
 /// details that a page of another site must not read. An attacker can let a name of his own resolve to this machine,
 /// and a browser then takes both for one site.
 fn check_name(client: &Client, head: &RequestHead) -> Option<HostResponse<'static>> {
