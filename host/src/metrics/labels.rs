@@ -41,7 +41,7 @@ pub enum MethodLabel {
 pub enum StatusLabel {
     /// No head was sent.
     None,
-    /// This status, one of the first [`MAX_CODES`] of its route.
+    /// This status, one of the first 16 of its route.
     Code(u16),
     /// Another status of this class, from 1 to 9.
     Class(u16),

@@ -83,7 +83,7 @@ pub struct RouteStats {
     pub requests: BTreeMap<(MethodLabel, StatusLabel), u64>,
     /// How long they took, from the complete head to the last byte.
     pub latency: HistogramStats,
-    /// How they ended, in the order of [`ExchangeEnd::ALL`].
+    /// How they ended, in the order in which `ExchangeEnd` has them.
     pub ends: [u64; ExchangeEnd::ALL.len()],
     /// All bytes that were sent, heads and framing included.
     pub sent_bytes: u64,
