@@ -270,10 +270,9 @@ impl Exchange {
         Self { request, measured, trace: None, push: None, sink: None, task, inner }
     }
 
-    /// The same exchange, whose request has this trace.
-    #[must_use]
-    pub fn traced(self, trace: Option<Arc<RequestTrace>>) -> Self {
-        Self { trace, ..self }
+    /// Sets the trace of its request, if requests are traced.
+    pub fn set_trace(&mut self, trace: Option<Arc<RequestTrace>>) {
+        self.trace = trace;
     }
 
     /// The trace of its request, if requests are traced.

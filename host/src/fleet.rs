@@ -23,5 +23,5 @@ mod subscriptions;
 mod tests;
 
 pub use link::FleetLink;
-pub use redis::{EngineError, EngineSettings};
+pub use redis::{EngineSettings, FleetError};
 pub use relay::{FleetRelay, FleetStats};

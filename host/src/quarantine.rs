@@ -128,7 +128,7 @@ pub enum QuarantineChange {
 }
 
 impl Quarantine {
-    /// The quarantine of something that is put into it after so many failures; 0: never.
+    /// The quarantine of something that gets into it after this many failures. If that is 0, it never does.
     #[must_use]
     pub fn after(failures: u32) -> Self {
         Self { failures, mode: AtomicU8::new(0), clients: Default::default(), state: Mutex::default() }

@@ -107,6 +107,18 @@ impl ServerState {
             challenges: Arc::default(),
         }
     }
+
+    /// Whether the cost of each request is measured.
+    fn measures_each(&self) -> bool {
+        self.observers.want_requests()
+            || self.config.error_detail == ErrorDetail::Development
+            || self.meter.get().is_some()
+    }
+
+    /// Whether anybody wants to know of requests.
+    fn follow_requests(&self) -> bool {
+        self.measures_each() || self.route_metrics.is_some() || self.tracer.get().is_some()
+    }
 }
 
 /// The state of a worker that its connections use.
@@ -120,6 +132,8 @@ pub(crate) struct Worker {
     counters: Arc<WorkerMetrics>,
     hub: Arc<Hub>,
     handshakes: Handshakes,
+    /// Whether requests are logged, measured, counted or traced. It is known before the worker is made.
+    follows_requests: bool,
 }
 
 impl Worker {
@@ -131,7 +145,8 @@ impl Worker {
         let heartbeat = Heartbeat::new(Instant::now());
         let handshakes = Handshakes::new(shared.config.limits.handshakes.get());
         let stopping = Shutdown::default();
-        Self { shared, stopping, heartbeat, number: number as u64, counters, hub, handshakes }
+        let follows_requests = shared.follow_requests();
+        Self { shared, stopping, heartbeat, number: number as u64, counters, hub, handshakes, follows_requests }
     }
 
     /// Makes this thread, which is the worker's, count the memory that it uses.
@@ -222,22 +237,20 @@ impl Worker {
         self.shared.config.error_detail
     }
 
-    /// When a request arrives, if anybody wants to know how long it takes. If not, no clock is read for it.
-    pub(crate) fn arrival(&self) -> Option<Instant> {
-        (self.measures_each() || self.shared.route_metrics.is_some()).then(Instant::now)
+    /// Whether anybody wants to know of requests. If not, no clock is read for them, and nothing is kept of them.
+    pub(crate) fn follows_requests(&self) -> bool {
+        self.follows_requests
     }
 
-    /// Whether the cost of each request is measured.
-    fn measures_each(&self) -> bool {
-        self.observers().want_requests()
-            || self.error_detail() == ErrorDetail::Development
-            || self.shared.meter.get().is_some()
+    /// When a request arrives, if anybody wants to know how long it takes.
+    pub(crate) fn arrival(&self) -> Option<Instant> {
+        (self.shared.measures_each() || self.shared.route_metrics.is_some()).then(Instant::now)
     }
 
     /// The meter of the invocation for a request of a route that arrives now, and how many requests it stands for. `None` if
     /// it is not measured. One whose trace `is_sampled` always is.
     pub(crate) fn meter(&self, route: &Route, arrival: Instant, is_sampled: bool) -> Option<(Meter, u64)> {
-        if self.measures_each() {
+        if self.shared.measures_each() {
             return Some((self.shared.meter.get().cloned().unwrap_or_default(), 1));
         }
         let requests = self.route_metrics(Some(route)).and_then(|metrics| metrics.measure(arrival));

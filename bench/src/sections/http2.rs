@@ -22,7 +22,7 @@ const LARGE_WRITE: u64 = 64 * 1024;
 /// Responses per run.
 const RESPONSES: u32 = 4;
 const IDLE: u32 = 2048;
-/// Parked streams: so many on each connection, which is less than the server's bound.
+/// The parked streams of each connection: fewer than the server's bound.
 const STREAMS: u32 = 100;
 const PARKED: u32 = 10_000;
 const ROOM: [&str; 2] = ["--max-parked", "10000"];

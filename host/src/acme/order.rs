@@ -88,7 +88,7 @@ impl From<instant_acme::Error> for OrderError {
 
 /// An authority, and the account that the host has there.
 #[derive(Debug, Clone)]
-pub(super) struct Authority(Arc<AuthorityState>);
+pub(super) struct AcmeAuthority(Arc<AuthorityState>);
 
 struct AuthorityState {
     settings: AcmeSettings,
@@ -104,7 +104,7 @@ impl std::fmt::Debug for AuthorityState {
     }
 }
 
-impl Authority {
+impl AcmeAuthority {
     pub(super) fn new(settings: AcmeSettings, store: AcmeStore, challenges: Arc<PendingChallenges>) -> Self {
         let client = AuthorityClient::new(&settings);
         Self(Arc::new(AuthorityState { settings, store, client, challenges, account: Mutex::default() }))

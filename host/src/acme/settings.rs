@@ -41,7 +41,7 @@ impl fmt::Display for ChallengeKind {
     }
 }
 
-/// A host name, in lower case and punycode, that a certificate is to be valid for.
+/// The host name that a certificate is ordered for, in lower case and punycode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcmeDomain(String);
 

@@ -13,7 +13,7 @@ use super::order::OrderError;
 use super::renewal::{Renewal, renewal};
 use super::settings::{AcmeDirectory, AcmeDirectoryError, AcmeDomain, AcmeDomainError};
 use super::store::AcmeStore;
-use super::thread::{AcmeClock, Issuer, Orders, Signals};
+use super::thread::{AcmeClock, Issuer, Orders, RenewalSignals};
 use crate::certificates::{Certificates, Validity};
 
 const DAY: u64 = 86_400;
@@ -56,7 +56,7 @@ impl AcmeClock for StubClock {
 /// What an order gets.
 #[derive(Clone, Copy)]
 enum Answer {
-    /// A certificate of so many days, from today on.
+    /// A certificate that is valid for this many days, from today on.
     Issued(u64),
     /// Nothing, and perhaps after how many seconds to ask again.
     Refused(Option<u64>),
@@ -69,7 +69,7 @@ struct StubIssuer {
     retry_after: Cell<Option<Duration>>,
     clock: StubClock,
     store: AcmeStore,
-    signals: Rc<Signals>,
+    signals: Rc<RenewalSignals>,
 }
 
 impl Issuer for StubIssuer {
@@ -119,7 +119,7 @@ impl Bench {
 
     /// Answers the orders for these names. Returns the name, the seconds since the start and the failures of each order.
     fn run(&self, names: &[&str], answers: &[Answer]) -> Vec<(String, u64, usize)> {
-        let (store, orders, signals) = (self.store(), Rc::default(), Rc::new(Signals::default()));
+        let (store, orders, signals) = (self.store(), Rc::default(), Rc::new(RenewalSignals::default()));
         let domains: Vec<AcmeDomain> = names.iter().map(|name| domain(name)).collect();
         let files = domains.iter().map(|domain| store.files(domain)).collect();
         let (certificates, _) = Certificates::load_with_issued(Vec::new(), files).expect("they may be missing");

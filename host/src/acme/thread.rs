@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle as TaskHandle;
 
-use super::order::{Authority, OrderError};
+use super::order::{AcmeAuthority, OrderError};
 use super::renewal::{self, Renewal};
 use super::settings::{AcmeDomain, AcmeSettings};
 use super::store::AcmeStore;
@@ -24,18 +24,18 @@ const LOCK_INTERVAL: Duration = Duration::from_secs(1);
 /// Orders certificates until this is dropped.
 #[derive(Debug)]
 pub struct AcmeThread {
-    signals: Arc<Signals>,
+    signals: Arc<RenewalSignals>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What the thread is told.
 #[derive(Debug, Default)]
-pub(super) struct Signals {
+pub(super) struct RenewalSignals {
     stop: Notify,
     retry: Notify,
 }
 
-impl Signals {
+impl RenewalSignals {
     pub(super) fn stop(&self) {
         self.stop.notify_one();
     }
@@ -78,7 +78,7 @@ impl Drop for Attempt {
     }
 }
 
-impl Issuer for Authority {
+impl Issuer for AcmeAuthority {
     async fn issue(&self, domain: &AcmeDomain, failures: usize) -> Result<(), OrderError> {
         let (authority, domain) = (self.clone(), domain.clone());
         // A task of its own, so that a panic over what an authority sends ends this attempt alone.
@@ -87,7 +87,7 @@ impl Issuer for Authority {
     }
 
     fn take_retry_after(&self) -> Option<Duration> {
-        Authority::take_retry_after(self)
+        AcmeAuthority::take_retry_after(self)
     }
 }
 
@@ -102,10 +102,10 @@ impl AcmeThread {
         certificates: Arc<Certificates>,
         challenges: Arc<PendingChallenges>,
     ) -> io::Result<Self> {
-        let signals = Arc::new(Signals::default());
+        let signals = Arc::new(RenewalSignals::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (domains, told) = (settings.domains.clone(), signals.clone());
-        let issuer = Authority::new(settings, store.clone(), challenges);
+        let issuer = AcmeAuthority::new(settings, store.clone(), challenges);
         let orders = Orders::new(domains, store, certificates, issuer, SystemClock);
         let run = move || runtime.block_on(orders.run(&told));
         let thread = std::thread::Builder::new().name("acme".to_owned()).spawn(run)?;
@@ -157,7 +157,7 @@ impl<I: Issuer, C: AcmeClock> Orders<I, C> {
     }
 
     /// Orders what is due, again and again, until it is told to stop.
-    pub(super) async fn run(mut self, signals: &Signals) {
+    pub(super) async fn run(mut self, signals: &RenewalSignals) {
         let work = async {
             loop {
                 let wait = self.order_due().await;

@@ -32,7 +32,7 @@ pub(super) struct AcmeFlags {
     acme_ca: Option<PathBuf>,
 }
 
-/// What is ordered, and where it is kept.
+/// The flags for certificates of an authority: for which names, from whom, and where they are kept.
 #[derive(Debug)]
 pub(super) struct AcmeOrders {
     pub(super) settings: AcmeSettings,
@@ -47,7 +47,7 @@ impl AcmeOrders {
 }
 
 impl AcmeFlags {
-    /// What is to be ordered. `None` if nothing is.
+    /// The certificates to order. `None` if no domain is named.
     pub(super) fn orders(&self, listen: &[ListenSpec], state: Option<&Path>) -> anyhow::Result<Option<AcmeOrders>> {
         let mut domains: Vec<AcmeDomain> = Vec::new();
         for domain in &self.acme_domain {

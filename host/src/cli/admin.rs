@@ -31,8 +31,8 @@ pub(super) struct AdminFlags {
     #[arg(long, value_name = "NAME", requires = "admin", value_parser = host_name)]
     admin_host: Vec<String>,
 
-    /// Time in seconds for which the host serves on after it was told to stop, while /readyz says 503: so long a load balancer
-    /// may take to notice [default: none].
+    /// Time in seconds for which the host serves on after it was told to stop, while /readyz says 503, so that load balancers
+    /// notice it first [default: none].
     #[arg(long, value_name = "SECONDS", value_parser = duration)]
     drain_delay: Option<Duration>,
 }

@@ -43,8 +43,7 @@ pub(super) fn serve_framed<'c>(
     framing: RequestFraming,
     refusal: Option<HostResponse<'static>>,
 ) -> RequestFuture<'c> {
-    let trace = client.worker.tracer().map(|tracer| begin_trace(tracer, client, &head));
-    let arrival = client.worker.arrival().or_else(|| arrival_of(trace.as_deref()));
+    let (trace, arrival) = if client.worker.follows_requests() { begin(client, &head) } else { (None, None) };
     let identified = identify(client, &head);
     let is_development = client.worker.dev().is_some();
     let refusal = refusal.or(identified).or_else(|| is_development.then(|| check_name(client, &head)).flatten());
@@ -71,8 +70,14 @@ pub(super) fn serve_framed<'c>(
     Box::pin(serve_otherwise(client, terms, head))
 }
 
+/// The trace of a request, if requests are traced, and when it arrives, if anybody wants to know that.
+fn begin(client: &Client, head: &RequestHead) -> (Option<Arc<RequestTrace>>, Option<Instant>) {
+    let trace = client.worker.tracer().map(|tracer| begin_trace(tracer, client, head));
+    let arrival = client.worker.arrival().or_else(|| arrival_of(trace.as_deref()));
+    (trace, arrival)
+}
+
 /// Begins the trace of a request, or goes on with that of a trusted proxy.
-#[cold]
 fn begin_trace(tracer: &Arc<Tracer>, client: &Client, head: &RequestHead) -> Arc<RequestTrace> {
     let is_trusted = client.worker.config().trusted_proxies.contains(&client.peer);
     tracer.begin(is_trusted, head.values("traceparent"), head.values("tracestate"))

@@ -165,8 +165,13 @@ pub(super) fn invoke<'c>(
             }
         };
         match &mut next {
-            Ok(Next::Parked(parked)) => parked.watch(settings, &client.socket, request_log.park(&worker, &route)),
-            Ok(Next::Request | Next::WebSocket(_)) | Err(_) => request_log.close(end),
+            Ok(Next::Parked(parked)) => {
+                let request_log = request_log.and_then(|request_log| request_log.park(&worker, &route));
+                parked.watch(settings, &client.socket, request_log);
+            }
+            Ok(Next::Request | Next::WebSocket(_)) | Err(_) => {
+                request_log.into_iter().for_each(|request_log| request_log.close(end));
+            }
         }
         buffers::return_output(exchange.response(Response::take_buffer));
         next
@@ -202,7 +207,8 @@ fn set_up(
     let (download, upload) = (counted(download, 0), counted(upload, 1));
     let worker = &client.worker;
     let (measured, stands_for) = terms.arrival.and_then(|arrival| measured(client, route, arrival, terms)).unzip();
-    let mut exchange = exchange(terms, settings, request, measured).traced(terms.trace.clone());
+    let mut exchange = exchange(terms, settings, request, measured);
+    exchange.set_trace(terms.trace.clone());
     exchange.allow_push(worker.hub().clone(), route.topic_user.clone(), settings.push);
     // A stream of HTTP/2 gives its output away without a copy, so a direct write would save none.
     if download.is_none() && client.socket.http2().is_none() {

@@ -42,7 +42,7 @@ pub(super) struct Probe {
 }
 
 /// A request that a quarantine refuses.
-pub(super) struct Refused<'s> {
+pub(super) struct QuarantinedSubject<'s> {
     subject: Subject<'s>,
     refusal: QuarantineRefusal,
 }
@@ -65,7 +65,7 @@ impl<'s> Subject<'s> {
     }
 
     /// Lets an invocation for this client through, or refuses it.
-    fn admit(self, client: impl FnOnce() -> u64, probes: &mut Probes) -> Result<(), Refused<'s>> {
+    fn admit(self, client: impl FnOnce() -> u64, probes: &mut Probes) -> Result<(), QuarantinedSubject<'s>> {
         let quarantine = &self.options.quarantine;
         if quarantine.is_healthy() {
             return Ok(());
@@ -75,7 +75,7 @@ impl<'s> Subject<'s> {
             Ok(Some(number)) => {
                 probes.get_or_insert_default().push(Probe { options: self.options.clone(), number });
             }
-            Err(refusal) => return Err(Refused { subject: self, refusal }),
+            Err(refusal) => return Err(QuarantinedSubject { subject: self, refusal }),
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ pub(super) fn admit_to_target<'r>(
     route: &'r Route,
     client: impl FnOnce() -> u64,
     probes: &mut Probes,
-) -> Result<(), Refused<'r>> {
+) -> Result<(), QuarantinedSubject<'r>> {
     Subject::target(route).admit(client, probes)
 }
 
@@ -153,12 +153,12 @@ pub(super) fn admit_to_chain<'r>(
     path: &str,
     client: u64,
     probes: &mut Probes,
-) -> Result<(), Refused<'r>> {
+) -> Result<(), QuarantinedSubject<'r>> {
     let mut links = route.chain.iter().filter(|link| link.is_for(path));
     links.try_for_each(|link| Subject::middleware(&link.middleware).admit(|| client, probes))
 }
 
-impl Refused<'_> {
+impl QuarantinedSubject<'_> {
     /// The response to the request. In development mode it says why.
     #[cold]
     pub(super) fn response(&self, worker: &Worker, head: &RequestHead) -> HostResponse<'static> {

@@ -76,9 +76,11 @@ pub(super) async fn reply(
     }
     let id = worker.next_id();
     refusal.write(head, id, terms.trace.as_ref().map(|trace| trace.id())).replace(&mut response);
-    let exchange = Arc::new(Exchange::answered(response).traced(terms.trace.clone()));
+    let mut exchange = Exchange::answered(response);
+    exchange.set_trace(terms.trace.clone());
+    let exchange = Arc::new(exchange);
     let follow = || RequestLog::follow(client, &worker, &exchange, terms, head, None, (id, 0));
-    let request_log = refusal.is_logged().then(follow);
+    let request_log = refusal.is_logged().then(follow).flatten();
     let io = client.io();
     let handler = std::pin::pin!(None::<NoHandler>);
     let mut exchange_loop =

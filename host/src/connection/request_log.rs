@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::client::Client;
 use super::request_terms::RequestTerms;
-use crate::exchange::{Exchange, ExchangeEnd};
+use crate::exchange::{Exchange, ExchangeEnd, RequestScheme};
 use crate::http::head::RequestHead;
 use crate::meter::Cost;
 use crate::metrics::{CountedRequest, MethodLabel, RouteMetrics, WorkerRoute};
@@ -99,7 +99,10 @@ impl<'r> RequestLog<'r> {
         head: Option<&RequestHead>,
         route: Option<&'r Route>,
         (request, stands_for): (u64, u64),
-    ) -> Self {
+    ) -> Option<Self> {
+        if !worker.follows_requests() {
+            return None;
+        }
         let (counters, observers) = (worker.route_metrics(route), worker.observers());
         let method = match counters {
             Some(_) => MethodLabel::of(head.map(RequestHead::method)),
@@ -119,7 +122,7 @@ impl<'r> RequestLog<'r> {
         });
         let trace = terms.trace.as_ref().filter(|trace| trace.is_sampled());
         let span = trace.map(|trace| Box::new(RequestSpan::new(trace, client, head, route, request)));
-        Self { exchange, facts, counters, entry, span }
+        Some(Self { exchange, facts, counters, entry, span })
     }
 
     /// Counts and logs the request. `end` is how the exchange has ended.
@@ -257,7 +260,11 @@ impl RequestSpan {
         let mut note = |name, value: Option<AttributeValue>| attributes.extend(value.map(|value| (name, value)));
         note("http.route", pattern.map(|pattern| pattern.as_str().into()));
         note("vibrato.route", route.map(|route| (&*route.mount.name).into()));
-        note("url.scheme", Some(if client.socket.is_tls() { "https" } else { "http" }.into()));
+        let scheme = match client.scheme() {
+            RequestScheme::Http => "http",
+            RequestScheme::Https => "https",
+        };
+        note("url.scheme", Some(scheme.into()));
         if let Some(head) = head {
             note("http.request.method", Some((*excerpt(method, MAX_METHOD_BYTES)).into()));
             // The query may have secrets.

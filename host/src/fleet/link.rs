@@ -11,7 +11,7 @@ use super::channel::Channel;
 use super::incoming;
 use super::redis::EngineSettings;
 use super::relay::FleetRelay;
-use super::session::{Lost, Session};
+use super::session::{EngineSession, Lost};
 use super::subscriptions::Subscriptions;
 use crate::push::Hub;
 
@@ -23,7 +23,7 @@ const REPORTS: Duration = Duration::from_secs(60);
 
 /// A chunk, or the end of a topic, on its way to the engine.
 #[derive(Debug)]
-pub(super) struct Frame {
+pub(super) struct OutgoingMessage {
     pub(super) channel: Channel,
     pub(super) bytes: Vec<u8>,
 }
@@ -33,7 +33,7 @@ pub(super) struct Frame {
 pub struct FleetLink {
     engine: EngineSettings,
     relay: Arc<FleetRelay>,
-    frames: UnboundedReceiver<Frame>,
+    frames: UnboundedReceiver<OutgoingMessage>,
     subscriptions: Subscriptions,
     outage: Option<Outage>,
 }
@@ -80,7 +80,7 @@ impl FleetLink {
             Ok(connection) => connection,
             Err(error) => return error.into(),
         };
-        let mut session = Session::new(connection, &self.relay, &mut self.subscriptions, hub);
+        let mut session = EngineSession::new(connection, &self.relay, &mut self.subscriptions, hub);
         let up = || note_up(&self.engine, &self.relay, &mut self.outage);
         session.serve(incoming, &mut self.frames, up).await
     }

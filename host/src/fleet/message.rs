@@ -31,7 +31,7 @@ pub(super) struct HostId([u8; 16]);
 
 /// A message of a host.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Message<'m> {
+pub(super) struct FleetMessage<'m> {
     pub(super) host: HostId,
     pub(super) content: Content<'m>,
 }
@@ -65,7 +65,7 @@ impl fmt::Display for HostId {
     }
 }
 
-impl<'m> Message<'m> {
+impl<'m> FleetMessage<'m> {
     /// The message as bytes. `None` if the directory has a name of more than 65,535 bytes, which no system allows.
     pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
         let number;

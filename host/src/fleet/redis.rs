@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::channel::Channel;
 use super::incoming::{Incoming, IncomingSender};
-use super::link::Frame;
+use super::link::OutgoingMessage;
 use crate::regular_file;
 
 /// How long a connection may take to be made.
@@ -33,7 +33,7 @@ pub struct EngineSettings {
 
 /// Why an engine cannot be used. It never tells a password.
 #[derive(Debug, Error)]
-pub enum EngineError {
+pub enum FleetError {
     /// The URL is not one of an engine.
     #[error("{0} is no URL of an engine; give redis://HOST:PORT, rediss://HOST:PORT for TLS, or redis+unix:///PATH")]
     Url(String),
@@ -60,13 +60,13 @@ impl EngineSettings {
     /// the file `password` replaces the password of the URL. The names of all that is kept there begin with `prefix`.
     ///
     /// # Errors
-    /// All but [`EngineError::Failed`].
-    pub fn new(url: &str, password: Option<&Path>, prefix: String) -> Result<Self, EngineError> {
+    /// All but [`FleetError::Failed`].
+    pub fn new(url: &str, password: Option<&Path>, prefix: String) -> Result<Self, FleetError> {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
         if !(1..=MAX_PREFIX_BYTES).contains(&prefix.len()) || !prefix.bytes().all(is_name) {
-            return Err(EngineError::Prefix(prefix));
+            return Err(FleetError::Prefix(prefix));
         }
-        let wrong = |_| EngineError::Url(without_credentials(url));
+        let wrong = |_| FleetError::Url(without_credentials(url));
         let info = url.into_connection_info().map_err(wrong)?;
         let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         if let Some(file) = password {
@@ -81,7 +81,7 @@ impl EngineSettings {
     }
 
     /// Connects. What is subscribed arrives at `incoming`.
-    pub(super) async fn connect(&self, incoming: IncomingSender) -> Result<EngineConnection, EngineError> {
+    pub(super) async fn connect(&self, incoming: IncomingSender) -> Result<EngineConnection, FleetError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
@@ -96,8 +96,8 @@ impl EngineSettings {
     }
 }
 
-fn read_password(file: &Path) -> Result<String, EngineError> {
-    let wrong = |reason: String| EngineError::Password { file: file.to_owned(), reason };
+fn read_password(file: &Path) -> Result<String, FleetError> {
+    let wrong = |reason: String| FleetError::Password { file: file.to_owned(), reason };
     let bytes = regular_file::read(file, MAX_PASSWORD_BYTES).map_err(|error| wrong(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| wrong("it is not text".to_owned()))?;
     match text.trim() {
@@ -126,7 +126,7 @@ impl fmt::Display for EngineSettings {
     }
 }
 
-impl From<redis::RedisError> for EngineError {
+impl From<redis::RedisError> for FleetError {
     fn from(error: redis::RedisError) -> Self {
         Self::Failed(error.to_string())
     }
@@ -138,21 +138,21 @@ pub(super) struct EngineConnection(MultiplexedConnection);
 
 impl EngineConnection {
     /// Publishes frames in their order.
-    pub(super) async fn publish(&mut self, frames: &[Frame]) -> Result<(), EngineError> {
+    pub(super) async fn publish(&mut self, frames: &[OutgoingMessage]) -> Result<(), FleetError> {
         let mut pipeline = redis::pipe();
-        for Frame { channel, bytes } in frames {
+        for OutgoingMessage { channel, bytes } in frames {
             pipeline.cmd("PUBLISH").arg(&**channel).arg(bytes).ignore();
         }
         Ok(pipeline.query_async(&mut self.0).await?)
     }
 
     /// Subscribes to channels, and returns when the engine has confirmed all of them.
-    pub(super) async fn subscribe(&mut self, channels: &[Channel]) -> Result<(), EngineError> {
+    pub(super) async fn subscribe(&mut self, channels: &[Channel]) -> Result<(), FleetError> {
         Ok(self.0.subscribe(arguments(channels)).await?)
     }
 
     /// The reverse.
-    pub(super) async fn unsubscribe(&mut self, channels: &[Channel]) -> Result<(), EngineError> {
+    pub(super) async fn unsubscribe(&mut self, channels: &[Channel]) -> Result<(), FleetError> {
         Ok(self.0.unsubscribe(arguments(channels)).await?)
     }
 }

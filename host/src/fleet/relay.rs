@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::channel::{self, Channel};
-use super::link::Frame;
-use super::message::{Content, HostId, Message};
+use super::link::OutgoingMessage;
+use super::message::{Content, FleetMessage, HostId};
 use crate::push::{Relay, ScopeName, TopicUser};
 
 /// The most bytes that wait for the engine. What is published past them is dropped for other hosts.
@@ -23,7 +23,7 @@ const FRAME_OVERHEAD: usize = 128;
 pub struct FleetRelay {
     pub(super) host: HostId,
     pub(super) prefix: String,
-    sender: UnboundedSender<Frame>,
+    sender: UnboundedSender<OutgoingMessage>,
     interest: Mutex<HashMap<Channel, TopicInterest>>,
     pub(super) interest_changed: Notify,
     pub(super) counts: FleetCounts,
@@ -65,7 +65,7 @@ pub(super) struct TopicInterest {
 
 impl FleetRelay {
     /// A relay whose channels begin with `prefix`, and what its thread takes.
-    pub(super) fn new(prefix: String) -> (Arc<Self>, UnboundedReceiver<Frame>) {
+    pub(super) fn new(prefix: String) -> (Arc<Self>, UnboundedReceiver<OutgoingMessage>) {
         let (sender, receiver) = unbounded_channel();
         let (host, interest, interest_changed, counts) =
             (HostId::random(), Mutex::default(), Notify::new(), FleetCounts::default());
@@ -91,19 +91,16 @@ impl FleetRelay {
     }
 
     /// Notes that a frame does not wait any more.
-    pub(super) fn forget(&self, frame: &Frame) {
+    pub(super) fn forget(&self, frame: &OutgoingMessage) {
         self.counts.waiting_bytes.fetch_sub(cost(frame), Ordering::Relaxed);
     }
 
     fn send(&self, publisher: &TopicUser, topic: &str, content: Content<'_>) {
         let counts = &self.counts;
-        let message = Message { host: self.host, content };
-        let frame = counts
-            .is_up
-            .load(Ordering::Relaxed)
-            .then(|| message.to_bytes())
-            .flatten()
-            .map(|bytes| Frame { channel: channel::of_topic(&self.prefix, publisher.scope_name(), topic), bytes });
+        let message = FleetMessage { host: self.host, content };
+        let frame = counts.is_up.load(Ordering::Relaxed).then(|| message.to_bytes()).flatten().map(|bytes| {
+            OutgoingMessage { channel: channel::of_topic(&self.prefix, publisher.scope_name(), topic), bytes }
+        });
         let frame = frame.filter(|frame| {
             let cost = cost(frame);
             let has_room = counts.waiting_bytes.fetch_add(cost, Ordering::Relaxed) + cost <= MAX_WAITING_BYTES;
@@ -131,7 +128,7 @@ impl FleetRelay {
 }
 
 /// What a frame counts as while it waits.
-fn cost(frame: &Frame) -> usize {
+fn cost(frame: &OutgoingMessage) -> usize {
     frame.bytes.len() + frame.channel.len() + FRAME_OVERHEAD
 }
 

@@ -9,10 +9,10 @@ use tokio::time::MissedTickBehavior;
 
 use super::channel::{self, Channel};
 use super::incoming::{Incoming, IncomingReceiver};
-use super::link::Frame;
-use super::message::{Content, Message};
+use super::link::OutgoingMessage;
+use super::message::{Content, FleetMessage};
 use super::publishers::Publishers;
-use super::redis::{EngineConnection, EngineError};
+use super::redis::{EngineConnection, FleetError};
 use super::relay::FleetRelay;
 use super::subscriptions::Subscriptions;
 use crate::push::{Hub, MAX_CHUNK_BYTES};
@@ -35,7 +35,7 @@ const MAX_FRAME_BYTES: usize = 1024 * 1024;
 pub(super) enum Lost {
     /// The engine has answered with an error, or not at all.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Engine(#[from] FleetError),
     /// The engine has closed the connection.
     #[error("it has closed the connection")]
     Closed,
@@ -45,7 +45,7 @@ pub(super) enum Lost {
 }
 
 /// One connection to the engine.
-pub(super) struct Session<'l> {
+pub(super) struct EngineSession<'l> {
     connection: EngineConnection,
     relay: &'l FleetRelay,
     subscriptions: &'l mut Subscriptions,
@@ -56,7 +56,7 @@ pub(super) struct Session<'l> {
     heard: u64,
 }
 
-impl<'l> Session<'l> {
+impl<'l> EngineSession<'l> {
     pub(super) fn new(
         connection: EngineConnection,
         relay: &'l FleetRelay,
@@ -71,7 +71,7 @@ impl<'l> Session<'l> {
     pub(super) async fn serve(
         &mut self,
         mut incoming: IncomingReceiver,
-        frames: &mut UnboundedReceiver<Frame>,
+        frames: &mut UnboundedReceiver<OutgoingMessage>,
         up: impl FnOnce(),
     ) -> Lost {
         let own = channel::of_host(&self.relay.prefix, self.relay.host);
@@ -113,7 +113,7 @@ impl<'l> Session<'l> {
     /// Acts on a message: delivers a chunk of another host.
     fn take(&mut self, channel: &[u8], bytes: &[u8]) {
         // Whoever can write to the engine can send anything.
-        let Some(Message { host, content }) = Message::parse(bytes) else { return };
+        let Some(FleetMessage { host, content }) = FleetMessage::parse(bytes) else { return };
         let is_own = host == self.relay.host;
         let (directory, chunk) = match content {
             Content::Canary { number } if is_own => return self.heard = self.heard.max(number.min(self.sent)),
@@ -148,12 +148,12 @@ impl<'l> Session<'l> {
             self.connection.unsubscribe(channels).await?;
         }
         self.sent += 1;
-        let canary = Message { host: self.relay.host, content: Content::Canary { number: self.sent } };
+        let canary = FleetMessage { host: self.relay.host, content: Content::Canary { number: self.sent } };
         let bytes = canary.to_bytes().unwrap_or_default();
-        Ok(self.connection.publish(&[Frame { channel: own.clone(), bytes }]).await?)
+        Ok(self.connection.publish(&[OutgoingMessage { channel: own.clone(), bytes }]).await?)
     }
 
-    async fn subscribe(&mut self, channels: &[Channel]) -> Result<(), EngineError> {
+    async fn subscribe(&mut self, channels: &[Channel]) -> Result<(), FleetError> {
         for channels in channels.chunks(MAX_CHANNELS) {
             self.connection.subscribe(channels).await?;
         }
@@ -170,7 +170,11 @@ impl<'l> Session<'l> {
 }
 
 /// Publishes what the workers give, until that fails.
-async fn publish(mut connection: EngineConnection, relay: &FleetRelay, frames: &mut UnboundedReceiver<Frame>) -> Lost {
+async fn publish(
+    mut connection: EngineConnection,
+    relay: &FleetRelay,
+    frames: &mut UnboundedReceiver<OutgoingMessage>,
+) -> Lost {
     let mut batch = Vec::new();
     loop {
         // The relay keeps the other end.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::channel;
-use super::message::{Content, HostId, Message};
+use super::message::{Content, FleetMessage, HostId};
 use super::relay::{FleetRelay, TopicInterest};
 use super::subscriptions::Subscriptions;
 use crate::push::{Quotas, Relay as _, ScopeName, TopicUser};
@@ -45,14 +45,14 @@ proptest! {
             1 => Content::Finish { directory },
             _ => Content::Canary { number },
         };
-        let message = Message { host, content };
+        let message = FleetMessage { host, content };
         let bytes = message.to_bytes().expect("the directory is short");
-        prop_assert_eq!(Message::parse(&bytes), Some(message));
+        prop_assert_eq!(FleetMessage::parse(&bytes), Some(message));
     }
 
     #[test]
     fn any_bytes_are_a_message_or_none(bytes: Vec<u8>) {
-        if let Some(message) = Message::parse(&bytes) {
+        if let Some(message) = FleetMessage::parse(&bytes) {
             prop_assert_eq!(message.to_bytes(), Some(bytes));
         }
     }

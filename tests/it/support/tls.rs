@@ -4,6 +4,7 @@
 //! [`Client`](super::Client) that it connects. So tests about HTTP are tests of TLS too.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock};
 
 use base64::Engine;
@@ -117,4 +118,25 @@ impl TlsClient {
         }
         Ok(())
     }
+}
+
+/// What openssl prints until its connection ends. `None` if it is not installed.
+pub fn openssl(arguments: &[&str], input: &str) -> Option<String> {
+    let mut child = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut stdin = child.stdin.take().expect("it is a pipe");
+    // It may have ended already.
+    let _ = stdin.write_all(input.as_bytes());
+    let mut printed = Vec::new();
+    if !arguments.contains(&"-quiet") {
+        drop(stdin);
+    }
+    child.stdout.take().expect("it is a pipe").read_to_end(&mut printed).expect("it can be read");
+    child.wait().expect("it can be waited for");
+    Some(String::from_utf8_lossy(&printed).into_owned())
 }

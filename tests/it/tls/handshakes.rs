@@ -1,15 +1,13 @@
 //! Handshakes: who is served, who is told what is wrong, and what a stalled one may cost.
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use host::close_reason::CloseReason;
 use rustls::HandshakeKind;
 
-use crate::support::tls::{CERTIFICATE, TlsClient, VERSIONS, config};
+use crate::support::tls::{CERTIFICATE, TlsClient, VERSIONS, config, openssl};
 use crate::support::wire::{HELLO_RESPONSE, HELLO_RESPONSE_CLOSE, get_and_close, host_response_close};
 use crate::support::{Client, RoutesDir, TestServer, guest, log, skip, wait_until};
 
@@ -231,27 +229,6 @@ fn openssl_agrees_and_may_not_renegotiate() {
     let printed = openssl(&["s_client", "-connect", &address, "-tls1_2", "-servername", "it"], "R\n");
     assert!(!printed.expect("there is openssl").contains("HTTP/1.1 200"));
     assert_eq!(server.get("/hello"), HELLO_RESPONSE_CLOSE);
-}
-
-/// What openssl prints until its connection ends. `None` if it is not installed.
-fn openssl(arguments: &[&str], input: &str) -> Option<String> {
-    let mut child = Command::new("openssl")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let mut stdin = child.stdin.take().expect("it is a pipe");
-    // It may have ended already.
-    let _ = stdin.write_all(input.as_bytes());
-    let mut printed = Vec::new();
-    if !arguments.contains(&"-quiet") {
-        drop(stdin);
-    }
-    child.stdout.take().expect("it is a pipe").read_to_end(&mut printed).expect("it can be read");
-    child.wait().expect("it can be waited for");
-    Some(String::from_utf8_lossy(&printed).into_owned())
 }
 
 #[test]

@@ -1,16 +1,14 @@
 //! Session tickets with keys that several hosts share: a client that comes back to another host resumes.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use rustls::{ClientConfig, HandshakeKind};
 use tempfile::TempDir;
 
-use crate::support::tls::{TlsClient, VERSIONS, config};
+use crate::support::tls::{TlsClient, VERSIONS, config, openssl};
 use crate::support::wire::HELLO_RESPONSE;
 use crate::support::{Process, RoutesDir, compile_cache, guest, host, run, skip, text};
 
@@ -145,27 +143,12 @@ fn openssl_takes_its_session_from_one_host_to_another() {
         ] {
             let address = process.addresses()[0].to_string();
             let arguments = ["s_client", "-ign_eof", "-connect", &address, version, "-servername", "it", flag, session];
-            let Some(printed) = openssl(&arguments) else { return skip("there is no openssl") };
+            let Some(printed) = openssl(&arguments, get_and_close!("/hello")) else {
+                return skip("there is no openssl");
+            };
             assert!(printed.contains(handshake) && printed.contains("HTTP/1.1 200 OK"), "{version} {flag}: {printed}");
         }
     }
-}
-
-/// What openssl prints until its connection ends. `None` if it is not installed.
-fn openssl(arguments: &[&str]) -> Option<String> {
-    let mut child = Command::new("openssl")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let mut stdin = child.stdin.take().expect("it is a pipe");
-    stdin.write_all(get_and_close!("/hello").as_bytes()).expect("it reads");
-    let mut printed = Vec::new();
-    child.stdout.take().expect("it is a pipe").read_to_end(&mut printed).expect("it can be read");
-    child.wait().expect("it can be waited for");
-    Some(String::from_utf8_lossy(&printed).into_owned())
 }
 
 #[test]

@@ -64,7 +64,7 @@ mod tests {
         scanner.feed(&[0, 0, 0, kind, 4, 0, 0, 0, 0]);
     }
 
-    /// After how many PINGs the client is told off, with so many frames of requests and written bytes before.
+    /// After how many PINGs the client is told off, if it has sent this many frames of requests, and got this many bytes.
     fn told_off_after(messages: u64, written: u64, every: Duration) -> Option<u32> {
         let start = Instant::now();
         let (mut rate, mut scanner) = (ControlFrameRate::new(start), FrameScanner::default());
