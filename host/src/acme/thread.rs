@@ -168,6 +168,8 @@ impl<I: Issuer, C: AcmeClock> Orders<I, C> {
             }
         };
         tokio::select! {
+            // First, so that nothing more is ordered once it is told to stop.
+            biased;
             () = signals.stop.notified() => {}
             never = work => never,
         }
