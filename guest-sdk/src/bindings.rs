@@ -4271,6 +4271,18 @@ pub mod vibrato {
         /// `park_timeout` their time if it is set, and `heartbeat` finds clients that have vanished.
         ///
         /// While a route describes itself, each function returns `closed`.
+        ///
+        /// A topic can have a history, so that a client that was away misses nothing. A route with the option `history` appends to it
+        /// (`append`): the host gives each event an id, keeps the last `history` of them for `history_seconds`, and sends them in one
+        /// order. A client that reads the history (`subscribe-after`) has to get an event stream (`text/event-stream`); when it
+        /// reconnects, its field `last-event-id` says where it was. An event never goes missing silently: if some are no longer kept, the
+        /// client gets an event of the type `reset` in their place. What is published to the topic reaches it too, without an id, and is
+        /// not kept.
+        ///
+        /// Those who read a history have no queue of it: a slow client reads what is kept when it gets there, and is not disconnected. A
+        /// history exists for `history_seconds` after its last event and its last client, counts as one more topic in `max_topics`, and
+        /// keeps less when the host is short of memory. If several hosts share their topics, the history is that of all of them;
+        /// otherwise it ends with the process.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod push {
             #[used]
@@ -4278,6 +4290,88 @@ pub mod vibrato {
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
             pub type Error = super::super::super::vibrato::handler::types::Error;
+            /// Why a call about a topic with history was refused.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum HistoryError {
+                /// The response is complete or has failed, or its client has gone; or there is no request.
+                Closed,
+                /// The topic is no topic, the event is not one whole event, or the connection reads a history already.
+                Invalid,
+                /// The route has no `history`, or its connection is a WebSocket, which has no ids of events.
+                Forbidden,
+                /// A bound is exceeded: that of topics, of subscribers, of an event or of `publish_rate`.
+                TooLarge,
+                /// The engine that several hosts share did not answer in time. An event may be in the history nevertheless.
+                Unavailable,
+            }
+            impl HistoryError {
+                pub fn name(&self) -> &'static str {
+                    match self {
+                        HistoryError::Closed => "closed",
+                        HistoryError::Invalid => "invalid",
+                        HistoryError::Forbidden => "forbidden",
+                        HistoryError::TooLarge => "too-large",
+                        HistoryError::Unavailable => "unavailable",
+                    }
+                }
+                pub fn message(&self) -> &'static str {
+                    match self {
+                        HistoryError::Closed => {
+                            "The response is complete or has failed, or its client has gone; or there is no request."
+                        }
+                        HistoryError::Invalid => {
+                            "The topic is no topic, the event is not one whole event, or the connection reads a history already."
+                        }
+                        HistoryError::Forbidden => {
+                            "The route has no `history`, or its connection is a WebSocket, which has no ids of events."
+                        }
+                        HistoryError::TooLarge => {
+                            "A bound is exceeded: that of topics, of subscribers, of an event or of `publish_rate`."
+                        }
+                        HistoryError::Unavailable => {
+                            "The engine that several hosts share did not answer in time. An event may be in the history nevertheless."
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Debug for HistoryError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("HistoryError")
+                        .field("code", &(*self as i32))
+                        .field("name", &self.name())
+                        .field("message", &self.message())
+                        .finish()
+                }
+            }
+            impl ::core::fmt::Display for HistoryError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{} (error {})", self.name(), * self as i32)
+                }
+            }
+            impl ::core::error::Error for HistoryError {}
+            impl HistoryError {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> HistoryError {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => HistoryError::Closed,
+                        1 => HistoryError::Invalid,
+                        2 => HistoryError::Forbidden,
+                        3 => HistoryError::TooLarge,
+                        4 => HistoryError::Unavailable,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
             #[allow(unused_unsafe, clippy::all)]
             /// Queues the chunks that are published to `topic` from now on for this invocation's connection, in order. They are
             /// sent once the handler has returned `manual`. With any other end the connection leaves its topics, and its queue
@@ -4445,6 +4539,178 @@ pub mod vibrato {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result6
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Subscribes this invocation's connection to a topic and its history: everything behind the event with the id `last-id`
+            /// is sent first, and then what follows, each event once and in one order, with a line `id:` before it. Without an id it
+            /// begins now; the client is told the id at once, so that it misses nothing if it comes back before the first event.
+            ///
+            /// False if events behind `last-id` are no longer kept, or it is no id of this history. Then the client first gets
+            /// `event: reset` with empty `data` and the current id, so that its program reads anew what it shows, and from then on what
+            /// follows.
+            ///
+            /// One history for each connection: a second call is `invalid`. Otherwise as `subscribe`.
+            #[allow(async_fn_in_trait)]
+            pub fn subscribe_after(
+                topic: &str,
+                last_id: ::core::option::Option<&str>,
+            ) -> ::core::result::Result<bool, HistoryError> {
+                unsafe {
+                    #[repr(align(1))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 2]);
+                    let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 2]);
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match last_id {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/push@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "subscribe-after"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result8 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = i32::from(*ptr3.add(1).cast::<u8>());
+                                _rt::bool_lift(l6 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = i32::from(*ptr3.add(1).cast::<u8>());
+                                HistoryError::_lift(l7 as u8)
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result8
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Appends an event to the history of a topic, and returns its id. It reaches everyone who reads the history, and without
+            /// an id those who are subscribed to the topic without it. `event` has to be one event of an event stream, with the blank line
+            /// that ends it and without a field `id`, of at most 64 KiB.
+            ///
+            /// If several hosts share their topics, it waits until the engine has the event, at most for `--engine-timeout`.
+            #[allow(async_fn_in_trait)]
+            pub fn append(
+                topic: &str,
+                event: &[u8],
+            ) -> ::core::result::Result<_rt::String, HistoryError> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = topic;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = event;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vibrato:handler/push@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "append"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result9 = match l4 {
+                        0 => {
+                            let e = {
+                                let l5 = *ptr2
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(
+                                    l5.cast(),
+                                    len7,
+                                    len7,
+                                );
+                                _rt::string_lift(bytes7)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                HistoryError::_lift(l8 as u8)
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result9
                 }
             }
         }
@@ -4805,9 +5071,9 @@ macro_rules! __export_handler_described_impl {
         #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:vibrato:handler@0.1.0:handler-described:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3139] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3294] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbb\x17\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd6\x18\x01A\x02\x01\
 A\x1e\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
 \x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
@@ -4867,18 +5133,22 @@ k\x06\x01j\x01\x07\x01\x01\x01@\x02\x05stores\x03keys\0\x08\x04\0\x03get\x01\x09
 \x0e\x04\0\x04list\x01\x0f\x01j\x01x\x01\x01\x01@\x03\x05stores\x03keys\x05delta\
 x\0\x10\x04\0\x09increment\x01\x11\x01j\x01\x7f\x01\x01\x01@\x04\x05stores\x03ke\
 ys\x08expected\x07\x03new\x07\0\x12\x04\0\x10compare-and-swap\x01\x13\x03\0\x1fv\
-ibrato:handler/key-value@0.1.0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05err\
-or\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x01\
-p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\x06\
-\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/push@\
-0.1.0\x05\x0b\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\x02\
-\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04names\x05\
-value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.0\x05\x0c\
-\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0d\x02\x03\0\0\x07outcom\
-e\x03\0\x07outcome\x03\0\x0f\x01@\0\0\x0e\x04\0\x08describe\x01\x11\x01@\0\0\x10\
-\x04\0\x06handle\x01\x12\x04\0'vibrato:handler/handler-described@0.1.0\x04\0\x0b\
-\x17\x01\0\x11handler-described\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+ibrato:handler/key-value@0.1.0\x05\x0a\x01B\x14\x02\x03\x02\x01\x04\x04\0\x05err\
+or\x03\0\0\x01m\x05\x06closed\x07invalid\x09forbidden\x09too-large\x0bunavailabl\
+e\x04\0\x0dhistory-error\x03\0\x02\x01j\0\x01\x01\x01@\x01\x05topics\0\x04\x04\0\
+\x09subscribe\x01\x05\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x06\0\x07\
+\x04\0\x07publish\x01\x08\x01@\x01\x05topics\0\x07\x04\0\x06finish\x01\x09\x01ks\
+\x01j\x01\x7f\x01\x03\x01@\x02\x05topics\x07last-id\x0a\0\x0b\x04\0\x0fsubscribe\
+-after\x01\x0c\x01j\x01s\x01\x03\x01@\x02\x05topics\x05event\x06\0\x0d\x04\0\x06\
+append\x01\x0e\x03\0\x1avibrato:handler/push@0.1.0\x05\x0b\x01B\x09\x02\x03\x02\x01\
+\x04\x04\0\x05error\x03\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\
+\x04\x01j\0\x01\x01\x01@\x02\x04names\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\
+\0\x1dvibrato:handler/context@0.1.0\x05\x0c\x02\x03\0\0\x0bdeclaration\x03\0\x0b\
+declaration\x03\0\x0d\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0f\x01@\0\0\
+\x0e\x04\0\x08describe\x01\x11\x01@\0\0\x10\x04\0\x06handle\x01\x12\x04\0'vibrat\
+o:handler/handler-described@0.1.0\x04\0\x0b\x17\x01\0\x11handler-described\x03\0\
+\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bi\
+ndgen-rust\x060.61.1";
         };
     };
 }
@@ -4891,8 +5161,8 @@ pub use __export_handler_described_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3169] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb9\x17\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3324] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd4\x18\x01A\x02\x01\
 A\x1a\x01B\x15\x01p}\x01q\x03\x04body\x01\0\0\x05close\0\0\x06manual\0\0\x04\0\x07\
 outcome\x03\0\x01\x01q\x04\x04next\0\0\x04body\x01\0\0\x05close\0\0\x06manual\0\0\
 \x04\0\x04step\x03\0\x03\x01m\x05\x06closed\x11head-already-sent\x07invalid\x09f\
@@ -4952,18 +5222,22 @@ k\x06\x01j\x01\x07\x01\x01\x01@\x02\x05stores\x03keys\0\x08\x04\0\x03get\x01\x09
 \x0e\x04\0\x04list\x01\x0f\x01j\x01x\x01\x01\x01@\x03\x05stores\x03keys\x05delta\
 x\0\x10\x04\0\x09increment\x01\x11\x01j\x01\x7f\x01\x01\x01@\x04\x05stores\x03ke\
 ys\x08expected\x07\x03new\x07\0\x12\x04\0\x10compare-and-swap\x01\x13\x03\0\x1fv\
-ibrato:handler/key-value@0.1.0\x05\x0a\x01B\x0b\x02\x03\x02\x01\x04\x04\0\x05err\
-or\x03\0\0\x01j\0\x01\x01\x01@\x01\x05topics\0\x02\x04\0\x09subscribe\x01\x03\x01\
-p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x04\0\x05\x04\0\x07publish\x01\x06\
-\x01@\x01\x05topics\0\x05\x04\0\x06finish\x01\x07\x03\0\x1avibrato:handler/push@\
-0.1.0\x05\x0b\x01B\x09\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x01p}\x01k\x02\
-\x01@\x01\x04names\0\x03\x04\0\x03get\x01\x04\x01j\0\x01\x01\x01@\x02\x04names\x05\
-value\x02\0\x05\x04\0\x03set\x01\x06\x03\0\x1dvibrato:handler/context@0.1.0\x05\x0c\
-\x02\x03\0\0\x0bdeclaration\x03\0\x0bdeclaration\x03\0\x0d\x02\x03\0\0\x07outcom\
-e\x03\0\x07outcome\x03\0\x0f\x04\0Gvibrato:handler/handler-described-with-all-of\
--its-exports-removed@0.1.0\x04\0\x0b7\x01\01handler-described-with-all-of-its-ex\
-ports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+ibrato:handler/key-value@0.1.0\x05\x0a\x01B\x14\x02\x03\x02\x01\x04\x04\0\x05err\
+or\x03\0\0\x01m\x05\x06closed\x07invalid\x09forbidden\x09too-large\x0bunavailabl\
+e\x04\0\x0dhistory-error\x03\0\x02\x01j\0\x01\x01\x01@\x01\x05topics\0\x04\x04\0\
+\x09subscribe\x01\x05\x01p}\x01j\x01y\x01\x01\x01@\x02\x05topics\x05chunk\x06\0\x07\
+\x04\0\x07publish\x01\x08\x01@\x01\x05topics\0\x07\x04\0\x06finish\x01\x09\x01ks\
+\x01j\x01\x7f\x01\x03\x01@\x02\x05topics\x07last-id\x0a\0\x0b\x04\0\x0fsubscribe\
+-after\x01\x0c\x01j\x01s\x01\x03\x01@\x02\x05topics\x05event\x06\0\x0d\x04\0\x06\
+append\x01\x0e\x03\0\x1avibrato:handler/push@0.1.0\x05\x0b\x01B\x09\x02\x03\x02\x01\
+\x04\x04\0\x05error\x03\0\0\x01p}\x01k\x02\x01@\x01\x04names\0\x03\x04\0\x03get\x01\
+\x04\x01j\0\x01\x01\x01@\x02\x04names\x05value\x02\0\x05\x04\0\x03set\x01\x06\x03\
+\0\x1dvibrato:handler/context@0.1.0\x05\x0c\x02\x03\0\0\x0bdeclaration\x03\0\x0b\
+declaration\x03\0\x0d\x02\x03\0\0\x07outcome\x03\0\x07outcome\x03\0\x0f\x04\0Gvi\
+brato:handler/handler-described-with-all-of-its-exports-removed@0.1.0\x04\0\x0b7\
+\x01\01handler-described-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\
+\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61\
+.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -16,7 +16,7 @@ pub(crate) fn fail<E: Display + 'static>(error: &E, response: Response) -> Outco
         Cause::Body(BodyError::TooLarge) => match answer(response, 413, b"Content Too Large\n".to_vec()) {
             Ok(outcome) => return outcome,
             Err(Error::Closed) => {}
-            Err(Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge) => {
+            Err(Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge | Error::Unavailable) => {
                 give_up(BodyError::TooLarge.text());
             }
         },
@@ -44,7 +44,9 @@ pub(crate) fn refused(error: Error) -> Outcome {
     match error {
         // Nobody is at fault: the response is complete, or the client has gone.
         Error::Closed => {}
-        Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge => give_up(error.text()),
+        Error::HeadAlreadySent | Error::Invalid | Error::Forbidden | Error::TooLarge | Error::Unavailable => {
+            give_up(error.text());
+        }
     }
     end()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::bindings::vibrato::handler::push::HistoryError as HistoryRefusal;
 use crate::bindings::vibrato::handler::types::Error as Refusal;
 use crate::bindings_of_middleware::seals::vibrato::handler::seal as seals;
 use crate::cookie::Cookie;
@@ -189,6 +190,9 @@ pub enum Error {
     /// A bound was exceeded: 128 fields, 32 KiB of fields in all, 256 bytes in a field's name; 32 topics, 64 KiB in a
     /// published chunk; or a bound of the [context](crate::context).
     TooLarge,
+    /// The engine that several hosts share did not answer in time ([`push::append`](crate::push::append),
+    /// [`push::subscribe_after`](crate::push::subscribe_after)).
+    Unavailable,
 }
 
 impl Error {
@@ -200,6 +204,7 @@ impl Error {
             Self::Invalid => "the value is not allowed here",
             Self::Forbidden => "the field belongs to the host",
             Self::TooLarge => "too many, or too large",
+            Self::Unavailable => "the engine that the hosts share does not answer",
         }
     }
 }
@@ -211,6 +216,18 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<HistoryRefusal> for Error {
+    fn from(refusal: HistoryRefusal) -> Self {
+        match refusal {
+            HistoryRefusal::Closed => Self::Closed,
+            HistoryRefusal::Invalid => Self::Invalid,
+            HistoryRefusal::Forbidden => Self::Forbidden,
+            HistoryRefusal::TooLarge => Self::TooLarge,
+            HistoryRefusal::Unavailable => Self::Unavailable,
+        }
+    }
+}
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {

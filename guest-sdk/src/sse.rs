@@ -30,7 +30,7 @@
 
 use std::time::Duration;
 
-use crate::{Error, Request, Response};
+use crate::{Error, Request, Response, push};
 
 /// Starts a stream of events: sets the content type, forbids caching and buffering by proxies (`x-accel-buffering:
 /// no`), and sends the head, so that the client knows at once that it is connected.
@@ -48,6 +48,32 @@ pub fn open(response: &Response) -> Result<(), Error> {
     // A comment, which clients ignore: the head is sent with the first chunk.
     response.write(":\n\n")?;
     Ok(())
+}
+
+/// Starts a stream of the events that are [appended](crate::push::append) to `topic`, for a client that may come back: it gets
+/// everything behind its last event, each event once and in one order. Return [`Manual`](crate::Manual) after it.
+///
+/// Returns false if some of these events are no longer kept. Then the first event that the client gets is `reset`, and what
+/// the page shows has to be read anew.
+///
+/// ```standalone_crate
+/// use guest_sdk::{Error, Manual, Request, Response, handler, sse};
+///
+/// #[handler(path = "/feed", method = "GET", heartbeat = 30)]
+/// fn feed(request: Request, response: Response) -> Result<Manual, Error> {
+///     sse::resume(&request, &response, "feed")?;
+///     Ok(Manual)
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # Errors
+///
+/// As [`push::subscribe_after`](crate::push::subscribe_after) and [`open`].
+pub fn resume(request: &Request, response: &Response, topic: &str) -> Result<bool, Error> {
+    let is_whole = push::subscribe_after(topic, last_event_id(request).as_deref())?;
+    open(response)?;
+    Ok(is_whole)
 }
 
 /// The id of the last event that the client has received, which a browser sends when it reconnects. `None` if it has

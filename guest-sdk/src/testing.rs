@@ -108,6 +108,10 @@ pub struct TestResponse {
     pub subscribed: Vec<String>,
     /// The topics and the chunks that were published.
     pub published: Vec<(String, Vec<u8>)>,
+    /// The topic whose history the response reads, and the id after which it begins.
+    pub resumed: Option<(String, Option<String>)>,
+    /// The topics and the events that were appended.
+    pub appended: Vec<(String, Vec<u8>)>,
     /// The topics whose responses were finished.
     pub finished: Vec<String>,
     /// The calls to other servers, in order.

@@ -11,10 +11,18 @@
 //! A topic belongs to a scope, by default the routes of one directory. A route ([`TopicUser`]) reaches only the topics
 //! of its own scope.
 //!
+//! What is appended to a topic is kept for a while, with an id ([`EventId`]), so that a client that was away reads on from the
+//! last event that it has got ([`Subscriber::subscribe_after`]). Topics without such a history cost nothing of it.
+//!
 //! Publishers do not wait for each other: topics are spread over shards that are locked for reading, and cores share
 //! only the lists of a topic. A chunk is encoded once and queued by reference.
 
+mod history;
+#[cfg(test)]
+mod history_tests;
 mod inbox;
+mod log;
+mod logs;
 mod relay;
 mod subscriber;
 mod tenant;
@@ -32,13 +40,15 @@ use crate::http1::chunk::Chunk;
 use crate::memory_budget::{self, Reservation};
 use crate::metrics::WorkerMetrics;
 
+pub use history::{EventId, History};
 pub use inbox::{InboxEnd, InboxItem, Overflow, QueueBounds};
 pub use relay::Relay;
 pub use subscriber::Subscriber;
 pub use tenant::{Quotas, Scope, ScopeName, TopicUser};
 pub use topics::Topics;
 
-use inbox::Delivery;
+use inbox::{Delivery, Inbox};
+use log::SubscriberKey;
 
 /// Maximum bytes of a topic's name.
 pub const MAX_TOPIC_BYTES: usize = 128;
@@ -79,6 +89,18 @@ pub enum PushError {
     /// The response has ended.
     #[error("the response is complete")]
     Closed,
+    /// The route keeps no history.
+    #[error("the route has no `history`")]
+    NoHistory,
+    /// What is appended is not one event.
+    #[error("not one event of an event stream without an id, and with the blank line that ends it")]
+    Event,
+    /// The subscriber reads a history already.
+    #[error("a second topic with history")]
+    SecondHistory,
+    /// The connection is a WebSocket, which has no event ids.
+    #[error("a WebSocket has no event ids")]
+    WebSocket,
 }
 
 /// The topics, as the invocations of one worker use them.
@@ -114,11 +136,7 @@ impl Hub {
     /// [`PushError::Topic`], [`PushError::Empty`], [`PushError::LargeChunk`], [`PushError::PublishRate`].
     pub fn publish(&self, tenant: &TopicUser, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
         check_topic(topic)?;
-        match chunk.len() {
-            0 => return Err(PushError::Empty),
-            1..=MAX_CHUNK_BYTES => {}
-            _ => return Err(PushError::LargeChunk),
-        }
+        check_chunk(chunk)?;
         tenant.charge(chunk.len(), Instant::now)?;
         let reached = self.deliver(tenant, topic, chunk);
         if let Some(relay) = self.topics.relay() {
@@ -127,8 +145,34 @@ impl Hub {
         Ok(reached)
     }
 
+    /// Appends an event to the history of a topic in the route's scope, as the next one for all, and returns its id. Those who
+    /// read the history get it with its id, other subscribers of the topic without.
+    ///
+    /// # Errors
+    /// As [`Self::publish`], [`PushError::NoHistory`], [`PushError::Event`], [`PushError::TopicQuota`].
+    pub fn append(&self, tenant: &TopicUser, topic: &str, event: &[u8], now: Instant) -> Result<EventId, PushError> {
+        check_topic(topic)?;
+        check_chunk(event)?;
+        tenant.history().events.ok_or(PushError::NoHistory)?;
+        if !history::is_event(event) {
+            return Err(PushError::Event);
+        }
+        tenant.charge(event.len(), || now)?;
+        let (id, readers) = self.topics.logs().with(tenant, topic, now, |log| {
+            log.append(tenant, event, now, |reads| {
+                self.deliver_to(tenant, topic, event, |subscriber| !reads(subscriber));
+            })
+        })?;
+        self.counters.count_reached(u32::try_from(readers).unwrap_or(u32::MAX));
+        Ok(id)
+    }
+
     /// Queues a chunk for the subscribers of this host alone: it is one of another host. Returns their number.
     pub fn deliver(&self, tenant: &TopicUser, topic: &str, chunk: &[u8]) -> u32 {
+        self.deliver_to(tenant, topic, chunk, |_| true)
+    }
+
+    fn deliver_to(&self, tenant: &TopicUser, topic: &str, chunk: &[u8], is_for: impl Fn(SubscriberKey) -> bool) -> u32 {
         let Some(topic) = self.topics.find(tenant.scope(), topic) else { return 0 };
         // The chunk may be kept in two encodings.
         let (bytes, owner) = (2 * chunk.len().max(MIN_CHUNK_COST), tenant.memory_owner());
@@ -136,13 +180,18 @@ impl Hub {
         let hold = |coded| memory_budget::hold(coded, Reservation::forced(bytes, owner));
         let chunk = Arc::new(Chunk::held(chunk, hold));
         let mut reached = 0;
-        topic.for_each(|inbox| match inbox.deliver(&chunk, tenant, is_short) {
+        let mut queue = |inbox: &Inbox| match inbox.deliver(&chunk, tenant, is_short) {
             Delivery::Queued { dropped } => {
                 reached += 1;
                 self.counters.count_dropped(dropped);
             }
             Delivery::Dropped => self.counters.count_dropped(1),
             Delivery::Ended => {}
+        };
+        topic.for_each(|subscriber, inbox| {
+            if is_for(subscriber) {
+                queue(inbox);
+            }
         });
         self.counters.count_reached(reached);
         reached
@@ -166,7 +215,7 @@ impl Hub {
     pub fn finish_here(&self, tenant: &TopicUser, topic: &str) -> u32 {
         let mut finished = 0;
         if let Some(topic) = self.topics.find(tenant.scope(), topic) {
-            topic.for_each(|inbox| finished += u32::from(inbox.finish()));
+            topic.for_each(|_, inbox| finished += u32::from(inbox.finish()));
         }
         finished
     }
@@ -176,6 +225,14 @@ impl Hub {
 #[must_use]
 pub fn is_topic(name: &str) -> bool {
     (1..=MAX_TOPIC_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
+fn check_chunk(chunk: &[u8]) -> Result<(), PushError> {
+    match chunk.len() {
+        0 => Err(PushError::Empty),
+        1..=MAX_CHUNK_BYTES => Ok(()),
+        _ => Err(PushError::LargeChunk),
+    }
 }
 
 fn check_topic(topic: &str) -> Result<(), PushError> {

@@ -138,6 +138,7 @@ mod routes {
 
 /// What handlers publish, and the responses that stay open for it.
 mod push {
+    mod history;
     mod limits;
     mod publish;
     mod timers;

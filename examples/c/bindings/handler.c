@@ -161,6 +161,12 @@ extern void __wasm_import_vibrato_handler_push_publish(uint8_t *, size_t, uint8_
 __attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("finish")))
 extern void __wasm_import_vibrato_handler_push_finish(uint8_t *, size_t, uint8_t *);
 
+__attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("subscribe-after")))
+extern void __wasm_import_vibrato_handler_push_subscribe_after(uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("vibrato:handler/push@0.1.0"), __import_name__("append")))
+extern void __wasm_import_vibrato_handler_push_append(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
 // Imported Functions from `vibrato:handler/context@0.1.0`
 
 __attribute__((__import_module__("vibrato:handler/context@0.1.0"), __import_name__("get")))
@@ -560,6 +566,19 @@ void vibrato_handler_push_result_void_error_free(vibrato_handler_push_result_voi
 
 void vibrato_handler_push_result_u32_error_free(vibrato_handler_push_result_u32_error_t *ptr) {
   if (!ptr->is_err) {
+  } else {
+  }
+}
+
+void vibrato_handler_push_result_bool_history_error_free(vibrato_handler_push_result_bool_history_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+  }
+}
+
+void vibrato_handler_push_result_string_history_error_free(vibrato_handler_push_result_string_history_error_t *ptr) {
+  if (!ptr->is_err) {
+    handler_string_free(&ptr->val.ok);
   } else {
   }
 }
@@ -1935,6 +1954,77 @@ bool vibrato_handler_push_finish(handler_string_t *topic, uint32_t *ret, vibrato
     case 1: {
       result.is_err = true;
       result.val.err = (int32_t) *((uint8_t*) (ptr + 4));
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_push_subscribe_after(handler_string_t *topic, handler_string_t *maybe_last_id, bool *ret, vibrato_handler_push_history_error_t *err) {
+  __attribute__((__aligned__(1)))
+  uint8_t ret_area[2];
+  handler_option_string_t last_id;
+  last_id.is_some = maybe_last_id != NULL;if (maybe_last_id) {
+    last_id.val = *maybe_last_id;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((last_id).is_some) {
+    const handler_string_t *payload0 = &(last_id).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_push_subscribe_after((uint8_t *) (*topic).ptr, (*topic).len, option, option1, option2, ptr);
+  vibrato_handler_push_result_bool_history_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + 1));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + 1));
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool vibrato_handler_push_append(handler_string_t *topic, handler_list_u8_t *event, handler_string_t *ret, vibrato_handler_push_history_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_vibrato_handler_push_append((uint8_t *) (*topic).ptr, (*topic).len, (uint8_t *) (*event).ptr, (*event).len, ptr);
+  vibrato_handler_push_result_string_history_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (handler_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
       break;
     }
   }

@@ -397,6 +397,20 @@ typedef struct {
 
 typedef vibrato_handler_types_error_t vibrato_handler_push_error_t;
 
+// Why a call about a topic with history was refused.
+typedef uint8_t vibrato_handler_push_history_error_t;
+
+// The response is complete or has failed, or its client has gone; or there is no request.
+#define VIBRATO_HANDLER_PUSH_HISTORY_ERROR_CLOSED 0
+// The topic is no topic, the event is not one whole event, or the connection reads a history already.
+#define VIBRATO_HANDLER_PUSH_HISTORY_ERROR_INVALID 1
+// The route has no `history`, or its connection is a WebSocket, which has no ids of events.
+#define VIBRATO_HANDLER_PUSH_HISTORY_ERROR_FORBIDDEN 2
+// A bound is exceeded: that of topics, of subscribers, of an event or of `publish_rate`.
+#define VIBRATO_HANDLER_PUSH_HISTORY_ERROR_TOO_LARGE 3
+// The engine that several hosts share did not answer in time. An event may be in the history nevertheless.
+#define VIBRATO_HANDLER_PUSH_HISTORY_ERROR_UNAVAILABLE 4
+
 typedef struct {
   bool is_err;
   union {
@@ -411,6 +425,22 @@ typedef struct {
     vibrato_handler_push_error_t err;
   } val;
 } vibrato_handler_push_result_u32_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    bool ok;
+    vibrato_handler_push_history_error_t err;
+  } val;
+} vibrato_handler_push_result_bool_history_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    handler_string_t ok;
+    vibrato_handler_push_history_error_t err;
+  } val;
+} vibrato_handler_push_result_string_history_error_t;
 
 typedef vibrato_handler_types_error_t vibrato_handler_context_error_t;
 
@@ -584,6 +614,22 @@ extern bool vibrato_handler_push_publish(handler_string_t *topic, handler_list_u
 // allows it. It leaves all its topics at once: later chunks do not reach it. A response that a running handler
 // writes ends once the handler has returned `manual`. A second call returns 0.
 extern bool vibrato_handler_push_finish(handler_string_t *topic, uint32_t *ret, vibrato_handler_push_error_t *err);
+// Subscribes this invocation's connection to a topic and its history: everything behind the event with the id `last-id`
+// is sent first, and then what follows, each event once and in one order, with a line `id:` before it. Without an id it
+// begins now; the client is told the id at once, so that it misses nothing if it comes back before the first event.
+// 
+// False if events behind `last-id` are no longer kept, or it is no id of this history. Then the client first gets
+// `event: reset` with empty `data` and the current id, so that its program reads anew what it shows, and from then on what
+// follows.
+// 
+// One history for each connection: a second call is `invalid`. Otherwise as `subscribe`.
+extern bool vibrato_handler_push_subscribe_after(handler_string_t *topic, handler_string_t *maybe_last_id, bool *ret, vibrato_handler_push_history_error_t *err);
+// Appends an event to the history of a topic, and returns its id. It reaches everyone who reads the history, and without
+// an id those who are subscribed to the topic without it. `event` has to be one event of an event stream, with the blank line
+// that ends it and without a field `id`, of at most 64 KiB.
+// 
+// If several hosts share their topics, it waits until the engine has the event, at most for `--engine-timeout`.
+extern bool vibrato_handler_push_append(handler_string_t *topic, handler_list_u8_t *event, handler_string_t *ret, vibrato_handler_push_history_error_t *err);
 
 // Imported Functions from `vibrato:handler/context@0.1.0`
 // The bytes that were last set under this name. None if there are none.
@@ -682,6 +728,10 @@ void vibrato_handler_key_value_result_bool_error_free(vibrato_handler_key_value_
 void vibrato_handler_push_result_void_error_free(vibrato_handler_push_result_void_error_t *ptr);
 
 void vibrato_handler_push_result_u32_error_free(vibrato_handler_push_result_u32_error_t *ptr);
+
+void vibrato_handler_push_result_bool_history_error_free(vibrato_handler_push_result_bool_history_error_t *ptr);
+
+void vibrato_handler_push_result_string_history_error_free(vibrato_handler_push_result_string_history_error_t *ptr);
 
 void vibrato_handler_context_result_void_error_free(vibrato_handler_context_result_void_error_t *ptr);
 

@@ -313,6 +313,10 @@ export const push = Object.freeze({
   subscribe(topic) { hostPush.subscribe(topic); },
   publish(topic, chunk) { return hostPush.publish(topic, bytesOf(chunk)); },
   finish(topic) { return hostPush.finish(topic); },
+  /** Sends what was appended behind the event `lastId`, and what follows. False if some of it is no longer kept. */
+  subscribeAfter(topic, lastId) { return hostPush.subscribeAfter(topic, lastId); },
+  /** Appends an event without an id to the history of a topic, and returns the id that it gets. */
+  append(topic, event) { return hostPush.append(topic, bytesOf(event)); },
 });
 
 /** An event of an event stream (text/event-stream), as text for `push.publish` or `yield`. */

@@ -63,6 +63,9 @@ declare module 'vibrato/testing' {
     readonly subscribed: string[];
     readonly published: [string, Uint8Array][];
     readonly finished: string[];
+    /** The topic whose history the response reads, and the id after which it begins. */
+    readonly resumed: [string, string | undefined] | undefined;
+    readonly appended: [string, Uint8Array][];
     text(): string;
     json(): any;
     field(name: string): string | undefined;

@@ -166,6 +166,13 @@ declare module 'vibrato' {
     subscribe(topic: string): void;
     publish(topic: string, chunk: string | Uint8Array): number;
     finish(topic: string): number;
+    /**
+     * Sends what was appended behind the event `lastId`, and what follows, on this response, which is an event stream. False
+     * if some of it is no longer kept: then the client first gets an event `reset`.
+     */
+    subscribeAfter(topic: string, lastId?: string): boolean;
+    /** Appends an event without an id to the history of a topic, and returns the id that it gets. */
+    append(topic: string, event: string | Uint8Array): string;
   };
   /** An event of an event stream, as text. `retry` is in seconds. */
   export function event(data: string, settings?: { name?: string; id?: string; retry?: number }): string;

@@ -71,7 +71,7 @@ pub enum Limit {
 const NON_NEGATIVE: OptionKind = OptionKind::Integer { least: 0, most: i64::MAX };
 
 /// The built-in options, sorted by name.
-pub static BUILTINS: [Builtin; 27] = [
+pub static BUILTINS: [Builtin; 29] = [
     Builtin {
         name: "buffer_size",
         kind: OptionKind::Integer { least: 1, most: 1_048_576 },
@@ -120,6 +120,20 @@ pub static BUILTINS: [Builtin; 27] = [
         default: None,
         limit: Limit::No,
         help: "seconds of silence after which the client of a parked response is probed; absent: never",
+    },
+    Builtin {
+        name: "history",
+        kind: OptionKind::Integer { least: 0, most: 10_000 },
+        default: None,
+        limit: Limit::Yes,
+        help: "events that are kept of each topic that the route appends to, for clients that come back; absent: none, and the route cannot append",
+    },
+    Builtin {
+        name: "history_seconds",
+        kind: OptionKind::Seconds { most: 86_400 },
+        default: Some(Preset::Integer(300)),
+        limit: Limit::Yes,
+        help: "seconds for which an event is kept",
     },
     Builtin {
         name: "log_rate",

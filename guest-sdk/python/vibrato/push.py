@@ -22,3 +22,16 @@ def finish(topic: str) -> int:
     """Ends the responses of all that are subscribed, and returns how many that are."""
     with refusals():
         return host.finish(topic)
+
+
+def subscribe_after(topic: str, last_id: str | None = None) -> bool:
+    """Sends what was appended to the topic behind the event `last_id`, and what follows, on this response, which is an event
+    stream. Returns `False` if some of it is no longer kept: then the client first gets an event `reset`."""
+    with refusals():
+        return host.subscribe_after(topic, last_id)
+
+
+def append(topic: str, event: str | bytes) -> str:
+    """Appends an event without an id to the history of the topic, and returns the id that it gets."""
+    with refusals():
+        return host.append(topic, to_bytes(event))

@@ -183,6 +183,7 @@ pub(crate) mod options {
 
 /// The topics.
 pub(crate) mod push {
+    use crate::bindings::vibrato::handler::push::HistoryError;
     use crate::bindings::vibrato::handler::types::Error;
     use crate::testing::mock::with;
 
@@ -220,6 +221,42 @@ pub(crate) mod push {
         with(|invocation| {
             invocation.response.finished.push(topic.to_owned());
             Ok(invocation.request.subscribers)
+        })
+    }
+
+    fn history_error(error: Error) -> HistoryError {
+        match error {
+            Error::Closed => HistoryError::Closed,
+            Error::Invalid | Error::HeadAlreadySent => HistoryError::Invalid,
+            Error::Forbidden => HistoryError::Forbidden,
+            Error::TooLarge => HistoryError::TooLarge,
+        }
+    }
+
+    /// Nothing is missing behind any id.
+    pub(crate) fn subscribe_after(topic: &str, last_id: Option<&str>) -> Result<bool, HistoryError> {
+        check(topic).map_err(history_error)?;
+        with(|invocation| {
+            let response = invocation.open().map_err(history_error)?;
+            if response.resumed.is_some() {
+                return Err(HistoryError::Invalid);
+            }
+            response.resumed = Some((topic.to_owned(), last_id.map(str::to_owned)));
+            Ok(true)
+        })
+    }
+
+    pub(crate) fn append(topic: &str, event: &[u8]) -> Result<String, HistoryError> {
+        check(topic).map_err(history_error)?;
+        match event.len() {
+            0 => return Err(HistoryError::Invalid),
+            1..=65_536 => {}
+            _ => return Err(HistoryError::TooLarge),
+        }
+        with(|invocation| {
+            let appended = &mut invocation.response.appended;
+            appended.push((topic.to_owned(), event.to_vec()));
+            Ok(format!("0000000000000000-{}", appended.len()))
         })
     }
 }

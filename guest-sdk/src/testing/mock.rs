@@ -39,6 +39,8 @@ pub(super) fn begin(request: TestRequest) -> InvocationGuard {
         failure: None,
         subscribed: Vec::new(),
         published: Vec::new(),
+        resumed: None,
+        appended: Vec::new(),
         finished: Vec::new(),
         calls: Vec::new(),
         stores: request.stores.clone(),

@@ -1,9 +1,10 @@
 //! Publishing by a handler, and the subscription of its connection to topics.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Exchange;
-use crate::push::{Hub, PushError, QueueBounds, Subscriber, TopicUser};
+use crate::push::{EventId, Hub, PushError, QueueBounds, Subscriber, TopicUser};
 use crate::response::Response;
 
 /// The hub that a handler publishes to, and the bounds of the queue that its connection gets if it subscribes.
@@ -27,6 +28,25 @@ impl Exchange {
     /// [`PushError::Closed`] if the response is over and the connection is no WebSocket, and as [`Hub::subscriber`] and
     /// [`Subscriber::subscribe`].
     pub fn subscribe(&self, topic: &str) -> Result<(), PushError> {
+        self.with_subscriber(|subscriber, _| subscriber.subscribe(topic))
+    }
+
+    /// Subscribes the connection to a topic with its history. Returns whether nothing is missing behind `after`.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`], [`PushError::WebSocket`], and as [`Subscriber::subscribe_after`].
+    pub fn subscribe_after(&self, topic: &str, after: Option<&str>) -> Result<bool, PushError> {
+        self.with_subscriber(|subscriber, is_websocket| match is_websocket {
+            true => Err(PushError::WebSocket),
+            false => subscriber.subscribe_after(topic, after, Instant::now()),
+        })
+    }
+
+    /// Calls the subscriber of the connection, with whether that is a WebSocket.
+    fn with_subscriber<T>(
+        &self,
+        call: impl FnOnce(&mut Subscriber, bool) -> Result<T, PushError>,
+    ) -> Result<T, PushError> {
         let inner = &mut *self.lock();
         let is_open = inner.is_websocket || !inner.response.is_over();
         let push = self.push.as_ref().filter(|_| is_open && inner.failure.is_none());
@@ -34,7 +54,17 @@ impl Exchange {
         if inner.subscriber.is_none() {
             inner.subscriber = Some(hub.subscriber(tenant, *bounds)?);
         }
-        inner.subscriber.as_mut().map_or(Err(PushError::Closed), |subscriber| subscriber.subscribe(topic))
+        let is_websocket = inner.is_websocket;
+        inner.subscriber.as_mut().map_or(Err(PushError::Closed), |subscriber| call(subscriber, is_websocket))
+    }
+
+    /// Appends an event to the history of a topic, and returns its id.
+    ///
+    /// # Errors
+    /// [`PushError::Closed`] if the exchange has no hub, and as [`Hub::append`].
+    pub fn append(&self, topic: &str, event: &[u8]) -> Result<EventId, PushError> {
+        let Push { hub, tenant, .. } = self.push.as_ref().ok_or(PushError::Closed)?;
+        hub.append(tenant, topic, event, Instant::now())
     }
 
     /// Publishes a chunk, and returns how many connections it has reached.

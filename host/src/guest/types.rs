@@ -90,13 +90,43 @@ impl From<ResponseError> for GuestError {
 impl From<PushError> for GuestError {
     fn from(error: PushError) -> Self {
         match error {
-            PushError::Topic | PushError::Empty => Self::Invalid,
+            PushError::Topic | PushError::Empty | PushError::Event | PushError::SecondHistory => Self::Invalid,
             PushError::LargeChunk
             | PushError::TooManyTopics
             | PushError::TopicQuota
             | PushError::SubscriberQuota
             | PushError::PublishRate => Self::TooLarge,
             PushError::Closed => Self::Closed,
+            PushError::NoHistory | PushError::WebSocket => Self::Forbidden,
+        }
+    }
+}
+
+/// `history-error` of `push`
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(enum)]
+#[repr(u8)]
+#[expect(dead_code, reason = "a history of this host alone is always available")]
+pub(super) enum GuestHistoryError {
+    #[component(name = "closed")]
+    Closed,
+    #[component(name = "invalid")]
+    Invalid,
+    #[component(name = "forbidden")]
+    Forbidden,
+    #[component(name = "too-large")]
+    TooLarge,
+    #[component(name = "unavailable")]
+    Unavailable,
+}
+
+impl From<PushError> for GuestHistoryError {
+    fn from(error: PushError) -> Self {
+        match GuestError::from(error) {
+            GuestError::Closed => Self::Closed,
+            GuestError::Invalid | GuestError::HeadAlreadySent => Self::Invalid,
+            GuestError::Forbidden => Self::Forbidden,
+            GuestError::TooLarge => Self::TooLarge,
         }
     }
 }

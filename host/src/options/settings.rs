@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::builtin::{find, seconds};
 use super::{Entries, OptionSource, Value};
 use crate::http1::encoder::ChunkedCoding;
-use crate::push::{Overflow, QueueBounds, Quotas};
+use crate::push::{History, Overflow, QueueBounds, Quotas};
 use crate::rate::RateScope;
 use crate::share::Share;
 
@@ -59,6 +59,8 @@ pub struct Settings {
     pub push: QueueBounds,
     /// The route's quotas of topics.
     pub push_quotas: Quotas,
+    /// How much the route keeps of what it appends to topics.
+    pub history: History,
     /// How long a parked response waits for a chunk before it is ended.
     pub park_timeout: Option<Duration>,
     /// How long a parked response may be silent before its client is probed: whole seconds.
@@ -123,6 +125,10 @@ impl Settings {
                 topics: NonZeroUsize::new(size(entries, "max_topics")),
                 subscribers: NonZeroUsize::new(size(entries, "max_subscribers")),
                 publish_rate: NonZeroU64::new(integer(entries, "publish_rate").unsigned_abs()),
+            },
+            history: History {
+                events: whole(entries, "history").and_then(|events| NonZeroUsize::new(usize::try_from(events).ok()?)),
+                age: seconds(value(entries, "history_seconds")).expect("it was checked to be seconds"),
             },
             park_timeout: entries.get("park_timeout").and_then(|entry| seconds(&entry.value)),
             heartbeat: whole(entries, "heartbeat").map(Duration::from_secs),

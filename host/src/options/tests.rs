@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::http1::encoder::ChunkedCoding;
-use crate::push::{Overflow, QueueBounds, Quotas};
+use crate::push::{History, Overflow, QueueBounds, Quotas};
 use crate::rate::RateScope;
 use crate::share::Share;
 
@@ -59,6 +59,7 @@ fn without_any_source_every_built_in_has_its_default() {
             subscribers: None,
             publish_rate: NonZeroU64::new(16_777_216),
         },
+        history: History::default(),
         park_timeout: None,
         heartbeat: None,
     };

@@ -77,6 +77,8 @@ struct InboxState {
     /// The bytes of chunks from other directories.
     foreign_bytes: usize,
     end: Option<InboxEnd>,
+    /// Whether the subscriber's history has got events since it was last polled.
+    log_changed: bool,
     waker: Option<(Wants, Waker)>,
 }
 
@@ -149,17 +151,35 @@ impl Inbox {
         was_open
     }
 
-    /// Polls the next chunk or the end.
-    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<InboxItem> {
+    /// Wakes the subscriber, because its history has got an event. Does nothing once the queue has ended.
+    pub(super) fn note_log(&self) {
+        let state = &mut *self.lock();
+        if state.end.is_none() {
+            state.log_changed = true;
+            state.wake(Wants::Next);
+        }
+    }
+
+    /// Takes the next chunk, without waiting for one, and says whether the queue has ended. An overflow has no chunks.
+    pub(super) fn take(&self) -> (Option<Arc<Chunk>>, Option<InboxEnd>) {
+        let state = &mut *self.lock();
+        (state.pop(), state.end)
+    }
+
+    /// Polls the next chunk or the end. `None` if the subscriber's history has got events.
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<InboxItem>> {
         let state = &mut *self.lock();
         if let Some(chunk) = state.pop() {
-            return Poll::Ready(InboxItem::Chunk(chunk));
+            return Poll::Ready(Some(InboxItem::Chunk(chunk)));
+        }
+        if std::mem::take(&mut state.log_changed) {
+            return Poll::Ready(None);
         }
         if state.queue.capacity() > 0 {
             state.queue = VecDeque::new();
         }
         if let Some(end) = state.end {
-            return Poll::Ready(InboxItem::End(end));
+            return Poll::Ready(Some(InboxItem::End(end)));
         }
         state.wait(Wants::Next, cx);
         Poll::Pending

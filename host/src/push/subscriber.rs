@@ -1,9 +1,11 @@
 //! A connection that subscribes: its topics and its queue.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
-use super::inbox::{Inbox, InboxItem, QueueBounds};
+use super::inbox::{Inbox, InboxEnd, InboxItem, QueueBounds};
+use super::log::LogReader;
 use super::tenant::{Counted, TopicUser};
 use super::topics::Topic;
 use super::{Hub, MAX_TOPICS, PushError, check_topic};
@@ -19,12 +21,16 @@ pub struct Subscriber {
     id: u64,
     inbox: Arc<Inbox>,
     topics: Vec<Arc<Topic>>,
+    /// The history that it reads, if it does. The events of that topic are not in the queue.
+    reader: Option<Box<LogReader>>,
+    /// Whether the last chunk was one of the history: then it is the queue's turn.
+    has_read: bool,
 }
 
 impl Subscriber {
     pub(super) fn new(hub: Arc<Hub>, tenant: Arc<TopicUser>, quota: Counted, id: u64, bounds: QueueBounds) -> Self {
         let inbox = Arc::new(Inbox::new(tenant.clone(), bounds));
-        Self { hub, tenant, _quota: quota, id, inbox, topics: Vec::new() }
+        Self { hub, tenant, _quota: quota, id, inbox, topics: Vec::new(), reader: None, has_read: false }
     }
 
     /// Subscribes to another topic. Does nothing if it is already subscribed.
@@ -46,9 +52,54 @@ impl Subscriber {
         Ok(())
     }
 
+    /// Subscribes to another topic with its history: first everything behind the event with the id `after`, then what follows,
+    /// each event once and in the order of all. Without an id it begins now, and the first chunk tells only the id. If events
+    /// are missing in between, the first chunk is a `reset`, after which it begins now; then this returns false.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`], and [`PushError::SecondHistory`].
+    pub fn subscribe_after(&mut self, topic: &str, after: Option<&str>, now: Instant) -> Result<bool, PushError> {
+        check_topic(topic)?;
+        if self.reader.is_some() {
+            return Err(PushError::SecondHistory);
+        }
+        // The history comes first: to a subscriber that it does not know, events go through the queue as well.
+        let key = (self.hub.worker, self.id);
+        let subscribed =
+            self.hub.topics.logs().with(&self.tenant, topic, now, |log| log.subscribe(key, &self.inbox, after, now));
+        let (reader, is_whole) = subscribed?;
+        self.subscribe(topic)?;
+        self.reader = Some(Box::new(reader));
+        Ok(is_whole)
+    }
+
     /// Polls the next chunk or the end. Nothing follows the end.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<InboxItem> {
-        self.inbox.poll_next(cx)
+        loop {
+            if let Some(item) = self.take_unqueued() {
+                return Poll::Ready(item);
+            }
+            match ready!(self.inbox.poll_next(cx)) {
+                Some(item) => return Poll::Ready(item),
+                None => self.reader.iter_mut().for_each(|reader| reader.look_again()),
+            }
+        }
+    }
+
+    /// The next event of the history, if there is one. The queue has every other turn, and ends only after the history.
+    fn take_unqueued(&mut self) -> Option<InboxItem> {
+        let reader = self.reader.as_mut()?;
+        if std::mem::take(&mut self.has_read) {
+            match self.inbox.take() {
+                (Some(chunk), _) => return Some(InboxItem::Chunk(chunk)),
+                (None, Some(InboxEnd::Lagging)) => return None,
+                (None, Some(InboxEnd::Finished)) => reader.stop(),
+                (None, None) => {}
+            }
+        }
+        let event = reader.next()?;
+        self.has_read = true;
+        Some(InboxItem::Chunk(event))
     }
 
     /// Ready once the queue has overflowed. Poll this while a batch is still being written: it does not wake for new

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
+use super::history::History;
 use super::{MAX_CHUNK_BYTES, MIN_CHUNK_COST, PushError};
 use crate::memory_budget::MemoryOwner;
 use crate::rate::Budget;
@@ -85,6 +86,7 @@ pub struct TopicUser {
     /// The memory usage that its published chunks count for.
     memory: Arc<RouteUsage>,
     share: Share,
+    history: History,
 }
 
 /// How much of its quotas a route uses. All versions of the route share this.
@@ -112,19 +114,30 @@ impl TopicUser {
         };
         let usage =
             Taken { topics: Arc::default(), subscribers: Arc::default(), published: quotas.publish_rate.map(budget) };
-        let (memory, share) = (Arc::default(), Share::DEFAULT);
+        let (memory, share, history) = (Arc::default(), Share::DEFAULT, History::default());
         let scope_name = match named {
             Some(name) => ScopeName::Named(name.to_owned()),
             None => ScopeName::Directory(directory.to_owned()),
         };
         let (scope, scope_name) = (scope_name.scope(), Arc::new(scope_name));
-        Self { scope, scope_name, directory: directory.into(), directory_scope, quotas, usage, memory, share }
+        Self { scope, scope_name, directory: directory.into(), directory_scope, quotas, usage, memory, share, history }
     }
 
     /// The same route, whose published chunks count as the memory of `owner`.
     #[must_use]
     pub fn owned(self, owner: MemoryOwner<'_>) -> Self {
         Self { memory: owner.usage.clone(), share: owner.share, ..self }
+    }
+
+    /// The same route, which keeps this much of what it appends.
+    #[must_use]
+    pub fn keeping(self, history: History) -> Self {
+        Self { history, ..self }
+    }
+
+    /// How much it keeps of what it appends.
+    pub(super) fn history(&self) -> History {
+        self.history
     }
 
     /// The owner of the memory of the chunks that it publishes.

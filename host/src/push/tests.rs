@@ -12,13 +12,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::metrics::PublishedChunks;
 
-const ROOMY: QueueBounds = QueueBounds { bytes: 1024 * 1024, overflow: Overflow::Disconnect };
+pub(super) const ROOMY: QueueBounds = QueueBounds { bytes: 1024 * 1024, overflow: Overflow::Disconnect };
 
 /// A hub as one route uses it.
 #[derive(Debug)]
-struct RouteHub {
-    hub: Arc<Hub>,
-    tenant: Arc<TopicUser>,
+pub(super) struct RouteHub {
+    pub(super) hub: Arc<Hub>,
+    pub(super) tenant: Arc<TopicUser>,
 }
 
 impl Deref for RouteHub {
@@ -31,11 +31,11 @@ impl Deref for RouteHub {
 
 impl RouteHub {
     /// The same hub as another route uses it.
-    fn of(&self, directory: &str, named: Option<&str>, quotas: Quotas) -> Self {
+    pub(super) fn of(&self, directory: &str, named: Option<&str>, quotas: Quotas) -> Self {
         Self { hub: self.hub.clone(), tenant: Arc::new(TopicUser::new(Path::new(directory), named, quotas)) }
     }
 
-    fn publish(&self, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
+    pub(super) fn publish(&self, topic: &str, chunk: &[u8]) -> Result<u32, PushError> {
         self.hub.publish(&self.tenant, topic, chunk)
     }
 
@@ -43,16 +43,16 @@ impl RouteHub {
         self.hub.counters.published()
     }
 
-    fn finish(&self, topic: &str) -> Result<u32, PushError> {
+    pub(super) fn finish(&self, topic: &str) -> Result<u32, PushError> {
         self.hub.finish(&self.tenant, topic)
     }
 
-    fn subscriber(&self, bounds: QueueBounds) -> Subscriber {
+    pub(super) fn subscriber(&self, bounds: QueueBounds) -> Subscriber {
         self.hub.subscriber(&self.tenant, bounds).expect("there is room for a subscriber")
     }
 }
 
-fn hubs<const N: usize>() -> [RouteHub; N] {
+pub(super) fn hubs<const N: usize>() -> [RouteHub; N] {
     let topics = Arc::new(Topics::new(NonZeroUsize::new(N).expect("the tests have workers")));
     let tenant = Arc::new(TopicUser::new(Path::new(""), None, Quotas::default()));
     std::array::from_fn(|worker| RouteHub {
@@ -68,7 +68,7 @@ fn subscribed(hub: &RouteHub, bounds: QueueBounds, topics: &[&str]) -> Subscribe
 }
 
 /// All queued chunks, and the end if there is one.
-fn taken(subscriber: &mut Subscriber) -> (Vec<String>, Option<InboxEnd>) {
+pub(super) fn taken(subscriber: &mut Subscriber) -> (Vec<String>, Option<InboxEnd>) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut chunks = Vec::new();
     loop {
@@ -82,7 +82,7 @@ fn taken(subscriber: &mut Subscriber) -> (Vec<String>, Option<InboxEnd>) {
 
 /// Counts how often it is woken.
 #[derive(Debug, Default)]
-struct WakeCounter(AtomicUsize);
+pub(super) struct WakeCounter(pub(super) AtomicUsize);
 
 impl Wake for WakeCounter {
     fn wake(self: Arc<Self>) {

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use smallvec::SmallVec;
 
 use super::inbox::Inbox;
+use super::log::SubscriberKey;
+use super::logs::Logs;
 use super::relay::Relay;
 use super::tenant::{Counted, Scope, ScopeName, TopicUser};
 use super::{MAX_TOPIC_BYTES, PushError};
@@ -22,6 +24,7 @@ pub struct Topics {
     /// Seeded for each process, because clients may choose the names.
     hasher: RandomState,
     shards: [RwLock<TopicShard>; SHARDS],
+    logs: Logs,
     /// The way to other hosts, if there are any.
     relay: Option<Arc<dyn Relay>>,
 }
@@ -29,7 +32,7 @@ pub struct Topics {
 type TopicShard = HashMap<Arc<[u8]>, Arc<Topic>>;
 
 /// The key of a topic: its scope and its name.
-type Key = SmallVec<[u8; MAX_TOPIC_BYTES + size_of::<Scope>()]>;
+pub(super) type Key = SmallVec<[u8; MAX_TOPIC_BYTES + size_of::<Scope>()]>;
 
 /// One topic.
 #[derive(Debug)]
@@ -48,7 +51,8 @@ impl Topics {
     /// An empty set of topics for this many workers.
     #[must_use]
     pub fn new(workers: NonZeroUsize) -> Self {
-        Self { workers, hasher: RandomState::new(), shards: std::array::from_fn(|_| RwLock::default()), relay: None }
+        let shards = std::array::from_fn(|_| RwLock::default());
+        Self { workers, hasher: RandomState::new(), shards, logs: Logs::default(), relay: None }
     }
 
     /// The same set, whose chunks also reach the subscribers of other hosts.
@@ -60,6 +64,21 @@ impl Topics {
     /// The way to other hosts.
     pub(super) fn relay(&self) -> Option<&dyn Relay> {
         self.relay.as_deref()
+    }
+
+    /// The histories of topics.
+    pub(super) fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// Forgets histories that are too old, again and again. It never ends.
+    pub(crate) async fn keep_expiring(&self) {
+        self.logs.keep_expiring().await;
+    }
+
+    /// Drops half of what histories keep, because memory is short.
+    pub(crate) fn drop_unused(&self) {
+        self.logs.drop_half();
     }
 
     /// Looks up a topic. `None` if it has no subscriber.
@@ -146,9 +165,9 @@ impl Topic {
     }
 
     /// Calls `visit` with every subscriber's queue.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(&Inbox)) {
-        for list in &self.lists {
-            locked(list).values().for_each(|inbox| visit(inbox));
+    pub(super) fn for_each(&self, mut visit: impl FnMut(SubscriberKey, &Inbox)) {
+        for (worker, list) in self.lists.iter().enumerate() {
+            locked(list).iter().for_each(|(id, inbox)| visit((worker, *id), inbox));
         }
     }
 
@@ -168,7 +187,8 @@ impl Topic {
     }
 }
 
-fn key(scope: Scope, name: &str) -> Key {
+/// The key of a topic.
+pub(super) fn key(scope: Scope, name: &str) -> Key {
     let mut key = Key::from_slice(&scope.to_bytes());
     key.extend_from_slice(name.as_bytes());
     key

@@ -79,7 +79,7 @@ impl Route {
                 settings.rate_scope,
             ),
             running: Arc::default(),
-            topic_user: Arc::new(topic_user.owned(options.memory_owner())),
+            topic_user: Arc::new(topic_user.keeping(settings.history).owned(options.memory_owner())),
             mount,
             options: Arc::new(options),
             target,

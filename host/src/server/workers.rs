@@ -246,7 +246,15 @@ impl WorkerThread {
                 tokio::spawn(async move { worker.beat(every).await });
             }
             let memory = worker.shared().memory.clone();
-            tokio::spawn(async move { memory.relieve(guest::drop_unused).await });
+            let topics = (worker.number() == 0).then(|| worker.shared().topics.clone());
+            if let Some(topics) = topics.clone() {
+                tokio::spawn(async move { topics.keep_expiring().await });
+            }
+            let drop_unused = move || {
+                guest::drop_unused();
+                topics.iter().for_each(|topics| topics.drop_unused());
+            };
+            tokio::spawn(async move { memory.relieve(drop_unused).await });
             tasks.spawn(timers::run(worker.clone()));
             if let Some(control) = control {
                 tasks.spawn(control::serve(control, worker.clone()));

@@ -13,6 +13,8 @@
 //! | `ask=method`, `ask=field:NAME`, ... | asks the request or the options, and reports the answer: see `ask` |
 //! | `field-of=N` | asks for the request's field whose name is N times `x` |
 //! | `subscribe=TOPIC`, `publish=TOPIC:TEXT`, `publish-bytes=TOPIC:N`, `finish=TOPIC` | `push`; the report has how many were reached |
+//! | `after=TOPIC`, `after=TOPIC:ID` | `push.subscribe-after`; the report says whether nothing is missing |
+//! | `event=TOPIC:TEXT`, `events=TOPIC:N` | `push.append` of an event with this data, or of N with their numbers; `raw-event=TOPIC:TEXT` of the text as it is |
 //! | `close-now`, `fail=REASON` | `response.close()`, `response.fail(REASON)` |
 //! | `allocate=BYTES` | reserves and touches memory, and reports `ok` or `refused` |
 //! | `sleep=MS`, `stdout=TEXT`, `stderr=TEXT` | sleeps, prints a line |
@@ -27,6 +29,7 @@
 use std::time::Duration;
 use std::{hint, process, thread};
 
+use guest_sdk::sse::Event;
 use guest_sdk::{BodyError, Error, Options, Outcome, Request, Response, context, handler, push};
 use guests::{named, said};
 
@@ -77,11 +80,34 @@ impl Script {
                 let (topic, bytes) = field(argument);
                 self.record_reached(command, push::publish(topic, vec![b'x'; number(bytes)]));
             }
+            "after" => self.subscribe_after(argument),
+            "event" => self.append(command, field(argument).0, Event::new().data(field(argument).1)),
+            "events" => {
+                let (topic, count) = field(argument);
+                (1..=number::<u32>(count))
+                    .for_each(|number| self.append(command, topic, Event::new().data(&number.to_string())));
+            }
+            "raw-event" => self.append(command, field(argument).0, field(argument).1),
             "finish" => self.record_reached(command, push::finish(argument)),
             "count" => self.read_all(|body| body.len().to_string().into_bytes()),
             _ => self.call(command, argument),
         }
         None
+    }
+
+    fn subscribe_after(&mut self, argument: &str) {
+        let (topic, id) = argument.split_once(':').map_or((argument, None), |(topic, id)| (topic, Some(id)));
+        let result = push::subscribe_after(topic, id).map(|is_whole| is_whole.to_string());
+        self.report_text("after", result);
+    }
+
+    fn append(&mut self, command: &str, topic: &str, event: impl AsRef<[u8]>) {
+        self.report_text(command, push::append(topic, event));
+    }
+
+    fn report_text(&mut self, call: &str, result: Result<String, Error>) {
+        let text = result.unwrap_or_else(|error| said::<()>(&Err(error)).to_owned());
+        self.report.push(format!("{call}: {text}"));
     }
 
     /// A call to the response, and what became of it.

@@ -11,6 +11,7 @@ pub fn said<T>(result: &Result<T, Error>) -> &'static str {
         Err(Error::Invalid) => "invalid",
         Err(Error::Forbidden) => "forbidden",
         Err(Error::TooLarge) => "too-large",
+        Err(Error::Unavailable) => "unavailable",
     }
 }
 

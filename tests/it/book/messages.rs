@@ -12,7 +12,7 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 33] = [
+const UNSEEN: [&str; 37] = [
     "a call has and returns at most … bytes of keys and values",
     "a call has at most … keys",
     "a key has 1 to … bytes, and this one has …",
@@ -26,10 +26,13 @@ const UNSEEN: [&str; 33] = [
     "the value is no integer of 64 bits in decimal digits",
     "a `%` in the path is not followed by two hexadecimal digits",
     "a chunk of more than … bytes",
+    "a WebSocket has no event ids",
     "a line is too long",
+    "a second topic with history",
     "an empty chunk",
     "components of wasi:http 0.3 are switched off",
     "more than … topics",
+    "not one event of an event stream without an id, and with the blank line that ends it",
     "not a topic: 1 to … bytes of text without control characters",
     "not a field: the name must be a token, the value visible text",
     "not possible in this response",
@@ -39,6 +42,7 @@ const UNSEEN: [&str; 33] = [
     "the percent-decoded path holds a NUL",
     "the percent-decoded path is not UTF-8",
     "the response is complete",
+    "the route has no `history`",
     "the route publishes faster than `publish_rate` allows",
     "the subscribers of the route are as many as `max_subscribers` allows",
     "the topics of the route are as many as `max_topics` allows",

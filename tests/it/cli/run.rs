@@ -125,6 +125,7 @@ fn help_shows_every_default() {
         ("--concurrency", "0"),
         ("--content-type", "text/html; charset=utf-8"),
         ("--cpu", "10000"),
+        ("--history-seconds", "300"),
         ("--log-rate", "131072"),
         ("--max-body", "67108864"),
         ("--max-message", "65536"),
@@ -343,6 +344,7 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
            concurrency = 0\n  \
            content_type = text/html; charset=utf-8\n  \
            cpu = 10000\n  \
+           history_seconds = 300\n  \
            log_rate = 131072\n  \
            max_body = 67108864\n  \
            max_message = 65536\n  \

@@ -14,6 +14,7 @@ const DECLARED: &str = "\
     concurrency: Value::Integer(8)\n\
     content_type: Value::Text(\"text/plain\")\n\
     cpu: Value::Integer(10000)\n\
+    history_seconds: Value::Integer(300)\n\
     log_rate: Value::Integer(131072)\n\
     max_body: Value::Integer(1000000)\n\
     max_message: Value::Integer(65536)\n\
@@ -193,6 +194,8 @@ fn flags_hold_unless_something_overrides_them() {
         ("content_type", Value::Text("text/css".to_owned())),
         ("cpu", Value::Integer(6_000)),
         ("heartbeat", Value::Integer(15)),
+        ("history", Value::Integer(100)),
+        ("history_seconds", Value::Float(0.5)),
         ("log_rate", Value::Integer(1_000)),
         ("max_body", Value::Integer(4)),
         ("max_message", Value::Integer(5)),

@@ -15,6 +15,22 @@ import (
 
 type Error = vibrato_handler_types.Error
 
+const (
+	// The response is complete or has failed, or its client has gone; or there is no request.
+	HistoryError_Closed uint8 = 0
+	// The topic is no topic, the event is not one whole event, or the connection reads a history already.
+	HistoryError_Invalid uint8 = 1
+	// The route has no `history`, or its connection is a WebSocket, which has no ids of events.
+	HistoryError_Forbidden uint8 = 2
+	// A bound is exceeded: that of topics, of subscribers, of an event or of `publish_rate`.
+	HistoryError_TooLarge uint8 = 3
+	// The engine that several hosts share did not answer in time. An event may be in the history nevertheless.
+	HistoryError_Unavailable uint8 = 4
+)
+
+// Why a call about a topic with history was refused.
+type HistoryError = uint8
+
 //go:wasmimport vibrato:handler/push@0.1.0 subscribe
 func wasm_import_subscribe(arg0 uintptr, arg1 uint32, arg2 uintptr)
 
@@ -90,6 +106,83 @@ func Finish(topic string) witTypes.Result[uint32, vibrato_handler_types.Error] {
 	case 1:
 
 		result = witTypes.Err[uint32, vibrato_handler_types.Error](uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))))
+	default:
+		panic("unreachable")
+	}
+	result0 := result
+	return result0
+
+}
+
+//go:wasmimport vibrato:handler/push@0.1.0 subscribe-after
+func wasm_import_subscribe_after(arg0 uintptr, arg1 uint32, arg2 int32, arg3 uintptr, arg4 uint32, arg5 uintptr)
+
+func SubscribeAfter(topic string, lastId witTypes.Option[string]) witTypes.Result[bool, HistoryError] {
+	pinner := &runtime.Pinner{}
+	defer pinner.Unpin()
+
+	returnArea := uintptr(witRuntime.Allocate(pinner, 2, 1))
+	utf8 := unsafe.Pointer(unsafe.StringData(topic))
+	pinner.Pin(utf8)
+	var option int32
+	var option1 uintptr
+	var option2 uint32
+	switch lastId.Tag() {
+	case witTypes.OptionNone:
+
+		option = int32(0)
+		option1 = 0
+		option2 = 0
+	case witTypes.OptionSome:
+		payload := lastId.Some()
+		utf80 := unsafe.Pointer(unsafe.StringData(payload))
+		pinner.Pin(utf80)
+
+		option = int32(1)
+		option1 = uintptr(utf80)
+		option2 = uint32(len(payload))
+	default:
+		panic("unreachable")
+	}
+	wasm_import_subscribe_after(uintptr(utf8), uint32(len(topic)), option, option1, option2, returnArea)
+	var result witTypes.Result[bool, HistoryError]
+	switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+	case 0:
+
+		result = witTypes.Ok[bool, HistoryError]((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 1))) != 0))
+	case 1:
+
+		result = witTypes.Err[bool, HistoryError](uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 1)))))
+	default:
+		panic("unreachable")
+	}
+	result3 := result
+	return result3
+
+}
+
+//go:wasmimport vibrato:handler/push@0.1.0 append
+func wasm_import_append(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 uintptr)
+
+func Append(topic string, event []uint8) witTypes.Result[string, HistoryError] {
+	pinner := &runtime.Pinner{}
+	defer pinner.Unpin()
+
+	returnArea := uintptr(witRuntime.Allocate(pinner, (3 * 4), 4))
+	utf8 := unsafe.Pointer(unsafe.StringData(topic))
+	pinner.Pin(utf8)
+	data := unsafe.Pointer(unsafe.SliceData(event))
+	pinner.Pin(data)
+	wasm_import_append(uintptr(utf8), uint32(len(topic)), uintptr(data), uint32(len(event)), returnArea)
+	var result witTypes.Result[string, HistoryError]
+	switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+	case 0:
+		value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2 * 4))))
+
+		result = witTypes.Ok[string, HistoryError](value)
+	case 1:
+
+		result = witTypes.Err[string, HistoryError](uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))))
 	default:
 		panic("unreachable")
 	}

@@ -276,4 +276,17 @@ export const push = {
     invocation().response.finishedTopics.push(topicOf(topic));
     return invocation().subscribers;
   },
+  subscribeAfter: (topic, lastId) => {
+    const response = open();
+    if (response.resumed !== undefined) refuse('invalid');
+    response.resumed = [topicOf(topic), lastId];
+    return true;
+  },
+  append: (topic, event) => {
+    if (event.length === 0) refuse('invalid');
+    if (event.length > 65_536) refuse('too-large');
+    const { appended } = invocation().response;
+    appended.push([topicOf(topic), event]);
+    return `0000000000000000-${appended.length}`;
+  },
 };

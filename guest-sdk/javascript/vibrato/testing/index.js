@@ -49,6 +49,8 @@ function invocation(exported, settings) {
       subscribed: [],
       published: [],
       finishedTopics: [],
+      resumed: undefined,
+      appended: [],
       finished: false,
       closed: false,
       failure: undefined,
@@ -73,8 +75,8 @@ export class TestResponse {
     Object.assign(this, { status, chunks, failure, error, returned, calls: sent });
     this.fields = fields.map(([name, value]) => [name, decode(value) ?? '']);
     this.outcome = closed ? 'close' : (returned?.tag ?? 'body');
-    const { subscribed, published, finishedTopics } = response;
-    Object.assign(this, { subscribed, published, finished: finishedTopics });
+    const { subscribed, published, finishedTopics, resumed, appended } = response;
+    Object.assign(this, { subscribed, published, finished: finishedTopics, resumed, appended });
     this.stores = stores ?? new Map();
     this.context = context;
     const last = returned?.tag === 'body' && !closed && !finished && failure === undefined ? [returned.val] : [];

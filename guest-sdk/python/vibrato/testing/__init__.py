@@ -98,6 +98,8 @@ class TestResponse:
         #: The context and the stores as they are afterwards.
         self.context, self.stores = it.context, it.stores
         self.subscribed, self.published, self.finished = it.subscribed, it.published, it.finished
+        #: The topic whose history the response reads, with the id after which it begins, and what was appended.
+        self.resumed, self.appended = it.resumed, it.appended
         is_open = not (it.is_closed or it.is_finished or it.failure is not None)
         last = returned.value if isinstance(returned, Outcome_Body) and is_open else b""
         #: What was written, and what was returned.

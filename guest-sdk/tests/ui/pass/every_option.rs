@@ -24,6 +24,8 @@ use guest_sdk::{Close, handler};
     push_overflow = "drop-oldest",
     park_timeout = 90.5,
     heartbeat = 15,
+    history = 100,
+    history_seconds = 60,
     a = 1,
     least = -9_223_372_036_854_775_808,
     half = -0.5,

@@ -6,7 +6,7 @@ use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
 use super::super::state::GuestState;
-use super::super::types::GuestError;
+use super::super::types::{GuestError, GuestHistoryError};
 use crate::exchange::Exchange;
 use crate::push::PushError;
 
@@ -14,26 +14,46 @@ use crate::push::PushError;
 pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
     linker.func_wrap("subscribe", |store: StoreContextMut<'_, GuestState>, (topic,): (WasmStr,)| {
         let topic = topic.to_str(&store)?;
-        Ok((with_exchange(&store, |exchange| exchange.subscribe(&topic)),))
+        Ok((with_exchange::<_, GuestError>(&store, |exchange| exchange.subscribe(&topic)),))
     })?;
     linker.func_wrap(
         "publish",
         |store: StoreContextMut<'_, GuestState>, (topic, chunk): (WasmStr, WasmList<u8>)| {
             let topic = topic.to_str(&store)?;
             let chunk = chunk.as_le_slice(&store);
-            Ok((with_exchange(&store, |exchange| exchange.publish(&topic, chunk)),))
+            Ok((with_exchange::<_, GuestError>(&store, |exchange| exchange.publish(&topic, chunk)),))
         },
     )?;
     linker.func_wrap("finish", |store: StoreContextMut<'_, GuestState>, (topic,): (WasmStr,)| {
         let topic = topic.to_str(&store)?;
-        Ok((with_exchange(&store, |exchange| exchange.finish_topic(&topic)),))
+        Ok((with_exchange::<_, GuestError>(&store, |exchange| exchange.finish_topic(&topic)),))
+    })?;
+    add_history(linker)
+}
+
+/// Links what concerns topics with history.
+fn add_history(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
+    linker.func_wrap(
+        "subscribe-after",
+        |store: StoreContextMut<'_, GuestState>, (topic, last_id): (WasmStr, Option<WasmStr>)| {
+            let topic = topic.to_str(&store)?;
+            let last_id = last_id.as_ref().map(|last_id| last_id.to_str(&store)).transpose()?;
+            let subscribe = |exchange: &Arc<Exchange>| exchange.subscribe_after(&topic, last_id.as_deref());
+            Ok((with_exchange::<_, GuestHistoryError>(&store, subscribe),))
+        },
+    )?;
+    linker.func_wrap("append", |store: StoreContextMut<'_, GuestState>, (topic, event): (WasmStr, WasmList<u8>)| {
+        let topic = topic.to_str(&store)?;
+        let event = event.as_le_slice(&store);
+        let append = |exchange: &Arc<Exchange>| exchange.append(&topic, event).map(|id| id.to_string());
+        Ok((with_exchange::<_, GuestHistoryError>(&store, append),))
     })
 }
 
 /// Calls the exchange. `closed` if there is no request.
-fn with_exchange<T>(
+fn with_exchange<T, E: From<PushError>>(
     store: &StoreContextMut<'_, GuestState>,
     call: impl FnOnce(&Arc<Exchange>) -> std::result::Result<T, PushError>,
-) -> std::result::Result<T, GuestError> {
-    Ok(call(store.data().exchange().ok_or(GuestError::Closed)?)?)
+) -> std::result::Result<T, E> {
+    Ok(call(store.data().exchange().ok_or(PushError::Closed)?)?)
 }

@@ -35,6 +35,8 @@ class Invocation:
     subscribed: list[str] = field(default_factory=list)
     published: list[tuple[str, bytes]] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    resumed: tuple[str, str | None] | None = None
+    appended: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 #: The invocation of the test that runs.

@@ -1,5 +1,7 @@
 """Topics."""
 
+from enum import Enum
+
 from componentize_py_types import Err
 
 from .. import current
@@ -7,8 +9,20 @@ from .response import open_response
 from .types import Error
 
 
+class HistoryError(Enum):
+    CLOSED = 0
+    INVALID = 1
+    FORBIDDEN = 2
+    TOO_LARGE = 3
+    UNAVAILABLE = 4
+
+
+def _is_topic(topic: str) -> bool:
+    return 1 <= len(topic.encode()) <= 128 and topic.isprintable()
+
+
 def _check(topic: str) -> None:
-    if not 1 <= len(topic.encode()) <= 128 or not topic.isprintable():
+    if not _is_topic(topic):
         raise Err(Error.INVALID)
 
 
@@ -33,3 +47,21 @@ def finish(topic: str) -> int:
     _check(topic)
     current().finished.append(topic)
     return current().subscribers
+
+
+def subscribe_after(topic: str, last_id: str | None) -> bool:
+    response = open_response()
+    if not _is_topic(topic) or response.resumed is not None:
+        raise Err(HistoryError.INVALID)
+    response.resumed = (topic, last_id)
+    return True
+
+
+def append(topic: str, event: bytes) -> str:
+    if not _is_topic(topic) or not event:
+        raise Err(HistoryError.INVALID)
+    if len(event) > 65_536:
+        raise Err(HistoryError.TOO_LARGE)
+    appended = current().appended
+    appended.append((topic, event))
+    return f"0000000000000000-{len(appended)}"

@@ -1,0 +1,108 @@
+//! What a route keeps of what it appends, the ids of events, and what an event is.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// How much of each topic is kept for clients that come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// Maximum events of a topic. `None`: the route keeps none, so it cannot append.
+    pub events: Option<NonZeroUsize>,
+    /// How long an event is kept, and a history without subscribers.
+    pub age: Duration,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { events: None, age: Duration::from_secs(300) }
+    }
+}
+
+/// The id of an event: the history that it belongs to, and its place there. As text `EPOCH-OFFSET`, 16 hexadecimal digits and
+/// a decimal number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventId {
+    /// Which history of the topic: another one has begun if the earlier was lost or forgotten.
+    pub epoch: u64,
+    /// The number of events so far, this one included.
+    pub offset: u64,
+}
+
+impl EventId {
+    /// The place before the first event of a history that begins.
+    pub(crate) fn start() -> Self {
+        // Each state is seeded by the system.
+        Self { epoch: RandomState::new().hash_one(0), offset: 0 }
+    }
+
+    /// Reads an id. `None` if it is none: a client can send anything.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (epoch, offset) = text.split_once('-')?;
+        Some(Self { epoch: parse_epoch(epoch)?, offset: parse_offset(offset)? })
+    }
+
+    /// This event as it is sent: the line of its id before its own lines.
+    pub(super) fn before(self, event: &[u8]) -> Vec<u8> {
+        [format!("id: {self}\n").as_bytes(), event].concat()
+    }
+
+    /// What tells a client the id and nothing else, so that it can resume although it has got no event.
+    pub(super) fn alone(self) -> Vec<u8> {
+        self.before(b"\n")
+    }
+
+    /// What tells a client that events are missing, and where those that follow begin.
+    pub(super) fn reset(self) -> Vec<u8> {
+        self.before(b"event: reset\ndata:\n\n")
+    }
+}
+
+fn parse_epoch(text: &str) -> Option<u64> {
+    let is_epoch = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_epoch.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}
+
+fn parse_offset(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{}", self.epoch, self.offset)
+    }
+}
+
+/// Whether these bytes are one event of an event stream (the HTML standard, section 9.2.6), whole and without an id: the host
+/// writes the id before it, and a client that has got the id must have got all that belongs to it.
+pub(super) fn is_event(bytes: &[u8]) -> bool {
+    let mut lines = Lines(bytes);
+    loop {
+        match lines.next() {
+            None => return false,
+            Some(b"") => return lines.0.is_empty(),
+            Some(line) => {
+                let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+                if name == b"id" {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+/// The lines that are ended by CR LF, LF or CR. What follows the last end is no line.
+struct Lines<'b>(&'b [u8]);
+
+impl<'b> Iterator for Lines<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let end = memchr::memchr2(b'\r', b'\n', self.0)?;
+        let (line, rest) = self.0.split_at(end);
+        self.0 = rest.strip_prefix(b"\r\n").unwrap_or(&rest[1..]);
+        Some(line)
+    }
+}
