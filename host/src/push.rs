@@ -211,6 +211,11 @@ impl Hub {
         Ok(finished)
     }
 
+    /// Chunks of other hosts may have been lost: ends the responses whose routes want that.
+    pub fn end_after_gap(&self) {
+        self.topics.for_each_inbox(Inbox::end_after_gap);
+    }
+
     /// Ends the responses of this host alone: another host has finished the topic. Returns their number.
     pub fn finish_here(&self, tenant: &TopicUser, topic: &str) -> u32 {
         let mut finished = 0;

@@ -56,10 +56,7 @@ mod http2 {
     }
 }
 
-/// Several hosts that share an engine.
-mod fleet {
-    mod topics;
-}
+mod fleet;
 
 /// What a client gets of a handler, whatever the handler does.
 mod handler {

@@ -71,7 +71,7 @@ pub enum Limit {
 const NON_NEGATIVE: OptionKind = OptionKind::Integer { least: 0, most: i64::MAX };
 
 /// The built-in options, sorted by name.
-pub static BUILTINS: [Builtin; 29] = [
+pub static BUILTINS: [Builtin; 30] = [
     Builtin {
         name: "buffer_size",
         kind: OptionKind::Integer { least: 1, most: 1_048_576 },
@@ -176,6 +176,13 @@ pub static BUILTINS: [Builtin; 29] = [
         default: Some(Preset::Integer(134_217_728)),
         limit: Limit::Yes,
         help: "maximum bytes of all memories of one invocation together",
+    },
+    Builtin {
+        name: "on_gap",
+        kind: OptionKind::Either("keep", "reset"),
+        default: Some(Preset::Text("keep")),
+        limit: Limit::No,
+        help: "what happens to parked responses once chunks of other hosts may have been lost: they stay, or are ended so that their clients come again",
     },
     Builtin {
         name: "park_timeout",

@@ -1,22 +1,21 @@
 //! The thread that talks to the engine: connects, again and again, and says when the engine is away.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::backoff::Backoff;
 use super::channel::Channel;
 use super::incoming;
-use super::redis::EngineSettings;
+use super::redis::{EngineConnection, EngineSettings};
 use super::relay::FleetRelay;
 use super::session::{EngineSession, Lost};
 use super::subscriptions::Subscriptions;
 use crate::push::Hub;
-
-/// The shortest and the longest time between two attempts to connect.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+use crate::text::printable;
 
 /// The shortest time between two log lines about an engine that is away.
 const REPORTS: Duration = Duration::from_secs(60);
@@ -36,6 +35,10 @@ pub struct FleetLink {
     frames: UnboundedReceiver<OutgoingMessage>,
     subscriptions: Subscriptions,
     outage: Option<Outage>,
+    /// Whether chunks of other hosts may be missing, and the subscribers that want to know have not been told.
+    has_gap: bool,
+    /// Whether the engine has said which entries it removes if its memory is short.
+    knows_policy: bool,
 }
 
 /// A time without the engine.
@@ -52,24 +55,35 @@ impl FleetLink {
     #[must_use]
     pub fn new(engine: EngineSettings) -> (Self, Arc<FleetRelay>) {
         let (relay, frames) = FleetRelay::new(engine.prefix().to_owned());
-        (Self { engine, relay: relay.clone(), frames, subscriptions: Subscriptions::default(), outage: None }, relay)
+        (
+            Self {
+                engine,
+                relay: relay.clone(),
+                frames,
+                subscriptions: Subscriptions::default(),
+                outage: None,
+                has_gap: false,
+                knows_policy: false,
+            },
+            relay,
+        )
     }
 
     /// Connects to the engine, again and again, and delivers to `hub` what other hosts publish. It never ends.
     pub async fn run(mut self, hub: &Hub) {
-        let mut backoff = BACKOFF.0;
+        let mut backoff = Backoff::new();
         loop {
             let lost = self.connect_and_serve(hub).await;
             if self.relay.counts.is_up.swap(false, Ordering::Relaxed) {
-                backoff = BACKOFF.0;
+                backoff.reset();
                 if !self.subscriptions.is_empty() {
                     self.relay.counts.gaps.fetch_add(1, Ordering::Relaxed);
+                    self.has_gap = true;
                 }
             }
             self.note_lost(&lost);
             self.drop_frames();
-            tokio::time::sleep(jittered(backoff)).await;
-            backoff = (backoff * 2).min(BACKOFF.1);
+            backoff.wait().await;
         }
     }
 
@@ -80,9 +94,18 @@ impl FleetLink {
             Ok(connection) => connection,
             Err(error) => return error.into(),
         };
-        let mut session = EngineSession::new(connection, &self.relay, &mut self.subscriptions, hub);
-        let up = || note_up(&self.engine, &self.relay, &mut self.outage);
-        session.serve(incoming, &mut self.frames, up).await
+        let policy = warn_of_eviction(connection.clone(), &self.engine, &mut self.knows_policy);
+        let session = EngineSession::new(connection, &self.relay, &mut self.subscriptions, hub);
+        let up = || {
+            note_up(&self.engine, &self.relay, &mut self.outage);
+            if std::mem::take(&mut self.has_gap) {
+                hub.end_after_gap();
+            }
+        };
+        tokio::select! {
+            lost = session.serve(incoming, &mut self.frames, up) => lost,
+            never = policy => match never {},
+        }
     }
 
     /// Says that the engine is away, at once and then each minute.
@@ -110,6 +133,21 @@ impl FleetLink {
     }
 }
 
+/// Warns, once, of an engine that may remove what hosts keep there. It does not end before the connection does.
+async fn warn_of_eviction(mut connection: EngineConnection, engine: &EngineSettings, knows: &mut bool) -> Infallible {
+    if !*knows && let Some(policy) = connection.eviction_policy().await {
+        *knows = true;
+        if policy != "noeviction" {
+            tracing::warn!(
+                target: "fleet",
+                "the engine {engine} may remove what hosts keep there: its maxmemory-policy is {}, and should be noeviction",
+                printable(&policy)
+            );
+        }
+    }
+    std::future::pending().await
+}
+
 /// The host hears itself through the engine.
 fn note_up(engine: &EngineSettings, relay: &FleetRelay, outage: &mut Option<Outage>) {
     relay.counts.is_up.store(true, Ordering::Relaxed);
@@ -122,10 +160,4 @@ fn note_up(engine: &EngineSettings, relay: &FleetRelay, outage: &mut Option<Outa
             "the engine {engine} is back"
         ),
     }
-}
-
-/// A time between half of this and all of it, so that hosts do not all come back at once.
-fn jittered(time: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) as u32;
-    time / 2 + time.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
 }

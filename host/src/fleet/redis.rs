@@ -1,85 +1,27 @@
 //! The engine Redis or Valkey. Only this module names the crate.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+mod settings;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _, ProtocolVersion, PushInfo, PushKind, Value};
-use thiserror::Error;
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisResult, Value};
 
 use super::channel::Channel;
 use super::incoming::{Incoming, IncomingSender};
 use super::link::OutgoingMessage;
-use crate::regular_file;
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub use settings::{EngineOptions, EngineSettings, FleetError};
+
+/// How long a server may take for a connection, and all together if Sentinels are asked for it first.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the engine may take for an answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most bytes of a password, and of a prefix.
-const MAX_PASSWORD_BYTES: u64 = 4096;
-const MAX_PREFIX_BYTES: usize = 64;
-
-/// Where the engine is.
-#[derive(Clone)]
-pub struct EngineSettings {
-    client: Client,
-    prefix: String,
-}
-
-/// Why an engine cannot be used. It never tells a password.
-#[derive(Debug, Error)]
-pub enum FleetError {
-    /// The URL is not one of an engine.
-    #[error("{0} is no URL of an engine; give redis://HOST:PORT, rediss://HOST:PORT for TLS, or redis+unix:///PATH")]
-    Url(String),
-    /// The prefix cannot be that of a name.
-    #[error(
-        "{0:?} cannot begin the names at an engine; give letters, digits, `-`, `_`, `.` or `:`, at most 64 of them"
-    )]
-    Prefix(String),
-    /// The file of the password cannot be used.
-    #[error("the password of the engine in {} cannot be used: {reason}", .file.display())]
-    Password {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The engine does not answer, or answers with an error.
-    #[error("{0}")]
-    Failed(String),
-}
-
 impl EngineSettings {
-    /// The engine at `url`: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `rediss://` for TLS, `redis+unix:///PATH`. The text of
-    /// the file `password` replaces the password of the URL. The names of all that is kept there begin with `prefix`.
-    ///
-    /// # Errors
-    /// All but [`FleetError::Failed`].
-    pub fn new(url: &str, password: Option<&Path>, prefix: String) -> Result<Self, FleetError> {
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-        if !(1..=MAX_PREFIX_BYTES).contains(&prefix.len()) || !prefix.bytes().all(is_name) {
-            return Err(FleetError::Prefix(prefix));
-        }
-        let wrong = |_| FleetError::Url(without_credentials(url));
-        let info = url.into_connection_info().map_err(wrong)?;
-        let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        if let Some(file) = password {
-            settings = settings.set_password(read_password(file)?);
-        }
-        let client = Client::open(info.set_redis_settings(settings)).map_err(wrong)?;
-        Ok(Self { client, prefix })
-    }
-
-    pub(super) fn prefix(&self) -> &str {
-        &self.prefix
-    }
-
     /// Connects. What is subscribed arrives at `incoming`.
     pub(super) async fn connect(&self, incoming: IncomingSender) -> Result<EngineConnection, FleetError> {
         let config = AsyncConnectionConfig::new()
@@ -91,44 +33,15 @@ impl EngineSettings {
                 }
                 Ok::<(), redis::aio::SendError>(())
             });
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(EngineConnection(connection))
+        Ok(EngineConnection(self.connect_with(&config).await?))
     }
-}
 
-fn read_password(file: &Path) -> Result<String, FleetError> {
-    let wrong = |reason: String| FleetError::Password { file: file.to_owned(), reason };
-    let bytes = regular_file::read(file, MAX_PASSWORD_BYTES).map_err(|error| wrong(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not text".to_owned()))?;
-    match text.trim() {
-        "" => Err(wrong("it is empty".to_owned())),
-        password => Ok(password.to_owned()),
-    }
-}
-
-/// The URL without user and password, even if it is malformed.
-fn without_credentials(url: &str) -> String {
-    let start = url.find("://").map_or(0, |scheme| scheme + 3);
-    let end = url.rfind('@').map_or(start, |at| at + 1);
-    format!("{}{}", &url[..start], url.get(end.max(start)..).unwrap_or_default())
-}
-
-impl fmt::Debug for EngineSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("EngineSettings").field(&self.to_string()).finish()
-    }
-}
-
-/// The address, without user and password.
-impl fmt::Display for EngineSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.client.get_connection_info().addr())
-    }
-}
-
-impl From<redis::RedisError> for FleetError {
-    fn from(error: redis::RedisError) -> Self {
-        Self::Failed(error.to_string())
+    async fn connect_with(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection, FleetError> {
+        let connecting = async { self.client().await?.get_multiplexed_async_connection_with_config(config).await };
+        match tokio::time::timeout(ATTEMPT_TIMEOUT, connecting).await {
+            Ok(connected) => Ok(connected?),
+            Err(_) => Err(FleetError::Failed("it does not answer".to_owned())),
+        }
     }
 }
 
@@ -154,6 +67,14 @@ impl EngineConnection {
     /// The reverse.
     pub(super) async fn unsubscribe(&mut self, channels: &[Channel]) -> Result<(), FleetError> {
         Ok(self.0.unsubscribe(arguments(channels)).await?)
+    }
+
+    /// Which entries the engine removes if its memory is short, in its own words. `None` if it does not say.
+    pub(super) async fn eviction_policy(&mut self) -> Option<String> {
+        // A user of the engine may be forbidden to ask.
+        let memory: RedisResult<String> = redis::cmd("INFO").arg("memory").query_async(&mut self.0).await;
+        let memory = memory.ok()?;
+        memory.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).map(|policy| policy.trim().to_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -10,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::channel::{self, Channel};
 use super::link::OutgoingMessage;
 use super::message::{Content, FleetMessage, HostId};
+use crate::metrics::FleetStats;
 use crate::push::{Relay, ScopeName, TopicUser};
 
 /// The most bytes that wait for the engine. What is published past them is dropped for other hosts.
@@ -17,6 +19,9 @@ const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a waiting chunk takes besides its bytes.
 const FRAME_OVERHEAD: usize = 128;
+
+/// How long a host may not hear itself through the engine before that counts as away.
+pub(super) const MAX_SILENCE: Duration = Duration::from_millis(2500);
 
 /// Takes what is published on this host, for the thread of the engine.
 #[derive(Debug)]
@@ -30,9 +35,12 @@ pub struct FleetRelay {
 }
 
 /// What is counted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FleetCounts {
     pub(super) is_up: AtomicBool,
+    started: Instant,
+    /// When the host heard itself last, in milliseconds after `started`.
+    heard: AtomicU64,
     pub(super) waiting_bytes: AtomicUsize,
     pub(super) published: AtomicU64,
     pub(super) received: AtomicU64,
@@ -40,19 +48,30 @@ pub(super) struct FleetCounts {
     pub(super) gaps: AtomicU64,
 }
 
-/// What a host has exchanged with others so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FleetStats {
-    /// Whether the engine is connected, and this host hears itself through it.
-    pub is_up: bool,
-    /// Chunks and ends of topics that the engine has taken.
-    pub published: u64,
-    /// Chunks and ends of topics that other hosts have published.
-    pub received: u64,
-    /// Chunks and ends of topics that were not carried to or from other hosts.
-    pub dropped: u64,
-    /// How often the connection was lost while topics were subscribed, so that chunks of other hosts may be missing.
-    pub gaps: u64,
+impl FleetCounts {
+    fn new() -> Self {
+        Self {
+            is_up: AtomicBool::new(false),
+            started: Instant::now(),
+            heard: AtomicU64::new(0),
+            waiting_bytes: AtomicUsize::new(0),
+            published: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
+        }
+    }
+
+    /// The host has heard itself.
+    pub(super) fn note_heard(&self) {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// How long the host has not heard itself.
+    fn silence(&self) -> Duration {
+        self.started.elapsed().saturating_sub(Duration::from_millis(self.heard.load(Ordering::Relaxed)))
+    }
 }
 
 /// Whether a topic has subscribers on this host.
@@ -68,7 +87,7 @@ impl FleetRelay {
     pub(super) fn new(prefix: String) -> (Arc<Self>, UnboundedReceiver<OutgoingMessage>) {
         let (sender, receiver) = unbounded_channel();
         let (host, interest, interest_changed, counts) =
-            (HostId::random(), Mutex::default(), Notify::new(), FleetCounts::default());
+            (HostId::random(), Mutex::default(), Notify::new(), FleetCounts::new());
         (Arc::new(Self { host, prefix, sender, interest, interest_changed, counts }), receiver)
     }
 
@@ -76,12 +95,16 @@ impl FleetRelay {
     #[must_use]
     pub fn stats(&self) -> FleetStats {
         let counts = &self.counts;
+        let silence = counts.silence();
         FleetStats {
-            is_up: counts.is_up.load(Ordering::Relaxed),
+            // The thread that notes the end of a connection may be slow itself.
+            is_up: counts.is_up.load(Ordering::Relaxed) && silence < MAX_SILENCE + Duration::from_millis(500),
             published: counts.published.load(Ordering::Relaxed),
             received: counts.received.load(Ordering::Relaxed),
             dropped: counts.dropped.load(Ordering::Relaxed),
             gaps: counts.gaps.load(Ordering::Relaxed),
+            silence,
+            waiting_bytes: counts.waiting_bytes.load(Ordering::Relaxed),
         }
     }
 

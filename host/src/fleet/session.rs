@@ -1,5 +1,6 @@
 //! One connection to the engine.
 
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -13,15 +14,12 @@ use super::link::OutgoingMessage;
 use super::message::{Content, FleetMessage};
 use super::publishers::Publishers;
 use super::redis::{EngineConnection, FleetError};
-use super::relay::FleetRelay;
+use super::relay::{FleetRelay, MAX_SILENCE};
 use super::subscriptions::Subscriptions;
 use crate::push::{Hub, MAX_CHUNK_BYTES};
 
-/// How often the host looks whether it hears itself.
+/// How often the host publishes to itself.
 const TICK: Duration = Duration::from_secs(1);
-
-/// How many canaries may be unheard before the connection is given up, so that it is noticed within three seconds.
-const MAX_UNHEARD: u64 = 2;
 
 /// How many channels one command names.
 const MAX_CHANNELS: usize = 500;
@@ -45,15 +43,22 @@ pub(super) enum Lost {
 }
 
 /// One connection to the engine.
+///
+/// What it sends, what it receives, and the time for which it may hear nothing go on beside each other: an engine that is slow
+/// to confirm a subscription delays no chunk.
 pub(super) struct EngineSession<'l> {
     connection: EngineConnection,
     relay: &'l FleetRelay,
-    subscriptions: &'l mut Subscriptions,
+    /// Borrowed only between two awaits.
+    subscriptions: RefCell<&'l mut Subscriptions>,
     hub: &'l Hub,
-    publishers: Publishers,
+    /// The channel on which the host hears only itself.
+    own: Channel,
     /// The number of the last canary that was sent, and of the last that was heard.
-    sent: u64,
-    heard: u64,
+    sent: Cell<u64>,
+    heard: Cell<u64>,
+    /// When the host has heard itself last. Before the first time: when it began to listen.
+    heard_at: Cell<Instant>,
 }
 
 impl<'l> EngineSession<'l> {
@@ -63,46 +68,53 @@ impl<'l> EngineSession<'l> {
         subscriptions: &'l mut Subscriptions,
         hub: &'l Hub,
     ) -> Self {
-        let publishers = Publishers::default();
-        Self { connection, relay, subscriptions, hub, publishers, sent: 0, heard: 0 }
+        let own = channel::of_host(&relay.prefix, relay.host);
+        let (subscriptions, [sent, heard]) = (RefCell::new(subscriptions), [0, 0].map(Cell::new));
+        Self { connection, relay, subscriptions, hub, own, sent, heard, heard_at: Cell::new(Instant::now()) }
     }
 
     /// Serves the connection to its end. Calls `up` when the host hears itself for the first time.
     pub(super) async fn serve(
-        &mut self,
-        mut incoming: IncomingReceiver,
+        &self,
+        incoming: IncomingReceiver,
         frames: &mut UnboundedReceiver<OutgoingMessage>,
         up: impl FnOnce(),
     ) -> Lost {
-        let own = channel::of_host(&self.relay.prefix, self.relay.host);
-        let all = [vec![own.clone()], self.subscriptions.channels()].concat();
+        tokio::select! {
+            lost = publish(self.connection.clone(), self.relay, frames) => lost,
+            lost = self.receive(incoming, up) => lost,
+            lost = self.subscribe_and_watch() => lost,
+        }
+    }
+
+    /// Subscribes to all topics. Then subscribes to more as they are wanted, and sees that the host hears itself.
+    async fn subscribe_and_watch(&self) -> Lost {
+        let all = [vec![self.own.clone()], self.subscriptions.borrow().channels()].concat();
         if let Err(error) = self.subscribe(&all).await {
             return error.into();
         }
+        self.heard_at.set(Instant::now());
+        tokio::select! {
+            lost = self.follow_interest() => lost,
+            lost = self.send_canaries() => lost,
+            lost = self.watch() => lost,
+        }
+    }
+
+    /// Takes what the engine delivers.
+    async fn receive(&self, mut incoming: IncomingReceiver, up: impl FnOnce()) -> Lost {
         let mut up = Some(up);
+        let mut publishers = Publishers::default();
         let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut publishing = std::pin::pin!(publish(self.connection.clone(), self.relay, frames));
         loop {
-            let turn = tokio::select! {
-                lost = &mut publishing => return lost,
+            tokio::select! {
                 incoming = incoming.next() => match incoming {
-                    Incoming::Message { channel, bytes } => {
-                        self.take(&channel, &bytes);
-                        Ok(())
-                    }
+                    Incoming::Message { channel, bytes } => self.take(&mut publishers, &channel, &bytes),
                     Incoming::Lost => return Lost::Closed,
                 },
-                () = self.relay.interest_changed.notified() => self.follow_interest().await,
-                _ = ticks.tick() => {
-                    self.count_dropped(incoming.take_dropped());
-                    self.tick(&own).await
-                }
-            };
-            if let Err(lost) = turn {
-                return lost;
+                _ = ticks.tick() => self.count_dropped(incoming.take_dropped()),
             }
-            if self.heard > 0
+            if self.heard.get() > 0
                 && let Some(up) = up.take()
             {
                 up();
@@ -111,51 +123,96 @@ impl<'l> EngineSession<'l> {
     }
 
     /// Acts on a message: delivers a chunk of another host.
-    fn take(&mut self, channel: &[u8], bytes: &[u8]) {
+    fn take(&self, publishers: &mut Publishers, channel: &[u8], bytes: &[u8]) {
         // Whoever can write to the engine can send anything.
         let Some(FleetMessage { host, content }) = FleetMessage::parse(bytes) else { return };
         let is_own = host == self.relay.host;
         let (directory, chunk) = match content {
-            Content::Canary { number } if is_own => return self.heard = self.heard.max(number.min(self.sent)),
+            Content::Canary { number } if is_own => return self.hear(number),
             Content::Chunk { directory, chunk } if (1..=MAX_CHUNK_BYTES).contains(&chunk.len()) => {
                 (directory, Some(chunk))
             }
             Content::Finish { directory } => (directory, None),
             Content::Canary { .. } | Content::Chunk { .. } => return,
         };
+        let subscriptions = self.subscriptions.borrow();
         // Its own subscribers have got it already.
-        let Some(topic) = self.subscriptions.get(channel).filter(|_| !is_own) else { return };
+        let Some(topic) = subscriptions.get(channel).filter(|_| !is_own) else { return };
         self.relay.counts.received.fetch_add(1, Ordering::Relaxed);
-        let publisher = self.publishers.get(&topic.scope, directory);
+        let publisher = publishers.get(&topic.scope, directory);
         match chunk {
             Some(chunk) => self.hub.deliver(publisher, &topic.topic, chunk),
             None => self.hub.finish_here(publisher, &topic.topic),
         };
     }
 
-    /// Subscribes to the topics that have got subscribers.
-    async fn follow_interest(&mut self) -> Result<(), Lost> {
-        let new = self.subscriptions.update(self.relay.take_interest(), Instant::now());
-        Ok(self.subscribe(&new).await?)
+    /// A canary has come back: one that was sent, and not one that was heard before.
+    fn hear(&self, number: u64) {
+        if number > self.heard.get() && number <= self.sent.get() {
+            self.heard.set(number);
+            self.heard_at.set(Instant::now());
+            self.relay.counts.note_heard();
+        }
     }
 
-    /// Looks whether the host hears itself, and leaves topics that nobody wants any more.
-    async fn tick(&mut self, own: &Channel) -> Result<(), Lost> {
-        if self.sent - self.heard > MAX_UNHEARD {
-            return Err(Lost::Deaf);
+    /// Ends when the host has not heard itself for too long.
+    async fn watch(&self) -> Lost {
+        loop {
+            let deadline = self.heard_at.get() + MAX_SILENCE;
+            if deadline <= Instant::now() {
+                return Lost::Deaf;
+            }
+            tokio::time::sleep_until(deadline.into()).await;
         }
-        for channels in self.subscriptions.leave(Instant::now()).chunks(MAX_CHANNELS) {
-            self.connection.unsubscribe(channels).await?;
-        }
-        self.sent += 1;
-        let canary = FleetMessage { host: self.relay.host, content: Content::Canary { number: self.sent } };
-        let bytes = canary.to_bytes().unwrap_or_default();
-        Ok(self.connection.publish(&[OutgoingMessage { channel: own.clone(), bytes }]).await?)
     }
 
-    async fn subscribe(&mut self, channels: &[Channel]) -> Result<(), FleetError> {
+    /// Subscribes to the topics that have got subscribers, and leaves those that nobody wants any more.
+    async fn follow_interest(&self) -> Lost {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut connection = self.connection.clone();
+        loop {
+            tokio::select! {
+                () = self.relay.interest_changed.notified() => {
+                    let new = self.subscriptions.borrow_mut().update(self.relay.take_interest(), Instant::now());
+                    if let Err(error) = self.subscribe(&new).await {
+                        return error.into();
+                    }
+                }
+                _ = ticks.tick() => {
+                    let left = self.subscriptions.borrow_mut().leave(Instant::now());
+                    for channels in left.chunks(MAX_CHANNELS) {
+                        if let Err(error) = connection.unsubscribe(channels).await {
+                            return error.into();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes to the host itself, again and again.
+    async fn send_canaries(&self) -> Lost {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut connection = self.connection.clone();
+        loop {
+            ticks.tick().await;
+            let number = self.sent.get() + 1;
+            self.sent.set(number);
+            let canary = FleetMessage { host: self.relay.host, content: Content::Canary { number } };
+            let bytes = canary.to_bytes().unwrap_or_default();
+            let message = OutgoingMessage { channel: self.own.clone(), bytes };
+            if let Err(error) = connection.publish(&[message]).await {
+                return error.into();
+            }
+        }
+    }
+
+    async fn subscribe(&self, channels: &[Channel]) -> Result<(), FleetError> {
+        let mut connection = self.connection.clone();
         for channels in channels.chunks(MAX_CHANNELS) {
-            self.connection.subscribe(channels).await?;
+            connection.subscribe(channels).await?;
         }
         Ok(())
     }
@@ -165,6 +222,7 @@ impl<'l> EngineSession<'l> {
         if dropped > 0 {
             self.relay.counts.dropped.fetch_add(dropped as u64, Ordering::Relaxed);
             self.relay.counts.gaps.fetch_add(1, Ordering::Relaxed);
+            self.hub.end_after_gap();
         }
     }
 }

@@ -128,6 +128,16 @@ families! {
         "Published chunks, one for each subscriber: queued for it, or dropped because it reads too slowly.";
     TRACE_SPANS = Counter "vibrato_trace_spans" ["outcome"]
         "Spans of traces: sent to the collector, dropped because the queue was full, or failed because the collector did not take them.";
+    ENGINE_UP = Gauge "vibrato_engine_up" []
+        "Whether the host hears itself through its engine; absent without --engine, like all that is of it.";
+    ENGINE_SILENCE = Gauge "vibrato_engine_silence_seconds" []
+        "How long ago the host has heard itself through its engine in seconds; it publishes to itself each second.";
+    ENGINE_MESSAGES = Counter "vibrato_engine_messages" ["outcome"]
+        "Chunks and ends of topics: published to other hosts, received from them, or dropped on the way.";
+    ENGINE_GAPS = Counter "vibrato_engine_gaps" []
+        "How often chunks of other hosts may have been lost: the engine was away while topics were subscribed, or the host too slow.";
+    ENGINE_WAITING = Gauge "vibrato_engine_waiting_bytes" []
+        "Bytes of what waits to be published to other hosts.";
     CPU_SECONDS = Counter "process_cpu_seconds" []
         "Processor time of the process in seconds.";
     RESIDENT_MEMORY = Gauge "process_resident_memory_bytes" []

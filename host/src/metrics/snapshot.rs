@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::exposition::TextFormat;
+use super::fleet::FleetStats;
 use super::process::ProcessFigures;
 use super::route::RouteStats;
 use super::worker::ServerStats;
@@ -51,6 +52,8 @@ pub struct MetricsSnapshot {
     pub certificates: BTreeMap<String, u64>,
     /// What has become of the spans of traces.
     pub spans: SpanCounts,
+    /// What was exchanged with other hosts. `None` if there is no engine.
+    pub fleet: Option<FleetStats>,
     /// What the system says of the process.
     pub process: ProcessFigures,
 }

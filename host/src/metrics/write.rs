@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::exposition::{Exposition, FamilyWriter, SampleValue, TextFormat};
 use super::family::*;
+use super::fleet::FleetStats;
 use super::labels::{FailureKind, HandshakeOutcome, OutboundOutcome, StoreOutcome};
 use super::route::RouteStats;
 use super::snapshot::{CompileStats, MetricsSnapshot, MountedRouteFigures};
@@ -25,6 +26,9 @@ pub(super) fn text(snapshot: &MetricsSnapshot, format: TextFormat) -> String {
     counted(&mut exposition, snapshot);
     usage(&mut exposition, snapshot);
     connections(&mut exposition, snapshot);
+    if let Some(stats) = &snapshot.fleet {
+        fleet(&mut exposition, stats);
+    }
     process(&mut exposition, snapshot);
     exposition.finish()
 }
@@ -174,6 +178,16 @@ fn connections(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {
     let SpanCounts { sent, dropped, failed } = snapshot.spans;
     let mut spans = exposition.family(&TRACE_SPANS);
     spans.sample(&["sent"], sent).sample(&["dropped"], dropped).sample(&["failed"], failed);
+}
+
+fn fleet(exposition: &mut Exposition, stats: &FleetStats) {
+    let FleetStats { is_up, published, received, dropped, gaps, silence, waiting_bytes } = *stats;
+    exposition.family(&ENGINE_UP).sample(&[], is_up);
+    exposition.family(&ENGINE_SILENCE).sample(&[], silence.as_secs_f64());
+    let mut messages = exposition.family(&ENGINE_MESSAGES);
+    messages.sample(&["published"], published).sample(&["received"], received).sample(&["dropped"], dropped);
+    exposition.family(&ENGINE_GAPS).sample(&[], gaps);
+    exposition.family(&ENGINE_WAITING).sample(&[], waiting_bytes);
 }
 
 fn process(exposition: &mut Exposition, snapshot: &MetricsSnapshot) {

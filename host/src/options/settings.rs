@@ -61,6 +61,8 @@ pub struct Settings {
     pub push_quotas: Quotas,
     /// How much the route keeps of what it appends to topics.
     pub history: History,
+    /// Whether parked responses are ended once chunks of other hosts may have been lost.
+    pub ends_on_gap: bool,
     /// How long a parked response waits for a chunk before it is ended.
     pub park_timeout: Option<Duration>,
     /// How long a parked response may be silent before its client is probed: whole seconds.
@@ -130,6 +132,7 @@ impl Settings {
                 events: whole(entries, "history").and_then(|events| NonZeroUsize::new(usize::try_from(events).ok()?)),
                 age: seconds(value(entries, "history_seconds")).expect("it was checked to be seconds"),
             },
+            ends_on_gap: text(entries, "on_gap") == "reset",
             park_timeout: entries.get("park_timeout").and_then(|entry| seconds(&entry.value)),
             heartbeat: whole(entries, "heartbeat").map(Duration::from_secs),
         }

@@ -60,6 +60,7 @@ fn without_any_source_every_built_in_has_its_default() {
             publish_rate: NonZeroU64::new(16_777_216),
         },
         history: History::default(),
+        ends_on_gap: false,
         park_timeout: None,
         heartbeat: None,
     };

@@ -166,6 +166,13 @@ impl Inbox {
         (state.pop(), state.end)
     }
 
+    /// Ends the queue after its chunks if the subscriber's route wants that when chunks of other hosts may have been lost.
+    pub(super) fn end_after_gap(&self) {
+        if self.tenant.ends_on_gap() {
+            self.finish();
+        }
+    }
+
     /// Polls the next chunk or the end. `None` if the subscriber's history has got events.
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<InboxItem>> {
         let state = &mut *self.lock();

@@ -87,6 +87,7 @@ pub struct TopicUser {
     memory: Arc<RouteUsage>,
     share: Share,
     history: History,
+    ends_on_gap: bool,
 }
 
 /// How much of its quotas a route uses. All versions of the route share this.
@@ -120,7 +121,24 @@ impl TopicUser {
             None => ScopeName::Directory(directory.to_owned()),
         };
         let (scope, scope_name) = (scope_name.scope(), Arc::new(scope_name));
-        Self { scope, scope_name, directory: directory.into(), directory_scope, quotas, usage, memory, share, history }
+        Self {
+            scope,
+            scope_name,
+            directory: directory.into(),
+            directory_scope,
+            quotas,
+            usage,
+            memory,
+            share,
+            history,
+            ends_on_gap: false,
+        }
+    }
+
+    /// The same route, whose subscribers are ended or not once chunks of other hosts may have been lost.
+    #[must_use]
+    pub fn ending_on_gap(self, ends_on_gap: bool) -> Self {
+        Self { ends_on_gap, ..self }
     }
 
     /// The same route, whose published chunks count as the memory of `owner`.
@@ -170,6 +188,10 @@ impl TopicUser {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    pub(super) fn ends_on_gap(&self) -> bool {
+        self.ends_on_gap
     }
 
     /// Whether both routes are in the same directory. Only such a publisher may cause a slow client to be disconnected.

@@ -138,6 +138,14 @@ impl Topics {
         }
     }
 
+    /// Calls `visit` with the queue of every subscriber, once for each of its topics.
+    pub(super) fn for_each_inbox(&self, visit: impl Fn(&Inbox)) {
+        for shard in &self.shards {
+            let topics: Vec<Arc<Topic>> = read(shard).values().cloned().collect();
+            topics.iter().for_each(|topic| topic.for_each(|_, inbox| visit(inbox)));
+        }
+    }
+
     /// The number of topics.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -71,7 +71,8 @@ impl Route {
     pub fn new(mount: Mount, options: Options, target: Arc<RouteTarget>) -> Self {
         let settings = &options.settings;
         let topics = mount.topics.as_deref().map(|name| mount.key.site().scoped(name));
-        let topic_user = TopicUser::new(mount.key.directory(), topics.as_deref(), settings.push_quotas);
+        let topic_user = TopicUser::new(mount.key.directory(), topics.as_deref(), settings.push_quotas)
+            .ending_on_gap(settings.ends_on_gap);
         Self {
             rates: RouteRates::new(
                 settings.rate.map(|rate| RateLimit { rate, burst: settings.burst }),

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use super::workers::Workers;
 use crate::certificates::Certificates;
 use crate::diagnostic::Severity;
-use crate::fleet::FleetStats;
 use crate::metrics::{
-    CompileStats, FailureRecord, FailureRecords, MetricsSnapshot, MountedRouteFigures, ProcessFigures, RouteFigures,
+    CompileStats, FailureRecord, FailureRecords, FleetStats, MetricsSnapshot, MountedRouteFigures, ProcessFigures,
+    RouteFigures,
 };
 use crate::routes::{Current, MountedRoute, RouteTable};
 use crate::share::Resource;
@@ -126,6 +126,7 @@ impl ServerMonitor {
             quarantined: quarantined(&table),
             certificates: self.0.certificates.as_ref().map(|it| it.expirations()).unwrap_or_default(),
             spans: shared.tracer.get().map(|tracer| tracer.counts()).unwrap_or_default(),
+            fleet: self.fleet(),
             process: ProcessFigures::read(),
         }
     }

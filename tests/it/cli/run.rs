@@ -119,6 +119,7 @@ fn help_shows_every_default() {
         ("--linger-bytes", "67108864"),
         ("--drain-delay", "none"),
         ("--drain-timeout", "30"),
+        ("--on-gap", "keep"),
         ("--park-drain", "10"),
         ("--drain-request-timeout", "3"),
         ("--buffer-size", "16384"),
@@ -351,6 +352,7 @@ fn routes_prints_a_table_with_where_each_value_came_from() {
            max_subscribers = 0\n  \
            max_topics = 10000\n  \
            memory = 134217728\n  \
+           on_gap = keep\n  \
            publish_rate = 16777216\n  \
            push_overflow = disconnect\n  \
            push_queue = 65536\n  \

@@ -57,7 +57,7 @@ fn manual_writes_and_stays_open() {
 fn options_prints_its_options_by_name() {
     let lines = "a=1\nbuffer_size=32768\nconcurrency=0\ncontent_type=text/plain; charset=utf-8\ncpu=10000\n\
         greeting=Hello, World!\nhistory_seconds=300\nlog_rate=131072\nmax_body=67108864\nmax_message=65536\n\
-        max_subscribers=0\nmax_topics=10000\nmemory=134217728\nprimes=[2, 3, 5, 7]\npublish_rate=16777216\n\
+        max_subscribers=0\nmax_topics=10000\nmemory=134217728\non_gap=keep\nprimes=[2, 3, 5, 7]\npublish_rate=16777216\n\
         push_overflow=disconnect\npush_queue=65536\nquarantine=0\nrate=2097152\nrate_scope=client\nreuse=1\nstatus=200\nstream=true\n\
         timeout=30\nupload_rate=0\nwebsocket=false\n";
     let response = typed!("Content-Type: text/plain; charset=utf-8", "");

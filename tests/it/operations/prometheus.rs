@@ -37,7 +37,14 @@ tests:
       - { series: 'vibrato_quarantined{instance="a",route="r"}', values: '1x20' }
       - { series: 'vibrato_certificate_expiry_seconds{instance="a",name="soon"}', values: '86400x20' }
       - { series: 'vibrato_certificate_expiry_seconds{instance="a",name="late"}', values: '8640000x20' }
+      - { series: 'vibrato_engine_up{instance="a"}', values: '0x20' }
+      - { series: 'vibrato_engine_up{instance="b"}', values: '1x20' }
+      - { series: 'vibrato_engine_messages_total{instance="a",outcome="dropped"}', values: '0+9x20' }
+      - { series: 'vibrato_engine_messages_total{instance="b",outcome="dropped"}', values: '0+9x20' }
+      - { series: 'vibrato_engine_messages_total{instance="b",outcome="published"}', values: '0+9x20' }
     alert_rule_test:
+      - { eval_time: 15m, alertname: VibratoEngineAway, exp_alerts: [{ exp_labels: { severity: critical, instance: a }, exp_annotations: { summary: "a does not reach its engine: what is published stays on that host" } }] }
+      - { eval_time: 15m, alertname: VibratoEngineDrops, exp_alerts: [{ exp_labels: { severity: warning, instance: b }, exp_annotations: { summary: "chunks are lost between b and its engine, although that can be reached" } }] }
       - { eval_time: 15m, alertname: VibratoDown, exp_alerts: [{ exp_labels: { severity: critical, job: vibrato, instance: a }, exp_annotations: { summary: "a does not answer on its admin listener" } }] }
       - { eval_time: 15m, alertname: VibratoErrors, exp_alerts: [{ exp_labels: { severity: critical, instance: a, route: r }, exp_annotations: { summary: "10% of the requests to r fail" } }] }
       - { eval_time: 15m, alertname: VibratoQuarantine, exp_alerts: [{ exp_labels: { severity: critical, instance: a, route: r }, exp_annotations: { summary: "r is in quarantine: its requests get 503" } }] }

@@ -29,6 +29,7 @@ const DECLARED: &str = "\
     my_integers: Value::Integers([1, 2])\n\
     my_text: Value::Text(\"1\")\n\
     my_texts: Value::Texts([\"one\", \"two\"])\n\
+    on_gap: Value::Text(\"keep\")\n\
     publish_rate: Value::Integer(16777216)\n\
     push_overflow: Value::Text(\"disconnect\")\n\
     push_queue: Value::Integer(65536)\n\
@@ -202,6 +203,7 @@ fn flags_hold_unless_something_overrides_them() {
         ("max_subscribers", Value::Integer(6)),
         ("max_topics", Value::Integer(7)),
         ("memory", Value::Integer(8_388_608)),
+        ("on_gap", Value::Text("reset".to_owned())),
         ("park_timeout", Value::Float(0.5)),
         ("publish_rate", Value::Integer(8_000_000)),
         ("push_overflow", Value::Text("drop-oldest".to_owned())),

@@ -12,6 +12,7 @@ mod date;
 pub mod guest;
 pub mod http2;
 mod log;
+pub mod meddler;
 #[cfg(feature = "acme")]
 pub mod pebble;
 mod process;

@@ -10,7 +10,7 @@ use host::certificates::Certificates;
 use host::close_reason::CloseReason;
 use host::config::{Compiling, Config, ErrorDetail, Limits, Timeouts};
 use host::diagnostic::Diagnostic;
-use host::fleet::FleetStats;
+use host::metrics::FleetStats;
 use host::metrics::PublishedChunks;
 use host::net::{self, ListenAddress, ListenSpec};
 use host::options::Value;

@@ -23,6 +23,7 @@ use guest_sdk::{Close, handler};
     push_queue = 4_096,
     push_overflow = "drop-oldest",
     park_timeout = 90.5,
+    on_gap = "reset",
     heartbeat = 15,
     history = 100,
     history_seconds = 60,

@@ -387,6 +387,7 @@ function renderState() {
   const many = (number, one, more) => `${number} ${number === 1 ? one : more}`;
   if (stats.quarantined?.length > 0) notes.push(`In quarantine: ${stats.quarantined.join(', ')}.`);
   if (stats.problems.error > 0) notes.push(`${many(stats.problems.error, 'file has', 'files have')} errors, and what is wrong with them is in the log.`);
+  if (stats.engine && !stats.engine.up) notes.push('The engine is away: what is published reaches the clients of this host alone.');
   if (stats.loading > 0) notes.push(`${many(stats.loading, 'component is', 'components are')} being loaded.`);
   write(at('notes'), notes.join(' '));
   at('notes').hidden = notes.length === 0;

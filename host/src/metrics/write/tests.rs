@@ -39,6 +39,15 @@ pub(in super::super) fn snapshot() -> MetricsSnapshot {
         quarantined: [("a".into(), true)].into(),
         certificates: [("example.org".to_owned(), 2_000_000_000)].into(),
         spans: SpanCounts::default(),
+        fleet: Some(FleetStats {
+            is_up: true,
+            published: 3,
+            received: 2,
+            dropped: 1,
+            gaps: 4,
+            silence: Duration::from_millis(500),
+            waiting_bytes: 0,
+        }),
         process: ProcessFigures::default(),
     }
 }
@@ -49,6 +58,14 @@ fn each_family_is_written_once_in_their_order() {
     let written: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let expected: Vec<String> = FAMILIES.iter().map(Family::sample_name).collect();
     assert_eq!(written, expected);
+}
+
+#[test]
+fn a_host_without_an_engine_writes_nothing_of_one() {
+    let snapshot = MetricsSnapshot { fleet: None, ..snapshot() };
+    assert!(!snapshot.to_text(TextFormat::Prometheus).contains("engine"));
+    let object: serde_json::Value = serde_json::from_str(&snapshot.to_json()).expect("it is JSON");
+    assert_eq!(object["engine"], serde_json::Value::Null);
 }
 
 #[test]
@@ -84,6 +101,9 @@ fn a_route_without_requests_has_no_counters_and_says_what_it_uses() {
         "vibrato_route_problems{severity=\"warning\"} 2",
         "process_start_time_seconds 1.5",
         "vibrato_routes 2",
+        "vibrato_engine_up 1",
+        "vibrato_engine_silence_seconds 0.5",
+        "vibrato_engine_messages_total{outcome=\"dropped\"} 1",
     ] {
         assert!(text.lines().any(|written| written == line), "{line} in {text}");
     }
