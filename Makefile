@@ -165,7 +165,7 @@ valkey: # Valkey of PyPI, to test several hosts with
 
 test-valkey: target engines valkey ## Run the tests of several hosts once more, with Valkey in place of Redis
 	VIBRATO_ENGINES=1 VIBRATO_ENGINE_SERVER=$(VALKEY)/valkey-server \
-		$(CARGO) test --locked --release --package host --test it -- fleet::
+		$(CARGO) test --locked --release --package host --test it -- fleet:: grants::store_suite:: grants::engine_stores::
 
 PROXIES := nginx caddy haproxy
 # Where systemd runs, Debian's packages start what they install: there it is for the machine's owner to say.

@@ -1,4 +1,5 @@
-//! What several hosts share through an engine, a server of Redis or Valkey: today the topics of `push`.
+//! What several hosts share through an engine, a server of Redis or Valkey: the topics of `push`, and
+//! key-value stores.
 //!
 //! ```text
 //! push::Hub ── Relay ──> FleetRelay: a bounded queue, and which topics are wanted ──┐
@@ -19,10 +20,12 @@ mod publishers;
 mod redis;
 mod relay;
 mod session;
+mod stores;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 
 pub use link::FleetLink;
-pub use redis::{EngineOptions, EngineSettings, FleetError};
+pub use redis::{EngineSettings, EngineSpec, FleetError};
 pub use relay::FleetRelay;
+pub use stores::EngineStores;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! a grant -> KeyValueStore (names, limits, access) -> KeyValueBackend -> EmbeddedBackend: one file
+//!                                                                     -> fleet::EngineStores: a server of several hosts
 //! ```
 //!
 //! Owns the limits of keys, values and pages, the names of stores, and the backend that is built in. A store has its name
@@ -81,7 +82,7 @@ pub enum KeyValueError {
     /// The place to go on from is not one that was given.
     #[error("the cursor is none of this list")]
     Cursor,
-    /// The file could not be read or written. What was answered before is kept; whether this change was made is not known.
+    /// The file or the engine could not be read or written. What was answered before is kept; whether this change was made is not known.
     #[error("the stores cannot be read or written at the moment")]
     Storage,
     /// This host only names stores, as `host check` does.
@@ -112,7 +113,7 @@ impl StoreName {
         Self(format!("shared\0@{site}\0{name}").into())
     }
 
-    fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -209,6 +210,7 @@ pub struct KeyValueStore {
     name: StoreName,
     max_bytes: u64,
     can_write: bool,
+    is_at_engine: bool,
     /// The counters of its operations, once they were needed.
     counters: OnceLock<Arc<GrantCounters>>,
 }
@@ -235,7 +237,19 @@ impl KeyValueStore {
     /// A store that may hold `max_bytes`.
     #[must_use]
     pub fn new(backend: Option<Arc<dyn KeyValueBackend>>, name: StoreName, max_bytes: u64, can_write: bool) -> Self {
-        Self { backend, name, max_bytes, can_write, counters: OnceLock::new() }
+        Self { backend, name, max_bytes, can_write, is_at_engine: false, counters: OnceLock::new() }
+    }
+
+    /// The same store, whose backend is at the engine of several hosts.
+    #[must_use]
+    pub fn at_engine(self) -> Self {
+        Self { is_at_engine: true, ..self }
+    }
+
+    /// What keeps it, as traces name it.
+    #[must_use]
+    pub fn system(&self) -> &'static str {
+        if self.is_at_engine { "redis" } else { "vibrato" }
     }
 
     fn backend(&self) -> Result<&dyn KeyValueBackend, KeyValueError> {
@@ -297,8 +311,9 @@ impl fmt::Display for KeyValueStore {
         let name = self.name.as_str();
         let shown = crate::text::printable(name.rsplit('\0').next().unwrap_or(name));
         let shared = if name.starts_with("shared\0") { ", shared = true" } else { "" };
+        let engine = if self.is_at_engine { ", engine = true" } else { "" };
         let (write, max_bytes) = (self.can_write, self.max_bytes);
-        write!(f, "{{ store = \"{shown}\", write = {write}, max_bytes = {max_bytes}{shared} }}")
+        write!(f, "{{ store = \"{shown}\", write = {write}, max_bytes = {max_bytes}{shared}{engine} }}")
     }
 }
 

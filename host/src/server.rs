@@ -22,7 +22,7 @@ use crate::close_reason::CloseReason;
 use crate::config::{Config, ErrorDetail, HolderStoreAccess};
 use crate::dev::DevState;
 use crate::diagnostic::Diagnostic;
-use crate::fleet::FleetLink;
+use crate::fleet::{EngineStores, FleetLink};
 use crate::grants::{GrantSources, StoreSource};
 use crate::guest::{Engine, EngineError, EngineOptions};
 use crate::key_value::{DeferredBackend, EmbeddedBackend, StateError};
@@ -323,6 +323,11 @@ fn grant_sources(config: &Config) -> Result<GrantSources, StateError> {
             true => StoreSource::Open(Arc::new(EmbeddedBackend::open(state)?)),
             false => StoreSource::NotOpen,
         });
+    }
+    if let Some(engine) = &config.engine {
+        sources = sources.with_engine_stores(StoreSource::Open(Arc::new(EngineStores::new(engine.clone()))));
+    } else if !config.open_state {
+        sources = sources.with_engine_stores(StoreSource::NotOpen);
     }
     // A component that is served alone may lie beside the data that it serves.
     if config.routes.is_dir() {

@@ -14,7 +14,7 @@ mod engines;
 mod outages;
 mod topics;
 
-use host::fleet::{EngineOptions, EngineSettings};
+use host::fleet::{EngineSettings, EngineSpec};
 use host::metrics::FleetStats;
 
 use crate::support::redis::Redis;
@@ -24,11 +24,11 @@ const OPEN: &str = ok_chunked!("3\r\none\r\n");
 
 /// A host that serves these routes and has this engine.
 fn serve(url: &str, prefix: &str, routes: RoutesDir) -> TestServer {
-    serve_with(EngineOptions { url: url.to_owned(), prefix: prefix.to_owned(), ..EngineOptions::default() }, routes)
+    serve_with(EngineSpec { url: url.to_owned(), prefix: prefix.to_owned(), ..EngineSpec::default() }, routes)
 }
 
 /// The same with more that is said of the engine.
-fn serve_with(options: EngineOptions, routes: RoutesDir) -> TestServer {
+fn serve_with(options: EngineSpec, routes: RoutesDir) -> TestServer {
     let engine = EngineSettings::new(options).expect("it is an engine");
     TestServer::builder(routes).config(|config| config.engine = Some(engine)).start()
 }

@@ -101,9 +101,11 @@ mod scripts {
 /// What the operator grants to a component.
 mod grants {
     mod authorities;
+    mod engine_stores;
     mod files;
     mod http;
     mod settings;
+    mod store_suite;
     mod stores;
 }
 

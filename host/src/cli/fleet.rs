@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use host::fleet::{EngineOptions, EngineSettings};
+use host::fleet::{EngineSettings, EngineSpec};
 
 /// The engine of several hosts.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ impl FleetFlags {
     /// The engine. `None` if the host is alone.
     pub(super) fn engine(&self) -> anyhow::Result<Option<EngineSettings>> {
         let Some(url) = &self.engine else { return Ok(None) };
-        Ok(Some(EngineSettings::new(EngineOptions {
+        Ok(Some(EngineSettings::new(EngineSpec {
             url: url.clone(),
             prefix: self.engine_prefix.clone(),
             password_file: self.engine_password.clone(),

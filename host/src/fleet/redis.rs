@@ -1,6 +1,7 @@
 //! The engine Redis or Valkey. Only this module names the crate.
 
 mod settings;
+mod stores;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use super::channel::Channel;
 use super::incoming::{Incoming, IncomingSender};
 use super::link::OutgoingMessage;
 
-pub use settings::{EngineOptions, EngineSettings, FleetError};
+pub(super) use stores::{StoreConnection, StoreFailure};
+
+pub use settings::{EngineSettings, EngineSpec, FleetError};
 
 /// How long a server may take for a connection, and all together if Sentinels are asked for it first.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);

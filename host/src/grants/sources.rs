@@ -24,15 +24,18 @@ pub struct GrantSources {
     /// What the requests of all routes to other servers share.
     upstream_client: Arc<UpstreamClient>,
     stores: StoreSource,
+    /// The stores that all hosts with the same engine share.
+    engine_stores: StoreSource,
 }
 
 /// Where key-value stores are.
 #[derive(Debug, Clone, Default)]
 pub enum StoreSource {
-    /// Nowhere: the host has no state directory.
+    /// Nowhere: the host has no state directory, or no engine.
     #[default]
     Nowhere,
-    /// In a state directory that is not opened, as another process may have it: for commands that only inspect.
+    /// In a state directory that is not opened, as another process may have it, or at an engine that is not connected: for
+    /// commands that only inspect.
     NotOpen,
     /// There.
     Open(Arc<dyn KeyValueBackend>),
@@ -76,6 +79,9 @@ pub enum GrantReason {
     /// The host has no place for key-value stores.
     #[error("the store `{}` needs a state directory, and the host has none", printable(.0))]
     NoState(String),
+    /// The host has no engine.
+    #[error("the store `{}` needs an engine, and the host has none", printable(.0))]
+    NoEngine(String),
     /// A directory cannot be opened or granted.
     #[error("the directory {} {error}", printable(&.path.display().to_string()))]
     Directory {
@@ -97,6 +103,7 @@ impl GrantReason {
             Self::Secret { error: SecretError::NotText(_), .. } => "encode it, with base64 for example",
             Self::Variable { .. } => "set it when the host is started",
             Self::NoState(_) => "name a directory that the host may write with --state",
+            Self::NoEngine(_) => "name a server of Redis or Valkey with --engine, or leave out `engine = true`",
             Self::Directory { error: DirectoryError::Forbidden(_), .. } => {
                 "grant a directory that is apart from those of the host and the system"
             }
@@ -132,6 +139,12 @@ impl GrantSources {
     #[must_use]
     pub fn with_stores(self, stores: StoreSource) -> Self {
         Self { stores, ..self }
+    }
+
+    /// Sources whose stores with `engine = true` are in this backend.
+    #[must_use]
+    pub fn with_engine_stores(self, engine_stores: StoreSource) -> Self {
+        Self { engine_stores, ..self }
     }
 
     /// Lets nobody grant a directory of the host. `what` says what it is, as in "the routes directory".
@@ -203,11 +216,13 @@ impl GrantSources {
         site: Option<&str>,
         entry: &StoreEntry,
     ) -> Result<(String, Arc<KeyValueStore>), GrantError> {
-        let StoreEntry { line, name, store, can_write, max_bytes, is_shared } = entry;
-        let backend = match &self.stores {
-            StoreSource::Nowhere => {
-                return Err(GrantError { line: *line, reason: GrantReason::NoState(store.clone()) });
-            }
+        let StoreEntry { line, name, store, can_write, max_bytes, is_shared, is_at_engine } = entry;
+        let (source, missing): (_, fn(String) -> GrantReason) = match is_at_engine {
+            true => (&self.engine_stores, GrantReason::NoEngine),
+            false => (&self.stores, GrantReason::NoState),
+        };
+        let backend = match source {
+            StoreSource::Nowhere => return Err(GrantError { line: *line, reason: missing(store.clone()) }),
             StoreSource::NotOpen => None,
             StoreSource::Open(backend) => Some(backend.clone()),
         };
@@ -216,7 +231,8 @@ impl GrantSources {
             (true, None) => StoreName::shared(store),
             (false, _) => StoreName::of_route(route, store),
         };
-        Ok((name.clone(), Arc::new(KeyValueStore::new(backend, of_host, *max_bytes, *can_write))))
+        let granted = KeyValueStore::new(backend, of_host, *max_bytes, *can_write);
+        Ok((name.clone(), Arc::new(if *is_at_engine { granted.at_engine() } else { granted })))
     }
 
     fn directory(&self, entry: &DirectoryEntry) -> Result<Arc<GrantedDirectory>, GrantError> {

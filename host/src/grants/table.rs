@@ -95,6 +95,8 @@ pub struct StoreEntry {
     pub max_bytes: u64,
     /// Whether it is that of all routes that share it, and not of this route alone.
     pub is_shared: bool,
+    /// Whether it is at the engine, and that of all hosts with the same engine.
+    pub is_at_engine: bool,
 }
 
 /// The kinds of what can be granted.

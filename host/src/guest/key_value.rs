@@ -46,7 +46,7 @@ async fn call<T>(
     let (exchange, granted) = store.data().key_value_store(name).map_err(CallFailure::Refused)?;
     let mut span = exchange.trace().and_then(|trace| trace.begin(SpanKind::Client, || "key-value".to_owned()));
     if let Some(span) = &mut span {
-        span.note("db.system.name", "vibrato");
+        span.note("db.system.name", granted.system());
         span.note("db.namespace", name);
     }
     let result = exchange.wait_elsewhere(call(&granted)).await;

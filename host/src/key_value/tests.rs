@@ -1,4 +1,5 @@
-//! Tests of stores, on a storage in memory that can fail and crash.
+//! Tests of the embedded stores, on a storage in memory that can fail and crash. What stores of every backend do is tested
+//! in `tests/it/grants/store_suite.rs`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -164,36 +165,13 @@ impl TestStore {
 }
 
 #[test]
-fn what_is_set_is_read_until_it_is_deleted() {
+fn a_read_only_store_is_read_and_not_changed() {
     let bench = Bench::new();
     let shop = bench.shop();
-    assert_eq!(shop.get("a"), None);
-    shop.set("a", "1").expect("it is answered");
-    shop.set("a", "2").expect("it is answered");
-    assert_eq!(shop.get("a"), Some(bytes("2")));
-    assert_eq!(shop.change(StoreChange::Delete(vec![bytes("a"), bytes("b")])), Ok(ChangeOutcome::Made));
-    assert_eq!(shop.get("a"), None);
-}
-
-#[test]
-fn stores_of_other_names_routes_and_of_all_are_apart() {
-    let bench = Bench::new();
-    let names = [
-        StoreName::of_route("a", "shop"),
-        StoreName::of_route("b", "shop"),
-        StoreName::of_route("a", "shop2"),
-        StoreName::shared("shop"),
-    ];
-    let stores = names.map(|name| bench.store(&name, 1000));
-    for (number, store) in stores.iter().enumerate() {
-        store.set("k", &number.to_string()).expect("it is answered");
-    }
-    for (number, store) in stores.iter().enumerate() {
-        assert_eq!(store.get("k"), Some(bytes(&number.to_string())));
-        assert_eq!(store.keys(""), ["k"]);
-    }
-    stores[0].change(StoreChange::Delete(vec![bytes("k")])).expect("it is answered");
-    assert!(stores[1..].iter().all(|store| store.get("k").is_some()));
+    shop.set("0", "1").expect("it is answered");
+    let read_only = KeyValueStore { can_write: false, ..shop.0.clone() };
+    assert_eq!(block_on(read_only.change(StoreChange::Delete(vec![]))), Err(KeyValueError::ReadOnly));
+    assert!(block_on(read_only.get(bytes("0"))).expect("it is answered").is_some());
 }
 
 #[test]
@@ -242,59 +220,6 @@ fn more_entries_expire_than_are_removed_at_once_and_none_is_seen() {
 }
 
 #[test]
-fn an_increment_counts_from_nothing_and_refuses_what_is_no_integer() {
-    let bench = Bench::new();
-    let shop = bench.shop();
-    assert_eq!(shop.increment("n", 5), Ok(ChangeOutcome::Integer(5)));
-    assert_eq!(shop.increment("n", -7), Ok(ChangeOutcome::Integer(-2)));
-    assert_eq!(shop.get("n"), Some(bytes("-2")));
-    shop.set("n", &i64::MAX.to_string()).expect("it is answered");
-    assert_eq!(shop.increment("n", 1), Err(KeyValueError::Overflow));
-    assert_eq!(shop.increment("n", 0), Ok(ChangeOutcome::Integer(i64::MAX)));
-    for text in ["", "1.5", " 1", "x", "9223372036854775808"] {
-        shop.set("n", text).expect("it is answered");
-        assert_eq!(shop.increment("n", 1), Err(KeyValueError::NotInteger), "{text}");
-    }
-}
-
-#[test]
-fn a_swap_is_made_only_if_the_entry_is_as_expected() {
-    let bench = Bench::new();
-    let shop = bench.shop();
-    assert_eq!(shop.swap("a", Some("1"), Some("2")), ChangeOutcome::NotAsExpected);
-    assert_eq!(shop.swap("a", None, Some("1")), ChangeOutcome::Made);
-    assert_eq!(shop.swap("a", None, Some("2")), ChangeOutcome::NotAsExpected);
-    assert_eq!(shop.swap("a", Some("1"), Some("2")), ChangeOutcome::Made);
-    assert_eq!(shop.get("a"), Some(bytes("2")));
-    assert_eq!(shop.swap("a", Some("2"), None), ChangeOutcome::Made);
-    assert_eq!(shop.swap("a", None, None), ChangeOutcome::Made);
-    assert_eq!(shop.get("a"), None);
-}
-
-#[test]
-fn pages_follow_each_other_in_order_within_a_prefix() {
-    let bench = Bench::new();
-    let shop = bench.shop();
-    for key in ["b/2", "a", "b/10", "b", "b/", "c", "b/1"] {
-        shop.set(key, "").expect("it is answered");
-    }
-    let (mut after, mut all) = (None::<Bytes>, Vec::new());
-    loop {
-        let page = block_on(shop.0.list(b"b/", after.as_deref(), 2)).expect("it is answered");
-        assert!(page.keys.len() <= 2);
-        all.extend(page.keys.clone());
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(all, ["b/", "b/1", "b/10", "b/2"]);
-    assert_eq!(block_on(shop.0.list(b"b/", Some(b"a"), 9)).expect("it is answered").keys.len(), 4);
-    assert!(block_on(shop.0.list(b"b/", Some(b"c"), 9)).expect("it is answered").keys.is_empty());
-    assert_eq!(block_on(shop.0.list(b"", Some(b""), 9)), Err(KeyValueError::Cursor));
-}
-
-#[test]
 fn a_page_passes_over_a_bounded_number_of_expired_entries_and_the_next_one_goes_on() {
     let bench = Bench::new();
     let shop = bench.shop();
@@ -320,69 +245,6 @@ fn a_page_passes_over_a_bounded_number_of_expired_entries_and_the_next_one_goes_
         }
     }
     assert_eq!(pages, [vec!["a", "b"], vec![], vec!["z"]]);
-}
-
-#[test]
-fn keys_values_and_calls_have_bounds() {
-    let bench = Bench::new();
-    let shop = bench.shop();
-    let (longest, most) = ("k".repeat(MAX_KEY_BYTES), "v".repeat(MAX_VALUE_BYTES));
-    shop.set(&longest, &most).expect("it is answered");
-    assert_eq!(shop.get(&longest).map(|value| value.len()), Some(MAX_VALUE_BYTES));
-    assert_eq!(shop.set("", "v"), Err(KeyValueError::Key(0)));
-    assert_eq!(shop.set(&format!("{longest}k"), "v"), Err(KeyValueError::Key(1025)));
-    assert_eq!(shop.set("k", &format!("{most}v")), Err(KeyValueError::Value(MAX_VALUE_BYTES + 1)));
-    let keys = vec![bytes("k"); MAX_KEYS + 1];
-    assert_eq!(block_on(shop.0.get_many(&keys)), Err(KeyValueError::TooManyKeys));
-    assert_eq!(shop.change(StoreChange::Delete(keys)), Err(KeyValueError::TooManyKeys));
-    let entries: Vec<_> = (0..9).map(|number| (bytes(&number.to_string()), bytes(&most))).collect();
-    let all = StoreChange::Set { entries: entries.clone(), time_to_live: None };
-    assert_eq!(shop.change(all), Err(KeyValueError::BatchBytes));
-    for (key, value) in entries {
-        shop.change(StoreChange::Set { entries: vec![(key, value)], time_to_live: None }).expect("it is answered");
-    }
-    let keys: Vec<_> = (0..9).map(|number| bytes(&number.to_string())).collect();
-    assert_eq!(block_on(shop.0.get_many(&keys)), Err(KeyValueError::BatchBytes));
-    let read_only = KeyValueStore { can_write: false, ..shop.0.clone() };
-    assert_eq!(block_on(read_only.change(StoreChange::Delete(vec![]))), Err(KeyValueError::ReadOnly));
-    assert!(block_on(read_only.get(bytes("0"))).expect("it is answered").is_some());
-}
-
-#[test]
-fn a_time_to_live_of_any_length_is_taken() {
-    let bench = Bench::new();
-    let shop = bench.shop();
-    let forever = StoreChange::Set { entries: vec![(bytes("a"), bytes("1"))], time_to_live: Some(Duration::MAX) };
-    shop.change(forever).expect("it is answered");
-    assert!(shop.get("a").is_some());
-    shop.set_for("a", "2", 0);
-    assert_eq!(shop.get("a"), None);
-}
-
-#[test]
-fn a_store_is_full_to_the_byte_and_refuses_the_whole_call() {
-    let bench = Bench::new();
-    let store = bench.store(&StoreName::shared("s"), cost("a", 10) + cost("b", 10));
-    store.set("a", "0123456789").expect("it is answered");
-    let (both, full) = (cost("a", 10) + cost("b", 10), |max_bytes| Err(KeyValueError::Full { max_bytes }));
-    assert_eq!(store.set("b", "0123456789+"), full(both));
-    let entries = vec![(bytes("a"), bytes("")), (bytes("b"), bytes("")), (bytes("c"), bytes(""))];
-    assert_eq!(store.change(StoreChange::Set { entries, time_to_live: None }), full(both));
-    assert_eq!((store.get("a"), store.get("c")), (Some(bytes("0123456789")), None));
-    store.set("b", "0123456789").expect("it is answered");
-    assert_eq!(store.increment("n", 1), full(both));
-    assert_eq!(store.swap("b", Some("0123456789"), Some("1")), ChangeOutcome::Made);
-    store.set("b", "0123456789").expect("it is answered");
-    // Another store is not full, and this one stays so in another host.
-    bench.store(&StoreName::shared("t"), both).set("a", "1").expect("it is answered");
-    let Bench { disk, backend, .. } = bench;
-    drop((store, backend));
-    let bench = Bench::on(disk);
-    let store = bench.store(&StoreName::shared("s"), both);
-    assert_eq!(store.set("c", ""), full(both));
-    let lower = bench.store(&StoreName::shared("s"), 1);
-    lower.set("a", "0").expect("it is answered");
-    assert_eq!(lower.set("a", "01"), full(1));
 }
 
 #[test]

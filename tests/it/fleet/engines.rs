@@ -50,11 +50,11 @@ fn the_password_is_read_from_a_file_and_told_nowhere() {
 #[test]
 fn a_user_with_the_rights_that_the_book_names_is_enough() {
     let (redis, file) = redis!(with_users());
-    let options = || EngineOptions {
+    let options = || EngineSpec {
         url: format!("{}?user=fleet", redis.url()),
         prefix: "vibrato".to_owned(),
         password_file: Some(file.clone()),
-        ..EngineOptions::default()
+        ..EngineSpec::default()
     };
     let hosts = [(); 2].map(|()| serve_with(options(), RoutesDir::new().with(guest::SCRIPT)));
     hosts.iter().for_each(wait_for_engine);
@@ -90,11 +90,11 @@ fn path(directory: &TempDir, name: &str) -> String {
 #[test]
 fn an_engine_is_reached_by_tls_if_its_authority_is_trusted() {
     let (_redis, port, directory) = redis!(with_tls(&["--tls-auth-clients", "no"]));
-    let options = |host: &str, ca_file| EngineOptions {
+    let options = |host: &str, ca_file| EngineSpec {
         url: format!("rediss://{host}:{port}"),
         prefix: "vibrato".to_owned(),
         ca_file,
-        ..EngineOptions::default()
+        ..EngineSpec::default()
     };
     let ca = || Some(directory.path().join("localhost.pem"));
     let trusting = serve_with(options("localhost", ca()), RoutesDir::new().with(guest::SCRIPT));
@@ -116,12 +116,12 @@ fn a_host_shows_the_engine_its_certificate() {
     openssl.args(["-subj", "/CN=host", "-keyout", &key, "-out", &certificate]);
     assert!(run(&mut openssl).status.success());
     let (redis, port, of_engine) = redis!(with_tls(&["--tls-auth-clients", "yes", "--tls-ca-cert-file", &certificate]));
-    let options = |certificate_files: Option<(&str, &str)>| EngineOptions {
+    let options = |certificate_files: Option<(&str, &str)>| EngineSpec {
         url: format!("rediss://localhost:{port}"),
         prefix: "vibrato".to_owned(),
         ca_file: Some(of_engine.path().join("localhost.pem")),
         certificate_files: certificate_files.map(|(certificate, key)| (Path::new(certificate).into(), key.into())),
-        ..EngineOptions::default()
+        ..EngineSpec::default()
     };
     let lines = log();
     let refused = serve_with(options(None), RoutesDir::new().with(guest::SCRIPT));

@@ -247,6 +247,7 @@ fn no_update_of_many_clients_is_lost() {
 fn a_grant_of_a_store_needs_a_state_directory_and_has_a_form() {
     for (grant, reason) in [
         ("'' = 'shop'", "line 2: the store `shop` needs a state directory, and the host has none"),
+        ("'' = { store = 'shop', engine = true }", "line 2: the store `shop` needs an engine, and the host has none"),
         ("'' = 1", "line 2: the grant `kv.` is something else; expected the name of a store"),
         ("a = { write = true }", "line 2: the grant `kv.a` is something else; expected the name of a store"),
         ("a = { store = 'a', max_bytes = -1 }", "line 2: the grant `kv.a` is something else"),

@@ -169,6 +169,11 @@ impl TestServer {
         self.running.stats().memory
     }
 
+    /// How many invocations are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.running.stats().invocations
+    }
+
     /// What it has exchanged with other hosts.
     pub fn fleet(&self) -> Option<FleetStats> {
         self.running.fleet()

@@ -24,7 +24,7 @@ const SENTINEL_PORT: u16 = 26379;
 
 /// What an operator says of the engine. It has no `Debug`, as the URL may have a password.
 #[derive(Clone, Default)]
-pub struct EngineOptions {
+pub struct EngineSpec {
     /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `rediss://` for TLS, `redis+unix:///PATH`, or
     /// `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,HOST[:PORT]]…/NAME[/DB]`, `rediss+sentinel://` for TLS, for the master
     /// called NAME of these Sentinels.
@@ -105,8 +105,8 @@ impl EngineSettings {
     ///
     /// # Errors
     /// All but [`FleetError::Failed`].
-    pub fn new(options: EngineOptions) -> Result<Self, FleetError> {
-        let EngineOptions { url, prefix, .. } = &options;
+    pub fn new(options: EngineSpec) -> Result<Self, FleetError> {
+        let EngineSpec { url, prefix, .. } = &options;
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
         if !(1..=MAX_PREFIX_BYTES).contains(&prefix.len()) || !prefix.bytes().all(is_name) {
             return Err(FleetError::Prefix(prefix.clone()));
@@ -137,7 +137,7 @@ impl EngineSettings {
 
 impl SentinelTarget {
     /// The Sentinels and the master in `rest`, what is behind the scheme of the URL.
-    fn new(scheme: &str, rest: &str, password: Option<&str>, options: &EngineOptions) -> Result<Self, FleetError> {
+    fn new(scheme: &str, rest: &str, password: Option<&str>, options: &EngineSpec) -> Result<Self, FleetError> {
         let wrong = || FleetError::Url(without_credentials(&options.url));
         let (authority, path) = rest.split_once('/').ok_or_else(wrong)?;
         let (credentials, hosts) = match authority.rsplit_once('@') {
@@ -201,7 +201,7 @@ impl SentinelTarget {
 }
 
 /// A client of the server at `url`.
-fn server(url: &str, password: Option<&str>, options: &EngineOptions) -> Result<Client, FleetError> {
+fn server(url: &str, password: Option<&str>, options: &EngineSpec) -> Result<Client, FleetError> {
     let wrong = || FleetError::Url(without_credentials(url));
     let info = url.into_connection_info().map_err(|_| wrong())?;
     let settings = with_password(info.redis_settings().clone(), password);
@@ -226,7 +226,7 @@ fn with_password(settings: RedisConnectionInfo, password: Option<&str>) -> Redis
 }
 
 /// Whom the host trusts, and what it shows.
-fn certificates(options: &EngineOptions) -> Result<TlsCertificates, FleetError> {
+fn certificates(options: &EngineSpec) -> Result<TlsCertificates, FleetError> {
     let root_cert = options.ca_file.as_deref().map(|file| {
         let pem = read("authorities", file, MAX_PEM_BYTES)?;
         let count = CertificateDer::pem_slice_iter(&pem).try_fold(0, |count, it| it.map(|_| count + 1));
@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     fn engine(url: &str) -> Result<EngineSettings, FleetError> {
-        EngineSettings::new(EngineOptions { url: url.to_owned(), prefix: "v".to_owned(), ..EngineOptions::default() })
+        EngineSettings::new(EngineSpec { url: url.to_owned(), prefix: "v".to_owned(), ..EngineSpec::default() })
     }
 
     #[test]

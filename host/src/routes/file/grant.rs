@@ -49,8 +49,7 @@ const DIRECTORY: &str =
     "an absolute path, as in \"/srv/data\", or { path = \"/srv/data\", write = true, max_bytes = 1000000 }";
 
 /// What a store of `kv` may be.
-const STORE: &str =
-    "the name of a store, as in \"shop\", or { store = \"shop\", write = false, max_bytes = 1000000, shared = true }";
+const STORE: &str = "the name of a store, as in \"shop\", or { store = \"shop\", write = false, max_bytes = 1000000, shared = true, engine = true }";
 
 /// What is wrong with a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -230,6 +229,7 @@ fn store(name: &str, value: toml::Value, line: usize) -> Result<StoreEntry, Gran
         Some(_) => Err(wrong()),
     };
     let (can_write, is_shared) = (boolean("write", true)?, boolean("shared", false)?);
+    let is_at_engine = boolean("engine", false)?;
     let max_bytes = match table.remove("max_bytes") {
         None => DEFAULT_MAX_STORE_BYTES,
         Some(toml::Value::Integer(bytes)) if can_write => u64::try_from(bytes).map_err(|_| wrong())?,
@@ -241,7 +241,7 @@ fn store(name: &str, value: toml::Value, line: usize) -> Result<StoreEntry, Gran
     if !(1..=MAX_STORE_NAME_BYTES).contains(&store.len()) || store.contains(char::is_control) {
         return Err(GrantEntryError::Store(store));
     }
-    Ok(StoreEntry { line, name: name.to_owned(), store, can_write, max_bytes, is_shared })
+    Ok(StoreEntry { line, name: name.to_owned(), store, can_write, max_bytes, is_shared, is_at_engine })
 }
 
 /// Where the text of a setting comes from.
