@@ -11,6 +11,7 @@ macro_rules! redis {
 }
 
 mod engines;
+mod figures;
 mod outages;
 mod topics;
 
