@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::backoff::Backoff;
-use super::channel::Channel;
+use super::channel::{self, Channel};
 use super::incoming;
 use super::redis::{EngineConnection, EngineSettings};
 use super::relay::FleetRelay;
@@ -89,7 +89,7 @@ impl FleetLink {
 
     /// Serves one connection to its end.
     async fn connect_and_serve(&mut self, hub: &Hub) -> Lost {
-        let (sender, incoming) = incoming::queue();
+        let (sender, incoming) = incoming::queue(channel::of_host(&self.relay.prefix, self.relay.host));
         let connection = match self.engine.connect(sender).await {
             Ok(connection) => connection,
             Err(error) => return error.into(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::channel;
+use super::incoming::{self, Incoming};
 use super::message::{Content, FleetMessage, HostId};
 use super::relay::{FleetRelay, TopicInterest};
 use super::subscriptions::Subscriptions;
@@ -107,6 +108,23 @@ fn what_is_published_while_the_engine_is_away_is_dropped_and_counted() {
     relay.publish(&TopicUser::new(Path::new("a"), None, Quotas::default()), "news", b"chunk");
     assert!(frames.try_recv().is_err());
     assert_eq!((relay.stats().dropped, relay.stats().published), (1, 0));
+}
+
+#[test]
+fn a_host_that_delivers_too_slowly_still_hears_itself() {
+    let own = channel::of_host("v", HostId::random());
+    let (sender, receiver) = incoming::queue(own.clone());
+    let push = |channel: &[u8], bytes: usize, times: usize| {
+        let message = || Incoming::Message { channel: channel.to_vec(), bytes: vec![0; bytes] };
+        (0..times).for_each(|_| sender.push(message()));
+        receiver.take_dropped()
+    };
+    let dropped = push(b"v:t:d0::a", 64 * 1024, 1000);
+    assert!((700..800).contains(&dropped), "{dropped} of 1000 chunks of 64 KiB were dropped");
+    assert!(push(b"v:t:d0::a", 64, 1000) > 0, "it is full");
+    assert_eq!(push(&own, 28, 5), 0);
+    // Strangers may publish there, too.
+    assert!(push(&own, 28, 1000) > 900);
 }
 
 #[test]
