@@ -67,11 +67,19 @@ pub fn open(response: &Response) -> Result<(), Error> {
 /// # fn main() {}
 /// ```
 ///
+/// If the engine that several hosts share does not answer, the connection is closed without a response: so a browser comes back, which
+/// it does not after an error status.
+///
 /// # Errors
 ///
 /// As [`push::subscribe_after`](crate::push::subscribe_after) and [`open`].
 pub fn resume(request: &Request, response: &Response, topic: &str) -> Result<bool, Error> {
-    let is_whole = push::subscribe_after(topic, last_event_id(request).as_deref())?;
+    let resumed = push::subscribe_after(topic, last_event_id(request).as_deref());
+    if resumed == Err(Error::Unavailable) {
+        // A browser comes back after that, and not after an error status.
+        response.close()?;
+    }
+    let is_whole = resumed?;
     open(response)?;
     Ok(is_whole)
 }

@@ -13,6 +13,7 @@
 
 mod backoff;
 mod channel;
+mod history;
 mod incoming;
 mod link;
 mod message;

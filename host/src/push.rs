@@ -12,7 +12,7 @@
 //! of its own scope.
 //!
 //! What is appended to a topic is kept for a while, with an id ([`EventId`]), so that a client that was away reads on from the
-//! last event that it has got ([`Subscriber::subscribe_after`]). Topics without such a history cost nothing of it.
+//! last event that it has got ([`Subscriber::follow`]). Topics without such a history cost nothing of it.
 //!
 //! Publishers do not wait for each other: topics are spread over shards that are locked for reading, and cores share
 //! only the lists of a topic. A chunk is encoded once and queued by reference.
@@ -40,7 +40,7 @@ use crate::http1::chunk::Chunk;
 use crate::memory_budget::{self, Reservation};
 use crate::metrics::WorkerMetrics;
 
-pub use history::{EventId, History};
+pub use history::{Answer, EventId, History, SharedAnswer, SharedEvent};
 pub use inbox::{InboxEnd, InboxItem, Overflow, QueueBounds};
 pub use relay::Relay;
 pub use subscriber::Subscriber;
@@ -49,6 +49,7 @@ pub use topics::Topics;
 
 use inbox::{Delivery, Inbox};
 use log::SubscriberKey;
+pub use log::{Applied, TopicLog};
 
 /// Maximum bytes of a topic's name.
 pub const MAX_TOPIC_BYTES: usize = 128;
@@ -98,6 +99,9 @@ pub enum PushError {
     /// The subscriber reads a history already.
     #[error("a second topic with history")]
     SecondHistory,
+    /// The engine that several hosts share does not answer.
+    #[error("the engine that the hosts share does not answer")]
+    Unavailable,
     /// The connection is a WebSocket, which has no event ids.
     #[error("a WebSocket has no event ids")]
     WebSocket,
@@ -150,7 +154,13 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Self::publish`], [`PushError::NoHistory`], [`PushError::Event`], [`PushError::TopicQuota`].
-    pub fn append(&self, tenant: &TopicUser, topic: &str, event: &[u8], now: Instant) -> Result<EventId, PushError> {
+    pub fn append(
+        &self,
+        tenant: &TopicUser,
+        topic: &str,
+        event: &[u8],
+        now: Instant,
+    ) -> Result<Answer<EventId>, PushError> {
         check_topic(topic)?;
         check_chunk(event)?;
         tenant.history().events.ok_or(PushError::NoHistory)?;
@@ -158,13 +168,46 @@ impl Hub {
             return Err(PushError::Event);
         }
         tenant.charge(event.len(), || now)?;
+        if let Some(relay) = self.topics.relay() {
+            // Its history here counts for the quota of the route.
+            self.topics.logs().with(tenant, topic, now, |log| log.touch(now))?;
+            return Ok(Answer::Later(relay.append(tenant, topic, event)));
+        }
         let (id, readers) = self.topics.logs().with(tenant, topic, now, |log| {
             log.append(tenant, event, now, |reads| {
                 self.deliver_to(tenant, topic, event, |subscriber| !reads(subscriber));
             })
         })?;
+        self.count_readers(readers);
+        Ok(Answer::Now(id))
+    }
+
+    /// Takes an event that the engine has into this host's copy of the history, if it is the next one. Those who are subscribed
+    /// to the topic without its history get it if it `is_new`.
+    pub fn apply(
+        &self,
+        log: &TopicLog,
+        publisher: &TopicUser,
+        topic: &str,
+        event: &SharedEvent<'_>,
+        is_new: bool,
+    ) -> Applied {
+        log.apply(event, publisher, |reads| {
+            if is_new {
+                self.deliver_to(publisher, topic, event.bytes, |subscriber| !reads(subscriber));
+            }
+        })
+    }
+
+    /// Queues an event for those subscribers of this host who do not read the history.
+    pub fn deliver_beside(&self, log: &TopicLog, publisher: &TopicUser, topic: &str, event: &SharedEvent<'_>) {
+        log.with_readers(|reads| {
+            self.deliver_to(publisher, topic, event.bytes, |subscriber| !reads(subscriber));
+        });
+    }
+
+    fn count_readers(&self, readers: usize) {
         self.counters.count_reached(u32::try_from(readers).unwrap_or(u32::MAX));
-        Ok(id)
     }
 
     /// Queues a chunk for the subscribers of this host alone: it is one of another host. Returns their number.

@@ -85,7 +85,9 @@ impl ServerState {
         });
         let parking = Arc::new(ParkingLot::new(config.limits.max_parked));
         let connections = Arc::new(ConnectionTable::new(&config.limits).behind(config.trusted_proxies.clone()));
-        let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, config.workers));
+        // The thread of the engine has an account of its own.
+        let accounts = config.workers.saturating_add(usize::from(fleet.is_some()));
+        let memory = Arc::new(MemoryBudget::new(config.limits.max_memory, accounts));
         let (meter, tls, tracer) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let failures = config.metrics.then(FailureRecords::default);
         Self {

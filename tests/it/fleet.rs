@@ -12,6 +12,8 @@ macro_rules! redis {
 
 mod engines;
 mod figures;
+mod history;
+mod history_check;
 mod outages;
 mod topics;
 

@@ -170,6 +170,15 @@ func Publish(topic string, chunk []byte) (int, error) { return host.Publish(topi
 // Finish ends the responses that are subscribed to a topic, and returns how many they are.
 func Finish(topic string) (int, error) { return host.Finish(topic) }
 
+// SubscribeAfter sends what was appended to a topic behind the event lastID, and what follows, on this response, which is an event stream.
+// If lastID is nil it begins now. It returns false if some of it is no longer kept: then the client first gets an event "reset".
+func SubscribeAfter(topic string, lastID *string) (bool, error) {
+	return host.SubscribeAfter(topic, lastID)
+}
+
+// Append appends an event without an id to the history of a topic, and returns the id that it gets.
+func Append(topic string, event []byte) (string, error) { return host.Append(topic, event) }
+
 // Event is an event of an event stream as text. Name and id are left out if they are empty, and have no line breaks.
 func Event(name, id, data string) string {
 	line := strings.NewReplacer("\r", "", "\n", "", "\x00", "")

@@ -1,6 +1,7 @@
 //! The flags that connect a host with others.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use host::fleet::{EngineSettings, EngineSpec};
@@ -34,6 +35,11 @@ pub(super) struct FleetFlags {
     #[arg(long, value_name = "FILE", requires_all = ["engine", "engine_cert"])]
     engine_key: Option<PathBuf>,
 
+    /// Seconds for which a handler waits for the --engine, when it appends an event to a topic with history or a client begins to
+    /// read one.
+    #[arg(long, value_name = "SECONDS", default_value = "0.25", value_parser = super::run::duration, requires = "engine")]
+    engine_timeout: Duration,
+
     /// First part of all names at the --engine, so that several fleets can share one.
     #[arg(long, value_name = "NAME", default_value = "vibrato", requires = "engine")]
     engine_prefix: String,
@@ -49,6 +55,7 @@ impl FleetFlags {
             password_file: self.engine_password.clone(),
             sentinel_password_file: self.engine_sentinel_password.clone(),
             ca_file: self.engine_ca.clone(),
+            timeout: Some(self.engine_timeout),
             certificate_files: self.engine_cert.clone().zip(self.engine_key.clone()),
         })?))
     }

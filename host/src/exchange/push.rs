@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Exchange;
-use crate::push::{EventId, Hub, PushError, QueueBounds, Subscriber, TopicUser};
+use crate::push::{Answer, EventId, Hub, PushError, QueueBounds, Subscriber, TopicUser};
 use crate::response::Response;
 
 /// The hub that a handler publishes to, and the bounds of the queue that its connection gets if it subscribes.
@@ -34,11 +34,22 @@ impl Exchange {
     /// Subscribes the connection to a topic with its history. Returns whether nothing is missing behind `after`.
     ///
     /// # Errors
-    /// As [`Self::subscribe`], [`PushError::WebSocket`], and as [`Subscriber::subscribe_after`].
-    pub fn subscribe_after(&self, topic: &str, after: Option<&str>) -> Result<bool, PushError> {
-        self.with_subscriber(|subscriber, is_websocket| match is_websocket {
+    /// As [`Self::subscribe`], [`PushError::WebSocket`], [`PushError::Unavailable`], and as [`Subscriber::follow`].
+    pub async fn subscribe_after(&self, topic: &str, after: Option<&str>) -> Result<bool, PushError> {
+        let follow = |subscriber: &mut Subscriber, is_websocket: bool| match is_websocket {
             true => Err(PushError::WebSocket),
-            false => subscriber.subscribe_after(topic, after, Instant::now()),
+            false => subscriber.follow(topic, Instant::now()),
+        };
+        let followed = match self.with_subscriber(follow)? {
+            Answer::Now(()) => Ok(()),
+            Answer::Later(answer) => self.wait_elsewhere(answer).await,
+        };
+        self.with_subscriber(|subscriber, _| match followed {
+            Ok(()) => Ok(subscriber.read_after(after, Instant::now())),
+            Err(error) => {
+                subscriber.leave_history();
+                Err(error)
+            }
         })
     }
 
@@ -62,7 +73,7 @@ impl Exchange {
     ///
     /// # Errors
     /// [`PushError::Closed`] if the exchange has no hub, and as [`Hub::append`].
-    pub fn append(&self, topic: &str, event: &[u8]) -> Result<EventId, PushError> {
+    pub fn append(&self, topic: &str, event: &[u8]) -> Result<Answer<EventId>, PushError> {
         let Push { hub, tenant, .. } = self.push.as_ref().ok_or(PushError::Closed)?;
         hub.append(tenant, topic, event, Instant::now())
     }

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use super::message::HostId;
+use super::redis::HistoryKeys;
 use crate::push::ScopeName;
 
 /// The name of a channel.
@@ -18,6 +19,14 @@ pub(super) fn of_topic(prefix: &str, scope: &ScopeName, topic: &str) -> Channel 
     };
     let head = format!("{prefix}:t:{kind}{}:", name.len());
     [head.as_bytes(), name, b":", topic.as_bytes()].concat().into()
+}
+
+/// The keys of the history of a topic. What is between the braces decides in which part of a cluster a key is, so both are in one.
+pub(super) fn history_keys(channel: &Channel, prefix: &str) -> HistoryKeys {
+    // The channel begins with the prefix and `:t:`.
+    let topic = channel.get(prefix.len() + ":t:".len()..).unwrap_or_default();
+    let key = |kind: &str| [format!("{prefix}:l:{{").as_bytes(), topic, b"}:", kind.as_bytes()].concat();
+    HistoryKeys { stream: key("events"), run: key("run") }
 }
 
 /// The channel on which a host hears only itself.

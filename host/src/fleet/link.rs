@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::UnboundedReceiver;
-
 use super::backoff::Backoff;
 use super::channel::{self, Channel};
+use super::history::FollowedHistories;
 use super::incoming;
 use super::redis::{EngineConnection, EngineSettings};
-use super::relay::FleetRelay;
+use super::relay::{FleetQueues, FleetRelay};
 use super::session::{EngineSession, Lost};
 use super::subscriptions::Subscriptions;
 use crate::push::Hub;
@@ -32,8 +31,9 @@ pub(super) struct OutgoingMessage {
 pub struct FleetLink {
     engine: EngineSettings,
     relay: Arc<FleetRelay>,
-    frames: UnboundedReceiver<OutgoingMessage>,
+    queues: FleetQueues,
     subscriptions: Subscriptions,
+    histories: FollowedHistories,
     outage: Option<Outage>,
     /// Whether chunks of other hosts may be missing, and the subscribers that want to know have not been told.
     has_gap: bool,
@@ -54,13 +54,14 @@ impl FleetLink {
     /// The link to this engine, which is not connected yet, and what gives it what is published here.
     #[must_use]
     pub fn new(engine: EngineSettings) -> (Self, Arc<FleetRelay>) {
-        let (relay, frames) = FleetRelay::new(engine.prefix().to_owned());
+        let (relay, queues) = FleetRelay::new(engine.prefix().to_owned(), engine.timeout());
         (
             Self {
                 engine,
                 relay: relay.clone(),
-                frames,
+                queues,
                 subscriptions: Subscriptions::default(),
+                histories: FollowedHistories::default(),
                 outage: None,
                 has_gap: false,
                 knows_policy: false,
@@ -95,7 +96,7 @@ impl FleetLink {
             Err(error) => return error.into(),
         };
         let policy = warn_of_eviction(connection.clone(), &self.engine, &mut self.knows_policy);
-        let session = EngineSession::new(connection, &self.relay, &mut self.subscriptions, hub);
+        let session = EngineSession::new(connection, &self.relay, &mut self.subscriptions, &self.histories, hub);
         let up = || {
             note_up(&self.engine, &self.relay, &mut self.outage);
             if std::mem::take(&mut self.has_gap) {
@@ -103,7 +104,7 @@ impl FleetLink {
             }
         };
         tokio::select! {
-            lost = session.serve(incoming, &mut self.frames, up) => lost,
+            lost = session.serve(incoming, &mut self.queues, up) => lost,
             never = policy => match never {},
         }
     }
@@ -126,7 +127,10 @@ impl FleetLink {
 
     /// Drops what waits for an engine that is away.
     fn drop_frames(&mut self) {
-        while let Ok(frame) = self.frames.try_recv() {
+        // Whoever has appended or begins to read a history is told by an answer that is dropped.
+        while self.queues.appends.try_recv().is_ok() {}
+        self.relay.histories.take_follows();
+        while let Ok(frame) = self.queues.messages.try_recv() {
             self.relay.forget(&frame);
             self.relay.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }

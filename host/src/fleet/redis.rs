@@ -1,5 +1,6 @@
 //! The engine Redis or Valkey. Only this module names the crate.
 
+mod history;
 mod settings;
 mod stores;
 
@@ -13,6 +14,7 @@ use super::channel::Channel;
 use super::incoming::{Incoming, IncomingSender};
 use super::link::OutgoingMessage;
 
+pub(super) use history::{AppendCall, HistoryKeys, HistoryScripts};
 pub(super) use stores::{StoreConnection, StoreFailure};
 
 pub use settings::{EngineSettings, EngineSpec, FleetError};

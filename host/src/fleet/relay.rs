@@ -9,10 +9,11 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::channel::{self, Channel};
+use super::history::{self, Append, HistoryRelay};
 use super::link::OutgoingMessage;
 use super::message::{Content, FleetMessage, HostId};
 use crate::metrics::FleetStats;
-use crate::push::{Relay, ScopeName, TopicUser};
+use crate::push::{EventId, Relay, ScopeName, SharedAnswer, TopicLog, TopicUser};
 
 /// The most bytes that wait for the engine. What is published past them is dropped for other hosts.
 const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
@@ -29,9 +30,17 @@ pub struct FleetRelay {
     pub(super) host: HostId,
     pub(super) prefix: String,
     sender: UnboundedSender<OutgoingMessage>,
+    pub(super) histories: HistoryRelay,
     interest: Mutex<HashMap<Channel, TopicInterest>>,
     pub(super) interest_changed: Notify,
     pub(super) counts: FleetCounts,
+}
+
+/// What waits for the thread of the engine.
+#[derive(Debug)]
+pub(super) struct FleetQueues {
+    pub(super) messages: UnboundedReceiver<OutgoingMessage>,
+    pub(super) appends: UnboundedReceiver<Append>,
 }
 
 /// What is counted.
@@ -83,12 +92,14 @@ pub(super) struct TopicInterest {
 }
 
 impl FleetRelay {
-    /// A relay whose channels begin with `prefix`, and what its thread takes.
-    pub(super) fn new(prefix: String) -> (Arc<Self>, UnboundedReceiver<OutgoingMessage>) {
-        let (sender, receiver) = unbounded_channel();
+    /// A relay whose channels begin with `prefix`, and what its thread takes. Handlers wait for the engine at most for `timeout`.
+    pub(super) fn new(prefix: String, timeout: Duration) -> (Arc<Self>, FleetQueues) {
+        let (sender, messages) = unbounded_channel();
+        let (histories, appends) = HistoryRelay::new(timeout);
         let (host, interest, interest_changed, counts) =
             (HostId::random(), Mutex::default(), Notify::new(), FleetCounts::new());
-        (Arc::new(Self { host, prefix, sender, interest, interest_changed, counts }), receiver)
+        let relay = Self { host, prefix, sender, histories, interest, interest_changed, counts };
+        (Arc::new(relay), FleetQueues { messages, appends })
     }
 
     /// What is counted so far.
@@ -162,6 +173,23 @@ impl Relay for FleetRelay {
 
     fn finish(&self, publisher: &TopicUser, topic: &str) {
         self.send(publisher, topic, Content::Finish { directory: publisher.directory() });
+    }
+
+    fn append(&self, publisher: &TopicUser, topic: &str, event: &[u8]) -> SharedAnswer<EventId> {
+        if !self.counts.is_up.load(Ordering::Relaxed) {
+            return history::unavailable();
+        }
+        let channel = channel::of_topic(&self.prefix, publisher.scope_name(), topic);
+        self.histories.append(self.host, &self.prefix, channel, publisher, event)
+    }
+
+    fn follow(&self, scope: &Arc<ScopeName>, topic: &str, log: Arc<TopicLog>) -> SharedAnswer<()> {
+        if !self.counts.is_up.load(Ordering::Relaxed) {
+            return history::unavailable();
+        }
+        let answer = self.histories.follow(channel::of_topic(&self.prefix, scope, topic), scope, topic, log);
+        self.interest_changed.notify_one();
+        answer
     }
 
     fn topic_added(&self, scope: &Arc<ScopeName>, topic: &str) {

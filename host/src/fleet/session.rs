@@ -1,6 +1,7 @@
 //! One connection to the engine.
 
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -9,14 +10,16 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 
 use super::channel::{self, Channel};
+use super::history::{self, Append, FollowedHistories};
 use super::incoming::{Incoming, IncomingReceiver};
 use super::link::OutgoingMessage;
 use super::message::{Content, FleetMessage};
 use super::publishers::Publishers;
 use super::redis::{EngineConnection, FleetError};
-use super::relay::{FleetRelay, MAX_SILENCE};
+use super::relay::{FleetQueues, FleetRelay, MAX_SILENCE};
 use super::subscriptions::Subscriptions;
-use crate::push::{Hub, MAX_CHUNK_BYTES};
+use crate::push::{Hub, MAX_CHUNK_BYTES, SharedEvent};
+use crate::text::printable;
 
 /// How often the host publishes to itself.
 const TICK: Duration = Duration::from_secs(1);
@@ -51,6 +54,7 @@ pub(super) struct EngineSession<'l> {
     relay: &'l FleetRelay,
     /// Borrowed only between two awaits.
     subscriptions: RefCell<&'l mut Subscriptions>,
+    histories: &'l FollowedHistories,
     hub: &'l Hub,
     /// The channel on which the host hears only itself.
     own: Channel,
@@ -66,38 +70,60 @@ impl<'l> EngineSession<'l> {
         connection: EngineConnection,
         relay: &'l FleetRelay,
         subscriptions: &'l mut Subscriptions,
+        histories: &'l FollowedHistories,
         hub: &'l Hub,
     ) -> Self {
         let own = channel::of_host(&relay.prefix, relay.host);
         let (subscriptions, [sent, heard]) = (RefCell::new(subscriptions), [0, 0].map(Cell::new));
-        Self { connection, relay, subscriptions, hub, own, sent, heard, heard_at: Cell::new(Instant::now()) }
+        Self { connection, relay, subscriptions, histories, hub, own, sent, heard, heard_at: Cell::new(Instant::now()) }
     }
 
     /// Serves the connection to its end. Calls `up` when the host hears itself for the first time.
-    pub(super) async fn serve(
-        &self,
-        incoming: IncomingReceiver,
-        frames: &mut UnboundedReceiver<OutgoingMessage>,
-        up: impl FnOnce(),
-    ) -> Lost {
+    pub(super) async fn serve(&self, incoming: IncomingReceiver, queues: &mut FleetQueues, up: impl FnOnce()) -> Lost {
         tokio::select! {
-            lost = publish(self.connection.clone(), self.relay, frames) => lost,
+            lost = publish(self.connection.clone(), self.relay, &mut queues.messages) => lost,
             lost = self.receive(incoming, up) => lost,
-            lost = self.subscribe_and_watch() => lost,
+            lost = self.subscribe_and_watch(&mut queues.appends) => lost,
         }
     }
 
     /// Subscribes to all topics. Then subscribes to more as they are wanted, and sees that the host hears itself.
-    async fn subscribe_and_watch(&self) -> Lost {
+    async fn subscribe_and_watch(&self, appends: &mut UnboundedReceiver<Append>) -> Lost {
         let all = [vec![self.own.clone()], self.subscriptions.borrow().channels()].concat();
         if let Err(error) = self.subscribe(&all).await {
             return error.into();
         }
         self.heard_at.set(Instant::now());
         tokio::select! {
+            lost = self.serve_histories(appends) => lost,
             lost = self.follow_interest() => lost,
             lost = self.send_canaries() => lost,
             lost = self.watch() => lost,
+        }
+    }
+
+    /// Carries on the histories of topics. An engine that refuses what they need carries the rest.
+    async fn serve_histories(&self, appends: &mut UnboundedReceiver<Append>) -> Lost {
+        let scripts = match self.connection.clone().load_history_scripts().await {
+            Ok(Ok(scripts)) => scripts,
+            Err(error) => return error.into(),
+            Ok(Err(reason)) => {
+                let reason = printable(&reason);
+                tracing::warn!(target: "fleet", "the engine keeps no histories of topics: {reason}");
+                while appends.recv().await.is_some() {}
+                return std::future::pending().await;
+            }
+        };
+        // What was published without a connection has not been heard.
+        self.histories.note_gap();
+        let (prefix, connection) = (&self.relay.prefix, || self.connection.clone());
+        let failed = tokio::select! {
+            failed = self.histories.keep_current(connection(), &scripts, prefix, self.hub) => failed,
+            failed = history::append(connection(), &scripts, appends) => failed,
+        };
+        match failed {
+            Ok(never) => match never {},
+            Err(error) => error.into(),
         }
     }
 
@@ -133,6 +159,10 @@ impl<'l> EngineSession<'l> {
                 (directory, Some(chunk))
             }
             Content::Finish { directory } => (directory, None),
+            Content::Event { directory, id, history, event } => {
+                let event = SharedEvent { id, history, kept_since: Instant::now(), bytes: event };
+                return self.take_event(publishers, channel, directory, &event);
+            }
             Content::Canary { .. } | Content::Chunk { .. } => return,
         };
         let subscriptions = self.subscriptions.borrow();
@@ -144,6 +174,15 @@ impl<'l> EngineSession<'l> {
             Some(chunk) => self.hub.deliver(publisher, &topic.topic, chunk),
             None => self.hub.finish_here(publisher, &topic.topic),
         };
+    }
+
+    /// Takes an event of a history, whichever host has appended it.
+    fn take_event(&self, publishers: &mut Publishers, channel: &[u8], directory: &Path, event: &SharedEvent<'_>) {
+        let subscriptions = self.subscriptions.borrow();
+        let Some(topic) = subscriptions.get(channel) else { return };
+        self.relay.counts.received.fetch_add(1, Ordering::Relaxed);
+        let publisher = publishers.get(&topic.scope, directory);
+        self.histories.take(self.hub, publisher, channel, &topic.topic, event);
     }
 
     /// A canary has come back: one that was sent, and not one that was heard before.
@@ -174,13 +213,17 @@ impl<'l> EngineSession<'l> {
         loop {
             tokio::select! {
                 () = self.relay.interest_changed.notified() => {
+                    let follows = self.relay.histories.take_follows();
                     let new = self.subscriptions.borrow_mut().update(self.relay.take_interest(), Instant::now());
                     if let Err(error) = self.subscribe(&new).await {
                         return error.into();
                     }
+                    let subscriptions = self.subscriptions.borrow();
+                    self.histories.add(follows, |channel| subscriptions.get(channel).is_some());
                 }
                 _ = ticks.tick() => {
                     let left = self.subscriptions.borrow_mut().leave(Instant::now());
+                    self.histories.remove(&left);
                     for channels in left.chunks(MAX_CHANNELS) {
                         if let Err(error) = connection.unsubscribe(channels).await {
                             return error.into();
@@ -223,6 +266,7 @@ impl<'l> EngineSession<'l> {
             self.relay.counts.dropped.fetch_add(dropped as u64, Ordering::Relaxed);
             self.relay.counts.gaps.fetch_add(1, Ordering::Relaxed);
             self.hub.end_after_gap();
+            self.histories.note_gap();
         }
     }
 }

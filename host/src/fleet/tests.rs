@@ -1,6 +1,7 @@
 //! The parts without an engine; `tests/it/fleet` has an engine.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,10 +10,10 @@ use proptest::prelude::*;
 
 use super::channel;
 use super::incoming::{self, Incoming};
-use super::message::{Content, FleetMessage, HostId};
+use super::message::{Content, FleetMessage, HostId, event_tail};
 use super::relay::{FleetRelay, TopicInterest};
 use super::subscriptions::Subscriptions;
-use crate::push::{Quotas, Relay as _, ScopeName, TopicUser};
+use crate::push::{EventId, History, Quotas, Relay as _, ScopeName, TopicUser};
 
 fn directory(name: &str) -> Arc<ScopeName> {
     Arc::new(ScopeName::Directory(name.into()))
@@ -38,12 +39,16 @@ proptest! {
     }
 
     #[test]
-    fn a_message_is_read_as_it_was_written(directory in "[a-z/]{0,40}", chunk: Vec<u8>, number: u64, kind in 0..3) {
+    fn a_message_is_read_as_it_was_written(directory in "[a-z/]{0,40}", chunk: Vec<u8>, number: u64, kind in 0..4) {
         let host = HostId::random();
         let directory = Path::new(&directory);
         let content = match kind {
             0 => Content::Chunk { directory, chunk: &chunk },
             1 => Content::Finish { directory },
+            2 => {
+                let history = History { events: NonZeroUsize::new(7), age: Duration::from_millis(number >> 32) };
+                Content::Event { directory, id: EventId { epoch: number, offset: 9 }, history, event: &chunk }
+            }
             _ => Content::Canary { number },
         };
         let message = FleetMessage { host, content };
@@ -53,10 +58,31 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_message_or_none(bytes: Vec<u8>) {
-        if let Some(message) = FleetMessage::parse(&bytes) {
+        let message = FleetMessage::parse(&bytes);
+        // Numbers can be written in several ways.
+        if let Some(message) = message.filter(|message| !matches!(message.content, Content::Event { .. })) {
             prop_assert_eq!(message.to_bytes(), Some(bytes));
         }
     }
+}
+
+#[test]
+fn an_event_is_its_head_the_id_of_the_engine_and_its_tail() {
+    let host = HostId::random();
+    let history = History { events: NonZeroUsize::new(100), age: Duration::from_secs(300) };
+    let (head, tail) = (host.event_head(Path::new("a/b")).expect("it is short"), event_tail(history, b"data: x\n\n"));
+    let bytes = [&head[..], b"77-9", &tail].concat();
+    let id = EventId { epoch: 77, offset: 9 };
+    let content = Content::Event { directory: Path::new("a/b"), id, history, event: b"data: x\n\n" };
+    assert_eq!(FleetMessage::parse(&bytes), Some(FleetMessage { host, content }));
+}
+
+#[test]
+fn both_keys_of_a_history_are_in_one_part_of_a_cluster() {
+    let channel = channel::of_topic("v", &directory("a"), "room {1}");
+    let keys = channel::history_keys(&channel, "v");
+    assert_eq!(keys.stream, b"v:l:{d1:a:room {1}}:events");
+    assert_eq!(keys.run, b"v:l:{d1:a:room {1}}:run");
 }
 
 #[test]
@@ -104,7 +130,8 @@ fn a_topic_that_comes_and_goes_at_once_is_never_subscribed() {
 
 #[test]
 fn what_is_published_while_the_engine_is_away_is_dropped_and_counted() {
-    let (relay, mut frames) = FleetRelay::new("v".to_owned());
+    let (relay, queues) = FleetRelay::new("v".to_owned(), Duration::from_secs(1));
+    let mut frames = queues.messages;
     relay.publish(&TopicUser::new(Path::new("a"), None, Quotas::default()), "news", b"chunk");
     assert!(frames.try_recv().is_err());
     assert_eq!((relay.stats().dropped, relay.stats().published), (1, 0));
@@ -129,7 +156,8 @@ fn a_host_that_delivers_too_slowly_still_hears_itself() {
 
 #[test]
 fn what_waits_for_the_engine_is_bounded() {
-    let (relay, mut frames) = FleetRelay::new("v".to_owned());
+    let (relay, queues) = FleetRelay::new("v".to_owned(), Duration::from_secs(1));
+    let mut frames = queues.messages;
     relay.counts.is_up.store(true, std::sync::atomic::Ordering::Relaxed);
     let publisher = TopicUser::new(Path::new("a"), None, Quotas::default());
     let chunk = vec![0; 64 * 1024];

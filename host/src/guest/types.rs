@@ -96,7 +96,7 @@ impl From<PushError> for GuestError {
             | PushError::TopicQuota
             | PushError::SubscriberQuota
             | PushError::PublishRate => Self::TooLarge,
-            PushError::Closed => Self::Closed,
+            PushError::Closed | PushError::Unavailable => Self::Closed,
             PushError::NoHistory | PushError::WebSocket => Self::Forbidden,
         }
     }
@@ -106,7 +106,6 @@ impl From<PushError> for GuestError {
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
-#[expect(dead_code, reason = "a history of this host alone is always available")]
 pub(super) enum GuestHistoryError {
     #[component(name = "closed")]
     Closed,
@@ -123,6 +122,7 @@ pub(super) enum GuestHistoryError {
 impl From<PushError> for GuestHistoryError {
     fn from(error: PushError) -> Self {
         match GuestError::from(error) {
+            GuestError::Closed if error == PushError::Unavailable => Self::Unavailable,
             GuestError::Closed => Self::Closed,
             GuestError::Invalid | GuestError::HeadAlreadySent => Self::Invalid,
             GuestError::Forbidden => Self::Forbidden,

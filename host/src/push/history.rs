@@ -1,9 +1,16 @@
 //! What a route keeps of what it appends, the ids of events, and what an event is.
 
 use std::fmt;
+use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use super::{MAX_CHUNK_BYTES, PushError};
+
+/// The most events of a topic that are kept. The option `history` has the same bound.
+const MAX_EVENTS: usize = 10_000;
 
 /// How much of each topic is kept for clients that come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +24,52 @@ pub struct History {
 impl Default for History {
     fn default() -> Self {
         Self { events: None, age: Duration::from_secs(300) }
+    }
+}
+
+/// What the engine that several hosts share has to answer first.
+pub type SharedAnswer<T> = Pin<Box<dyn Future<Output = Result<T, PushError>> + Send>>;
+
+/// What is there now, or what the engine has to answer.
+#[must_use]
+pub enum Answer<T> {
+    /// It is there.
+    Now(T),
+    /// The engine has to answer.
+    Later(SharedAnswer<T>),
+}
+
+impl<T> Answer<T> {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// [`PushError::Unavailable`].
+    pub async fn wait(self) -> Result<T, PushError> {
+        match self {
+            Self::Now(answer) => Ok(answer),
+            Self::Later(answer) => answer.await,
+        }
+    }
+}
+
+/// An event of a history that several hosts share.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedEvent<'e> {
+    /// Its id.
+    pub id: EventId,
+    /// How much is kept of the topic.
+    pub history: History,
+    /// Since when it is kept.
+    pub kept_since: Instant,
+    /// The event itself.
+    pub bytes: &'e [u8],
+}
+
+impl SharedEvent<'_> {
+    /// Whether a host can have appended it: whoever can write to the engine can send anything.
+    pub(super) fn is_valid(&self) -> bool {
+        let is_bounded = self.history.events.is_some_and(|events| events.get() <= MAX_EVENTS);
+        is_bounded && self.bytes.len() <= MAX_CHUNK_BYTES && is_event(self.bytes)
     }
 }
 
@@ -42,6 +95,17 @@ impl EventId {
     pub fn parse(text: &str) -> Option<Self> {
         let (epoch, offset) = text.split_once('-')?;
         Some(Self { epoch: parse_epoch(epoch)?, offset: parse_offset(offset)? })
+    }
+
+    /// Reads an id of a stream at the engine, which has two decimal numbers.
+    pub(crate) fn parse_decimal(text: &str) -> Option<Self> {
+        let (epoch, offset) = text.split_once('-')?;
+        Some(Self { epoch: parse_offset(epoch)?, offset: parse_offset(offset)? })
+    }
+
+    /// The id as the engine writes it.
+    pub(crate) fn to_decimal(self) -> String {
+        format!("{}-{}", self.epoch, self.offset)
     }
 
     /// This event as it is sent: the line of its id before its own lines.

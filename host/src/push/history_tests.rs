@@ -21,12 +21,20 @@ fn keeping(hub: &RouteHub, events: usize) -> RouteHub {
 
 fn append(hub: &RouteHub, topic: &str, data: &str, now: Instant) -> String {
     let event = format!("data: {data}\n\n");
-    hub.hub.append(&hub.tenant, topic, event.as_bytes(), now).expect("it is an event").to_string()
+    match hub.hub.append(&hub.tenant, topic, event.as_bytes(), now).expect("it is an event") {
+        Answer::Now(id) => id.to_string(),
+        Answer::Later(_) => panic!("there is no engine"),
+    }
+}
+
+fn read(subscriber: &mut Subscriber, after: Option<&str>, now: Instant) -> bool {
+    assert!(matches!(subscriber.follow("a", now).expect("the tests have few topics"), Answer::Now(())));
+    subscriber.read_after(after, now)
 }
 
 fn reader(hub: &RouteHub, after: Option<&str>, now: Instant) -> (Subscriber, bool) {
     let mut subscriber = hub.subscriber(ROOMY);
-    let is_whole = subscriber.subscribe_after("a", after, now).expect("the tests have few topics");
+    let is_whole = read(&mut subscriber, after, now);
     (subscriber, is_whole)
 }
 
@@ -139,7 +147,7 @@ fn what_is_published_reaches_readers_without_an_id_and_others_get_events_without
     // This one is subscribed both ways.
     let mut both = hub.subscriber(ROOMY);
     both.subscribe("a").expect("there is room");
-    both.subscribe_after("a", None, now).expect("there is room");
+    assert!(read(&mut both, None, now));
     assert_eq!(hub.publish("a", b"typing"), Ok(3));
     let id = append(&hub, "a", "0", now);
     assert_eq!(chunks(&mut listens), ["typing", "data: 0\n\n"]);
@@ -209,7 +217,7 @@ fn what_is_no_event_and_who_keeps_nothing_is_refused() {
     assert_eq!(append(&keeps, "a", b"data: x"), Err(PushError::Event));
     assert_eq!(hub.hub.topics.logs().len(), 0);
     let (mut subscriber, _) = reader(&hub, None, now);
-    assert_eq!(subscriber.subscribe_after("b", None, now), Err(PushError::SecondHistory));
+    assert_eq!(subscriber.follow("b", now).map(drop), Err(PushError::SecondHistory));
     assert_eq!(subscriber.subscribe("b"), Ok(()));
 }
 
@@ -236,6 +244,68 @@ fn while_memory_is_short_the_older_half_is_dropped() {
     hub.hub.topics.drop_unused();
     assert!(reader(&hub, Some(&ids[1]), now).1);
     assert!(!reader(&hub, Some(&ids[0]), now).1);
+}
+
+/// An event of the engine.
+fn shared(epoch: u64, offset: u64, bytes: &[u8]) -> SharedEvent<'_> {
+    let history = History { events: NonZeroUsize::new(10), age: AGE };
+    SharedEvent { id: EventId { epoch, offset }, history, kept_since: Instant::now(), bytes }
+}
+
+/// The copy of a history that has got to this event, and a reader of it.
+fn copy_at(hub: &RouteHub, epoch: u64, offset: u64) -> (Arc<TopicLog>, Subscriber) {
+    let now = Instant::now();
+    let log = hub.hub.topics.logs().with(&hub.tenant, "a", now, |log| Ok(log.clone())).expect("there is room");
+    log.continue_behind(EventId { epoch, offset });
+    (log, reader(hub, None, now).0)
+}
+
+#[test]
+fn a_copy_takes_the_next_event_alone_and_each_once() {
+    let [hub] = hubs();
+    let (log, mut reads) = copy_at(&hub, 7, 4);
+    let apply = |offset, data: &[u8]| hub.hub.apply(&log, &hub.tenant, "a", &shared(7, offset, data), true);
+    assert_eq!(apply(6, b"data: 6\n\n"), Applied::Gap);
+    assert_eq!(apply(5, b"data: 5\n\n"), Applied::Kept);
+    assert_eq!(apply(6, b"data: 6\n\n"), Applied::Kept);
+    assert_eq!(apply(5, b"data: 5\n\n"), Applied::Known);
+    assert_eq!(apply(u64::MAX, b"data: x\n\n"), Applied::Gap);
+    assert_eq!(hub.hub.apply(&log, &hub.tenant, "a", &shared(8, 7, b"data: 7\n\n"), true), Applied::Gap);
+    let id = |offset| EventId { epoch: 7, offset }.to_string();
+    let expected = [format!("id: {}\n\n", id(4)), event(&id(5), "5"), event(&id(6), "6")];
+    assert_eq!(chunks(&mut reads), expected);
+}
+
+#[test]
+fn the_readers_of_a_copy_that_begins_anew_are_reset() {
+    let [hub] = hubs();
+    let (log, mut reads) = copy_at(&hub, 7, 4);
+    assert_eq!(chunks(&mut reads).len(), 1);
+    log.continue_behind(EventId { epoch: 7, offset: 3 });
+    assert_eq!(chunks(&mut reads).len(), 0, "it has more than that");
+    // Events are missing, the history is another one, or it has fewer events than before.
+    let anew = [(7, 9), (8, 9), (8, 2)].map(|(epoch, offset)| EventId { epoch, offset });
+    for (at, id) in anew.into_iter().enumerate() {
+        if at == 2 {
+            log.restart(id)
+        } else {
+            log.continue_behind(id)
+        }
+        assert_eq!(chunks(&mut reads), [format!("id: {id}\nevent: reset\ndata:\n\n")]);
+    }
+}
+
+#[test]
+fn what_strangers_put_into_a_history_is_an_event_that_is_lost() {
+    let [hub] = hubs();
+    let (log, mut reads) = copy_at(&hub, 7, 4);
+    assert_eq!(chunks(&mut reads).len(), 1);
+    let many = History { events: NonZeroUsize::new(10_001), age: AGE };
+    let bad = [shared(7, 5, b"no event"), SharedEvent { history: many, ..shared(7, 6, b"data: x\n\n") }];
+    for bad in bad {
+        assert_eq!(hub.hub.apply(&log, &hub.tenant, "a", &bad, true), Applied::Kept);
+        assert_eq!(chunks(&mut reads), [format!("id: {}\nevent: reset\ndata:\n\n", bad.id)]);
+    }
 }
 
 #[test]

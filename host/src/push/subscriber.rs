@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use super::history::Answer;
 use super::inbox::{Inbox, InboxEnd, InboxItem, QueueBounds};
 use super::log::LogReader;
 use super::tenant::{Counted, TopicUser};
@@ -22,9 +23,17 @@ pub struct Subscriber {
     inbox: Arc<Inbox>,
     topics: Vec<Arc<Topic>>,
     /// The history that it reads, if it does. The events of that topic are not in the queue.
-    reader: Option<Box<LogReader>>,
+    reader: Option<Box<FollowedTopic>>,
     /// Whether the last chunk was one of the history: then it is the queue's turn.
     has_read: bool,
+}
+
+/// A topic whose history a subscriber reads.
+#[derive(Debug)]
+struct FollowedTopic {
+    reader: LogReader,
+    /// Whether the subscriber has this topic for its history alone.
+    added: bool,
 }
 
 impl Subscriber {
@@ -52,25 +61,45 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Subscribes to another topic with its history: first everything behind the event with the id `after`, then what follows,
-    /// each event once and in the order of all. Without an id it begins now, and the first chunk tells only the id. If events
-    /// are missing in between, the first chunk is a `reset`, after which it begins now; then this returns false.
+    /// Subscribes to another topic with its history. Nothing of it is read before [`Self::read_after`], which is to be called once
+    /// this is answered; [`Self::leave_history`] if it is not.
     ///
     /// # Errors
     /// As [`Self::subscribe`], and [`PushError::SecondHistory`].
-    pub fn subscribe_after(&mut self, topic: &str, after: Option<&str>, now: Instant) -> Result<bool, PushError> {
+    pub fn follow(&mut self, topic: &str, now: Instant) -> Result<Answer<()>, PushError> {
         check_topic(topic)?;
         if self.reader.is_some() {
             return Err(PushError::SecondHistory);
         }
-        // The history comes first: to a subscriber that it does not know, events go through the queue as well.
         let key = (self.hub.worker, self.id);
-        let subscribed =
-            self.hub.topics.logs().with(&self.tenant, topic, now, |log| log.subscribe(key, &self.inbox, after, now));
-        let (reader, is_whole) = subscribed?;
+        // The history comes first: to a subscriber that it does not know, events go through the queue as well.
+        let topics = &self.hub.topics;
+        let reader = topics.logs().with(&self.tenant, topic, now, |log| log.subscribe(key, &self.inbox))?;
+        let log = reader.log().clone();
+        let knew = self.topics.len();
         self.subscribe(topic)?;
-        self.reader = Some(Box::new(reader));
-        Ok(is_whole)
+        self.reader = Some(FollowedTopic { reader, added: self.topics.len() > knew }.into());
+        Ok(match self.hub.topics.relay() {
+            Some(relay) => Answer::Later(relay.follow(self.tenant.scope_name(), topic, log)),
+            None => Answer::Now(()),
+        })
+    }
+
+    /// Reads the history: first everything behind the event with the id `after`, then what follows, each event once and in the
+    /// order of all. Without an id it begins now, and the first chunk tells only the id. If events are missing in between, the
+    /// first chunk is a `reset`, after which it begins now; then this returns false.
+    pub fn read_after(&mut self, after: Option<&str>, now: Instant) -> bool {
+        self.reader.as_mut().is_some_and(|followed| followed.reader.begin(after, now))
+    }
+
+    /// Undoes [`Self::follow`].
+    pub fn leave_history(&mut self) {
+        let Some(followed) = self.reader.take() else { return };
+        if followed.added
+            && let Some(topic) = self.topics.pop()
+        {
+            self.hub.topics.remove(&topic, self.hub.worker, self.id);
+        }
     }
 
     /// Polls the next chunk or the end. Nothing follows the end.
@@ -81,14 +110,14 @@ impl Subscriber {
             }
             match ready!(self.inbox.poll_next(cx)) {
                 Some(item) => return Poll::Ready(item),
-                None => self.reader.iter_mut().for_each(|reader| reader.look_again()),
+                None => self.reader.iter_mut().for_each(|followed| followed.reader.look_again()),
             }
         }
     }
 
     /// The next event of the history, if there is one. The queue has every other turn, and ends only after the history.
     fn take_unqueued(&mut self) -> Option<InboxItem> {
-        let reader = self.reader.as_mut()?;
+        let reader = &mut self.reader.as_mut()?.reader;
         if std::mem::take(&mut self.has_read) {
             match self.inbox.take() {
                 (Some(chunk), _) => return Some(InboxItem::Chunk(chunk)),

@@ -154,7 +154,7 @@ impl TopicUser {
     }
 
     /// How much it keeps of what it appends.
-    pub(super) fn history(&self) -> History {
+    pub(crate) fn history(&self) -> History {
         self.history
     }
 

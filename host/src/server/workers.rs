@@ -186,10 +186,15 @@ impl Workers {
     pub(super) fn run_fleet(&self, fleet: FleetLink) -> io::Result<Option<JoinHandle<()>>> {
         let Some(worker) = self.0.first().cloned() else { return Ok(None) };
         let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+        let number = self.count();
         let thread = std::thread::Builder::new().name("fleet".to_owned()).spawn(move || {
+            // What it keeps of the histories of topics counts.
+            let memory = worker.shared().memory.clone();
+            memory.serve(number);
             runtime.block_on(async {
                 tokio::select! {
                     () = fleet.run(worker.hub()) => {}
+                    () = memory.relieve(|| {}) => {}
                     () = worker.stopping().wait_stopped() => {}
                 }
             });

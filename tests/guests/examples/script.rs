@@ -14,6 +14,7 @@
 //! | `field-of=N` | asks for the request's field whose name is N times `x` |
 //! | `subscribe=TOPIC`, `publish=TOPIC:TEXT`, `publish-bytes=TOPIC:N`, `finish=TOPIC` | `push`; the report has how many were reached |
 //! | `after=TOPIC`, `after=TOPIC:ID` | `push.subscribe-after`; the report says whether nothing is missing |
+//! | `resume=TOPIC` | `sse::resume`, with the field `last-event-id` |
 //! | `event=TOPIC:TEXT`, `events=TOPIC:N` | `push.append` of an event with this data, or of N with their numbers; `raw-event=TOPIC:TEXT` of the text as it is |
 //! | `close-now`, `fail=REASON` | `response.close()`, `response.fail(REASON)` |
 //! | `allocate=BYTES` | reserves and touches memory, and reports `ok` or `refused` |
@@ -29,7 +30,7 @@
 use std::time::Duration;
 use std::{hint, process, thread};
 
-use guest_sdk::sse::Event;
+use guest_sdk::sse::{self, Event};
 use guest_sdk::{BodyError, Error, Options, Outcome, Request, Response, context, handler, push};
 use guests::{named, said};
 
@@ -81,6 +82,7 @@ impl Script {
                 self.record_reached(command, push::publish(topic, vec![b'x'; number(bytes)]));
             }
             "after" => self.subscribe_after(argument),
+            "resume" => self.resume(argument),
             "event" => self.append(command, field(argument).0, Event::new().data(field(argument).1)),
             "events" => {
                 let (topic, count) = field(argument);
@@ -99,6 +101,11 @@ impl Script {
         let (topic, id) = argument.split_once(':').map_or((argument, None), |(topic, id)| (topic, Some(id)));
         let result = push::subscribe_after(topic, id).map(|is_whole| is_whole.to_string());
         self.report_text("after", result);
+    }
+
+    fn resume(&mut self, topic: &str) {
+        let result = sse::resume(&self.request, &self.response, topic).map(|is_whole| is_whole.to_string());
+        self.report_text("resume", result);
     }
 
     fn append(&mut self, command: &str, topic: &str, event: impl AsRef<[u8]>) {

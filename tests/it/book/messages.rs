@@ -12,7 +12,7 @@ use super::page::{Page, ROOT};
 const ANY: &str = "…";
 
 /// Errors that no person sees: the host answers with a status or an error value in their place.
-const UNSEEN: [&str; 37] = [
+const UNSEEN: [&str; 38] = [
     "a call has and returns at most … bytes of keys and values",
     "a call has at most … keys",
     "a key has 1 to … bytes, and this one has …",
@@ -36,6 +36,7 @@ const UNSEEN: [&str; 37] = [
     "not a topic: 1 to … bytes of text without control characters",
     "not a field: the name must be a token, the value visible text",
     "not possible in this response",
+    "the engine that the hosts share does not answer",
     "the field belongs to the host",
     "the head is sent",
     "the context entry is sealed",

@@ -95,6 +95,7 @@ fn help_shows_every_default() {
         ("--tls-handshakes", "64"),
         ("--tls-ticket-keys", "keys that this process makes, and replaces every six hours"),
         ("--engine-prefix", "vibrato"),
+        ("--engine-timeout", "0.25"),
         ("--trace-parent", "trusted"),
         ("--trace-ratio", "1"),
         ("--trace-service", "vibrato"),

@@ -138,6 +138,16 @@ impl Redis {
         line.trim_end().to_owned()
     }
 
+    /// How many calls of a command it has counted.
+    pub fn calls(&self, command: &str) -> u64 {
+        let mut socket = UnixStream::connect(self.socket()).expect("it listens");
+        socket.write_all(b"INFO commandstats\r\nQUIT\r\n").expect("it reads");
+        let lines = BufReader::new(socket).lines().map_while(Result::ok);
+        let of = format!("cmdstat_{command}:calls=");
+        let calls = lines.filter_map(|line| line.strip_prefix(&of)?.split(',').next()?.parse().ok()).next();
+        calls.unwrap_or(0)
+    }
+
     /// How many connections are subscribed to a channel.
     pub fn subscribers(&self, channel: &str) -> usize {
         let mut socket = UnixStream::connect(self.socket()).expect("it listens");

@@ -62,7 +62,10 @@ type Response struct {
 	Subscribed []string
 	Published  map[string][]string
 	Finished   []string
-	fields     []host.Field
+	// Resumed is the topic whose history the response reads, and Appended what was appended, by topic.
+	Resumed  []string
+	Appended map[string][]string
+	fields   []host.Field
 }
 
 var one sync.Mutex
@@ -78,6 +81,7 @@ func Call(handler vibrato.Handler, request Request) *Response {
 	response := &Response{
 		Status: it.Status, Chunks: it.Chunks, Outcome: outcome, Failure: it.Failure, Context: it.Context, Stores: it.Stores,
 		Subscribed: it.Subscribed, Published: map[string][]string{}, Finished: it.FinishedTopics, fields: it.Set,
+		Resumed: it.Resumed, Appended: map[string][]string{},
 	}
 	response.Body = bytes.Join(it.Chunks, nil)
 	if outcome == vibrato.OutcomeBody && !it.Finished && !it.IsClosed && it.Failure == "" {
@@ -91,6 +95,9 @@ func Call(handler vibrato.Handler, request Request) *Response {
 	}
 	for _, chunk := range it.Published {
 		response.Published[chunk.Name] = append(response.Published[chunk.Name], string(chunk.Value))
+	}
+	for _, event := range it.Appended {
+		response.Appended[event.Name] = append(response.Appended[event.Name], string(event.Value))
 	}
 	return response
 }

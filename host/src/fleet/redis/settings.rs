@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -18,6 +19,9 @@ use crate::regular_file;
 const MAX_PASSWORD_BYTES: u64 = 4096;
 const MAX_PEM_BYTES: u64 = 1024 * 1024;
 const MAX_PREFIX_BYTES: usize = 64;
+
+/// How long a handler waits for the engine.
+const TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The port of a Sentinel whose address has none.
 const SENTINEL_PORT: u16 = 26379;
@@ -39,6 +43,8 @@ pub struct EngineSpec {
     pub ca_file: Option<PathBuf>,
     /// Files of the certificate and of the key that the host shows, in PEM.
     pub certificate_files: Option<(PathBuf, PathBuf)>,
+    /// How long a handler waits for the engine where it has to: 250 ms, unless this says otherwise.
+    pub timeout: Option<Duration>,
 }
 
 /// Where the engine is.
@@ -46,6 +52,7 @@ pub struct EngineSpec {
 pub struct EngineSettings {
     target: EngineTarget,
     prefix: String,
+    timeout: Duration,
 }
 
 #[derive(Clone)]
@@ -118,12 +125,17 @@ impl EngineSettings {
             }
             _ => EngineTarget::Server(server(url, password.as_deref(), &options)?),
         };
-        Ok(Self { target, prefix: options.prefix })
+        Ok(Self { target, prefix: options.prefix, timeout: options.timeout.unwrap_or(TIMEOUT) })
     }
 
     /// What the names of all that is kept at the engine begin with.
     pub(in crate::fleet) fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// How long a handler waits for the engine.
+    pub(in crate::fleet) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// The server to connect to. Sentinels are asked for it each time, as their answer changes.

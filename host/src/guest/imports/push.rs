@@ -8,7 +8,7 @@ use wasmtime::{Result, StoreContextMut};
 use super::super::state::GuestState;
 use super::super::types::{GuestError, GuestHistoryError};
 use crate::exchange::Exchange;
-use crate::push::PushError;
+use crate::push::{Answer, PushError};
 
 /// Links the interface.
 pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
@@ -33,21 +33,37 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
 
 /// Links what concerns topics with history.
 fn add_history(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
-    linker.func_wrap(
+    linker.func_wrap_async(
         "subscribe-after",
         |store: StoreContextMut<'_, GuestState>, (topic, last_id): (WasmStr, Option<WasmStr>)| {
-            let topic = topic.to_str(&store)?;
-            let last_id = last_id.as_ref().map(|last_id| last_id.to_str(&store)).transpose()?;
-            let subscribe = |exchange: &Arc<Exchange>| exchange.subscribe_after(&topic, last_id.as_deref());
-            Ok((with_exchange::<_, GuestHistoryError>(&store, subscribe),))
+            Box::new(async move {
+                let Some(exchange) = store.data().exchange().cloned() else {
+                    return Ok((Err(GuestHistoryError::Closed),));
+                };
+                let topic = topic.to_str(&store)?;
+                let last_id = last_id.as_ref().map(|last_id| last_id.to_str(&store)).transpose()?;
+                let subscribed = exchange.subscribe_after(&topic, last_id.as_deref()).await;
+                Ok((subscribed.map_err(GuestHistoryError::from),))
+            })
         },
     )?;
-    linker.func_wrap("append", |store: StoreContextMut<'_, GuestState>, (topic, event): (WasmStr, WasmList<u8>)| {
-        let topic = topic.to_str(&store)?;
-        let event = event.as_le_slice(&store);
-        let append = |exchange: &Arc<Exchange>| exchange.append(&topic, event).map(|id| id.to_string());
-        Ok((with_exchange::<_, GuestHistoryError>(&store, append),))
-    })
+    linker.func_wrap_async(
+        "append",
+        |store: StoreContextMut<'_, GuestState>, (topic, event): (WasmStr, WasmList<u8>)| {
+            Box::new(async move {
+                let Some(exchange) = store.data().exchange().cloned() else {
+                    return Ok((Err(GuestHistoryError::Closed),));
+                };
+                let appended = exchange.append(&topic.to_str(&store)?, event.as_le_slice(&store));
+                let appended = match appended {
+                    Ok(Answer::Later(answer)) => exchange.wait_elsewhere(answer).await,
+                    Ok(Answer::Now(id)) => Ok(id),
+                    Err(error) => Err(error),
+                };
+                Ok((appended.map(|id| id.to_string()).map_err(GuestHistoryError::from),))
+            })
+        },
+    )
 }
 
 /// Calls the exchange. `closed` if there is no request.

@@ -33,6 +33,8 @@ type Invocation struct {
 	Subscribed         []string
 	Published          []Field
 	FinishedTopics     []string
+	Resumed            []string
+	Appended           []Field
 }
 
 // Current is the invocation of the test that runs.
@@ -350,4 +352,37 @@ func Finish(name string) (int, error) {
 	it := current()
 	it.FinishedTopics = append(it.FinishedTopics, name)
 	return it.Subscribers, nil
+}
+
+// SubscribeAfter reads the history of a topic, of which nothing is missing.
+func SubscribeAfter(name string, lastID *string) (bool, error) {
+	it, err := open()
+	if err == nil {
+		err = topic(name)
+	}
+	if err == nil && len(it.Resumed) > 0 {
+		err = Error("invalid")
+	}
+	if err != nil {
+		return false, err
+	}
+	it.Resumed = append(it.Resumed, name)
+	return true, nil
+}
+
+// Append notes an event, and gives it the next id.
+func Append(name string, event []byte) (string, error) {
+	err := topic(name)
+	if err == nil && len(event) == 0 {
+		err = Error("invalid")
+	}
+	if err == nil && len(event) > 65_536 {
+		err = Error("too-large")
+	}
+	if err != nil {
+		return "", err
+	}
+	it := current()
+	it.Appended = append(it.Appended, Field{name, event})
+	return "0000000000000000-" + strconv.Itoa(len(it.Appended)), nil
 }

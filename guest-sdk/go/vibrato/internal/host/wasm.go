@@ -45,6 +45,28 @@ func Publish(topic string, chunk []byte) (int, error) {
 }
 func Finish(topic string) (int, error) { return counted(push.Finish(topic)) }
 
+// SubscribeAfter reads the history of a topic behind an event, or from now on if lastID is nil.
+func SubscribeAfter(topic string, lastID *string) (bool, error) {
+	result := push.SubscribeAfter(topic, optional(lastID))
+	if result.IsErr() {
+		return false, historyError(result.Err())
+	}
+	return result.Ok(), nil
+}
+
+// Append appends an event to the history of a topic.
+func Append(topic string, event []byte) (string, error) {
+	result := push.Append(topic, event)
+	if result.IsErr() {
+		return "", historyError(result.Err())
+	}
+	return result.Ok(), nil
+}
+
+func historyError(refusal push.HistoryError) error {
+	return []Error{"closed", "invalid", "forbidden", "too-large", "unavailable"}[refusal]
+}
+
 // Read reads the next piece of the body, and nothing at its end.
 func Read(max uint32) ([]byte, error) {
 	read := request.Read(max)
