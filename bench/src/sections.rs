@@ -5,6 +5,7 @@ mod hello;
 mod http2;
 mod key_value;
 mod memory;
+mod observe;
 mod outbound;
 mod parked;
 mod reuse;
@@ -40,6 +41,8 @@ pub enum Section {
     KeyValue,
     /// Routes, connections and options in large numbers, and a handler that spins
     Scale,
+    /// Metrics and traces
+    Observe,
     /// Latency of a client while others overload the server
     Fair,
     /// Memory
@@ -62,6 +65,7 @@ impl Section {
         Self::Outbound,
         Self::KeyValue,
         Self::Scale,
+        Self::Observe,
         Self::Fair,
         Self::Memory,
         Self::Parked,
@@ -80,6 +84,7 @@ impl Section {
             Self::Outbound => outbound::measure(setup, report),
             Self::KeyValue => key_value::measure(setup, report),
             Self::Scale => scale::measure(setup, report),
+            Self::Observe => observe::measure(setup, report),
             Self::Fair => fair::measure(setup, report),
             Self::Memory => memory::measure(setup, report),
             Self::Parked => parked::measure(setup, report),

@@ -14,6 +14,11 @@ pub fn requests_a_second(server: &Server, contender: &Contender, run: Duration) 
     measure("http", server, contender, run).map(|(_, rate)| rate)
 }
 
+/// The same. Returns how many requests were answered.
+pub fn requests(server: &Server, contender: &Contender, run: Duration) -> anyhow::Result<u64> {
+    measure("http", server, contender, run).map(|(answered, _)| answered)
+}
+
 /// The same over TLS, without a check of the certificate. Returns how many requests were answered.
 pub fn tls_requests(server: &Server, contender: &Contender, run: Duration) -> anyhow::Result<u64> {
     measure("https", server, contender, run).map(|(answered, _)| answered)

@@ -14,7 +14,7 @@ use crate::setup::Setup;
 use crate::vibrato::Routes;
 use crate::wrk;
 
-const ROUTES: u32 = 1000;
+pub(super) const ROUTES: u32 = 1000;
 const CROWD: u32 = 4096;
 const FEW_OPTIONS: u32 = 2;
 const MANY_OPTIONS: u32 = 100;
@@ -47,11 +47,16 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
 }
 
 fn with_routes(setup: &Setup, count: u32) -> anyhow::Result<Contender> {
+    hello(&named(count, "route"), many_routes(setup, count)?)
+}
+
+/// This many routes of hello. The first is `/hello`.
+pub(super) fn many_routes(setup: &Setup, count: u32) -> anyhow::Result<Routes<'_>> {
     let routes = Routes::of(setup, &["hello"])?;
     for at in 1..count {
         routes.add(&format!("hello-{at}"), "hello", &format!("path = \"/hello-{at}\"\n"))?;
     }
-    hello(&named(count, "route"), routes)
+    Ok(routes)
 }
 
 fn with_options(setup: &Setup, count: u32) -> anyhow::Result<Contender> {

@@ -1,8 +1,10 @@
 //! What each outcome of a component of wasi:http sends, byte for byte, and what becomes of the connection.
 
+use std::time::Duration;
+
 use crate::support::Connection::{Close, KeepAlive, Reset};
-use crate::support::wire::{INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR_CLOSE, get_script};
-use crate::support::{RoutesDir, TestServer, log};
+use crate::support::wire::{INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR_CLOSE, TOO_MANY_REQUESTS_CLOSE, get_script};
+use crate::support::{Client, Process, RoutesDir, TestServer, log};
 
 use super::worlds::{WASI_02, WASI_03, WORLDS, check, check_one, reported};
 
@@ -370,6 +372,24 @@ fn a_component_whose_client_has_gone_is_told_closed_and_ends() {
 fn what_the_host_keeps_for_the_tasks_of_a_component_is_bounded() {
     check_one(WASI_03, "hoards_streams", "", GET, &[("hoard", INTERNAL_SERVER_ERROR, KeepAlive)]);
     log().wait_for(&["ERROR", &WASI_03.route("hoards_streams"), "more than 16384 tasks, streams and futures at once"]);
+}
+
+#[test]
+fn of_version_03_are_512_invocations_at_once_and_one_more_is_told_to_come_again() {
+    let routes = WASI_03.routes("crowd", "timeout = 3600\nshare = 100");
+    let process = Process::start(&routes, &["--max-invocations", "1000"]);
+    let begin = || {
+        let mut client = process.connect();
+        client.send(get_script("set&write=Hello&sleep=3600000"));
+        client
+    };
+    let mut running: Vec<Client> = (0..512).map(|_| begin()).collect();
+    running.iter_mut().for_each(|client| client.expect(untyped_chunked!("5\r\nHello\r\n")));
+    let steps = "/script?set&write=Hello&finish";
+    assert_eq!(process.get(steps), TOO_MANY_REQUESTS_CLOSE);
+    running.pop();
+    process.wait_for(steps, "200");
+    running.iter_mut().for_each(|client| client.expect_silence(Duration::from_millis(1)));
 }
 
 #[test]
