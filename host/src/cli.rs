@@ -22,6 +22,7 @@ mod run;
 mod service_manager;
 mod test;
 mod tls;
+mod top;
 mod traces;
 mod upgrade;
 mod usage_tips;
@@ -68,6 +69,9 @@ enum Command {
     Test(Box<test::Test>),
     /// Publish a chunk to a topic of a running host, which was started with `--state`.
     Publish(publish::Publish),
+    /// Show the figures of a running host by route, in the terminal: requests, errors, latencies, memory. It was started with
+    /// `--admin`.
+    Top(top::Top),
     /// Compile one component for a running host.
     #[command(hide = true)]
     Compile(compile::CompileCommand),
@@ -93,6 +97,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Call(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Publish(command) => command.run(),
+        Command::Top(command) => command.run(),
         Command::Compile(command) => command.run(),
         Command::New(command) => command.run(),
         Command::Completions(command) => command.run(Cli::command()),

@@ -29,7 +29,7 @@ mod trusted_proxies;
 mod write_queue;
 
 pub use bind::{BindError, bind, bind_or_inherit};
-pub use client::ClientStream;
+pub use client::{ClientStream, connect};
 pub use forwarded::{FORWARDED_PROTO, ForwardedClient, ForwardedField, forwarded_scheme};
 pub use handover::{HandedOver, ListenerHandle, Predecessor, Successor};
 pub use http2::{Http2Connection, Http2Stream};

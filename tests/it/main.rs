@@ -185,6 +185,7 @@ mod operations {
     mod stalled_log;
     mod terminal;
     mod thread_limit;
+    mod top;
     mod traces;
     mod trusted_proxies;
     mod unix_sockets;

@@ -1,11 +1,11 @@
-//! The client's side of a connection, for a command that calls a server of its own process.
+//! The client's side of a connection, for commands: to a server of this process, or to the admin listener of another.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use super::ListenAddress;
+use super::{ListenAddress, ListenTarget, Stream};
 
 /// A connection to a server. It blocks.
 #[derive(Debug)]
@@ -37,6 +37,26 @@ impl ClientStream {
             Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
             Self::Unix(socket) => socket.shutdown(Shutdown::Write),
         }
+    }
+}
+
+/// Connects to what another process listens on: the stream, and the authority that requests on it name. Of a name each address is
+/// tried. It has no time limit.
+///
+/// # Errors
+/// The error of the system. `Unsupported` for a socket that only its service manager knows the address of.
+pub async fn connect(target: &ListenTarget) -> io::Result<(Stream, String)> {
+    match target {
+        ListenTarget::Host(address) => {
+            let socket = tokio::net::TcpStream::connect(address).await?;
+            let authority = socket.peer_addr()?.to_string();
+            Ok((Stream::Tcp(socket), authority))
+        }
+        ListenTarget::Unix { path, .. } => {
+            let socket = tokio::net::UnixStream::connect(path).await?;
+            Ok((Stream::Unix(socket), "localhost".to_owned()))
+        }
+        ListenTarget::Inherited(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A stream as hyper reads and writes it, for the admin listener.
+//! A stream as hyper reads and writes it, for the admin listener and its clients.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use super::{Stream, Timer};
 /// The most bytes that are read at once.
 const READ_BYTES: usize = 8 * 1024;
 
-/// A stream that fails when its client takes nothing of what is written for too long.
+/// A stream that fails when the other side takes nothing of what is written for too long.
 #[derive(Debug)]
 pub struct HyperStream {
     stream: Stream,

@@ -11,9 +11,19 @@ fn every_shell_has_completions_of_every_command() {
         let output = run(&mut host(&["completions", shell]));
         let script = text(&output.stdout);
         assert!(output.status.success(), "{shell}");
-        for word in
-            ["dev", "check", "call", "test", "publish", "new", "completions", "man", "max-connections", "buffer-size"]
-        {
+        for word in [
+            "dev",
+            "check",
+            "call",
+            "test",
+            "publish",
+            "top",
+            "new",
+            "completions",
+            "man",
+            "max-connections",
+            "buffer-size",
+        ] {
             assert!(script.contains(word), "{word} for {shell}");
         }
     }
@@ -50,7 +60,7 @@ fn there_is_a_page_of_the_host_and_of_each_command() {
 #[test]
 fn an_unknown_command_has_no_page_and_the_error_lists_the_commands() {
     let output = run(&mut host(&["man", "serve"]));
-    let expected = "error: unknown command `serve`; expected one of run, dev, routes, check, call, test, publish, new, completions, man";
+    let expected = "error: unknown command `serve`; expected one of run, dev, routes, check, call, test, publish, top, new, completions, man";
     assert!(text(&output.stderr).starts_with(expected), "{output:?}");
     assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)));
 }

@@ -305,6 +305,33 @@ fn nobody_is_told_each_second_what_has_not_changed() {
 }
 
 #[test]
+fn its_figures_are_those_of_the_examples_as_those_in_the_terminal_are() {
+    let Some(browser) = Browser::start() else { return };
+    let (_server, admin) = counted(RoutesDir::new());
+    let page = open(&browser, &admin);
+    let examples = include_str!("../../../host/src/admin/dashboard/examples.json");
+    let differing = page.evaluate(&format!(
+        "(() => {{
+            const examples = {examples}, round = (value) => (value === null ? null : Math.round(value * 1e6) / 1e6);
+            const of = (f) => ({{ requests: f.requests, errors: f.errors, sent: f.sent, waited: round(f.waited), rate: round(f.rate),
+                errorRate: round(f.errorRate), p50: round(f.p50), p90: round(f.p90), p99: round(f.p99) }});
+            const differing = [];
+            for (const {{ from, to, expected }} of examples.figures) {{
+                const figures = figuresBetween(sampleOf(examples.samples[from]), sampleOf(examples.samples[to]));
+                const told = figures && {{ seconds: round(figures.seconds), cpu: round(figures.cpu), all: of(figures.all),
+                    routes: Object.fromEntries([...figures.routes].map(([name, route]) => [name, of(route)])) }};
+                if (JSON.stringify(told) !== JSON.stringify(expected)) differing.push([from, to, told]);
+            }}
+            for (const [name, write] of Object.entries({{ count, duration, bytes, age }})) {{
+                for (const [value, text] of examples[name]) if (write(value) !== text) differing.push([name, value, write(value)]);
+            }}
+            return differing;
+        }})()"
+    ));
+    assert_eq!(differing, json!([]));
+}
+
+#[test]
 fn its_screenshot_is_that_of_the_book() {
     let Ok(file) = env::var("VIBRATO_DASHBOARD_SCREENSHOT") else { return };
     let browser = Browser::start().expect("there is a browser");
