@@ -154,6 +154,19 @@ pub enum StoreChange {
     },
 }
 
+impl StoreChange {
+    /// Its name in spans: that of the function of the interface `key-value`.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        match self {
+            Self::Set { .. } => "set",
+            Self::Delete(_) => "delete",
+            Self::Increment { .. } => "increment",
+            Self::CompareAndSwap { .. } => "compare-and-swap",
+        }
+    }
+}
+
 /// What has become of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeOutcome {

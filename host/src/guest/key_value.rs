@@ -37,16 +37,21 @@ enum CallFailure {
     Failed(KeyValueError),
 }
 
-/// Calls the store that was granted by a name. The handler's clock runs meanwhile.
+/// Calls the store that was granted by a name. The handler's clock runs meanwhile. The span of the call has the operation as the
+/// conventions of OpenTelemetry for databases have it.
 async fn call<T>(
     store: &mut Store<'_>,
     name: &str,
+    operation: &'static str,
     call: impl AsyncFnOnce(&KeyValueStore) -> std::result::Result<T, KeyValueError>,
 ) -> std::result::Result<T, CallFailure> {
     let (exchange, granted) = store.data().key_value_store(name).map_err(CallFailure::Refused)?;
-    let mut span = exchange.trace().and_then(|trace| trace.begin(SpanKind::Client, || "key-value".to_owned()));
+    let mut span = exchange
+        .trace()
+        .and_then(|trace| trace.begin(SpanKind::Client, || format!("{operation} {name}").trim_end().to_owned()));
     if let Some(span) = &mut span {
         span.note("db.system.name", granted.system());
+        span.note("db.operation.name", operation);
         span.note("db.namespace", name);
     }
     let result = exchange.wait_elsewhere(call(&granted)).await;
@@ -171,7 +176,7 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
                 Err(error) => return refuse(&store, &name, error),
             };
             let name = self::name(&store, &name)?;
-            Ok(answer(call(&mut store, &name, async |granted| granted.get(of).await).await))
+            Ok(answer(call(&mut store, &name, "get", async |granted| granted.get(of).await).await))
         })
     })?;
     linker.func_wrap_async(
@@ -207,9 +212,10 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
                     (Err(error), _) | (_, Err(error)) => return refuse(&store, &name, error),
                 };
                 let (name, limit) = (self::name(&store, &name)?, usize::try_from(limit).unwrap_or(MAX_KEYS));
-                let page =
-                    call(&mut store, &name, async |granted| granted.list(&prefix, cursor.as_deref(), limit).await)
-                        .await;
+                let page = call(&mut store, &name, "list", async |granted| {
+                    granted.list(&prefix, cursor.as_deref(), limit).await
+                })
+                .await;
                 Ok(answer(page.map(GuestPage::from)))
             })
         },
@@ -246,7 +252,7 @@ type ChangeResult = std::result::Result<ChangeOutcome, CallFailure>;
 
 async fn changed(store: &mut Store<'_>, name: &WasmStr, change: StoreChange) -> Result<ChangeResult> {
     let name = self::name(store, name)?;
-    Ok(call(store, &name, async |granted| granted.change(change).await).await)
+    Ok(call(store, &name, change.operation(), async |granted| granted.change(change).await).await)
 }
 
 /// The integer that a change has led to.

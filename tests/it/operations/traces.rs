@@ -219,13 +219,13 @@ fn a_request_has_a_span_with_its_middleware_its_handler_and_what_they_call() {
     assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     let spans = collector.wait_for("GET /calls");
     let names: Vec<&str> = spans.keys().map(String::as_str).collect();
-    let expected = ["GET", "GET /calls", "handler traced_calls", "key-value", "middleware _middleware on-request"];
+    let expected = ["GET", "GET /calls", "handler traced_calls", "increment", "middleware _middleware on-request"];
     assert_eq!(names, expected);
     let request = &spans["GET /calls"];
     assert_eq!((&*request.trace, request.parent.as_deref(), request.kind), (TRACE, Some("b7ad6b7169203331"), 2));
     for (part, whole, kind) in [
         ("middleware _middleware on-request", "GET /calls", 1),
-        ("key-value", "middleware _middleware on-request", 3),
+        ("increment", "middleware _middleware on-request", 3),
         ("handler traced_calls", "GET /calls", 1),
         ("GET", "handler traced_calls", 3),
     ] {
@@ -244,6 +244,8 @@ fn a_request_has_a_span_with_its_middleware_its_handler_and_what_they_call() {
     ] {
         assert_eq!(request.attributes.get(name).map(String::as_str), Some(value), "{name}");
     }
+    let store = &spans["increment"].attributes;
+    assert_eq!((&*store["db.operation.name"], &*store["db.system.name"]), ("increment", "vibrato"));
     let call = &spans["GET"];
     assert_eq!(call.attributes["http.response.status_code"], "404");
     assert_eq!(call.attributes["url.full"], format!("{}/path", upstream.url()), "without its query");

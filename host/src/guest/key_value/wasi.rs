@@ -97,7 +97,9 @@ pub(in super::super) fn add_to_linker(linker: &mut Linker<GuestState>) -> Result
                     Ok(after) => after,
                     Err(_) => return Ok((Err(CallFailure::Failed(KeyValueError::Cursor).into()),)),
                 };
-                let page = call(&mut store, &name, async |granted| granted.list(b"", after.as_deref(), MAX_KEYS).await);
+                let page = call(&mut store, &name, "list", async |granted| {
+                    granted.list(b"", after.as_deref(), MAX_KEYS).await
+                });
                 let page = page.await;
                 let response = page.map(|page| KeyResponse {
                     keys: page.keys.iter().map(text).collect(),
@@ -156,7 +158,7 @@ async fn change(
     change: StoreChange,
 ) -> Result<WasiResult<ChangeOutcome>> {
     let name = name_of(store, bucket)?;
-    let changed = call(store, &name, async |granted| granted.change(change).await).await;
+    let changed = call(store, &name, change.operation(), async |granted| granted.change(change).await).await;
     Ok(changed.map_err(WasiStoreError::from))
 }
 
@@ -174,7 +176,7 @@ async fn increment(
 }
 
 async fn get(store: &mut Store<'_>, name: &str, key: Bytes) -> WasiResult<Option<Bytes>> {
-    call(store, name, async |granted| granted.get(key).await).await.map_err(WasiStoreError::from)
+    call(store, name, "get", async |granted| granted.get(key).await).await.map_err(WasiStoreError::from)
 }
 
 async fn get_many(
@@ -184,7 +186,7 @@ async fn get_many(
 ) -> Result<WasiResult<Vec<(String, Option<Bytes>)>>> {
     let name = name_of(store, bucket)?;
     let wanted: Vec<Bytes> = keys.iter().take(MAX_KEYS + 1).map(|key| Bytes::copy_from_slice(key.as_bytes())).collect();
-    let values = call(store, &name, async |granted| granted.get_many(&wanted).await).await;
+    let values = call(store, &name, "get-many", async |granted| granted.get_many(&wanted).await).await;
     Ok(values.map(|values| keys.into_iter().zip(values).collect()).map_err(WasiStoreError::from))
 }
 
@@ -199,7 +201,7 @@ async fn list_from(
     loop {
         let limit =
             usize::try_from(skip).map_or(MAX_KEYS, |skip| if skip == 0 { MAX_KEYS } else { skip.min(MAX_KEYS) });
-        let page = call(store, &name, async |granted| granted.list(b"", after.as_deref(), limit).await).await;
+        let page = call(store, &name, "list", async |granted| granted.list(b"", after.as_deref(), limit).await).await;
         let page = match page {
             Ok(page) => page,
             Err(failure) => return Ok(Err(failure.into())),
@@ -363,7 +365,8 @@ fn add_cas(atomics: &mut LinkerInstance<'_, GuestState>) -> Result<()> {
             let mut seen_now = current.as_ref().map(|current| blake3::hash(current));
             if seen_now == seen {
                 let swap = StoreChange::CompareAndSwap { key: key.clone(), expected: current, new: Some(to) };
-                let swapped = call(&mut store, &name, async |granted| granted.change(swap).await).await;
+                let swapped =
+                    call(&mut store, &name, swap.operation(), async |granted| granted.change(swap).await).await;
                 match swapped {
                     Ok(ChangeOutcome::NotAsExpected) => {}
                     Ok(ChangeOutcome::Made | ChangeOutcome::Integer(_)) => return Ok((Ok(()),)),
