@@ -1,7 +1,10 @@
-//! What people type who know other servers: the error says what this one calls it.
+//! What people type who know other servers: the error says what this one calls it. And what is no number: the error says what is.
+
+use std::num::{IntErrorKind, ParseIntError};
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use host::text::printable;
 
 /// Flags of other programs, and what to use here.
 const FLAGS: [(&[&str], &str); 6] = [
@@ -47,6 +50,7 @@ pub(super) fn improve(mut error: clap::Error) -> clap::Error {
     let (typed, table): (_, &[(&[&str], &str)]) = match error.kind() {
         ErrorKind::UnknownArgument => (ContextKind::InvalidArg, &FLAGS),
         ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, &COMMANDS),
+        ErrorKind::ValueValidation => return expecting_a_number(&error).unwrap_or(error),
         _ => return error,
     };
     let Some(ContextValue::String(typed)) = error.get(typed) else { return error };
@@ -65,6 +69,23 @@ pub(super) fn improve(mut error: clap::Error) -> clap::Error {
         error.insert(misleading, ContextValue::None);
     }
     error
+}
+
+/// The error in place of one of the parser of integers, which names neither what it expects nor a remedy.
+fn expecting_a_number(error: &clap::Error) -> Option<clap::Error> {
+    let reason = match std::error::Error::source(error)?.downcast_ref::<ParseIntError>()?.kind() {
+        IntErrorKind::PosOverflow => "the number is too large; write a smaller one",
+        IntErrorKind::Zero => "expected a whole number above 0, such as 4",
+        _ => "expected a whole number in digits, without a sign or a unit, such as 4 or 65536",
+    };
+    let (Some(ContextValue::String(flag)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    else {
+        return None;
+    };
+    let message =
+        format!("invalid value '{}' for '{flag}': {reason}\n\nFor more information, try '--help'.\n", printable(value));
+    Some(clap::Error::raw(ErrorKind::ValueValidation, message))
 }
 
 #[cfg(test)]
@@ -111,6 +132,37 @@ mod tests {
             let told = told(arguments);
             assert!(told.contains("similar") && told.contains(tip), "{arguments:?}: {told}");
         }
+    }
+
+    #[test]
+    fn what_is_no_number_is_told_with_the_flag_the_value_and_what_is_one() {
+        let mut number = 0;
+        for (flag, value, reason) in [
+            ("--workers", "x", "expected a whole number in digits"),
+            ("--workers", "", "expected a whole number in digits"),
+            ("--workers", "0", "expected a whole number above 0"),
+            ("--max-connections", "10k", "expected a whole number in digits"),
+            ("--max-connections", "99999999999999999999999", "the number is too large"),
+            ("--max-memory", "1GiB", "expected a whole number in digits"),
+            ("--max-invocations", "1.5", "expected a whole number in digits"),
+        ] {
+            let told = told(&["run", flag, value]);
+            let expected = format!("error: invalid value '{value}' for '{flag} <");
+            assert!(told.starts_with(&expected) && told.contains(reason), "{told}");
+        }
+        // No number of any command is told in the words of a parser.
+        for command in host().get_subcommands() {
+            let flags: Vec<&str> = command.get_arguments().filter_map(|argument| argument.get_long()).collect();
+            for flag in flags {
+                let flag = format!("--{flag}=x1x");
+                if let Err(error) = host().try_get_matches_from(["host", command.get_name(), &flag]) {
+                    let told = improve(error).to_string();
+                    assert!(!told.contains("invalid digit"), "{told}");
+                    number += usize::from(told.contains("expected a whole number"));
+                }
+            }
+        }
+        assert!(number > 10, "{number}");
     }
 
     #[test]
