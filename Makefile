@@ -25,7 +25,7 @@ FOREIGN   := $(abspath $(BUILD)/languages)
 
 .DEFAULT_GOAL := help
 .PHONY: help run routes host install uninstall dist target guests interpreters interpreters-for-tests test test-tls test-valkey test-languages test-browser test-proxies test-metrics chromium curl pebble \
-	clients engines valkey proxies lint book wit package \
+	clients engines valkey registry proxies lint book wit package \
 	bench peers train counts autobahn fuzz clean
 
 help: ## Print this list
@@ -112,8 +112,8 @@ endef
 $(foreach language,$(LANGUAGES),$(eval $(call handlers_in,$(language))))
 
 # In two runs: together, features that only tests need would build wasmtime a second time.
-test: target curl pebble clients engines proxies interpreters-for-tests $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
-	VIBRATO_PEBBLE=1 VIBRATO_ENGINES=1 $(CARGO) test --locked --release --package host --package host-protocol
+test: target curl pebble clients engines registry proxies interpreters-for-tests $(INSTALLED:%=guests-%) ## Run every test; those of a language whose tools are not installed are skipped
+	VIBRATO_PEBBLE=1 VIBRATO_ENGINES=1 VIBRATO_REGISTRY=1 $(CARGO) test --locked --release --package host --package host-protocol
 	$(MAKE) test-tls
 	$(CARGO) test --locked --release --package guest-sdk --package guest-sdk-macros --package guest-sdk-options \
 		--package wit-package
@@ -166,6 +166,11 @@ valkey: # Valkey of PyPI, to test several hosts with
 test-valkey: target engines valkey ## Run the tests of several hosts once more, with Valkey in place of Redis
 	VIBRATO_ENGINES=1 VIBRATO_ENGINE_SERVER=$(VALKEY)/valkey-server \
 		$(CARGO) test --locked --release --package host --test it -- fleet:: grants::store_suite:: grants::engine_stores::
+
+registry: ## Install Debian's docker-registry, to test components of registries with
+	@command -v docker-registry >/dev/null || { [ ! -d /run/systemd/system ] && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-registry >/dev/null; } || \
+		{ echo "docker-registry is not installed: apt-get install docker-registry, as root, does it" >&2; exit 1; }
 
 PROXIES := nginx caddy haproxy
 # Where systemd runs, Debian's packages start what they install: there it is for the machine's owner to say.

@@ -14,9 +14,11 @@ mod help;
 mod logging;
 mod man;
 mod new;
+mod oci;
 mod options;
 mod proxies;
 mod publish;
+mod push;
 mod routes;
 mod run;
 mod service_manager;
@@ -72,6 +74,8 @@ enum Command {
     /// Show the figures of a running host by route, in the terminal: requests, errors, latencies, memory. It was started with
     /// `--admin`.
     Top(top::Top),
+    /// Push a component to a registry, for `component` in NAME.toml.
+    Push(Box<push::Push>),
     /// Compile one component for a running host.
     #[command(hide = true)]
     Compile(compile::CompileCommand),
@@ -98,6 +102,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Test(command) => command.run(),
         Command::Publish(command) => command.run(),
         Command::Top(command) => command.run(),
+        Command::Push(command) => command.run(),
         Command::Compile(command) => command.run(),
         Command::New(command) => command.run(),
         Command::Completions(command) => command.run(Cli::command()),

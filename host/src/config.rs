@@ -9,6 +9,7 @@ use crate::grants::GrantTable;
 use crate::http1::head::HeadLimits;
 use crate::memory_budget::half_of_the_machine;
 use crate::net::{ForwardedField, TrustedProxies};
+use crate::oci::OciSettings;
 use crate::options::Value;
 use crate::outbound::{CertificateDer, UpstreamClient};
 use crate::routes::Declare;
@@ -51,6 +52,8 @@ pub struct Config {
     pub forwarded_proto: bool,
     /// The engine that connects this host with others. `None` if it is alone.
     pub engine: Option<EngineSettings>,
+    /// How components of registries are fetched. Its directory and authorities are those of this configuration.
+    pub oci: OciSettings,
     /// Directory of the compile cache. `None` compiles every component at every start.
     pub cache_directory: Option<PathBuf>,
     /// How components are compiled.
@@ -233,6 +236,7 @@ impl Default for Config {
             forwarded: None,
             engine: None,
             forwarded_proto: false,
+            oci: OciSettings::default(),
             cache_directory: None,
             compiling: Compiling::default(),
             wasi_http_03: true,

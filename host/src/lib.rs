@@ -60,10 +60,12 @@ pub mod metrics;
 #[allow(clippy::disallowed_types, reason = "sockets have their names here")]
 pub mod net;
 pub mod observe;
+pub mod oci;
 pub mod options;
 #[allow(clippy::disallowed_types, reason = "it connects to the sockets of others")]
 pub mod outbound;
 mod page;
+mod private_directory;
 mod pump;
 pub mod push;
 pub mod quarantine;

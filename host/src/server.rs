@@ -31,6 +31,7 @@ use crate::metrics::{FleetStats, PublishedChunks, RouteRegistry, ServerStats};
 use crate::net::tls::TlsSettings;
 use crate::net::{ListenAddress, Listener, ListenerHandle, LocalListener, Scheme};
 use crate::observe::Observers;
+use crate::oci::{OciSettings, RegistryComponents};
 use crate::outbound::UpstreamClient;
 use crate::routes::{Directory, HolderStoreSetup, RouteTable, Setup, WatchError};
 use crate::trace::Tracer;
@@ -144,6 +145,7 @@ impl Server {
             grant: config.grant.clone(),
             origins: observers.dev.as_ref().map(|dev| dev.origins().clone()).unwrap_or_default(),
             metrics: metrics.clone(),
+            registries: Arc::new(registry_components(&config)),
         };
         let directory = Directory::open(&config.routes, setup, &engine);
         let directory = directory.map_err(|error| ServerError::Routes { directory: config.routes.clone(), error })?;
@@ -307,6 +309,15 @@ impl Server {
         }
         Ok(running)
     }
+}
+
+/// The components of registries that the routes of a server can have.
+fn registry_components(config: &Config) -> RegistryComponents {
+    RegistryComponents::new(OciSettings {
+        directory: config.cache_directory.as_ref().map(|cache| cache.join("oci")),
+        authorities: config.authorities.clone(),
+        ..config.oci.clone()
+    })
 }
 
 /// Where the grants of a server come from. Its own directories cannot be granted.

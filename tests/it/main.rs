@@ -135,6 +135,13 @@ mod routes {
     mod watch_limits;
 }
 
+/// Components in registries.
+mod registry {
+    mod docker;
+    mod hostile;
+    mod signatures;
+}
+
 /// What handlers publish, and the responses that stay open for it.
 mod push {
     mod history;

@@ -33,6 +33,10 @@ fn route(mounted: &MountedRoute) -> Value {
         "patterns": patterns,
         "methods": route.mount.methods,
         "file": route.mount.key.location(),
+        "component": route.mount.fetched.as_ref().map(|fetched| json!({
+            "reference": fetched.reference.to_string(),
+            "digest": fetched.digest.to_string(),
+        })),
         "world": route.target.world().name(),
         "timer": route.timer.as_ref().map(|timer| json!({ "every": timer.every.as_secs_f64(), "target": timer.target })),
         "middleware": route.chain.iter().map(link).collect::<Vec<_>>(),

@@ -11,6 +11,8 @@ use host::options::{BUILTINS, Builtin, Value, parse};
 use host::outbound::{CertificateDer, read_ca};
 use host::routes::Declare;
 
+use super::oci::OciFlags;
+
 /// What to serve, and how to load it.
 #[derive(Debug, Args)]
 pub(super) struct RoutesFlags {
@@ -29,7 +31,7 @@ pub(super) struct RoutesFlags {
 /// How components are loaded.
 #[derive(Debug, Args)]
 pub(super) struct Loading {
-    /// Directory of the compile cache [default: the user's cache directory].
+    /// Directory of the compile cache, and of what was fetched from registries [default: the user's cache directory].
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache_dir: Option<PathBuf>,
 
@@ -74,6 +76,9 @@ pub(super) struct Loading {
     grants: GrantFlags,
 
     #[command(flatten)]
+    oci: OciFlags,
+
+    #[command(flatten)]
     options: OptionFlags,
 }
 
@@ -87,7 +92,7 @@ struct GrantFlags {
     secrets: Option<PathBuf>,
 
     /// File of certificates (PEM) of authorities that are trusted, beside the system's, if a component calls a server with
-    /// TLS; can be given several times.
+    /// TLS, and for registries; can be given several times.
     #[arg(long, value_name = "FILE")]
     ca: Vec<PathBuf>,
 
@@ -161,6 +166,7 @@ impl Loading {
             authorities: self.grants.authorities()?,
             max_outbound: self.grants.max_outbound,
             state: self.grants.state.clone(),
+            oci: self.oci.settings()?,
             secrets: self.grants.secrets.clone().or_else(|| env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)),
             ..Config::default()
         })

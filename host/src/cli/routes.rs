@@ -7,6 +7,7 @@ use clap::Args;
 use host::config::Config;
 use host::diagnostic::Severity;
 use host::guest::{RequestField, World};
+use host::oci::FetchedComponent;
 use host::options::{BUILTINS, OptionSource, Value, is_name};
 use host::redaction::shown;
 use host::routes::{ChainLink, MountedRoute, Route, RouteTable};
@@ -105,6 +106,10 @@ fn text(table: &RouteTable) -> String {
         if route.target.world() != World::Vibrato {
             text += &format!("{:methods_width$}    world {}\n", "", route.target.world().name());
         }
+        if let Some(FetchedComponent { reference, digest }) = &route.mount.fetched {
+            let digest = if reference.is_tag() { format!(", now {digest}") } else { String::new() };
+            text += &format!("{:methods_width$}    component {reference}{digest}\n", "");
+        }
         if !route.chain.is_empty() {
             let chain: Vec<String> = route.chain.iter().map(name).collect();
             text += &format!("{:methods_width$}    behind {}\n", "", chain.join(", "));
@@ -153,6 +158,9 @@ fn json(table: &RouteTable) -> String {
             "site": route.mount.key.site().name(),
             "paths": patterns,
             "file": route.mount.key.location(),
+            "component": route.mount.fetched.as_ref().map(|fetched| {
+                json!({ "reference": fetched.reference.to_string(), "digest": fetched.digest.to_string() })
+            }),
             "world": route.target.world().name(),
             "middleware": route.chain.iter().map(|link| link.middleware.key.location()).collect::<Vec<_>>(),
             "topics": match &route.mount.topics {

@@ -4,10 +4,10 @@
 //! for this component, this compiler and these settings. Any other entry is a miss and is replaced. A failure of the
 //! cache never fails a component.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -17,6 +17,7 @@ use rustix::fs::OFlags;
 use super::component_facts::ComponentFacts;
 use super::native::NativeCode;
 use crate::config::CodeQuality;
+use crate::private_directory;
 
 /// The first bytes of an entry. Change it when the layout changes.
 const MAGIC: &[u8; 8] = b"vbrcode1";
@@ -57,9 +58,7 @@ impl CompileCache {
     pub(super) fn open(directory: &Path) -> Result<Self, String> {
         let entries = directory.join("components");
         for directory in [directory, &entries] {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-            made.map_err(|error| error.to_string())?;
-            check_owner(directory, &fs::metadata(directory).map_err(|error| error.to_string())?)?;
+            private_directory::open(directory)?;
         }
         let key = read_key(&entries.join("key")).map_err(|error| format!("cannot read its key: {error}"))?;
         Ok(Self { directory: entries, key, written: AtomicUsize::new(0), has_warned: AtomicBool::new(false) })
@@ -192,21 +191,6 @@ impl CompileCache {
             let _ = fs::remove_file(path);
         }
     }
-}
-
-/// Fails if users other than this one and root can write to the directory.
-fn check_owner(directory: &Path, metadata: &fs::Metadata) -> Result<(), String> {
-    let directory = directory.display();
-    if metadata.uid() != rustix::process::geteuid().as_raw() && metadata.uid() != 0 {
-        return Err(format!("{directory} belongs to another user, who could put code there; name another directory"));
-    }
-    // In a directory with the sticky bit, such as /tmp, other users cannot rename or remove what is in it.
-    if metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0 {
-        return Err(format!(
-            "others can write in {directory}, and so put code there; `chmod go-w {directory}` stops them"
-        ));
-    }
-    Ok(())
 }
 
 /// The secret key of this cache, created at its first use. Anyone who has it can make the host run arbitrary code.

@@ -63,6 +63,12 @@ impl ComponentKey {
         Self::reported_as(path.to_owned(), component, route_file, false)
     }
 
+    /// The component in a registry that the route file of `path` in the tree of the directory `root` names. Reports name that file.
+    pub(super) fn in_registry(root: &Path, path: &Path) -> Self {
+        let route_file = root.join(path).with_extension("toml");
+        Self::reported_as(path.to_owned(), &route_file, &route_file, false)
+    }
+
     fn new(path: PathBuf, file: &Path, is_alone: bool) -> Self {
         Self::reported_as(path, file, &file.with_extension("toml"), is_alone)
     }

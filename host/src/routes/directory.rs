@@ -29,6 +29,7 @@ use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantSources, GrantTable};
 use crate::guest::Engine;
 use crate::metrics::RouteRegistry;
+use crate::oci::RegistryComponents;
 use crate::options::Value;
 
 use first_load::FirstLoad;
@@ -65,6 +66,8 @@ pub struct Setup {
     pub origins: Arc<FileOrigins>,
     /// Where what is counted of routes goes on, if it is counted.
     pub metrics: Option<Arc<RouteRegistry>>,
+    /// The components of registries that route files name.
+    pub registries: Arc<RegistryComponents>,
 }
 
 impl Directory {
@@ -73,11 +76,23 @@ impl Directory {
     /// # Errors
     /// If `root` itself cannot be read, or a thread cannot be started. Everything else becomes a diagnostic.
     pub fn open(root: &Path, setup: Setup, engine: &Engine) -> io::Result<Self> {
-        let Setup { flags, declare, memory, max_memory, interpreters, grant_sources, grant, origins, metrics } = setup;
+        let Setup {
+            flags,
+            declare,
+            memory,
+            max_memory,
+            interpreters,
+            grant_sources,
+            grant,
+            origins,
+            metrics,
+            registries,
+        } = setup;
         let interpreters = Interpreters::new(interpreters);
-        let source: Arc<dyn Source> = Arc::new(Disk::copied_from(root, origins));
+        let source: Arc<dyn Source> = Arc::new(Disk::copied_from(root, origins, registries.clone()));
         let loader = Loader {
             source: source.clone(),
+            registries: registries.clone(),
             flags,
             declare,
             max_memory,
@@ -89,19 +104,21 @@ impl Directory {
         };
         // A component that is served alone shares no path with another.
         let store = memory.filter(|_| root.is_dir()).map(|memory| HolderStore::new(&memory, root));
-        Self::load_with(source, store, Arc::new(loader))
+        Self::load_with(source, registries, store, Arc::new(loader))
     }
 
     /// The same for any source, with any way to load a component. `store` remembers who holds which path.
     pub(crate) fn load_with(
         source: Arc<dyn Source>,
+        registries: Arc<RegistryComponents>,
         store: Option<HolderStore>,
         load: Arc<dyn Load>,
     ) -> io::Result<Self> {
         let (events, received) = channel();
         let first = Arc::new(FirstLoad::default());
         let listing = source.list()?;
-        let publisher = Publisher::new(source.clone(), load, events.clone(), first.clone(), listing, store);
+        let publisher =
+            Publisher::new((source.clone(), registries), load, events.clone(), first.clone(), listing, store);
         let current = publisher.current();
         let thread = Builder::new().name("routes".to_owned()).spawn(move || publisher.run(&received));
         let has_refused =

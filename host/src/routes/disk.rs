@@ -1,14 +1,16 @@
 //! A directory of components on disk, as a source. No file or link in it can keep the host from starting.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::component::{ComponentKey, is_reserved_name};
+use super::file::{MAX_ROUTE_FILE_BYTES, NamedComponent};
 use super::fingerprint::{Fingerprint, Stamp};
 use super::ignored_files;
 use super::script::{self, LIBRARY, Language};
@@ -17,6 +19,7 @@ use super::source::{ChangeWatcher, LibraryFile, Listing, Source, Unread};
 use super::watch::{WatchError, Watcher};
 use crate::dev::FileOrigins;
 use crate::diagnostic::Diagnostic;
+use crate::oci::{ContentDigest, RegistryComponents, TagOrDigest};
 use crate::regular_file::{self, ReadError};
 
 #[cfg(test)]
@@ -37,12 +40,15 @@ pub(super) struct FileVersion(Stamp);
 pub(crate) struct Disk {
     root: PathBuf,
     origins: Arc<FileOrigins>,
+    registries: Arc<RegistryComponents>,
+    /// What route files without a component beside them say of theirs, as long as they stay the same.
+    named: Mutex<HashMap<PathBuf, (FileVersion, NamedComponent)>>,
 }
 
 /// A listing of a directory while it is made.
 struct Walk<'r> {
+    disk: &'r Disk,
     root: &'r Path,
-    origins: &'r FileOrigins,
     listing: Listing,
     route_files: Vec<PathBuf>,
     /// Files that are no components and no route files.
@@ -62,12 +68,12 @@ impl Disk {
     /// The directory `root`, or the component file.
     #[cfg(test)]
     pub(crate) fn new(root: &Path) -> Self {
-        Self::copied_from(root, Arc::default())
+        Self::copied_from(root, Arc::default(), Arc::default())
     }
 
     /// The directory `root`, or the component file. Reports name what its files are copies of.
-    pub(crate) fn copied_from(root: &Path, origins: Arc<FileOrigins>) -> Self {
-        Self { root: root.to_owned(), origins }
+    pub(crate) fn copied_from(root: &Path, origins: Arc<FileOrigins>, registries: Arc<RegistryComponents>) -> Self {
+        Self { root: root.to_owned(), origins, registries, named: Mutex::default() }
     }
 
     fn file(&self, key: &ComponentKey) -> PathBuf {
@@ -75,7 +81,64 @@ impl Disk {
     }
 
     fn fingerprint_of(&self, file: &Path) -> io::Result<Fingerprint> {
-        fingerprint(file, if file == self.root { file.parent().unwrap_or(Path::new("")) } else { &self.root })
+        let found =
+            fingerprint(file, if file == self.root { file.parent().unwrap_or(Path::new("")) } else { &self.root })?;
+        if found.component.is_some() && !is_route_file(file) {
+            return Ok(found);
+        }
+        let in_registry = self.stamp_in_registry(&file.with_extension("toml"));
+        Ok(Fingerprint { component: in_registry.or(found.component), ..found })
+    }
+
+    /// The version of the component in a registry that a route file names. `None` if it names none.
+    fn stamp_in_registry(&self, route_file: &Path) -> Option<Stamp> {
+        let reference = match self.named(route_file) {
+            NamedComponent::Nothing => return None,
+            // It is loaded so that this is reported.
+            NamedComponent::Mistake => return Some(Stamp { length: 0, contents: [0; 4], status: [0; 2] }),
+            NamedComponent::InRegistry(component) => component.reference,
+        };
+        let version = self.registries.version(&reference);
+        let contents = match &reference.version {
+            TagOrDigest::Digest(digest) => digest.words(),
+            TagOrDigest::Tag(_) => {
+                let [first, second, third, _] = ContentDigest::of(reference.to_string().as_bytes()).words();
+                [first, second, third, version]
+            }
+        };
+        Some(Stamp { length: 0, contents, status: [version, 0] })
+    }
+
+    /// What a route file says of its component. It is read again when it changes. If it is no TOML then, it is still what it
+    /// was: its mistake is reported, and what it names serves on.
+    fn named(&self, route_file: &Path) -> NamedComponent {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(version) = version(route_file) else {
+            named.remove(route_file);
+            return NamedComponent::Nothing;
+        };
+        let before = match named.get(route_file) {
+            Some((known, component)) if *known == version => return component.clone(),
+            Some((_, component)) => component.clone(),
+            None => NamedComponent::Nothing,
+        };
+        let bytes = regular_file::read(route_file, MAX_ROUTE_FILE_BYTES).ok();
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let component = text.and_then(|text| NamedComponent::of(&text)).unwrap_or(before);
+        named.insert(route_file.to_owned(), (version, component.clone()));
+        component
+    }
+
+    /// Has no others followed than the components that these route files name.
+    fn keep_named<'f>(&self, route_files: impl Iterator<Item = &'f Path>) {
+        let mut wanted = BTreeMap::new();
+        for route_file in route_files {
+            if let NamedComponent::InRegistry(component) = self.named(route_file) {
+                let poll = wanted.entry(component.reference).or_insert(component.poll);
+                *poll = component.poll.min(*poll);
+            }
+        }
+        self.registries.keep(&wanted);
     }
 }
 
@@ -86,14 +149,22 @@ impl Source for Disk {
 
     fn list(&self) -> io::Result<Listing> {
         if fs::metadata(&self.root)?.is_dir() {
-            return Walk::new(&self.root, &self.origins).run();
+            return Walk::new(self).run();
         }
+        self.keep_named(std::iter::once(&*self.root.with_extension("toml")));
         let component = (ComponentKey::alone(&self.root), self.fingerprint_of(&self.root)?);
         Ok(Listing { components: vec![component], directories: vec![self.root.clone()], ..Listing::default() })
     }
 
     fn fingerprint(&self, key: &ComponentKey) -> io::Result<Fingerprint> {
         self.fingerprint_of(&self.file(key))
+    }
+
+    fn file_of(&self, key: &ComponentKey) -> Option<String> {
+        let file = self.file(key);
+        let files = script::extensions().map(|extension| file.with_extension(extension));
+        let mut found = files.filter(|file| file.symlink_metadata().is_ok());
+        found.next().map(|file| file.display().to_string())
     }
 
     fn read_library(&self, key: &ComponentKey, max_bytes: u64) -> Result<Vec<LibraryFile>, ReadError> {
@@ -129,15 +200,17 @@ impl Source for Disk {
 }
 
 impl<'r> Walk<'r> {
-    fn new(root: &'r Path, origins: &'r FileOrigins) -> Self {
-        let (directories, is_settled) = (vec![root.to_owned()], !origins.is_empty());
+    fn new(disk: &'r Disk) -> Self {
+        let (directories, is_settled) = (vec![disk.root.clone()], !disk.origins.is_empty());
         let listing = Listing { directories, is_settled, ..Listing::default() };
-        Self { root, origins, listing, route_files: Vec::new(), ignored: Vec::new() }
+        Self { disk, root: &disk.root, listing, route_files: Vec::new(), ignored: Vec::new() }
     }
 
     fn run(mut self) -> io::Result<Listing> {
         let entries = entries(self.root)?;
         self.add_entries(entries, &mut vec![fs::canonicalize(self.root)?]);
+        let files = self.listing.components.iter().map(|(key, _)| key.path().to_owned()).collect();
+        self.add_components_in_registries(&files);
         self.listing.components.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.report_orphans();
         self.ignored.sort();
@@ -172,10 +245,10 @@ impl<'r> Walk<'r> {
     }
 
     fn add_component(&mut self, file: &Path) {
-        match fingerprint(file, self.root) {
+        match self.disk.fingerprint_of(file) {
             Ok(fingerprint) => {
                 let path = self.path_in_tree(file);
-                let key = match self.origins.of(path) {
+                let key = match self.disk.origins.of(path) {
                     Some(origin) => ComponentKey::copied_from(path, &origin),
                     None => ComponentKey::in_directory(self.root, path),
                 };
@@ -183,6 +256,22 @@ impl<'r> Walk<'r> {
             }
             Err(failed) => self.report_unread(file, failed),
         }
+    }
+
+    /// Adds the components that route files name. Those that have a file of a component are loaded with that, and report it.
+    fn add_components_in_registries(&mut self, files: &BTreeSet<PathBuf>) {
+        let components = self.route_files.iter().map(|route_file| route_file.with_extension("wasm"));
+        let components = components.filter(|component| !files.contains(self.path_in_tree(component)));
+        let components: Vec<PathBuf> = components.collect();
+        for component in &components {
+            if let Some(stamp) = self.disk.stamp_in_registry(&component.with_extension("toml")) {
+                let Ok(found) = fingerprint(component, self.root) else { continue };
+                let key = ComponentKey::in_registry(self.root, self.path_in_tree(component));
+                self.listing.components.push((key, Fingerprint { component: Some(stamp), ..found }));
+            }
+        }
+        let route_files: Vec<PathBuf> = components.iter().map(|component| component.with_extension("toml")).collect();
+        self.disk.keep_named(route_files.iter().map(PathBuf::as_path));
     }
 
     /// Adds a directory. At the top of the tree it may be that of a site.
@@ -262,6 +351,11 @@ impl DirectoryIdentity {
         let metadata = path.metadata().ok()?;
         Some(Self { device: metadata.dev(), inode: metadata.ino(), created: metadata.created().ok() })
     }
+}
+
+/// Whether a file that is served alone is a route file, which names the component.
+fn is_route_file(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "toml")
 }
 
 /// The version of a file. `None` if it is not there.

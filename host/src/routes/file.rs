@@ -12,10 +12,12 @@ use super::method::{self, MethodError};
 use super::middleware::MAX_NAMES;
 use super::pattern::{self, PatternError};
 use crate::grants::GrantTable;
+use crate::oci::{ReferenceError, RegistryComponent};
 use crate::options::{Value, ValueError, is_name};
 use crate::push;
 use crate::text::printable;
 
+mod component;
 mod grant;
 mod lines;
 mod request_fields;
@@ -23,6 +25,7 @@ mod request_fields;
 mod tests;
 mod timer;
 
+pub(super) use component::NamedComponent;
 pub use grant::{GrantEntryError, GrantMistake};
 pub use request_fields::{RequestFieldEntry, RequestFieldError};
 pub use timer::TimerError;
@@ -49,6 +52,8 @@ pub struct RouteFile {
     pub request_fields: Vec<RequestFieldEntry>,
     /// `timer`: how often the host runs the route without a client. `None` if the file does not have it.
     pub timer: Option<Duration>,
+    /// `component` and `poll`: the component in a registry. `None` if it is the file beside this one.
+    pub component: Option<RegistryComponent>,
     /// Every other key, sorted by name. Names and ranges are not checked yet.
     pub options: Vec<(String, Value)>,
     lines: BTreeMap<String, usize>,
@@ -140,6 +145,20 @@ pub enum RouteFileError {
         /// What is wrong with it.
         error: TimerError,
     },
+    /// A component that is not valid.
+    #[error("line {line}: `component`: {error}")]
+    Component {
+        /// Where it is.
+        line: usize,
+        /// What is wrong with it.
+        error: ReferenceError,
+    },
+    /// A component that never changes is looked at.
+    #[error("line {line}: `poll` is there, and `component` has a digest, which never changes")]
+    NeedlessPoll {
+        /// Where `poll` is.
+        line: usize,
+    },
     /// An option whose value is not valid.
     #[error("line {line}: option `{}` {error}", printable(.name))]
     Option {
@@ -162,6 +181,8 @@ impl RouteFileError {
                 "write what is expected in its place"
             }
             Self::Both { .. } => "keep one of them",
+            Self::Component { .. } => "write the reference that `host push` prints, or the same with a tag",
+            Self::NeedlessPoll { .. } => "remove `poll`, or name a tag",
             Self::Timer { .. } => "write it as `[timer]` and below it `every = 5`",
             Self::Grant { .. } => "write what is expected in its place, or remove it from `[grant]`",
             Self::Path { error, .. } => error.remedy(),
@@ -196,6 +217,9 @@ const METHODS: Keys = Keys {
 
 const MIDDLEWARE: &str = "middleware";
 
+/// The largest route file that is read, in bytes.
+pub(super) const MAX_ROUTE_FILE_BYTES: u64 = 1024 * 1024;
+
 /// Whose topics the route shares.
 pub(super) const TOPICS: &str = "topics";
 const DECLARE: &str = "declare";
@@ -209,15 +233,32 @@ pub(super) const REQUEST_FIELDS: &str = "request-fields";
 /// When the host runs the route without a client.
 pub(super) const TIMER: &str = "timer";
 
+/// The component in a registry.
+pub(super) const COMPONENT: &str = "component";
+
+/// How often its tag is looked at. Without `component`, it is an option like any other.
+const POLL: &str = "poll";
+
 /// All keys of a file that are no options.
-pub(super) const KEYS: [&str; 10] =
-    [PATHS.one, PATHS.many, METHODS.one, METHODS.many, MIDDLEWARE, TOPICS, DECLARE, GRANT, REQUEST_FIELDS, TIMER];
+pub(super) const KEYS: [&str; 11] = [
+    PATHS.one,
+    PATHS.many,
+    METHODS.one,
+    METHODS.many,
+    MIDDLEWARE,
+    TOPICS,
+    DECLARE,
+    GRANT,
+    REQUEST_FIELDS,
+    TIMER,
+    COMPONENT,
+];
 
 /// What a component declares beside its options.
 pub(super) const DECLARED_KEYS: [&str; 4] = [PATHS.one, PATHS.many, METHODS.one, METHODS.many];
 
 /// The keys that a component might take for options, and that only the operator sets.
-pub(super) const OPERATOR_KEYS: [&str; 4] = [GRANT, REQUEST_FIELDS, TIMER, TOPICS];
+pub(super) const OPERATOR_KEYS: [&str; 5] = [COMPONENT, GRANT, REQUEST_FIELDS, TIMER, TOPICS];
 
 /// The keys of a file, and their values with their positions.
 type Table = BTreeMap<String, Spanned<toml::Value>>;
@@ -239,6 +280,7 @@ impl RouteFile {
         let grant = reading.grant(text, &mut table);
         let request_fields = reading.request_fields(text, &mut table);
         let timer = reading.timer(text, &mut table);
+        let component = reading.component(&mut table);
         let options = reading.options(&table);
         match reading.errors.is_empty() {
             true => Ok(Self {
@@ -250,6 +292,7 @@ impl RouteFile {
                 grant,
                 request_fields,
                 timer,
+                component,
                 options,
                 lines: reading.lines,
             }),

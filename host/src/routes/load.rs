@@ -27,7 +27,7 @@ pub(crate) use failure::{Failure, Retry, Unfinished};
 use super::Route;
 use super::component::ComponentKey;
 use super::declared_paths::Declare;
-use super::file::RouteFile;
+use super::file::{self, RouteFile};
 use super::interpreters::Interpreters;
 use super::middleware::LoadedMiddleware;
 use super::source::Source;
@@ -35,6 +35,7 @@ use crate::diagnostic::Diagnostic;
 use crate::grants::{GrantError, GrantSources, GrantTable, Grants};
 use crate::guest::{Effort, Engine, LoadContext, Loadable};
 use crate::metrics::RouteRegistry;
+use crate::oci::RegistryComponents;
 use crate::options::{Settings, Value};
 use failure::{NotMounted, both};
 
@@ -74,6 +75,8 @@ pub(crate) enum LoadedComponent {
 #[derive(Debug)]
 pub(crate) struct Loader {
     pub(crate) source: Arc<dyn Source>,
+    /// The components that route files name.
+    pub(crate) registries: Arc<RegistryComponents>,
     pub(crate) flags: Vec<(String, Value)>,
     /// Which paths components may declare, unless their route files say.
     pub(crate) declare: Declare,
@@ -136,11 +139,27 @@ impl Loader {
     ) -> Result<(O, G), NotMounted> {
         let settings = match &operator {
             Ok((_, settings)) => settings.clone(),
+            // Where its code is, only the route file could say.
+            Err(failure)
+                if candidate.registry_component().is_none() && self.source.file_of(&candidate.key).is_none() =>
+            {
+                return Err(failure.clone().into());
+            }
             Err(failure) => defaults().ok_or_else(|| failure.clone())?,
         };
         let timeout = settings.timeout.min(MAX_DESCRIBE);
         let context = LoadContext { name, memory: settings.memory, timeout, effort };
-        both(operator.map(|(operator, _)| operator), self.code(&candidate.key, context))
+        both(operator.map(|(operator, _)| operator), self.code(candidate, context))
+    }
+
+    /// Checks that a component is in one place.
+    fn check_place(&self, candidate: &Candidate, route_file: &RouteFile) -> Result<(), Failure> {
+        let (key, component) = (&candidate.key, route_file.component.as_ref());
+        let Some((component, file)) = component.zip(self.source.file_of(key)) else { return Ok(()) };
+        let line = route_file.line(file::COMPONENT).unwrap_or(1);
+        let reason = format!("line {line}: `component` names {}, and there is {file} too", component.reference);
+        let remedy = "remove the file, or `component`";
+        Err(Failure::lasting(vec![Diagnostic::error(key.route_file(), reason, remedy)]))
     }
 
     /// What the table of a component says that it is granted.

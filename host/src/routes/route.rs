@@ -11,6 +11,7 @@ use super::timer::RouteTimer;
 use crate::exchange::Exchange;
 use crate::grants::Grants;
 use crate::guest::{Invocation, RequestFields};
+use crate::oci::FetchedComponent;
 use crate::options::Options;
 use crate::push::TopicUser;
 use crate::rate::{RateLimit, RouteRates};
@@ -56,6 +57,8 @@ pub struct Mount {
     pub methods: Vec<String>,
     /// The component that has it.
     pub key: ComponentKey,
+    /// Which component of a registry it is. `None` if it is a file.
+    pub fetched: Option<FetchedComponent>,
     /// The names of the middleware that it asks for beside that of its directories, checked.
     pub middleware: Vec<String>,
     /// The scope of topics in its site that the operator has named instead.

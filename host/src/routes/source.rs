@@ -32,6 +32,9 @@ pub(crate) trait Source: Debug + Send + Sync {
     /// If that is not known, which does not mean that the component is gone.
     fn fingerprint(&self, key: &ComponentKey) -> io::Result<Fingerprint>;
 
+    /// The file of a component or script. `None` if there is none, so that only its route file can name it.
+    fn file_of(&self, key: &ComponentKey) -> Option<String>;
+
     /// The bytes of a component.
     ///
     /// # Errors

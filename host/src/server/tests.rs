@@ -102,6 +102,7 @@ impl Gateway {
         let disk = Arc::new(Disk::new(&config.routes));
         let loader = Loader {
             source: disk.clone(),
+            registries: Arc::default(),
             flags: Vec::new(),
             declare: Declare::Any,
             max_memory: None,
@@ -113,7 +114,8 @@ impl Gateway {
         };
         let gate = Arc::new(Gate::default());
         let gated = Gated { loader, late: place.into(), gate: gate.clone() };
-        let directory = Directory::load_with(disk, None, Arc::new(gated)).expect("the directory is there");
+        let directory =
+            Directory::load_with(disk, Arc::default(), None, Arc::new(gated)).expect("the directory is there");
         let server = Server::of(config, Observers::default(), engine, directory, None);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         Self { running: server.start(vec![listener.into()]).expect("a server can be started"), gate, _routes: routes }

@@ -396,6 +396,7 @@ fn routes_prints_json() {
         "site": null,
         "paths": ["/page/{id}"],
         "file": routes.path().join("page.wasm").display().to_string(),
+        "component": null,
         "world": "vibrato:handler",
         "middleware": [],
         "topics": { "directory": "" },

@@ -12,6 +12,12 @@ pub fn plain() -> Vec<u8> {
     assemble(PLAIN_WAT)
 }
 
+/// The same, which answers another word of five letters.
+pub fn plain_saying(word: &str) -> Vec<u8> {
+    assert_eq!(word.len(), "plain".len(), "its length is written in it");
+    assemble(&PLAIN_WAT.replacen("\"plain\"", &format!("\"{word}\""), 1))
+}
+
 /// The same, importing something that it does not need.
 pub fn plain_importing(name: &str, interface: &str) -> Vec<u8> {
     let import = format!("(component\n  (import \"{name}\" {interface})");

@@ -28,7 +28,11 @@ impl Catalog {
         let known = self.entries.keys().filter(|key| !is_unread(key));
         let mut fingerprints: BTreeMap<ComponentKey, Fingerprint> =
             known.map(|key| (key.clone(), Fingerprint::GONE)).collect();
-        fingerprints.extend(components);
+        for (key, fingerprint) in components {
+            // The key that is known may be reported as another file.
+            fingerprints.remove(&key);
+            fingerprints.insert(key, fingerprint);
+        }
         let mut result = CatalogUpdate::default();
         self.scanned_at = Some(now);
         if std::mem::take(&mut self.holders_unchecked) {

@@ -13,6 +13,7 @@ use super::load_queue::{LoadQueue, NextLoad};
 use super::log;
 use super::progress::Progress;
 use crate::guest::{Effort, LoadAttempt};
+use crate::oci::RegistryComponents;
 use crate::routes::catalog::{Catalog, CatalogUpdate};
 use crate::routes::component::ComponentKey;
 use crate::routes::current::Current;
@@ -45,6 +46,8 @@ pub(super) use watching::watch;
 pub(super) enum PublisherEvent {
     /// A component was looked up in the compile cache.
     LookedUp(Candidate, Result<Loaded, Unfinished>),
+    /// The component of a registry can be read, or cannot be fetched.
+    Fetched(Candidate),
     /// All code of a component that is looked up was found, and it starts.
     Found(ComponentKey),
     /// The component of the load with this number is compiled, and starts.
@@ -64,6 +67,7 @@ pub(super) enum PublisherEvent {
 /// The state of the thread.
 pub(super) struct Publisher {
     source: Arc<dyn Source>,
+    registries: Arc<RegistryComponents>,
     load: Arc<dyn Load>,
     catalog: Catalog,
     current: Arc<Current>,
@@ -98,15 +102,19 @@ pub(super) struct Publisher {
 impl Publisher {
     /// Begins with the first listing, whose components are loaded at once.
     pub(super) fn new(
-        source: Arc<dyn Source>,
+        (source, registries): (Arc<dyn Source>, Arc<RegistryComponents>),
         load: Arc<dyn Load>,
         events: Sender<PublisherEvent>,
         first: Arc<FirstLoad>,
         listing: Listing,
         mut store: Option<HolderStore>,
     ) -> Self {
+        let changes = events.clone();
+        // If this fails, the directory was dropped.
+        registries.listen(Box::new(move || drop(changes.send(PublisherEvent::Changed))));
         let mut publisher = Self {
             source,
+            registries,
             load,
             catalog: Catalog::new(),
             current: Arc::new(Current::new(Arc::new(RouteTable::empty()))),
@@ -180,6 +188,11 @@ impl Publisher {
                     self.queue.looked_up(&candidate.key);
                     self.finish_load(candidate, loaded, 0);
                 }
+                Ok(PublisherEvent::Fetched(candidate)) => {
+                    if self.catalog.is_current_load(&candidate.key, candidate.fingerprint()) {
+                        self.queue.add(candidate);
+                    }
+                }
                 Ok(PublisherEvent::Found(key)) => self.queue.found(&key),
                 Ok(PublisherEvent::Compiled(number)) => self.queue.compiled(number),
                 Ok(PublisherEvent::Loaded(number, candidate, loaded)) => {
@@ -189,6 +202,7 @@ impl Publisher {
                 Ok(PublisherEvent::Watched(watcher)) => {
                     self.polls = watcher.is_none();
                     self.watcher = watcher;
+                    self.registries.poll();
                     self.check_at = Some(now + CHECK_INTERVAL);
                     self.scan_by(now);
                 }
@@ -274,9 +288,19 @@ impl Publisher {
             }
             let names = candidate.route_file.as_ref().ok().map(|route_file| route_file.middleware.as_slice());
             names_more |= self.catalog.start_load(&candidate.key, candidate.pending_route(), names);
-            self.queue.add(candidate);
+            self.queue_load(candidate);
         }
         names_more
+    }
+
+    /// Loads a component when it is its turn. One of a registry is fetched before: what is loaded beside it does not wait.
+    fn queue_load(&mut self, candidate: Candidate) {
+        let Some(component) = candidate.registry_component().cloned() else { return self.queue.add(candidate) };
+        self.queue.forget(&candidate.key);
+        let events = self.events.clone();
+        // If sending fails, the directory was dropped.
+        let fetched = move || drop(events.send(PublisherEvent::Fetched(candidate)));
+        self.registries.fetch(&component, Box::new(fetched));
     }
 
     /// Notes which paths a middleware guards. Returns whether it is to be loaded.
@@ -295,6 +319,7 @@ impl Publisher {
     fn reload(&mut self) {
         tracing::info!(target: "routes", "reloading routes");
         self.catalog.retry_failed();
+        self.registries.refresh();
         // The operator confirms that missing middleware may go.
         self.catalog.confirm_next_scan();
         self.publish_soon();

@@ -7,8 +7,8 @@ fn what_cannot_be_read_is_reported_by_its_own_name_and_what_is_gone_is_not() {
     let root = tempfile::tempdir().expect("a directory can be made");
     let (gone, file) = (root.path().join("gone"), root.path().join("file"));
     fs::write(&file, b"").expect("a file can be written");
-    let origins = FileOrigins::default();
-    let mut walk = Walk::new(root.path(), &origins);
+    let disk = Disk::new(root.path());
+    let mut walk = Walk::new(&disk);
     for directory in [&gone, &file] {
         walk.descend(directory, &mut vec![root.path().to_owned()]);
     }

@@ -1,19 +1,17 @@
 //! A component to be loaded: which it is, and what its route file says.
 
 use super::super::component::ComponentKey;
-use super::super::file::{RouteFile, RouteFileError};
+use super::super::file::{MAX_ROUTE_FILE_BYTES, RouteFile, RouteFileError};
 use super::super::fingerprint::Fingerprint;
 use super::super::pattern;
 use super::super::pending::PendingRoute;
 use super::super::source::Source;
 use super::failure::Failure;
 use crate::diagnostic::Diagnostic;
+use crate::oci::RegistryComponent;
 
 #[cfg(test)]
 mod tests;
-
-/// The largest route file that is read, in bytes.
-const MAX_ROUTE_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A component to be loaded.
 #[derive(Debug, Clone)]
@@ -39,6 +37,11 @@ impl Candidate {
     /// Its fingerprint when it was found.
     pub(in crate::routes) fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// The component in a registry that its route file names, which has to be fetched before it is loaded.
+    pub(in crate::routes) fn registry_component(&self) -> Option<&RegistryComponent> {
+        self.route_file.as_ref().ok()?.component.as_ref()
     }
 
     /// What it may answer, before its component is loaded.

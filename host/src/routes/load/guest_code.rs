@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::super::component::ComponentKey;
 use super::super::interpreters::NoInterpreter;
 use super::super::script::Language;
-use super::Loader;
 use super::failure::{Failure, NotMounted, Retry, Unfinished};
+use super::{Candidate, Loader};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Effort, Interpreter, LoadContext, LoadError, Loadable, NotLoaded, SourceFile};
+use crate::oci::RegistryComponent;
 
 /// The largest files that are read, in bytes.
 const MAX_COMPONENT_BYTES: u64 = 512 * 1024 * 1024;
@@ -17,22 +18,37 @@ const MAX_LIBRARY_BYTES: u64 = 8 * 1024 * 1024;
 
 impl Loader {
     /// Reads and loads the code of a component, or of a script.
-    pub(super) fn code<G: Loadable>(&self, key: &ComponentKey, context: LoadContext<'_>) -> Result<G, NotMounted> {
-        match Language::of(key.path()) {
-            None => self.component(key, context),
-            Some(language) => self.script(key, language, context),
+    pub(super) fn code<G: Loadable>(&self, candidate: &Candidate, context: LoadContext<'_>) -> Result<G, NotMounted> {
+        match Language::of(candidate.key.path()) {
+            None => self.component(candidate, context),
+            Some(language) => self.script(&candidate.key, language, context),
         }
     }
 
     /// Reads and loads a component.
-    fn component<G: Loadable>(&self, key: &ComponentKey, context: LoadContext<'_>) -> Result<G, NotMounted> {
-        let remedy = "make it a readable file of a component";
-        let bytes = self.source.read(key, MAX_COMPONENT_BYTES);
-        let bytes = bytes.map_err(|reason| Failure::unread(key.location(), &reason, remedy))?;
+    fn component<G: Loadable>(&self, candidate: &Candidate, context: LoadContext<'_>) -> Result<G, NotMounted> {
+        let (key, fetched) = (&candidate.key, candidate.registry_component());
+        let bytes = match fetched {
+            None => self
+                .source
+                .read(key, MAX_COMPONENT_BYTES)
+                .map_err(|reason| Failure::unread(key.location(), &reason, "make it a readable file of a component"))?,
+            // If it cannot be fetched, that is tried again by itself, and then it is another version.
+            Some(RegistryComponent { reference, .. }) => self.registries.read(reference).map_err(|error| {
+                let reason = format!("the component {reference}: {error}");
+                Failure::lasting(vec![Diagnostic::error(key, reason, error.remedy())])
+            })?,
+        };
         G::load(&self.engine, &bytes.into(), context).map_err(|reason| match reason {
             NotLoaded::Refused(errors) => {
                 let passes = errors.iter().any(LoadError::is_transient);
-                let diagnostics = errors.iter().map(|it| Diagnostic::error(key, it, it.remedy())).collect();
+                let report = |error: &LoadError| match fetched {
+                    None => Diagnostic::error(key, error, error.remedy()),
+                    Some(RegistryComponent { reference, .. }) => {
+                        Diagnostic::error(key, format!("the component {reference}: {error}"), error.remedy())
+                    }
+                };
+                let diagnostics = errors.iter().map(report).collect();
                 let retry = if passes { Retry::AtNextScan } else { Retry::OnChange };
                 NotMounted::Failed(Failure { diagnostics, retry })
             }

@@ -55,6 +55,7 @@ impl Loader {
     fn middleware_terms<'c>(&self, candidate: &'c Candidate) -> Result<(MiddlewareTerms<'c>, Settings), Failure> {
         let key = &candidate.key;
         let route_file = candidate.route_file.as_ref().map_err(Clone::clone)?;
+        self.check_place(candidate, route_file)?;
         if let Some((name, line)) = route_file.of_handler() {
             let remedy = "remove it: a middleware is for the routes below its directory, for its `paths`, and for those that name it";
             let reason = format!("line {line}: a middleware has no `{name}`");

@@ -34,6 +34,7 @@ impl Loader {
     /// The route file and the operator's settings, before the component is known. They hold for its `describe` too.
     fn route_options<'c>(&self, candidate: &'c Candidate) -> Result<(&'c RouteFile, Settings), Failure> {
         let route_file = candidate.route_file.as_ref().map_err(Clone::clone)?;
+        self.check_place(candidate, route_file)?;
         let options = Options::resolve(&self.flags, &[], &route_file.options);
         let options = options.map_err(|errors| Failure::lasting(option_errors(&candidate.key, route_file, &errors)))?;
         Ok((route_file, options.settings))
@@ -100,7 +101,9 @@ impl Loader {
         // A component that is served alone has no middleware beside it.
         let middleware = if key.is_alone() { Vec::new() } else { route_file.middleware.clone() };
         let topics = route_file.topics.clone();
-        let mount = Mount { name, patterns, methods, key: key.clone(), middleware, topics, authority };
+        let fetched = route_file.component.as_ref().map(|component| component.reference.clone());
+        let fetched = fetched.and_then(|reference| self.registries.fetched(&reference));
+        let mount = Mount { name, patterns, methods, key: key.clone(), fetched, middleware, topics, authority };
         let request_fields = route_file.request_fields.iter().map(|entry| entry.field.clone()).collect();
         let options = options.counted(self.metrics.as_ref(), &mount.name);
         let route = Route::new(mount, options, Arc::new(RouteTarget::Component(handler)));

@@ -1,7 +1,7 @@
 //! What is worth a warning about a component that is served nevertheless, and whether its memory suffices.
 
 use super::super::component::ComponentKey;
-use super::super::file::{self, REQUEST_FIELDS, RouteFile, TIMER, TOPICS};
+use super::super::file::{self, COMPONENT, REQUEST_FIELDS, RouteFile, TIMER, TOPICS};
 use super::Loader;
 use crate::diagnostic::Diagnostic;
 use crate::grants::GrantKind;
@@ -73,6 +73,7 @@ pub(super) fn reserved_key(key: &str) -> String {
     let says = match key {
         TOPICS => "whose topics it shares",
         TIMER => "when the host runs it",
+        COMPONENT => "which component it is",
         REQUEST_FIELDS => "which fields of requests the host sets",
         _ => "what it is granted",
     };

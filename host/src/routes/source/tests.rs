@@ -68,6 +68,10 @@ impl Source for InMemory {
         Ok(contents.components.get(key).map_or(Fingerprint::GONE, fingerprint))
     }
 
+    fn file_of(&self, key: &ComponentKey) -> Option<String> {
+        Some(key.location().to_owned())
+    }
+
     fn read(&self, key: &ComponentKey, _: u64) -> Result<Vec<u8>, ReadError> {
         let contents = self.0.lock().expect("no thread panics here");
         let found = contents.components.get(key).map(|(bytes, _)| bytes.clone());
@@ -135,8 +139,8 @@ fn found(table: &RouteTable, path: &str) -> Option<String> {
 fn components_of_a_source_that_is_no_directory_are_served_and_its_changes_noticed() {
     let source = Arc::new(InMemory::default());
     source.put("a.wasm", b"a", Some("path = '/one'"));
-    let directory =
-        Directory::load_with(source.clone(), None, Arc::new(WithoutReading)).expect("threads can be started");
+    let directory = Directory::load_with(source.clone(), Arc::default(), None, Arc::new(WithoutReading))
+        .expect("threads can be started");
     assert_eq!(directory.wait(PATIENCE), Some(vec![]));
     directory.watch().expect("this source reports its changes");
     let before = directory.current().table();

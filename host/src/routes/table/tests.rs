@@ -30,7 +30,16 @@ pub(crate) fn route_with(options: &[(String, Value)]) -> Arc<Route> {
 }
 
 fn mount(file: &str, patterns: Vec<String>, methods: Vec<String>, authority: Authority) -> Mount {
-    Mount { name: file.into(), patterns, methods, key: key(file), middleware: vec![], topics: None, authority }
+    Mount {
+        name: file.into(),
+        patterns,
+        methods,
+        key: key(file),
+        fetched: None,
+        middleware: vec![],
+        topics: None,
+        authority,
+    }
 }
 
 fn mounted(mount: Mount, options: &[(String, Value)]) -> Arc<Route> {
