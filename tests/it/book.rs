@@ -61,6 +61,7 @@ pages! {
     the_internet_is_faced_as_shown: "docs/src/internet.md",
     sites_do_what_they_show: "docs/src/sites.md",
     several_hosts_do_what_they_show: "docs/src/several-hosts.md",
+    registries_do_what_they_show: "docs/src/registries.md",
     what_a_component_can_do_is_what_it_shows: "docs/src/security.md",
     diagnostics_are_what_they_show: "docs/src/diagnostics.md",
     traces_do_what_they_show: "docs/src/traces.md",

@@ -227,10 +227,12 @@ impl<'r> Walk<'r> {
             let is_reserved = is_reserved_name(name);
             let has = |wanted| path.extension().is_some_and(|extension| extension == wanted);
             let is_served = script::is_served(self.path_in_tree(&path));
-            if name.as_encoded_bytes().starts_with(b".") || (is_reserved && !is_served) {
+            if name.as_encoded_bytes().starts_with(b".") || (is_reserved && !is_served && !has("toml")) {
                 continue;
             }
             match path.metadata() {
+                // It may name middleware in a registry.
+                Ok(_) | Err(_) if is_reserved && !is_served => self.route_files.push(path),
                 Ok(_) | Err(_) if is_reserved => self.add_component(&path),
                 Ok(metadata) if metadata.is_dir() => self.add_directory(&path, ancestors),
                 Ok(_) | Err(_) if is_served => self.add_component(&path),
@@ -321,7 +323,8 @@ impl<'r> Walk<'r> {
     /// Reports route files without a component.
     fn report_orphans(&mut self) {
         let Listing { components, unread, diagnostics, .. } = &mut self.listing;
-        for route_file in &self.route_files {
+        let is_reserved = |file: &&PathBuf| file.file_name().is_some_and(is_reserved_name);
+        for route_file in self.route_files.iter().filter(|file| !is_reserved(file)) {
             let is_there = |extension| {
                 let component = route_file.with_extension(extension);
                 let path = component.strip_prefix(self.root).unwrap_or(&component);

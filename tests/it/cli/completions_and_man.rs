@@ -60,7 +60,7 @@ fn there_is_a_page_of_the_host_and_of_each_command() {
 #[test]
 fn an_unknown_command_has_no_page_and_the_error_lists_the_commands() {
     let output = run(&mut host(&["man", "serve"]));
-    let expected = "error: unknown command `serve`; expected one of run, dev, routes, check, call, test, publish, top, new, completions, man";
+    let expected = "error: unknown command `serve`; expected one of run, dev, routes, check, call, test, publish, top, push, new, completions, man";
     assert!(text(&output.stderr).starts_with(expected), "{output:?}");
     assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)));
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::registry::{DockerRegistry, PASSWORD, USER};
-use crate::support::{Process, RoutesDir, host, log, plain, plain_saying, run, text, wait_until};
+use crate::support::{Process, RoutesDir, host, plain, plain_saying, run, text, wait_until};
 
 /// What a machine of an operator has: a cache, and the configuration of Docker.
 struct Machine {
@@ -96,13 +96,13 @@ fn what_is_pushed_is_served_by_its_tag_and_by_its_digest() {
     assert_eq!(text(&output.stdout), "3 routes; 0 errors, 0 warnings\n");
     let output = run(machine.host(&["call", "--path", "/tag"]).arg(routes.path().join("tag.toml")));
     assert!(text(&output.stdout).ends_with("plain"), "{output:?}");
-    let output = run(machine.host(&["routes", "--routes"]).arg(routes.path()));
+    let output = run(machine.host(&["routes"]).arg(routes.path()));
     let (_, hash) = digest.split_once('@').expect("it has a digest");
     let file = routes.path().join("tag.toml").display().to_string();
     let printed = text(&output.stdout);
     assert!(printed.contains(&file) && printed.contains(&format!("component {tagged}, now {hash}\n")), "{printed}");
     assert!(printed.contains(&format!("component {digest}\n")), "{printed}");
-    let output = run(machine.host(&["routes", "--json", "--routes"]).arg(routes.path()));
+    let output = run(machine.host(&["routes", "--json"]).arg(routes.path()));
     let printed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
     let components = printed["routes"].as_array().into_iter().flatten().map(|route| route["component"].clone());
     let expected = [&digest, &latest, &tagged].map(|reference| json!({ "reference": reference, "digest": hash }));
@@ -259,5 +259,4 @@ fn without_a_cache_there_is_no_place_for_what_is_fetched() {
     let output = run(host(&["check", "--no-cache"]).arg(routes.path()));
     let told = text(&output.stdout);
     assert!(told.contains("there is no cache directory") && told.contains("--cache-dir"), "{told}");
-    let _ = log();
 }
