@@ -32,10 +32,15 @@ impl Successor {
     }
 
     fn runs(&self) -> bool {
-        // The first process of a container may be none that reaps others, so a zombie has ended too.
-        let state = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
-        !matches!(state.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()), None | Some("Z" | "X"))
+        runs(&self.0)
     }
+}
+
+/// Whether a process of this number runs.
+fn runs(process: &str) -> bool {
+    // The first process of a container may be none that reaps others, so a zombie has ended too.
+    let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    !matches!(state.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()), None | Some("Z" | "X"))
 }
 
 impl Drop for Successor {
@@ -395,6 +400,47 @@ fn what_is_in_stores_is_taken_over_and_no_change_is_lost() {
     let printed = String::from_utf8_lossy(&output.expect("it can be run").stderr).into_owned();
     assert!(!printed.contains("no host runs"), "the control socket was taken over: {printed}");
     drop(successor);
+}
+
+#[test]
+fn the_admin_listener_goes_over_to_the_new_process() {
+    let directory = directory();
+    let path = directory.path().join("admin.sock");
+    let unix = format!("unix:{}", path.display());
+    let routes = RoutesDir::new().with(guest::HELLO);
+    for is_tcp in [true, false] {
+        let (process, tcp) = match is_tcp {
+            true => {
+                let (process, admin) = Process::start_with_admin(&routes, &["--no-watch"]);
+                (process, Some(admin))
+            }
+            false => (Process::start(&routes, &["--no-watch", "--admin", &unix]), None),
+        };
+        assert_eq!(process.get("/hello"), HELLO_RESPONSE_CLOSE);
+        let asked = |target: &str| {
+            let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            match &tcp {
+                Some(admin) => admin.connect().exchange(request),
+                None => Client::connect_unix(&path).exchange(request),
+            }
+        };
+        let started = |stats: &str| {
+            let (_, json) = stats.split_once("\r\n\r\n").expect("it has a head");
+            let stats: serde_json::Value = serde_json::from_str(json).expect("it is JSON");
+            (stats["started"].as_f64().expect("it is a time"), stats["requests"].as_u64().expect("it is a number"))
+        };
+        wait_until("the request is counted", || started(&asked("/stats.json")).1 == 1);
+        let (old, _) = started(&asked("/stats.json"));
+        process.signal("USR2");
+        let successor = Successor::of(&process, 1);
+        // Both accept until the old process hands over.
+        wait_until("the new process answers", || started(&asked("/stats.json")).0 > old);
+        assert!(asked("/readyz").ends_with("ready\n"));
+        assert_eq!(started(&asked("/stats.json")).1, 0);
+        // The old process ends, and what it does at its end takes nothing away.
+        wait_until("the old process ends", || !runs(&process.id().to_string()));
+        assert!(successor.runs() && asked("/healthz").ends_with("ok\n"));
+    }
 }
 
 #[test]
