@@ -1,6 +1,6 @@
 //! Server-sent events (the HTML standard, section 9.2): the format of an event, and the fields of its response.
 //!
-//! An [`Event`] is a chunk like any other: a handler writes it, yields it, or publishes it ([`push`](crate::push)) to
+//! An [`Event`] is a chunk like any other: a handler writes it, yields it, or publishes it ([`push`]) to
 //! parked responses. In a browser, `new EventSource("/news")` reads events, and reconnects by itself:
 //!
 //! ```standalone_crate
@@ -72,7 +72,7 @@ pub fn open(response: &Response) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// As [`push::subscribe_after`](crate::push::subscribe_after) and [`open`].
+/// As [`push::subscribe_after`] and [`open`].
 pub fn resume(request: &Request, response: &Response, topic: &str) -> Result<bool, Error> {
     let resumed = push::subscribe_after(topic, last_event_id(request).as_deref());
     if resumed == Err(Error::Unavailable) {
