@@ -158,13 +158,14 @@ impl RegistryClient {
     /// Sends a request. If the registry asks who the host is, it is told once.
     async fn send(&self, request: RepositoryRequest<'_>) -> Result<UpstreamResponse, OciError> {
         let known = lock(&self.authorizations).get(&request.key()).cloned();
-        let response = self.follow(&request, known).await?;
-        if response.status() != StatusCode::UNAUTHORIZED.as_u16() {
+        let Answer { response, is_of_registry } = self.follow(&request, known).await?;
+        // A server that the registry has led to is told nothing, and cannot say who is to be asked for a token.
+        if response.status() != StatusCode::UNAUTHORIZED.as_u16() || !is_of_registry {
             return Ok(response);
         }
         let authorization = self.authorize(&request, response.fields()).await?;
         lock(&self.authorizations).insert(request.key(), authorization.clone());
-        let response = self.follow(&request, Some(authorization)).await?;
+        let Answer { response, .. } = self.follow(&request, Some(authorization)).await?;
         match StatusCode::from_u16(response.status()) {
             Ok(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 lock(&self.authorizations).remove(&request.key());
@@ -179,7 +180,7 @@ impl RegistryClient {
         &self,
         request: &RepositoryRequest<'_>,
         authorization: Option<HeaderValue>,
-    ) -> Result<UpstreamResponse, OciError> {
+    ) -> Result<Answer, OciError> {
         let registry = &request.repository.registry;
         let base = self.base(request.repository)?;
         let mut target = match &request.place {
@@ -190,23 +191,27 @@ impl RegistryClient {
             }
         };
         for _ in 0..=MAX_REDIRECTS {
+            let is_of_registry = target.origin.host == base.host && target.origin.port == base.port;
             let mut fields = request.fields.clone();
-            if let Some(authorization) =
-                authorization.as_ref().filter(|_| target.origin.host == base.host && target.origin.port == base.port)
-            {
+            if let Some(authorization) = authorization.as_ref().filter(|_| is_of_registry) {
                 fields.insert(AUTHORIZATION, authorization.clone());
             }
             let response = match self.start(&target, &request.method, fields.clone(), request.body.clone()).await {
-                Err(failure) if self.speaks_no_tls(registry, &target.origin, &failure) => {
-                    target.origin = Origin { scheme: Scheme::Http, ..target.origin };
-                    self.start(&target, &request.method, fields, request.body.clone()).await
+                Err(failure) if self.may_lack_tls(registry, &target.origin, &failure) => {
+                    target.origin =
+                        Origin::new(Scheme::Http, registry).map_err(|_| nonsense(registry, "no name of a host"))?;
+                    let response = self.start(&target, &request.method, fields, request.body.clone()).await;
+                    if response.is_ok() {
+                        lock(&self.plain).insert(registry.clone());
+                    }
+                    response
                 }
                 response => response,
             };
             let response = response.map_err(|failure| no_response(&target.origin.authority(), failure))?;
             let follows = matches!(response.status(), 301 | 302 | 303 | 307 | 308);
             if !follows || !matches!(request.method, Method::GET | Method::HEAD) {
-                return Ok(response);
+                return Ok(Answer { response, is_of_registry });
             }
             target = self.location(&target.origin, registry, &response)?;
         }
@@ -252,21 +257,18 @@ impl RegistryClient {
         Origin::new(scheme, host).map_err(|_| nonsense(registry, "no name of a host"))
     }
 
-    /// Whether a registry that has failed so may be asked without TLS. Then it is from now on.
-    fn speaks_no_tls(&self, registry: &str, origin: &Origin, failure: &UpstreamFailure) -> bool {
+    /// Whether a registry that has failed so may be asked without TLS. If that has an answer, it is from then on.
+    fn may_lack_tls(&self, registry: &str, origin: &Origin, failure: &UpstreamFailure) -> bool {
         let has_no_tls = matches!(
             failure,
             UpstreamFailure::Tls(_)
-                | UpstreamFailure::TlsAlert { .. }
                 | UpstreamFailure::Closed
                 | UpstreamFailure::Protocol(_)
+                // Without a port, its port without TLS is another.
+                | UpstreamFailure::Refused
         );
         let is_registry = Origin::new(Scheme::Https, registry).is_ok_and(|base| base == *origin);
-        let may = has_no_tls && is_registry && (is_this_machine(&origin.host) || self.is_insecure(origin));
-        if may {
-            lock(&self.plain).insert(registry.to_owned());
-        }
-        may
+        has_no_tls && is_registry && (is_this_machine(&origin.host) || self.is_insecure(origin))
     }
 
     /// Whether the operator has allowed a host without TLS. Without a port, it is meant at each.
@@ -329,6 +331,12 @@ impl RegistryClient {
         let answer = read(registry, &mut response, MAX_TOKEN).await?;
         super::authorization::bearer(registry, &answer)
     }
+}
+
+/// A response, and whether it is of the registry itself and not of a server that it has led to.
+struct Answer {
+    response: UpstreamResponse,
+    is_of_registry: bool,
 }
 
 impl<'r> RepositoryRequest<'r> {

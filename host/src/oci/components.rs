@@ -392,7 +392,7 @@ impl FollowedComponents {
         let Some(component) = state.components.get_mut(reference) else { return };
         let was_told = std::mem::replace(&mut component.is_told, true);
         let (digest, failure) = match result {
-            Ok(Fetched { digest, absence }) => (Some(digest), absence),
+            Ok(Fetched { digest, failure }) => (Some(digest), failure),
             Err(error) => (None, Some(error)),
         };
         let is_another = digest.is_some() && (digest != component.digest || !component.is_ready);

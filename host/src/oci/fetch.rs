@@ -32,12 +32,12 @@ pub(super) struct Fetcher {
 pub(super) struct Fetched {
     /// The digest of its manifest.
     pub(super) digest: ContentDigest,
-    /// Why it is not known whether that is still so.
-    pub(super) absence: Option<OciError>,
+    /// Why it is not what the registry has now, or why that is not known.
+    pub(super) failure: Option<OciError>,
 }
 
 impl Fetcher {
-    /// Makes a component ready to be read. If the registry is away, it is what it was: `known`, or what the store has.
+    /// Makes a component ready to be read. If that fails, it is what it was: `known`, or what the store has.
     pub(super) async fn fetch(
         &self,
         reference: &ComponentReference,
@@ -46,21 +46,29 @@ impl Fetcher {
         let store = self.store()?;
         let before = known.or_else(|| store.tag(reference));
         let within = if known.is_none() && before.is_some() { FIRST_QUESTION.min(self.timeout) } else { self.timeout };
-        let (digest, absence) = match &reference.version {
-            TagOrDigest::Digest(digest) => (*digest, None),
-            TagOrDigest::Tag(tag) => {
-                match (within_time(within, self.digest_of_tag(&reference.repository, tag)).await, before) {
-                    (Ok(digest), _) => (digest, None),
-                    (Err(error), Some(before)) if error.is_absence() => (before, Some(error)),
-                    (Err(error), _) => return Err(error),
+        let failure = match self.fetch_version(reference, within).await {
+            Ok(digest) => {
+                if reference.is_tag() && store.tag(reference) != Some(digest) {
+                    store.set_tag(reference, digest)?;
                 }
+                return Ok(Fetched { digest, failure: None });
             }
+            Err(failure) => failure,
+        };
+        match before.filter(|_| reference.is_tag()) {
+            Some(digest) if read(store, &self.keys, &digest).is_ok() => Ok(Fetched { digest, failure: Some(failure) }),
+            _ => Err(failure),
+        }
+    }
+
+    /// Makes the version that a reference names now ready to be read. A tag has to be known `within` some time.
+    async fn fetch_version(&self, reference: &ComponentReference, within: Duration) -> Result<ContentDigest, OciError> {
+        let digest = match &reference.version {
+            TagOrDigest::Digest(digest) => *digest,
+            TagOrDigest::Tag(tag) => within_time(within, self.digest_of_tag(&reference.repository, tag)).await?,
         };
         self.ensure(&reference.repository, &digest).await?;
-        if absence.is_none() && reference.is_tag() && store.tag(reference) != Some(digest) {
-            store.set_tag(reference, digest)?;
-        }
-        Ok(Fetched { digest, absence })
+        Ok(digest)
     }
 
     /// Makes what a manifest names ready to be read: what is not in the store is fetched.
@@ -71,9 +79,10 @@ impl Fetcher {
         // What is altered was removed.
         match read(self.store()?, &self.keys, digest) {
             Err(OciError::NotFetched | OciError::Altered { .. }) => {
-                within_time(self.timeout, self.fetch_content(repository, digest)).await?;
+                let fetched = within_time(self.timeout, self.fetch_content(repository, digest)).await;
+                // A manifest is kept also if what it names cannot be fetched.
                 self.store()?.prune();
-                Ok(())
+                fetched
             }
             read => read.map(drop),
         }

@@ -14,6 +14,7 @@ use super::error::OciError;
 use super::manifest::{self, MAX_COMPONENT, ManifestError};
 use super::reference::{ComponentReference, TagOrDigest};
 use crate::outbound::UpstreamClient;
+use crate::text::date_and_time;
 
 /// How long it may take.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(300);
@@ -75,7 +76,7 @@ fn config(component: &PushedComponent) -> Vec<u8> {
     let PushedComponent { bytes, created } = component;
     let (imports, exports) = interfaces(bytes);
     let config = json!({
-        "created": humantime::format_rfc3339_seconds(*created).to_string(),
+        "created": date_and_time(*created),
         "architecture": "wasm",
         "os": "wasip2",
         "layerDigests": [ContentDigest::of(bytes).to_string()],

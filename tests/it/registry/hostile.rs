@@ -204,6 +204,19 @@ fn a_redirect_is_followed_without_the_credentials() {
 }
 
 #[test]
+fn a_server_that_the_registry_leads_to_cannot_ask_who_the_host_is() {
+    let (scene, other) = (Scene::new(), FakeRegistry::start());
+    let [_, layer] = scene.registry.push("1", &plain_saying("right"));
+    let place = format!("/v2/it/blobs/{layer}");
+    scene.registry.put(&place, Answer::Redirect(format!("http://{}{place}", other.address())));
+    let challenge = format!("Bearer realm=\"http://{}/token\"", other.address());
+    let head = format!("HTTP/1.1 401 No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0");
+    other.put(&place, Answer::Head(head));
+    scene.assert_refused(":1", "401");
+    assert_eq!(other.asked().with(&["/token"]), Vec::<String>::new());
+}
+
+#[test]
 fn a_new_version_that_cannot_be_used_leaves_the_one_before_it() {
     let scene = Scene::new();
     scene.registry.push("1", &plain_saying("right"));

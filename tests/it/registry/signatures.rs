@@ -138,6 +138,9 @@ fn a_new_version_that_is_not_signed_leaves_the_one_before_it_also_after_a_restar
         "still serves",
     ]);
     assert!(server.get("/it").contains("\r\nright\r\n"));
+    drop(server);
+    let server = serve(&registry, &cache, &[&mine]);
+    assert!(server.get("/it").contains("\r\nright\r\n"));
     put(&registry, &digest, &[mine.sign(&digest)]);
     server.reload();
     wait_until("the signed version is served", || server.get("/it").contains("\r\nother\r\n"));

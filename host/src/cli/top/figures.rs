@@ -9,6 +9,9 @@ use super::stats::Stats;
 /// Over how many seconds figures are taken, as on the page.
 const WINDOW: f64 = 10.0;
 
+/// The most samples that are kept, whatever their times say.
+const MAX_SAMPLES: usize = 32;
+
 /// The totals of a route since the start of the host, or what has happened between two moments.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Counters {
@@ -159,7 +162,7 @@ impl Window {
             self.0.push_back(sample);
         }
         let last = self.0.back()?.time;
-        while self.0.len() > 2 && self.0[1].time <= last - WINDOW {
+        while self.0.len() > MAX_SAMPLES || (self.0.len() > 2 && self.0[1].time <= last - WINDOW) {
             self.0.pop_front();
         }
         self.0.back()?.figures_since(self.0.front()?)
@@ -283,6 +286,15 @@ mod tests {
             assert_eq!(figures.seconds, second.min(10) as f64);
         }
         assert!(window.0.len() <= 12);
+    }
+
+    #[test]
+    fn a_clock_that_hardly_moves_keeps_few_samples() {
+        let mut window = Window::default();
+        for number in 0..1000 {
+            window.take(sample(f64::from(number) / 1e6, 0.0, 0));
+        }
+        assert_eq!(window.0.len(), MAX_SAMPLES);
     }
 
     #[test]

@@ -245,10 +245,10 @@ impl TableLayout {
     pub(super) fn line(&self, name: &str, figure: impl Fn(Column) -> String) -> Vec<String> {
         let figures = self.figures.iter().map(|column| {
             let text = fit(&figure(*column), FIGURE_WIDTH - 1);
-            format!("{}{text}", " ".repeat(FIGURE_WIDTH - text.width()))
+            format!("{}{text}", " ".repeat(FIGURE_WIDTH.saturating_sub(text.width())))
         });
         let name = fit(name, self.name_width);
-        let padding = " ".repeat(self.name_width - name.width());
+        let padding = " ".repeat(self.name_width.saturating_sub(name.width()));
         std::iter::once(name + &padding).chain(figures).collect()
     }
 }
@@ -258,13 +258,15 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
-    let mut room = width.saturating_sub(1);
-    let begin = text.chars().take_while(|char| {
-        let left = room.checked_sub(char.width().unwrap_or(0));
-        room = left.unwrap_or(0);
-        left.is_some()
-    });
-    let begin: String = begin.collect();
+    let mut begin = String::new();
+    for char in text.chars() {
+        begin.push(char);
+        // Some characters are wider together than each by itself.
+        if begin.width() >= width {
+            begin.pop();
+            break;
+        }
+    }
     if width == 0 { String::new() } else { begin + "…" }
 }
 
@@ -348,6 +350,9 @@ mod tests {
             (fit("日本語", 6), fit("日本語", 5), fit("日本語", 4)),
             ("日本語".into(), "日本…".into(), "日…".into())
         );
+        // A heart is one column wide, and two as an emoji.
+        let hearts = "\u{2764}\u{fe0f}".repeat(40);
+        assert!(fit(&hearts, 40).width() <= 40, "{}", fit(&hearts, 40));
         assert_eq!(wrap("日本語", 4), ["日本", "語"]);
         assert_eq!((wrap("", 4), wrap("abc", 0)), (vec![String::new()], vec!["a".into(), "b".into(), "c".into()]));
         let hostile = route("\u{1b}[2Jx\n\u{202e}", Some(0));

@@ -151,7 +151,7 @@ fn text_lines(state: &mut State, theme: Theme, width: usize, room: usize, text: 
         _ => "Keys and columns".to_owned(),
     };
     let title = fit(&title, width);
-    let padding = " ".repeat(width - title.width());
+    let padding = " ".repeat(width.saturating_sub(title.width()));
     let mut lines = vec![Line::styled(title + &padding, REVERSED)];
     let wrapped: Vec<Line<'static>> = text
         .into_iter()

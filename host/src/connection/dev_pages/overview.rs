@@ -1,7 +1,7 @@
 //! The page at `/`: the routes, the last requests, the last failure, and what is being compiled or built.
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use maud::{Markup, html};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -12,7 +12,7 @@ use crate::dev::{BuildReport, DevState, RecentFailure, RecentRequest};
 use crate::exchange::ExchangeEnd;
 use crate::page::page_with_icon;
 use crate::routes::{MountedRoute, RouteTable};
-use crate::text::printable;
+use crate::text::{date_and_time, printable};
 
 /// The most routes and the most reports that the page shows.
 const MAX_ROUTES: usize = 500;
@@ -226,6 +226,6 @@ fn ago(time: SystemTime, now: SystemTime) -> String {
     match now.duration_since(time).map(|age| age.as_secs()) {
         Ok(seconds @ 0..60) => format!("{seconds} s ago"),
         Ok(seconds @ 60..3600) => format!("{} min ago", seconds / 60),
-        _ => humantime::format_rfc3339_seconds(time.max(UNIX_EPOCH)).to_string(),
+        _ => date_and_time(time),
     }
 }
