@@ -206,6 +206,8 @@ impl FollowedHistories {
                 // Whoever waits may have given up.
                 let _ = answer.send(());
             } else {
+                // An engine that refuses histories answers nobody.
+                followed.waits.retain(|wait| !wait.is_closed());
                 followed.waits.push(answer);
             }
         }
@@ -254,7 +256,8 @@ impl FollowedHistories {
         loop {
             tokio::select! {
                 () = self.changed.notified() => {}
-                _ = comparisons.tick() => self.note_gap(),
+                // Until it is compared, what was current still is.
+                _ = comparisons.tick() => self.logs.borrow_mut().values_mut().for_each(|it| it.is_behind = true),
             }
             let behind = |(channel, followed): (&Channel, &FollowedLog)| followed.is_behind.then(|| channel.clone());
             let channels: Vec<Channel> = self.logs.borrow().iter().filter_map(behind).collect();

@@ -130,6 +130,10 @@ impl FleetLink {
         // Whoever has appended or begins to read a history is told by an answer that is dropped.
         while self.queues.appends.try_recv().is_ok() {}
         self.relay.histories.take_follows();
+        // All that is wanted then is subscribed to with the next connection. What has come and gone until then is forgotten.
+        let now = Instant::now();
+        self.subscriptions.update(self.relay.take_interest(), now);
+        self.histories.remove(&self.subscriptions.leave(now));
         while let Ok(frame) = self.queues.messages.try_recv() {
             self.relay.forget(&frame);
             self.relay.counts.dropped.fetch_add(1, Ordering::Relaxed);

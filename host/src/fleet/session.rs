@@ -94,6 +94,8 @@ impl<'l> EngineSession<'l> {
             return error.into();
         }
         self.heard_at.set(Instant::now());
+        // What was published without a connection has not been heard.
+        self.histories.note_gap();
         tokio::select! {
             lost = self.serve_histories(appends) => lost,
             lost = self.follow_interest() => lost,
@@ -114,8 +116,6 @@ impl<'l> EngineSession<'l> {
                 return std::future::pending().await;
             }
         };
-        // What was published without a connection has not been heard.
-        self.histories.note_gap();
         let (prefix, connection) = (&self.relay.prefix, || self.connection.clone());
         let failed = tokio::select! {
             failed = self.histories.keep_current(connection(), &scripts, prefix, self.hub) => failed,
@@ -161,6 +161,9 @@ impl<'l> EngineSession<'l> {
             Content::Finish { directory } => (directory, None),
             Content::Event { directory, id, history, event } => {
                 let event = SharedEvent { id, history, kept_since: Instant::now(), bytes: event };
+                if !event.is_valid() {
+                    return;
+                }
                 return self.take_event(publishers, channel, directory, &event);
             }
             Content::Canary { .. } | Content::Chunk { .. } => return,

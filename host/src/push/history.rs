@@ -12,6 +12,9 @@ use super::{MAX_CHUNK_BYTES, PushError};
 /// The most events of a topic that are kept. The option `history` has the same bound.
 const MAX_EVENTS: usize = 10_000;
 
+/// The longest time for which an event is kept. The option `history_seconds` has the same bound.
+const MAX_AGE: Duration = Duration::from_secs(86_400);
+
 /// How much of each topic is kept for clients that come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
@@ -67,8 +70,9 @@ pub struct SharedEvent<'e> {
 
 impl SharedEvent<'_> {
     /// Whether a host can have appended it: whoever can write to the engine can send anything.
-    pub(super) fn is_valid(&self) -> bool {
-        let is_bounded = self.history.events.is_some_and(|events| events.get() <= MAX_EVENTS);
+    pub(crate) fn is_valid(&self) -> bool {
+        let History { events, age } = self.history;
+        let is_bounded = events.is_some_and(|events| events.get() <= MAX_EVENTS) && age <= MAX_AGE;
         is_bounded && self.bytes.len() <= MAX_CHUNK_BYTES && is_event(self.bytes)
     }
 }

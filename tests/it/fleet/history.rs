@@ -22,7 +22,12 @@ fn streaming_with(redis: &Redis, options: &str) -> TestServer {
 /// Appends an event to the topic `a`, and returns its id.
 #[track_caller]
 fn append(server: &TestServer, data: &str) -> String {
-    let reported = report(server, &format!("event=a:{data}"));
+    append_to(server, "a", data)
+}
+
+#[track_caller]
+fn append_to(server: &TestServer, topic: &str, data: &str) -> String {
+    let reported = report(server, &format!("event={topic}:{data}"));
     let id = reported.trim_end().strip_prefix("event: ").expect("it reports");
     assert!(id.contains('-') && id != "too-large", "{reported}");
     id.to_owned()
@@ -213,6 +218,14 @@ fn what_strangers_write_into_a_history_harms_nothing() {
     let mut client = resume(&server, "");
     let first = append(&server, "one");
     client.read_until(&event(&first, "one"));
+    // An empty chunk would end the response of one who reads no history.
+    let mut plain = server.connect();
+    plain.send(get_script("subscribe=b&write=one&manual"));
+    plain.read_until("3\r\none\r\n");
+    wait_for_subscribers(&redis, "b", 1);
+    redis.ask("PUBLISH vibrato:t:d0::b \"\\x01aaaaaaaaaaaaaaaa\\x03\\x00\\x000000000000000001-1\\n1 1\\n\"");
+    append_to(&server, "b", "two");
+    plain.expect(&chunk("data: two\n\n"));
     redis.ask("XADD vibrato:l:{d0::a}:events * b forged e forged t x");
     redis.ask("PUBLISH vibrato:t:d0::a \"\\x01aaaaaaaaaaaaaaaa\\x03\\x00\\x00not-an-id\"");
     redis.ask("PUBLISH vibrato:t:d0::a \"\\x01aaaaaaaaaaaaaaaa\\x03\\x00\\x001-18446744073709551615\\n1 1\\nx\"");
