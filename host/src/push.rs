@@ -206,6 +206,14 @@ impl Hub {
         });
     }
 
+    /// The same of an event whose history is not followed yet: whoever reads it will get the event out of the history.
+    pub fn deliver_unfollowed(&self, publisher: &TopicUser, topic: &str, event: &SharedEvent<'_>) {
+        match self.topics.logs().find(publisher.scope(), topic) {
+            Some(log) => self.deliver_beside(&log, publisher, topic, event),
+            None => _ = self.deliver(publisher, topic, event.bytes),
+        }
+    }
+
     fn count_readers(&self, readers: usize) {
         self.counters.count_reached(u32::try_from(readers).unwrap_or(u32::MAX));
     }

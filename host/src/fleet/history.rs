@@ -68,7 +68,7 @@ struct WaitingBytes {
     bytes: usize,
 }
 
-/// A history that is to be followed.
+/// The wish of a subscriber to follow a history.
 #[derive(Debug)]
 pub(super) struct Follow {
     channel: Channel,
@@ -126,7 +126,7 @@ impl HistoryRelay {
         self.answer(answered)
     }
 
-    /// What is to be followed since this was called last.
+    /// The histories that are wanted since the last call of this.
     pub(super) fn take_follows(&self) -> Vec<Follow> {
         std::mem::take(&mut *self.lock())
     }
@@ -179,6 +179,9 @@ struct FollowedLog {
     topic: Box<str>,
     /// Whether it has not been read yet. Then those who do not read the history get its events beside it.
     is_new: bool,
+    /// The last event that was read while it was new. Those who do not read the history get the events up to it as they are
+    /// delivered, which may be later.
+    read_as_new: Option<EventId>,
     /// Whether something may be missing since it was begun to be read last.
     is_behind: bool,
     /// Whether nothing was missing when it was read to its end last.
@@ -230,13 +233,14 @@ impl FollowedHistories {
     pub(super) fn take(&self, hub: &Hub, publisher: &TopicUser, channel: &[u8], topic: &str, event: &SharedEvent<'_>) {
         let mut logs = self.logs.borrow_mut();
         let Some(followed) = logs.get_mut(channel) else {
-            hub.deliver(publisher, topic, event.bytes);
+            hub.deliver_unfollowed(publisher, topic, event);
             return;
         };
-        if followed.is_new {
+        let applied = hub.apply(&followed.log, publisher, topic, event, !followed.is_new);
+        if followed.is_new || (applied == Applied::Known && followed.has_read_as_new(event.id)) {
             hub.deliver_beside(&followed.log, publisher, topic, event);
         }
-        if hub.apply(&followed.log, publisher, topic, event, !followed.is_new) == Applied::Gap {
+        if applied == Applied::Gap {
             followed.note_gap();
             self.changed.notify_one();
         }
@@ -271,11 +275,37 @@ impl FollowedHistories {
 
 impl FollowedLog {
     fn new(log: Arc<TopicLog>, scope: Arc<ScopeName>, topic: Box<str>) -> Self {
-        Self { log, scope, topic, is_new: true, is_behind: true, is_current: false, waits: Vec::new() }
+        Self {
+            log,
+            scope,
+            topic,
+            is_new: true,
+            read_as_new: None,
+            is_behind: true,
+            is_current: false,
+            waits: Vec::new(),
+        }
     }
 
     fn note_gap(&mut self) {
         (self.is_behind, self.is_current) = (true, false);
+    }
+
+    /// The copy was read to its end.
+    fn note_read(&mut self) {
+        if self.is_new {
+            self.read_as_new = Some(self.log.last());
+        }
+        (self.is_new, self.is_current) = (false, true);
+        for answer in self.waits.drain(..) {
+            // Whoever waits may have given up.
+            let _ = answer.send(());
+        }
+    }
+
+    /// Whether an event that is known was read before it was delivered.
+    fn has_read_as_new(&self, id: EventId) -> bool {
+        self.read_as_new.is_some_and(|last| last.epoch == id.epoch && id.offset <= last.offset)
     }
 }
 
@@ -344,11 +374,7 @@ impl Copying<'_> {
         let mut logs = self.histories.logs.borrow_mut();
         let Some(followed) = logs.get_mut(&self.channel) else { return true };
         if !followed.is_behind {
-            (followed.is_new, followed.is_current) = (false, true);
-            for answer in followed.waits.drain(..) {
-                // Whoever waits may have given up.
-                let _ = answer.send(());
-            }
+            followed.note_read();
         }
         !followed.is_behind
     }
@@ -410,3 +436,6 @@ pub(super) async fn append(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::PushError;
 use super::log::{Forgotten, TopicLog};
-use super::tenant::TopicUser;
+use super::tenant::{Scope, TopicUser};
 use super::topics;
 
 /// How often histories are looked through for what is too old.
@@ -24,6 +24,11 @@ pub(super) struct Logs {
 type LogMap = HashMap<Arc<[u8]>, Arc<TopicLog>>;
 
 impl Logs {
+    /// The history of a topic, if there is one.
+    pub(super) fn find(&self, scope: Scope, topic: &str) -> Option<Arc<TopicLog>> {
+        self.read().get(&*topics::key(scope, topic)).cloned()
+    }
+
     /// Calls the history of a topic. It is made if there is none.
     pub(super) fn with<R>(
         &self,

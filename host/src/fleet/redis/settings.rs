@@ -43,7 +43,7 @@ pub struct EngineSpec {
     pub ca_file: Option<PathBuf>,
     /// Files of the certificate and of the key that the host shows, in PEM.
     pub certificate_files: Option<(PathBuf, PathBuf)>,
-    /// How long a handler waits for the engine where it has to: 250 ms, unless this says otherwise.
+    /// How long a handler that appends to a history waits for the engine. If it is `None`, 250 ms.
     pub timeout: Option<Duration>,
 }
 
