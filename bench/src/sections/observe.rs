@@ -56,8 +56,8 @@ pub fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Hello of a server with these flags, beside one without. The metrics of the first are asked for each second if `socket`
-/// says where.
+/// Hello of a server with these flags, beside one without. If there is a `socket`, the metrics of the first are asked for there
+/// each second.
 fn beside_none(
     setup: &Setup,
     (name, flags): (&str, &[&str]),

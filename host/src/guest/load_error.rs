@@ -183,7 +183,7 @@ impl LoadError {
                 return format!("make it smaller or simpler; if the host is to spend more on it, raise `{flag}`")
                     .into();
             }
-            Self::NotWasm => "put only components into the routes directory; was the file copied or built completely?",
+            Self::NotWasm => "give a component in its place; was the file copied or built completely?",
             Self::CoreModule => {
                 "build it for the target `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
             }

@@ -158,14 +158,14 @@ impl RegistryClient {
     /// Sends a request. If the registry asks who the host is, it is told once.
     async fn send(&self, request: RepositoryRequest<'_>) -> Result<UpstreamResponse, OciError> {
         let known = lock(&self.authorizations).get(&request.key()).cloned();
-        let Answer { response, is_of_registry } = self.follow(&request, known).await?;
-        // A server that the registry has led to is told nothing, and cannot say who is to be asked for a token.
+        let RegistryResponse { response, is_of_registry } = self.follow(&request, known).await?;
+        // A server to which the registry has redirected gets no credentials, and cannot name a server that gets them.
         if response.status() != StatusCode::UNAUTHORIZED.as_u16() || !is_of_registry {
             return Ok(response);
         }
         let authorization = self.authorize(&request, response.fields()).await?;
         lock(&self.authorizations).insert(request.key(), authorization.clone());
-        let Answer { response, .. } = self.follow(&request, Some(authorization)).await?;
+        let RegistryResponse { response, .. } = self.follow(&request, Some(authorization)).await?;
         match StatusCode::from_u16(response.status()) {
             Ok(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 lock(&self.authorizations).remove(&request.key());
@@ -180,7 +180,7 @@ impl RegistryClient {
         &self,
         request: &RepositoryRequest<'_>,
         authorization: Option<HeaderValue>,
-    ) -> Result<Answer, OciError> {
+    ) -> Result<RegistryResponse, OciError> {
         let registry = &request.repository.registry;
         let base = self.base(request.repository)?;
         let mut target = match &request.place {
@@ -211,7 +211,7 @@ impl RegistryClient {
             let response = response.map_err(|failure| no_response(&target.origin.authority(), failure))?;
             let follows = matches!(response.status(), 301 | 302 | 303 | 307 | 308);
             if !follows || !matches!(request.method, Method::GET | Method::HEAD) {
-                return Ok(Answer { response, is_of_registry });
+                return Ok(RegistryResponse { response, is_of_registry });
             }
             target = self.location(&target.origin, registry, &response)?;
         }
@@ -334,7 +334,7 @@ impl RegistryClient {
 }
 
 /// A response, and whether it is of the registry itself and not of a server that it has led to.
-struct Answer {
+struct RegistryResponse {
     response: UpstreamResponse,
     is_of_registry: bool,
 }

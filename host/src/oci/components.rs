@@ -245,7 +245,12 @@ impl RegistryComponents {
             Some(directory) => OciStore::open(directory),
             None => Err(OciError::NoCache),
         };
-        self.shared.store.get_or_init(|| Arc::new(open())).clone()
+        if let Some(store) = self.shared.store.get() {
+            return store.clone();
+        }
+        let opened = Arc::new(open());
+        // The operator may mend why it cannot be opened.
+        if opened.is_ok() { self.shared.store.get_or_init(|| opened).clone() } else { opened }
     }
 
     fn update(&self) {

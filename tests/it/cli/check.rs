@@ -63,7 +63,7 @@ warning: ROUTES/orphan.toml: there is no component of that name beside it
 error: ROUTES/sub/other.wasm: `GET /hello` is claimed by ROUTES/hello.wasm too
   remedy: give one of the two another path or other methods; neither is at `/hello` now
 error: ROUTES/text.wasm: it is not WebAssembly: it does not begin with `\\0asm`
-  remedy: put only components into the routes directory; was the file copied or built completely?
+  remedy: give a component in its place; was the file copied or built completely?
 error: ROUTES/users/x[id].wasm: the name has brackets in the middle
   remedy: let the brackets enclose the whole name, as in `[id].wasm`
 0 routes; 6 errors, 1 warning

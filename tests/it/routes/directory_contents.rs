@@ -39,7 +39,7 @@ const PUT_HANDLER: &str =
     "build it against the `wit/world.wit` of this host; in Rust, put `#[handler]` of guest-sdk on a function";
 const NO_HANDLE: &str =
     "it does not export the function `handle` of the world `vibrato:handler/handler@0.1.0`; it exports";
-const ONLY_COMPONENTS: &str = "put only components into the routes directory; was the file copied or built completely?";
+const ONLY_COMPONENTS: &str = "give a component in its place; was the file copied or built completely?";
 const BUILD_AGAIN: &str = "build or copy the file again: it is truncated, damaged, or newer than this host";
 
 #[test]

@@ -79,7 +79,7 @@ fn a_route_whose_middleware_is_broken_or_missing_is_not_served() {
         .with_bytes("broken/_middleware.wasm", b"Hello");
     let expected = "\
 error: ROUTES/broken/_middleware.wasm: it is not WebAssembly: it does not begin with `\\0asm`
-  remedy: put only components into the routes directory; was the file copied or built completely?
+  remedy: give a component in its place; was the file copied or built completely?
 error: ROUTES/broken/text.wasm: its middleware ROUTES/broken/_middleware.wasm cannot be loaded; the route is not \
 served without it
   remedy: mend that file, or remove it if the route is to be served without

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::client::{AdminClient, AdminError};
 use super::details::Details;
-use super::state::{Next, State};
+use super::state::{KeyEffect, State};
 use super::stats::Stats;
 use super::view::{Theme, draw};
 
@@ -105,7 +105,7 @@ fn show(
         let Ok(message) = messages.recv() else { return Ok(ExitCode::FAILURE) };
         match message {
             Message::Terminal(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
-                if state.press(key) == Next::Quit {
+                if state.press(key) == KeyEffect::Quit {
                     return Ok(ExitCode::SUCCESS);
                 }
                 let is_wanted = state.wants_details();

@@ -43,7 +43,7 @@ pub(super) enum View {
 
 /// What a key asks for beyond what is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum KeyEffect {
     Stay,
     Quit,
 }
@@ -77,21 +77,21 @@ impl State {
         self.away = None;
     }
 
-    /// Whether more is to be asked for than figures.
+    /// Whether the view shows more than figures, which has to be asked for.
     pub(super) fn wants_details(&self) -> bool {
         matches!(self.view, View::Route(_))
     }
 
-    pub(super) fn press(&mut self, key: KeyEvent) -> Next {
+    pub(super) fn press(&mut self, key: KeyEvent) -> KeyEffect {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
-            return if matches!(key.code, KeyCode::Char('c' | 'd')) { Next::Quit } else { Next::Stay };
+            return if matches!(key.code, KeyCode::Char('c' | 'd')) { KeyEffect::Quit } else { KeyEffect::Stay };
         }
         match self.view {
             View::Filter => self.press_in_filter(key.code),
             View::Table => return self.press_in_table(key.code),
             View::Route(_) | View::Help => return self.press_in_text(key.code),
         }
-        Next::Stay
+        KeyEffect::Stay
     }
 
     fn press_in_filter(&mut self, key: KeyCode) {
@@ -108,10 +108,10 @@ impl State {
         self.offset = 0;
     }
 
-    fn press_in_table(&mut self, key: KeyCode) -> Next {
+    fn press_in_table(&mut self, key: KeyCode) -> KeyEffect {
         let page = self.page.max(1) as isize;
         match key {
-            KeyCode::Char('q') => return Next::Quit,
+            KeyCode::Char('q') => return KeyEffect::Quit,
             KeyCode::Char('?' | 'h') => self.show(View::Help),
             KeyCode::Char('/') => self.view = View::Filter,
             KeyCode::Esc => self.filter.clear(),
@@ -135,7 +135,7 @@ impl State {
             KeyCode::Char(key) => self.sort_by_key(key),
             _ => {}
         }
-        Next::Stay
+        KeyEffect::Stay
     }
 
     /// The same key again turns the order around.
@@ -147,22 +147,22 @@ impl State {
         }
     }
 
-    fn press_in_text(&mut self, key: KeyCode) -> Next {
+    fn press_in_text(&mut self, key: KeyCode) -> KeyEffect {
         let page = self.page.max(1);
         // What is shown bounds it.
         self.offset = match key {
-            KeyCode::Char('q') => return Next::Quit,
+            KeyCode::Char('q') => return KeyEffect::Quit,
             KeyCode::Esc | KeyCode::Enter | KeyCode::Backspace | KeyCode::Left => {
                 self.show(View::Table);
-                return Next::Stay;
+                return KeyEffect::Stay;
             }
             KeyCode::Char('?' | 'h') if self.view == View::Help => {
                 self.show(View::Table);
-                return Next::Stay;
+                return KeyEffect::Stay;
             }
             KeyCode::Char('?' | 'h') => {
                 self.show(View::Help);
-                return Next::Stay;
+                return KeyEffect::Stay;
             }
             KeyCode::Up | KeyCode::Char('k') => self.offset.saturating_sub(1),
             KeyCode::Down | KeyCode::Char('j') => self.offset.saturating_add(1),
@@ -172,7 +172,7 @@ impl State {
             KeyCode::End | KeyCode::Char('G') => usize::MAX,
             _ => self.offset,
         };
-        Next::Stay
+        KeyEffect::Stay
     }
 
     fn show(&mut self, view: View) {
@@ -180,7 +180,7 @@ impl State {
         self.offset = 0;
     }
 
-    /// Chooses the row so many places below the chosen one, or the first one.
+    /// Selects the row that is `places` below the selected one. If none is selected, it is the first.
     fn select(&mut self, places: isize) {
         let rows = rows(&self.stats, self.figures.as_ref(), self.sort, &self.filter);
         let index = rows.iter().position(|row| Some(&row.stats.name) == self.selected.as_ref());
@@ -196,19 +196,19 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stats::RouteStats;
+    use super::super::stats::RouteTotals;
     use super::*;
 
     fn state() -> State {
-        let routes = ["a", "b", "c", "d"].map(|name| RouteStats { name: name.to_owned(), ..RouteStats::default() });
+        let routes = ["a", "b", "c", "d"].map(|name| RouteTotals { name: name.to_owned(), ..RouteTotals::default() });
         State::new(Stats { routes: routes.into(), time: 1.0, ..Stats::default() }, Sort::by(Column::Requests))
     }
 
-    fn press(state: &mut State, keys: &[KeyCode]) -> Next {
+    fn press(state: &mut State, keys: &[KeyCode]) -> KeyEffect {
         keys.iter().map(|key| state.press(KeyEvent::from(*key))).last().expect("there is one")
     }
 
-    fn typed(state: &mut State, keys: &str) -> Next {
+    fn typed(state: &mut State, keys: &str) -> KeyEffect {
         press(state, &keys.chars().map(KeyCode::Char).collect::<Vec<_>>())
     }
 
@@ -269,8 +269,8 @@ mod tests {
             if !keys.is_empty() {
                 typed(&mut state, keys);
             }
-            assert_eq!(typed(&mut state, "q"), if keys == "/" { Next::Stay } else { Next::Quit }, "{keys}");
-            assert_eq!(state.press(control_c), Next::Quit, "{keys}");
+            assert_eq!(typed(&mut state, "q"), if keys == "/" { KeyEffect::Stay } else { KeyEffect::Quit }, "{keys}");
+            assert_eq!(state.press(control_c), KeyEffect::Quit, "{keys}");
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Stats {
     pub(super) quarantined: Vec<String>,
     /// The upper bounds of the buckets of latencies but the last, in seconds.
     pub(super) bounds: Vec<f64>,
-    pub(super) routes: Vec<RouteStats>,
+    pub(super) routes: Vec<RouteTotals>,
 }
 
 /// What a host is doing.
@@ -47,7 +47,7 @@ pub(super) enum Condition {
 
 /// The figures of the routes of one name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct RouteStats {
+pub(super) struct RouteTotals {
     pub(super) name: String,
     pub(super) counters: Counters,
     /// What it uses now. `None` if no route of this name is mounted.
@@ -96,12 +96,12 @@ impl Stats {
             route_changes: number(&json["route_changes"]),
             quarantined: list(&json["quarantined"]).map(text).collect(),
             bounds: bounds?,
-            routes: json["routes"].as_array()?.iter().map(RouteStats::of).collect(),
+            routes: json["routes"].as_array()?.iter().map(RouteTotals::of).collect(),
         })
     }
 }
 
-impl RouteStats {
+impl RouteTotals {
     fn of(json: &Value) -> Self {
         let requests: Vec<_> = list(&json["requests"]).map(|it| (text(&it[0]), text(&it[1]), number(&it[2]))).collect();
         let ends: Vec<_> = entries(&json["ends"]).map(|(end, count)| (end.clone(), number(count))).collect();

@@ -8,7 +8,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::figures::{Figures, HostFigures};
 use super::format;
-use super::stats::{RouteStats, Stats};
+use super::stats::{RouteTotals, Stats};
 
 /// The name under which requests are counted that no route has answered.
 const NO_ROUTE: &str = "-";
@@ -73,7 +73,7 @@ pub(super) struct Sort {
 /// A row: what is known of the routes of one name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TableRow<'a> {
-    pub(super) stats: &'a RouteStats,
+    pub(super) stats: &'a RouteTotals,
     pub(super) figures: Option<&'a Figures>,
     pub(super) is_quarantined: bool,
 }
@@ -294,10 +294,10 @@ mod tests {
     use super::super::stats::MountedStats;
     use super::*;
 
-    fn route(name: &str, memory: Option<u64>) -> RouteStats {
+    fn route(name: &str, memory: Option<u64>) -> RouteTotals {
         let mounted = memory.map(|memory| MountedStats { memory, ..MountedStats::default() });
         let counters = Counters { requests: name.len() as u64, ..Counters::default() };
-        RouteStats { name: name.to_owned(), mounted, counters, ..RouteStats::default() }
+        RouteTotals { name: name.to_owned(), mounted, counters, ..RouteTotals::default() }
     }
 
     fn stats() -> Stats {

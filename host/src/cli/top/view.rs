@@ -327,7 +327,7 @@ mod tests {
         let mut all = stats(10.0, 1, "x");
         let route = all.routes[0].clone();
         all.routes = (0..100)
-            .map(|number| super::super::stats::RouteStats { name: format!("route{number:02}"), ..route.clone() })
+            .map(|number| super::super::stats::RouteTotals { name: format!("route{number:02}"), ..route.clone() })
             .collect();
         let mut state = State::new(all, Sort::by(Column::Name));
         assert!(screen(&mut state, 80, 10).contains("route00"));
